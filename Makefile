@@ -1,0 +1,65 @@
+# Two commands are enough: `make serve` runs Doorward, `make test` proves it. `make help` lists the rest.
+#
+# ARGS is handed on to the program behind a target:  make serve ARGS="--listen 127.0.0.1:9443"
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+# Only folders that hold code: mypy refuses a path that has none.
+CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
+
+.PHONY: help serve test unit check format bench lock clean
+
+help: ## List the targets
+	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS="--listen HOST:PORT --state DIR")
+	@scripts/need --optional chrony
+	@exec $(BIN)/doorward serve $(ARGS)
+
+test: ## Everything CI runs: checks, then all tests offline with branch coverage
+	@scripts/need chrony curl iproute2 openssl util-linux
+	@$(MAKE) --no-print-directory check
+	@rm -f .coverage .coverage.*
+	@scripts/offline $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+unit: $(VENV)/.dev ## The unit tests alone, without coverage (ARGS="-k name" selects)
+	@scripts/offline $(BIN)/pytest tests/unit $(ARGS)
+
+check: $(VENV)/.dev ## Lint, formatting, types and the import contract
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: run 'make format'." >&2; exit 1; }
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Format the code and apply the safe fixes of the linter
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format --quiet
+
+bench: $(VENV)/.dev ## Measure side by side with Caddy and etcd, print ratios
+	@scripts/need caddy chrony etcd-server
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# A pin stays until it has to move; ARGS=--upgrade moves them all. The tests run with the versions users run.
+lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (ARGS=--upgrade for newer versions)
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) pyproject.toml --group build -o requirements/run.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## Remove everything that can be made again
+	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+		.ruff_cache .schemathesis
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: $(VENV)/.run has what Doorward needs to run, $(VENV)/.dev has the tools and test libraries as well.
+$(VENV)/.%: requirements/%.txt pyproject.toml scripts/environment
+	@scripts/environment $*
+	@touch $@

@@ -1,0 +1,67 @@
+"""Checks user name and password of local accounts, in the same time whether the account exists or not."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from doorward.access.passwords import hashed, matches
+from doorward.access.rights import Rights, rights_of
+from doorward.configuration.aaa.local_database import users
+from doorward.transaction.candidate import Running
+
+MOST_NAME, MOST_PASSWORD = 256, 1024
+"""Longest user name (characters) and password (bytes) that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account that has proven itself."""
+
+    key: str
+    name: str
+    rights: Rights
+
+
+def basic_credentials(header: str) -> tuple[str, str] | None:
+    """Return user name and password of a Basic ``Authorization`` header; None where it is malformed."""
+    scheme, _, encoded = header.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    name, colon, password = text.partition(":")
+    if not colon or len(name) > MOST_NAME or len(password.encode()) > MOST_PASSWORD:
+        return None
+    return name, password
+
+
+class Authenticator:
+    """Knows the running accounts. ``secret`` returns the kept form of a password by its key."""
+
+    def __init__(self, running: Callable[[], Running], secret: Callable[[str], str | None]) -> None:
+        self._running, self._secret = running, secret
+
+    @cached_property
+    def _nobody(self) -> str:
+        """A hash to compare with where there is no account."""
+        return hashed("the password of nobody")
+
+    def check(self, credentials: tuple[str, str] | None) -> Account | None:
+        """Return the account whose credentials these are, else None. Blocks while the hash is computed."""
+        nobody = self._nobody
+        name, password = credentials or ("", "")
+        snapshot = self._running().snapshot
+        keys = snapshot.objects(users.PATH).with_names(name.casefold())
+        document = snapshot.objects(users.PATH).document(keys[0]) if keys else None
+        reference = document.value["password"] if document else None
+        kept = self._secret(reference) if reference else None
+        right = matches(kept or nobody, password)
+        if not right or kept is None or credentials is None or document is None:
+            return None
+        return Account(keys[0], document.value["name"], rights_of(snapshot, keys[0]))

@@ -1,0 +1,67 @@
+"""Against guessing: too many refused logins from one address block logins from it for a while (protocol, section 7.7)."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_MOST_SOURCES = 50_000
+
+
+def source_of(address: str) -> str:
+    """Return what counts as one source: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
+
+
+class Guard:
+    """Counts refused logins by source. ``settings`` returns ``bruteforce_protection`` of ``aaa/settings``."""
+
+    def __init__(self, settings: Callable[[], Mapping[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._failures: dict[str, deque[float]] = {}
+        self._blocked: dict[str, float] = {}
+
+    def blocked_for(self, address: str) -> int:
+        """Return for how many more seconds logins from an address are blocked; 0: they are not."""
+        source = source_of(address)
+        until = self._blocked.get(source)
+        if until is None:
+            return 0
+        left = until - self._clock()
+        if left <= 0 or not self._settings()["enabled"]:
+            del self._blocked[source]
+            return 0
+        return int(left) + 1
+
+    def failed(self, address: str) -> None:
+        """Count a refused login."""
+        settings = self._settings()
+        if not settings["enabled"]:
+            return
+        source, now = source_of(address), self._clock()
+        times = self._failures.setdefault(source, deque())
+        times.append(now)
+        while times[0] <= now - settings["window_seconds"]:
+            times.popleft()
+        if len(times) >= settings["failures"]:
+            self._blocked[source] = now + settings["block_seconds"]
+            del self._failures[source]
+        if len(self._failures) > _MOST_SOURCES:
+            self._forget(now - settings["window_seconds"])
+
+    def _forget(self, before: float) -> None:
+        """Forget sources that no longer count; when all do, those that came first."""
+        self._failures = {source: times for source, times in self._failures.items() if times[-1] > before}
+        while len(self._failures) > _MOST_SOURCES:
+            del self._failures[next(iter(self._failures))]

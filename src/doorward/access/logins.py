@@ -1,0 +1,134 @@
+"""Login sessions: made by a password, carried by a cookie, ended by time, logout or a change of the account.
+
+All of it lives in the memory of the event loop; a restart ends every login session (protocol, section 7.3). Times are monotonic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from doorward.access.rights import Rights
+from doorward.configuration.aaa.local_database import users
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Candidate, Running
+from doorward.tree.places import Place
+
+MOST_OF_ONE_ACCOUNT = 1_000
+MOST = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Login:
+    """One login session. ``account`` is the key of the user object, ``used`` when it was last extended."""
+
+    account: str
+    name: str
+    rights: Rights
+    used: float
+    token: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
+    candidate: Candidate | None = field(default=None, repr=False)
+    ended: bool = False
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held by the request that writes: those of one login session are carried out one after another."""
+
+
+class Logins:
+    """All live login sessions. ``timeout`` returns the seconds of inactivity that end one."""
+
+    def __init__(self, timeout: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout, self._clock = timeout, clock
+        self._by_digest: OrderedDict[bytes, Login] = OrderedDict()
+        """By hash of the cookie value, least recently used first."""
+        self._by_account: dict[str, OrderedDict[bytes, Login]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    @property
+    def timeout(self) -> int:
+        """Seconds of inactivity that end a login session."""
+        return self._timeout()
+
+    def open(self, account: str, name: str, rights: Rights) -> tuple[Login, str]:
+        """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
+        self._expire()
+        own = self._by_account.setdefault(account, OrderedDict())
+        if len(own) >= MOST_OF_ONE_ACCOUNT:
+            self._end_oldest(own)
+        elif len(self._by_digest) >= MOST:
+            self._end_oldest(self._by_digest)
+        cookie = secrets.token_hex(20)
+        login = Login(account, name, rights, self._clock())
+        digest = _digest(cookie)
+        self._by_digest[digest] = login
+        self._by_account.setdefault(account, own)[digest] = login
+        return login, cookie
+
+    def find(self, cookie: str, *, extend: bool = True) -> Login | None:
+        """Return the live login session of a cookie value, and move its end unless told not to."""
+        digest = _digest(cookie)
+        login = self._by_digest.get(digest)
+        if login is None:
+            return None
+        now = self._clock()
+        if now - login.used >= self._timeout():
+            self._end(digest, login)
+            return None
+        if extend:
+            login.used = now
+            self._by_digest.move_to_end(digest)
+            self._by_account[login.account].move_to_end(digest)
+        return login
+
+    def remaining(self, login: Login) -> int:
+        """Return the whole seconds that a login session has left."""
+        return max(0, round(self._timeout() - (self._clock() - login.used)))
+
+    def close(self, login: Login) -> None:
+        """End a login session and drop its candidate."""
+        for digest, other in self._by_account.get(login.account, {}).copy().items():
+            if other is login:
+                self._end(digest, login)
+
+    def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        """End the login sessions of accounts that were removed, renamed or got another password."""
+        for edit in edits:
+            if edit.place.path == users.PATH and _identity(before, edit.place) != _identity(after, edit.place):
+                for digest, login in self._by_account.get(edit.place.key, {}).copy().items():
+                    self._end(digest, login)
+
+    def _expire(self) -> None:
+        limit = self._clock() - self._timeout()
+        while self._by_digest:
+            digest, login = next(iter(self._by_digest.items()))
+            if login.used > limit:
+                return
+            self._end(digest, login)
+
+    def _end_oldest(self, among: OrderedDict[bytes, Login]) -> None:
+        """End the least recently used login session, one without open transaction if there is any."""
+        oldest = next(((d, login) for d, login in among.items() if login.candidate is None), next(iter(among.items())))
+        self._end(*oldest)
+
+    def _end(self, digest: bytes, login: Login) -> None:
+        login.ended, login.candidate = True, None
+        del self._by_digest[digest]
+        own = self._by_account[login.account]
+        del own[digest]
+        if not own:
+            del self._by_account[login.account]
+
+
+def _identity(running: Running, place: Place) -> tuple[object, object] | None:
+    document = running.snapshot.document(place)
+    return None if document is None else (document.value["name"], document.value["password"])
+
+
+def _digest(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,83 @@
+"""Local passwords: argon2id hashes, and which passwords are good enough.
+
+Parameters are those of RFC 9106 for machines with little memory (argon2-cffi's default): 64 MiB, 3 passes. At most two hashes
+are computed at a time, so that a flood of logins can't exhaust the memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from importlib.resources import files
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from doorward.configuration.aaa import settings
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+_hasher = PasswordHasher()
+_slots = threading.BoundedSemaphore(2)
+
+
+def hashed(text: str) -> str:
+    """Return the argon2id hash of a password, with its parameters."""
+    with _slots:
+        return _hasher.hash(text)
+
+
+def matches(kept: str, text: str) -> bool:
+    """Whether a password is the one of a hash; takes the same time either way."""
+    with _slots:
+        try:
+            return _hasher.verify(kept, text)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+class LocalPasswords:
+    """What becomes of a password that gets an owner: the policy of ``aaa/settings``, and the hash."""
+
+    def __init__(self) -> None:
+        self._common: frozenset[str] | None = None
+
+    def hashed(self, text: str) -> str:
+        """Return the argon2id hash of a password."""
+        return hashed(text)
+
+    def problems(self, snapshot: Snapshot, owner: Place, text: str) -> Iterator[Problem]:
+        """Yield why the text may not become the password of the owner."""
+        policy = snapshot.value(settings.PATH)["password_policy"]
+        if not policy["enabled"]:
+            return
+        if len(text) < policy["minimum_length"]:
+            yield _weak(f"At least {policy['minimum_length']} characters are needed.", owner)
+        if _classes(text) < policy["minimum_classes"]:
+            yield _weak(f"At least {policy['minimum_classes']} of lower case, upper case, digits and others are needed.", owner)
+        if policy["dictionary_check"] and self._guessable(snapshot, owner, text):
+            yield _weak("The password is a common one, or the name of the account or the host.", owner)
+
+    def _guessable(self, snapshot: Snapshot, owner: Place, text: str) -> bool:
+        if self._common is None:
+            self._common = frozenset(files("doorward.access").joinpath("common_passwords.txt").read_text().split())
+        document = snapshot.document(owner)
+        names = {
+            str(document.value.get("name", "")) if document else "",
+            snapshot.value("/api/configuration/network/naming")["hostname"],
+        }
+        return text.casefold() in self._common | {name.casefold() for name in names}
+
+
+def _weak(message: str, owner: Place) -> Problem:
+    return Problem("weak_password", message, "/password", owner.href)
+
+
+def _classes(text: str) -> int:
+    return sum((
+        any(character.islower() for character in text),
+        any(character.isupper() for character in text),
+        any(character.isdigit() for character in text),
+        any(not character.isalnum() for character in text),
+    ))  # fmt: skip

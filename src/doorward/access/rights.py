@@ -1,0 +1,55 @@
+"""What an account may do: the rights of its groups, by object and by subtree (configuration contract, section 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from doorward.configuration.aaa import acls
+from doorward.configuration.aaa.local_database import groups, users
+from doorward.tree.places import ROOT, Place
+from doorward.tree.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Rights as they were at login. ``everything`` is the account ``admin``; else ACL objects and hrefs of subtrees."""
+
+    everything: bool = False
+    readable: frozenset[str] = frozenset()
+    writable: frozenset[str] = frozenset()
+    groups: tuple[str, ...] = ()
+    lines: tuple[dict[str, Any], ...] = ()
+
+    def may_read(self, privilege: str, path: str) -> bool:
+        """Whether the resource at a path, guarded by an ACL object, may be read."""
+        return self.everything or privilege in self.readable or _within(path, self.readable)
+
+    def may_write(self, privilege: str, path: str) -> bool:
+        """Whether the resource at a path, guarded by an ACL object, may be written."""
+        return self.everything or privilege in self.writable or _within(path, self.writable)
+
+    @property
+    def may_write_something(self) -> bool:
+        """Whether there is anything to open a transaction for."""
+        return self.everything or bool(self.writable)
+
+
+def _within(path: str, granted: frozenset[str]) -> bool:
+    """Whether one of the granted subtrees holds the path."""
+    while path.startswith(ROOT):
+        if path in granted:
+            return True
+        path = path.rpartition("/")[0]
+    return False
+
+
+def rights_of(snapshot: Snapshot, key: str) -> Rights:
+    """Return the rights of the account with the key."""
+    href = Place(users.PATH, key).href
+    places = [place for place in snapshot.who_refers_to(href) if place.path == groups.PATH]
+    names = [document.value["name"] for place in places if (document := snapshot.document(place))]
+    lines = tuple(line for line in snapshot.value(acls.PATH) if line["group"] in names)
+    written = frozenset(name for line in lines if line["permission"] == "write" for name in line["objects"])
+    read = written | {name for line in lines for name in line["objects"]}
+    return Rights(key == users.ADMIN, read, written, tuple(sorted(names)), lines)

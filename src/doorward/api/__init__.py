@@ -1,0 +1,1 @@
+"""HTTP: message format, errors, routes. Translates and does nothing else."""

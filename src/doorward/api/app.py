@@ -1,0 +1,208 @@
+"""The ASGI application: takes a request through the checks in the order of the contract (protocol, section 9.1).
+
+HTTP syntax, length, size, expectation - starting or stopping - login block - login - path - method - X-Token - right -
+media type; what follows (query, If-Match, body, meaning, state) is the resource's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import time
+from typing import Any
+
+import structlog
+
+from doorward.access.logins import Logins
+from doorward.api import errors
+from doorward.api.cookies import cookie_value, http_date, removed, renewed
+from doorward.api.errors import Refusal
+from doorward.api.request import Answer, Disconnected, Request, path_segments
+from doorward.api.resources import Resource, meta
+from doorward.tree.jsontext import encode
+
+log = structlog.get_logger()
+
+REQUEST_SECONDS = 60.0
+UPLOAD_LIMIT = 64 << 20
+
+_METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
+_BODIES = frozenset({"POST", "PUT"})
+
+
+class Application:
+    """The API below ``/``. ``state`` is "starting", "serving" or "stopping"; only ``serving`` answers everything."""
+
+    def __init__(self, root: Resource, logins: Logins) -> None:
+        self.root, self.logins = root, logins
+        self.state = "starting"
+        self.counted: Any = None
+        """Called with (method, status) of every answer."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope["method"], (), scope, receive, os.urandom(16).hex())
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                resource = self._admit(request)
+                answer = await self._carry_out(resource, request)
+        except Refusal as refusal:
+            answer = self._refused(request, refusal)
+        except TimeoutError:
+            answer = self._refused(request, errors.unavailable("The request took too long."))
+        except Disconnected:
+            return
+        except Exception:
+            log.exception("internal error", request_id=request.id, method=request.method, path=request.href)
+            answer = self._refused(request, errors.internal(request.id))
+        await self._send(request, answer, send)
+
+    # The checks
+
+    def _admit(self, request: Request) -> Resource:
+        """Make the checks up to the media type and return the resource."""
+        segments = path_segments(request.scope["raw_path"])
+        if segments is None:
+            raise errors.bad_request("The path is not UTF-8.")
+        request.segments = segments
+        self._check_framing(request)
+        if self.state != "serving" and request.href != "/api/setup":
+            raise errors.unavailable(f"The server is {self.state}.")
+        anonymous = self._find_login(request)
+        resource = self._find(request, anonymous=anonymous)
+        request.allow = resource.allow(request)
+        if request.method not in request.allow:
+            raise errors.method_not_allowed(request.method, request.href)
+        self._check_rights(request, resource)
+        if request.method in _BODIES:
+            request.check_media_type()
+        return resource
+
+    def _check_framing(self, request: Request) -> None:
+        headers = request.headers
+        length = headers.get("content-length")
+        if request.method in _BODIES and length is None and "chunked" not in headers.get("transfer-encoding", "").lower():
+            raise errors.length_required()
+        limit = _limit(request)
+        if length is not None and (not length.isdecimal() or int(length) > limit):
+            raise errors.too_large(limit) if length.isdecimal() else errors.bad_request()
+        if headers.get("expect", "100-continue").lower() != "100-continue":
+            raise errors.expectation_failed()
+
+    def _find_login(self, request: Request) -> bool:
+        """Find the login session, and refuse whoever needs one and has none. Returns whether the resource is an open one."""
+        open_resource = self._find(request, anonymous=True, probing=True)
+        request.cookie = cookie_value(request.headers.get("cookie", ""))
+        if request.cookie:
+            extend = open_resource is None or open_resource.extends
+            request.login = self.logins.find(request.cookie, extend=extend)
+        is_open = open_resource is not None and request.method in open_resource.anonymous
+        if request.login is None and not is_open:
+            raise errors.unauthenticated(request.href)
+        return is_open
+
+    def _find(self, request: Request, *, anonymous: bool, probing: bool = False) -> Any:
+        """Walk down the path. For a caller who may not be logged in only the fixed resources are looked at."""
+        resource = self.root
+        for index, segment in enumerate(request.segments):
+            below = resource.children.get(segment) if anonymous else resource.child(segment, request)
+            if below is None:
+                if probing:
+                    return None
+                raise errors.not_found(request.href, request.segments[index])
+            resource = below
+        if not request.segments:
+            raise errors.not_found("/", "")
+        return resource
+
+    def _check_rights(self, request: Request, resource: Resource) -> None:
+        if request.method in resource.anonymous or request.method == "OPTIONS" or request.login is None:
+            return
+        writing = request.method not in {"GET", "HEAD"}
+        if writing and "Mozilla" in request.headers.get("user-agent", ""):
+            sent = request.headers.get("x-token", "")
+            if not _equal(sent, request.login.token):
+                raise errors.token_missing(request.href)
+        if not (resource.may_write(request) if writing else resource.may_read(request)):
+            raise errors.unauthorized(request.href, write=writing)
+
+    async def _carry_out(self, resource: Resource, request: Request) -> Answer:
+        if request.method == "OPTIONS":
+            return Answer({"meta": meta(request)})
+        answer: Answer = await getattr(resource, _METHODS[request.method])(request)
+        return answer
+
+    # The answer
+
+    def _refused(self, request: Request, refusal: Refusal) -> Answer:
+        headers = dict(refusal.headers)
+        if refusal.status == 401:  # noqa: PLR2004 - HTTP's number
+            session = "x-requested-with" in request.headers
+            headers["WWW-Authenticate"] = "Session" if session else 'Basic realm="Doorward"'
+        error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
+        if refusal.status >= 500 or refusal.status == 401:  # noqa: PLR2004 - HTTP's numbers
+            log.warning(
+                "request refused", request_id=request.id, method=request.method, path=request.href, status=refusal.status,
+                type=refusal.type, address=request.address,
+            )  # fmt: skip
+        return Answer({"error": error, "meta": meta(request)}, refusal.status, headers)
+
+    async def _send(self, request: Request, answer: Answer, send: Any) -> None:
+        login, now = request.login, int(time.time())
+        allow = () if answer.status in {401, 404} else request.allow
+        if isinstance(answer.content, bytes):
+            body = answer.content
+        else:
+            if login is not None:
+                answer.content["meta"].setdefault("remaining_seconds", self.logins.remaining(login))
+            body = encode(answer.content)
+        headers = head(answer, allow, len(body), request.id, now)
+        cookie = self._cookie(request, answer, now)
+        if cookie is not None:
+            headers.append((b"set-cookie", cookie))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if self.counted:
+            self.counted(request.method, answer.status)
+        if request.method in _BODIES or request.method == "DELETE":
+            log.info(
+                "request", request_id=request.id, method=request.method, path=request.href, status=answer.status,
+                user=login.name if login else None, address=request.address,
+            )  # fmt: skip
+
+    def _cookie(self, request: Request, answer: Answer, now: int) -> bytes | None:
+        if answer.cookie == "":
+            return removed()
+        login = request.login
+        if login is None or login.ended:
+            return None
+        return renewed(answer.cookie or request.cookie, self.logins.remaining(login), now)
+
+
+def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:
+    """Return the header fields that every answer carries, and the answer's own."""
+    fields = [
+        (b"cache-control", b"no-store"),
+        (b"content-language", b"en"),
+        (b"content-length", str(length).encode()),
+        (b"date", http_date(now)),
+        (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", request_id.encode()),
+    ]
+    if "Content-Type" not in answer.headers:
+        fields.append((b"content-type", b"application/json"))
+    if allow:
+        fields.append((b"allow", ", ".join(allow).encode()))
+    fields.extend((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items())
+    return fields
+
+
+def _limit(request: Request) -> int:
+    return UPLOAD_LIMIT if request.segments[:2] == ("api", "upload") else 1 << 20
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())

@@ -1,0 +1,108 @@
+"""``/api/authentication``: logging in, logging out, the ways to log in (protocol, section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from doorward.access.authentication import Authenticator, basic_credentials
+from doorward.access.guard import Guard
+from doorward.access.logins import Logins
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema, meta
+
+log = structlog.get_logger()
+
+_METHODS = {"local"}
+_TYPES = {"basic", "x509"}
+
+
+class Authentication(Resource):
+    """Logging in with Basic credentials, seeing whether one is logged in, logging out."""
+
+    operations = {
+        "GET": Operation(
+            "Log in with Basic credentials, or see that the login session lives.",
+            answer_schema(),
+            errors=(429,),
+            query={
+                "login_method": {"type": "string", "description": "Name of a login method."},
+                "type": {"type": "string", "enum": sorted(_TYPES)},
+            },
+        ),
+        "DELETE": Operation("Log out.", answer_schema()),
+    }
+    anonymous = frozenset({"GET", "HEAD"})
+
+    def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard) -> None:
+        self._logins, self._authenticator, self._guard = logins, authenticator, guard
+        self.children = {"login_methods": LoginMethods()}
+
+    async def get(self, request: Request) -> Answer:
+        """Log in, if the request brings credentials."""
+        header = request.headers.get("authorization")
+        by_certificate = request.query.get("type") == "x509"
+        brings = header is not None or by_certificate
+        if brings and (seconds := self._guard.blocked_for(request.address)):
+            raise errors.too_many_requests(seconds)
+        self._check_query(request)
+        if not brings:
+            if request.login is None:
+                raise errors.unauthenticated(request.href)
+            return Answer({"meta": meta(request)})
+        account = None
+        if not by_certificate:
+            account = await asyncio.to_thread(self._authenticator.check, basic_credentials(header or ""))
+        if account is None:
+            self._guard.failed(request.address)
+            log.warning("login refused", address=request.address, request_id=request.id)
+            request.login = None
+            raise errors.authentication_failure()
+        request.login, cookie = self._logins.open(account.key, account.name, account.rights)
+        log.info("login", user=account.name, address=request.address, request_id=request.id)
+        return Answer({"meta": meta(request)}, cookie=cookie)
+
+    def _check_query(self, request: Request) -> None:
+        wrong = []
+        method, kind = request.query.get("login_method"), request.query.get("type")
+        if method is not None and method not in _METHODS:
+            wrong.append(("enum", "There is no such login method.", "login_method"))
+        if kind is not None and kind not in _TYPES:
+            wrong.append(("enum", f"Must be {' or '.join(sorted(_TYPES))}.", "type"))
+        if wrong:
+            raise errors.invalid_query(wrong)
+
+    async def delete(self, request: Request) -> Answer:
+        """End the login session and drop its candidate."""
+        login = request.member
+        async with login.writing:
+            self._logins.close(login)
+        log.info("logout", user=login.name, address=request.address, request_id=request.id)
+        request.login = None
+        return Answer({"meta": meta(request)}, cookie="")
+
+
+_METHOD = {
+    "type": "object",
+    "properties": {
+        "default": {"type": "boolean"},
+        "description": {"type": "string"},
+        "name": {"type": "string"},
+        "types": {"type": "array", "items": {"enum": sorted(_TYPES)}},
+    },
+    "required": ["default", "description", "name", "types"],
+}
+
+
+class LoginMethods(Resource):
+    """The ways to log in."""
+
+    operations = {"GET": Operation("The ways to log in.", answer_schema(login_methods={"type": "array", "items": _METHOD}))}
+    anonymous = frozenset({"GET", "HEAD"})
+
+    async def get(self, request: Request) -> Answer:
+        """List the login methods."""
+        local = {"default": True, "description": "Local accounts", "name": "local", "types": ["basic"]}
+        return Answer({"login_methods": [local], "meta": meta(request)})

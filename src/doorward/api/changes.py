@@ -1,0 +1,41 @@
+"""Changes as the wire shows them: place by place, sorted by path (protocol, section 8.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from doorward.store.port import Edit
+from doorward.tree.changes import MISSING, Difference, differences
+from doorward.tree.jsontext import decode_own
+from doorward.tree.problems import pointer
+from doorward.tree.registry import Tree
+
+
+def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
+    """Return the changes of some edits. Values are as GET shows them; secrets are not in documents."""
+    changes = []
+    for edit in edits:
+        old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
+        changes.extend(_as_json(edit.place.href, difference) for difference in differences(old, new))
+    return sorted(changes, key=lambda change: str(change["path"]))
+
+
+def _shown(tree: Tree, edit: Edit, body: bytes | None) -> Any:
+    if body is None:
+        return MISSING
+    value = decode_own(body)
+    endpoint = tree.endpoints.get(edit.place.path)
+    try:
+        return endpoint.node.load(value).shown_value if endpoint else value  # type: ignore[attr-defined]
+    except ValueError:  # an old revision that this release would not take any more
+        return value
+
+
+def _as_json(href: str, difference: Difference) -> dict[str, Any]:
+    path = href + ("#" + pointer(difference.at)[1:] if difference.at else "")
+    if difference.kind == "reorder":
+        return {"new_order": difference.new, "old_order": difference.old, "path": path, "type": "reorder"}
+    values = {"new_value": difference.new, "old_value": difference.old}
+    present = {name: value for name, value in values.items() if value is not MISSING}
+    return {**present, "path": path, "type": difference.kind}

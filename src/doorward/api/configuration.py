@@ -1,0 +1,219 @@
+"""``/api/configuration``: every node of the tree, read from the caller's candidate or from what runs, written into the candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doorward.access.logins import Logins
+from doorward.api import errors
+from doorward.api.encoding import TRANSACTION, encoded, with_warnings
+from doorward.api.openapi_nodes import node_operations
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource
+from doorward.host.ntp_probe import Prober
+from doorward.transaction import writing
+from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.secrets import owner_of
+from doorward.tree.nodes import Branch, ListSingleton, Valued, WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.snapshot import Snapshot
+
+
+class Configuration:
+    """What the resources of the tree share."""
+
+    def __init__(self, tree: Tree, running: Callable[[], Running], logins: Logins, prober: Prober) -> None:
+        self.tree, self.running, self.logins, self.prober = tree, running, logins, prober
+
+    def snapshot(self, request: Request) -> Snapshot:
+        """Return the configuration that the caller sees."""
+        login = request.login
+        return login.candidate.snapshot if login is not None and login.candidate else self.running().snapshot
+
+    def resource(self) -> NodeResource:
+        """Return the resource of ``/api/configuration``."""
+        return NodeResource(self, self.tree.root)
+
+
+class NodeResource(Resource):
+    """One endpoint, or with ``key`` one object of its."""
+
+    def __init__(self, shared: Configuration, endpoint: Endpoint, key: str = "") -> None:
+        self._shared, self.endpoint, self.key = shared, endpoint, key
+        self._children: dict[str, NodeResource] = {}
+        for name, child in endpoint.children.items():
+            self._children[name] = NodeResource(shared, child)
+        self.children = {} if key else self._children
+        self.privilege = endpoint.privilege
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:  # type: ignore[override]
+        """What the OpenAPI document says of the resource."""
+        return node_operations(self.endpoint, is_object=bool(self.key))
+
+    @property
+    def place(self) -> Place:
+        """Where the resource stands."""
+        return Place(self.endpoint.path, self.key)
+
+    def allow(self, request: Request | None = None) -> tuple[str, ...]:
+        """Return the methods of the resource, sorted."""
+        del request
+        return self.endpoint.object_methods if self.key else self.endpoint.methods
+
+    def child(self, segment: str, request: Request) -> Resource | None:
+        """Return a child, or an object that exists for the caller."""
+        if self.endpoint.holds_objects and not self.key:
+            place = Place(self.endpoint.path, segment)
+            exists = self._shared.snapshot(request).document(place) is not None
+            return NodeResource(self._shared, self.endpoint, segment) if exists else None
+        return self._children.get(segment)
+
+    def template(self) -> tuple[str, Resource] | None:
+        """Return what an object of the endpoint is like."""
+        return (
+            ("key", NodeResource(self._shared, self.endpoint, "{key}")) if self.endpoint.holds_objects and not self.key else None
+        )
+
+    def may_read(self, request: Request) -> bool:
+        """Branches are open to every login; a secret is read by who may read its owner."""
+        rights, node = request.member.rights, self.endpoint.node
+        if isinstance(node, Branch):
+            return True
+        if isinstance(node, WriteOnce):
+            owned = owner_of(self._shared.snapshot(request), self.place)
+            if owned is None:
+                return rights.may_write_something
+            owner = self._shared.tree[owned[0].path]
+            return rights.may_read(owner.privilege, owned[0].href)
+        return rights.may_read(self.privilege, self.place.href)
+
+    def may_write(self, request: Request) -> bool:
+        """Secrets are made by whoever may write anything."""
+        rights = request.member.rights
+        if isinstance(self.endpoint.node, WriteOnce):
+            return rights.may_write_something
+        return rights.may_write(self.privilege, self.place.href)
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the resource as the caller sees it."""
+        _no_query(request)
+        resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)
+        headers = {"ETag": resource.etag}
+        if _names(request.headers.get("if-none-match"), resource.etag):
+            return Answer(b"", 304, headers)
+        return Answer(with_warnings(resource, self._shared.logins.remaining(request.member), []), headers=headers)
+
+    async def put(self, request: Request) -> Answer:
+        """Replace the body."""
+
+        def write(candidate: Candidate, value: Any) -> writing.Warnings:
+            return writing.replace_body(self._shared.tree, candidate, self.endpoint, self.key, value, strict=request.strict)
+
+        return await self._write(request, write, 200)
+
+    async def post(self, request: Request) -> Answer:
+        """Append to a list, or make an object."""
+        endpoint, tree, strict = self.endpoint, self._shared.tree, request.strict
+        made = ""
+
+        def write(candidate: Candidate, value: Any) -> writing.Warnings:
+            nonlocal made
+            if isinstance(endpoint.node, ListSingleton):
+                return writing.append(tree, candidate, endpoint, value, strict=strict)
+            made, warnings = writing.create(tree, candidate, endpoint, value, strict=strict)
+            return warnings
+
+        answer = await self._write(request, write, 201, lambda: made)
+        return answer
+
+    async def delete(self, request: Request) -> Answer:
+        """Remove the object."""
+        _no_query(request)
+        login = request.member
+        async with login.writing:
+            self._check_still_there(request)
+            self._check_match(request)
+            candidate = login.candidate or Candidate.on(self._shared.running())
+            try:
+                writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
+            except MeaningRefused as refused:
+                raise errors.meaning(refused.problems) from None
+            if not login.ended:
+                login.candidate = candidate
+        return Answer({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
+
+    async def _write(
+        self,
+        request: Request,
+        write: Callable[[Candidate, Any], writing.Warnings],
+        status: int,
+        key: Callable[[], str] = str,
+    ) -> Answer:
+        """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace."""
+        _no_query(request)
+        login, place = request.member, self.place
+        raw = await request.read()
+        async with login.writing:
+            self._check_still_there(request)
+            self._check_match(request)
+            value = request.decoded(raw)
+            candidate = login.candidate or Candidate.on(self._shared.running())
+            before = candidate.snapshot.document(place)
+            try:
+                warnings = write(candidate, value)
+            except BodyRefused as refused:
+                raise errors.invalid_body(refused.problems) from None
+            except MeaningRefused as refused:
+                raise errors.meaning(refused.problems) from None
+            if login.ended:
+                raise errors.unauthenticated(request.href)
+            login.candidate = candidate
+            self._probe(before and before.value, candidate)
+            made = self.key or key()
+            resource = encoded(candidate.snapshot, self.endpoint, made)
+        href = f"{self.endpoint.path}/{made}" if made else self.endpoint.path
+        headers = {"ETag": resource.etag} | ({"Location": href} if status == 201 else {})  # noqa: PLR2004 - HTTP's number
+        if request.strict:
+            headers["Preference-Applied"] = "handling=strict"
+        listed = [_as_json(warning, href) for warning in warnings]
+        return Answer(with_warnings(resource, self._shared.logins.remaining(login), listed), status, headers)
+
+    def _probe(self, before: Any, candidate: Candidate) -> None:
+        """Ask new time servers for the time in the background; the commit tells what is known by then."""
+        node, document = self.endpoint.node, candidate.snapshot.document(self.place)
+        if isinstance(node, Valued) and node.probe and document is not None:
+            for _, host in node.probe(before or [], document.value):
+                self._shared.prober.start(host)
+
+    def _check_still_there(self, request: Request) -> None:
+        """Look again now that the writes of this login session before this one are done."""
+        if self.key and self._shared.snapshot(request).document(self.place) is None:
+            raise errors.not_found(request.href, self.key)
+
+    def _check_match(self, request: Request) -> None:
+        wanted = request.headers.get("if-match")
+        if wanted is None or isinstance(self.endpoint.node, WriteOnce):
+            return
+        present = encoded(self._shared.snapshot(request), self.endpoint, self.key).etag
+        if not _names(wanted, present):
+            raise errors.precondition_failed(present, request.href)
+
+
+def _names(header: str | None, present: str) -> bool:
+    """Whether an If-Match or If-None-Match field names the entity tag."""
+    if header is None:
+        return False
+    return header.strip() == "*" or present in [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
+def _no_query(request: Request) -> None:
+    if request.query:
+        raise errors.invalid_query(("unknown_parameter", "This resource takes no parameters.", name) for name in request.query)
+
+
+def _as_json(warning: Problem, path: str) -> dict[str, str]:
+    return {"code": warning.code, "message": warning.message, "path": warning.path or path, "pointer": warning.pointer}

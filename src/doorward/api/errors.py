@@ -1,0 +1,147 @@
+"""Failing answers, one function for each type of the contract (protocol, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorward.transaction.pipeline import ApplyFailed
+from doorward.tree.problems import Problem
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """An answer that is an error. ``details`` is what ``error.details`` shows; ``headers`` are added to the usual ones."""
+
+    status: int
+    type: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.type}: {self.message}"
+
+
+def bad_request(message: str = "The request is not valid HTTP.") -> Refusal:
+    """The request can't be understood at all."""
+    return Refusal(400, "BadRequest", message)
+
+
+def invalid_body(problems: Sequence[Problem]) -> Refusal:
+    """The body alone is wrong."""
+    errors = [{"code": p.code, "message": p.message, "pointer": p.pointer} for p in problems]
+    return Refusal(400, "InvalidRequestBody", f"The request body has {_count(errors)}.", {"errors": errors})
+
+
+def invalid_query(parameters: Iterable[tuple[str, str, str]]) -> Refusal:
+    """Query parameters are not acceptable: (code, message, parameter) each."""
+    errors = [{"code": code, "message": message, "parameter": parameter} for code, message, parameter in parameters]
+    return Refusal(400, "InvalidQuery", "The query is not acceptable.", {"errors": errors})
+
+
+def meaning(problems: Sequence[Problem], what: str = "change") -> Refusal:
+    """The body is well formed, but can't be accepted in this configuration. ``what``: "change" or "commit"."""
+    errors = [{"code": p.code, "message": p.message, "path": p.path, "pointer": p.pointer} for p in problems]
+    verb = "prevents" if len(errors) == 1 else "prevent"
+    return Refusal(400, "SemanticError", f"{_count(errors)} {verb} this {what}.", {"errors": errors})
+
+
+def _count(errors: Sequence[object]) -> str:
+    return f"{len(errors)} problem{'' if len(errors) == 1 else 's'}"
+
+
+def authentication_failure() -> Refusal:
+    """Credentials were refused; why is for the log alone."""
+    return Refusal(401, "AuthenticationFailure", "The credentials were not accepted.", {"resource": "/api/authentication"})
+
+
+def unauthenticated(resource: str) -> Refusal:
+    """There is no live login session."""
+    return Refusal(401, "Unauthenticated", "Log in first.", {"resource": resource})
+
+
+def unauthorized(resource: str, *, write: bool) -> Refusal:
+    """The account has no right."""
+    verb = "change" if write else "read"
+    return Refusal(403, "Unauthorized", f"This account may not {verb} the resource.", {"resource": resource})
+
+
+def token_missing(resource: str) -> Refusal:
+    """A browser wrote without the token of its login session."""
+    details = {"header": "X-Token", "resource": resource}
+    return Refusal(403, "Unauthorized", "Browsers must send the X-Token header.", details)
+
+
+def not_found(path: str, resource: str) -> Refusal:
+    """Nothing is at the path; ``resource`` is its first element that is missing."""
+    return Refusal(404, "NotFound", "No such resource.", {"mount_point": "/", "path": path, "resource": resource})
+
+
+def method_not_allowed(method: str, resource: str) -> Refusal:
+    """The resource does not take the method."""
+    details = {"method": method, "resource": resource}
+    return Refusal(405, "MethodNotAllowed", "The resource does not accept this method.", details)
+
+
+def conflict(message: str, **details: Any) -> Refusal:
+    """The state of things does not allow it."""
+    return Refusal(409, "Conflict", message, details)
+
+
+def length_required() -> Refusal:
+    """A body must say how long it is."""
+    return Refusal(411, "LengthRequired", "Send Content-Length or chunked coding.")
+
+
+def precondition_failed(etag: str, resource: str) -> Refusal:
+    """If-Match names another state of the resource."""
+    return Refusal(412, "PreconditionFailed", "The resource is not the one you read.", {"etag": etag, "resource": resource})
+
+
+def too_large(limit: int) -> Refusal:
+    """The body is beyond the limit, in bytes. The connection ends."""
+    return Refusal(413, "BodyTooLarge", "The request body is too large.", {"limit": limit}, {"Connection": "close"})
+
+
+def unsupported_media_type() -> Refusal:
+    """The body is not JSON by its own word."""
+    return Refusal(415, "UnsupportedMediaType", "Send JSON.", {"accepted": ["application/json"]})
+
+
+def expectation_failed() -> Refusal:
+    """An expectation other than 100-continue."""
+    return Refusal(417, "ExpectationFailed", "Only 100-continue can be expected.")
+
+
+def too_many_requests(seconds: int) -> Refusal:
+    """Logins from the address are blocked."""
+    message = "Too many failed logins from this address."
+    return Refusal(429, "TooManyRequests", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
+
+
+def apply_failed(error: ApplyFailed, error_id: str) -> Refusal:
+    """The host did not take a commit."""
+    details = {
+        "action": error.action,
+        "commit": f"/api/commits/{error.ticket}",
+        "error_id": error_id,
+        "path": error.path,
+        "reason": error.reason,
+        "restored": error.restored,
+    }
+    message = "The host did not accept the change; the previous configuration is back in effect."
+    if not error.restored:
+        message = "The host did not accept the change and could not be put back; its state is unknown."
+    return Refusal(500, "ApplyFailed", message, details)
+
+
+def internal(error_id: str) -> Refusal:
+    """A fault of ours."""
+    return Refusal(500, "InternalError", "Internal error; look for the error id in the log.", {"error_id": error_id})
+
+
+def unavailable(message: str, seconds: int = 5) -> Refusal:
+    """Not now."""
+    return Refusal(503, "ServiceUnavailable", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})

@@ -1,0 +1,232 @@
+"""``/api/revisions`` and ``/api/commits``: what was committed, by whom, and what became of each commit (protocol, section 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from doorward.api import errors
+from doorward.api.changes import as_changes
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.transaction import Service, status
+from doorward.store.port import Revision, Ticket
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.history import restore
+from doorward.tree.problems import MeaningRefused
+
+CHANGELOG = "/special/changelog"
+_LONGEST_PAGE = 500
+_COMMITS_SHOWN = 100
+_INT = {"type": "integer", "minimum": 1}
+
+
+def _body(revision: Revision) -> dict[str, Any]:
+    return {
+        "address": revision.address,
+        "author": revision.author,
+        "changes": revision.changes,
+        "commit_message": revision.message,
+        "hash": revision.hash,
+        "parent": revision.number - 1 or None,
+        "time": revision.time,
+    }
+
+
+class Revisions(Resource):
+    """The history of the configuration."""
+
+    operations = {
+        "GET": Operation(
+            "Committed revisions, newest first.",
+            answer_schema(items=ITEMS),
+            errors=(400,),
+            query={"limit": {**_INT, "maximum": _LONGEST_PAGE, "default": 100}, "before": _INT},
+        )
+    }
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one revision."""
+        newest = self._service.pipeline.running.number
+        if segment.isascii() and segment.isdecimal() and segment == str(int(segment[:18])) and 0 < int(segment) <= newest:
+            return OneRevision(self._service, int(segment))
+        return None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a revision is like."""
+        return "number", OneRevision(self._service, 1)
+
+    async def get(self, request: Request) -> Answer:
+        """List a page."""
+        wrong = []
+        numbers = {"limit": 100, "before": self._service.pipeline.running.number + 1}
+        for name in numbers:
+            text = request.query.get(name)
+            if text is None:
+                continue
+            most = _LONGEST_PAGE if name == "limit" else 1 << 53
+            if not (text.isascii() and text.isdecimal() and len(text) < 18 and 0 < int(text) <= most):  # noqa: PLR2004 - fits SQLite
+                wrong.append(("range", f"Must be a number from 1 to {most}.", name))
+            else:
+                numbers[name] = int(text)
+        if wrong:
+            raise errors.invalid_query(wrong)
+        store = self._service.pipeline.store
+        found = await asyncio.to_thread(store.revisions, numbers["before"], numbers["limit"])
+        items = [
+            {
+                "body": _body(revision),
+                "key": str(revision.number),
+                "meta": {"href": f"{request.href}/{revision.number}"},
+            }
+            for revision in found
+        ]
+        return Answer({"items": items, "meta": meta(request)})
+
+
+class OneRevision(Resource):
+    """One revision."""
+
+    operations = {
+        "GET": Operation("Who committed what, when and why.", answer_schema(body={"type": "object"}, key={"type": "string"}))
+    }
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service, number: int) -> None:
+        self._service, self._number = service, number
+        self.children = {"changes": RevisionChanges(service, number), "restore": Restore(service, number)}
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the revision."""
+        revision = await asyncio.to_thread(self._service.pipeline.store.revision, self._number)
+        if revision is None:
+            raise errors.not_found(request.href, str(self._number))
+        links = {name: f"{request.href}/{name}" for name in self.children}
+        return envelope(request, str(self._number), _body(revision), **links)
+
+
+class RevisionChanges(Resource):
+    """What a revision changed."""
+
+    operations = {"GET": Operation("What the revision changed.", answer_schema(changes={"type": "array"}))}
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service, number: int) -> None:
+        self._service, self._number = service, number
+
+    async def get(self, request: Request) -> Answer:
+        """List the changes, sorted by path."""
+        pipeline = self._service.pipeline
+
+        def work() -> list[dict[str, Any]]:
+            return as_changes(pipeline.tree, pipeline.store.edits(self._number))
+
+        return Answer({"changes": await asyncio.to_thread(work), "meta": meta(request)})
+
+
+class Restore(Resource):
+    """Going back to a revision."""
+
+    operations = {
+        "POST": Operation("Put the difference to the revision into the transaction.", answer_schema(), body={}, errors=(400, 403))
+    }
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service, number: int) -> None:
+        self._service, self._number = service, number
+
+    def may_write(self, request: Request) -> bool:
+        """Only who may write the whole configuration can put it back."""
+        return request.member.rights.everything
+
+    async def post(self, request: Request) -> Answer:
+        """Fill the caller's candidate; a commit makes it real."""
+        await request.read()
+        login, pipeline = request.member, self._service.pipeline
+        async with login.writing:
+            candidate = login.candidate or Candidate.on(pipeline.running)
+            try:
+                await asyncio.to_thread(restore, pipeline.tree, pipeline.store, candidate, self._number)
+            except MeaningRefused as refused:
+                raise errors.meaning(refused.problems) from None
+            if login.ended:
+                raise errors.unauthenticated(request.href)
+            login.candidate = candidate
+            return status(self._service, request, candidate)
+
+
+class Commits(Resource):
+    """The records of commits."""
+
+    operations = {"GET": Operation("The last 100 commits, newest first.", answer_schema(items=ITEMS))}
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def may_read(self, _request: Request) -> bool:
+        """Everybody sees the own commits; others' need the right to the history."""
+        return True
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return the record of one commit; whether it exists is for its GET to say."""
+        return OneCommit(self._service, segment)
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a record is like."""
+        return "id", OneCommit(self._service, "")
+
+    async def get(self, request: Request) -> Answer:
+        """List the records that the caller may see."""
+        pipeline = self._service.pipeline
+        stored = await asyncio.to_thread(pipeline.store.tickets, _COMMITS_SHOWN)
+        known = {ticket.id: ticket for ticket in stored} | pipeline.now_doing
+        newest = sorted(known.values(), key=lambda ticket: ticket.started, reverse=True)[:_COMMITS_SHOWN]
+        items = [
+            {"body": _record(ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
+            for ticket in newest
+            if _visible(request, ticket)
+        ]
+        return Answer({"items": items, "meta": meta(request)})
+
+
+def _visible(request: Request, ticket: Ticket) -> bool:
+    return ticket.user == request.member.name or request.member.rights.may_read(CHANGELOG, request.href)
+
+
+def _record(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "error": ticket.error,
+        "finished": ticket.finished,
+        "id": ticket.id,
+        "revision": ticket.revision,
+        "started": ticket.started,
+        "state": ticket.state,
+        "user": ticket.user,
+    }
+
+
+class OneCommit(Resource):
+    """The record of one commit, by its id or by the caller's own Idempotency-Key."""
+
+    operations = {
+        "GET": Operation(
+            "What became of a commit.", answer_schema(body={"type": "object"}, key={"type": "string"}), errors=(404,)
+        )
+    }
+
+    def __init__(self, service: Service, name: str) -> None:
+        self._service, self._name = service, name
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the record."""
+        pipeline, user = self._service.pipeline, request.member.name
+        running = (t for t in pipeline.now_doing.values() if self._name in {t.id, t.idempotency_key if t.user == user else None})
+        ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, user)
+        if ticket is None or not _visible(request, ticket):
+            raise errors.not_found(request.href, self._name)
+        return envelope(request, ticket.id, _record(ticket))

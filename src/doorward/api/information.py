@@ -1,0 +1,100 @@
+"""``/api/info``, ``/api/user/info`` and ``/api/setup``: who is answering, who is asking, is it ready (protocol, section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from doorward import BUILD_DATE, SPS_LEVEL, __version__
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.transaction.candidate import Running
+
+NAMING = "/api/configuration/network/naming"
+
+
+class Info(Resource):
+    """What answers here. Anonymous callers see less."""
+
+    operations = {
+        "GET": Operation(
+            "Name, release and roles of the node.", answer_schema(body={"type": "object"}, key={"const": "about_info"})
+        )
+    }
+    anonymous = frozenset({"GET", "HEAD"})
+    extends = False
+
+    def __init__(self, running: Callable[[], Running]) -> None:
+        self._running = running
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the figures of the release and the node."""
+        running = self._running()
+        naming = running.snapshot.value(NAMING)
+        body: dict[str, Any] = {
+            "domainname": naming["domainname"],
+            "hostname": naming["hostname"],
+            "nickname": naming["nickname"],
+            "plugin_sdk_version": None,
+            "support_link": None,
+        }
+        if request.login is not None:
+            body |= {
+                "analytics_enabled": False,
+                "build_date": BUILD_DATE,
+                "config_hash": running.hash[:32],
+                "firmware_version": SPS_LEVEL,
+                "product": {"name": "Doorward", "version": __version__},
+                "roles": [],
+                "version": SPS_LEVEL,
+            }
+        return envelope(request, "about_info", body)
+
+
+class UserInfo(Resource):
+    """The caller's account, rights and X-Token."""
+
+    operations = {
+        "GET": Operation(
+            "The caller's account, rights and token.",
+            answer_schema(body={"type": "object"}, key={"const": "user_info"}),
+        )
+    }
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the rights as they were at login."""
+        login = request.member
+        body = {
+            "acls": list(login.rights.lines),
+            "groups": list(login.rights.groups),
+            "login_method": "local",
+            "name": login.name,
+            "token": login.token,
+        }
+        return envelope(request, "user_info", body)
+
+
+class Setup(Resource):
+    """Whether the appliance is ready. Answers while it starts, too."""
+
+    operations = {
+        "GET": Operation("Whether the appliance is set up and ready.", answer_schema(status={"enum": ["booting", "completed"]})),
+        "POST": Operation("Refused: the appliance is set up already.", answer_schema(), body={}, errors=(409,)),
+    }
+    anonymous = frozenset({"GET", "HEAD", "POST"})
+    extends = False
+
+    def __init__(self, state: Callable[[], str]) -> None:
+        self._state = state
+
+    async def get(self, _request: Request) -> Answer:
+        """Answer the state."""
+        state = "completed" if self._state() != "starting" else "booting"
+        meta = {"eula": None, "href": "/api/setup", "parent": "/api", "remaining_seconds": 0}
+        return Answer({"meta": meta, "status": state})
+
+    async def post(self, request: Request) -> Answer:
+        """Refuse: an account exists from the first start on."""
+        await request.read()
+        raise errors.conflict("The appliance is set up already.", resource=request.href)

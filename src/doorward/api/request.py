@@ -1,0 +1,131 @@
+"""One request as the resources see it, and the answer they give."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from doorward.access.logins import Login
+from doorward.api import errors
+from doorward.tree.jsontext import decode
+from doorward.tree.problems import BodyRefused
+
+BODY_LIMIT = 1 << 20
+"""Bytes of a JSON body (protocol, section 12)."""
+
+Receive = Callable[[], Awaitable[Any]]
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, or ready bytes."""
+
+    content: dict[str, Any] | bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cookie: str | None = None
+    """The value of a cookie to set; "" takes it away; None: the one that came is renewed."""
+
+
+@dataclass
+class Request:
+    """A request whose path could be decoded. ``segments`` are those below ``/``, percent-decoded once, none empty."""
+
+    method: str
+    segments: tuple[str, ...]
+    scope: Mapping[str, Any]
+    receive: Receive
+    id: str
+    login: Login | None = None
+    cookie: str = ""
+    allow: tuple[str, ...] = ()
+
+    @cached_property
+    def href(self) -> str:
+        """The clean path."""
+        return "/" + "/".join(self.segments)
+
+    @property
+    def parent(self) -> str | None:
+        """The clean path of the parent; None for ``/api`` and for ``/api/configuration``."""
+        if len(self.segments) <= 1 or self.segments == ("api", "configuration"):
+            return None
+        return "/" + "/".join(self.segments[:-1])
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Header fields by lower-case name; the first of a name counts, cookies are joined."""
+        found: dict[str, str] = {}
+        for name, value in self.scope["headers"]:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            if key == "cookie" and key in found:
+                found[key] += "; " + text
+            else:
+                found.setdefault(key, text)
+        return found
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Query parameters by name; the first of a name counts."""
+        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        return {name: value for name, value in reversed(pairs)}
+
+    @property
+    def address(self) -> str:
+        """The address of the TCP peer."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def member(self) -> Login:
+        """The login session, where the resource needs one."""
+        assert self.login is not None  # noqa: S101 - the application lets nobody else through
+        return self.login
+
+    @property
+    def strict(self) -> bool:
+        """Whether unknown members shall be errors."""
+        preferences = self.headers.get("prefer", "").lower().replace(" ", "").replace(";", ",").split(",")
+        return "handling=strict" in preferences
+
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        """Return the whole body. Raises 413 beyond the limit."""
+        body = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise errors.too_large(limit)
+            if not message.get("more_body"):
+                return bytes(body)
+
+    def decoded(self, body: bytes) -> Any:
+        """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""
+        try:
+            return decode(body)
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+
+    def check_media_type(self) -> None:
+        """Raise 415 unless the body is JSON, or does not say what it is, or is empty."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        empty = self.headers.get("content-length") == "0"
+        if kind and not empty and kind != "application/json" and not kind.endswith("+json"):
+            raise errors.unsupported_media_type()
+
+
+def path_segments(raw_path: bytes) -> tuple[str, ...] | None:
+    """Return the segments of a raw path, percent-decoded once, empty ones left out; None where they are not UTF-8."""
+    try:
+        return tuple(unquote_to_bytes(segment).decode("utf-8") for segment in raw_path.split(b"/") if segment)
+    except UnicodeDecodeError:
+        return None

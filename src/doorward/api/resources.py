@@ -1,0 +1,132 @@
+"""What hangs in the API: resources with methods, and containers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, status codes beyond the common ones."""
+
+    summary: str
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Resource:
+    """Something at a path. Subclasses implement ``get``, ``post``, ``put`` or ``delete`` and describe them in ``operations``."""
+
+    operations: Mapping[str, Operation] = {}
+    anonymous: frozenset[str] = frozenset()
+    """Methods that need no login."""
+    children: Mapping[str, Resource] = {}
+    listed = True
+    """Whether the parent's GET shows the resource."""
+    privilege = ""
+    """The ACL object that guards the resource; "" lets every login in."""
+    extends = True
+    """Whether a request extends the login session."""
+
+    def allow(self, _request: Request | None = None) -> tuple[str, ...]:
+        """Return the methods of the resource, sorted."""
+        found = {method for method in ("GET", "POST", "PUT", "DELETE") if method in self.operations}
+        return tuple(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return what hangs below under a name."""
+        return self.children.get(segment)
+
+    def template(self) -> tuple[str, Resource] | None:
+        """Return what hangs below under any name, for the OpenAPI document: (what the name is, a resource like it)."""
+        return None
+
+    def may_read(self, request: Request) -> bool:
+        """Whether the caller may read the resource."""
+        return not self.privilege or request.member.rights.may_read(self.privilege, request.href)
+
+    def may_write(self, request: Request) -> bool:
+        """Whether the caller may write the resource."""
+        return not self.privilege or request.member.rights.may_write(self.privilege, request.href)
+
+    async def get(self, request: Request) -> Answer:
+        """Answer GET."""
+        raise errors.method_not_allowed(request.method, request.href)
+
+    async def post(self, request: Request) -> Answer:
+        """Answer POST."""
+        raise errors.method_not_allowed(request.method, request.href)
+
+    async def put(self, request: Request) -> Answer:
+        """Answer PUT."""
+        raise errors.method_not_allowed(request.method, request.href)
+
+    async def delete(self, request: Request) -> Answer:
+        """Answer DELETE."""
+        raise errors.method_not_allowed(request.method, request.href)
+
+
+META = {
+    "type": "object",
+    "properties": {
+        "href": {"type": "string"},
+        "parent": {"type": ["string", "null"]},
+        "remaining_seconds": {"type": "integer", "minimum": 0},
+    },
+    "required": ["href", "parent"],
+}
+"""JSON schema of ``meta``."""
+
+
+def answer_schema(**members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an answer with these members beside ``meta``."""
+    return {"type": "object", "properties": {**members, "meta": META}, "required": [*members, "meta"]}
+
+
+ITEMS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "body": {},
+            "key": {"type": "string"},
+            "meta": {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"]},
+        },
+        "required": ["key", "meta"],
+    },
+}
+"""JSON schema of ``items``."""
+
+
+class Container(Resource):
+    """Fixed children."""
+
+    operations = {"GET": Operation("The children.", answer_schema(items=ITEMS))}  # noqa: RUF012 - never changed
+
+    def __init__(self, children: Mapping[str, Resource], *, listed: bool = True) -> None:
+        self.children = children
+        self.listed = listed
+
+    async def get(self, request: Request) -> Answer:
+        """List the children in byte order."""
+        names = sorted(name for name, child in self.children.items() if child.listed)
+        items = [{"key": name, "meta": {"href": f"{request.href}/{name}"}} for name in names]
+        return Answer({"items": items, "meta": meta(request)})
+
+
+def meta(request: Request, **links: Any) -> dict[str, Any]:
+    """Return the ``meta`` of an answer outside the configuration tree; the application adds ``remaining_seconds``."""
+    return {"href": request.href, "parent": request.parent, **links}
+
+
+def envelope(request: Request, key: str, body: Any, **links: Any) -> Answer:
+    """Return the answer of a single resource: ``body``, ``key``, ``meta``."""
+    return Answer({"body": body, "key": key, "meta": meta(request, **links)})

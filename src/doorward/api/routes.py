@@ -1,0 +1,59 @@
+"""The API as a whole: which resource hangs where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorward.access.authentication import Authenticator
+from doorward.access.guard import Guard
+from doorward.access.logins import Logins
+from doorward.api.app import Application
+from doorward.api.authentication import Authentication
+from doorward.api.configuration import Configuration
+from doorward.api.history import Commits, Revisions
+from doorward.api.information import Info, Setup, UserInfo
+from doorward.api.openapi import OpenApi
+from doorward.api.resources import Container, Resource
+from doorward.api.status import Health, HealthStatus, Metrics, TimeStatus
+from doorward.api.transaction import Service, Transaction
+from doorward.host.ntp_probe import Prober
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the API is made of. ``state`` is the state directory."""
+
+    service: Service
+    logins: Logins
+    authenticator: Authenticator
+    guard: Guard
+    prober: Prober
+    state: Path
+
+
+def application(parts: Parts) -> Application:
+    """Put the API together."""
+    pipeline = parts.service.pipeline
+    health = Health(pipeline)
+    metrics = Metrics(pipeline, parts.logins, health)
+    configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober).resource()
+    api: dict[str, Resource] = {
+        "authentication": Authentication(parts.logins, parts.authenticator, parts.guard),
+        "commits": Commits(parts.service),
+        "configuration": configuration,
+        "health-status": HealthStatus(health, parts.state, listed=False),
+        "health_status": HealthStatus(health, parts.state),
+        "info": Info(lambda: pipeline.running),
+        "metrics": metrics,
+        "revisions": Revisions(parts.service),
+        "time_status": TimeStatus(pipeline.host),
+        "transaction": Transaction(parts.service),
+        "user": Container({"info": UserInfo()}),
+    }
+    root = Container({"api": Container(api)})
+    app = Application(root, parts.logins)
+    api["setup"] = Setup(lambda: app.state)
+    api["openapi.json"] = OpenApi(root)
+    app.counted = metrics.count
+    return app

@@ -1,0 +1,171 @@
+"""``/api/health_status``, ``/api/time_status`` and ``/api/metrics``: how the machine and the appliance do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+
+from doorward.access.logins import Logins
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.host.engine import Host, HostRefusal
+from doorward.host.plan import HostWarning
+from doorward.transaction.pipeline import Pipeline
+from doorward.tree.problems import Problem
+
+BASIC = "/special/basic"
+PROXIES = ("http", "ica", "mssql", "rdp", "ssh", "telnet", "vnc")
+_FRESH_SECONDS = 2.0
+
+
+class Health:
+    """What is wrong with the host, looked at no more than every other second."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._looked = 0.0
+        self._found: list[HostWarning] = []
+
+    def warnings(self) -> list[HostWarning]:
+        """Return where the host differs from the running revision. Blocks."""
+        if time.monotonic() - self._looked > _FRESH_SECONDS:
+            self._found = self._pipeline.host.drift(self._pipeline.desired(self._pipeline.running.snapshot))
+            self._looked = time.monotonic()
+        return self._found
+
+    def issues(self) -> dict[str, list[dict[str, Any]]]:
+        """Return errors and warnings in the form of ``health_status``."""
+        failed = []
+        if self._pipeline.unknown is not None:
+            failed.append({"message": f"The state of the host is unknown: {self._pipeline.unknown}", "paths": []})
+        warned = [{"message": w.message, "paths": [w.origin] if w.origin else []} for w in self.warnings()]
+        return {"errors": failed, "warnings": warned}
+
+
+class HealthStatus(Resource):
+    """Figures of this machine."""
+
+    operations = {
+        "GET": Operation("Load, memory, disk and everything that is wrong.", answer_schema(health_status={"type": "object"}))
+    }
+    privilege = BASIC
+
+    def __init__(self, health: Health, state: Path, *, listed: bool = True) -> None:
+        self._health, self._state, self.listed = health, state, listed
+        psutil.cpu_percent()  # the first figure is since now
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the figures."""
+        found = await asyncio.to_thread(self._figures)
+        return Answer({"health_status": found, "meta": {**meta(request), "href": "/api/health_status"}})
+
+    def _figures(self) -> dict[str, Any]:
+        load1, load5, load15 = psutil.getloadavg()
+        cpu, disk = psutil.cpu_percent(), psutil.disk_usage(str(self._state))
+        swap = psutil.swap_memory()
+        return {
+            "cpu": cpu,
+            "disk": disk.percent,
+            "firmware": None,
+            "indexer": None,
+            "issues": self._health.issues(),
+            "load1": load1,
+            "load15": load15,
+            "load5": load5,
+            "memory": psutil.virtual_memory().percent,
+            "pipeline_queues": None,
+            "raid": None,
+            "sessions": dict.fromkeys(PROXIES, 0),
+            "sessions_total": 0,
+            "swap": swap.percent if swap.total else 0.0,
+            "system_details": {
+                "cpu": {"count": psutil.cpu_count(), "percent": cpu},
+                "disk": {"free": disk.free, "total": disk.total, "used": disk.used},
+            },
+        }
+
+
+class TimeStatus(Resource):
+    """How the clock and its sources do."""
+
+    operations = {
+        "GET": Operation(
+            "Clock, daemon, sources and time zone.",
+            answer_schema(body={"type": "object"}, key={"const": "time_status"}),
+        )
+    }
+    privilege = BASIC
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.children = {"sync": TimeSync(host)}
+
+    async def get(self, request: Request) -> Answer:
+        """Answer what the daemon says, at most a second old."""
+        found = await asyncio.to_thread(self._host.time_status)
+        return envelope(request, "time_status", found.as_dict())
+
+
+class TimeSync(Resource):
+    """Stepping the clock."""
+
+    operations = {"POST": Operation("Measure all sources now and step the clock.", answer_schema(), body={}, errors=(400, 403))}
+    privilege = BASIC
+    listed = False
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def post(self, request: Request) -> Answer:
+        """Measure, step and answer the status after it."""
+        await request.read()
+        try:
+            stepped = await asyncio.to_thread(self._host.sync)
+        except HostRefusal as refused:
+            raise errors.meaning([Problem(refused.code, refused.message, "", request.href)]) from None
+        body = stepped.as_dict()
+        return Answer({"body": body, "key": "time_status", "meta": {"href": "/api/time_status", "parent": "/api"}})
+
+
+class Metrics(Resource):
+    """Figures for Prometheus."""
+
+    operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"})}
+    listed = False
+
+    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health) -> None:
+        self._health, self._registry = health, CollectorRegistry()
+        self._answers = Counter(
+            "doorward_http_answers", "Answers by method and status.", ["method", "status"], registry=self._registry
+        )
+        self._commits = Counter("doorward_commits", "Published revisions.", registry=self._registry)
+        pipeline.published.append(lambda _before, _after, _edits: self._commits.inc())
+        self._gauge("doorward_running_revision", "Number of the running revision.", lambda: pipeline.running.number)
+        self._gauge("doorward_login_sessions", "Live login sessions.", lambda: len(logins))
+        self._gauge(
+            "doorward_host_state_unknown",
+            "1 while the state of the host is unknown.",
+            lambda: pipeline.unknown is not None,
+        )
+        self._warnings = Gauge("doorward_host_warnings", "Places where the host differs.", registry=self._registry)
+        process = psutil.Process()
+        self._gauge("process_resident_memory_bytes", "Resident memory.", lambda: process.memory_info().rss)
+
+    def _gauge(self, name: str, text: str, figure: Callable[[], float]) -> None:
+        Gauge(name, text, registry=self._registry).set_function(figure)
+
+    def count(self, method: str, status: int) -> None:
+        """Count an answer."""
+        self._answers.labels(method, str(status)).inc()
+
+    async def get(self, _request: Request) -> Answer:
+        """Answer the figures as text."""
+        self._warnings.set(len(await asyncio.to_thread(self._health.warnings)))
+        return Answer(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,320 @@
+"""``/api/transaction``: status, opening, discarding, changes, plan, commit, confirmation (protocol, sections 8 and 13)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import structlog
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic_core import PydanticCustomError
+
+from doorward.access.logins import Login
+from doorward.api import errors
+from doorward.api.changes import as_changes
+from doorward.api.request import Answer, Request
+from doorward.api.resources import META, Operation, Resource, answer_schema, envelope, meta
+from doorward.store.port import Ticket
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.merge import MergeConflict
+from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
+from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.tree.models import Body, union
+from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.validation import check
+
+log = structlog.get_logger()
+
+HREF = "/api/transaction"
+CHANGES = "/api/transaction/changes"
+
+
+def _trimmed(message: str) -> str:
+    message = message.strip()
+    if len(message) > 4096:  # noqa: PLR2004 - the limit of the contract
+        raise PydanticCustomError("length", "At most 4096 characters.")
+    return message
+
+
+class CommitOrder(Body):
+    """Make the candidate the running configuration."""
+
+    status: Literal["commit"] = Field(description="What to do.")
+    commit_message: Annotated[str, AfterValidator(_trimmed)] | None = Field(None, description="Why; blank counts as missing.")
+    confirm_seconds: int | None = Field(None, ge=10, le=3600, description="Goes back by itself after so many seconds.")
+
+
+class ConfirmOrder(Body):
+    """Make the pending commit definite."""
+
+    status: Literal["confirm"] = Field(description="What to do.")
+
+
+ORDER: TypeAdapter[Any] = TypeAdapter(union("status", CommitOrder, ConfirmOrder))
+
+_STATUS = answer_schema(
+    body={
+        "type": "object",
+        "properties": {"commit_message": {"enum": ["optional", "required"]}, "status": {"enum": ["open", "closed"]}},
+    },
+    key={"const": "transaction"},
+    transaction={"type": "object", "properties": {"status": {"enum": ["open", "closed"]}}, "required": ["status"]},
+)
+
+
+@dataclass
+class Service:
+    """What the resources below ``/api/transaction`` share."""
+
+    pipeline: Pipeline
+    queue: CommitQueue
+    confirmations: Confirmations
+
+
+def status(service: Service, request: Request, candidate: Candidate | None, **links: Any) -> Answer:
+    """Return the status body."""
+    state = "closed" if candidate is None else "open"
+    message = "required" if requires_message(service.pipeline.running.snapshot) else "optional"
+    if candidate is not None and candidate.changed:
+        links["changes"] = CHANGES
+    if service.confirmations.remaining_seconds is not None:
+        links["confirm_remaining_seconds"] = service.confirmations.remaining_seconds
+    content = {
+        "body": {"commit_message": message, "status": state},
+        "key": "transaction",
+        "meta": {"href": HREF, "parent": "/api", **links},
+        "transaction": {"status": state},
+    }
+    del request
+    return Answer(content)
+
+
+class Transaction(Resource):
+    """The transaction of the caller's login session."""
+
+    operations = {
+        "GET": Operation("Whether a transaction is open.", _STATUS),
+        "POST": Operation("Open a transaction; nothing happens when one is open.", _STATUS, body={}, errors=(403,)),
+        "PUT": Operation("Commit, or confirm a commit.", _STATUS, body=ORDER.json_schema(), errors=(400, 403, 409, 500, 503)),
+        "DELETE": Operation("Discard the changes.", {"type": "object", "properties": {"meta": META}}, errors=(409,)),
+    }
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.children = {"changes": Changes(service), "plan": PlanResource(service)}
+        self._in_flight: dict[tuple[str, str], asyncio.Future[None]] = {}
+
+    def may_write(self, request: Request) -> bool:
+        """Whoever may write something may have a transaction."""
+        return request.member.rights.may_write_something
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the status."""
+        return status(self._service, request, request.member.candidate)
+
+    async def post(self, request: Request) -> Answer:
+        """Open a transaction. The body may be empty or any JSON value."""
+        login = request.member
+        if body := await request.read():
+            request.decoded(body)
+        async with login.writing:
+            if login.candidate is None:
+                login.candidate = Candidate.on(self._service.pipeline.running)
+            return status(self._service, request, login.candidate)
+
+    async def delete(self, request: Request) -> Answer:
+        """Drop the candidate."""
+        login = request.member
+        async with login.writing:
+            if login.candidate is None:
+                raise errors.conflict("No transaction is open.", resource=HREF)
+            login.candidate = None
+        return Answer({"meta": meta(request)})
+
+    async def put(self, request: Request) -> Answer:
+        """Commit or confirm; goes on when the client goes away."""
+        raw = await request.read()
+        try:
+            checked = check(ORDER, request.decoded(raw), strict=request.strict)
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+        key = _idempotency_key(request)
+        if isinstance(checked.model, ConfirmOrder):
+            answer = await self._confirm(request)
+        else:
+            answer = await self._once(request, checked.model, key, hashlib.sha256(raw).hexdigest())
+        listed = [*_listed(checked.warnings, HREF), *answer.content["meta"].pop("warnings", [])]  # type: ignore[index]
+        if listed:
+            answer.content["meta"]["warnings"] = listed  # type: ignore[index]
+        if request.strict:
+            answer.headers["Preference-Applied"] = "handling=strict"
+        return answer
+
+    async def _once(self, request: Request, order: CommitOrder, key: str | None, digest: str) -> Answer:
+        """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before."""
+        if key is None:
+            return await self._commit(request, order, None, None)
+        name = (request.member.name, key)
+        while (running := self._in_flight.get(name)) is not None:
+            await asyncio.shield(running)
+        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
+        if ticket is not None and ticket.idempotency_key == key and ticket.state != "failed":
+            if ticket.request != digest:
+                raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
+            answer = self._replayed(request, ticket)
+            answer.headers["Idempotency-Replayed"] = "true"
+            return answer
+        running = self._in_flight[name] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._commit(request, order, key, digest)
+        finally:
+            del self._in_flight[name]
+            running.set_result(None)
+
+    async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
+        login = request.member
+        job = asyncio.ensure_future(self._commit_locked(request, login, order, key, digest))
+        return await asyncio.shield(job)
+
+    async def _commit_locked(
+        self, request: Request, login: Login, order: CommitOrder, key: str | None, digest: str | None
+    ) -> Answer:
+        service = self._service
+        async with login.writing:
+            candidate = login.candidate
+            if candidate is None:
+                raise errors.conflict("No transaction is open.", resource=HREF)
+            asked = Order(
+                login.name, request.address, order.commit_message or None, order.confirm_seconds,
+                idempotency_key=key, request=digest,
+            )  # fmt: skip
+            try:
+                ticket = await service.queue.run(lambda: self._work(candidate, asked))
+            except QueueTimeout:
+                raise errors.unavailable("Other commits are in the way.") from None
+            except MergeConflict as collided:
+                raise await asyncio.to_thread(self._collision, candidate, collided) from None
+            except MeaningRefused as refused:
+                raise errors.meaning(refused.problems, "commit") from None
+            except ApplyFailed as failed:
+                raise errors.apply_failed(failed, request.id) from None
+            login.candidate = None
+        return self._done(request, ticket)
+
+    def _work(self, candidate: Candidate, order: Order) -> Ticket:
+        """Run in the commit thread."""
+        service = self._service
+        if service.confirmations.pending is not None:
+            raise self._pending()
+        ticket = service.pipeline.commit(candidate, order)
+        if order.confirm_seconds is not None:
+            service.confirmations.load()
+        return ticket
+
+    def _pending(self) -> errors.Refusal:
+        pending = self._service.confirmations
+        user = pending.pending.user if pending.pending else ""
+        seconds = pending.remaining_seconds
+        return errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=user)
+
+    def _done(self, request: Request, ticket: Ticket) -> Answer:
+        links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
+        if ticket.warnings:
+            links["warnings"] = list(ticket.warnings)
+        return status(self._service, request, None, **links)
+
+    def _replayed(self, request: Request, ticket: Ticket) -> Answer:
+        if ticket.error is None or ticket.revision is not None:
+            return self._done(request, ticket)
+        details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
+        refusal = errors.Refusal(500, "ApplyFailed", "The host did not accept the change.", details)
+        refusal.headers = {"Idempotency-Replayed": "true"}
+        raise refusal
+
+    def _collision(self, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
+        """Tell who changed what; asks the store."""
+        later = self._service.pipeline.store.edits_after(candidate.base.number)
+        conflicts = []
+        for collision in sorted(collided.collisions, key=lambda found: found.path):
+            revision = next((r for r, edits in reversed(later) if any(e.place == collision.place for e in edits)), None)
+            conflicts.append({
+                "author": revision.author if revision else "",
+                "path": collision.path,
+                "revision": revision.number if revision else self._service.pipeline.running.number,
+                "running_value": collision.running_value,
+            })  # fmt: skip
+        places = "1 place was" if len(conflicts) == 1 else f"{len(conflicts)} places were"
+        paths = [found["path"] for found in conflicts]
+        return errors.conflict(f"{places} changed by somebody else meanwhile.", conflicts=conflicts, paths=paths)
+
+    async def _confirm(self, request: Request) -> Answer:
+        service = self._service
+
+        def work() -> int:
+            pending = service.confirmations.pending
+            if pending is None or pending.user != request.member.name:
+                raise errors.conflict("No commit of this account awaits a confirmation.", resource=HREF)
+            service.confirmations.confirm(pending)
+            return pending.revision
+
+        try:
+            revision = await service.queue.run(work)
+        except QueueTimeout:
+            raise errors.unavailable("Other commits are in the way.") from None
+        return status(service, request, request.member.candidate, revision=revision)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 128 and key.isascii() and key.isprintable()):  # noqa: PLR2004 - the contract's limit
+        raise errors.bad_request("An Idempotency-Key has 1 to 128 printable ASCII characters.")
+    return key
+
+
+def _listed(problems: Any, path: str) -> list[dict[str, str]]:
+    return [{"code": p.code, "message": p.message, "path": p.path or path, "pointer": p.pointer} for p in problems]
+
+
+class Changes(Resource):
+    """What the candidate changes."""
+
+    operations = {"GET": Operation("The net difference to the running configuration.", answer_schema(changes={"type": "array"}))}
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def get(self, request: Request) -> Answer:
+        """List the changes, sorted by path."""
+        candidate = request.member.candidate
+        changes = as_changes(self._service.pipeline.tree, candidate.edits()) if candidate else []
+        return Answer({"changes": changes, "meta": meta(request, transaction=HREF)})
+
+
+class PlanResource(Resource):
+    """What a commit would do."""
+
+    operations = {
+        "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
+    }
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def get(self, request: Request) -> Answer:
+        """Work out the plan."""
+        pipeline = self._service.pipeline
+        candidate = request.member.candidate or Candidate.on(pipeline.running)
+        body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
+        body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
+        try:
+            report = await asyncio.to_thread(pipeline.plan, candidate, asked=False)
+        except MergeConflict as collided:
+            body["conflicts"] = sorted(collision.path for collision in collided.collisions)
+        else:
+            body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
+            body["problems"] = _listed(report.problems, HREF)
+            body["warnings"] = _listed(report.warnings, HREF)
+        return envelope(request, "plan", body)

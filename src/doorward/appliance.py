@@ -1,0 +1,223 @@
+"""The composition root: the only place where the parts are put together, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+import doorward.configuration
+from doorward.access.authentication import Authenticator
+from doorward.access.guard import Guard
+from doorward.access.logins import Logins
+from doorward.access.passwords import LocalPasswords
+from doorward.api import tls
+from doorward.api.app import Application
+from doorward.api.routes import Parts, application
+from doorward.api.server import HttpServer, bind
+from doorward.api.transaction import Service
+from doorward.configuration.aaa import settings
+from doorward.configuration.aaa.local_database import users
+from doorward.configuration.management import webinterface
+from doorward.host.engine import Host
+from doorward.host.errors import HostFailure
+from doorward.host.ntp_probe import Prober
+from doorward.host.sandbox import sandbox
+from doorward.host.system import system
+from doorward.store.port import StoreDamaged
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault, VaultError
+from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.queue import CommitQueue
+from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.startup import first_revision, load_running
+from doorward.tree.registry import discover
+
+log = structlog.get_logger()
+
+HostName = Literal["sandbox", "system"]
+_HOUSEKEEPING_SECONDS = 3600
+
+
+class CannotStart(Exception):
+    """Why the server can't start, in one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run. ``plain_http`` is for measurements on loopback only; it is no option of the command line."""
+
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 8443
+    machine: HostName = "sandbox"
+    admin_password: str | None = None
+    plain_http: bool = False
+
+
+class Appliance:
+    """A node: its store, its host, its API."""
+
+    def __init__(self, options: Options, say: Callable[[str], None] = print) -> None:
+        self._options, self._say = options, say
+        self.tree = discover(doorward.configuration)
+        self._queue = CommitQueue()
+        state = options.state
+        fresh = not (state / "doorward.db").exists()
+        self._vault = Vault.at(state / "data.key", create=fresh)
+        self.store = SqliteStore(state / "doorward.db", self._vault)
+        if self.store.head() is None:
+            self._first_start()
+        self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
+        prober = Prober()
+        passwords = LocalPasswords()
+        keeping = SecretKeeping(self.tree, self.store, self._vault, passwords)
+        self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, load_running(self.tree, self.store))
+        self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
+        value = self._value
+        logins = Logins(lambda: int(value(webinterface.PATH)["timeout"]) * 60)
+        self.pipeline.published.append(logins.published)
+        guard = Guard(lambda: value(settings.PATH)["bruteforce_protection"])
+        authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
+        service = Service(self.pipeline, self._queue, self.confirmations)
+        self.app: Application = application(Parts(service, logins, authenticator, guard, prober, state))
+
+    def _value(self, path: str) -> dict[str, object]:
+        found: dict[str, object] = self.pipeline.running.snapshot.value(path)
+        return found
+
+    def _first_start(self) -> None:
+        """Write revision 1: the defaults, and the password of ``admin``."""
+        password = self._options.admin_password or secrets.token_urlsafe(15)
+        first_revision(self.tree, self.store, self._vault, LocalPasswords(), password, users.ADMIN)
+        if self._options.admin_password is None:
+            path = self._options.state / "initial-admin-password"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(password + "\n")
+            self._say(f"First start: log in as admin with the password {password} (kept in {path}).")
+
+    def converge(self) -> None:
+        """Bring the host to the running revision. Blocks; runs in the commit thread."""
+        try:
+            self.host.start()
+        except HostFailure as failure:
+            raise CannotStart(f"The host can't be prepared: {failure.reason}.") from failure
+        self.pipeline.recover()
+        self.confirmations.load()
+
+    async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Serve until told to stop. ``ready`` gets the address once connections are answered."""
+        options = self._options
+        try:
+            bound = bind(options.host, options.port)
+        except OSError as error:
+            raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
+        server = HttpServer(self.app, bound, None if options.plain_http else self._tls())
+        await server.start()
+        housekeeping = asyncio.create_task(self._keep_house())
+        try:
+            await self._queue.run(self.converge)
+            self.app.state = "serving"
+            scheme = "http" if options.plain_http else "https"
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            ready(f"{scheme}://{host}:{bound.getsockname()[1]}")
+            await stop.wait()
+        finally:
+            self.app.state = "stopping"
+            housekeeping.cancel()
+            await server.stop()
+
+    def _tls(self) -> ssl.SSLContext:
+        name = self.pipeline.running.snapshot.value("/api/configuration/network/naming")
+        names = [
+            f"{name['hostname']}.{name['domainname']}",
+            name["hostname"],
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            self._options.host,
+        ]
+        wildcards = {"0.0.0.0", "::"}  # noqa: S104 - left out of the certificate
+        certificate, key = tls.ensure_certificate(
+            self._options.state / "tls", [n for n in dict.fromkeys(names) if n not in wildcards]
+        )
+        try:
+            return tls.context(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise CannotStart(f"The certificate in {certificate.parent} can't be used: {error}.") from error
+
+    async def _keep_house(self) -> None:
+        """Forget Idempotency-Keys after a day."""
+        while True:
+            before = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            await asyncio.to_thread(self.store.forget_tickets, before)
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+    def close(self) -> None:
+        """Stop what was started, the store last."""
+        self._queue.close()
+        self.confirmations.close()
+        self.host.stop()
+        self.store.close()
+
+
+@contextlib.contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """Hold the state directory for one server. Raises CannotStart where another one has it."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CannotStart(f"The state directory {state} can't be used: {error.strerror}.") from error
+    with os.fdopen(descriptor, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = file.read().strip() or "unknown"
+            raise CannotStart(f"Another server (process {owner}) uses the state directory {state}.") from None
+        file.truncate(0)
+        file.seek(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def run(options: Options, say: Callable[[str], None] = print) -> None:
+    """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
+    import uvloop
+
+    began = time.monotonic()
+    os.umask(0o077)
+    with locked(options.state):
+        try:
+            appliance = Appliance(options, say)
+        except (VaultError, StoreDamaged, HostFailure) as error:
+            raise CannotStart(str(error)) from error
+
+        def ready(address: str) -> None:
+            log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
+            say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
+
+        async def main() -> None:
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            await appliance.serve(ready, stop)
+
+        try:
+            uvloop.run(main())
+        finally:
+            appliance.close()

@@ -1,0 +1,5 @@
+"""The ``doorward`` command."""
+
+from doorward.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,100 @@
+"""``doorward serve`` and ``doorward verify``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from doorward import __version__
+
+app = typer.Typer(name="doorward", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Machine(StrEnum):
+    """Which host the settings take effect on."""
+
+    sandbox = "sandbox"
+    system = "system"
+
+
+State = Annotated[Path | None, typer.Option(help="Directory of everything that is kept.", show_default=False)]
+On = Annotated[Machine, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")]
+
+
+def state_directory(given: Path | None, machine: Machine) -> Path:
+    """Return the state directory: the given one, else that of the host kind."""
+    if given is not None:
+        return given.absolute()
+    if machine is Machine.system:
+        return Path("/var/lib/doorward")
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "doorward"
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``; IPv6 addresses stand in brackets."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+        raise typer.BadParameter("must be HOST:PORT, for example 127.0.0.1:8443 or [::1]:8443", param_hint="--listen")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback
+    if wanted:
+        typer.echo(f"doorward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def doorward(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the release.")] = False,  # noqa: FBT002
+) -> None:
+    """A self-hosted privileged-session appliance, managed through a transactional REST API."""
+    del version
+
+
+@app.command()
+def serve(
+    state: State = None,
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the HTTPS listener.")] = "127.0.0.1:8443",
+    host: On = Machine.sandbox,
+) -> None:
+    """Run the appliance until SIGTERM.
+
+    The first start makes the account admin: its password is taken from DOORWARD_ADMIN_PASSWORD, or generated and shown once.
+    """
+    from doorward.appliance import CannotStart, Options, run
+    from doorward.cli.logging import configure
+
+    bind_host, port = address(listen)
+    configure()
+    password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
+    options = Options(state_directory(state, host), bind_host, port, host.value, password or None)
+    try:
+        run(options, lambda line: print(line, flush=True))
+    except CannotStart as why:
+        print(f"doorward can't start: {why}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def verify(state: State = None, host: On = Machine.sandbox) -> None:
+    """Check the hash chain of the history, and the host against the running revision."""
+    from doorward.cli.verify import findings
+
+    found = findings(state_directory(state, host), host.value)
+    for finding in found:
+        print(finding)
+    if found:
+        raise typer.Exit(1)
+    print("The history is whole and the host is as the running revision says.")
+
+
+def main() -> None:
+    """Run the command."""
+    app()

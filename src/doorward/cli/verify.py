@@ -1,0 +1,38 @@
+"""``doorward verify``: looks at a state directory without changing anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import doorward.configuration
+from doorward.host.sandbox import sandbox
+from doorward.host.system import system
+from doorward.store.port import StoreDamaged
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault, VaultError
+from doorward.transaction.startup import load_running
+from doorward.tree.registry import discover
+
+
+def findings(state: Path, machine: str) -> list[str]:
+    """Return what is wrong with the history or with the host, a sentence each."""
+    database = state / "doorward.db"
+    if not database.exists():
+        return [f"{state} holds no state of Doorward."]
+    try:
+        store = SqliteStore(database, Vault.at(state / "data.key", create=False))
+    except (VaultError, StoreDamaged) as error:
+        return [str(error)]
+    try:
+        found = store.check()
+        if found:
+            return found
+        if store.intent() is not None:
+            found.append("A commit is unfinished; the next start undoes it.")
+        tree = discover(doorward.configuration)
+        running = load_running(tree, store).snapshot
+        host = sandbox(state) if machine == "sandbox" else system(state)
+        desired = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
+        return found + [warning.message for warning in host.drift(desired)]
+    finally:
+        store.close()

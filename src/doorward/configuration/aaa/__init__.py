@@ -1,0 +1,5 @@
+"""Who may log in, how, and what for."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch(privilege="/special/auth")

@@ -1,0 +1,5 @@
+"""Directory servers for logins."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,57 @@
+"""Local accounts: ``/api/configuration/aaa/local_database/users``.
+
+A new password, a rename and a DELETE end the account's login sessions at the commit; a DELETE takes the account out of its
+groups as well. The built-in account ``admin`` has every right. Nothing on the host changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from doorward.tree.fields import matching
+from doorward.tree.models import Body
+from doorward.tree.nodes import Collection
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.references import Reference, RefersTo
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/aaa/local_database/users"
+ADMIN = "-1"
+"""The key of the built-in account ``admin``."""
+
+UserName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    AfterValidator(matching(r"[A-Za-z0-9._@][A-Za-z0-9._@-]*", "Only letters, digits and . _ @ - are allowed, - not first.")),
+]
+Password = Annotated[Reference, RefersTo("/api/configuration/passwords", form="hash")]
+
+
+class User(Body):
+    """A local account."""
+
+    name: UserName = Field(description="Login name, unique without regard to case.", examples=["operator1"])
+    password: Password | None = Field(None, description="Key of a password; null: the account cannot log in with a password.")
+
+
+def admin_can_log_in(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Refuse to take the password of ``admin`` away."""
+    document = snapshot.document(place)
+    if place.key == ADMIN and document is not None and document.value["password"] is None:
+        yield Problem("required_with", "The account admin needs a password.", "/password")
+
+
+NODE = Collection(
+    title="Local users",
+    model=User,
+    default={ADMIN: {"name": "admin", "password": None}},
+    fixed=("name",),
+    unique="name",
+    fold=True,
+    cascade=True,
+    rules=(admin_can_log_in,),
+)

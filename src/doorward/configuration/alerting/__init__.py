@@ -1,0 +1,5 @@
+"""Which events send an alert."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch()

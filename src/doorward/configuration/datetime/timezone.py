@@ -1,0 +1,56 @@
+"""The time zone of the node: ``/api/configuration/datetime/timezone``.
+
+Committing it makes the link ``/etc/localtime`` and the file ``/etc/timezone``; proven by reading both back and by computing the
+offset of now through the link. Stored times stay UTC; the zone rules ``HH:MM`` settings, mails and names of exports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from doorward.host.resources import File, Symlink, Zone
+from doorward.host.zones import host_zone, known_zones
+from doorward.tree.fields import bad_format
+from doorward.tree.nodes import Singleton
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/datetime/timezone"
+
+
+def zone_name(name: str) -> str:
+    """Return a name of the node's tz database, exactly as it was spelt."""
+    if name not in known_zones():
+        raise bad_format("Must be a time zone of this node, such as Europe/Budapest.")
+    return name
+
+
+def render(snapshot: Snapshot) -> Iterator[File | Symlink | Zone]:
+    """Ask the host for the link and the file, and for the right offset."""
+    name = snapshot.value(PATH)
+    yield Symlink("/etc/localtime", f"/usr/share/zoneinfo/{name}", origin=PATH)
+    yield File("/etc/timezone", f"{name}\n".encode(), origin=PATH)
+    yield Zone(name, origin=PATH)
+
+
+def other_processes(_snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Say that programs which run already keep their zone."""
+    yield Problem("other_processes", "Other running programs keep the old time zone until they are restarted.")
+
+
+NODE = Singleton(
+    title="Time zone",
+    model=Annotated[
+        str,
+        StringConstraints(max_length=128),
+        AfterValidator(zone_name),
+        Field(description="A name of the tz database, aliases included.", examples=["America/New_York"]),
+    ],
+    default=host_zone,
+    advice=(other_processes,),
+    render=render,
+)

@@ -1,0 +1,5 @@
+"""Proxying of HTTP sessions."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch(privilege="/special/http")

@@ -1,0 +1,5 @@
+"""Protocol settings of ICA connections."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Analytics of recorded sessions."""
+
+from doorward.tree.nodes import Singleton, later
+
+NODE = later(Singleton, default={"enabled": False}, scope="node")

@@ -1,0 +1,5 @@
+"""SNMP."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch()

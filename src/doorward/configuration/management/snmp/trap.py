@@ -1,0 +1,5 @@
+"""Where SNMP traps go."""
+
+from doorward.tree.nodes import Singleton, later
+
+NODE = later(Singleton, default={"enabled": False})

@@ -1,0 +1,5 @@
+"""The network interfaces."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch()

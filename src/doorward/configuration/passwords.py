@@ -1,0 +1,45 @@
+"""Passwords, written once and never shown: ``/api/configuration/passwords``.
+
+A password is made by POST and used by one place, which refers to it by key. An account keeps only an argon2id hash of it. When its
+owner lets go, the password vanishes at that commit. Nothing on the host changes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from doorward.tree.fields import bad_format
+from doorward.tree.models import Body
+from doorward.tree.nodes import WriteOnce
+
+PATH = "/api/configuration/passwords"
+
+
+def _printable(value: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):  # noqa: PLR2004 - the ASCII control characters
+        raise bad_format("Control characters are not allowed.")
+    return value
+
+
+class NewPassword(Body):
+    """A password as it is posted."""
+
+    plain: Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(_printable)] = Field(
+        description="The password, 1-150 characters without control characters."
+    )
+
+
+def make(model: NewPassword) -> tuple[dict[str, Any], str]:
+    """Return the public body and the secret."""
+    return {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}, model.plain
+
+
+def show(body: dict[str, Any], owners: list[str], form: str | None) -> dict[str, Any]:
+    """Add who owns the password, and in which form it is kept."""
+    return {**body, "form": form or "plain", "owner": owners[0] if owners else None}
+
+
+NODE = WriteOnce(title="Passwords", scope="owner", model=NewPassword, make=make, show=show)

@@ -1,0 +1,5 @@
+"""Plugins of the appliance."""
+
+from doorward.tree.nodes import Branch
+
+NODE = Branch(privilege="/special/pol")

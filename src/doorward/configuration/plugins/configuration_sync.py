@@ -1,0 +1,5 @@
+"""Plugins that adapt the central configuration to a node."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Plugins that fetch credentials."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

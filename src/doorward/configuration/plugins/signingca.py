@@ -1,0 +1,5 @@
+"""Plugins that sign certificates."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

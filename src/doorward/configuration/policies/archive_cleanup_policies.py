@@ -1,0 +1,5 @@
+"""When recordings move to an archive and are cleaned up."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Certificate authorities that are trusted."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Lists of users."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Private keys; none can be stored in this release."""
+
+from doorward.tree.nodes import WriteOnce, later
+
+NODE = later(WriteOnce, scope="owner")

@@ -1,0 +1,5 @@
+"""Subchapters that reports can use."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Subchapters about the content of sessions."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

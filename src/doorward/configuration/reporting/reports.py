@@ -1,0 +1,5 @@
+"""Configured reports."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

@@ -1,0 +1,5 @@
+"""Subchapters with statistics of sessions."""
+
+from doorward.tree.nodes import Collection, later
+
+NODE = later(Collection)

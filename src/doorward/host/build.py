@@ -1,0 +1,146 @@
+"""What sandbox and system have in common: the table of kinds and the parts, put together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from doorward.host.drivers.chrony import Chrony
+from doorward.host.drivers.chronyc import Chronyc
+from doorward.host.drivers.service import ChildService, Service
+from doorward.host.engine import Host
+from doorward.host.errors import HostFailure, os_reason
+from doorward.host.files import DiskFiles
+from doorward.host.kinds.daemon import DaemonKind
+from doorward.host.kinds.path import PathKind
+from doorward.host.kinds.zone import ZoneKind
+from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.host.supervise import Child, end_stale, find_program
+from doorward.host.time_status import ZoneStatus
+from doorward.host.zones import FALLBACK, host_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from doorward.host.drivers.chrony_conf import Layout
+    from doorward.host.kinds import Kind
+
+
+class FilesPart:
+    """Removes what a killed writer left behind when the host starts."""
+
+    def __init__(self, files: DiskFiles, directories: Sequence[str] | None) -> None:
+        """`directories` to look through, None for everything below the root."""
+        self._files = files
+        self._directories = directories
+
+    def start(self) -> None:
+        """Make the root, sweep."""
+        try:
+            self._files.root.mkdir(parents=True, exist_ok=True)
+            self._files.sweep(self._directories)
+        except OSError as error:
+            raise HostFailure(os_reason(f"preparing {self._files.root} failed", error)) from error
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+
+class ChronyPart:
+    """Life of chronyd with the host."""
+
+    def __init__(self, chrony: Chrony, run: Callable[[], None], clear: Callable[[], None]) -> None:
+        """`run` prepares the run directory and ends leftovers of an earlier process, `clear` tidies up at the end."""
+        self._chrony = chrony
+        self._run = run
+        self._clear = clear
+        self._started = False
+
+    def start(self) -> None:
+        """Prepare; the daemon itself is started by the first plan that wants it."""
+        if not self._started:
+            # Once: what is in the way the second time is our own daemon.
+            self._run()
+            self._started = True
+        self._chrony.prepare()
+
+    def stop(self) -> None:
+        """End the daemon if it is ours."""
+        self._started = False
+        self._chrony.stop()
+        self._clear()
+
+
+def supervised(layout: Layout, run: Callable[[], None], ours: Callable[[list[str]], bool]) -> tuple[Service, Callable[[], None]]:
+    """Chronyd as our child, and what has to happen ahead of each of its starts.
+
+    `run`, then ending what `ours` recognises.
+    """
+
+    def clear_way() -> None:
+        run()
+        end_stale(Path(layout.pid_file), ours)
+
+    program = find_program("chronyd") or "chronyd"
+    return ChildService(Child("chronyd", [program, *layout.options, "-f", layout.conf], before=clear_way)), clear_way
+
+
+def assemble(  # noqa: PLR0913 - the composition of a host, called from two places
+    name: str,
+    root: Path,
+    layout: Layout,
+    service: Service,
+    *,
+    sweep: Sequence[str] | None,
+    run: Callable[[], None],
+    clear: Callable[[], None],
+) -> Host:
+    """A host on disk with files, links, zones and chronyd."""
+    files = DiskFiles(root)
+    chrony = Chrony(
+        layout,
+        files,
+        service,
+        program=find_program("chronyd") if find_program("chronyc") else None,
+        ask=Chronyc(find_program("chronyc") or "chronyc", layout.socket),
+        zone=lambda: zone_status(root),
+    )
+    path_kind = PathKind(files)
+    kinds: dict[type, Kind] = {
+        File: path_kind,
+        Symlink: path_kind,
+        Zone: ZoneKind(lambda link: read_zone(files, link)),
+        Daemon: DaemonKind({"chronyd": chrony}),
+    }
+    return Host(name, root, kinds, clock=chrony, parts=[FilesPart(files, sweep), ChronyPart(chrony, run, clear)])
+
+
+def read_zone(files: DiskFiles, link: str) -> ZoneInfo:
+    """The time zone that `link` leads to; a link in a sandbox leads to the machine's own database."""
+    place = files.locate(link)
+    try:
+        with place.open("rb") as stream:
+            return ZoneInfo.from_file(stream, key=link)
+    except (OSError, ValueError) as error:
+        raise HostFailure(f"{link} does not lead to a time zone") from error
+
+
+def zone_status(root: Path) -> ZoneStatus:
+    """The zone of the host below `root` now; the machine's own where the host names none yet."""
+    named = root / "etc/timezone"
+    name = host_zone(root) if os.path.lexists(named) or os.path.lexists(root / "etc/localtime") else host_zone()
+    try:
+        now = datetime.now(UTC).astimezone(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return ZoneStatus(FALLBACK, "UTC", 0)
+    offset = now.utcoffset()
+    return ZoneStatus(name, now.tzname() or "", round(offset.total_seconds()) if offset is not None else 0)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory of ours; what can't be removed stays."""
+    shutil.rmtree(directory, ignore_errors=True)

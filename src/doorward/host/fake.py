@@ -1,0 +1,180 @@
+"""A host in memory for the tests of other packages.
+
+The real engine and kinds over dictionaries, with faults on request.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from typing_extensions import override
+
+from doorward.host.engine import Host
+from doorward.host.errors import HostFailure
+from doorward.host.files import MemoryFiles
+from doorward.host.kinds.daemon import DaemonKind
+from doorward.host.kinds.path import ZONEINFO, PathKind
+from doorward.host.kinds.zone import ZoneKind
+from doorward.host.plan import Action, Change, Plan
+from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from doorward.host.engine import _Undo
+    from doorward.host.errors import HostRefusal
+    from doorward.host.kinds import Kind
+    from doorward.host.plan import HostWarning
+    from doorward.host.resources import Resource
+
+
+class FakeDaemon:
+    """A driver whose daemon lists what it was given at its last start or reload."""
+
+    def __init__(self) -> None:
+        """Installed, not running."""
+        self.absent: str | None = None
+        self.alive = False
+        self.names: frozenset[str] = frozenset()
+        self.reloads = 0
+
+    def absence(self) -> str | None:
+        """See `Driver.absence`; set `absent` to play one that is not installed."""
+        return self.absent
+
+    def running(self) -> bool:
+        """See `Driver.running`; set `alive` to play a death."""
+        return self.alive
+
+    def start(self, daemon: Daemon, deadline: float) -> None:
+        """See `Driver.start`."""
+        self.alive = True
+        self.reload(daemon, deadline)
+
+    def reload(self, daemon: Daemon, deadline: float) -> None:  # noqa: ARG002 - the port's signature
+        """See `Driver.reload`."""
+        self.reloads += 1
+        self.names = frozenset(daemon.lists)
+
+    def restart(self, daemon: Daemon, deadline: float) -> None:
+        """See `Driver.restart`."""
+        self.start(daemon, deadline)
+
+    def listed(self) -> frozenset[str]:
+        """See `Driver.listed`."""
+        if not self.alive:
+            raise HostFailure("the daemon does not answer")
+        return self.names
+
+    def drift(self, daemon: Daemon) -> list[HostWarning]:  # noqa: ARG002 - the port's signature
+        """Nothing of its own."""
+        return []
+
+
+class FakeClock:
+    """A clock whose status and synchronisation can be set."""
+
+    def __init__(self) -> None:
+        """Not synchronised, daemon not running."""
+        now = ClockStatus(time=iso(datetime.now(UTC)))
+        self.answer = TimeStatus(now, DaemonStatus("chrony", running=False, version=""), (), ZoneStatus("Etc/UTC", "UTC", 0))
+        self.refusal: HostRefusal | None = None
+        self.stepped_seconds = 0.0
+
+    def status(self) -> TimeStatus:
+        """`answer`."""
+        return self.answer
+
+    def sync(self) -> SyncResult:
+        """`stepped_seconds` with `answer`, or raise `refusal`."""
+        if self.refusal is not None:
+            raise self.refusal
+        return SyncResult(self.stepped_seconds, self.answer)
+
+
+class FakeHost(Host):
+    """A `Host` in memory.
+
+    `calls` records ("start",), ("stop",), ("plan", n actions), ("apply", action texts), ("drift",). `files`, `daemon`
+    and `clock` can be looked at and changed. Faults last until set back: `fail_at` (index of the action that fails,
+    or None), `fail_verify` and `fail_revert`.
+    """
+
+    def __init__(self, root: Path = Path("/nonexistent")) -> None:
+        """`root` is only a name here."""
+        self.files = MemoryFiles()
+        self.daemon = FakeDaemon()
+        self.clock = FakeClock()
+        self.calls: list[tuple[object, ...]] = []
+        self.fail_at: int | None = None
+        self.fail_verify = False
+        self.fail_revert = False
+        self.delay_seconds = 0.0
+        path_kind = PathKind(self.files, target_exists=lambda _: True)
+        kinds: dict[type, Kind] = {
+            File: path_kind,
+            Symlink: path_kind,
+            Zone: ZoneKind(self._zone),
+            Daemon: DaemonKind({"chronyd": self.daemon}),
+        }
+        super().__init__("sandbox", root, kinds, clock=self.clock)
+
+    @override
+    def start(self) -> None:
+        """See `Host.start`."""
+        self.calls.append(("start",))
+        super().start()
+
+    @override
+    def stop(self) -> None:
+        """See `Host.stop`."""
+        self.calls.append(("stop",))
+        super().stop()
+
+    @override
+    def plan(self, old: Sequence[Resource], new: Sequence[Resource], *, full: bool = False) -> Plan:
+        """See `Host.plan`."""
+        plan = super().plan(old, new, full=full)
+        self.calls.append(("plan", len(plan.actions)))
+        return plan
+
+    @override
+    def apply(self, plan: Plan, *, deadline: float, progress: Callable[[str], None] | None = None) -> None:
+        """See `Host.apply`; `delay_seconds` makes it slow."""
+        self.calls.append(("apply", tuple(action.action for action in plan.actions)))
+        if self.delay_seconds:
+            time.sleep(self.delay_seconds)
+        super().apply(plan, deadline=deadline, progress=progress)
+
+    @override
+    def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
+        """See `Host.drift`."""
+        self.calls.append(("drift",))
+        return super().drift(desired)
+
+    @override
+    def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
+        if self.fail_at == len(done):
+            raise HostFailure("the fake was told to fail")
+        super()._step(action, done, deadline)
+
+    @override
+    def _verify(self, change: Change, deadline: float) -> None:
+        if self.fail_verify:
+            raise HostFailure("the fake was told not to show it")
+        super()._verify(change, deadline)
+
+    @override
+    def _revert(self, done: list[_Undo]) -> bool:
+        return False if self.fail_revert else super()._revert(done)
+
+    def _zone(self, link: str) -> ZoneInfo:
+        entry = self.files.read(link)
+        if entry is None or entry.target is None:
+            raise HostFailure(f"{link} does not lead to a time zone")
+        return ZoneInfo(entry.target.removeprefix(ZONEINFO))

@@ -1,0 +1,204 @@
+"""Files and links below a root directory: read exactly, replaced atomically and durably, never outside the root."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from doorward.host.errors import HostFailure, PathRefused, os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PREFIX, _SUFFIX = ".doorward-", ".tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What stands at a path: a file (`content`, `mode`, `owner` as (uid, gid)) or, with `target`, a symbolic link.
+
+    `owner` None means "whoever writes it" and is left out of comparisons.
+    """
+
+    content: bytes = field(default=b"", repr=False)
+    mode: int = 0o644
+    target: str | None = None
+    owner: tuple[int, int] | None = field(default=None, compare=False)
+
+
+class Files(Protocol):
+    """Where files live: on disk below a root, or in memory."""
+
+    def read(self, path: str) -> Entry | None:
+        """What stands at `path`, None when nothing does; `HostFailure` when it is neither file nor link."""
+
+    def write(self, path: str, entry: Entry) -> None:
+        """Put `entry` at `path` in one step, making missing directories; `HostFailure` when that is impossible."""
+
+    def remove(self, path: str) -> None:
+        """Take away file or link at `path`; nothing there is fine."""
+
+    def names(self, directory: str) -> list[str]:
+        """Sorted names in a directory; empty when there is none."""
+
+
+class DiskFiles:
+    """`Files` on disk; an absolute `path` means the same path below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` need not exist yet."""
+        self.root = root
+        self._swept: set[str] = set()
+
+    def locate(self, path: str) -> Path:
+        """The real place of `path`: its directory with links resolved, its last part as it is.
+
+        `PathRefused` outside the root.
+        """
+        parts = path.split("/")
+        if not path.startswith("/") or path.endswith("/") or "\0" in path or ".." in parts or "." in parts:
+            raise PathRefused(f"{path!r} is not a plain absolute path")
+        root = os.path.realpath(self.root)
+        relative = path.strip("/")
+        directory, _, name = relative.rpartition("/")
+        parent = os.path.realpath(f"{root}/{directory}")
+        if os.path.commonpath([root, parent]) != root:
+            raise PathRefused(f"{path} leads out of the host's root by a symbolic link")
+        return Path(parent, name)
+
+    def read(self, path: str) -> Entry | None:
+        """See `Files.read`. A path whose directory is missing or is a file holds nothing."""
+        place = self.locate(path)
+        try:
+            facts = place.lstat()
+            if stat.S_ISLNK(facts.st_mode):
+                return Entry(target=str(place.readlink()), owner=(facts.st_uid, facts.st_gid))
+            if not stat.S_ISREG(facts.st_mode):
+                raise HostFailure(f"{path} is neither a file nor a symbolic link")
+            return Entry(place.read_bytes(), stat.S_IMODE(facts.st_mode), owner=(facts.st_uid, facts.st_gid))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HostFailure(os_reason(f"reading {path} failed", error)) from error
+
+    def write(self, path: str, entry: Entry) -> None:
+        """See `Files.write`. Written beside and renamed; file and directory are synced, so it survives a power cut."""
+        place = self.locate(path)
+        temporary = place.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
+        try:
+            self._make(place.parent)
+            if str(place.parent) not in self._swept:
+                self._sweep(place.parent)
+            try:
+                _fill(temporary, entry)
+                temporary.rename(place)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_directory(place.parent)
+        except OSError as error:
+            raise HostFailure(os_reason(f"writing {path} failed", error)) from error
+
+    def remove(self, path: str) -> None:
+        """See `Files.remove`; durable."""
+        place = self.locate(path)
+        try:
+            place.unlink()
+            sync_directory(place.parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise HostFailure(os_reason(f"removing {path} failed", error)) from error
+
+    def names(self, directory: str) -> list[str]:
+        """See `Files.names`."""
+        try:
+            return sorted(place.name for place in self.locate(directory).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise HostFailure(os_reason(f"listing {directory} failed", error)) from error
+
+    def sweep(self, directories: Iterable[str] | None = None) -> int:
+        """Remove temporary files a killed writer left behind, in `directories` (host paths) or all below the root.
+
+        How many.
+        """
+        if directories is None:
+            return sum(self._sweep(Path(place)) for place, _, _ in os.walk(self.root))
+        return sum(self._sweep(self.locate(directory)) for directory in directories)
+
+    def _sweep(self, directory: Path) -> int:
+        # Only one change runs at a time, so at this moment every such name is a leftover. Once per directory is
+        # enough: our own writes clean up after themselves unless the process is killed.
+        self._swept.add(str(directory))
+        removed = 0
+        try:
+            for place in list(directory.iterdir()):
+                if place.name.startswith(_PREFIX) and place.name.endswith(_SUFFIX):
+                    place.unlink(missing_ok=True)
+                    removed += 1
+        except (FileNotFoundError, NotADirectoryError):
+            return removed
+        return removed
+
+    def _make(self, directory: Path) -> None:
+        if directory.is_dir():
+            return
+        self._make(directory.parent)
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o755)
+        sync_directory(directory.parent)
+
+
+class MemoryFiles:
+    """`Files` in a dictionary, for fakes."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.entries: dict[str, Entry] = {}
+
+    def read(self, path: str) -> Entry | None:
+        """See `Files.read`."""
+        return self.entries.get(path)
+
+    def write(self, path: str, entry: Entry) -> None:
+        """See `Files.write`."""
+        if not path.startswith("/") or ".." in path.split("/"):
+            raise PathRefused(f"{path!r} is not a plain absolute path")
+        self.entries[path] = entry
+
+    def remove(self, path: str) -> None:
+        """See `Files.remove`."""
+        self.entries.pop(path, None)
+
+    def names(self, directory: str) -> list[str]:
+        """See `Files.names`."""
+        return sorted(path.rsplit("/", 1)[1] for path in self.entries if path.rsplit("/", 1)[0] == directory)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and removals in `directory` durable."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _fill(temporary: Path, entry: Entry) -> None:
+    if entry.target is not None:
+        temporary.symlink_to(entry.target)
+    else:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(entry.content)
+            stream.flush()
+            os.fchmod(stream.fileno(), entry.mode)
+            os.fsync(stream.fileno())
+    if entry.owner is not None and os.geteuid() == 0:
+        os.lchown(temporary, *entry.owner)

@@ -1,0 +1,237 @@
+"""Kind `Daemon`: a running daemon that re-reads its files and is asked afterwards what it really uses."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from doorward.host.errors import HostFailure
+from doorward.host.kinds import READ_BACK_SECONDS
+from doorward.host.plan import Action, Change, Effect, HostWarning
+from doorward.host.resources import Daemon, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+_POLL_SECONDS = 0.05
+
+
+class Driver(Protocol):
+    """What is particular to one daemon. All calls block; failures are `HostFailure`."""
+
+    def absence(self) -> str | None:
+        """Why it can't be used on this machine at all ("chronyd is not installed …"), None when it can."""
+
+    def running(self) -> bool:
+        """Whether it answers now."""
+
+    def start(self, daemon: Daemon, deadline: float) -> None:
+        """Start it and wait until it answers; it reads its files on the way."""
+
+    def reload(self, daemon: Daemon, deadline: float) -> None:
+        """Make it re-read its files without losing what it knows."""
+
+    def restart(self, daemon: Daemon, deadline: float) -> None:
+        """Stop and start it, wait until it answers."""
+
+    def listed(self) -> frozenset[str]:
+        """What it uses now, in its own spelling; `HostFailure` when it does not answer."""
+
+    def drift(self, daemon: Daemon) -> list[HostWarning]:
+        """What else is not as desired: its own configuration, foreign files."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonState:
+    """What `observe` found: whether it ran and what it used (normalised)."""
+
+    running: bool
+    listed: frozenset[str]
+
+
+class DaemonKind:
+    """Handles `Daemon` with one driver per daemon name."""
+
+    rank = 20
+    follows = True
+
+    def __init__(self, drivers: Mapping[str, Driver]) -> None:
+        """`drivers` by daemon name ("chronyd")."""
+        self._drivers = drivers
+
+    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
+        """No path."""
+        return None
+
+    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:
+        """When one of its files changes."""
+        return not touched.isdisjoint(_daemon(resource).reload_on)
+
+    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
+        """Start when down, reload when a file changes or what it uses is not what is wanted.
+
+        A removed daemon is left alone.
+        """
+        if change.resource is None:
+            return None, []
+        daemon = _daemon(change.resource)
+        driver = self._driver(daemon)
+
+        def action(text: str, effect: Effect) -> Action:
+            return Action(f"{text} {daemon.name}", effect, daemon.origin, daemon, change.previous)
+
+        absence = driver.absence()
+        if absence is not None:
+            return action("skip", "none"), [_absent(daemon, absence)]
+        if not driver.running():
+            return action("start", "restart"), []
+        if self.depends(daemon, touched) or self._missing(daemon) or self._lingering(change):
+            return action("reload", "reload"), []
+        return None, []
+
+    def observe(self, change: Change) -> object:
+        """A `DaemonState`."""
+        driver = self._driver(_daemon(change.subject))
+        if driver.absence() is not None or not driver.running():
+            return DaemonState(running=False, listed=frozenset())
+        return DaemonState(running=True, listed=normalised(driver.listed()))
+
+    def apply(self, change: Change, deadline: float) -> None:
+        """Start or reload; when the reload fails, restart once."""
+        daemon = _daemon(change.subject)
+        driver = self._driver(daemon)
+        if driver.absence() is not None:
+            return
+        if not driver.running():
+            driver.start(daemon, _within(deadline))
+            return
+        try:
+            driver.reload(daemon, _within(deadline))
+        except HostFailure:
+            driver.restart(daemon, _within(deadline))
+
+    def verify(self, change: Change, deadline: float) -> None:
+        """Ask the daemon until it shows all of `lists` and nothing that the change removed; an absent one passes."""
+        if change.resource is None or self._driver(_daemon(change.resource)).absence() is not None:
+            return
+        self._await(_daemon(change.resource), normalised(_daemon(change.resource).lists), _removed(change), _within(deadline))
+
+    def restore(self, change: Change, before: object, deadline: float) -> None:
+        """Re-read the files that are back; a daemon that was down before stays as it is."""
+        if isinstance(before, DaemonState) and before.running:
+            self.apply(Change(_old(change), None), deadline)
+
+    def confirm(self, change: Change, before: object, deadline: float) -> None:
+        """The daemon shows again what it showed of its old list, and nothing the failed change brought."""
+        if not isinstance(before, DaemonState) or not before.running:
+            return
+        old = _old(change)
+        brought = normalised(_daemon(change.subject).lists) - before.listed
+        self._await(old, normalised(old.lists) & before.listed, brought, _within(deadline))
+
+    def drift(self, resource: Resource) -> list[HostWarning]:
+        """`daemon_absent`, `daemon_down`, or `configuration_drift` when it uses something else.
+
+        Plus the driver's own findings.
+        """
+        daemon = _daemon(resource)
+        driver = self._driver(daemon)
+        absence = driver.absence()
+        if absence is not None:
+            return [_absent(daemon, absence), *driver.drift(daemon)]
+        if not driver.running():
+            down = HostWarning("daemon_down", f"{daemon.name} is not running", daemon.origin)
+            return [down, *driver.drift(daemon)]
+        found = driver.drift(daemon)
+        missing = self._missing(daemon)
+        if missing:
+            message = f"{daemon.name} does not use {_named(daemon.lists, missing)}"
+            found.append(HostWarning("configuration_drift", message, daemon.origin))
+        return found
+
+    def _await(self, daemon: Daemon, wanted: frozenset[str], gone: frozenset[str], deadline: float) -> None:
+        driver = self._driver(daemon)
+        seconds = max(0.0, deadline - time.monotonic())
+        while True:
+            try:
+                listed = normalised(driver.listed())
+            except HostFailure:
+                # A daemon that is being restarted by its supervisor answers again in a moment.
+                if time.monotonic() >= deadline:
+                    raise
+                listed = frozenset()
+            else:
+                if wanted <= listed and not gone & listed:
+                    return
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_SECONDS)
+        missing = wanted - listed
+        if missing:
+            raise HostFailure(f"{daemon.name} did not list {_named(daemon.lists, missing)} within {seconds:.2g} s")
+        raise HostFailure(f"{daemon.name} still lists {', '.join(sorted(gone & listed))} after {seconds:.2g} s")
+
+    def _driver(self, daemon: Daemon) -> Driver:
+        driver = self._drivers.get(daemon.name)
+        if driver is None:
+            raise HostFailure(f"this host does not know a daemon named {daemon.name}")
+        return driver
+
+    def _missing(self, daemon: Daemon) -> frozenset[str]:
+        try:
+            return normalised(daemon.lists) - normalised(self._driver(daemon).listed())
+        except HostFailure:
+            return normalised(daemon.lists)
+
+    def _lingering(self, change: Change) -> bool:
+        try:
+            return bool(_removed(change) & normalised(self._driver(_daemon(change.subject)).listed()))
+        except HostFailure:
+            return True
+
+
+def normalised(names: Iterable[str]) -> frozenset[str]:
+    """Names in lower case without a final dot, addresses in their canonical form."""
+    return frozenset(normal(name) for name in names)
+
+
+def normal(name: str) -> str:
+    """One name as `normalised` gives it."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.rstrip(".").lower()
+
+
+def _daemon(resource: Resource) -> Daemon:
+    if isinstance(resource, Daemon):
+        return resource
+    raise TypeError(type(resource).__name__)
+
+
+def _old(change: Change) -> Daemon:
+    """The value to go back to: the previous one, or for a new daemon one that need not list anything."""
+    if change.previous is not None:
+        return _daemon(change.previous)
+    return Daemon(_daemon(change.subject).name, _daemon(change.subject).reload_on, (), change.subject.origin)
+
+
+def _removed(change: Change) -> frozenset[str]:
+    if change.previous is None or change.resource is None:
+        return frozenset()
+    return normalised(_daemon(change.previous).lists) - normalised(_daemon(change.resource).lists)
+
+
+def _named(lists: tuple[str, ...], missing: frozenset[str]) -> str:
+    return ", ".join(name for name in lists if normal(name) in missing) or ", ".join(sorted(missing))
+
+
+def _within(deadline: float) -> float:
+    return min(deadline, time.monotonic() + READ_BACK_SECONDS)
+
+
+def _absent(daemon: Daemon, absence: str) -> HostWarning:
+    return HostWarning("daemon_absent", f"{absence}; its files are written, but nothing uses them", daemon.origin)

@@ -1,0 +1,98 @@
+"""The resource kinds: plain values that say what a machine should be like. Nothing here touches the machine.
+
+Every kind has `origin`, the configuration href it stems from ("/api/configuration/datetime/ntp_servers"), and
+`identity`, the pair (kind, name) by which an old and a new value of the same thing are recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file: absolute `path` on the host, whole `content`, permission bits `mode`.
+
+    `label` names it in plans ("sources").
+    """
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o644
+    origin: str = ""
+    label: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("file", path)."""
+        return ("file", self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symbolic link at the absolute `path` that reads exactly `target` (never rewritten, also in a sandbox)."""
+
+    path: str
+    target: str
+    origin: str = ""
+    label: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("symlink", path)."""
+        return ("symlink", self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A proof, not a thing.
+
+    Offset and abbreviation of now, computed through `link`, are those of the time zone `name`.
+    """
+
+    name: str
+    link: str = "/etc/localtime"
+    origin: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("zone", link)."""
+        return ("zone", self.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running daemon ("chronyd").
+
+    It is reloaded when a file in `reload_on` (absolute paths) changes. `lists` is what its read-back must show, names
+    without regard to case; entries that the old value had and this one has not must be gone.
+    """
+
+    name: str
+    reload_on: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+    origin: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("daemon", name)."""
+        return ("daemon", self.name)
+
+
+Resource = File | Symlink | Zone | Daemon
+"""Any kind. A later one is added here, gets a file in `kinds/`, and a line in the table its host is built with."""
+
+
+def index(resources: Iterable[Resource]) -> dict[tuple[str, str], Resource]:
+    """Resources by identity, in order; `ValueError` when two of them claim the same thing."""
+    table: dict[tuple[str, str], Resource] = {}
+    for resource in resources:
+        if resource.identity in table:
+            kind, name = resource.identity
+            raise ValueError(f"two resources for the same {kind}: {name}")
+        table[resource.identity] = resource
+    return table

@@ -1,0 +1,202 @@
+"""What the rest of Doorward asks of a store. Keep it small: an adapter needs a compare-and-swap on the head and an append."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from doorward.tree.jsontext import decode_own, encode
+from doorward.tree.places import Place
+
+State = Literal["queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "reverted", "failed", "unknown"]
+"""The states of a commit record (protocol, section 13)."""
+
+
+class StaleHead(Exception):
+    """Somebody else published a revision meanwhile; nothing was written."""
+
+
+class StoreDamaged(Exception):
+    """The file is no store of ours, or was made by another release. The text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One document that a revision changes. ``old`` and ``new`` are stored bodies, None where there is none."""
+
+    place: Place
+    old: bytes | None
+    new: bytes | None
+    position: int = 0
+
+    def as_json(self) -> list[Any]:
+        """Return the edit as a JSON value for hashing and for the journal."""
+        return [*self.place, self.position, _text(self.old), _text(self.new)]
+
+    @classmethod
+    def from_json(cls, row: Sequence[Any]) -> Edit:
+        """Return the edit of a JSON value made by ``as_json``."""
+        path, key, position, old, new = row
+        return cls(Place(path, key), _bytes(old), _bytes(new), position)
+
+
+def _text(body: bytes | None) -> str | None:
+    return None if body is None else body.decode()
+
+
+def _bytes(body: str | None) -> bytes | None:
+    return None if body is None else body.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A committed configuration. ``time`` is UTC (``2026-11-21T10:00:00Z``); ``parent`` 0 and "" stand for none."""
+
+    number: int
+    author: str
+    address: str
+    time: str
+    message: str | None
+    changes: int
+    parent_hash: str = ""
+    hash: str = ""
+
+    def hashed(self, edits: Sequence[Edit]) -> str:
+        """Return the SHA-256, in hex, of everything in the revision and of its parent's hash."""
+        content = {
+            "address": self.address,
+            "author": self.author,
+            "changes": [edit.as_json() for edit in edits],
+            "count": self.changes,
+            "message": self.message,
+            "number": self.number,
+            "parent": self.parent_hash,
+            "time": self.time,
+        }
+        return hashlib.sha256(encode(content)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The record of one commit. ``request`` is a hash of the body that came with an Idempotency-Key; times are UTC texts."""
+
+    id: str
+    user: str
+    started: str
+    state: State = "queued"
+    finished: str | None = None
+    revision: int | None = None
+    error: dict[str, Any] | None = None
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    idempotency_key: str | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A commit that goes back by itself at ``deadline`` (Unix time) unless its user confirms it."""
+
+    ticket: str
+    user: str
+    revision: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as it is kept: ``form`` is ``plain``, ``sealed`` or ``hash``; ``sealed`` the encrypted text."""
+
+    key: str
+    form: str
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the journal holds while a commit touches the host: its record and the documents it is about to change."""
+
+    ticket: str
+    edits: tuple[Edit, ...]
+
+    def encoded(self) -> bytes:
+        """Return the intent as bytes."""
+        return encode({"edits": [edit.as_json() for edit in self.edits], "ticket": self.ticket})
+
+    @classmethod
+    def decoded(cls, data: bytes) -> Intent:
+        """Return the intent of bytes made by ``encoded``."""
+        value = decode_own(data)
+        return cls(value["ticket"], tuple(Edit.from_json(row) for row in value["edits"]))
+
+
+class Store(Protocol):
+    """A store. Writing methods return when the data is on the disk; all methods may block and are safe in any thread."""
+
+    def head(self) -> Revision | None:
+        """Return the running revision, None in an empty store."""
+
+    def documents(self) -> Iterator[tuple[Place, int, bytes]]:
+        """Yield place, position and stored body of every document of the running revision."""
+
+    def begin(self, intent: Intent, ticket: Ticket) -> None:
+        """Write the journal and the commit record, before anything on the host is touched."""
+
+    def intent(self) -> Intent | None:
+        """Return the unfinished journal entry, if there is one."""
+
+    def publish(
+        self,
+        revision: Revision,
+        edits: Sequence[Edit],
+        ticket: Ticket | None = None,
+        secrets: Sequence[Secret] = (),
+        confirmation: Confirmation | None = None,
+    ) -> Revision:
+        """Make a revision the running one, in one step with its edits, secrets and record, and close the journal.
+
+        Fills in both hashes and returns the revision as stored. Raises StaleHead when its number is not the next one.
+        """
+
+    def close_journal(self, ticket: Ticket | None = None) -> None:
+        """Forget the journal entry and update the commit record, in one step."""
+
+    def revisions(self, before: int | None = None, limit: int = 100) -> list[Revision]:
+        """Return revisions, newest first, below number ``before``."""
+
+    def revision(self, number: int) -> Revision | None:
+        """Return one revision."""
+
+    def edits(self, number: int) -> list[Edit]:
+        """Return what a revision changed, in order."""
+
+    def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
+        """Return every later revision with its edits, oldest first."""
+
+    def ticket(self, id_or_key: str, user: str | None = None) -> Ticket | None:
+        """Return a commit record by id, or by the Idempotency-Key of that user; the newest, if several have it."""
+
+    def tickets(self, limit: int = 100) -> list[Ticket]:
+        """Return commit records, newest first."""
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        """Write a commit record that changes nothing else."""
+
+    def forget_tickets(self, before: str) -> None:
+        """Forget the Idempotency-Keys of records that started before a time."""
+
+    def confirmation(self) -> Confirmation | None:
+        """Return the commit that awaits confirmation, if there is one."""
+
+    def confirmed(self, ticket: Ticket) -> None:
+        """Make the awaited confirmation definite."""
+
+    def secret(self, key: str) -> Secret | None:
+        """Return a secret as it is kept."""
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""
+
+    def close(self) -> None:
+        """Close the store. Nothing may be asked of it afterwards."""

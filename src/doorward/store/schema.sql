@@ -1,0 +1,59 @@
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+CREATE TABLE revisions (
+  number INTEGER PRIMARY KEY,
+  author TEXT NOT NULL,
+  address TEXT NOT NULL,
+  time TEXT NOT NULL,
+  message TEXT,
+  changes INTEGER NOT NULL,
+  parent_hash TEXT NOT NULL,
+  hash TEXT NOT NULL,
+  mark TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE changes (
+  revision INTEGER NOT NULL REFERENCES revisions (number),
+  ordinal INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  key TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  old TEXT,
+  new TEXT,
+  PRIMARY KEY (revision, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE documents (
+  path TEXT NOT NULL,
+  key TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  PRIMARY KEY (path, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal (only INTEGER PRIMARY KEY CHECK (only = 1), intent BLOB NOT NULL) STRICT;
+
+CREATE TABLE confirmation (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  ticket TEXT NOT NULL,
+  user TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  deadline REAL NOT NULL
+) STRICT;
+
+CREATE TABLE commits (
+  id TEXT PRIMARY KEY,
+  user TEXT NOT NULL,
+  started TEXT NOT NULL,
+  state TEXT NOT NULL,
+  finished TEXT,
+  revision INTEGER,
+  error TEXT,
+  warnings TEXT NOT NULL,
+  idempotency_key TEXT,
+  request TEXT
+) STRICT;
+
+CREATE INDEX commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;

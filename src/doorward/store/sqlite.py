@@ -1,0 +1,274 @@
+"""The SQLite adapter: one file, WAL, every commit synced, one writer thread, a read-only connection for each reading thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from doorward.store.history import check_history
+from doorward.store.port import Confirmation, Edit, Intent, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.vault import Vault
+from doorward.tree.jsontext import decode_own, encode
+from doorward.tree.places import Place
+
+FORMAT = "1"
+_T = TypeVar("_T")
+_REVISION = "number, author, address, time, message, changes, parent_hash, hash"
+_TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
+_WEEKS_OF_TICKETS = 100_000
+
+
+class SqliteStore:
+    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history."""
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._path = path
+        self._vault = vault
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        try:
+            self._writer = self._writer_thread.submit(self._open).result()
+        except BaseException:
+            self._writer_thread.shutdown()
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA busy_timeout = 5000")
+            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                script = files("doorward.store").joinpath("schema.sql").read_text()
+                connection.executescript(f"BEGIN IMMEDIATE;{script};INSERT INTO meta VALUES ('format', '{FORMAT}');COMMIT;")
+            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
+        if found is None or found[0] != FORMAT:
+            connection.close()
+            raise StoreDamaged(f"{self._path} has format {found and found[0]}; this release reads format {FORMAT}.")
+        return connection
+
+    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run one transaction in the writer thread and wait until it is on the disk."""
+
+        def transaction() -> _T:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._writer_thread.submit(transaction).result()
+
+    def _read(self, sql: str, *values: Any) -> list[Any]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            connection.execute("PRAGMA busy_timeout = 5000")
+            self._local.connection = connection
+            self._readers.append(connection)
+        return connection.execute(sql, values).fetchall()
+
+    # Running revision and journal
+
+    def head(self) -> Revision | None:
+        """Return the running revision, None in an empty store."""
+        found = self.revisions(limit=1)
+        return found[0] if found else None
+
+    def documents(self) -> Iterator[tuple[Place, int, bytes]]:
+        """Yield place, position and stored body of every document of the running revision."""
+        for path, key, position, body in self._read("SELECT path, key, position, body FROM documents"):
+            yield Place(path, key), position, body.encode()
+
+    def begin(self, intent: Intent, ticket: Ticket) -> None:
+        """Write the journal and the commit record, before anything on the host is touched."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO journal VALUES (1, ?)", (intent.encoded(),))
+            _put_ticket(connection, ticket)
+
+        self._write(work)
+
+    def intent(self) -> Intent | None:
+        """Return the unfinished journal entry, if there is one."""
+        found = self._read("SELECT intent FROM journal")
+        return Intent.decoded(found[0][0]) if found else None
+
+    def publish(
+        self,
+        revision: Revision,
+        edits: Sequence[Edit],
+        ticket: Ticket | None = None,
+        secrets: Sequence[Secret] = (),
+        confirmation: Confirmation | None = None,
+    ) -> Revision:
+        """Make a revision the running one; see the port."""
+
+        def work(connection: sqlite3.Connection) -> Revision:
+            head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
+                0,
+                "",
+            )
+            if revision.number != head[0] + 1:
+                raise StaleHead(f"Revision {head[0]} is running; {revision.number} can't follow it.")
+            chained = replace(revision, parent_hash=head[1])
+            chained = replace(chained, hash=chained.hashed(edits))
+            _put_revision(connection, chained, self._vault.mark(chained.hash), edits)
+            connection.executemany(
+                "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
+            )
+            connection.execute("DELETE FROM journal")
+            connection.execute("DELETE FROM confirmation")
+            if confirmation:
+                values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
+                connection.execute("INSERT INTO confirmation VALUES (1, ?, ?, ?, ?)", values)
+            if ticket:
+                _put_ticket(connection, ticket)
+            return chained
+
+        return self._write(work)
+
+    def close_journal(self, ticket: Ticket | None = None) -> None:
+        """Forget the journal entry and update the commit record, in one step."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM journal")
+            if ticket:
+                _put_ticket(connection, ticket)
+
+        self._write(work)
+
+    # History
+
+    def revisions(self, before: int | None = None, limit: int = 100) -> list[Revision]:
+        """Return revisions, newest first, below number ``before``."""
+        sql = f"SELECT {_REVISION} FROM revisions WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 - constant columns
+        return [Revision(*row) for row in self._read(sql, before if before is not None else 1 << 62, limit)]
+
+    def revision(self, number: int) -> Revision | None:
+        """Return one revision."""
+        found = self._read(f"SELECT {_REVISION} FROM revisions WHERE number = ?", number)  # noqa: S608 - constant columns
+        return Revision(*found[0]) if found else None
+
+    def edits(self, number: int) -> list[Edit]:
+        """Return what a revision changed, in order."""
+        rows = self._read("SELECT path, key, position, old, new FROM changes WHERE revision = ? ORDER BY ordinal", number)
+        return [Edit.from_json(row) for row in rows]
+
+    def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
+        """Return every later revision with its edits, oldest first."""
+        sql = f"SELECT {_REVISION} FROM revisions WHERE number > ? ORDER BY number"  # noqa: S608 - constant columns
+        return [(revision, self.edits(revision.number)) for revision in (Revision(*row) for row in self._read(sql, number))]
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""
+        marks = dict(self._read("SELECT number, mark FROM revisions"))
+        numbers = [row[0] for row in self._read("SELECT number FROM revisions ORDER BY number")]
+        strays = self._read("SELECT DISTINCT revision FROM changes WHERE revision NOT IN (SELECT number FROM revisions)")
+        findings = [f"Changes of revision {row[0]} exist without the revision." for row in strays]
+        history = ((self.revision(number), self.edits(number), marks[number]) for number in numbers)
+        return findings + check_history(history, self.documents(), self._vault)
+
+    # Commit records
+
+    def ticket(self, id_or_key: str, user: str | None = None) -> Ticket | None:
+        """Return a commit record by id, or by the Idempotency-Key of that user; the newest, if several have it."""
+        where = "id = ? OR (idempotency_key = ? AND user = ?) ORDER BY started DESC, rowid DESC LIMIT 1"
+        found = self._read(f"SELECT {_TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, user)  # noqa: S608 - constants
+        return _ticket(found[0]) if found else None
+
+    def tickets(self, limit: int = 100) -> list[Ticket]:
+        """Return commit records, newest first."""
+        sql = f"SELECT {_TICKET} FROM commits ORDER BY started DESC, rowid DESC LIMIT ?"  # noqa: S608 - constant columns
+        return [_ticket(row) for row in self._read(sql, limit)]
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        """Write a commit record that changes nothing else."""
+        self._write(lambda connection: _put_ticket(connection, ticket))
+
+    def forget_tickets(self, before: str) -> None:
+        """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE commits SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL AND started < ?", (before,)
+            )
+            connection.execute("DELETE FROM commits WHERE rowid <= (SELECT max(rowid) FROM commits) - ?", (_WEEKS_OF_TICKETS,))
+
+        self._write(work)
+
+    def confirmation(self) -> Confirmation | None:
+        """Return the commit that awaits confirmation, if there is one."""
+        found = self._read("SELECT ticket, user, revision, deadline FROM confirmation")
+        return Confirmation(*found[0]) if found else None
+
+    def confirmed(self, ticket: Ticket) -> None:
+        """Make the awaited confirmation definite."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM confirmation")
+            _put_ticket(connection, ticket)
+
+        self._write(work)
+
+    # Secrets
+
+    def secret(self, key: str) -> Secret | None:
+        """Return a secret as it is kept."""
+        found = self._read("SELECT key, form, sealed FROM secrets WHERE key = ?", key)
+        return Secret(*found[0]) if found else None
+
+    def close(self) -> None:
+        """Close the store. Nothing may be asked of it afterwards."""
+        self._writer_thread.submit(self._writer.close).result()
+        self._writer_thread.shutdown()
+        for reader in self._readers:
+            reader.close()
+
+
+def _put_revision(connection: sqlite3.Connection, revision: Revision, mark: str, edits: Sequence[Edit]) -> None:
+    values = (
+        revision.number, revision.author, revision.address, revision.time, revision.message, revision.changes,
+        revision.parent_hash, revision.hash, mark,
+    )  # fmt: skip
+    connection.execute("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    rows = [
+        (revision.number, ordinal, path, key, position, old, new)
+        for ordinal, (path, key, position, old, new) in enumerate(edit.as_json() for edit in edits)
+    ]
+    connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    kept = [(path, key, position, new) for _, _, path, key, position, _, new in rows if new is not None]
+    gone = [(path, key) for _, _, path, key, _, _, new in rows if new is None]
+    connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", kept)
+    connection.executemany("DELETE FROM documents WHERE path = ? AND key = ?", gone)
+
+
+def _put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
+    values = (
+        ticket.id, ticket.user, ticket.started, ticket.state, ticket.finished, ticket.revision,
+        None if ticket.error is None else encode(ticket.error).decode(), encode(ticket.warnings).decode(),
+        ticket.idempotency_key, ticket.request,
+    )  # fmt: skip
+    updated = ", ".join(f"{name} = excluded.{name}" for name in _TICKET.split(", ")[3:])
+    sql = f"INSERT INTO commits ({_TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
+    connection.execute(sql, values)
+
+
+def _ticket(row: Sequence[Any]) -> Ticket:
+    *head, error, warnings, key, request = row
+    return Ticket(*head, None if error is None else decode_own(error), decode_own(warnings), key, request)

@@ -1,0 +1,1 @@
+"""From a candidate to the running configuration: merge, rules, plan, journal, apply, verify, publish."""

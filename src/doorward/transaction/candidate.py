@@ -1,0 +1,61 @@
+"""A login session's private copy of the configuration, with uncommitted changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from doorward.store.port import Edit
+from doorward.tree.places import Place
+from doorward.tree.snapshot import Document, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The committed configuration in effect: number and hash of its revision, and what it holds."""
+
+    number: int
+    hash: str
+    snapshot: Snapshot
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An open transaction. ``base`` is the running revision it started from.
+
+    ``touched`` are the places written so far, in order; ``secrets`` the texts of write-once objects made here, by key.
+    """
+
+    base: Running
+    snapshot: Snapshot
+    touched: dict[Place, None] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def on(cls, running: Running) -> Candidate:
+        """Return a fresh candidate on the running configuration."""
+        return cls(running, running.snapshot)
+
+    def put(self, place: Place, document: Document, position: int | None = None) -> None:
+        """Set a body. An equal body is no change."""
+        if self.snapshot.document(place) != document:
+            self.snapshot = self.snapshot.put(place, document, position)
+            self.touched[place] = None
+
+    def remove(self, place: Place) -> None:
+        """Remove an object."""
+        self.snapshot = self.snapshot.remove(place)
+        self.touched[place] = None
+
+    def edits(self) -> Iterator[Edit]:
+        """Yield the net difference to the base, in the order of the writes."""
+        for place in self.touched:
+            old, new = self.base.snapshot.document(place), self.snapshot.document(place)
+            if old != new:
+                position = (self.snapshot if new else self.base.snapshot).position(place)
+                yield Edit(place, old and old.stored, new and new.stored, position)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs from the base."""
+        return next(self.edits(), None) is not None

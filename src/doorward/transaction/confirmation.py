@@ -1,0 +1,89 @@
+"""Commits that go back by themselves unless they are confirmed, through crashes and restarts (protocol, section 13)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from doorward.store.port import Confirmation, Store
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.history import restore
+from doorward.transaction.merge import MergeConflict
+from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
+from doorward.tree.problems import MeaningRefused
+
+log = structlog.get_logger()
+
+_TRY_AGAIN_SECONDS = 30.0
+
+
+class Confirmations:
+    """Knows the pending confirmation. ``in_commit_thread`` runs work where commits run."""
+
+    def __init__(self, store: Store, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], None]], object]) -> None:
+        self._store, self._pipeline, self._in_commit_thread = store, pipeline, in_commit_thread
+        self._timer: threading.Timer | None = None
+        self.pending: Confirmation | None = None
+
+    def load(self) -> None:
+        """Read the pending confirmation; one whose time is over goes back at once. Called before serving and after commits."""
+        self.pending = self._store.confirmation()
+        self._cancel()
+        if self.pending is None:
+            return
+        left = self.pending.deadline - time.time()
+        if left <= 0:
+            self.go_back()
+        else:
+            self._arm(left)
+
+    @property
+    def remaining_seconds(self) -> int | None:
+        """Whole seconds until the pending commit goes back; None when none is pending."""
+        return None if self.pending is None else max(0, round(self.pending.deadline - time.time()))
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Make the pending commit definite. Runs in the commit thread."""
+        ticket = self._store.ticket(confirmation.ticket)
+        if ticket is not None:
+            self._store.confirmed(replace(ticket, state="done"))
+        self.pending = None
+        self._cancel()
+
+    def go_back(self) -> None:
+        """Take the pending commit back, as a commit of its own. Runs in the commit thread. Tried again if the host refuses."""
+        pending = self._store.confirmation()
+        if pending is None or pending.deadline > time.time():
+            return
+        candidate = Candidate.on(self._pipeline.running)
+        message = f"Revision {pending.revision} was not confirmed in time."
+        try:
+            restore(self._pipeline.tree, self._store, candidate, pending.revision - 1)
+            self._pipeline.commit(candidate, Order(SYSTEM, "", message))
+        except (ApplyFailed, MeaningRefused, MergeConflict) as error:
+            log.error("a commit that was not confirmed could not be taken back", revision=pending.revision, reason=str(error))
+            self._arm(_TRY_AGAIN_SECONDS)
+            return
+        ticket = self._store.ticket(pending.ticket)
+        if ticket is not None:
+            self._store.save_ticket(replace(ticket, state="reverted"))
+        self.pending = None
+        log.warning("a commit was not confirmed and taken back", revision=pending.revision)
+
+    def _arm(self, seconds: float) -> None:
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._in_commit_thread, [self.go_back])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> None:
+        """Stop the timer; the deadline is in the store."""
+        self._cancel()

@@ -1,0 +1,108 @@
+"""Brings a candidate's changes onto what runs now, place by place (protocol, section 8.6, step 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Candidate, Running
+from doorward.tree.changes import MISSING, carry, differences, overlapping, same, value_at
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import pointer
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Document, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """A place that somebody else changed too. ``path`` is its href with ``#`` and the place in the body."""
+
+    place: Place
+    path: str
+    running_value: Any
+
+
+class MergeConflict(Exception):
+    """Somebody else changed places of this candidate since it was opened. Nothing was changed."""
+
+    def __init__(self, collisions: list[Collision]) -> None:
+        self.collisions = collisions
+        super().__init__(", ".join(collision.path for collision in collisions))
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What would run: the whole configuration, and the documents in which it differs from the running one."""
+
+    snapshot: Snapshot
+    edits: tuple[Edit, ...]
+
+
+def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
+    """Return the running configuration with the candidate's changes. Raises MergeConflict with every collision."""
+    snapshot = running.snapshot
+    collisions: list[Collision] = []
+    changed: dict[Place, None] = {}
+    for place in candidate.touched:
+        base, mine = candidate.base.snapshot.document(place), candidate.snapshot.document(place)
+        theirs = running.snapshot.document(place)
+        if base == mine or mine == theirs:
+            continue
+        if theirs != base:
+            if base is None or mine is None or theirs is None:
+                collisions.append(Collision(place, place.href, theirs.shown_value if theirs else None))
+                continue
+            mine = _merged(tree, place, base, mine, theirs, collisions)
+        position = candidate.snapshot.position(place) if mine else 0
+        snapshot = snapshot.remove(place) if mine is None else snapshot.put(place, mine, _position(candidate, place, position))
+        changed[place] = None
+    if collisions:
+        raise MergeConflict(collisions)
+    snapshot = _without_abandoned(tree, snapshot, running.snapshot, changed)
+    return Merged(snapshot, tuple(_edit(place, running.snapshot, snapshot) for place in changed))
+
+
+def _position(candidate: Candidate, place: Place, position: int) -> int | None:
+    """A restored object returns to its old position; a new one goes to the end, wherever that is by now."""
+    objects = candidate.base.snapshot.objects(place.path)
+    return position if place.key and position < objects.next_position else None
+
+
+def _edit(place: Place, before: Snapshot, after: Snapshot) -> Edit:
+    old, new = before.document(place), after.document(place)
+    return Edit(place, old and old.stored, new and new.stored, (after if new else before).position(place))
+
+
+def _merged(tree: Tree, place: Place, base: Document, mine: Document, theirs: Document, collisions: list[Collision]) -> Document:
+    their_places = [difference.at for difference in differences(base.value, theirs.value)]
+    body = theirs.value
+    for difference in differences(base.value, mine.value):
+        if any(overlapping(difference.at, at) for at in their_places):
+            if not same(value_at(theirs.value, difference.at), value_at(mine.value, difference.at)):
+                shown = value_at(theirs.shown_value, difference.at)
+                inner = "#" + pointer(difference.at)[1:] if difference.at else ""
+                collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))
+        else:
+            body = carry(difference, body)
+    try:
+        return tree.load(place, body)
+    except ValidationError:  # members that exclude each other, changed by two people
+        collisions.append(Collision(place, place.href, theirs.shown_value))
+        return theirs
+
+
+def _without_abandoned(tree: Tree, after: Snapshot, before: Snapshot, changed: dict[Place, None]) -> Snapshot:
+    """Remove the write-once objects whose last owner let go of them in these changes."""
+    for place in list(changed):
+        old = before.document(place)
+        for reference in old.references if old else ():
+            target = Place(reference.to, reference.key)
+            store = isinstance(tree[reference.to].node, WriteOnce)
+            if store and after.document(target) is not None and not after.who_refers_to(reference.href):
+                after = after.remove(target)
+                changed[target] = None
+    return after

@@ -1,0 +1,275 @@
+"""The life of a commit: merge, rules, plan, journal, apply, verify, publish; and what a crash in between comes to.
+
+Everything here blocks and runs in one thread at a time: the commit thread. ``running`` may be read from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from doorward.host.engine import ApplyError, Host
+from doorward.host.ntp_probe import Prober
+from doorward.host.plan import Plan
+from doorward.store.port import Confirmation, Edit, Intent, Revision, State, Store, Ticket
+from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.merge import Merged, MergeConflict, merge
+from doorward.transaction.probes import probe_warnings
+from doorward.transaction.rules import check_rules
+from doorward.transaction.secrets import SecretKeeping
+from doorward.tree.jsontext import decode_own
+from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+APPLY_SECONDS = 15.0
+"""How long applying and verifying may take; after that the host is put back (protocol, section 12)."""
+
+SYSTEM = "doorward"
+"""The author of revisions that nobody asked for, such as the first one."""
+
+Published = Callable[[Running, Running, tuple[Edit, ...]], None]
+
+
+def now() -> str:
+    """Return the time as it is stored: UTC, seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ApplyFailed(Exception):
+    """The host did not take a commit. ``restored`` False: its state is unknown."""
+
+    def __init__(self, ticket: str, error: ApplyError) -> None:
+        self.ticket = ticket
+        self.action, self.path, self.reason, self.restored = error.action, error.origin, error.reason, error.restored
+        super().__init__(f"{self.action}: {self.reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who asks for a commit, and with what. ``confirm_seconds``: goes back after that many seconds unless confirmed."""
+
+    user: str
+    address: str
+    message: str | None = None
+    confirm_seconds: int | None = None
+    ticket: str = ""
+    idempotency_key: str | None = None
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a commit would do: host actions, all problems and warnings, what was merged."""
+
+    merged: Merged
+    plan: Plan
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+class Pipeline:
+    """Turns candidates into running revisions."""
+
+    def __init__(self, tree: Tree, store: Store, host: Host, secrets: SecretKeeping, prober: Prober, running: Running) -> None:
+        self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
+        self.running = running
+        self.published: list[Published] = []
+        self.unknown: str | None = None
+        """Why the state of the host is unknown; None while it is known."""
+        self.now_doing: dict[str, Ticket] = {}
+        """The records of commits that have not ended yet, by id."""
+
+    def desired(self, snapshot: Snapshot, edits: Iterable[Edit] | None = None) -> list[Any]:
+        """Return the host resources of a configuration; with ``edits`` only those that the edits can have changed."""
+        changed = None if edits is None else {edit.place.path for edit in edits}
+        resources: list[Any] = []
+        for endpoint in self.tree.rendering:
+            node = endpoint.node
+            if node.render and (changed is None or endpoint.path in changed or changed.intersection(node.reads)):
+                resources.extend(node.render(snapshot))
+        return resources
+
+    def plan(self, candidate: Candidate, message: str | None = None, *, asked: bool = True) -> Report:
+        """Work out what a commit of the candidate would do. The host is looked at, not touched. Raises MergeConflict.
+
+        ``asked`` False leaves out that a commit message is required.
+        """
+        running = self.running
+        merged = merge(self.tree, candidate, running)
+        findings = check_rules(self.tree, merged.snapshot, merged.edits)
+        problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate.secrets)]
+        if asked and merged.edits and not message and requires_message(running.snapshot):
+            problems.insert(
+                0, Problem("message_required", "A commit message is required.", "/commit_message", "/api/transaction")
+            )
+        plan = self.host.plan(self.desired(running.snapshot, merged.edits), self.desired(merged.snapshot, merged.edits))
+        absent = [Problem(warning.code, warning.message, "", warning.origin) for warning in plan.warnings]
+        probed = probe_warnings(self.tree, merged.edits, self._prober)
+        return Report(merged, plan, tuple(problems), (*findings.warnings, *probed, *absent))
+
+    def commit(self, candidate: Candidate, order: Order) -> Ticket:
+        """Make a candidate the running configuration: stored, in effect on the host and verified when this returns.
+
+        Raises MergeConflict, MeaningRefused or ApplyFailed; then the running configuration is as before.
+        """
+        ticket = Ticket(
+            order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
+            idempotency_key=order.idempotency_key, request=order.request,
+        )  # fmt: skip
+        self.now_doing[ticket.id] = ticket
+        try:
+            report = self.plan(candidate, order.message)
+            if report.problems:
+                raise MeaningRefused(report.problems)
+            ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
+            return self._carry_out(report, ticket, order, candidate.secrets)
+        except (MergeConflict, MeaningRefused) as refused:
+            error = {
+                "reason": str(refused),
+                "type": "Conflict" if isinstance(refused, MergeConflict) else "SemanticError",
+            }
+            self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
+            raise
+        finally:
+            self.now_doing.pop(ticket.id, None)
+
+    def _carry_out(self, report: Report, ticket: Ticket, order: Order, texts: dict[str, str]) -> Ticket:
+        running, merged = self.running, report.merged
+        if not merged.edits:
+            ticket = replace(ticket, state="done", finished=now(), revision=running.number)
+            self.store.save_ticket(ticket)
+            return ticket
+        revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
+        confirmation = None
+        state: State = "done"
+        if order.confirm_seconds is not None:
+            state = "awaiting_confirmation"
+            confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
+        kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
+        done = replace(ticket, state=state, finished=now(), revision=revision.number)
+        try:
+            if report.plan.actions:
+                self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
+            revision = self._publish(report, revision, done, kept, confirmation)
+        except ApplyError as error:
+            raise self._failed(ticket, error) from error
+        self._move(Running(revision.number, revision.hash, merged.snapshot), merged.edits)
+        return done
+
+    def _apply(self, plan: Plan, intent: Intent, ticket: Ticket) -> None:
+        """Journal, then touch the host. The engine puts the host back itself when it fails."""
+
+        def progress(state: str) -> None:
+            self.now_doing[ticket.id] = replace(ticket, state="verifying" if state == "verifying" else "applying")
+
+        try:
+            self.store.begin(intent, replace(ticket, state="applying"))
+        except Exception as error:
+            raise ApplyError("write journal", "", _why(error), restored=True) from error
+        self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
+
+    def _publish(
+        self, report: Report, revision: Revision, ticket: Ticket, kept: list[Any], confirmation: Confirmation | None
+    ) -> Revision:
+        """Write the revision. If the store fails, the host is put back, unless the revision turns out to be written."""
+        try:
+            return self.store.publish(revision, report.merged.edits, ticket, kept, confirmation)
+        except Exception as error:
+            written = self._written(revision)
+            if written is not None:
+                return written
+            log.error("store refused a revision", error=_why(error))
+            restored = self._put_back(report)
+            raise ApplyError("store the revision", "", _why(error), restored=restored) from error
+
+    def _written(self, revision: Revision) -> Revision | None:
+        try:
+            head = self.store.head()
+        except Exception:  # noqa: BLE001 - the store is failing; what it can't tell was not written
+            return None
+        return head if head is not None and head.number == revision.number else None
+
+    def _put_back(self, report: Report) -> bool:
+        old, new = self.running.snapshot, report.merged.snapshot
+        back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))
+        try:
+            self.host.apply(back, deadline=time.monotonic() + APPLY_SECONDS)
+        except ApplyError as error:
+            log.error("the host could not be put back", action=error.action, reason=error.reason)
+            return False
+        return True
+
+    def _failed(self, ticket: Ticket, error: ApplyError) -> ApplyFailed:
+        if not error.restored:
+            self.unknown = f"{error.action}: {error.reason}"
+            log.critical("host state unknown", action=error.action, reason=error.reason, path=error.origin)
+        failed = ApplyFailed(ticket.id, error)
+        details = {"action": error.action, "path": error.origin, "reason": error.reason, "restored": error.restored}
+        ended = replace(ticket, state="reverted" if error.restored else "unknown", finished=now(), error=details)
+        try:
+            self.store.close_journal(ended)
+        except Exception as problem:  # noqa: BLE001 - the journal then decides at the next start
+            log.error("journal stays open", error=_why(problem))
+        log.error("commit failed", action=error.action, reason=error.reason, path=error.origin, restored=error.restored)
+        return failed
+
+    def _move(self, running: Running, edits: tuple[Edit, ...]) -> None:
+        """Move the pointer, then tell whoever listens. What a listener does wrong can't undo the commit."""
+        before, self.running = self.running, running
+        for tell in self.published:
+            try:
+                tell(before, running, edits)
+            except Exception:
+                log.exception("a listener failed after a commit", revision=running.number)
+
+    def recover(self) -> None:
+        """Make the host what the running revision says; called before serving. An unfinished journal entry is undone."""
+        intent = self.store.intent()
+        running = self.running.snapshot
+        intended = running
+        if intent is not None:
+            for edit in intent.edits:
+                if edit.new is None:
+                    intended = intended.remove(edit.place) if intended.document(edit.place) else intended
+                else:
+                    intended = intended.put(edit.place, self.tree.load(edit.place, decode_own(edit.new)))
+        try:
+            plan = self.host.plan(self.desired(intended), self.desired(running), full=True)
+            self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS)
+            self.unknown = None
+        except ApplyError as error:
+            self.unknown = f"{error.action}: {error.reason}"
+            log.critical("the host does not take the running revision", action=error.action, reason=error.reason)
+        if intent is not None:
+            ticket = self.store.ticket(intent.ticket)
+            error = {
+                "action": "restart",
+                "path": "",
+                "reason": "the server ended during the commit",
+                "restored": not self.unknown,
+            }
+            ended = ticket and replace(ticket, state="unknown" if self.unknown else "reverted", finished=now(), error=error)
+            self.store.close_journal(ended)
+            log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
+
+
+def requires_message(snapshot: Snapshot) -> bool:
+    """Whether a commit with changes needs a message, by the running configuration."""
+    return bool(snapshot.value("/api/configuration/management/accounting")["require_commitlog"])
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    return {"code": problem.code, "message": problem.message, "path": problem.path, "pointer": problem.pointer}
+
+
+def _why(error: Exception) -> str:
+    return f"{error or type(error).__name__}"

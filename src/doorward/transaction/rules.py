@@ -1,0 +1,87 @@
+"""Looks over a merged configuration: everything that needs more than one document to judge (protocol, section 9.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from doorward.store.port import Edit
+from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem, pointer
+from doorward.tree.references import references
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Document, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the rules found: problems prevent a commit, warnings don't. Every one has its ``path``."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findings:
+    """Run every rule that the edits touch, over the whole configuration."""
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    edits = tuple(edits)
+    for edit in edits:
+        document = snapshot.document(edit.place)
+        if document is None:
+            problems.extend(_still_referenced(snapshot, edit.place))
+        else:
+            problems.extend(_integrity(tree, snapshot, edit.place, document))
+    for place in _concerned(tree, snapshot, edits):
+        node = tree[place.path].node
+        problems.extend(_run(node.rules, snapshot, place))
+        warnings.extend(_run(node.advice, snapshot, place))
+    return Findings(tuple(problems), tuple(warnings))
+
+
+def _concerned(tree: Tree, snapshot: Snapshot, edits: tuple[Edit, ...]) -> Iterator[Place]:
+    """Yield the places whose own rules must run: those changed, and those that read what changed."""
+    changed = {edit.place.path for edit in edits}
+    for edit in edits:
+        if snapshot.document(edit.place) is not None:
+            yield edit.place
+    for endpoint in tree:
+        if endpoint.path not in changed and changed.intersection(endpoint.node.reads):
+            yield Place(endpoint.path)
+
+
+def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    for rule in rules:
+        for problem in rule(snapshot, place):
+            yield problem if problem.path else replace(problem, path=place.href)
+
+
+def _still_referenced(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    for referrer in snapshot.who_refers_to(place.href):
+        yield Problem("referenced", f"Still used by {referrer.href}.", "", place.href)
+
+
+def _integrity(tree: Tree, snapshot: Snapshot, place: Place, document: Document) -> Iterator[Problem]:
+    node = tree[place.path].node
+    if isinstance(node, Collection):
+        yield from _unique_name(snapshot, node, place, document)
+    if isinstance(node, Valued) and document.references:
+        for at, reference in references(node.adapter.validate_python(document.value)):
+            target = Place(reference.to, reference.key)
+            if snapshot.document(target) is None:
+                yield Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
+            store = tree[reference.to].node
+            owners = snapshot.who_refers_to(reference.href)
+            if isinstance(store, WriteOnce) and not store.shared and owners[1:]:
+                other = next((owner for owner in owners if owner != place), place)
+                yield Problem("referenced_twice", f"Also used by {other.href}.", pointer(at), place.href)
+
+
+def _unique_name(snapshot: Snapshot, node: Collection, place: Place, document: Document) -> Iterator[Problem]:
+    objects = snapshot.objects(place.path)
+    if document.name is not None and len(objects.with_names(document.name)) > 1:
+        other = next(key for key in objects.with_names(document.name) if key != place.key)
+        yield Problem("duplicate", f"The name is taken by {place.path}/{other}.", pointer([node.unique]), place.href)
+    if len(objects) > node.most:
+        yield Problem("length", f"At most {node.most} objects.", "", place.path)

@@ -1,0 +1,90 @@
+"""What becomes of secrets at a commit: an owner that only compares gets a hash, others the sealed text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from doorward.store.port import Edit, Secret, Store
+from doorward.store.vault import Vault
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.references import Form
+from doorward.tree.registry import Tree
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.snapshot import Snapshot
+
+
+class Keeper(Protocol):
+    """What the access floor knows of passwords."""
+
+    def problems(self, snapshot: Snapshot, owner: Place, text: str) -> Iterable[Problem]:
+        """Yield why the text may not become the password of the owner."""
+
+    def hashed(self, text: str) -> str:
+        """Return the argon2id hash of a password."""
+
+
+def owner_of(snapshot: Snapshot, place: Place) -> tuple[Place, Form | None] | None:
+    """Return who owns a write-once object, and the form in which the owner keeps it."""
+    for owner in snapshot.who_refers_to(place.href):
+        document = snapshot.document(owner)
+        if document is not None:
+            form = next(reference.form for reference in document.references if reference.href == place.href)
+            return owner, form
+    return None
+
+
+class SecretKeeping:
+    """Prepares the secrets of a commit."""
+
+    def __init__(self, tree: Tree, store: Store, vault: Vault, keeper: Keeper) -> None:
+        self._tree, self._store, self._vault, self._keeper = tree, store, vault, keeper
+
+    def problems(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Problem]:
+        """Return what forbids the new owners' secrets."""
+        found: list[Problem] = []
+        for place in self._concerned(snapshot, edits):
+            owned, text = owner_of(snapshot, place), self._text(place.key, texts)
+            if owned is not None and owned[1] == "hash" and text is not None:
+                found.extend(self._keeper.problems(snapshot, owned[0], text))
+        return found
+
+    def prepare(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Secret]:
+        """Return the secrets to store: new ones, and those that found their owner. Hashing takes its time."""
+        return [
+            self._sealed(place.key, owner_of(snapshot, place), text)
+            for place in self._concerned(snapshot, edits)
+            if (text := self._text(place.key, texts)) is not None
+        ]
+
+    def text(self, key: str) -> str | None:
+        """Return the text, or the hash, of a stored secret."""
+        secret = self._store.secret(key)
+        return self._vault.open(f"{key}:{secret.form}", secret.sealed) if secret else None
+
+    def _sealed(self, key: str, owned: tuple[Place, Form | None] | None, text: str) -> Secret:
+        form = (owned[1] if owned else None) or "plain"
+        kept = self._keeper.hashed(text) if form == "hash" else text
+        return Secret(key, form, self._vault.seal(f"{key}:{form}", kept))
+
+    def _concerned(self, snapshot: Snapshot, edits: Iterable[Edit]) -> list[Place]:
+        """Return the write-once objects that the edits made or gave an owner."""
+        found: dict[Place, None] = {}
+        for edit in edits:
+            document = snapshot.document(edit.place)
+            if document is None:
+                continue
+            if isinstance(self._tree[edit.place.path].node, WriteOnce):
+                found[edit.place] = None
+            for reference in document.references:
+                if isinstance(self._tree[reference.to].node, WriteOnce):
+                    found[Place(reference.to, reference.key)] = None
+        return list(found)
+
+    def _text(self, key: str, texts: dict[str, str]) -> str | None:
+        """Return the text of a secret that has not yet taken its last form."""
+        if key in texts:
+            return texts[key]
+        secret = self._store.secret(key)
+        return self._vault.open(f"{key}:plain", secret.sealed) if secret is not None and secret.form == "plain" else None

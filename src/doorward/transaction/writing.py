@@ -1,0 +1,187 @@
+"""Writes into a candidate, each with the checks that belong to the write (protocol, sections 9.4 to 9.8)."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from doorward.transaction.candidate import Candidate
+from doorward.tree.changes import same
+from doorward.tree.nodes import Collection, ListSingleton, Valued, WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem, pointer
+from doorward.tree.references import references
+from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.snapshot import Document, Snapshot
+from doorward.tree.validation import check
+
+Warnings = tuple[Problem, ...]
+
+
+def replace_body(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Warnings:
+    """PUT: replace the body of a singleton or of an object that exists. Raises BodyRefused or MeaningRefused."""
+    place, node = Place(endpoint.path, key), endpoint.node
+    assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
+    old = candidate.snapshot.document(place)
+    assert old is not None  # noqa: S101 - addressing made sure of it
+    if not node.supported:
+        if not same(value, old.value) and not same(value, old.shown_value):
+            _not_supported(place)
+        return ()
+    if isinstance(node, ListSingleton) and node.accepts_one and isinstance(value, dict):
+        value, moved = _one_as_list(value, old), -1
+        warnings = _checked_list(tree, candidate, endpoint, value, moved, strict=strict)
+        return warnings
+    checked = check(node.adapter, value, strict=strict)
+    document = node.document(checked.model)
+    problems = _unknown_references(candidate.snapshot, checked.model, place)
+    if isinstance(node, Collection) and key in node.default:
+        problems += _fixed_changed(node, place, old, document)
+    _refuse(problems)
+    candidate.put(place, document)
+    return checked.warnings
+
+
+def append(tree: Tree, candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> Warnings:
+    """POST to a list: append one element, or all elements of an array. Pointers are those of the written body."""
+    place = Place(endpoint.path)
+    if not endpoint.node.supported:
+        _not_supported(place)
+    document = candidate.snapshot.document(place)
+    present = document.value if document else []
+    added = value if isinstance(value, list) else [value]
+    moved = len(present) if isinstance(value, list) else -len(present) - 1
+    return _checked_list(tree, candidate, endpoint, present + added, moved, strict=strict)
+
+
+def create(tree: Tree, candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    """POST to a collection or a write-once store: make an object. Returns its key."""
+    node = endpoint.node
+    if not node.supported:
+        _not_supported(Place(endpoint.path))
+    assert isinstance(node, (Collection, WriteOnce))  # noqa: S101 - only these have POST of objects
+    checked = check(node.adapter, value, strict=strict)
+    if isinstance(node, WriteOnce):
+        key = str(uuid.uuid4())
+        body, candidate.secrets[key] = node.make(checked.model)
+        candidate.put(Place(endpoint.path, key), node.load(body))
+        return key, checked.warnings
+    key = secrets.token_hex(11)
+    place = Place(endpoint.path, key)
+    problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
+    if len(candidate.snapshot.objects(endpoint.path)) >= node.most:
+        problems.append(Problem("length", f"At most {node.most} objects.", "", endpoint.path))
+    _refuse(problems)
+    candidate.put(place, node.document(checked.model))
+    return key, checked.warnings
+
+
+def delete(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str) -> None:
+    """DELETE an object. Refuses built-in ones and, unless the collection cascades, those that are referred to."""
+    place, node = Place(endpoint.path, key), endpoint.node
+    assert isinstance(node, Collection)  # noqa: S101 - only collections have DELETE
+    if key in node.default:
+        _refuse([Problem("built_in", "A built-in object can't be deleted.", "", place.href)])
+    if not node.supported:
+        _not_supported(place)
+    released: list[tuple[Place, Document]] = []
+    problems: list[Problem] = []
+    for referrer in candidate.snapshot.who_refers_to(place.href):
+        document = _released(tree, candidate.snapshot, referrer, place) if node.cascade else None
+        if document is None:
+            problems.append(Problem("referenced", f"Still used by {referrer.href}.", "", place.href))
+        else:
+            released.append((referrer, document))
+    _refuse(problems)
+    for referrer, document in released:
+        candidate.put(referrer, document)
+    candidate.remove(place)
+    candidate.secrets.pop(key, None)
+
+
+def _released(tree: Tree, snapshot: Snapshot, referrer: Place, target: Place) -> Document | None:
+    """Return the referrer's body without its references to the target; None where one does not stand in a list."""
+    node, document = tree[referrer.path].node, snapshot.document(referrer)
+    assert isinstance(node, Valued)  # noqa: S101 - only valued nodes refer
+    assert document is not None  # noqa: S101 - the snapshot knows its referrers
+    body = document.value
+    for at, reference in references(node.adapter.validate_python(body)):
+        if reference.href == target.href:
+            if not isinstance(at[-1], int):
+                return None
+            body = _without_key(body, at[:-1], target.key)
+    return node.load(body)
+
+
+def _without_key(body: Any, at: tuple[str | int, ...], key: str) -> Any:
+    if not at:
+        return [element for element in body if element != key]
+    if isinstance(body, list):
+        return [_without_key(v, at[1:], key) if index == at[0] else v for index, v in enumerate(body)]
+    return {**body, at[0]: _without_key(body[at[0]], at[1:], key)}
+
+
+def _one_as_list(value: dict[str, Any], old: Document) -> list[Any]:
+    if len(old.value) > 1:
+        raise BodyRefused([Problem("type", "Must be an array: send the whole list.")])
+    return [value]
+
+
+def _checked_list(
+    tree: Tree, candidate: Candidate, endpoint: Endpoint, value: list[Any], moved: int, *, strict: bool
+) -> Warnings:
+    """Set a whole list of which only a part was sent.
+
+    ``moved`` >= 0: the sent array begins at that index; < 0: one element was sent and stands at index ``-moved - 1``.
+    """
+    node = endpoint.node
+    assert isinstance(node, Valued)  # noqa: S101 - lists are valued
+    try:
+        checked = check(node.adapter, value, strict=strict)
+    except BodyRefused as refused:
+        raise BodyRefused(_as_sent(refused.problems, moved)) from None
+    problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
+    _refuse(_as_sent(problems, moved))
+    candidate.put(Place(endpoint.path), node.document(checked.model))
+    return tuple(_as_sent(checked.warnings, moved))
+
+
+def _as_sent(problems: Iterable[Problem], moved: int) -> list[Problem]:
+    moved_back = []
+    for problem in problems:
+        _, *parts = problem.pointer.split("/")
+        if parts:
+            index = int(parts[0]) - (moved if moved >= 0 else -moved - 1)
+            head = [str(index)] if moved >= 0 else []
+            moved_back.append(replace(problem, pointer="".join("/" + part for part in head + parts[1:])))
+        else:
+            moved_back.append(problem)
+    return moved_back
+
+
+def _unknown_references(snapshot: Snapshot, model: Any, place: Place) -> list[Problem]:
+    return [
+        Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
+        for at, reference in references(model)
+        if snapshot.document(Place(reference.to, reference.key)) is None
+    ]
+
+
+def _fixed_changed(node: Collection, place: Place, old: Document, new: Document) -> list[Problem]:
+    return [
+        Problem("built_in", "Can't be changed in a built-in object.", pointer([member]), place.href)
+        for member in node.fixed
+        if not same(old.value[member], new.value[member])
+    ]
+
+
+def _not_supported(place: Place) -> None:
+    raise MeaningRefused([Problem("not_supported", "Not supported by this release.", "", place.href)])
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise MeaningRefused(problems)

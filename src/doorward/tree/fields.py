@@ -1,0 +1,107 @@
+"""The shared vocabulary of bodies: texts, names, addresses, ports, times (configuration contract, section 1.4).
+
+Every type brings its value into canonical form: names in lower case without trailing dot, IPv6 compressed, texts in NFC.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from doorward.tree.models import Body, union
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
+
+
+def bad_format(message: str) -> PydanticCustomError:
+    """Return the error that becomes a problem with code ``format``."""
+    return PydanticCustomError("format", message)  # type: ignore[arg-type]
+
+
+def text(value: str) -> str:
+    """Return the text in NFC. Refuses control characters and blanks at either end."""
+    value = unicodedata.normalize("NFC", value)
+    if value != value.strip():
+        raise bad_format("Blanks at the ends are not allowed.")
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
+        raise bad_format("Control characters are not allowed.")
+    return value
+
+
+def matching(pattern: str, explained: str) -> Callable[[str], str]:
+    """Return a validator of the whole text against a pattern, with a sentence for people."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise bad_format(explained)
+        return value
+
+    return check
+
+
+def host_name(value: str) -> str:
+    """Return an RFC 1123 name in lower case without trailing dot; IDN only as ``xn--``."""
+    name = value.lower().removesuffix(".")
+    labels = name.split(".")
+    if not name.isascii() or len(name) > 253 or not all(_LABEL.match(label) for label in labels) or labels[-1].isdigit():
+        raise bad_format("Must be a host name.")
+    return name
+
+
+def ip_address(value: str) -> str:
+    """Return an IPv4 or IPv6 address in canonical form. Refuses zones, unspecified, multicast and broadcast addresses."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise bad_format("Must be an IP address.") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise bad_format("Must be an IP address without zone.")
+    if address.is_unspecified or address.is_multicast or value == "255.255.255.255":
+        raise bad_format("Must be the IP address of one host.")
+    return str(address)
+
+
+Text = Annotated[str, StringConstraints(max_length=4096), AfterValidator(text)]
+"""A text of at most 4,096 characters."""
+
+HostName = Annotated[str, StringConstraints(max_length=254), AfterValidator(host_name)]
+"""A host name, one label or more."""
+
+Ip = Annotated[str, StringConstraints(max_length=64), AfterValidator(ip_address)]
+"""An address of one host."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+"""A TCP or UDP port."""
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128),
+    AfterValidator(text),
+    AfterValidator(matching(r"(?!@order\Z)\S+", "White space is not allowed in a name.")),
+]
+"""The name of an object: 1-128 characters without white space."""
+
+
+class IpAddress(Body):
+    """A host, given by its IP address."""
+
+    selection: Literal["ip"] = Field(description="The value is an IP address.")
+    value: Ip = Field(description="IPv4 or IPv6 address.", examples=["10.20.30.40"])
+
+
+class FqdnAddress(Body):
+    """A host, given by its name."""
+
+    selection: Literal["fqdn"] = Field(description="The value is a host name.")
+    value: HostName = Field(description="Host name, RFC 1123.", examples=["pool.ntp.org"])
+
+
+Address = union("selection", FqdnAddress, IpAddress)
+"""A host by name or by IP address: ``{"selection": "fqdn" | "ip", "value": "..."}``."""

@@ -1,0 +1,135 @@
+"""JSON as the wire wants it: strict on the way in, canonical on the way out (protocol, sections 2.5, 6 and 12)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+
+from doorward.tree.problems import BodyRefused, Problem, pointer
+
+
+MAX_DEPTH = 32
+"""Levels of nesting a written body may have."""
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder()
+
+
+def encode(value: object) -> bytes:
+    """Encode canonically: UTF-8, no white space, members sorted by name in byte order."""
+    return _encoder.encode(value)
+
+
+def decode_own(data: bytes) -> Any:
+    """Decode JSON that we encoded ourselves."""
+    return _decoder.decode(data)
+
+
+class _Twice(dict[str, Any]):
+    """An object in which a member name came more than once."""
+
+    names: tuple[str, ...] = ()
+
+
+def decode(data: bytes) -> Any:
+    """Decode a request body.
+
+    Raises BodyRefused with the codes ``invalid_utf8``, ``invalid_json``, ``too_deep``, ``duplicate_member`` or ``format``
+    (a lone surrogate, which no UTF-8 text can hold).
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse("invalid_utf8", f"Byte {error.start + 1} is not UTF-8.")
+    if text.startswith("\ufeff"):
+        _refuse("invalid_json", "Line 1, column 1: a byte order mark is not allowed.")
+    duplicates = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal duplicates
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        duplicates = True
+        seen: set[str] = set()
+        twice = _Twice(found)
+        twice.names = tuple(dict.fromkeys(name for name, _ in pairs if name in seen or seen.add(name)))
+        return twice
+
+    try:
+        value = json.loads(text, object_pairs_hook=members, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        _refuse("invalid_json", f"Line {error.lineno}, column {error.colno}: {_EXPLAINED.get(error.msg, 'not valid JSON')}.")
+    except RecursionError:
+        _refuse("too_deep", f"More than {MAX_DEPTH} levels.")
+    except ValueError as error:
+        _refuse("invalid_json", str(error) if isinstance(error, _ConstantError) else "A number has too many digits.")
+    problems: list[Problem] = []
+    _inspect(value, (), 1, duplicates, re.search(r"\\u[dD][89a-fA-F]", text) is not None, problems)
+    if problems:
+        raise BodyRefused(problems)
+    return value
+
+
+class _ConstantError(ValueError):
+    pass
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _ConstantError(f"{name} is not a JSON number.")
+
+
+def _refuse(code: str, message: str) -> NoReturn:
+    raise BodyRefused([Problem(code, message)])
+
+
+_EXPLAINED = {
+    "Expecting value": "a value was expected",
+    "Expecting ',' delimiter": "a comma or a closing bracket was expected",
+    "Expecting ':' delimiter": "a colon was expected",
+    "Expecting property name enclosed in double quotes": "a member name in double quotes was expected",
+    "Illegal trailing comma before end of object": "a comma may not end an object",
+    "Illegal trailing comma before end of array": "a comma may not end an array",
+    "Extra data": "more text follows the value",
+    "Unterminated string starting at": "a string begins that never ends",
+    "Invalid control character at": "a control character must be escaped",
+    "Invalid \\escape": "not a valid escape",
+    "Invalid \\uXXXX escape": "not a valid escape",
+}
+
+
+def _inspect(
+    value: object, at: tuple[str | int, ...], level: int, duplicates: bool, surrogates: bool, problems: list[Problem]
+) -> None:
+    """Find what the parser lets through: nesting beyond the limit, members twice, lone surrogates."""
+    if isinstance(value, str):
+        if surrogates and not _encodable(value):
+            problems.append(Problem("format", "Holds half of a surrogate pair.", pointer(at)))
+        return
+    if not isinstance(value, (dict, list)):
+        return
+    if level > MAX_DEPTH:
+        problems.append(Problem("too_deep", f"More than {MAX_DEPTH} levels.", pointer(at[:MAX_DEPTH])))
+        return
+    if isinstance(value, list):
+        for index, element in enumerate(value):
+            _inspect(element, (*at, index), level + 1, duplicates, surrogates, problems)
+        return
+    if duplicates and isinstance(value, _Twice):
+        problems.extend(Problem("duplicate_member", "Named more than once.", pointer((*at, name))) for name in value.names)
+    for name, member in value.items():
+        if surrogates and not _encodable(name):
+            problems.append(Problem("format", "A member name holds half of a surrogate pair.", pointer(at)))
+            continue
+        _inspect(member, (*at, name), level + 1, duplicates, surrogates, problems)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

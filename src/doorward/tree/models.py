@@ -1,0 +1,120 @@
+"""How bodies are modelled: strict frozen models, unions by a member, switches, lists whose elements are all checked.
+
+Union tags stand in angle brackets, so that ``validation`` can take them out of the places of errors again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+
+class Body(BaseModel):
+    """A JSON object of the configuration: strict types, no unknown members, immutable."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+def union(by: str, *variants: type[Body]) -> Any:
+    """Return the type of an object whose member ``by`` ("selection" or "type") names its variant.
+
+    Each variant declares that member as a ``Literal`` with one value.
+    """
+    tags = {_literal(variant, by): f"<{by}={_literal(variant, by)}>" for variant in variants}
+
+    def tag(value: object) -> str | None:
+        name = value.get(by) if isinstance(value, dict) else getattr(value, by, None)
+        return tags.get(name) if isinstance(name, str) else None
+
+    members: Any = None
+    for variant in variants:
+        member = Annotated[variant, Tag(tags[_literal(variant, by)])]
+        members = member if members is None else members | member
+    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": by, "allowed": sorted(tags)})]
+
+
+def _literal(variant: type[Body], by: str) -> str:
+    return str(variant.model_fields[by].annotation.__args__[0])  # type: ignore[union-attr]
+
+
+class Off(Body):
+    """A switch that is off shows nothing else."""
+
+    enabled: Literal[False] = Field(description="Switched off; the other members are not shown.")
+
+
+def switch(on: type[Body]) -> Any:
+    """Return the type of ``{"enabled": false}`` or ``{"enabled": true, ...}``; ``on`` declares the latter."""
+
+    def tag(value: object) -> str | None:
+        enabled = value.get("enabled") if isinstance(value, dict) else getattr(value, "enabled", None)
+        return {True: "<on>", False: "<off>"}[enabled] if isinstance(enabled, bool) else None
+
+    members = Annotated[Off, Tag("<off>")] | Annotated[on, Tag("<on>")]
+    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": "enabled", "allowed": []})]
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """Annotation of a list: its largest length, and what must differ between elements.
+
+    Unlike pydantic's own constraints it reports a bad length, bad elements and duplicates together. ``unique`` maps a
+    validated element to what may occur once only; the later element gets the code ``duplicate``.
+    """
+
+    most: int = 1000
+    least: int = 0
+    unique: Callable[[Any], Hashable] | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any, inner: Callable[[Any], list[Any]]) -> list[Any]:
+        errors: list[InitErrorDetails] = []
+        good: list[tuple[int, Any]] = []
+        result: list[Any] = []
+        try:
+            result = inner(value)
+            good = list(enumerate(result))
+        except ValidationError as error:
+            errors.extend(_kept(error))
+            if isinstance(value, list):
+                bad = {line["loc"][0] for line in errors if line["loc"]}
+                good = [(index, inner([value[index]])[0]) for index in range(len(value)) if index not in bad]
+        if isinstance(value, list):
+            errors.extend(self._length(value))
+            errors.extend(self._duplicates(good))
+        if errors:
+            raise ValidationError.from_exception_data("list", errors, hide_input=True)
+        return result
+
+    def _length(self, value: list[Any]) -> list[InitErrorDetails]:
+        if self.least <= len(value) <= self.most:
+            return []
+        wanted = f"At most {self.most} elements." if len(value) > self.most else f"At least {self.least} elements."
+        return [InitErrorDetails(type=PydanticCustomError("length", wanted), loc=(), input=None)]  # type: ignore[arg-type]
+
+    def _duplicates(self, good: list[tuple[int, Any]]) -> list[InitErrorDetails]:
+        if self.unique is None:
+            return []
+        first: dict[Hashable, int] = {}
+        errors = []
+        for index, element in good:
+            earlier = first.setdefault(self.unique(element), index)
+            if earlier != index:
+                kind = PydanticCustomError("duplicate", "Equals element {earlier}.", {"earlier": earlier})
+                errors.append(InitErrorDetails(type=kind, loc=(index,), input=None))
+        return errors
+
+
+def _kept(error: ValidationError) -> list[InitErrorDetails]:
+    """Return the lines of an error in the form in which they can be raised again."""
+    lines = []
+    for line in error.errors(include_url=False):
+        kind = PydanticCustomError("kept", "kept", {"line": line})
+        lines.append(InitErrorDetails(type=kind, loc=line["loc"], input=None))
+    return lines

@@ -1,0 +1,174 @@
+"""The declarations of which the configuration tree is made: one ``NODE`` in each module of ``doorward.configuration``.
+
+A node knows its model, its default, its rules and what it asks of the host; it does not know where it hangs: that is the
+business of ``registry``, which reads it from the module's place among the folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from doorward.tree.jsontext import encode
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.references import references
+from doorward.tree.snapshot import Document, Snapshot, encode_shown
+
+Scope = Literal["cluster", "node", "owner"]
+"""Where a setting comes from on a managed host: Central Management, the node itself, or whoever refers to it."""
+
+Rule = Callable[[Snapshot, Place], Iterable[Problem]]
+"""A look across the tree, at commit and in the plan: yields problems (``path`` "" is the place itself)."""
+
+Render = Callable[[Snapshot], Iterable[Any]]
+"""From a configuration to the host resources that it asks for. Pure."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What all declarations share.
+
+    ``title`` is one line for the manual; ``privilege`` the ACL object that guards it ("" inherits the parent's); ``reads``
+    the hrefs whose change makes rules and render run again; ``listed`` False means reachable, but no sibling; ``also_at``
+    a second spelling of the path; ``links`` named links of its ``meta``, name to href; ``supported`` False marks an
+    endpoint that only shows its default in this release.
+    """
+
+    title: str = ""
+    scope: Scope = "cluster"
+    privilege: str = ""
+    rules: tuple[Rule, ...] = ()
+    advice: tuple[Rule, ...] = ()
+    render: Render | None = None
+    reads: tuple[str, ...] = ()
+    listed: bool = True
+    also_at: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    supported: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch(Node):
+    """Fixed children and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Valued(Node):
+    """A node with bodies of one model.
+
+    ``model`` is a pydantic model or annotated type. ``probe`` maps an old and a new stored body to the (place in the body,
+    host) pairs whose answer to an NTP query is worth a warning.
+    """
+
+    model: Any = Any
+    probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of one body."""
+        return TypeAdapter(self.model)
+
+    def document(self, model: Any) -> Document:
+        """Return the document of a validated model."""
+        dump = self.adapter.dump_python
+        stored = encode(dump(model, mode="json", warnings=False))
+        found = frozenset(reference for _, reference in references(model))
+        shown = encode_shown(stored, dump(model, mode="json", warnings=False, context={"expand": True})) if found else stored
+        return Document(stored, shown, found, self.name_of(model))
+
+    def load(self, value: Any) -> Document:
+        """Return the document of a body that was validated before it was stored."""
+        return self.document(self.adapter.validate_python(value))
+
+    def name_of(self, _model: Any) -> str | None:
+        """Return what must be unique among the siblings of an object."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Singleton(Valued):
+    """One JSON value, replaced by PUT. ``read_only`` singletons have no PUT; a ``default`` that is a function asks the machine."""
+
+    default: Any
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListSingleton(Valued):
+    """A body that is a list: PUT replaces it, POST appends. ``accepts_one``: PUT of one object stands for a list of one."""
+
+    default: Any
+    accepts_one: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection(Valued):
+    """Objects with keys made by the server.
+
+    ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
+    can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case).
+    ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing.
+    """
+
+    default: Mapping[str, Any] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    unique: str = ""
+    fold: bool = False
+    most: int = 10_000
+    cascade: bool = False
+
+    def name_of(self, model: Any) -> str | None:
+        """Return what must be unique among the siblings of an object."""
+        if not self.unique:
+            return None
+        name = str(getattr(model, self.unique))
+        return name.casefold() if self.fold else name
+
+
+def _nothing_made(_model: Any) -> tuple[dict[str, Any], str]:
+    return {}, ""
+
+
+def _shown_as_stored(body: dict[str, Any], _owners: list[str], _form: str | None) -> dict[str, Any]:
+    return body
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOnce(Node):
+    """A store of secrets: POST creates, an object is read by key and never changed.
+
+    ``model`` validates what is posted; ``make`` takes it apart into (public body, secret text); ``show`` adds to the
+    public body what follows from the object's owners and the form in which they keep it. Unless ``shared``, an object has
+    one owner.
+    """
+
+    model: Any = Any
+    make: Callable[[Any], tuple[dict[str, Any], str]] = _nothing_made
+    show: Callable[[dict[str, Any], list[str], str | None], dict[str, Any]] = _shown_as_stored
+    shared: bool = False
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of a posted body."""
+        return TypeAdapter(self.model)
+
+    def load(self, value: Any) -> Document:
+        """Return the document of a public body."""
+        stored = encode(value)
+        return Document(stored, stored)
+
+
+_Later = TypeVar("_Later", bound=Node)
+
+
+def later(kind: type[_Later], **declared: Any) -> _Later:
+    """Declare an endpoint that this release does not honour yet.
+
+    It answers its inert default, takes that same body back and refuses everything else (protocol, section 9.7).
+    """
+    return kind(supported=False, **declared)

@@ -1,0 +1,85 @@
+"""References from one body to another object: a bare key inside and on write, ``{"key", "meta": {"href"}}`` on read.
+
+See the protocol, section 5.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+Form = Literal["hash", "sealed"]
+"""What the owner of a secret needs of it: an argon2id hash to compare with, or the sealed text to use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference as it stands in a model. ``to`` is the href of the collection, ``key`` the object in it."""
+
+    to: str
+    key: str
+    form: Form | None = None
+
+    @property
+    def href(self) -> str:
+        """The href of the object referred to."""
+        return f"{self.to}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class RefersTo:
+    """Annotation that makes a field a reference into the collection or store at ``to``.
+
+    ``form`` is what is kept of a secret once this field owns it; ``plain`` references are never expanded on read.
+    """
+
+    to: str
+    form: Form | None = None
+    plain: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(self._show, info_arg=True),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        key = {"type": "string", "description": f"Key of an object of {self.to}."}
+        if self.plain:
+            return key
+        meta = {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"]}
+        expanded = {"type": "object", "properties": {"key": {"type": "string"}, "meta": meta}, "required": ["key"]}
+        return {"anyOf": [key, expanded]}
+
+    def _read(self, value: Any) -> Reference:
+        key = value.get("key") if isinstance(value, dict) else value
+        if not isinstance(key, str):
+            raise PydanticCustomError("type", "Must be the key of an object.")
+        if not 0 < len(key) <= 300 or not key.isprintable() or "/" in key:  # noqa: PLR2004 - far above every key we make
+            raise PydanticCustomError("format", "Must be the key of an object.")
+        return Reference(self.to, key, self.form)
+
+    def _show(self, value: Reference, info: SerializationInfo) -> Any:
+        if self.plain or not (info.context or {}).get("expand"):
+            return value.key
+        return {"key": value.key, "meta": {"href": value.href}}
+
+
+def references(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Reference]]:
+    """Yield every reference inside a model, with its place."""
+    if isinstance(value, Reference):
+        yield at, value
+    elif isinstance(value, BaseModel):
+        for name, member in value.__dict__.items():
+            yield from references(member, (*at, name))
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from references(element, (*at, index))
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield from references(member, (*at, name))

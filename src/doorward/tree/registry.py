@@ -1,0 +1,146 @@
+"""The tree as it hangs: found by walking a package whose folders mirror the paths of the API."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
+from doorward.tree.places import ROOT, Place
+from doorward.tree.snapshot import Document, Snapshot
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One node in its place. ``doc`` is the docstring of its module."""
+
+    path: str
+    key: str
+    node: Node
+    doc: str
+    parent: Endpoint | None = None
+    children: dict[str, Endpoint] = field(default_factory=dict)
+
+    @cached_property
+    def listed(self) -> tuple[Endpoint, ...]:
+        """The children that the endpoint's GET shows, in byte order of their names."""
+        return tuple(child for child in self.children.values() if child.node.listed)
+
+    @cached_property
+    def privilege(self) -> str:
+        """The ACL object that guards the endpoint."""
+        return self.node.privilege or (self.parent.privilege if self.parent else "")
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of the endpoint itself, sorted."""
+        match self.node:
+            case WriteOnce():
+                return ("OPTIONS", "POST")
+            case Collection():
+                return ("GET", "HEAD", "OPTIONS", "POST")
+            case ListSingleton():
+                return ("GET", "HEAD", "OPTIONS", "POST", "PUT")
+            case Singleton(read_only=False):
+                return ("GET", "HEAD", "OPTIONS", "PUT")
+        return ("GET", "HEAD", "OPTIONS")
+
+    @cached_property
+    def object_methods(self) -> tuple[str, ...]:
+        """The methods of an object below the endpoint, sorted."""
+        return ("DELETE", "GET", "HEAD", "OPTIONS", "PUT") if isinstance(self.node, Collection) else ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def holds_objects(self) -> bool:
+        """Whether the endpoint has objects with keys."""
+        return isinstance(self.node, (Collection, WriteOnce))
+
+
+class Tree:
+    """All endpoints by path."""
+
+    def __init__(self, root: Endpoint) -> None:
+        self.root = root
+        self.endpoints: dict[str, Endpoint] = {}
+        for endpoint in _walk(root):
+            self.endpoints[endpoint.path] = endpoint
+        self.aliases = {e.node.also_at: e for e in self.endpoints.values() if e.node.also_at}
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self.endpoints.values())
+
+    def __getitem__(self, path: str) -> Endpoint:
+        return self.endpoints[path]
+
+    @cached_property
+    def rendering(self) -> tuple[Endpoint, ...]:
+        """The endpoints that ask something of the host."""
+        return tuple(endpoint for endpoint in self if endpoint.node.render)
+
+    def find(self, segments: Sequence[str]) -> tuple[Endpoint, str] | int:
+        """Address a resource by the path segments below the root.
+
+        Returns (endpoint, key of the object or ""), or the index of the first segment that leads nowhere. Whether an object
+        exists is for the snapshot to say.
+        """
+        endpoint = self.root
+        for index, segment in enumerate(segments):
+            child = endpoint.children.get(segment)
+            if child is not None:
+                endpoint = child
+            elif endpoint.holds_objects and index == len(segments) - 1:
+                return endpoint, segment
+            elif endpoint.holds_objects:
+                return index + 1
+            else:
+                return index
+        return endpoint, ""
+
+    def load(self, place: Place, value: object) -> Document:
+        """Return the document of a stored body at a place."""
+        node = self.endpoints[place.path].node
+        assert isinstance(node, (Valued, WriteOnce))  # noqa: S101 - branches store nothing
+        return node.load(value)
+
+    def defaults(self) -> Snapshot:
+        """Return the configuration of a fresh appliance."""
+        rows: list[tuple[Place, int, Document]] = []
+        for endpoint in self:
+            match endpoint.node:
+                case Singleton(default=default) | ListSingleton(default=default):
+                    body = default() if callable(default) else default
+                    rows.append((Place(endpoint.path), 0, self.load(Place(endpoint.path), body)))
+                case Collection(default=default):
+                    for position, (key, value) in enumerate(default.items()):
+                        place = Place(endpoint.path, key)
+                        rows.append((place, position, self.load(place, value)))
+        return Snapshot.of(rows)
+
+
+def _walk(endpoint: Endpoint) -> Iterator[Endpoint]:
+    yield endpoint
+    for child in endpoint.children.values():
+        yield from _walk(child)
+
+
+def discover(package: ModuleType, path: str = ROOT) -> Tree:
+    """Build the tree from a package: a package is a branch, a module an endpoint, each with its ``NODE``."""
+    return Tree(_endpoint(package, path, path.rpartition("/")[2], None))
+
+
+def _endpoint(module: ModuleType, path: str, key: str, parent: Endpoint | None) -> Endpoint:
+    node = module.NODE
+    assert isinstance(node, Node)  # noqa: S101 - a module without declaration is a mistake of ours
+    endpoint = Endpoint(path, key, node, inspect.getdoc(module) or "", parent)
+    if isinstance(node, Branch):
+        names = sorted(info.name for info in pkgutil.iter_modules(module.__path__))
+        for name in names:
+            child = importlib.import_module(f"{module.__name__}.{name}")
+            if hasattr(child, "NODE"):
+                endpoint.children[name] = _endpoint(child, f"{path}/{name}", name, endpoint)
+    return endpoint
