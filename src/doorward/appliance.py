@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -95,8 +95,8 @@ class Appliance:
         service = Service(self.pipeline, self._queue, self.confirmations)
         self.app: Application = application(Parts(service, logins, authenticator, guard, prober, state))
 
-    def _value(self, path: str) -> dict[str, object]:
-        found: dict[str, object] = self.pipeline.running.snapshot.value(path)
+    def _value(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.pipeline.running.snapshot.value(path)
         return found
 
     def _first_start(self) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -32,10 +33,14 @@ _BODIES = frozenset({"POST", "PUT"})
 
 
 class Application:
-    """The API below ``/``. ``state`` is "starting", "serving" or "stopping"; only ``serving`` answers everything."""
+    """The API below ``/``. ``state`` is "starting", "serving" or "stopping"; only ``serving`` answers everything.
 
-    def __init__(self, root: Resource, logins: Logins) -> None:
+    ``aliases`` are second spellings of paths, with the first one of each.
+    """
+
+    def __init__(self, root: Resource, logins: Logins, aliases: Mapping[str, str]) -> None:
         self.root, self.logins = root, logins
+        self._aliases = {tuple(other[1:].split("/")): tuple(path[1:].split("/")) for other, path in aliases.items()}
         self.state = "starting"
         self.counted: Any = None
         """Called with (method, status) of every answer."""
@@ -67,12 +72,12 @@ class Application:
         segments = path_segments(request.scope["raw_path"])
         if segments is None:
             raise errors.bad_request("The path is not UTF-8.")
-        request.segments = segments
+        request.segments = self._aliases.get(segments, segments)
         self._check_framing(request)
         if self.state != "serving" and request.href != "/api/setup":
             raise errors.unavailable(f"The server is {self.state}.")
-        anonymous = self._find_login(request)
-        resource = self._find(request, anonymous=anonymous)
+        self._find_login(request)
+        resource = self._find(request)
         request.allow = resource.allow(request)
         if request.method not in request.allow:
             raise errors.method_not_allowed(request.method, request.href)
@@ -92,29 +97,31 @@ class Application:
         if headers.get("expect", "100-continue").lower() != "100-continue":
             raise errors.expectation_failed()
 
-    def _find_login(self, request: Request) -> bool:
-        """Find the login session, and refuse whoever needs one and has none. Returns whether the resource is an open one."""
-        open_resource = self._find(request, anonymous=True, probing=True)
+    def _find_login(self, request: Request) -> None:
+        """Find the login session, and refuse whoever needs one and has none."""
+        fixed = self._fixed(request)
         request.cookie = cookie_value(request.headers.get("cookie", ""))
         if request.cookie:
-            extend = open_resource is None or open_resource.extends
-            request.login = self.logins.find(request.cookie, extend=extend)
-        is_open = open_resource is not None and request.method in open_resource.anonymous
-        if request.login is None and not is_open:
+            request.login = self.logins.find(request.cookie, extend=fixed is None or fixed.extends)
+        if request.login is None and (fixed is None or request.method not in fixed.anonymous):
             raise errors.unauthenticated(request.href)
-        return is_open
 
-    def _find(self, request: Request, *, anonymous: bool, probing: bool = False) -> Any:
-        """Walk down the path. For a caller who may not be logged in only the fixed resources are looked at."""
+    def _fixed(self, request: Request) -> Resource | None:
+        """Return the resource at the path if it is there for everybody, whatever the configuration holds."""
+        resource: Resource | None = self.root
+        for segment in request.segments:
+            resource = resource.children.get(segment) if resource else None
+        return resource
+
+    def _find(self, request: Request) -> Resource:
+        """Walk down the path."""
         resource = self.root
-        for index, segment in enumerate(request.segments):
-            below = resource.children.get(segment) if anonymous else resource.child(segment, request)
+        for segment in request.segments:
+            below = resource.child(segment, request)
             if below is None:
-                if probing:
-                    return None
-                raise errors.not_found(request.href, request.segments[index])
+                raise errors.not_found(request.href, segment)
             resource = below
-        if not request.segments:
+        if resource is self.root:
             raise errors.not_found("/", "")
         return resource
 

@@ -14,7 +14,7 @@ from doorward.tree.registry import Tree
 
 def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     """Return the changes of some edits. Values are as GET shows them; secrets are not in documents."""
-    changes = []
+    changes: list[dict[str, Any]] = []
     for edit in edits:
         old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
         changes.extend(_as_json(edit.place.href, difference) for difference in differences(old, new))

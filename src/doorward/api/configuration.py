@@ -1,4 +1,4 @@
-"""``/api/configuration``: every node of the tree, read from the caller's candidate or from what runs, written into the candidate."""
+"""``/api/configuration``: every node, read from the caller's candidate or from what runs, written into the candidate."""
 
 from __future__ import annotations
 
@@ -111,24 +111,23 @@ class NodeResource(Resource):
         """Replace the body."""
 
         def write(candidate: Candidate, value: Any) -> writing.Warnings:
-            return writing.replace_body(self._shared.tree, candidate, self.endpoint, self.key, value, strict=request.strict)
+            return writing.replace_body(candidate, self.endpoint, self.key, value, strict=request.strict)
 
         return await self._write(request, write, 200)
 
     async def post(self, request: Request) -> Answer:
         """Append to a list, or make an object."""
-        endpoint, tree, strict = self.endpoint, self._shared.tree, request.strict
+        endpoint, strict = self.endpoint, request.strict
         made = ""
 
         def write(candidate: Candidate, value: Any) -> writing.Warnings:
             nonlocal made
             if isinstance(endpoint.node, ListSingleton):
-                return writing.append(tree, candidate, endpoint, value, strict=strict)
-            made, warnings = writing.create(tree, candidate, endpoint, value, strict=strict)
+                return writing.append(candidate, endpoint, value, strict=strict)
+            made, warnings = writing.create(candidate, endpoint, value, strict=strict)
             return warnings
 
-        answer = await self._write(request, write, 201, lambda: made)
-        return answer
+        return await self._write(request, write, 201, lambda: made)
 
     async def delete(self, request: Request) -> Answer:
         """Remove the object."""

@@ -33,6 +33,13 @@ class Answer:
     cookie: str | None = None
     """The value of a cookie to set; "" takes it away; None: the one that came is renewed."""
 
+    @property
+    def meta(self) -> dict[str, Any]:
+        """``meta`` of an answer that is a JSON object."""
+        assert isinstance(self.content, dict)  # noqa: S101 - asked of objects only
+        found: dict[str, Any] = self.content["meta"]
+        return found
+
 
 @dataclass
 class Request:
@@ -75,7 +82,7 @@ class Request:
     def query(self) -> dict[str, str]:
         """Query parameters by name; the first of a name counts."""
         pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        return {name: value for name, value in reversed(pairs)}
+        return dict(reversed(pairs))
 
     @property
     def address(self) -> str:

@@ -12,7 +12,7 @@ from doorward.api.request import Answer, Request
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, status codes beyond the common ones."""
+    """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, further status codes."""
 
     summary: str
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -109,7 +109,7 @@ ITEMS = {
 class Container(Resource):
     """Fixed children."""
 
-    operations = {"GET": Operation("The children.", answer_schema(items=ITEMS))}  # noqa: RUF012 - never changed
+    operations = {"GET": Operation("The children.", answer_schema(items=ITEMS))}
 
     def __init__(self, children: Mapping[str, Resource], *, listed: bool = True) -> None:
         self.children = children

@@ -52,7 +52,7 @@ def application(parts: Parts) -> Application:
         "user": Container({"info": UserInfo()}),
     }
     root = Container({"api": Container(api)})
-    app = Application(root, parts.logins)
+    app = Application(root, parts.logins, {other: e.path for other, e in pipeline.tree.aliases.items()})
     api["setup"] = Setup(lambda: app.state)
     api["openapi.json"] = OpenApi(root)
     app.counted = metrics.count

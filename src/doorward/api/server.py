@@ -101,7 +101,7 @@ class HttpServer:
 
     def __init__(self, app: Application, bound: socket.socket, context: ssl.SSLContext | None) -> None:
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             http=HttpProtocol,
             ws="none",
             lifespan="off",
@@ -137,7 +137,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bound.bind((host, port))
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
     except BaseException:
         bound.close()
         raise

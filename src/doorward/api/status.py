@@ -130,8 +130,9 @@ class TimeSync(Resource):
             stepped = await asyncio.to_thread(self._host.sync)
         except HostRefusal as refused:
             raise errors.meaning([Problem(refused.code, refused.message, "", request.href)]) from None
-        body = stepped.as_dict()
-        return Answer({"body": body, "key": "time_status", "meta": {"href": "/api/time_status", "parent": "/api"}})
+        body = stepped.status.as_dict()
+        about = {"href": "/api/time_status", "parent": "/api"}
+        return Answer({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})
 
 
 class Metrics(Resource):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import structlog
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from doorward.access.logins import Login
@@ -146,9 +146,9 @@ class Transaction(Resource):
             answer = await self._confirm(request)
         else:
             answer = await self._once(request, checked.model, key, hashlib.sha256(raw).hexdigest())
-        listed = [*_listed(checked.warnings, HREF), *answer.content["meta"].pop("warnings", [])]  # type: ignore[index]
-        if listed:
-            answer.content["meta"]["warnings"] = listed  # type: ignore[index]
+        meta = answer.meta
+        if listed := [*_listed(checked.warnings, HREF), *meta.pop("warnings", [])]:
+            meta["warnings"] = listed
         if request.strict:
             answer.headers["Preference-Applied"] = "handling=strict"
         return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -76,9 +75,9 @@ def serve(
     password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
     options = Options(state_directory(state, host), bind_host, port, host.value, password or None)
     try:
-        run(options, lambda line: print(line, flush=True))
+        run(options, typer.echo)
     except CannotStart as why:
-        print(f"doorward can't start: {why}", file=sys.stderr)
+        typer.echo(f"doorward can't start: {why}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -89,10 +88,10 @@ def verify(state: State = None, host: On = Machine.sandbox) -> None:
 
     found = findings(state_directory(state, host), host.value)
     for finding in found:
-        print(finding)
+        typer.echo(finding)
     if found:
         raise typer.Exit(1)
-    print("The history is whole and the host is as the running revision says.")
+    typer.echo("The history is whole and the host is as the running revision says.")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Passwords, written once and never shown: ``/api/configuration/passwords``.
 
-A password is made by POST and used by one place, which refers to it by key. An account keeps only an argon2id hash of it. When its
-owner lets go, the password vanishes at that commit. Nothing on the host changes.
+A password is made by POST and used by one place, which refers to it by key. An account keeps only an argon2id hash of it. When
+its owner lets go, the password vanishes at that commit. Nothing on the host changes.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class HostRefusal(Exception):
 def os_reason(what: str, error: OSError) -> str:
     """One sentence for an `OSError`.
 
-    `what` ("writing /etc/timezone failed") and the system's own words for the cause.
+    It joins `what` ("writing /etc/timezone failed") and the system's own words for the cause.
     """
     cause = os.strerror(error.errno) if error.errno else "unknown system error"
     return f"{what}: {cause}"

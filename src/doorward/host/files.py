@@ -126,7 +126,7 @@ class DiskFiles:
     def sweep(self, directories: Iterable[str] | None = None) -> int:
         """Remove temporary files a killed writer left behind, in `directories` (host paths) or all below the root.
 
-        How many.
+        Returns how many there were.
         """
         if directories is None:
             return sum(self._sweep(Path(place)) for place, _, _ in os.walk(self.root))

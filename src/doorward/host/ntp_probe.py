@@ -51,9 +51,7 @@ class ProbeResult:
 
 
 def probe(host: str, *, port: int = 123, timeout: float = 2.0) -> ProbeResult:
-    """Ask `host` (name or address) once and wait at most `timeout` seconds for a valid answer after the name is resolved.
-
-    Sk `host` (name or address) once and wait at most `timeout` seconds for a valid answer after the name is resolved.
+    """Ask `host` (name or address) once; wait at most `timeout` seconds for a valid answer once its name is resolved.
 
     A name with several addresses is asked at up to four at once. Never raises for what the network does.
     """
@@ -109,11 +107,9 @@ def _receive(selector: selectors.BaseSelector, end: float) -> ProbeResult:
 
 
 def read_answer(packet: bytes, cookie: bytes, sent: float, received: float) -> ProbeResult | None:
-    """The result in an answer, None when it is none to our question.
+    """The result in an answer, if it is one to our question.
 
-    Too short, not from a server, or not echoing `cookie`.
-
-    `sent` and `received` are our UNIX times.
+    None when it is too short, not from a server, or does not echo `cookie`. `sent` and `received` are our UNIX times.
     """
     if len(packet) < _SIZE or packet[0] & 7 != _SERVER_MODE or packet[24:32] != cookie:
         return None

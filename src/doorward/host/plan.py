@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Effect = Literal["none", "reload", "restart", "listener", "sessions_drop"]
 """What users of the host notice.
 
-Nothing, a daemon re-reads, a daemon restarts, a listener moves, sessions are dropped.
+Nothing, or a daemon re-reads, a daemon restarts, a listener moves, sessions are dropped.
 """
 
 
@@ -64,7 +64,7 @@ class Action:
 class Plan:
     """Ordered actions, warnings, and every changed resource (`changed`).
 
-    Also those that need no action are verified.
+    A changed resource that needs no action is verified too.
     """
 
     actions: tuple[Action, ...] = ()

@@ -1,6 +1,6 @@
 """A child process that is kept running.
 
-Started in its own session, restarted with back-off, logged, and ended cleanly.
+It is started in its own session, restarted with back-off, logged, and ended cleanly.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Child:
 def _tied(argv: Sequence[str]) -> list[str]:
     """The command, wrapped so that the kernel kills the child when we die without a chance to.
 
-    The bare command without setpriv.
+    Where there is no setpriv it is the bare command: a later start then ends what is left by its pid file.
     """
     setpriv = find_program("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)

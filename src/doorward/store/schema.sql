@@ -1,5 +1,7 @@
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
+INSERT INTO meta VALUES ('format', '1');
+
 CREATE TABLE revisions (
   number INTEGER PRIMARY KEY,
   author TEXT NOT NULL,

@@ -48,7 +48,7 @@ class SqliteStore:
             connection.execute("PRAGMA busy_timeout = 5000")
             if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 script = files("doorward.store").joinpath("schema.sql").read_text()
-                connection.executescript(f"BEGIN IMMEDIATE;{script};INSERT INTO meta VALUES ('format', '{FORMAT}');COMMIT;")
+                connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
             found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -270,5 +270,7 @@ def _put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
 
 
 def _ticket(row: Sequence[Any]) -> Ticket:
-    *head, error, warnings, key, request = row
-    return Ticket(*head, None if error is None else decode_own(error), decode_own(warnings), key, request)
+    values = list(row)
+    error, warnings = values[6:8]
+    values[6:8] = None if error is None else decode_own(error), decode_own(warnings)
+    return Ticket(*values)

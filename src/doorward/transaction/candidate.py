@@ -53,7 +53,7 @@ class Candidate:
             old, new = self.base.snapshot.document(place), self.snapshot.document(place)
             if old != new:
                 position = (self.snapshot if new else self.base.snapshot).position(place)
-                yield Edit(place, old and old.stored, new and new.stored, position)
+                yield Edit(place, old.stored if old else None, new.stored if new else None, position)
 
     @property
     def changed(self) -> bool:

@@ -50,13 +50,15 @@ def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
     for place in candidate.touched:
         base, mine = candidate.base.snapshot.document(place), candidate.snapshot.document(place)
         theirs = running.snapshot.document(place)
-        if base == mine or mine == theirs:
+        if mine in (base, theirs):
             continue
         if theirs != base:
             if base is None or mine is None or theirs is None:
                 collisions.append(Collision(place, place.href, theirs.shown_value if theirs else None))
                 continue
-            mine = _merged(tree, place, base, mine, theirs, collisions)
+            mine = _merged(tree, place, _Three(base, mine, theirs), collisions)
+            if mine == theirs:
+                continue
         position = candidate.snapshot.position(place) if mine else 0
         snapshot = snapshot.remove(place) if mine is None else snapshot.put(place, mine, _position(candidate, place, position))
         changed[place] = None
@@ -74,20 +76,30 @@ def _position(candidate: Candidate, place: Place, position: int) -> int | None:
 
 def _edit(place: Place, before: Snapshot, after: Snapshot) -> Edit:
     old, new = before.document(place), after.document(place)
-    return Edit(place, old and old.stored, new and new.stored, (after if new else before).position(place))
+    return Edit(place, old.stored if old else None, new.stored if new else None, (after if new else before).position(place))
 
 
-def _merged(tree: Tree, place: Place, base: Document, mine: Document, theirs: Document, collisions: list[Collision]) -> Document:
-    their_places = [difference.at for difference in differences(base.value, theirs.value)]
+@dataclass(frozen=True, slots=True)
+class _Three:
+    """One document before, and as two people made it."""
+
+    base: Document
+    mine: Document
+    theirs: Document
+
+
+def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision]) -> Document:
+    """Return their document with my changes; adds what collides."""
+    base, mine, theirs = three.base.value, three.mine.value, three.theirs
+    their_places = [difference.at for difference in differences(base, theirs.value)]
     body = theirs.value
-    for difference in differences(base.value, mine.value):
-        if any(overlapping(difference.at, at) for at in their_places):
-            if not same(value_at(theirs.value, difference.at), value_at(mine.value, difference.at)):
-                shown = value_at(theirs.shown_value, difference.at)
-                inner = "#" + pointer(difference.at)[1:] if difference.at else ""
-                collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))
-        else:
+    for difference in differences(base, mine):
+        if not any(overlapping(difference.at, at) for at in their_places):
             body = carry(difference, body)
+        elif not same(value_at(theirs.value, difference.at), value_at(mine, difference.at)):
+            shown = value_at(theirs.shown_value, difference.at)
+            inner = "#" + pointer(difference.at)[1:] if difference.at else ""
+            collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))
     try:
         return tree.load(place, body)
     except ValidationError:  # members that exclude each other, changed by two people

@@ -19,7 +19,7 @@ from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
 from doorward.store.port import Confirmation, Edit, Intent, Revision, State, Store, Ticket
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.merge import Merged, MergeConflict, merge
+from doorward.transaction.merge import MergeConflict, Merged, merge
 from doorward.transaction.probes import probe_warnings
 from doorward.transaction.rules import check_rules
 from doorward.transaction.secrets import SecretKeeping
@@ -251,13 +251,13 @@ class Pipeline:
             log.critical("the host does not take the running revision", action=error.action, reason=error.reason)
         if intent is not None:
             ticket = self.store.ticket(intent.ticket)
-            error = {
+            ended_by = {
                 "action": "restart",
                 "path": "",
                 "reason": "the server ended during the commit",
                 "restored": not self.unknown,
             }
-            ended = ticket and replace(ticket, state="unknown" if self.unknown else "reverted", finished=now(), error=error)
+            ended = ticket and replace(ticket, state="unknown" if self.unknown else "reverted", finished=now(), error=ended_by)
             self.store.close_journal(ended)
             log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
 
@@ -272,4 +272,4 @@ def _as_json(problem: Problem) -> dict[str, Any]:
 
 
 def _why(error: Exception) -> str:
-    return f"{error or type(error).__name__}"
+    return str(error) or type(error).__name__

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from doorward.store.port import Edit, Secret, Store
 from doorward.store.vault import Vault
+from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.references import Form
 from doorward.tree.registry import Tree
-from doorward.tree.nodes import WriteOnce
 from doorward.tree.snapshot import Snapshot
 
 

@@ -21,7 +21,7 @@ from doorward.tree.validation import check
 Warnings = tuple[Problem, ...]
 
 
-def replace_body(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Warnings:
+def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Warnings:
     """PUT: replace the body of a singleton or of an object that exists. Raises BodyRefused or MeaningRefused."""
     place, node = Place(endpoint.path, key), endpoint.node
     assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
@@ -32,9 +32,7 @@ def replace_body(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str,
             _not_supported(place)
         return ()
     if isinstance(node, ListSingleton) and node.accepts_one and isinstance(value, dict):
-        value, moved = _one_as_list(value, old), -1
-        warnings = _checked_list(tree, candidate, endpoint, value, moved, strict=strict)
-        return warnings
+        return _checked_list(candidate, endpoint, _one_as_list(value, old), -1, strict=strict)
     checked = check(node.adapter, value, strict=strict)
     document = node.document(checked.model)
     problems = _unknown_references(candidate.snapshot, checked.model, place)
@@ -45,7 +43,7 @@ def replace_body(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str,
     return checked.warnings
 
 
-def append(tree: Tree, candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> Warnings:
+def append(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> Warnings:
     """POST to a list: append one element, or all elements of an array. Pointers are those of the written body."""
     place = Place(endpoint.path)
     if not endpoint.node.supported:
@@ -54,10 +52,10 @@ def append(tree: Tree, candidate: Candidate, endpoint: Endpoint, value: Any, *, 
     present = document.value if document else []
     added = value if isinstance(value, list) else [value]
     moved = len(present) if isinstance(value, list) else -len(present) - 1
-    return _checked_list(tree, candidate, endpoint, present + added, moved, strict=strict)
+    return _checked_list(candidate, endpoint, present + added, moved, strict=strict)
 
 
-def create(tree: Tree, candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+def create(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> tuple[str, Warnings]:
     """POST to a collection or a write-once store: make an object. Returns its key."""
     node = endpoint.node
     if not node.supported:
@@ -130,9 +128,7 @@ def _one_as_list(value: dict[str, Any], old: Document) -> list[Any]:
     return [value]
 
 
-def _checked_list(
-    tree: Tree, candidate: Candidate, endpoint: Endpoint, value: list[Any], moved: int, *, strict: bool
-) -> Warnings:
+def _checked_list(candidate: Candidate, endpoint: Endpoint, value: list[Any], moved: int, *, strict: bool) -> Warnings:
     """Set a whole list of which only a part was sent.
 
     ``moved`` >= 0: the sent array begins at that index; < 0: one element was sent and stands at index ``-moved - 1``.

@@ -16,12 +16,13 @@ from pydantic_core import PydanticCustomError
 
 from doorward.tree.models import Body, union
 
+_MOST_HOST_NAME = 253
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 
 
 def bad_format(message: str) -> PydanticCustomError:
     """Return the error that becomes a problem with code ``format``."""
-    return PydanticCustomError("format", message)  # type: ignore[arg-type]
+    return PydanticCustomError("format", message)
 
 
 def text(value: str) -> str:
@@ -50,7 +51,12 @@ def host_name(value: str) -> str:
     """Return an RFC 1123 name in lower case without trailing dot; IDN only as ``xn--``."""
     name = value.lower().removesuffix(".")
     labels = name.split(".")
-    if not name.isascii() or len(name) > 253 or not all(_LABEL.match(label) for label in labels) or labels[-1].isdigit():
+    if (
+        not name.isascii()
+        or len(name) > _MOST_HOST_NAME
+        or not all(_LABEL.match(label) for label in labels)
+        or labels[-1].isdigit()
+    ):
         raise bad_format("Must be a host name.")
     return name
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import msgspec
 
 from doorward.tree.problems import BodyRefused, Problem, pointer
-
 
 MAX_DEPTH = 32
 """Levels of nesting a written body may have."""
@@ -54,9 +56,9 @@ def decode(data: bytes) -> Any:
         if len(found) == len(pairs):
             return found
         duplicates = True
-        seen: set[str] = set()
+        times = Counter(name for name, _ in pairs)
         twice = _Twice(found)
-        twice.names = tuple(dict.fromkeys(name for name, _ in pairs if name in seen or seen.add(name)))
+        twice.names = tuple(name for name in found if times[name] > 1)
         return twice
 
     try:
@@ -67,9 +69,8 @@ def decode(data: bytes) -> Any:
         _refuse("too_deep", f"More than {MAX_DEPTH} levels.")
     except ValueError as error:
         _refuse("invalid_json", str(error) if isinstance(error, _ConstantError) else "A number has too many digits.")
-    problems: list[Problem] = []
-    _inspect(value, (), 1, duplicates, re.search(r"\\u[dD][89a-fA-F]", text) is not None, problems)
-    if problems:
+    surrogates = re.search(r"\\u[dD][89a-fA-F]", text) is not None
+    if problems := tuple(_Inspection(duplicates, surrogates).faults(value)):
         raise BodyRefused(problems)
     return value
 
@@ -101,30 +102,40 @@ _EXPLAINED = {
 }
 
 
-def _inspect(
-    value: object, at: tuple[str | int, ...], level: int, duplicates: bool, surrogates: bool, problems: list[Problem]
-) -> None:
-    """Find what the parser lets through: nesting beyond the limit, members twice, lone surrogates."""
-    if isinstance(value, str):
-        if surrogates and not _encodable(value):
-            problems.append(Problem("format", "Holds half of a surrogate pair.", pointer(at)))
-        return
-    if not isinstance(value, (dict, list)):
-        return
-    if level > MAX_DEPTH:
-        problems.append(Problem("too_deep", f"More than {MAX_DEPTH} levels.", pointer(at[:MAX_DEPTH])))
-        return
-    if isinstance(value, list):
-        for index, element in enumerate(value):
-            _inspect(element, (*at, index), level + 1, duplicates, surrogates, problems)
-        return
-    if duplicates and isinstance(value, _Twice):
-        problems.extend(Problem("duplicate_member", "Named more than once.", pointer((*at, name))) for name in value.names)
-    for name, member in value.items():
-        if surrogates and not _encodable(name):
-            problems.append(Problem("format", "A member name holds half of a surrogate pair.", pointer(at)))
-            continue
-        _inspect(member, (*at, name), level + 1, duplicates, surrogates, problems)
+@dataclass(frozen=True, slots=True)
+class _Inspection:
+    """Finds what the parser lets through: nesting beyond the limit, members twice, lone surrogates.
+
+    ``duplicates`` and ``surrogates`` say whether there can be any.
+    """
+
+    duplicates: bool
+    surrogates: bool
+
+    def faults(self, value: object, at: tuple[str | int, ...] = ()) -> Iterator[Problem]:
+        """Yield the faults of a value at a place."""
+        if isinstance(value, str):
+            if self.surrogates and not _encodable(value):
+                yield Problem("format", "Holds half of a surrogate pair.", pointer(at))
+        elif not isinstance(value, (dict, list)):
+            return
+        elif len(at) >= MAX_DEPTH:
+            yield Problem("too_deep", f"More than {MAX_DEPTH} levels.", pointer(at))
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                yield from self.faults(element, (*at, index))
+        else:
+            yield from self._faults_of_object(value, at)
+
+    def _faults_of_object(self, value: dict[str, object], at: tuple[str | int, ...]) -> Iterator[Problem]:
+        if self.duplicates and isinstance(value, _Twice):
+            for name in value.names:
+                yield Problem("duplicate_member", "Named more than once.", pointer((*at, name)))
+        for name, member in value.items():
+            if self.surrogates and not _encodable(name):
+                yield Problem("format", "A member name holds half of a surrogate pair.", pointer(at))
+            else:
+                yield from self.faults(member, (*at, name))
 
 
 def _encodable(text: str) -> bool:

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 
@@ -30,11 +40,14 @@ def union(by: str, *variants: type[Body]) -> Any:
         name = value.get(by) if isinstance(value, dict) else getattr(value, by, None)
         return tags.get(name) if isinstance(name, str) else None
 
-    members: Any = None
-    for variant in variants:
-        member = Annotated[variant, Tag(tags[_literal(variant, by)])]
-        members = member if members is None else members | member
-    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": by, "allowed": sorted(tags)})]
+    names = sorted(tags)
+    allowed = " or ".join((", ".join(names[:-1]), names[-1]) if names[1:] else names)
+    members = [_tagged(variant, tags[_literal(variant, by)]) for variant in variants]
+    return Annotated[Union.__getitem__(tuple(members)), Discriminator(tag, "variant", "variant", {"by": by, "allowed": allowed})]
+
+
+def _tagged(variant: Any, tag: str) -> Any:
+    return Annotated[variant, Tag(tag)]
 
 
 def _literal(variant: type[Body], by: str) -> str:
@@ -54,8 +67,8 @@ def switch(on: type[Body]) -> Any:
         enabled = value.get("enabled") if isinstance(value, dict) else getattr(value, "enabled", None)
         return {True: "<on>", False: "<off>"}[enabled] if isinstance(enabled, bool) else None
 
-    members = Annotated[Off, Tag("<off>")] | Annotated[on, Tag("<on>")]
-    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": "enabled", "allowed": []})]
+    members = _tagged(Off, "<off>") | _tagged(on, "<on>")
+    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": "enabled", "allowed": ""})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,10 @@ class Elements:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        limits = {"minItems": self.least, "maxItems": self.most}
+        return handler(schema) | limits | ({"uniqueItems": True} if self.unique else {})
 
     def _validate(self, value: Any, inner: Callable[[Any], list[Any]]) -> list[Any]:
         errors: list[InitErrorDetails] = []
@@ -96,7 +113,7 @@ class Elements:
         if self.least <= len(value) <= self.most:
             return []
         wanted = f"At most {self.most} elements." if len(value) > self.most else f"At least {self.least} elements."
-        return [InitErrorDetails(type=PydanticCustomError("length", wanted), loc=(), input=None)]  # type: ignore[arg-type]
+        return [InitErrorDetails(type=PydanticCustomError("length", wanted), loc=(), input=None)]
 
     def _duplicates(self, good: list[tuple[int, Any]]) -> list[InitErrorDetails]:
         if self.unique is None:

@@ -92,7 +92,7 @@ class Valued(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Singleton(Valued):
-    """One JSON value, replaced by PUT. ``read_only`` singletons have no PUT; a ``default`` that is a function asks the machine."""
+    """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function asks the machine."""
 
     default: Any
     read_only: bool = False

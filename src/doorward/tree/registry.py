@@ -48,7 +48,8 @@ class Endpoint:
                 return ("GET", "HEAD", "OPTIONS", "POST", "PUT")
             case Singleton(read_only=False):
                 return ("GET", "HEAD", "OPTIONS", "PUT")
-        return ("GET", "HEAD", "OPTIONS")
+            case _:
+                return ("GET", "HEAD", "OPTIONS")
 
     @cached_property
     def object_methods(self) -> tuple[str, ...]:
@@ -119,6 +120,8 @@ class Tree:
                     for position, (key, value) in enumerate(default.items()):
                         place = Place(endpoint.path, key)
                         rows.append((place, position, self.load(place, value)))
+                case _:
+                    pass
         return Snapshot.of(rows)
 
 

@@ -70,6 +70,8 @@ class Objects:
     entries: HashTrieMap[str, Entry] = field(default_factory=HashTrieMap)
     order: tuple[str, ...] = ()
     named: HashTrieMap[str, tuple[str, ...]] = field(default_factory=HashTrieMap)
+    next_position: int = 0
+    """Where the next object goes; removing the last one does not free its position."""
 
     def __len__(self) -> int:
         return len(self.order)
@@ -106,18 +108,14 @@ class Objects:
         else:
             position = old.position
         named = _renamed(self.named, key, old.document.name if old else None, document.name)
-        return Objects(self.entries.insert(key, Entry(position, document)), order, named)
+        return Objects(self.entries.insert(key, Entry(position, document)), order, named, max(self.next_position, position + 1))
 
     def remove(self, key: str) -> Objects:
         """Return the collection without the object."""
         index = self.place_of(key)
         order = self.order[:index] + self.order[index + 1 :]
-        return Objects(self.entries.remove(key), order, _renamed(self.named, key, self.entries[key].document.name, None))
-
-    @property
-    def next_position(self) -> int:
-        """The position of the next object."""
-        return self.entries[self.order[-1]].position + 1 if self.order else 0
+        named = _renamed(self.named, key, self.entries[key].document.name, None)
+        return Objects(self.entries.remove(key), order, named, self.next_position)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, int, Document]]) -> Objects:
@@ -128,7 +126,8 @@ class Objects:
             if entry.document.name is not None:
                 named[entry.document.name] = (*named.get(entry.document.name, ()), key)
         order = tuple(sorted(entries, key=lambda key: (entries[key].position, key)))
-        return cls(HashTrieMap(entries), order, HashTrieMap(named))
+        following = entries[order[-1]].position + 1 if order else 0
+        return cls(HashTrieMap(entries), order, HashTrieMap(named), following)
 
 
 def _renamed(

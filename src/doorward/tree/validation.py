@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ def check(adapter: TypeAdapter[Any], value: Any, *, strict: bool = False) -> Che
         if strict and found.code == "unknown_member":
             found = replace(found, message="Not known here.")
         if found.code == "hidden_member" or (found.code == "unknown_member" and not strict):
-            dropped.append((_place(line["loc"]), found))
+            dropped.append((_place(line), found))
         else:
             problems.append(found)
     if problems:
@@ -53,46 +53,31 @@ def _line(line: Any) -> dict[str, Any]:
     return {**line, "loc": loc}
 
 
-def _place(loc: Sequence[str | int]) -> tuple[str | int, ...]:
-    """Take the union tags out of a pydantic place; the last part of a place is never a tag of ours."""
-    return tuple(
-        part
-        for index, part in enumerate(loc)
-        if index == len(loc) - 1 or not (isinstance(part, str) and part.startswith("<") and part.endswith(">"))
-    )
+def _place(line: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """Take the union tags out of a pydantic place. The last part may look like a tag and be the name of an unknown member."""
+    *above, last = (*line["loc"], None) if line["type"] != "extra_forbidden" else line["loc"]
+    place = tuple(part for part in above if not _is_tag(part))
+    return place if last is None else (*place, last)
+
+
+def _is_tag(part: str | int) -> bool:
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
 def _problem(line: dict[str, Any], body: Any) -> Problem:
-    kind, loc, context = str(line["type"]), tuple(line["loc"]), line.get("ctx") or {}
+    kind, place, context = str(line["type"]), _place(line), line.get("ctx") or {}
     if kind == "variant":
-        return _variant(_place((*loc, "")), context, body)
-    if loc and isinstance(loc[-1], str) and loc[-1] in {"<on>", "<off>"}:  # an error of the variant as a whole
-        loc = loc[:-1]
-    at = pointer(_place(loc))
-    if kind == "missing":
-        return Problem("missing", "Required.", at)
-    if kind == "extra_forbidden":
-        if "<off>" in loc[:-1] and loc[-2] == "<off>":
-            return Problem("hidden_member", "Hidden while switched off; ignored.", at)
-        return Problem("unknown_member", "Not known here; ignored.", at)
-    if kind in _TYPES:
-        return Problem("type", f"Must be {_TYPES[kind]}.", at)
-    if kind == "literal_error":
-        return Problem("enum", f"Must be {context['expected'].replace(chr(39), '')}.", at)
-    if kind in _RANGES:
-        return Problem("range", f"Must be {_RANGES[kind]} {next(iter(context.values()))}.", at)
-    if kind in _LENGTHS:
-        return Problem("length", f"{_LENGTHS[kind]} {context.get('max_length', context.get('min_length'))} characters.", at)
-    if kind == "string_pattern_mismatch":
-        return Problem("format", "Not of the required form.", at)
+        return _variant(place, context, body)
+    if kind == "extra_forbidden" and line["loc"][-2:-1] == ("<off>",):
+        return Problem("hidden_member", "Hidden while switched off; ignored.", pointer(place))
     if kind in _OWN:
-        return Problem(kind, line["msg"], at)
-    return Problem("type", "Not of the required type.", at)
+        return Problem(kind, line["msg"], pointer(place))
+    code, message = _EXPLAINED.get(kind, ("type", "Not of the required type."))
+    return Problem(code, message.format(**context), pointer(place))
 
 
 def _variant(place: tuple[str | int, ...], context: dict[str, Any], body: Any) -> Problem:
-    place = place[:-1]
-    by, allowed = str(context["by"]), list(context["allowed"])
+    by, allowed = str(context["by"]), str(context["allowed"])
     value = body
     for part in place:
         value = value[part]
@@ -105,9 +90,7 @@ def _variant(place: tuple[str | int, ...], context: dict[str, Any], body: Any) -
         return Problem("type", "Must be true or false.", at)
     if not isinstance(value[by], str):
         return Problem("type", "Must be a string.", at)
-    return Problem(
-        "enum", f"Must be {', '.join(allowed[:-1])} or {allowed[-1]}." if allowed[1:] else f"Must be {allowed[0]}.", at
-    )
+    return Problem("enum", f"Must be {allowed}.", at)
 
 
 def _without(value: Any, places: Sequence[tuple[str | int, ...]]) -> Any:
@@ -128,12 +111,32 @@ def _order(at: str) -> list[tuple[int, str]]:
 
 
 _TYPES = {
-    "string_type": "a string", "string_unicode": "a string", "int_type": "an integer", "float_type": "a number", "bool_type": "true or false",
-    "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object", "list_type": "an array",
-    "none_required": "null", "int_from_float": "an integer", "finite_number": "a number",
-}  # fmt: skip
-_RANGES = {
-    "greater_than": "greater than", "greater_than_equal": "at least", "less_than": "less than", "less_than_equal": "at most",
-}  # fmt: skip
-_LENGTHS = {"string_too_long": "At most", "string_too_short": "At least"}
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "finite_number": "a number",
+    "float_type": "a number",
+    "int_from_float": "an integer",
+    "int_type": "an integer",
+    "list_type": "an array",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "none_required": "null",
+    "string_type": "a string",
+    "string_unicode": "a string",
+}
+_EXPLAINED = {
+    "extra_forbidden": ("unknown_member", "Not known here; ignored."),
+    "greater_than": ("range", "Must be greater than {gt}."),
+    "greater_than_equal": ("range", "Must be at least {ge}."),
+    "less_than": ("range", "Must be less than {lt}."),
+    "less_than_equal": ("range", "Must be at most {le}."),
+    "literal_error": ("enum", "Must be {expected}."),
+    "missing": ("missing", "Required."),
+    "string_pattern_mismatch": ("format", "Not of the required form."),
+    "string_too_long": ("length", "At most {max_length} characters."),
+    "string_too_short": ("length", "At least {min_length} characters."),
+} | {kind: ("type", f"Must be {wanted}.") for kind, wanted in _TYPES.items()}
+"""From pydantic's kinds of errors to our codes and sentences; a test pins it."""
+
 _OWN = {"format", "length", "duplicate", "order", "contradiction", "range", "enum", "type", "missing", "not_supported"}
+"""Codes that our own validators raise, with their sentences."""

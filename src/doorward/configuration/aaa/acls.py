@@ -11,10 +11,34 @@ PATH = "/api/configuration/aaa/acls"
 
 _OBJECTS = {"policies": "pol", "search": "searchmenu"}
 _ORDER = (
-    "basic-view basic-write auth-view auth-write search changelog policies-view policies-write ssh-view ssh-write http-view "
-    "http-write ica-view ica-write mssql-view mssql-write rdp-view rdp-write telnet-view telnet-write vnc-view vnc-write "
-    "report cluster-view cluster-write backup-view backup-write"
-).split()
+    "basic-view",
+    "basic-write",
+    "auth-view",
+    "auth-write",
+    "search",
+    "changelog",
+    "policies-view",
+    "policies-write",
+    "ssh-view",
+    "ssh-write",
+    "http-view",
+    "http-write",
+    "ica-view",
+    "ica-write",
+    "mssql-view",
+    "mssql-write",
+    "rdp-view",
+    "rdp-write",
+    "telnet-view",
+    "telnet-write",
+    "vnc-view",
+    "vnc-write",
+    "report",
+    "cluster-view",
+    "cluster-write",
+    "backup-view",
+    "backup-write",
+)
 
 BUILT_IN_GROUPS = {name: str(-1001 - index) for index, name in enumerate(_ORDER)}
 """Name and key of every built-in group, in order."""

@@ -17,7 +17,7 @@ PATH = "/api/configuration/management/accounting"
 class Accounting(Body):
     """What a commit must carry."""
 
-    require_commitlog: bool = Field(False, description="Whether a commit with changes needs a commit message.")
+    require_commitlog: bool = Field(default=False, description="Whether a commit with changes needs a commit message.")
 
 
 NODE = Singleton(title="Accounting", model=Accounting, default={"require_commitlog": False}, listed=False)

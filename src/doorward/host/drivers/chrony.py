@@ -15,6 +15,7 @@ from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
 from doorward.host.errors import HostFailure, HostRefusal, os_reason
 from doorward.host.files import DiskFiles, Entry
+from doorward.host.kinds import READ_BACK_SECONDS
 from doorward.host.kinds.daemon import normal
 from doorward.host.plan import HostWarning
 from doorward.host.time_status import (
@@ -46,7 +47,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class Chrony:
     """Driver of the daemon "chronyd", and the host's clock. All calls block."""
 
-    def __init__(  # noqa: PLR0913 - what a driver needs from its host, by name
+    def __init__(
         self,
         layout: Layout,
         files: DiskFiles,
@@ -75,14 +76,18 @@ class Chrony:
 
     def prepare(self) -> None:
         """Make directories, take over `chrony.conf`; a daemon that already runs with another one is restarted."""
+        if self._ready() and self._absence is None and self._service.active():
+            self._service.restart()
+            self._await_answer("chronyd", time.monotonic() + READ_BACK_SECONDS)
+
+    def _ready(self) -> bool:
+        """Directories and `chrony.conf` as they must be; whether the latter was not."""
         try:
             for directory in self._layout.directories:
                 Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
-            changed = self._write_conf()
+            return self._write_conf()
         except OSError as error:
             raise HostFailure(os_reason("preparing the directories of chronyd failed", error)) from error
-        if changed and self._absence is None and self._service.active():
-            self._service.restart()
 
     def stop(self) -> None:
         """End the daemon if it is ours."""
@@ -100,18 +105,18 @@ class Chrony:
 
     def start(self, daemon: Daemon, deadline: float) -> None:
         """Start it (a process that does not answer is replaced) and wait for its socket."""
-        self.prepare()
+        self._ready()
         if self._service.active():
             self._service.restart()
         else:
             self._service.start()
-        self._await_answer(daemon, deadline)
+        self._await_answer(daemon.name, deadline)
 
     def restart(self, daemon: Daemon, deadline: float) -> None:
         """Restart it and wait for its socket."""
-        self.prepare()
+        self._ready()
         self._service.restart()
-        self._await_answer(daemon, deadline)
+        self._await_answer(daemon.name, deadline)
 
     def reload(self, daemon: Daemon, deadline: float) -> None:  # noqa: ARG002 - one question, which has its own limit
         """Re-read the source files. chronyd says "200 OK" whatever they hold: only `listed` proves anything."""
@@ -225,13 +230,13 @@ class Chrony:
             return False
         return True
 
-    def _await_answer(self, daemon: Daemon, deadline: float) -> None:
+    def _await_answer(self, name: str, deadline: float) -> None:
         began = time.monotonic()
         socket = Path(self._layout.socket)
         self._status = None
         while not (socket.exists() and self._service.active() and self._answers()):
             if time.monotonic() >= deadline:
-                raise HostFailure(f"{daemon.name} did not start within {max(deadline - began, 0):.2g} s")
+                raise HostFailure(f"{name} did not start within {max(deadline - began, 0):.2g} s")
             time.sleep(_START_POLL)
 
     def _write_conf(self) -> bool:

@@ -58,7 +58,7 @@ def system_text() -> bytes:
 def sandbox_text(root: str, run: str) -> bytes:
     """`chrony.conf` of a sandbox.
 
-    The same below `root`, with its own command socket and pid file in `run`, no UDP command port.
+    It is the system's below `root`, with its own command socket and pid file in `run`, no UDP command port.
 
     Neither path may hold white space: chronyd splits its lines there and knows no quoting.
     """

@@ -135,7 +135,7 @@ class DaemonKind:
     def drift(self, resource: Resource) -> list[HostWarning]:
         """`daemon_absent`, `daemon_down`, or `configuration_drift` when it uses something else.
 
-        Plus the driver's own findings.
+        The driver's own findings come with them.
         """
         daemon = _daemon(resource)
         driver = self._driver(daemon)
