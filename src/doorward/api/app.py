@@ -19,6 +19,7 @@ from doorward.access.logins import Logins
 from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
+from doorward.api.hot import HotPath
 from doorward.api.request import Answer, Disconnected, Request, path_segments
 from doorward.api.resources import Resource, meta
 from doorward.tree.jsontext import encode
@@ -42,8 +43,13 @@ class Application:
         self.root, self.logins = root, logins
         self._aliases = {tuple(other[1:].split("/")): tuple(path[1:].split("/")) for other, path in aliases.items()}
         self.state = "starting"
+        self.hot: HotPath | None = None
         self.counted: Any = None
         """Called with (method, status) of every answer."""
+
+    def at_once(self, scope: Any) -> bytes | None:
+        """Return a whole response where one is at hand; None: the request takes the way of ``__call__``."""
+        return self.hot.answer(scope) if self.hot is not None and self.state == "serving" else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""

@@ -12,6 +12,7 @@ from doorward.api.app import Application
 from doorward.api.authentication import Authentication
 from doorward.api.configuration import Configuration
 from doorward.api.history import Commits, Revisions
+from doorward.api.hot import HotPath
 from doorward.api.information import Info, Setup, UserInfo
 from doorward.api.openapi import OpenApi
 from doorward.api.resources import Container, Resource
@@ -55,5 +56,6 @@ def application(parts: Parts) -> Application:
     app = Application(root, parts.logins, {other: e.path for other, e in pipeline.tree.aliases.items()})
     api["setup"] = Setup(lambda: app.state)
     api["openapi.json"] = OpenApi(root)
+    app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count
     return app

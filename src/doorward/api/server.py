@@ -7,9 +7,10 @@ import os
 import socket
 import ssl
 import time
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from doorward.api.app import Application, head
 from doorward.api.errors import bad_request
@@ -23,6 +24,8 @@ HEAD_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 75
 STOP_SECONDS = 20
 """How long requests that run may go on when the listener closes."""
+FAREWELL_SECONDS = 0.5
+"""How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
 
 
 class HeadTooLarge(Exception):
@@ -35,6 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
     _head_size = 0
     _in_head = True
     _slow: asyncio.TimerHandle | None = None
+    _stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; the first head is awaited."""
@@ -83,6 +87,32 @@ class HttpProtocol(HttpToolsProtocol):
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
+
+    def shutdown(self) -> None:
+        """End the connection, after the request that runs, because the listener closes."""
+        super().shutdown()
+        self._stopping = True
+        self._hang_up()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, unless the listener closes."""
+        super().on_response_complete()
+        if self._stopping:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Answer at once what needs no task; see ``hot``. Everything else goes uvicorn's way."""
+        answer = app.at_once(cycle.scope)
+        if answer is None or not cycle.keep_alive or self.flow.write_paused:
+            super()._start_asgi_task(cycle, app)
+            return
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(answer)
+        cycle.on_response()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the shape of every error, and close the connection."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import Counter as Counted
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from doorward.access.logins import Logins
 from doorward.api import errors
+from doorward.api.hot import HotPath
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.host.engine import Host, HostRefusal
@@ -135,7 +140,7 @@ class TimeSync(Resource):
         return Answer({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})
 
 
-class Metrics(Resource):
+class Metrics(Resource, Collector):
     """Figures for Prometheus."""
 
     operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"})}
@@ -143,10 +148,10 @@ class Metrics(Resource):
 
     def __init__(self, pipeline: Pipeline, logins: Logins, health: Health) -> None:
         self._health, self._registry = health, CollectorRegistry()
-        self._answers = Counter(
-            "doorward_http_answers", "Answers by method and status.", ["method", "status"], registry=self._registry
-        )
-        self._commits = Counter("doorward_commits", "Published revisions.", registry=self._registry)
+        self._answers: Counter[tuple[str, int]] = Counter()
+        self.hot: HotPath | None = None
+        self._registry.register(self)
+        self._commits = Counted("doorward_commits", "Published revisions.", registry=self._registry)
         pipeline.published.append(lambda _before, _after, _edits: self._commits.inc())
         self._gauge("doorward_running_revision", "Number of the running revision.", lambda: pipeline.running.number)
         self._gauge("doorward_login_sessions", "Live login sessions.", lambda: len(logins))
@@ -164,7 +169,15 @@ class Metrics(Resource):
 
     def count(self, method: str, status: int) -> None:
         """Count an answer."""
-        self._answers.labels(method, str(status)).inc()
+        self._answers[method, status] += 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counted answers; called by the registry."""
+        answers = CounterMetricFamily("doorward_http_answers", "Answers by method and status.", labels=["method", "status"])
+        counted = self._answers + Counter({("GET", 200): self.hot.count if self.hot else 0})
+        for (method, status), number in sorted(counted.items()):
+            answers.add_metric([method, str(status)], number)
+        yield answers
 
     async def get(self, _request: Request) -> Answer:
         """Answer the figures as text."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from doorward.host.drivers.chrony import Chrony
+from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chronyc import Chronyc
 from doorward.host.drivers.service import ChildService, Service
 from doorward.host.engine import Host
@@ -101,14 +102,10 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
 ) -> Host:
     """A host on disk with files, links, zones and chronyd."""
     files = DiskFiles(root)
-    chrony = Chrony(
-        layout,
-        files,
-        service,
-        program=find_program("chronyd") if find_program("chronyc") else None,
-        ask=Chronyc(find_program("chronyc") or "chronyc", layout.socket),
-        zone=lambda: zone_status(root),
-    )
+    client = find_program("chronyc")
+    ask = Chronyc(client or "chronyc", layout.socket)
+    chrony = Chrony(layout, files, service, program=find_program("chronyd") if client else None, ask=ask)
+    clock = ChronyClock(chrony, files, ask, lambda: zone_status(root))
     path_kind = PathKind(files)
     kinds: dict[type, Kind] = {
         File: path_kind,
@@ -116,7 +113,7 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
         Zone: ZoneKind(lambda link: read_zone(files, link)),
         Daemon: DaemonKind({"chronyd": chrony}),
     }
-    return Host(name, root, kinds, clock=chrony, parts=[FilesPart(files, sweep), ChronyPart(chrony, run, clear)])
+    return Host(name, root, kinds, clock=clock, parts=[FilesPart(files, sweep), ChronyPart(chrony, run, clear)])
 
 
 def read_zone(files: DiskFiles, link: str) -> ZoneInfo:

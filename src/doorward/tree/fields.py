@@ -52,7 +52,7 @@ def host_name(value: str) -> str:
     name = value.lower().removesuffix(".")
     labels = name.split(".")
     if (
-        not name.isascii()
+        not value.isascii()  # before lower(): the Kelvin sign becomes a k
         or len(name) > _MOST_HOST_NAME
         or not all(_LABEL.match(label) for label in labels)
         or labels[-1].isdigit()

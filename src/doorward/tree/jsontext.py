@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def decode(data: bytes) -> Any:
         return twice
 
     try:
-        value = json.loads(text, object_pairs_hook=members, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=members, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         _refuse("invalid_json", f"Line {error.lineno}, column {error.colno}: {_EXPLAINED.get(error.msg, 'not valid JSON')}.")
     except RecursionError:
@@ -81,6 +82,13 @@ class _ConstantError(ValueError):
 
 def _no_constant(name: str) -> NoReturn:
     raise _ConstantError(f"{name} is not a JSON number.")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _ConstantError("A number is too large.")
+    return number
 
 
 def _refuse(code: str, message: str) -> NoReturn:

@@ -153,7 +153,7 @@ class Snapshot:
     singletons: HashTrieMap[str, Document] = field(default_factory=HashTrieMap)
     collections: HashTrieMap[str, Objects] = field(default_factory=HashTrieMap)
     referrers: HashTrieMap[str, HashTrieSet[Place]] = field(default_factory=HashTrieMap)
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """Encoded answers of this very snapshot; filled by whoever reads, thrown away with it."""
 
     def document(self, place: Place) -> Document | None:
