@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import secrets
 import signal
 import ssl
@@ -40,10 +41,11 @@ from doorward.store.port import StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
 from doorward.transaction.confirmation import Confirmations
-from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running
+from doorward.transaction.sweep import unowned
 from doorward.tree.registry import discover
 
 log = structlog.get_logger()
@@ -160,11 +162,21 @@ class Appliance:
             raise CannotStart(f"The certificate in {certificate.parent} can't be used: {error}.") from error
 
     async def _keep_house(self) -> None:
-        """Forget Idempotency-Keys after a day."""
+        """Forget Idempotency-Keys, and secrets that nobody came to own, after a day."""
         while True:
-            before = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-            await asyncio.to_thread(self.store.forget_tickets, before)
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            try:
+                await self._queue.run(self._sweep)
+            except Exception:
+                log.exception("housekeeping failed")
+
+    def _sweep(self) -> None:
+        """Runs in the commit thread."""
+        before = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.store.forget_tickets(before)
+        candidate = unowned(self.tree, self.pipeline.running, before)
+        if candidate is not None and self.confirmations.pending is None:
+            self.pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))
 
     def close(self) -> None:
         """Stop what was started, the store last."""
@@ -201,6 +213,8 @@ def run(options: Options, say: Callable[[str], None] = print) -> None:
 
     began = time.monotonic()
     os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every connection takes a descriptor
     with locked(options.state):
         try:
             appliance = Appliance(options, say)

@@ -1,7 +1,7 @@
 """Local passwords: argon2id hashes, and which passwords are good enough.
 
-Parameters are those of RFC 9106 for machines with little memory (argon2-cffi's default): 64 MiB, 3 passes. At most two hashes
-are computed at a time, so that a flood of logins can't exhaust the memory.
+Parameters are those of RFC 9106 for machines with little memory (argon2-cffi's default): 64 MiB, 3 passes. At most three hashes
+are computed at a time, so that a flood of logins can't exhaust the memory nor keep commits waiting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
 _hasher = PasswordHasher()
-_slots = threading.BoundedSemaphore(2)
+_slots = threading.BoundedSemaphore(3)
 
 
 def hashed(text: str) -> str:

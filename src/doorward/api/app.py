@@ -77,7 +77,7 @@ class Application:
         """Make the checks up to the media type and return the resource."""
         segments = path_segments(request.scope["raw_path"])
         if segments is None:
-            raise errors.bad_request("The path is not UTF-8.")
+            raise errors.bad_request("The path can't be decoded.")
         request.segments = self._aliases.get(segments, segments)
         self._check_framing(request)
         if self.state != "serving" and request.href != "/api/setup":
@@ -108,8 +108,10 @@ class Application:
         fixed = self._fixed(request)
         request.cookie = cookie_value(request.headers.get("cookie", ""))
         if request.cookie:
-            request.login = self.logins.find(request.cookie, extend=fixed is None or fixed.extends)
-        if request.login is None and (fixed is None or request.method not in fixed.anonymous):
+            request.extended = fixed is None or fixed.extends
+            request.login = self.logins.find(request.cookie, extend=request.extended)
+        method = "GET" if request.method == "OPTIONS" else request.method
+        if request.login is None and (fixed is None or method not in fixed.anonymous):
             raise errors.unauthenticated(request.href)
 
     def _fixed(self, request: Request) -> Resource | None:
@@ -155,6 +157,8 @@ class Application:
         if refusal.status == 401:  # noqa: PLR2004 - HTTP's number
             session = "x-requested-with" in request.headers
             headers["WWW-Authenticate"] = "Session" if session else 'Basic realm="Doorward"'
+        if refusal.type == "InvalidRequestBody" and request.strict:
+            headers["Preference-Applied"] = "handling=strict"
         error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
         if refusal.status >= 500 or refusal.status == 401:  # noqa: PLR2004 - HTTP's numbers
             log.warning(
@@ -165,7 +169,7 @@ class Application:
 
     async def _send(self, request: Request, answer: Answer, send: Any) -> None:
         login, now = request.login, int(time.time())
-        allow = () if answer.status in {401, 404} else request.allow
+        allow = () if answer.status in {401, 404, 413, 429} else request.allow  # what the order of checks puts before the path
         if isinstance(answer.content, bytes):
             body = answer.content
         else:
@@ -190,7 +194,7 @@ class Application:
         if answer.cookie == "":
             return removed()
         login = request.login
-        if login is None or login.ended:
+        if login is None or login.ended or not (request.extended or answer.cookie):
             return None
         return renewed(answer.cookie or request.cookie, self.logins.remaining(login), now)
 

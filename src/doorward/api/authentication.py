@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from doorward.access.authentication import Authenticator, basic_credentials
+from doorward.access.authentication import Account, Authenticator, basic_credentials
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api import errors
@@ -14,6 +15,9 @@ from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, meta
 
 log = structlog.get_logger()
+
+_MOST_WAITING = 64
+"""Logins that may wait for their hash at a time; a hash takes tens of milliseconds."""
 
 _METHODS = {"local"}
 _TYPES = {"basic", "x509"}
@@ -38,6 +42,8 @@ class Authentication(Resource):
 
     def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard) -> None:
         self._logins, self._authenticator, self._guard = logins, authenticator, guard
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="login")
+        self._waiting = 0
         self.children = {"login_methods": LoginMethods()}
 
     async def get(self, request: Request) -> Answer:
@@ -54,7 +60,7 @@ class Authentication(Resource):
             return Answer({"meta": meta(request)})
         account = None
         if not by_certificate:
-            account = await asyncio.to_thread(self._authenticator.check, basic_credentials(header or ""))
+            account = await self._check(header or "")
         if account is None:
             self._guard.failed(request.address)
             log.warning("login refused", address=request.address, request_id=request.id)
@@ -63,6 +69,17 @@ class Authentication(Resource):
         request.login, cookie = self._logins.open(account.key, account.name, account.rights)
         log.info("login", user=account.name, address=request.address, request_id=request.id)
         return Answer({"meta": meta(request)}, cookie=cookie)
+
+    async def _check(self, header: str) -> Account | None:
+        """Check credentials in threads of their own, so that a flood of logins leaves room for everything else."""
+        if self._waiting >= _MOST_WAITING:
+            raise errors.unavailable("Too many logins at once.")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._authenticator.check, basic_credentials(header))
+        finally:
+            self._waiting -= 1
 
     def _check_query(self, request: Request) -> None:
         wrong = []

@@ -27,6 +27,7 @@ _ERROR = {
     "additionalProperties": False,
 }
 _COMMON_ERRORS = (429, 500, 503)
+_ERRORS = (400, 401, 403, 404, 409, 411, 412, 413, 415, 417, *_COMMON_ERRORS)
 
 
 class OpenApi(Resource):
@@ -61,6 +62,7 @@ class OpenApi(Resource):
             "security": [{"session": []}],
             "paths": paths,
             "components": {
+                "responses": {str(code): _response(code, {"$ref": "#/components/schemas/Error"}) for code in _ERRORS},
                 "schemas": schemas,
                 "securitySchemes": {
                     "session": {"type": "apiKey", "in": "cookie", "name": "session_id"},
@@ -91,7 +93,7 @@ class OpenApi(Resource):
         codes |= {400, 411, 413, 415} if method in {"POST", "PUT"} else set()
         codes |= {403} if method != "GET" else set()
         for code in sorted(codes - {operation.status}):
-            described["responses"][str(code)] = _response(code, {"$ref": "#/components/schemas/Error"})
+            described["responses"][str(code)] = {"$ref": f"#/components/responses/{code}"}
         return described
 
     async def get(self, _request: Request) -> Answer:

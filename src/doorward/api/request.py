@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,8 @@ BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
 
 Receive = Callable[[], Awaitable[Any]]
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Disconnected(Exception):
@@ -52,6 +55,8 @@ class Request:
     id: str
     login: Login | None = None
     cookie: str = ""
+    extended: bool = False
+    """Whether the request moved the end of the login session."""
     allow: tuple[str, ...] = ()
 
     @cached_property
@@ -131,7 +136,9 @@ class Request:
 
 
 def path_segments(raw_path: bytes) -> tuple[str, ...] | None:
-    """Return the segments of a raw path, percent-decoded once, empty ones left out; None where they are not UTF-8."""
+    """Return the segments of a raw path, percent-decoded once, empty ones left out; None where it can't be decoded."""
+    if _BAD_ESCAPE.search(raw_path):
+        return None
     try:
         return tuple(unquote_to_bytes(segment).decode("utf-8") for segment in raw_path.split(b"/") if segment)
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ from doorward.api import errors
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, Resource, answer_schema, envelope, meta
+from doorward.host.engine import ApplyError
 from doorward.store.port import Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
@@ -313,6 +314,8 @@ class PlanResource(Resource):
             report = await asyncio.to_thread(pipeline.plan, candidate, asked=False)
         except MergeConflict as collided:
             body["conflicts"] = sorted(collision.path for collision in collided.collisions)
+        except ApplyError as error:
+            body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
             body["problems"] = _listed(report.problems, HREF)

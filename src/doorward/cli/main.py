@@ -94,6 +94,14 @@ def verify(state: State = None, host: On = Machine.sandbox) -> None:
     typer.echo("The history is whole and the host is as the running revision says.")
 
 
+@app.command()
+def reference() -> None:
+    """Print the manual of every configuration node, in Markdown."""
+    from doorward.cli.reference import manual
+
+    typer.echo(manual(), nl=False)
+
+
 def main() -> None:
     """Run the command."""
     app()

@@ -10,7 +10,7 @@ from doorward.host.system import system
 from doorward.store.port import StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
-from doorward.transaction.startup import load_running
+from doorward.transaction.startup import read_running
 from doorward.tree.registry import discover
 
 
@@ -30,7 +30,7 @@ def findings(state: Path, machine: str) -> list[str]:
         if store.intent() is not None:
             found.append("A commit is unfinished; the next start undoes it.")
         tree = discover(doorward.configuration)
-        running = load_running(tree, store).snapshot
+        running = read_running(tree, store)[0].snapshot
         host = sandbox(state) if machine == "sandbox" else system(state)
         desired = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
         # The daemons of a sandbox live and die with its server; none of them is a child of this command.

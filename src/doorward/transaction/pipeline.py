@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from doorward.host.engine import ApplyError, Host
+from doorward.host.engine import ApplyError, Host, HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
 from doorward.store.port import Confirmation, Edit, Intent, Revision, State, Store, Ticket
@@ -99,9 +99,10 @@ class Pipeline:
         return resources
 
     def plan(self, candidate: Candidate, message: str | None = None, *, asked: bool = True) -> Report:
-        """Work out what a commit of the candidate would do. The host is looked at, not touched. Raises MergeConflict.
+        """Work out what a commit of the candidate would do. The host is looked at, not touched.
 
-        ``asked`` False leaves out that a commit message is required.
+        ``asked`` False leaves out that a commit message is required. Raises MergeConflict, or ApplyError where the host can't
+        be looked at.
         """
         running = self.running
         merged = merge(self.tree, candidate, running)
@@ -111,10 +112,18 @@ class Pipeline:
             problems.insert(
                 0, Problem("message_required", "A commit message is required.", "/commit_message", "/api/transaction")
             )
-        plan = self.host.plan(self.desired(running.snapshot, merged.edits), self.desired(merged.snapshot, merged.edits))
+        plan = self._look(running.snapshot, merged)
         absent = [Problem(warning.code, warning.message, "", warning.origin) for warning in plan.warnings]
         probed = probe_warnings(self.tree, merged.edits, self._prober)
         return Report(merged, plan, tuple(problems), (*findings.warnings, *probed, *absent))
+
+    def _look(self, before: Snapshot, merged: Merged) -> Plan:
+        """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
+        try:
+            return self.host.plan(self.desired(before, merged.edits), self.desired(merged.snapshot, merged.edits))
+        except HostFailure as failure:
+            path = merged.edits[0].place.href if merged.edits else ""
+            raise ApplyError("look at the host", path, failure.reason, restored=True) from failure
 
     def commit(self, candidate: Candidate, order: Order) -> Ticket:
         """Make a candidate the running configuration: stored, in effect on the host and verified when this returns.
@@ -139,6 +148,8 @@ class Pipeline:
             }
             self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
             raise
+        except ApplyError as error:
+            raise self._failed(ticket, error) from error
         finally:
             self.now_doing.pop(ticket.id, None)
 
@@ -156,12 +167,9 @@ class Pipeline:
             confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
         kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
-        try:
-            if report.plan.actions:
-                self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
-            revision = self._publish(report, revision, done, kept, confirmation)
-        except ApplyError as error:
-            raise self._failed(ticket, error) from error
+        if report.plan.actions:
+            self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
+        revision = self._publish(report, revision, done, kept, confirmation)
         self._move(Running(revision.number, revision.hash, merged.snapshot), merged.edits)
         return done
 
@@ -200,11 +208,11 @@ class Pipeline:
 
     def _put_back(self, report: Report) -> bool:
         old, new = self.running.snapshot, report.merged.snapshot
-        back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))
         try:
+            back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))
             self.host.apply(back, deadline=time.monotonic() + APPLY_SECONDS)
-        except ApplyError as error:
-            log.error("the host could not be put back", action=error.action, reason=error.reason)
+        except (ApplyError, HostFailure) as error:
+            log.error("the host could not be put back", reason=str(error))
             return False
         return True
 
@@ -246,9 +254,9 @@ class Pipeline:
             plan = self.host.plan(self.desired(intended), self.desired(running), full=True)
             self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS)
             self.unknown = None
-        except ApplyError as error:
-            self.unknown = f"{error.action}: {error.reason}"
-            log.critical("the host does not take the running revision", action=error.action, reason=error.reason)
+        except (ApplyError, HostFailure) as error:
+            self.unknown = str(error)
+            log.critical("the host does not take the running revision", reason=str(error))
         if intent is not None:
             ticket = self.store.ticket(intent.ticket)
             ended_by = {

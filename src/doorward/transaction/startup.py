@@ -47,27 +47,32 @@ def _by_place(row: tuple[Place, int, Document]) -> Place:
     return row[0]
 
 
-def load_running(tree: Tree, store: Store) -> Running:
-    """Return the running configuration.
+def read_running(tree: Tree, store: Store) -> tuple[Running, list[Edit]]:
+    """Return the running configuration as this release sees it, and what must be edited in the store for that.
 
-    Endpoints that this release brings get their default, and bodies of endpoints that it no longer has go, in a revision of
-    their own.
+    Endpoints that this release brings have their default, and bodies of endpoints that it no longer has are gone.
     """
     head = store.head()
     assert head is not None  # noqa: S101 - the first start wrote one
-    rows, gone = [], []
+    rows, edits = [], []
     for place, position, body in store.documents():
         if place.path in tree.endpoints:
             rows.append((place, position, tree.load(place, decode_own(body))))
         else:
-            gone.append(Edit(place, body, None, position))
+            edits.append(Edit(place, body, None, position))
     snapshot = Snapshot.of(rows)
-    edits = list(gone)
     for place, position, document in sorted(documents(tree.defaults()), key=_by_place):
         if snapshot.document(place) is None:
             snapshot = snapshot.put(place, document, position if place.key else None)
             edits.append(Edit(place, None, document.stored, position))
-    if edits:
-        edits.sort(key=lambda edit: edit.place)
-        head = store.publish(Revision(head.number + 1, SYSTEM, "", now(), "Endpoints of this release.", len(edits)), edits)
-    return Running(head.number, head.hash, snapshot)
+    return Running(head.number, head.hash, snapshot), sorted(edits, key=lambda edit: edit.place)
+
+
+def load_running(tree: Tree, store: Store) -> Running:
+    """Return the running configuration; what this release adds or drops is written as a revision of its own."""
+    running, edits = read_running(tree, store)
+    if not edits:
+        return running
+    revision = Revision(running.number + 1, SYSTEM, "", now(), "Endpoints of this release.", len(edits))
+    head = store.publish(revision, edits)
+    return Running(head.number, head.hash, running.snapshot)

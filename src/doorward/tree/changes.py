@@ -37,7 +37,7 @@ class Difference:
 
 
 def differences(old: Any, new: Any, at: At = ()) -> Iterator[Difference]:
-    """Yield how to get from one body to another, in order of the places."""
+    """Yield how to get from one body to another, in an order in which it can be carried out."""
     if old is MISSING or new is MISSING or not _followed(old, at) or not _followed(new, at):
         if same(old, new):
             return
@@ -50,10 +50,11 @@ def differences(old: Any, new: Any, at: At = ()) -> Iterator[Difference]:
         else:
             yield Difference("replace", at, old, new)
         return
-    if ORDER in old and ORDER in new and _reordered(old[ORDER], new[ORDER]):
-        yield Difference("reorder", at, old[ORDER], new[ORDER])
-    for name in sorted((old.keys() | new.keys()) - {ORDER}):
+    rank = {name: index for index, name in enumerate(new.get(ORDER, ()))}  # new entries are appended one after another
+    for name in sorted((old.keys() | new.keys()) - {ORDER}, key=lambda name: (rank.get(name, -1), name)):
         yield from differences(old.get(name, MISSING), new.get(name, MISSING), (*at, name))
+    if ORDER in old and ORDER in new and _reordered(old[ORDER], new[ORDER]):  # last: what it orders is there by then
+        yield Difference("reorder", at, old[ORDER], new[ORDER])
 
 
 def same(one: Any, other: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -107,7 +108,7 @@ def _without(value: Any, places: Sequence[tuple[str | int, ...]]) -> Any:
 
 def _order(at: str) -> list[tuple[int, str]]:
     """Sort pointers as people read a body: elements by number, members by name."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in at.split("/")]
+    return [(int(part), "") if re.fullmatch("[0-9]{1,9}", part) else (-1, part) for part in at.split("/")]
 
 
 _TYPES = {
@@ -138,5 +139,5 @@ _EXPLAINED = {
 } | {kind: ("type", f"Must be {wanted}.") for kind, wanted in _TYPES.items()}
 """From pydantic's kinds of errors to our codes and sentences; a test pins it."""
 
-_OWN = {"format", "length", "duplicate", "order", "contradiction", "range", "enum", "type", "missing", "not_supported"}
+_OWN = {"format", "length", "duplicate", "order", "contradiction", "range", "enum", "type", "not_supported"}
 """Codes that our own validators raise, with their sentences."""

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from typing_extensions import override
-
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.files import MemoryFiles
@@ -56,7 +54,7 @@ class FakeDaemon:
         self.alive = True
         self.reload(daemon, deadline)
 
-    def reload(self, daemon: Daemon, deadline: float) -> None:  # noqa: ARG002 - the port's signature
+    def reload(self, daemon: Daemon, deadline: float) -> None:
         """See `Driver.reload`."""
         self.reloads += 1
         self.names = frozenset(daemon.lists)
@@ -71,7 +69,7 @@ class FakeDaemon:
             raise HostFailure("the daemon does not answer")
         return self.names
 
-    def drift(self, daemon: Daemon) -> list[HostWarning]:  # noqa: ARG002 - the port's signature
+    def drift(self, daemon: Daemon) -> list[HostWarning]:
         """Nothing of its own."""
         return []
 
@@ -124,26 +122,22 @@ class FakeHost(Host):
         }
         super().__init__("sandbox", root, kinds, clock=self.clock)
 
-    @override
     def start(self) -> None:
         """See `Host.start`."""
         self.calls.append(("start",))
         super().start()
 
-    @override
     def stop(self) -> None:
         """See `Host.stop`."""
         self.calls.append(("stop",))
         super().stop()
 
-    @override
     def plan(self, old: Sequence[Resource], new: Sequence[Resource], *, full: bool = False) -> Plan:
         """See `Host.plan`."""
         plan = super().plan(old, new, full=full)
         self.calls.append(("plan", len(plan.actions)))
         return plan
 
-    @override
     def apply(self, plan: Plan, *, deadline: float, progress: Callable[[str], None] | None = None) -> None:
         """See `Host.apply`; `delay_seconds` makes it slow."""
         self.calls.append(("apply", tuple(action.action for action in plan.actions)))
@@ -151,25 +145,21 @@ class FakeHost(Host):
             time.sleep(self.delay_seconds)
         super().apply(plan, deadline=deadline, progress=progress)
 
-    @override
     def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
         """See `Host.drift`."""
         self.calls.append(("drift",))
         return super().drift(desired)
 
-    @override
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
         if self.fail_at == len(done):
             raise HostFailure("the fake was told to fail")
         super()._step(action, done, deadline)
 
-    @override
     def _verify(self, change: Change, deadline: float) -> None:
         if self.fail_verify:
             raise HostFailure("the fake was told not to show it")
         super()._verify(change, deadline)
 
-    @override
     def _revert(self, done: list[_Undo]) -> bool:
         return False if self.fail_revert else super()._revert(done)
 

@@ -1,0 +1,1 @@
+"""Side-by-side measurements of Doorward and of servers with a similar job; figures, never assertions."""

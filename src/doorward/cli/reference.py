@@ -1,0 +1,120 @@
+"""``doorward reference``: the manual of every configuration node, made from the declarations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import doorward.configuration
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, Valued, WriteOnce
+from doorward.tree.registry import Endpoint, discover
+
+_KINDS: dict[type, str] = {
+    Branch: "branch",
+    Collection: "collection of objects",
+    ListSingleton: "list",
+    Singleton: "single value",
+    WriteOnce: "write-once store",
+}
+
+
+def manual() -> str:
+    """Return the whole manual as Markdown."""
+    tree = discover(doorward.configuration)
+    lines = [
+        "# Reference: the configuration tree",
+        "",
+        "Made by `make docs` from the declarations under `src/doorward/configuration`; change it there.",
+        "",
+        "An endpoint marked *shown only* answers its default and refuses every other body in this release.",
+        "",
+    ]
+    for endpoint in tree:
+        lines.extend(_section(endpoint))
+    return "\n".join(lines)
+
+
+def _section(endpoint: Endpoint) -> Iterator[str]:
+    node = endpoint.node
+    yield f"## {endpoint.path}"
+    yield ""
+    yield endpoint.doc
+    yield ""
+    supported = node.supported and not (isinstance(node, Singleton) and node.read_only)
+    marks = [_KINDS[type(node)], f"methods {', '.join(endpoint.methods)}"]
+    if endpoint.holds_objects:
+        marks.append(f"objects {', '.join(endpoint.object_methods)}")
+    marks += [f"guarded by `{endpoint.privilege}`", f"scope {node.scope}"]
+    if not isinstance(node, Branch):
+        marks.append("in effect" if supported else "shown only")
+    if not node.listed:
+        marks.append("not listed by its parent")
+    yield "*" + "; ".join(marks) + "*"
+    yield ""
+    if isinstance(node, (Valued, WriteOnce)) and supported:
+        yield from _members(node.adapter.json_schema())
+    if isinstance(node, Valued):
+        yield from _default(node)
+
+
+def _members(schema: dict[str, Any]) -> Iterator[str]:
+    rows = list(_rows(schema, schema.get("$defs", {}), ""))
+    if rows:
+        yield "| member | type | default | meaning |"
+        yield "|---|---|---|---|"
+        yield from rows
+        yield ""
+
+
+def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
+    schema = _resolved(schema, definitions)
+    if schema.get("type") == "array":
+        yield from _rows(schema["items"], definitions, f"{prefix}[].")
+    for variant in schema.get("oneOf", []):
+        yield from _rows(variant, definitions, prefix)
+    for name, member in schema.get("properties", {}).items():
+        found = _resolved(member, definitions)
+        default = json.dumps(member["default"]) if "default" in member else "required"
+        if name not in schema.get("required", []) and "default" not in member:
+            default = "empty"
+        meaning = str(member.get("description") or found.get("description", "")).replace("\n", " ")
+        yield f"| `{prefix}{name}` | {_type(found, definitions)} | {default} | {meaning} |"
+        if found.get("type") in {"object", "array"} and "items" not in found:
+            yield from _rows(found, definitions, f"{prefix}{name}.")
+
+
+def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = {**definitions[schema["$ref"].rpartition("/")[2]], **{k: v for k, v in schema.items() if k != "$ref"}}
+    return schema
+
+
+def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if "anyOf" in schema:
+        kinds = [_type(_resolved(option, definitions), definitions) for option in schema["anyOf"]]
+        return " or ".join(dict.fromkeys("reference" if kind == "object" else kind for kind in kinds))
+    if schema.get("type") == "array":
+        return f"list of {_type(_resolved(schema['items'], definitions), definitions)}"
+    limits = [f"{word} {schema[key]}" for key, word in _LIMITS.items() if key in schema]
+    return ", ".join([str(schema.get("type", "any")), *limits])
+
+
+_LIMITS = {"minimum": "from", "maximum": "to", "minLength": "at least", "maxLength": "at most"}
+
+
+def _default(node: Valued) -> Iterator[str]:
+    default = getattr(node, "default", None)
+    if isinstance(node, Collection) and not default:
+        yield "Empty on a fresh appliance."
+    elif callable(default):
+        yield "On a fresh appliance: as the machine has it."
+    else:
+        yield "On a fresh appliance:"
+        yield ""
+        yield "```json"
+        yield json.dumps(default, indent=1, ensure_ascii=False)
+        yield "```"
+    yield ""

@@ -1,0 +1,155 @@
+"""What the exchanges of real clients need around them, and which of them wait for a later release."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, Reply
+
+EXCHANGES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data" / "client-exchanges.json").read_text())
+
+PS = "safeguard-ps 8.4.4"
+X509 = "safeguard-ps derivative with x509 (unattributed copy)"
+NET = "SafeguardDotNet 5564b76"
+CSHARP = "C# sample on SafeguardDotNet (2021, unattributed)"
+
+
+class Later(NamedTuple):
+    """How an exchange is answered as long as this release does not serve it."""
+
+    status: int
+    error: str | None
+    reason: str
+
+
+NOT_SERVED = Later(404, "NotFound", "the vendor's cloud service is left out on purpose")
+FIRMWARE = Later(404, "NotFound", "firmware slots come with upgrades")
+BUNDLE = Later(404, "NotFound", "support bundles come with troubleshooting")
+CLUSTER = Later(404, "NotFound", "comes with the cluster")
+CERTIFICATE = Later(401, "AuthenticationFailure", "logins by certificate come later; no certificate is accepted")
+NO_LISTENERS = Later(400, "SemanticError", "the cluster interface is not supported by this release")
+
+LATER: dict[tuple[str, str], Later] = {
+    (PS, "Connect-SafeguardSps -CertificateFile"): CERTIFICATE,
+    (PS, "Invoke-SafeguardSpsMethod PUT (changed body of the GET)"): Later(
+        400, "SemanticError", "mail settings can only be read in this release"
+    ),
+    (PS, "Get-SafeguardSpsFirmwareSlot"): FIRMWARE,
+    (PS, "Import-SafeguardSpsFirmware"): FIRMWARE,
+    (PS, "Test-SafeguardSpsFirmware"): FIRMWARE,
+    (PS, "Install-SafeguardSpsFirmware"): FIRMWARE,
+    (PS, "Get-SafeguardSpsSupportBundle 1"): BUNDLE,
+    (PS, "Get-SafeguardSpsSupportBundle 2"): BUNDLE,
+    (PS, "Get-SafeguardSpsSupportBundle 3"): BUNDLE,
+    (PS, "Get-SafeguardSpsSupportBundle 4"): BUNDLE,
+    (PS, "Enable-/Disable-SafeguardSpsRemoteAccess 1"): NOT_SERVED,
+    (PS, "Enable-/Disable-SafeguardSpsRemoteAccess 2"): NOT_SERVED,
+    (PS, "Invoke-SafeguardSpsStarlingJoinBrowser 1"): NOT_SERVED,
+    (PS, "Invoke-SafeguardSpsStarlingJoinBrowser 2"): NOT_SERVED,
+    (PS, "Invoke-SafeguardSpsStarlingJoinBrowser 3"): NOT_SERVED,
+    (PS, "Remove-SafeguardSpsStarlingJoin"): NOT_SERVED,
+    (PS, "Complete-SafeguardSpsWelcomeWizard"): Later(
+        409, "Conflict", "the wizard comes later; without it the appliance is set up from the first start on"
+    ),
+    (PS, "Join-SafeguardSessionCluster 2"): Later(200, None, "interfaces are shown once listeners can be configured"),
+    (PS, "Join-SafeguardSessionCluster 3"): NO_LISTENERS,
+    (PS, "Join-SafeguardSessionCluster 4"): CLUSTER,
+    (PS, "Join-SafeguardSessionCluster 5"): CLUSTER,
+    (PS, "Join-SafeguardSessionCluster 6"): CLUSTER,
+    (X509, "Connect by certificate"): CERTIFICATE,
+    (NET, "InvokeMethod(Get)"): FIRMWARE,
+    (NET, "JoinSps"): CLUSTER,
+    (NET, "Streaming.DownloadStreamAsync"): Later(404, "NotFound", "recorded sessions come later"),
+    (NET, "Streaming.UploadAsync"): FIRMWARE,
+    (CSHARP, "enable cluster interface 1"): Later(200, None, "addresses are shown once listeners can be configured"),
+    (CSHARP, "enable cluster interface 2"): NO_LISTENERS,
+    (CSHARP, "promote"): CLUSTER,
+}
+
+
+def nothing(_caller: Caller) -> None:
+    """The exchange needs nothing before it."""
+
+
+def opened(caller: Caller) -> None:
+    caller.post(TRANSACTION).ok()
+
+
+def changed(caller: Caller) -> None:
+    caller.post(NTP, {"selection": "ip", "value": "127.0.0.77"}).ok(201)
+
+
+def to_be_committed(caller: Caller) -> None:
+    minutes = caller.body(WEB)["timeout"]
+    caller.put(WEB, {"timeout": 21 - minutes}).ok()  # 10 and 11 in turn
+
+
+BEFORE: dict[tuple[str, str], Callable[[Caller], None]] = {
+    (PS, "Get-SafeguardSpsTransaction, open with changes"): changed,
+    (PS, "Get-SafeguardSpsTransaction (2nd request)"): changed,
+    (PS, "Close-/Save-SafeguardSpsTransaction"): to_be_committed,
+    (PS, "Clear-SafeguardSpsTransaction"): changed,
+    (PS, "old safeguard-ps (before 2024-04), negative"): to_be_committed,
+    (NET, "InvokeMethod(Put)"): to_be_committed,
+    (CSHARP, "commit"): opened,
+    (CSHARP, "promote"): opened,
+}
+
+
+def values_at(value: Any, path: str) -> list[Any]:
+    """All values at a path such as ``items[].body.version``; KeyError where a member is missing."""
+    found = [value]
+    for part in re.findall(r"[^.\[\]]+|\[\]", path):
+        found = [element for v in found for element in v] if part == "[]" else [v[part] for v in found]
+    return found
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _full_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+RULES: Mapping[str, Callable[[Any], bool]] = {
+    "'closed'": lambda value: value == "closed",
+    "'open'": lambda value: value == "open",
+    "boolean": lambda value: isinstance(value, bool),
+    "member exists, so that it can be replaced": lambda _value: True,
+    "member read": lambda value: value is not None,
+    "non-empty string": _full_text,
+    "non-empty string; shown to the user as 'type: message'": _full_text,
+    "number": lambda value: isinstance(value, int),
+    "object": _object,
+    "object, not null": _object,
+    "object; its JSON text becomes the exception's message": _object,
+    "string": _text,
+    "string (only with -AltSyntax)": _text,
+    "top-level array": lambda value: isinstance(value, list),
+    "top-level member, not null": lambda value: value is not None,
+    "top-level string: 'uninitialized', 'completed', 'booting', ...": lambda value: value in {"booting", "completed"},
+    "truthy (a link)": _full_text,
+}
+"""What the clients do with a field, by the words of the file."""
+
+
+def check_field(reply: Reply, path: str, rule: str) -> None:
+    """Assert that a client finds in an answer what it looks for."""
+    if path == "Set-Cookie: session_id":
+        assert reply.header("Set-Cookie").startswith("session_id=")
+    elif path == "(body)":
+        assert isinstance(reply.json, dict)
+    elif rule == "absent or falsy":
+        above, _, name = path.rpartition(".")
+        assert not values_at(reply.json, above)[0].get(name)
+    else:
+        assert all(RULES[rule](value) for value in values_at(reply.json, path)), (path, rule)

@@ -1,0 +1,129 @@
+"""What has to hold after every fault: one whole configuration, and host, history and records agree with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from doorward.cli.verify import findings
+from doorward.configuration.datetime.ntp_servers import SOURCES, sources
+from doorward.host.sandbox import run_directory
+from doorward.host.supervise import find_program
+from tests.support.server import PASSWORD, Client
+
+CONFIGURATION = "/api/configuration"
+NTP = f"{CONFIGURATION}/datetime/ntp_servers"
+ZONE = f"{CONFIGURATION}/datetime/timezone"
+WEB = f"{CONFIGURATION}/management/webinterface"
+USERS = f"{CONFIGURATION}/aaa/local_database/users"
+PASSWORDS = f"{CONFIGURATION}/passwords"
+
+ZONES = ("America/New_York", "Asia/Kathmandu", "Europe/Budapest", "Australia/Adelaide", "Etc/UTC")
+
+Seen = dict[str, Any]
+
+
+def accepted(answer: httpx2.Response) -> httpx2.Response:
+    """The answer, which is no refusal."""
+    assert answer.is_success, answer.text
+    return answer
+
+
+def look(client: Client) -> Seen:
+    """Everything that the commits here touch, as the caller sees it."""
+    seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB)}
+    seen[USERS] = {item["key"]: item["body"] for item in accepted(client.get(USERS)).json()["items"]}
+    return seen
+
+
+def check(client: Client, state: Path, allowed: Sequence[Seen], where: str) -> None:
+    """The running configuration is one of the allowed ones, and everything else agrees with it."""
+    seen = look(client)
+    assert seen in allowed, where
+    check_host(client, state, seen, where)
+    transaction = accepted(client.get("/api/transaction")).json()
+    assert transaction["body"]["status"] == "closed", where
+    issues = client.get("/api/health_status").json()["health_status"]["issues"]
+    assert issues == {"errors": [], "warnings": []}, where
+    found = findings(state, "sandbox")
+    assert found == [], f"{where}: {found}"
+    check_records(client, "confirm_remaining_seconds" in transaction["meta"], where)
+
+
+def check_host(client: Client, state: Path, seen: Seen, where: str) -> None:
+    """Files, link, chronyd's own list and the status page are as the configuration says."""
+    root, names = state / "root", {server["value"] for server in seen[NTP]}
+    assert (root / SOURCES.lstrip("/")).read_text() == sources(seen[NTP]), where
+    assert str((root / "etc/localtime").readlink()) == f"/usr/share/zoneinfo/{seen[ZONE]}", where
+    assert (root / "etc/timezone").read_text() == f"{seen[ZONE]}\n", where
+    assert listed(state) == names, where
+    assert not list(root.rglob(".doorward-*")), where
+    told = client.body("/api/time_status")
+    assert told["timezone"]["name"] == seen[ZONE], where
+    assert {(source["value"], source["origin"]) for source in told["sources"]} == {(n, "configuration") for n in names}, where
+
+
+def check_records(client: Client, pending: bool, where: str) -> None:
+    """Every commit has ended, with an error or a revision, and the newest revision is the one of a commit."""
+    records = [item["body"] for item in accepted(client.get("/api/commits")).json()["items"]]
+    newest = int(accepted(client.get("/api/revisions?limit=1")).json()["items"][0]["key"])
+    for record in records:
+        assert record["state"] in {"awaiting_confirmation", "done", "reverted"}, where
+        assert record["finished"], where
+        assert (record["error"] is None) == (record["revision"] is not None), where
+        assert record["error"] is None or record["error"]["restored"], where
+    assert max((record["revision"] or 1 for record in records), default=1) == newest, where
+    assert [record["revision"] for record in records if record["state"] == "awaiting_confirmation"] == [newest] * pending, where
+
+
+def listed(state: Path) -> set[str]:
+    """What the running chronyd of a state directory names as its sources."""
+    program = find_program("chronyc")
+    assert program, "chrony is not installed"
+    command = [program, "-h", str(run_directory(state) / "chronyd.sock"), "-N", "-c", "sources", "-a"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env={**os.environ, "LC_ALL": "C"})
+    return {line.split(",")[2] for line in done.stdout.splitlines()}
+
+
+def servers(number: int) -> list[dict[str, str]]:
+    """A list of time servers that no other number gives; none of them exists."""
+    address = f"127.77.{number // 250}.{number % 250 + 1}"
+    return [{"selection": "ip", "value": address}, {"selection": "fqdn", "value": f"time{number}.invalid"}]
+
+
+def write_servers(client: Client, number: int) -> None:
+    """Other time servers: a file, a reload, a read-back."""
+    accepted(client.put(NTP, servers(number)))
+
+
+def write_zone(client: Client, number: int) -> None:
+    """Another time zone: a link, a file, a proof."""
+    accepted(client.put(ZONE, ZONES[number % len(ZONES)]))
+
+
+def write_web(client: Client, number: int) -> None:
+    """Something that only the store holds."""
+    accepted(client.put(WEB, {"timeout": number % 1000 + 10}))
+
+
+def write_user(client: Client, number: int) -> None:
+    """An account with a password."""
+    key = accepted(client.post(PASSWORDS, {"plain": f"{PASSWORD}-{number}"})).json()["key"]
+    accepted(client.post(USERS, {"name": f"user{number}", "password": key}))
+
+
+def write_everything(client: Client, number: int) -> None:
+    """All of it in one commit."""
+    for write in (write_servers, write_zone, write_web, write_user):
+        write(client, number)
+
+
+def write_previous(client: Client, _number: int) -> None:
+    """What ran before the running revision."""
+    previous = accepted(client.get("/api/revisions?limit=2")).json()["items"][1]["key"]
+    accepted(client.post(f"/api/revisions/{previous}/restore"))

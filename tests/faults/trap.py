@@ -1,0 +1,127 @@
+"""Runs the ``doorward`` command, killed with SIGKILL at the n-th step once a file says so.
+
+A step is a point ahead of something that lasts, and where it makes a difference behind it: a file operation, a statement of the
+database, a child process, a part of a commit. While the trap is set, the file named by ``DOORWARD_TRAP`` holds n, or how the name
+of the fatal step begins; steps are counted from then on, and written to the same name with ``.steps`` added. Nothing of this is
+in the product: it is laid around it from outside.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Callable
+from typing import Any
+
+_FILE = os.environ["DOORWARD_TRAP"]
+_LOCK = threading.Lock()
+_STATEMENTS = ("BEGIN", "COMMIT", "CREATE", "DELETE", "INSERT", "PRAGMA JOURNAL_MODE", "ROLLBACK", "UPDATE")
+_passed = 0
+
+
+def step(name: str) -> None:
+    """Count a step, and die when it is the one."""
+    global _passed  # noqa: PLW0603 - one trap a process
+    with _LOCK:
+        try:
+            with open(_FILE) as file:  # noqa: PTH123 - what pathlib does is counted
+                fatal = file.read()
+        except FileNotFoundError:
+            _passed = 0
+            return
+        _passed += 1
+        with open(f"{_FILE}.steps", "a") as file:  # noqa: PTH123
+            file.write(f"{_passed} {name}\n")
+        if str(_passed) == fatal or name.startswith(fatal):
+            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()  # the signal is on its way
+
+
+def around(owner: Any, name: str, what: Callable[..., str | None], *, behind: bool = False) -> None:
+    """Put a step ahead of a function, and one behind it. ``what`` names it by its arguments; None: this call is no step."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def stepped(*arguments: Any, **options: Any) -> Any:
+        described = what(*arguments, **options)
+        if described is None:
+            return original(*arguments, **options)
+        step(f"before {described}")
+        result = original(*arguments, **options)
+        if behind:
+            step(f"after {described}")
+        return result
+
+    setattr(owner, name, stepped)
+
+
+def _named(name: str) -> Callable[..., str]:
+    return lambda *_arguments, **_options: name
+
+
+def _statement(_connection: Any, sql: str, *_values: Any) -> str | None:
+    return sql[:60] if sql.upper().startswith(_STATEMENTS) else None
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose writing statements are steps."""
+
+
+def lay() -> None:
+    """Lay the trap around everything that lasts."""
+    for name in ("chmod", "fsync", "mkdir"):
+        around(os, name, _named(name))
+    for name in ("rename", "replace", "symlink", "unlink"):
+        around(os, name, _named(name), behind=True)
+    around(os, "open", lambda _path, flags, *_rest, **_options: "open a file" if flags & os.O_CREAT else None, behind=True)
+    around(Connection, "executemany", _statement)
+    around(Connection, "executescript", lambda *_: "script", behind=True)
+    around(Connection, "execute", lambda connection, sql, *_: None if sql == "COMMIT" else _statement(connection, sql))
+    around(Connection, "execute", lambda _connection, sql, *_: "COMMIT" if sql == "COMMIT" else None, behind=True)
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=Connection)
+    around(subprocess, "run", lambda command, **_options: f"run {' '.join(map(str, command[-2:]))}", behind=True)
+    around(subprocess.Popen, "__init__", _daemon, behind=True)
+
+    from doorward.api.app import Application
+    from doorward.host.engine import Host
+    from doorward.store.sqlite import SqliteStore
+    from doorward.transaction.pipeline import Pipeline
+
+    for owner, names in (
+        (SqliteStore, ("begin", "close_journal", "confirmed", "publish", "save_ticket")),
+        (Host, ("_confirm", "_restore", "_step", "_verify", "start")),
+        (Pipeline, ("_move",)),
+    ):
+        for name in names:
+            around(owner, name, _named(f"{owner.__name__}.{name}"))
+    _around_answers(Application)
+
+
+def _daemon(_process: Any, command: list[str], **_options: Any) -> str | None:
+    return "daemon chronyd" if any(part.endswith("chronyd") for part in command) and "-d" in command else None
+
+
+def _around_answers(application: Any) -> None:
+    """Make the answer to a commit a step."""
+    original = application._send
+
+    async def send(self: Any, request: Any, answer: Any, transmit: Any) -> None:
+        commit = (request.method, request.href) == ("PUT", "/api/transaction")
+        if commit:
+            step(f"before answer {answer.status}")
+        await original(self, request, answer, transmit)
+        if commit:
+            step(f"after answer {answer.status}")
+
+    application._send = send
+
+
+if __name__ == "__main__":
+    lay()
+    from doorward.cli import main
+
+    main()

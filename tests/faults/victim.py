@@ -1,0 +1,142 @@
+"""A server that is killed at chosen steps, and the checks that have to hold afterwards."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from tests.faults.checks import Seen, accepted, check, look
+from tests.support.server import PASSWORD, Client, Server, until
+
+TRAP = Path(__file__).with_name("trap.py")
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+"""What is killed writes no coverage; measuring it only takes time."""
+
+COMMIT = {"status": "commit"}
+Write = Callable[[Client, int], object]
+"""Writes into a candidate what the n-th commit is about."""
+
+
+class Victim:
+    """A server in the trap. ``turn`` numbers the commits, so that each brings something new."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
+        self.state, self.trap = directory / "state", directory / "trap"
+        self.server = Server(self.state, (str(TRAP),), {"DOORWARD_TRAP": str(self.trap), **UNMEASURED, **environment})
+        self.turn = 0
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """A client that is logged in; starts the server where it does not run."""
+        if self._client is None or self.process.poll() is not None:
+            self.start()
+        assert self._client
+        return self._client
+
+    @property
+    def process(self) -> Any:
+        """The process of the server."""
+        assert self.server.process
+        return self.server.process
+
+    @property
+    def where(self) -> str:
+        """Where the server died, or the last step that it passed."""
+        steps = self.trap.with_suffix(".steps")
+        return f"killed at {steps.read_text().splitlines()[-1]}" if steps.exists() else "never trapped"
+
+    # The trap
+
+    @contextmanager
+    def trapped(self, step: int | str) -> Iterator[None]:
+        """The server dies at this step of what happens inside: the n-th, or the first whose name begins like this."""
+        self.trap.with_suffix(".steps").unlink(missing_ok=True)
+        part = self.trap.with_suffix(".part")
+        part.write_text(str(step))
+        part.rename(self.trap)
+        try:
+            yield
+        finally:
+            self.trap.unlink()
+
+    def _died(self) -> bool:
+        """Whether the process has ended. One that answers after the commit was answered has every step behind it."""
+        if self.process.poll() is None:
+            client = self.server.client()
+            with suppress(httpx2.TransportError), client.http:
+                client.get("/api/setup")
+                return False
+            self.process.wait(10)
+        assert self.process.returncode == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
+        return True
+
+    # Life
+
+    def start(self, password: str = PASSWORD) -> None:
+        """Start, log in."""
+        self._forget()
+        self.server.start()
+        self._client = self.server.login(password=password)
+
+    def start_trapped(self, step: int | str) -> bool:
+        """Start with the trap set; whether it sprang. Otherwise the server is ready."""
+        self._forget()
+        with self.trapped(step):
+            self.server.start(wait=False)
+            until(lambda: self.process.poll() is not None or self.server._ready(), 30, "the end or the ready line")
+            return self._died()
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        self._forget()
+        assert self.server.stop() == 0
+
+    def _forget(self) -> None:
+        if self._client:
+            self._client.http.close()
+            self._client = None
+
+    # Commits
+
+    def write(self, write: Write) -> None:
+        """Write the next change into the candidate."""
+        self.turn += 1
+        write(self.client, self.turn)
+
+    def commit(self, write: Write, **order: Any) -> dict[str, Any]:
+        """Commit without the trap; what was answered."""
+        self.write(write)
+        answer: dict[str, Any] = accepted(self.client.put("/api/transaction", {**COMMIT, **order})).json()
+        return answer
+
+    def kill(self, step: int | str, order: dict[str, Any]) -> tuple[bool, bool]:
+        """Commit or confirm, with death at a step of it. Whether it died, and whether it had answered with success."""
+        client, answer = self.client, None
+        with self.trapped(step):
+            with suppress(httpx2.TransportError):
+                answer = client.put("/api/transaction", order)
+            died = self._died()
+        if answer is not None:
+            accepted(answer)
+        assert died or answer is not None
+        return died, answer is not None
+
+    def kill_in_commit(self, step: int, write: Write, **order: Any) -> bool:
+        """Commit, with death at a step of it; start again and check everything. Whether there was such a step."""
+        before = look(self.client)
+        self.write(write)
+        after = look(self.client)
+        assert before != after
+        died, acknowledged = self.kill(step, {**COMMIT, **order})
+        self.check([after] if acknowledged else [before, after])
+        return died
+
+    def check(self, allowed: Sequence[Seen]) -> None:
+        """The running configuration is one of the allowed ones, and everything else agrees with it."""
+        check(self.client, self.state, allowed, self.where)

@@ -1,0 +1,160 @@
+"""A real Doorward in a process of its own, and a client that keeps its cookie."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+PASSWORD = "Tr0ub4dor-and-a-horse"
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    """Wait for a condition and return its value."""
+    end = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Server:
+    """``doorward serve`` on a free port. ``launcher`` replaces ``-m doorward`` where a test needs hooks."""
+
+    state: Path
+    launcher: tuple[str, ...] = ("-m", "doorward")
+    environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    output: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def start(self, *, wait: bool = True) -> Self:
+        """Start the server; wait for its line."""
+        environment = {**os.environ, "DOORWARD_ADMIN_PASSWORD": PASSWORD, **self.environment}
+        command = [sys.executable, *self.launcher, "serve", "--state", str(self.state), "--listen", "127.0.0.1:0", *self.options]
+        self.output, self.errors, self.url = [], [], ""
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        for stream, lines in ((self.process.stdout, self.output), (self.process.stderr, self.errors)):
+            threading.Thread(target=_drain, args=(stream, lines), daemon=True).start()
+        if wait:
+            until(lambda: self._ready() or self.process.poll() is not None, 30, "the ready line")  # type: ignore[union-attr]
+            if not self.url:
+                raise AssertionError(f"the server did not start: {''.join(self.errors)[-3000:]}")
+        return self
+
+    def _ready(self) -> bool:
+        found = re.search(r"ready at (\S+)", "".join(self.output))
+        if found:
+            self.url = found[1]
+        return bool(found)
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def certificate(self) -> Path:
+        """The self-signed certificate of the server."""
+        return self.state / "tls" / "server.pem"
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def client(self, **options: Any) -> Client:
+        """Return a client with its own cookie jar, not logged in."""
+        return Client(self, **options)
+
+    def login(self, user: str = "admin", password: str = PASSWORD) -> Client:
+        """Return a client that is logged in."""
+        client = self.client()
+        answer = client.get("/api/authentication", auth=(user, password))
+        assert answer.status_code == 200, answer.text
+        return client
+
+
+def _drain(stream: Any, lines: list[str]) -> None:
+    for line in stream:
+        lines.append(line)
+
+
+class Client:
+    """An HTTP client with a cookie jar; bodies are JSON values unless bytes are given as ``content``."""
+
+    def __init__(self, server: Server, **options: Any) -> None:
+        import ssl
+
+        context = ssl.create_default_context(cafile=str(server.certificate))
+        self.http = httpx2.Client(base_url=server.url, verify=context, timeout=60, **options)
+
+    def get(self, path: str, *, auth: tuple[str, str] | None = None, **options: Any) -> httpx2.Response:
+        headers = dict(options.pop("headers", {}))
+        if auth is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        return self.http.get(path, headers=headers, **options)
+
+    def post(self, path: str, value: Any = None, **options: Any) -> httpx2.Response:
+        return self.send("POST", path, value, **options)
+
+    def put(self, path: str, value: Any = None, **options: Any) -> httpx2.Response:
+        return self.send("PUT", path, value, **options)
+
+    def delete(self, path: str, **options: Any) -> httpx2.Response:
+        return self.http.delete(path, **options)
+
+    def send(self, method: str, path: str, value: Any = None, **options: Any) -> httpx2.Response:
+        if value is not None:
+            options["json"] = value
+        elif "content" not in options:
+            options["content"] = b""
+        return self.http.request(method, path, **options)
+
+    def commit(self, message: str | None = None, **options: Any) -> httpx2.Response:
+        order = {"status": "commit"} | ({"commit_message": message} if message else {})
+        return self.put("/api/transaction", order, **options)
+
+    def body(self, path: str) -> Any:
+        """GET and return ``body``."""
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["body"]
+
+
+@contextmanager
+def running(state: Path, **options: Any) -> Iterator[Server]:
+    """A server for the time of a block."""
+    server = Server(state, **options).start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,37 @@
+"""Hosts and times for the tests of `doorward.host`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorward.host import build
+from tests.support.fake_host import FakeHost
+from doorward.host.sandbox import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from doorward.host.engine import Host
+
+
+@pytest.fixture
+def soon() -> float:
+    """A deadline no test reaches unless it hangs."""
+    return time.monotonic() + 30
+
+
+@pytest.fixture(params=["fake", "sandbox"])
+def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Each host that needs nothing installed: the fake, and a sandbox on a machine without chronyd."""
+    if request.param == "fake":
+        yield FakeHost()
+        return
+    monkeypatch.setattr(build, "find_program", lambda _: None)
+    made = sandbox(tmp_path / "state")
+    made.start()
+    yield made
+    made.stop()
