@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test unit check format bench lock clean
+.PHONY: help serve test unit check format bench lock docs clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 		--python-version 3.11 $(ARGS) pyproject.toml --group build -o requirements/run.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+
+docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
+	@$(BIN)/doorward reference > docs/reference.md
 
 clean: ## Remove everything that can be made again
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \

@@ -45,6 +45,7 @@ class Server:
     url: str = ""
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    drains: list[threading.Thread] = field(default_factory=list)
 
     def start(self, *, wait: bool = True) -> Self:
         """Start the server; wait for its line."""
@@ -54,8 +55,10 @@ class Server:
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        for stream, lines in ((self.process.stdout, self.output), (self.process.stderr, self.errors)):
-            threading.Thread(target=_drain, args=(stream, lines), daemon=True).start()
+        streams = ((self.process.stdout, self.output), (self.process.stderr, self.errors))
+        self.drains = [threading.Thread(target=_drain, args=pair, daemon=True) for pair in streams]
+        for drain in self.drains:
+            drain.start()
         if wait:
             until(lambda: self._ready() or self.process.poll() is not None, 30, "the ready line")  # type: ignore[union-attr]
             if not self.url:
@@ -82,14 +85,21 @@ class Server:
         """kill -9."""
         assert self.process
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self._ended(10)
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self._ended(30)
+
+    def _ended(self, seconds: float) -> int:
+        assert self.process
+        code = self.process.wait(seconds)
+        for drain in self.drains:
+            drain.join(5)
+        return code
 
     def client(self, **options: Any) -> Client:
         """Return a client with its own cookie jar, not logged in."""
@@ -104,8 +114,9 @@ class Server:
 
 
 def _drain(stream: Any, lines: list[str]) -> None:
-    for line in stream:
-        lines.append(line)
+    with stream:
+        for line in stream:
+            lines.append(line)  # noqa: PERF402 - others watch the list grow
 
 
 class Client:
