@@ -46,6 +46,7 @@ class Server:
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     drains: list[threading.Thread] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
 
     def start(self, *, wait: bool = True) -> Self:
         """Start the server; wait for its line."""
@@ -99,11 +100,15 @@ class Server:
         code = self.process.wait(seconds)
         for drain in self.drains:
             drain.join(5)
+        while self.clients:
+            self.clients.pop().http.close()
         return code
 
     def client(self, **options: Any) -> Client:
         """Return a client with its own cookie jar, not logged in."""
-        return Client(self, **options)
+        client = Client(self, **options)
+        self.clients.append(client)
+        return client
 
     def login(self, user: str = "admin", password: str = PASSWORD) -> Client:
         """Return a client that is logged in."""
