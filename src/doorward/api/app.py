@@ -20,7 +20,7 @@ from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
-from doorward.api.request import Answer, Disconnected, Request, path_segments
+from doorward.api.request import BODY_LIMIT, Answer, Disconnected, Request, path_segments
 from doorward.api.resources import Resource, meta
 from doorward.tree.jsontext import encode
 
@@ -84,7 +84,7 @@ class Application:
             raise errors.unavailable(f"The server is {self.state}.")
         self._find_login(request)
         resource = self._find(request)
-        request.allow = resource.allow(request)
+        request.allow = resource.allow()
         if request.method not in request.allow:
             raise errors.method_not_allowed(request.method, request.href)
         self._check_rights(request, resource)
@@ -218,7 +218,7 @@ def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, n
 
 
 def _limit(request: Request) -> int:
-    return UPLOAD_LIMIT if request.segments[:2] == ("api", "upload") else 1 << 20
+    return UPLOAD_LIMIT if request.segments[:2] == ("api", "upload") else BODY_LIMIT
 
 
 def _equal(one: str, other: str) -> bool:

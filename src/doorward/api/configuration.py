@@ -59,9 +59,8 @@ class NodeResource(Resource):
         """Where the resource stands."""
         return Place(self.endpoint.path, self.key)
 
-    def allow(self, request: Request | None = None) -> tuple[str, ...]:
+    def allow(self) -> tuple[str, ...]:
         """Return the methods of the resource, sorted."""
-        del request
         return self.endpoint.object_methods if self.key else self.endpoint.methods
 
     def child(self, segment: str, request: Request) -> Resource | None:

@@ -156,7 +156,7 @@ class Restore(Resource):
             if login.ended:
                 raise errors.unauthenticated(request.href)
             login.candidate = candidate
-            return status(self._service, request, candidate)
+            return status(self._service, candidate)
 
 
 class Commits(Resource):

@@ -36,7 +36,7 @@ class Resource:
     extends = True
     """Whether a request extends the login session."""
 
-    def allow(self, _request: Request | None = None) -> tuple[str, ...]:
+    def allow(self) -> tuple[str, ...]:
         """Return the methods of the resource, sorted."""
         found = {method for method in ("GET", "POST", "PUT", "DELETE") if method in self.operations}
         return tuple(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))

@@ -75,7 +75,7 @@ class Service:
     confirmations: Confirmations
 
 
-def status(service: Service, request: Request, candidate: Candidate | None, **links: Any) -> Answer:
+def status(service: Service, candidate: Candidate | None, **links: Any) -> Answer:
     """Return the status body."""
     state = "closed" if candidate is None else "open"
     message = "required" if requires_message(service.pipeline.running.snapshot) else "optional"
@@ -89,7 +89,6 @@ def status(service: Service, request: Request, candidate: Candidate | None, **li
         "meta": {"href": HREF, "parent": "/api", **links},
         "transaction": {"status": state},
     }
-    del request
     return Answer(content)
 
 
@@ -114,7 +113,7 @@ class Transaction(Resource):
 
     async def get(self, request: Request) -> Answer:
         """Answer the status."""
-        return status(self._service, request, request.member.candidate)
+        return status(self._service, request.member.candidate)
 
     async def post(self, request: Request) -> Answer:
         """Open a transaction. The body may be empty or any JSON value."""
@@ -124,7 +123,7 @@ class Transaction(Resource):
         async with login.writing:
             if login.candidate is None:
                 login.candidate = Candidate.on(self._service.pipeline.running)
-            return status(self._service, request, login.candidate)
+            return status(self._service, login.candidate)
 
     async def delete(self, request: Request) -> Answer:
         """Drop the candidate."""
@@ -203,7 +202,7 @@ class Transaction(Resource):
             except ApplyFailed as failed:
                 raise errors.apply_failed(failed, request.id) from None
             login.candidate = None
-        return self._done(request, ticket)
+        return self._done(ticket)
 
     def _work(self, candidate: Candidate, order: Order) -> Ticket:
         """Run in the commit thread."""
@@ -221,15 +220,15 @@ class Transaction(Resource):
         seconds = pending.remaining_seconds
         return errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=user)
 
-    def _done(self, request: Request, ticket: Ticket) -> Answer:
+    def _done(self, ticket: Ticket) -> Answer:
         links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
         if ticket.warnings:
             links["warnings"] = list(ticket.warnings)
-        return status(self._service, request, None, **links)
+        return status(self._service, None, **links)
 
     def _replayed(self, request: Request, ticket: Ticket) -> Answer:
         if ticket.error is None or ticket.revision is not None:
-            return self._done(request, ticket)
+            return self._done(ticket)
         details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
         refusal = errors.Refusal(500, "ApplyFailed", "The host did not accept the change.", details)
         refusal.headers = {"Idempotency-Replayed": "true"}
@@ -265,7 +264,7 @@ class Transaction(Resource):
             revision = await service.queue.run(work)
         except QueueTimeout:
             raise errors.unavailable("Other commits are in the way.") from None
-        return status(service, request, request.member.candidate, revision=revision)
+        return status(service, request.member.candidate, revision=revision)
 
 
 def _idempotency_key(request: Request) -> str | None:

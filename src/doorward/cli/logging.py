@@ -13,7 +13,9 @@ def configure() -> None:
     """Set up logging for the process. ``DOORWARD_LOG_LEVEL`` (debug, info, warning, error) sets the level."""
     level = logging.getLevelNamesMapping().get(os.environ.get("DOORWARD_LOG_LEVEL", "info").upper(), logging.INFO)
     terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if terminal:  # no rich tracebacks: they show local variables, secrets included
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

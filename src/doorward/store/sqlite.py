@@ -181,6 +181,8 @@ class SqliteStore:
         numbers = [row[0] for row in self._read("SELECT number FROM revisions ORDER BY number")]
         strays = self._read("SELECT DISTINCT revision FROM changes WHERE revision NOT IN (SELECT number FROM revisions)")
         findings = [f"Changes of revision {row[0]} exist without the revision." for row in strays]
+        sql = "SELECT revision FROM changes GROUP BY revision HAVING min(ordinal) <> 0 OR max(ordinal) <> count(*) - 1"
+        findings += [f"The changes of revision {row[0]} are not numbered one after another." for row in self._read(sql)]
         history = ((self.revision(number), self.edits(number), marks[number]) for number in numbers)
         return findings + check_history(history, self.documents(), self._vault)
 

@@ -95,6 +95,35 @@ Name = Annotated[
 """The name of an object: 1-128 characters without white space."""
 
 
+def network(value: str) -> str:
+    """Return a network or an address with prefix in canonical form, host bits kept."""
+    try:
+        if "%" in value or "/" not in value or not value.rpartition("/")[2].isdecimal():
+            raise ValueError
+        return str(ipaddress.ip_interface(value))
+    except ValueError:
+        raise bad_format("Must be an address with prefix, such as 10.0.0.0/8.") from None
+
+
+def mail_address(value: str) -> str:
+    """Return ``local@domain`` with the domain in lower case."""
+    local, at, domain = value.rpartition("@")
+    if not at or not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", local) or local.strip(".") != local or ".." in local:
+        raise bad_format("Must be a mail address.")
+    return f"{local}@{host_name(domain)}"
+
+
+Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(network)]
+"""A network in CIDR notation; host bits may be set."""
+
+Mail = Annotated[str, StringConstraints(max_length=254), AfterValidator(mail_address)]
+"""A mail address."""
+
+_CLOCK = matching(r"([01]\d|2[0-3]):[0-5]\d", "Must be a time from 00:00 to 23:59.")
+TimeOfDay = Annotated[str, StringConstraints(max_length=5), AfterValidator(_CLOCK)]
+"""A time of day, ``HH:MM``, in the time zone of the node."""
+
+
 class IpAddress(Body):
     """A host, given by its IP address."""
 

@@ -98,7 +98,7 @@ class Elements:
             result = inner(value)
             good = list(enumerate(result))
         except ValidationError as error:
-            errors.extend(_kept(error))
+            errors.extend(raised_again(error))
             if isinstance(value, list):
                 bad = {line["loc"][0] for line in errors if line["loc"]}
                 good = [(index, inner([value[index]])[0]) for index in range(len(value)) if index not in bad]
@@ -128,7 +128,7 @@ class Elements:
         return errors
 
 
-def _kept(error: ValidationError) -> list[InitErrorDetails]:
+def raised_again(error: ValidationError) -> list[InitErrorDetails]:
     """Return the lines of an error in the form in which they can be raised again."""
     lines = []
     for line in error.errors(include_url=False):
