@@ -37,9 +37,10 @@ from doorward.host.errors import HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.store.port import StoreDamaged
+from doorward.store.port import Edit, StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
+from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
@@ -90,12 +91,11 @@ class Appliance:
         self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, load_running(self.tree, self.store))
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         value = self._value
-        logins = Logins(lambda: int(value(webinterface.PATH)["timeout"]) * 60)
-        self.pipeline.published.append(logins.published)
+        self._logins = Logins(lambda: int(value(webinterface.PATH)["timeout"]) * 60)
         guard = Guard(lambda: value(settings.PATH)["bruteforce_protection"])
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         service = Service(self.pipeline, self._queue, self.confirmations)
-        self.app: Application = application(Parts(service, logins, authenticator, guard, prober, state))
+        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, state))
 
     def _value(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self.pipeline.running.snapshot.value(path)
@@ -104,11 +104,14 @@ class Appliance:
     def _first_start(self) -> None:
         """Write revision 1: the defaults, and the password of ``admin``."""
         password = self._options.admin_password or secrets.token_urlsafe(15)
-        first_revision(self.tree, self.store, self._vault, LocalPasswords(), password, users.ADMIN)
-        if self._options.admin_password is None:
-            path = self._options.state / "initial-admin-password"
+        path = self._options.state / "initial-admin-password"
+        if self._options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(password + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        first_revision(self.tree, self.store, self._vault, LocalPasswords(), password, users.ADMIN)
+        if self._options.admin_password is None:
             self._say(f"First start: log in as admin with the password {password} (kept in {path}).")
 
     def converge(self) -> None:
@@ -129,6 +132,13 @@ class Appliance:
             raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
         server = HttpServer(self.app, bound, None if options.plain_http else self._tls())
         await server.start()
+        loop = asyncio.get_running_loop()
+
+        def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+            """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
+            loop.call_soon_threadsafe(self._logins.published, before, after, edits)
+
+        self.pipeline.published.append(published)
         housekeeping = asyncio.create_task(self._keep_house())
         try:
             await self._queue.run(self.converge)

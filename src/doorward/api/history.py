@@ -148,7 +148,7 @@ class Restore(Resource):
         await request.read()
         login, pipeline = request.member, self._service.pipeline
         async with login.writing:
-            candidate = login.candidate or Candidate.on(pipeline.running)
+            candidate = login.candidate.copy() if login.candidate else Candidate.on(pipeline.running)
             try:
                 await asyncio.to_thread(restore, pipeline.tree, pipeline.store, candidate, self._number)
             except MeaningRefused as refused:

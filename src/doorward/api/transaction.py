@@ -306,7 +306,8 @@ class PlanResource(Resource):
     async def get(self, request: Request) -> Answer:
         """Work out the plan."""
         pipeline = self._service.pipeline
-        candidate = request.member.candidate or Candidate.on(pipeline.running)
+        open_one = request.member.candidate
+        candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
         body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
         body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
         try:

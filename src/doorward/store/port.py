@@ -154,8 +154,9 @@ class Store(Protocol):
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
     ) -> Revision:
-        """Make a revision the running one, in one step with its edits, secrets and record, and close the journal.
+        """Make a revision the running one, in one step with its edits and secrets.
 
+        With a record it is a commit: the record is written, the journal closed, a pending confirmation over.
         Fills in both hashes and returns the revision as stored. Raises StaleHead when its number is not the next one.
         """
 

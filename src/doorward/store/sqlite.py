@@ -40,7 +40,10 @@ class SqliteStore:
             raise
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        except sqlite3.DatabaseError as error:
+            raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -132,13 +135,13 @@ class SqliteStore:
             connection.executemany(
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
             )
-            connection.execute("DELETE FROM journal")
-            connection.execute("DELETE FROM confirmation")
+            if ticket:
+                connection.execute("DELETE FROM journal")
+                connection.execute("DELETE FROM confirmation")
+                _put_ticket(connection, ticket)
             if confirmation:
                 values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
                 connection.execute("INSERT INTO confirmation VALUES (1, ?, ?, ?, ?)", values)
-            if ticket:
-                _put_ticket(connection, ticket)
             return chained
 
         return self._write(work)

@@ -47,7 +47,7 @@ class Vault:
         """Decrypt what was sealed under the name. Raises VaultError when either was altered."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], name.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise VaultError(f"The secret {name} was altered, or the data key is not the one it was sealed with.") from None
 
     def mark(self, digest: str) -> str:

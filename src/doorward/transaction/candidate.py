@@ -36,6 +36,10 @@ class Candidate:
         """Return a fresh candidate on the running configuration."""
         return cls(running, running.snapshot)
 
+    def copy(self) -> Candidate:
+        """Return a candidate of its own with the same content, for work in another thread."""
+        return Candidate(self.base, self.snapshot, dict(self.touched), dict(self.secrets))
+
     def put(self, place: Place, document: Document, position: int | None = None) -> None:
         """Set a body. An equal body is no change."""
         if self.snapshot.document(place) != document:

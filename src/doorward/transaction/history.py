@@ -34,5 +34,5 @@ def restore(tree: Tree, store: Store, candidate: Candidate, number: int) -> None
     for place, edit, document in documents:
         if document is not None:
             candidate.put(place, document, edit.position)
-        elif candidate.snapshot.document(place) is not None and not isinstance(tree[place.path].node, WriteOnce):
-            candidate.remove(place)
+        elif place.key and candidate.snapshot.document(place) is not None and not isinstance(tree[place.path].node, WriteOnce):
+            candidate.remove(place)  # endpoints that came with a later release stay, secrets go with their owners
