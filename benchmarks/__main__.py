@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ def main() -> None:
     os.sched_setaffinity(0, {own})
     if servers == own:
         print("Only one core: servers and load share it, which the figures show.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are stopped on the way out
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="doorward-bench-", dir=os.environ.get("TMPDIR") or _CHECKOUT.parent) as folder:
         figures = report.surroundings(Path(folder), (servers, own))

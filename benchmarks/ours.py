@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 
 import doorward.configuration
 from benchmarks.measure import Connection, Reply
-from benchmarks.process import Program
+from benchmarks.process import START_SECONDS, Program
 from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Edit, Revision
@@ -47,10 +48,16 @@ class Doorward:
         self.url = f"{'http' if plain else 'https'}://127.0.0.1:{self.port}"
 
     def _wait_until_ready(self) -> int:
-        assert self._program.process.stdout is not None  # noqa: S101 - it is piped
-        for line in self._program.process.stdout:
-            if found := _READY.search(line):
-                return int(found[2])
+        process = self._program.process
+        assert process.stdout is not None  # noqa: S101 - it is piped
+        too_late = threading.Timer(START_SECONDS, process.kill)
+        too_late.start()
+        try:
+            for line in process.stdout:
+                if found := _READY.search(line):
+                    return int(found[2])
+        finally:
+            too_late.cancel()
         raise self._program.failure("did not start")
 
     @property

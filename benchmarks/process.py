@@ -37,11 +37,6 @@ class Program:
                 text=True,
             )
 
-    @property
-    def ended(self) -> bool:
-        """Whether the process has ended."""
-        return self.process.poll() is not None
-
     def failure(self, what: str) -> RuntimeError:
         """Return the error that says what is wrong, with the end of the log."""
         return RuntimeError(f"{what}: {self.process.args!r}\n{self._log.read_text(errors='replace')[-2000:]}")
@@ -50,7 +45,8 @@ class Program:
         """Wait until the server answers. Raises RuntimeError when it ends or takes too long."""
         end = time.monotonic() + START_SECONDS
         while not condition():
-            if self.ended or time.monotonic() > end:
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
                 raise self.failure("did not start")
             time.sleep(0.01)
 

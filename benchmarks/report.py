@@ -78,13 +78,15 @@ def show_surroundings(figures: dict[str, str]) -> None:
 
 def show(table: Table) -> None:
     """Print a table."""
-    drawn = Drawn(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    drawn = Drawn(box=box.SIMPLE_HEAD)
     for name, value in table.rows[0].items():
         drawn.add_column(name, justify="left" if isinstance(value, str) else "right")
     for row in table.rows:
         drawn.add_row(*(_text(name, value) for name, value in row.items()))
     # Wide enough for every table, whatever the terminal: a figure that is cut off is lost.
-    Console(width=120, highlight=False).print(drawn)
+    console = Console(width=120, highlight=False)
+    console.print(f"\n{table.title}", style="bold")
+    console.print(drawn)
 
 
 def _text(name: str, value: Any) -> str:

@@ -20,14 +20,13 @@ from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
-from doorward.api.request import BODY_LIMIT, Answer, Disconnected, Request, path_segments
+from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, Request, path_segments
 from doorward.api.resources import Resource, meta
 from doorward.tree.jsontext import encode
 
 log = structlog.get_logger()
 
 REQUEST_SECONDS = 60.0
-UPLOAD_LIMIT = 64 << 20
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
 _BODIES = frozenset({"POST", "PUT"})
@@ -47,9 +46,9 @@ class Application:
         self.counted: Any = None
         """Called with (method, status) of every answer."""
 
-    def at_once(self, scope: Any) -> bytes | None:
-        """Return a whole response where one is at hand; None: the request takes the way of ``__call__``."""
-        return self.hot.answer(scope) if self.hot is not None and self.state == "serving" else None
+    def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
+        return self.hot.answer(target, headers) if self.hot is not None and self.state == "serving" else None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
@@ -88,7 +87,7 @@ class Application:
         if request.method not in request.allow:
             raise errors.method_not_allowed(request.method, request.href)
         self._check_rights(request, resource)
-        if request.method in _BODIES:
+        if request.method in _BODIES and not resource.any_media:
             request.check_media_type()
         return resource
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from doorward.access.logins import Logins
 from doorward.api.cookies import http_date, renewed
@@ -49,13 +49,16 @@ class HotPath:
         self.count = 0
         """Answers given; for the metrics."""
 
-    def answer(self, scope: Any) -> bytes | None:
-        """Return the response to a request, or None where it must take the long way."""
-        found = self._endpoints.get(scope["raw_path"])
-        if found is None or scope["method"] != "GET" or scope["query_string"] or scope["http_version"] != "1.1":
+    def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the response to a GET by HTTP/1.1, or None where it must take the long way.
+
+        ``target`` is the request target as it came, ``headers`` the fields with names in lower case.
+        """
+        found = self._endpoints.get(target)
+        if found is None:
             return None
         cookie = b""
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"cookie":
                 if cookie or len(value) != _COOKIE_LENGTH or not value.startswith(_COOKIE):
                     return None

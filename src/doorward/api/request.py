@@ -17,6 +17,9 @@ from doorward.tree.problems import BodyRefused
 BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
 
+UPLOAD_LIMIT = 64 << 20
+"""Bytes of an upload."""
+
 Receive = Callable[[], Awaitable[Any]]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -119,6 +122,18 @@ class Request:
                 raise errors.too_large(limit)
             if not message.get("more_body"):
                 return bytes(body)
+
+    async def drain(self, limit: int = UPLOAD_LIMIT) -> None:
+        """Read the body to its end and throw it away. Raises 413 beyond the limit."""
+        size, more = 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if size > limit:
+                raise errors.too_large(limit)
 
     def decoded(self, body: bytes) -> Any:
         """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""

@@ -36,6 +36,9 @@ class Resource:
     extends = True
     """Whether a request extends the login session."""
 
+    any_media = False
+    """Whether bodies may be something else than JSON."""
+
     def allow(self) -> tuple[str, ...]:
         """Return the methods of the resource, sorted."""
         found = {method for method in ("GET", "POST", "PUT", "DELETE") if method in self.operations}

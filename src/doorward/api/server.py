@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from doorward.api.app import Application, head
 from doorward.api.errors import bad_request
@@ -32,6 +32,16 @@ class HeadTooLarge(Exception):
     """Request line and header fields are beyond the limit."""
 
 
+class _Answered:
+    """Stands for the cycle of a request that was answered at once."""
+
+    response_complete = True
+    message_event = asyncio.Event()
+
+
+_ANSWERED: Any = _Answered()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection. Adds to uvicorn's: a limit of size and time for the head, and JSON where the request is not HTTP."""
 
@@ -43,6 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; the first head is awaited."""
         super().connection_made(transport)
+        self._at_once = self.config.app.at_once  # type: ignore[union-attr]
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,7 +91,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_arrived()
         if self._head_size > HEAD_LIMIT:
             raise HeadTooLarge
-        super().on_headers_complete()
+        if not self._answered_at_once():
+            super().on_headers_complete()
 
     def _head_arrived(self) -> None:
         self._in_head = False
@@ -104,15 +116,20 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Answer at once what needs no task; see ``hot``. Everything else goes uvicorn's way."""
-        answer = app.at_once(cycle.scope)
-        if answer is None or not cycle.keep_alive or self.flow.write_paused:
-            super()._start_asgi_task(cycle, app)
-            return
-        cycle.response_started = cycle.response_complete = True
+    def _answered_at_once(self) -> bool:
+        """Answer what needs no task; see ``hot``. Everything else goes uvicorn's way."""
+        parser, before = self.parser, self.cycle
+        if (before and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
+            return False
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        answer = self._at_once(self.url, self.headers)
+        if answer is None:
+            return False
+        self.cycle = _ANSWERED
         self.transport.write(answer)
-        cycle.on_response()
+        self.on_response_complete()
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the shape of every error, and close the connection."""

@@ -1,11 +1,10 @@
-"""The SQLite adapter: one file, WAL, every commit synced, one writer thread, a read-only connection for each reading thread."""
+"""The SQLite adapter: one file, WAL, every commit synced, one writer at a time, a read-only connection a reading thread."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -32,12 +31,8 @@ class SqliteStore:
         self._vault = vault
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
-        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
-        try:
-            self._writer = self._writer_thread.submit(self._open).result()
-        except BaseException:
-            self._writer_thread.shutdown()
-            raise
+        self._writing = threading.Lock()
+        self._writer = self._open()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -62,9 +57,8 @@ class SqliteStore:
         return connection
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run one transaction in the writer thread and wait until it is on the disk."""
-
-        def transaction() -> _T:
+        """Run one transaction, one at a time, and return when it is on the disk."""
+        with self._writing:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 result = work(self._writer)
@@ -74,8 +68,6 @@ class SqliteStore:
                     self._writer.execute("ROLLBACK")
                 raise
             return result
-
-        return self._writer_thread.submit(transaction).result()
 
     def _read(self, sql: str, *values: Any) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -240,8 +232,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the store. Nothing may be asked of it afterwards."""
-        self._writer_thread.submit(self._writer.close).result()
-        self._writer_thread.shutdown()
+        with self._writing:
+            self._writer.close()
         for reader in self._readers:
             reader.close()
 

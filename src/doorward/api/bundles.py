@@ -1,0 +1,207 @@
+"""``/api/troubleshooting/support-bundle``: what support needs to see of a node, in one archive without secrets.
+
+A bundle is made in a thread, one at a time, kept as a file in the state directory and gone after 24 hours or a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import platform
+import shutil
+import tarfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from doorward import SPS_LEVEL, __version__
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.startup import documents
+from doorward.tree.jsontext import encode
+
+log = structlog.get_logger()
+
+BASIC = "/special/basic"
+_KEEP_SECONDS = 24 * 3600
+_HISTORY = 500
+
+
+@dataclass(eq=False)
+class Bundle:
+    """One bundle. ``status``: queued, running, finished or failed."""
+
+    path: Path
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: str = "queued"
+    made: float = field(default_factory=time.monotonic)
+
+
+class Bundles:
+    """Makes bundles. ``health`` returns the figures of ``health_status``; it blocks."""
+
+    def __init__(self, directory: Path, pipeline: Pipeline, health: Callable[[], dict[str, Any]]) -> None:
+        self._directory, self._pipeline, self._health = directory, pipeline, health
+        self._bundles: dict[str, Bundle] = {}
+        self._running: asyncio.Task[None] | None = None
+        shutil.rmtree(directory, ignore_errors=True)  # of an earlier run: nobody knows their keys any more
+
+    def all(self) -> list[Bundle]:
+        """Return the bundles, oldest first; those that are too old go."""
+        for bundle in list(self._bundles.values()):
+            if time.monotonic() - bundle.made > _KEEP_SECONDS:
+                self.remove(bundle)
+        return list(self._bundles.values())
+
+    def begin(self) -> Bundle:
+        """Start to make a bundle. Raises 409 while another one is unfinished."""
+        for other in self.all():
+            if other.status in {"queued", "running"}:
+                href = f"/api/troubleshooting/support-bundle/{other.key}"
+                raise errors.conflict("Another support bundle is not finished yet.", resource=href)
+        bundle = Bundle(self._directory)
+        bundle.path = self._directory / f"{bundle.key}.tar.gz"
+        self._bundles[bundle.key] = bundle
+        self._running = asyncio.ensure_future(self._make(bundle))
+        return bundle
+
+    async def _make(self, bundle: Bundle) -> None:
+        bundle.status = "running"
+        try:
+            await asyncio.to_thread(self._write, bundle.path)
+        except Exception:
+            log.exception("a support bundle could not be made")
+            bundle.status = "failed"
+            return
+        bundle.status = "finished"
+        if bundle.key not in self._bundles:  # cancelled meanwhile
+            bundle.path.unlink(missing_ok=True)
+
+    def get(self, key: str) -> Bundle | None:
+        """Return a bundle that is there."""
+        return next((bundle for bundle in self.all() if bundle.key == key), None)
+
+    def remove(self, bundle: Bundle) -> None:
+        """Forget a bundle, finished or not."""
+        self._bundles.pop(bundle.key, None)
+        bundle.path.unlink(missing_ok=True)
+
+    def _write(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        part = path.with_suffix(".part")
+        with tarfile.open(part, "w:gz") as archive:
+            for name, value in self._contents().items():
+                data = encode(value)
+                member = tarfile.TarInfo(f"support-bundle/{name}.json")
+                member.size, member.mtime = len(data), int(time.time())
+                archive.addfile(member, io.BytesIO(data))
+        part.rename(path)
+
+    def _contents(self) -> dict[str, Any]:
+        pipeline = self._pipeline
+        running, store = pipeline.running, pipeline.store
+        return {
+            "about": {
+                "doorward": __version__,
+                "level": SPS_LEVEL,
+                "machine": platform.platform(),
+                "packages": {found.metadata["Name"]: found.version for found in distributions()},
+                "python": platform.python_version(),
+                "revision": running.number,
+            },
+            "commits": [asdict(ticket) for ticket in store.tickets(_HISTORY)],
+            "configuration": {place.href: document.value for place, _, document in documents(running.snapshot)},
+            "health_status": self._health(),
+            "revisions": [asdict(revision) for revision in store.revisions(limit=_HISTORY)],
+            "time_status": pipeline.host.time_status().as_dict(),
+        }
+
+
+_STATUS = answer_schema(body={"type": "object"}, key={"type": "string"})
+
+
+class SupportBundles(Resource):
+    """The support bundles."""
+
+    operations = {
+        "GET": Operation("The support bundles.", answer_schema(items=ITEMS)),
+        "POST": Operation("Make a support bundle.", _STATUS, body={}, status=202, errors=(403, 409)),
+    }
+    privilege = BASIC
+
+    def __init__(self, bundles: Bundles) -> None:
+        self._bundles = bundles
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one bundle."""
+        bundle = self._bundles.get(segment)
+        return SupportBundle(self._bundles, bundle) if bundle else None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a bundle is like."""
+        return "key", SupportBundle(self._bundles, Bundle(Path()))
+
+    async def get(self, request: Request) -> Answer:
+        """List the bundles."""
+        items = [
+            {"body": {"status": bundle.status}, "key": bundle.key, "meta": {"href": f"{request.href}/{bundle.key}"}}
+            for bundle in self._bundles.all()
+        ]
+        return Answer({"items": items, "meta": meta(request)})
+
+    async def post(self, request: Request) -> Answer:
+        """Begin to make a bundle."""
+        await request.read()
+        bundle = self._bundles.begin()
+        answer = envelope(request, bundle.key, {"status": "queued"})
+        answer.status = 202
+        answer.headers["Location"] = f"{request.href}/{bundle.key}"
+        return answer
+
+
+class SupportBundle(Resource):
+    """One support bundle."""
+
+    operations = {
+        "GET": Operation("How far the bundle is.", _STATUS),
+        "DELETE": Operation("Remove the bundle, or give up making it.", answer_schema(), errors=(403,)),
+    }
+    privilege = BASIC
+
+    def __init__(self, bundles: Bundles, bundle: Bundle) -> None:
+        self._bundles, self._bundle = bundles, bundle
+        self.children = {"download": Download(bundle)}
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the status."""
+        return envelope(request, self._bundle.key, {"status": self._bundle.status}, download=f"{request.href}/download")
+
+    async def delete(self, request: Request) -> Answer:
+        """Remove the bundle."""
+        self._bundles.remove(self._bundle)
+        return Answer({"meta": meta(request)})
+
+
+class Download(Resource):
+    """The archive of a bundle."""
+
+    operations = {"GET": Operation("The archive, gzip.", {"type": "string", "format": "binary"}, errors=(409,))}
+    privilege = BASIC
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the bytes of the archive."""
+        if self._bundle.status != "finished":
+            raise errors.conflict("The support bundle is not finished.", resource=request.href)
+        data = await asyncio.to_thread(self._bundle.path.read_bytes)
+        return Answer(data, headers={"Content-Type": "application/gzip"})

@@ -1,0 +1,102 @@
+"""``/api/firmware``, ``/api/upload`` and ``/api/ssh-host-keys``: the running release, and what can't be done to it over REST."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from doorward import SPS_LEVEL
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Container, Operation, Resource, answer_schema, meta
+from doorward.tree.problems import Problem
+
+BASIC = "/special/basic"
+
+
+def not_supported(request: Request) -> NoReturn:
+    """Refuse an action that this release does not have."""
+    problem = Problem("not_supported", "Not supported by this release.", "", request.href)
+    raise errors.meaning([problem])
+
+
+class Unsupported(Resource):
+    """An action of the original that this release does not have. The body is read to its end and thrown away."""
+
+    operations = {"POST": Operation("Refused: not supported by this release.", answer_schema(), body={}, errors=(400, 403))}
+    any_media = True
+
+    def __init__(self, privilege: str = BASIC) -> None:
+        self.privilege = privilege
+
+    async def post(self, request: Request) -> Answer:
+        """Refuse."""
+        await request.drain()
+        not_supported(request)
+
+
+_SLOT = {
+    "after_reboot": True,
+    "current": True,
+    "upgrade_news": None,
+    "upgrade_notes": None,
+    "version": SPS_LEVEL,
+}
+
+
+class Slots(Resource):
+    """The one slot, which holds the running release."""
+
+    operations = {
+        "GET": Operation("The installed releases: one, the running one.", answer_schema(body={"type": "object"}, items=ITEMS))
+    }
+    privilege = BASIC
+
+    def __init__(self) -> None:
+        self.children = {"1": Slot()}
+
+    async def get(self, request: Request) -> Answer:
+        """List the slot; both of the forms that clients read."""
+        item = {"body": _SLOT, "key": "1", "meta": {"href": f"{request.href}/1"}}
+        return Answer({"body": {"after_reboot": "1", "current": "1"}, "items": [item], "meta": meta(request)})
+
+
+class Slot(Resource):
+    """The running release."""
+
+    operations = {"GET": Operation("The running release.", answer_schema(body={"type": "object"}, key={"const": "1"}))}
+    privilege = BASIC
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the slot."""
+        return Answer({"body": _SLOT, "key": "1", "meta": meta(request)})
+
+
+class Firmware(Container):
+    """The releases of the appliance, with named links beside the items."""
+
+    async def get(self, request: Request) -> Answer:
+        """List the children, and link them by name."""
+        answer = await super().get(request)
+        answer.meta.update({name: f"{request.href}/{name}" for name in self.children})
+        return answer
+
+
+class SshHostKeys(Resource):
+    """Host keys of proxied servers: none before SSH sessions exist."""
+
+    operations = {"GET": Operation("Known host keys.", answer_schema(items=ITEMS))}
+    privilege = "/special/ssh"
+
+    async def get(self, request: Request) -> Answer:
+        """List nothing."""
+        return Answer({"items": [], "meta": meta(request)})
+
+
+def firmware_resources() -> dict[str, Any]:
+    """Return what hangs below ``/api``."""
+    actions = {name: Unsupported() for name in ("fetch", "test", "upgrade")}
+    return {
+        "firmware": Firmware({**actions, "slots": Slots()}),
+        "ssh-host-keys": SshHostKeys(),
+        "upload": Container({"firmware": Unsupported(), "plugins": Unsupported("/special/pol")}),
+    }
