@@ -23,7 +23,7 @@ serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS
 	@exec $(BIN)/doorward serve $(ARGS)
 
 test: ## Everything CI runs: checks, then all tests offline with branch coverage
-	@scripts/need chrony curl iproute2 openssl util-linux
+	@scripts/need chrony curl iproute2 openssl rsyslog rsyslog-openssl util-linux
 	@$(MAKE) --no-print-directory check
 	@rm -f .coverage .coverage.*
 	@scripts/offline $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -32,6 +32,7 @@ from doorward.api.transaction import Service
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
+from doorward.events.senders import Senders
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.ntp_probe import Prober
@@ -47,6 +48,7 @@ from doorward.transaction.queue import CommitQueue
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running
 from doorward.transaction.sweep import unowned
+from doorward.tree.places import Place
 from doorward.tree.registry import discover
 
 log = structlog.get_logger()
@@ -88,14 +90,18 @@ class Appliance:
         prober = Prober()
         passwords = LocalPasswords()
         keeping = SecretKeeping(self.tree, self.store, self._vault, passwords)
-        self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, load_running(self.tree, self.store))
+        running = load_running(self.tree, self.store)
+        if admin := running.snapshot.document(Place(users.PATH, users.ADMIN)):
+            keeping.text(admin.value["password"])  # raises where the data key is not the one of this store
+        self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, running)
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         value = self._value
         self._logins = Logins(lambda: int(value(webinterface.PATH)["timeout"]) * 60)
         guard = Guard(lambda: value(settings.PATH)["bruteforce_protection"])
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         service = Service(self.pipeline, self._queue, self.confirmations)
-        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, state))
+        self.senders = Senders(self.pipeline, state)
+        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state))
 
     def _value(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self.pipeline.running.snapshot.value(path)
@@ -139,10 +145,12 @@ class Appliance:
             loop.call_soon_threadsafe(self._logins.published, before, after, edits)
 
         self.pipeline.published.append(published)
+        self.senders.start()
         housekeeping = asyncio.create_task(self._keep_house())
         try:
             await self._queue.run(self.converge)
             self.app.state = "serving"
+            self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
             scheme = "http" if options.plain_http else "https"
             host = f"[{options.host}]" if ":" in options.host else options.host
             ready(f"{scheme}://{host}:{bound.getsockname()[1]}")
@@ -192,6 +200,7 @@ class Appliance:
         """Stop what was started, the store last."""
         self._queue.close()
         self.confirmations.close()
+        self.senders.stop()
         self.host.stop()
         self.store.close()
 

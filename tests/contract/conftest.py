@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.wire import Caller, logged_in, serving
-from tests.support.server import PASSWORD, Server
+from tests.contract.wire import TRANSACTION, Caller, logged_in
+from tests.support.server import PASSWORD, Server, running
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("contract") / "state") as server:
+    with running(tmp_path_factory.mktemp("contract") / "state") as server:
         yield server
 
 
@@ -38,7 +38,19 @@ def login(server: Server) -> Iterator[Callable[..., Caller]]:
         caller.close()
 
 
+@pytest.fixture(scope="module")
+def shared_cookie(server: Server) -> str:
+    caller = logged_in(server)
+    caller.close()
+    return caller.cookie
+
+
 @pytest.fixture
-def admin(login: Callable[..., Caller]) -> Caller:
-    """A login session of admin without transaction."""
-    return login()
+def admin(server: Server, shared_cookie: str) -> Iterator[Caller]:
+    """A login session of admin without transaction; the same one for all tests of a module, for logging in takes time."""
+    caller = Caller(server)
+    caller.cookie = shared_cookie
+    yield caller
+    caller.cookie = shared_cookie
+    caller.delete(TRANSACTION)
+    caller.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.contract.exchanges import BEFORE, EXCHANGES, LATER, check_field, nothing
-from tests.contract.wire import TRANSACTION, Caller, Reply, basic, chunked, logged_in
-from tests.support.server import PASSWORD, Server
+from tests.contract.wire import TRANSACTION, Caller, Reply, basic, chunked
+from tests.support.server import PASSWORD
 
 
 def name_of(exchange: dict[str, Any]) -> tuple[str, str]:
@@ -60,28 +59,10 @@ def replay(exchange: dict[str, Any], caller: Caller) -> Reply:
     return caller.call(exchange["method"], filled(exchange["path"], caller), content=content, headers=headers)
 
 
-@pytest.fixture(scope="module")
-def cookie(server: Server) -> str:
-    caller = logged_in(server)
-    caller.close()
-    return caller.cookie
-
-
-@pytest.fixture
-def caller(server: Server, cookie: str) -> Iterator[Caller]:
-    """A login session without transaction."""
-    caller = Caller(server)
-    caller.cookie = cookie
-    yield caller
-    caller.cookie = cookie
-    caller.delete(TRANSACTION)
-    caller.close()
-
-
 @pytest.mark.parametrize("exchange", SERVED, ids=ids(SERVED))
-def test_exchange_is_served(caller: Caller, exchange: dict[str, Any]) -> None:
-    BEFORE.get(name_of(exchange), nothing)(caller)
-    reply = replay(exchange, caller)
+def test_exchange_is_served(admin: Caller, exchange: dict[str, Any]) -> None:
+    BEFORE.get(name_of(exchange), nothing)(admin)
+    reply = replay(exchange, admin)
     expected = exchange["expects"]["status"]
     assert (
         reply.status == expected
@@ -93,10 +74,10 @@ def test_exchange_is_served(caller: Caller, exchange: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("exchange", REFUSED, ids=ids(REFUSED))
-def test_exchange_of_a_later_release_has_a_plain_answer(caller: Caller, exchange: dict[str, Any]) -> None:
-    BEFORE.get(name_of(exchange), nothing)(caller)
+def test_exchange_of_a_later_release_has_a_plain_answer(admin: Caller, exchange: dict[str, Any]) -> None:
+    BEFORE.get(name_of(exchange), nothing)(admin)
     later = LATER[name_of(exchange)]
-    reply = replay(exchange, caller)
+    reply = replay(exchange, admin)
     assert reply.status == later.status, reply.body
     assert reply.json.get("error", {}).get("type") == later.error
 
@@ -111,16 +92,16 @@ def test_every_exchange_of_the_file_is_in_exactly_one_group() -> None:
     assert all(later.reason for later in LATER.values())
 
 
-def test_a_client_that_sends_the_old_agent_gets_through_with_its_token(caller: Caller) -> None:
+def test_a_client_that_sends_the_old_agent_gets_through_with_its_token(admin: Caller) -> None:
     (old,) = [exchange for exchange in EXCHANGES if "negative" in exchange["call"]]
-    BEFORE[name_of(old)](caller)
-    assert replay(old, caller).status == 403
-    token = caller.body("/api/user/info")["token"]
-    assert replay({**old, "headers": {**old["headers"], "X-Token": token}}, caller).status == 200
+    BEFORE[name_of(old)](admin)
+    assert replay(old, admin).status == 403
+    token = admin.body("/api/user/info")["token"]
+    assert replay({**old, "headers": {**old["headers"], "X-Token": token}}, admin).status == 200
 
 
-def test_a_body_in_chunks_is_the_same_body(caller: Caller) -> None:
+def test_a_body_in_chunks_is_the_same_body(admin: Caller) -> None:
     content = b'{"status":"commit"}'
-    caller.post(TRANSACTION).ok()
-    reply = caller.put(TRANSACTION, content=chunked(content, 7), headers={"Transfer-Encoding": "chunked"})
+    admin.post(TRANSACTION).ok()
+    reply = admin.put(TRANSACTION, content=chunked(content, 7), headers={"Transfer-Encoding": "chunked"})
     assert reply.ok().json["body"]["status"] == "closed"

@@ -7,15 +7,14 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPResponse
-from pathlib import Path
 from typing import Any, Self
 
-from tests.support.server import PASSWORD, Server, running
+from tests.support.server import PASSWORD, Server
 
 NTP = "/api/configuration/datetime/ntp_servers"
 ZONE = "/api/configuration/datetime/timezone"
@@ -163,7 +162,7 @@ class Caller:
     """A client with one connection and one cookie. Sends no header that it was not told, ``Host`` apart."""
 
     def __init__(self, server: Server, *, address: str = "127.0.0.1", tls: ssl.TLSVersion | None = None) -> None:
-        self._server, self._address, self._tls = server, address, tls
+        self.server, self._address, self._tls = server, address, tls
         self._socket: ssl.SSLSocket | None = None
         self.connections = 0
         self.cookie = ""
@@ -171,10 +170,10 @@ class Caller:
     def connect(self) -> ssl.SSLSocket:
         """Return the connection, a new one where there is none."""
         if self._socket is None:
-            context = ssl.create_default_context(cafile=str(self._server.certificate))
+            context = ssl.create_default_context(cafile=str(self.server.certificate))
             if self._tls is not None:
                 context.maximum_version = self._tls
-            peer = ("127.0.0.1", self._server.port)
+            peer = ("127.0.0.1", self.server.port)
             plain = socket.create_connection(peer, timeout=60, source_address=(self._address, 0))
             self._socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
             self.connections += 1
@@ -190,7 +189,7 @@ class Caller:
         connection = self.connect()
         with suppress(BrokenPipeError, ConnectionResetError):  # the server may answer before it has read everything
             connection.sendall(data)
-        with HTTPResponse(connection, method=method) as response:  # type: ignore[arg-type] # it only makes a file of it
+        with HTTPResponse(connection, method=method) as response:
             response.begin()
             body = response.read()
             reply = Reply(method, response.status, response.reason, response.getheaders(), body)
@@ -211,7 +210,7 @@ class Caller:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a request; ``value`` is sent as JSON, ``content`` as it is. POST and PUT always have a length."""
-        given = {"Host": f"127.0.0.1:{self._server.port}"}
+        given = {"Host": f"127.0.0.1:{self.server.port}"}
         if self.cookie:
             given["Cookie"] = f"session_id={self.cookie}"
         if value is not _UNSENT:
@@ -254,17 +253,6 @@ class Caller:
     def commit(self, message: str | None = None, *, headers: Mapping[str, str] | None = None, **members: Any) -> Reply:
         order = {"status": "commit"} | ({} if message is None else {"commit_message": message}) | members
         return self.put(TRANSACTION, order, headers=headers)
-
-
-@contextmanager
-def serving(state: Path, **options: Any) -> Iterator[Server]:
-    """A server for the time of a block, whose output is closed after it."""
-    with running(state, **options) as server:
-        yield server
-    assert server.process is not None
-    for stream in (server.process.stdout, server.process.stderr):
-        assert stream is not None
-        stream.close()
 
 
 def logged_in(server: Server, user: str = "admin", password: str = PASSWORD, *, address: str = "127.0.0.1") -> Caller:

@@ -73,16 +73,18 @@ class Connection(sqlite3.Connection):
 
 def lay() -> None:
     """Lay the trap around everything that lasts."""
-    for name in ("chmod", "fsync", "mkdir"):
+    for name in ("chmod", "fsync"):
         around(os, name, _named(name))
-    for name in ("rename", "replace", "symlink", "unlink"):
+    for name in ("rename", "replace", "symlink"):
         around(os, name, _named(name), behind=True)
+    around(os, "mkdir", lambda path, *_rest, **_options: None if os.path.lexists(path) else "mkdir")
+    around(os, "unlink", lambda path, *_rest, **_options: "unlink" if os.path.lexists(path) else None, behind=True)
     around(os, "open", lambda _path, flags, *_rest, **_options: "open a file" if flags & os.O_CREAT else None, behind=True)
     around(Connection, "executemany", _statement)
     around(Connection, "executescript", lambda *_: "script", behind=True)
     around(Connection, "execute", lambda connection, sql, *_: None if sql == "COMMIT" else _statement(connection, sql))
     around(Connection, "execute", lambda _connection, sql, *_: "COMMIT" if sql == "COMMIT" else None, behind=True)
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=Connection)
+    setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Connection))  # noqa: B010 - a type of its own
     around(subprocess, "run", lambda command, **_options: f"run {' '.join(map(str, command[-2:]))}", behind=True)
     around(subprocess.Popen, "__init__", _daemon, behind=True)
 

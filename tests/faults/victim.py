@@ -34,8 +34,10 @@ class Victim:
     @property
     def client(self) -> Client:
         """A client that is logged in; starts the server where it does not run."""
-        if self._client is None or self.process.poll() is not None:
+        if self.server.process is None or self.process.poll() is not None:
             self.start()
+        elif self._client is None:
+            self.enter(PASSWORD)
         assert self._client
         return self._client
 
@@ -65,23 +67,25 @@ class Victim:
         finally:
             self.trap.unlink()
 
-    def _died(self) -> bool:
-        """Whether the process has ended. One that answers after the commit was answered has every step behind it."""
-        if self.process.poll() is None:
-            client = self.server.client()
-            with suppress(httpx2.TransportError), client.http:
+    def _died(self, client: Client | None) -> bool:
+        """Whether the process has ended. A client whose commit was answered asks once more: an answer means no step is left."""
+        if client:
+            with suppress(httpx2.TransportError):
                 client.get("/api/setup")
                 return False
-            self.process.wait(10)
-        assert self.process.returncode == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
+        assert self.process.wait(10) == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
         return True
 
     # Life
 
-    def start(self, password: str = PASSWORD) -> None:
+    def start(self) -> None:
         """Start, log in."""
         self._forget()
         self.server.start()
+        self.enter(PASSWORD)
+
+    def enter(self, password: str) -> None:
+        """Log in to the server that runs."""
         self._client = self.server.login(password=password)
 
     def start_trapped(self, step: int | str) -> bool:
@@ -90,12 +94,16 @@ class Victim:
         with self.trapped(step):
             self.server.start(wait=False)
             until(lambda: self.process.poll() is not None or self.server._ready(), 30, "the end or the ready line")
-            return self._died()
+        if self.process.poll() is None:
+            return False
+        assert self.process.returncode == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
+        return True
 
     def stop(self) -> None:
         """End it cleanly."""
         self._forget()
-        assert self.server.stop() == 0
+        alive = self.process.poll() is None
+        assert self.server.stop() == (0 if alive else -signal.SIGKILL)
 
     def _forget(self) -> None:
         if self._client:
@@ -121,7 +129,7 @@ class Victim:
         with self.trapped(step):
             with suppress(httpx2.TransportError):
                 answer = client.put("/api/transaction", order)
-            died = self._died()
+            died = self._died(client if answer is not None else None)
         if answer is not None:
             accepted(answer)
         assert died or answer is not None

@@ -5,13 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+
+import structlog
 
 from doorward.access.passwords import hashed, matches
 from doorward.access.rights import Rights, rights_of
+from doorward.configuration import passwords
+from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.transaction.candidate import Running
+from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
+
+log = structlog.get_logger()
 
 MOST_NAME, MOST_PASSWORD = 256, 1024
 """Longest user name (characters) and password (bytes) that are looked at."""
@@ -19,11 +28,12 @@ MOST_NAME, MOST_PASSWORD = 256, 1024
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account that has proven itself."""
+    """An account that has proven itself; ``password`` is the key of the password that it did so with."""
 
     key: str
     name: str
     rights: Rights
+    password: str = field(default="", repr=False)
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
@@ -42,10 +52,15 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
 
 
 class Authenticator:
-    """Knows the running accounts. ``secret`` returns the kept form of a password by its key."""
+    """Knows the running accounts. ``secret`` returns the kept form of a password by its key, ``now`` the time in UTC."""
 
-    def __init__(self, running: Callable[[], Running], secret: Callable[[str], str | None]) -> None:
-        self._running, self._secret = running, secret
+    def __init__(
+        self,
+        running: Callable[[], Running],
+        secret: Callable[[str], str | None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._running, self._secret, self._now = running, secret, now
 
     @cached_property
     def _nobody(self) -> str:
@@ -62,6 +77,22 @@ class Authenticator:
         reference = document.value["password"] if document else None
         kept = self._secret(reference) if reference else None
         right = matches(kept or nobody, password)
-        if not right or kept is None or credentials is None or document is None:
+        if not right or kept is None or credentials is None or document is None or reference is None:
             return None
-        return Account(keys[0], document.value["name"], rights_of(snapshot, keys[0]))
+        if self._expired(snapshot, keys[0], reference):
+            log.warning("password expired", user=document.value["name"])
+            return None
+        return Account(keys[0], document.value["name"], rights_of(snapshot, keys[0]), reference)
+
+    def stands(self, account: Account) -> bool:
+        """Whether an account is still what it was when it proved itself: a commit may have come in between."""
+        document = self._running().snapshot.document(Place(users.PATH, account.key))
+        return document is not None and document.value == {"name": account.name, "password": account.password}
+
+    def _expired(self, snapshot: Snapshot, key: str, password: str) -> bool:
+        policy = snapshot.value(settings.PATH)["password_policy"]
+        document = snapshot.document(Place(passwords.PATH, password))
+        if key == users.ADMIN or not policy["enabled"] or policy["expiration_days"] is None or document is None:
+            return False
+        made = datetime.fromisoformat(document.value["created"])
+        return made + timedelta(days=policy["expiration_days"]) <= self._now()

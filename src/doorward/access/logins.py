@@ -21,6 +21,7 @@ from doorward.tree.places import Place
 
 MOST_OF_ONE_ACCOUNT = 1_000
 MOST = 10_000
+_IDLE = "was not active for too long"
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +47,8 @@ class Logins:
         self._by_digest: OrderedDict[bytes, Login] = OrderedDict()
         """By hash of the cookie value, least recently used first."""
         self._by_account: dict[str, OrderedDict[bytes, Login]] = {}
+        self.ended: Callable[[Login, str], None] | None = None
+        """Told of every login session that ends, and how."""
 
     def __len__(self) -> int:
         return len(self._by_digest)
@@ -57,7 +60,7 @@ class Logins:
 
     def open(self, account: str, name: str, rights: Rights) -> tuple[Login, str]:
         """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
-        self._expire()
+        self.expire()
         own = self._by_account.setdefault(account, OrderedDict())
         if len(own) >= MOST_OF_ONE_ACCOUNT:
             self._end_oldest(own)
@@ -78,7 +81,7 @@ class Logins:
             return None
         now = self._clock()
         if now - login.used >= self._timeout():
-            self._end(digest, login)
+            self._end(digest, login, _IDLE)
             return None
         if extend:
             login.used = now
@@ -90,39 +93,42 @@ class Logins:
         """Return the whole seconds that a login session has left."""
         return max(0, round(self._timeout() - (self._clock() - login.used)))
 
-    def close(self, login: Login) -> None:
+    def close(self, login: Login, how: str = "logged out") -> None:
         """End a login session and drop its candidate."""
         for digest, other in self._by_account.get(login.account, {}).copy().items():
             if other is login:
-                self._end(digest, login)
+                self._end(digest, login, how)
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """End the login sessions of accounts that were removed, renamed or got another password."""
         for edit in edits:
             if edit.place.path == users.PATH and _identity(before, edit.place) != _identity(after, edit.place):
                 for digest, login in self._by_account.get(edit.place.key, {}).copy().items():
-                    self._end(digest, login)
+                    self._end(digest, login, "lost its login session: the account was changed")
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the login sessions that were not used for too long. They are dead before, but nobody is told."""
         limit = self._clock() - self._timeout()
         while self._by_digest:
             digest, login = next(iter(self._by_digest.items()))
             if login.used > limit:
                 return
-            self._end(digest, login)
+            self._end(digest, login, _IDLE)
 
     def _end_oldest(self, among: OrderedDict[bytes, Login]) -> None:
         """End the least recently used login session, one without open transaction if there is any."""
         oldest = next(((d, login) for d, login in among.items() if login.candidate is None), next(iter(among.items())))
-        self._end(*oldest)
+        self._end(*oldest, "lost its login session: there were too many")
 
-    def _end(self, digest: bytes, login: Login) -> None:
+    def _end(self, digest: bytes, login: Login, how: str) -> None:
         login.ended, login.candidate = True, None
         del self._by_digest[digest]
         own = self._by_account[login.account]
         del own[digest]
         if not own:
             del self._by_account[login.account]
+        if self.ended is not None:
+            self.ended(login, how)
 
 
 def _identity(running: Running, place: Place) -> tuple[object, object] | None:

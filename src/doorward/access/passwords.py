@@ -7,8 +7,9 @@ are computed at a time, so that a flood of logins can't exhaust the memory nor k
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
+from itertools import islice
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -47,8 +48,8 @@ class LocalPasswords:
         """Return the argon2id hash of a password."""
         return hashed(text)
 
-    def problems(self, snapshot: Snapshot, owner: Place, text: str) -> Iterator[Problem]:
-        """Yield why the text may not become the password of the owner."""
+    def problems(self, snapshot: Snapshot, owner: Place, text: str, earlier: Iterable[str] = ()) -> Iterator[Problem]:
+        """Yield why the text may not become the password of the owner. ``earlier``: hashes that it had, newest first."""
         policy = snapshot.value(settings.PATH)["password_policy"]
         if not policy["enabled"]:
             return
@@ -58,6 +59,9 @@ class LocalPasswords:
             yield _weak(f"At least {policy['minimum_classes']} of lower case, upper case, digits and others are needed.", owner)
         if policy["dictionary_check"] and self._guessable(snapshot, owner, text):
             yield _weak("The password is a common one, or the name of the account or the host.", owner)
+        remembered = policy["remembered_passwords"]
+        if any(matches(kept, text) for kept in islice(earlier, remembered)):
+            yield _weak(f"The password is one of the last {remembered} of the account.", owner)
 
     def _guessable(self, snapshot: Snapshot, owner: Place, text: str) -> bool:
         if self._common is None:
@@ -75,9 +79,5 @@ def _weak(message: str, owner: Place) -> Problem:
 
 
 def _classes(text: str) -> int:
-    return sum((
-        any(character.islower() for character in text),
-        any(character.isupper() for character in text),
-        any(character.isdigit() for character in text),
-        any(not character.isalnum() for character in text),
-    ))  # fmt: skip
+    """Count lower case, upper case, digits and others, among which are letters without case."""
+    return len({"lower" * c.islower() or "upper" * c.isupper() or "digit" * c.isdigit() or "other" for c in text})

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 REQUEST_SECONDS = 60.0
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
+_BEFORE_LOGIN = frozenset({411, 413, 417, 503})
+"""Refusals that come before the login is looked for; what is left of it is shown all the same."""
 _BODIES = frozenset({"POST", "PUT"})
 
 
@@ -158,6 +160,9 @@ class Application:
             headers["WWW-Authenticate"] = "Session" if session else 'Basic realm="Doorward"'
         if refusal.type == "InvalidRequestBody" and request.strict:
             headers["Preference-Applied"] = "handling=strict"
+        if request.login is None and refusal.status in _BEFORE_LOGIN:
+            request.login = self.logins.find(cookie_value(request.headers.get("cookie", "")), extend=False)
+            request.extended = False
         error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
         if refusal.status >= 500 or refusal.status == 401:  # noqa: PLR2004 - HTTP's numbers
             log.warning(

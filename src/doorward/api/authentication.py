@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-import structlog
-
 from doorward.access.authentication import Account, Authenticator, basic_credentials
 from doorward.access.guard import Guard
-from doorward.access.logins import Logins
+from doorward.access.logins import Login, Logins
 from doorward.api import errors
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, meta
-
-log = structlog.get_logger()
+from doorward.events.events import Events
 
 _MOST_WAITING = 64
 """Logins that may wait for their hash at a time; a hash takes tens of milliseconds."""
@@ -40,8 +37,9 @@ class Authentication(Resource):
     }
     anonymous = frozenset({"GET", "HEAD"})
 
-    def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard) -> None:
-        self._logins, self._authenticator, self._guard = logins, authenticator, guard
+    def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard, events: Events) -> None:
+        self._logins, self._authenticator, self._guard, self._events = logins, authenticator, guard, events
+        logins.ended = self._ended
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="login")
         self._waiting = 0
         self.children = {"login_methods": LoginMethods()}
@@ -61,13 +59,17 @@ class Authentication(Resource):
         account = None
         if not by_certificate:
             account = await self._check(header or "")
-        if account is None:
+        if account is None or not self._authenticator.stands(account):
             self._guard.failed(request.address)
-            log.warning("login refused", address=request.address, request_id=request.id)
+            text = f"A login from {request.address} was refused"
+            self._events.raise_("login_failure", text, request.href, address=request.address, request_id=request.id)
             request.login = None
             raise errors.authentication_failure()
         request.login, cookie = self._logins.open(account.key, account.name, account.rights)
-        log.info("login", user=account.name, address=request.address, request_id=request.id)
+        self._events.raise_(
+            "login", f"{account.name} logged in from {request.address}", request.href,
+            user=account.name, address=request.address, request_id=request.id,
+        )  # fmt: skip
         return Answer({"meta": meta(request)}, cookie=cookie)
 
     async def _check(self, header: str) -> Account | None:
@@ -91,12 +93,14 @@ class Authentication(Resource):
         if wrong:
             raise errors.invalid_query(wrong)
 
+    def _ended(self, login: Login, how: str) -> None:
+        self._events.raise_("logout", f"{login.name} {how}", "/api/authentication", user=login.name)
+
     async def delete(self, request: Request) -> Answer:
         """End the login session and drop its candidate."""
         login = request.member
         async with login.writing:
-            self._logins.close(login)
-        log.info("logout", user=login.name, address=request.address, request_id=request.id)
+            self._logins.close(login, f"logged out from {request.address}")
         request.login = None
         return Answer({"meta": meta(request)}, cookie="")
 

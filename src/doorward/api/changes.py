@@ -17,7 +17,7 @@ def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     for edit in edits:
         old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
-        changes.extend(_as_json(edit.place.href, difference) for difference in differences(old, new))
+        changes.extend(as_change(edit.place.href, difference) for difference in differences(old, new))
     return sorted(changes, key=lambda change: str(change["path"]))
 
 
@@ -32,7 +32,8 @@ def _shown(tree: Tree, edit: Edit, body: bytes | None) -> Any:
         return value
 
 
-def _as_json(href: str, difference: Difference) -> dict[str, Any]:
+def as_change(href: str, difference: Difference) -> dict[str, Any]:
+    """Return one difference in the body of a resource."""
     path = href + ("#" + pointer(difference.at)[1:] if difference.at else "")
     if difference.kind == "reorder":
         return {"new_order": difference.new, "old_order": difference.old, "path": path, "type": "reorder"}

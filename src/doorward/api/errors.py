@@ -131,10 +131,14 @@ def apply_failed(error: ApplyFailed, error_id: str) -> Refusal:
         "reason": error.reason,
         "restored": error.restored,
     }
-    message = "The host did not accept the change; the previous configuration is back in effect."
-    if not error.restored:
-        message = "The host did not accept the change and could not be put back; its state is unknown."
-    return Refusal(500, "ApplyFailed", message, details)
+    return Refusal(500, "ApplyFailed", apply_message(restored=error.restored), details)
+
+
+def apply_message(*, restored: bool) -> str:
+    """What became of the host that did not take a commit."""
+    if restored:
+        return "The host did not accept the change; the previous configuration is back in effect."
+    return "The host did not accept the change and could not be put back; its state is unknown."
 
 
 def internal(error_id: str) -> Refusal:

@@ -225,7 +225,8 @@ class OneCommit(Resource):
     async def get(self, request: Request) -> Answer:
         """Answer the record."""
         pipeline, user = self._service.pipeline, request.member.name
-        running = (t for t in pipeline.now_doing.values() if self._name in {t.id, t.idempotency_key if t.user == user else None})
+        doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on
+        running = (t for t in doing if self._name in {t.id, t.idempotency_key if t.user == user else None})
         ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, user)
         if ticket is None or not _visible(request, ticket):
             raise errors.not_found(request.href, self._name)

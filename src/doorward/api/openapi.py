@@ -78,7 +78,7 @@ class OpenApi(Resource):
         parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for n in names]
         parameters += [{"name": n, "in": "query", "schema": schema} for n, schema in operation.query.items()]
         described: dict[str, Any] = {
-            "operationId": (method.lower() + path.replace("/", "_")).replace("{", "").replace("}", "").replace("-", "_"),
+            "operationId": (method.lower() + path.replace("/", "_")).replace("{", "").replace("}", ""),
             "summary": operation.summary,
             "responses": {str(operation.status): _response(operation.status, _lifted(operation.answer, schemas))},
         }

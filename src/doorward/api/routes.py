@@ -10,14 +10,18 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
+from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.configuration import Configuration
+from doorward.api.firmware import firmware_resources
 from doorward.api.history import Commits, Revisions
 from doorward.api.hot import HotPath
 from doorward.api.information import Info, Setup, UserInfo
 from doorward.api.openapi import OpenApi
 from doorward.api.resources import Container, Resource
 from doorward.api.status import Health, HealthStatus, Metrics, TimeStatus
+from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
+from doorward.events.senders import Senders
 from doorward.host.ntp_probe import Prober
 
 
@@ -30,30 +34,36 @@ class Parts:
     authenticator: Authenticator
     guard: Guard
     prober: Prober
+    senders: Senders
     state: Path
 
 
 def application(parts: Parts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
-    health = Health(pipeline)
+    health = Health(pipeline, parts.senders.issues)
     metrics = Metrics(pipeline, parts.logins, health)
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober).resource()
+    health_status = HealthStatus(health, parts.state)
+    bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     api: dict[str, Resource] = {
-        "authentication": Authentication(parts.logins, parts.authenticator, parts.guard),
+        **firmware_resources(),
+        "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "commits": Commits(parts.service),
         "configuration": configuration,
-        "health-status": HealthStatus(health, parts.state, listed=False),
-        "health_status": HealthStatus(health, parts.state),
+        "health_status": health_status,
         "info": Info(lambda: pipeline.running),
         "metrics": metrics,
         "revisions": Revisions(parts.service),
         "time_status": TimeStatus(pipeline.host),
+        "tools": tools(lambda: pipeline.running, parts.senders.try_mail),
         "transaction": Transaction(parts.service),
+        "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
         "user": Container({"info": UserInfo()}),
     }
     root = Container({"api": Container(api)})
-    app = Application(root, parts.logins, {other: e.path for other, e in pipeline.tree.aliases.items()})
+    spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
+    app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
     api["setup"] = Setup(lambda: app.state)
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)

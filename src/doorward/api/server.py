@@ -7,10 +7,10 @@ import os
 import socket
 import ssl
 import time
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from doorward.api.app import Application, head
 from doorward.api.errors import bad_request
@@ -28,8 +28,8 @@ FAREWELL_SECONDS = 0.5
 """How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
 
 
-class HeadTooLarge(Exception):
-    """Request line and header fields are beyond the limit."""
+class BadHead(Exception):
+    """Request line and header fields are beyond the limit, or of another HTTP than 1.x."""
 
 
 class _Answered:
@@ -89,8 +89,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the end of the head; an exception here becomes a 400."""
         self._head_arrived()
-        if self._head_size > HEAD_LIMIT:
-            raise HeadTooLarge
+        if self._head_size > HEAD_LIMIT or self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise BadHead
         if not self._answered_at_once():
             super().on_headers_complete()
 
@@ -118,8 +118,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _answered_at_once(self) -> bool:
         """Answer what needs no task; see ``hot``. Everything else goes uvicorn's way."""
-        parser, before = self.parser, self.cycle
-        if (before and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
+        parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        if (before is not None and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
             return False
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False

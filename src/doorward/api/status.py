@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from doorward.api import errors
 from doorward.api.hot import HotPath
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.events.alarm import Issue
 from doorward.host.engine import Host, HostRefusal
 from doorward.host.plan import HostWarning
 from doorward.transaction.pipeline import Pipeline
@@ -31,10 +32,10 @@ _FRESH_SECONDS = 2.0
 
 
 class Health:
-    """What is wrong with the host, looked at no more than every other second."""
+    """What is wrong: with the host, looked at no more than every other second, and what ``watched`` knows of."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: Pipeline, watched: Callable[[], Iterable[Issue]]) -> None:
+        self._pipeline, self._watched = pipeline, watched
         self._looked = 0.0
         self._found: list[HostWarning] = []
 
@@ -51,6 +52,9 @@ class Health:
         if self._pipeline.unknown is not None:
             failed.append({"message": f"The state of the host is unknown: {self._pipeline.unknown}", "paths": []})
         warned = [{"message": w.message, "paths": [w.origin] if w.origin else []} for w in self.warnings()]
+        for issue in self._watched():
+            shown = {"message": issue.message, "paths": [issue.path] if issue.path else []}
+            (failed if issue.level == "error" else warned).append(shown)
         return {"errors": failed, "warnings": warned}
 
 
@@ -62,16 +66,17 @@ class HealthStatus(Resource):
     }
     privilege = BASIC
 
-    def __init__(self, health: Health, state: Path, *, listed: bool = True) -> None:
-        self._health, self._state, self.listed = health, state, listed
+    def __init__(self, health: Health, state: Path) -> None:
+        self._health, self._state = health, state
         psutil.cpu_percent()  # the first figure is since now
 
     async def get(self, request: Request) -> Answer:
         """Answer the figures."""
-        found = await asyncio.to_thread(self._figures)
-        return Answer({"health_status": found, "meta": {**meta(request), "href": "/api/health_status"}})
+        found = await asyncio.to_thread(self.figures)
+        return Answer({"health_status": found, "meta": meta(request)})
 
-    def _figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
+        """Return the figures. Blocks."""
         load1, load5, load15 = psutil.getloadavg()
         cpu, disk = psutil.cpu_percent(), psutil.disk_usage(str(self._state))
         swap = psutil.swap_memory()

@@ -31,11 +31,15 @@ def ensure_certificate(directory: Path, names: list[str]) -> tuple[Path, Path]:
     if not (certificate.exists() and key.exists()):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         pair = _self_signed(names)
+        certificate.unlink(missing_ok=True)  # the last to come: where it is, the key beside it is its own
         for path, data in ((key, pair[1]), (certificate, pair[0])):
-            path.unlink(missing_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            part = path.with_name(f"{path.name}.part")  # renamed when whole: after a crash a half one would count
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(data)
+                file.flush()
                 os.fsync(file.fileno())
+            part.rename(path)
     return certificate, key
 
 

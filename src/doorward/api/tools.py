@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
@@ -12,9 +13,12 @@ from doorward.api import errors
 from doorward.api.firmware import BASIC, Unsupported
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
-from doorward.tree.fields import HostName
+from doorward.configuration.management import email
+from doorward.events.senders import Outcome
+from doorward.transaction.candidate import Running
+from doorward.tree.fields import HostName, Mail
 from doorward.tree.models import Body
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import BodyRefused, Problem
 from doorward.tree.validation import check
 
 _RESOLVE_SECONDS = 10.0
@@ -63,6 +67,60 @@ class HostsByName(Resource):
         return list(dict.fromkeys(str(address[0]) for *_, address in rows))
 
 
-def tools() -> Container:
+class Trial(Body):
+    """Who gets a mail that tries the settings."""
+
+    recipient: Mail | None = Field(None, description="Who gets the mail; null: admin_address of management/email.")
+
+
+_TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
+_OUTCOME = {
+    "type": "object",
+    "properties": {
+        "code": {"enum": ["auth", "connect", "rejected", "resolve", "tls", None]},
+        "message": {"type": "string"},
+        "result": {"enum": ["failed", "sent"]},
+    },
+    "required": ["code", "message", "result"],
+}
+
+
+class MailTest(Resource):
+    """Sends a mail at once by the running settings."""
+
+    operations = {
+        "POST": Operation(
+            "Try the settings of management/email with a mail.",
+            answer_schema(body=_OUTCOME, key={"const": "mailtest"}),
+            body=_TRIAL.json_schema(),
+            errors=(400, 403),
+        )
+    }
+    privilege = BASIC
+
+    def __init__(self, running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> None:
+        self._running, self._try = running, try_mail
+
+    async def post(self, request: Request) -> Answer:
+        """Answer whether the mail server took the mail, or at which step it did not."""
+        raw = await request.read()
+        try:
+            trial = check(_TRIAL, request.decoded(raw) if raw else {}, strict=request.strict).model
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+        settings = self._running().snapshot.value(email.PATH)
+        recipient = trial.recipient or settings["admin_address"]
+        missing = []
+        if settings["smtp_server"] is None:
+            missing.append(Problem("required_with", "No mail server is set.", "/smtp_server", email.PATH))
+        if recipient is None:
+            missing.append(Problem("required_with", "Needed while admin_address is not set.", "/recipient", request.href))
+        if missing:
+            raise errors.meaning(missing)
+        outcome = await asyncio.to_thread(self._try, recipient)
+        return envelope(request, "mailtest", {"code": outcome.code, "message": outcome.message, "result": outcome.result})
+
+
+def tools(running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> Container:
     """Return ``/api/tools``."""
-    return Container({"hosts-by-name": HostsByName(), "ldaptest": Unsupported()})
+    return Container({"hosts-by-name": HostsByName(), "ldaptest": Unsupported(), "mailtest": MailTest(running, try_mail)})

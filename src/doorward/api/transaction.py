@@ -160,15 +160,15 @@ class Transaction(Resource):
         name = (request.member.name, key)
         while (running := self._in_flight.get(name)) is not None:
             await asyncio.shield(running)
-        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
-        if ticket is not None and ticket.idempotency_key == key and ticket.state != "failed":
-            if ticket.request != digest:
-                raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
-            answer = self._replayed(request, ticket)
-            answer.headers["Idempotency-Replayed"] = "true"
-            return answer
         running = self._in_flight[name] = asyncio.get_running_loop().create_future()
         try:
+            ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
+            if ticket is not None and ticket.idempotency_key == key and ticket.state != "failed":
+                if ticket.request != digest:
+                    raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
+                answer = self._replayed(request, ticket)
+                answer.headers["Idempotency-Replayed"] = "true"
+                return answer
             return await self._commit(request, order, key, digest)
         finally:
             del self._in_flight[name]
@@ -230,7 +230,8 @@ class Transaction(Resource):
         if ticket.error is None or ticket.revision is not None:
             return self._done(ticket)
         details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
-        refusal = errors.Refusal(500, "ApplyFailed", "The host did not accept the change.", details)
+        message = errors.apply_message(restored=bool(details["restored"]))
+        refusal = errors.Refusal(500, "ApplyFailed", message, details)
         refusal.headers = {"Idempotency-Replayed": "true"}
         raise refusal
 

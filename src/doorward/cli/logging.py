@@ -8,6 +8,8 @@ import sys
 
 import structlog
 
+from doorward.events.records import TAP
+
 
 def configure() -> None:
     """Set up logging for the process. ``DOORWARD_LOG_LEVEL`` (debug, info, warning, error) sets the level."""
@@ -20,6 +22,7 @@ def configure() -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            TAP,
             structlog.processors.StackInfoRenderer(),
             *([] if terminal else [structlog.processors.format_exc_info]),
             renderer,

@@ -1,4 +1,4 @@
-"""``doorward serve`` and ``doorward verify``."""
+"""The ``doorward`` command: ``serve``, ``verify`` and ``reference`` here, those that talk to a server in ``commands``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from doorward import __version__
+from doorward.cli.commands import apply, change, edit, get, history
+from doorward.cli.state import SYSTEM, sandbox_state
 
-app = typer.Typer(name="doorward", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Machine(StrEnum):
@@ -21,7 +23,7 @@ class Machine(StrEnum):
     system = "system"
 
 
-State = Annotated[Path | None, typer.Option(help="Directory of everything that is kept.", show_default=False)]
+State = Annotated[Path | None, typer.Option(help="Directory of everything that is kept.", show_default=False, readable=False)]
 On = Annotated[Machine, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")]
 
 
@@ -30,15 +32,14 @@ def state_directory(given: Path | None, machine: Machine) -> Path:
     if given is not None:
         return given.absolute()
     if machine is Machine.system:
-        return Path("/var/lib/doorward")
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "doorward"
+        return SYSTEM
+    return sandbox_state()
 
 
 def address(text: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``; IPv6 addresses stand in brackets."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port
         raise typer.BadParameter("must be HOST:PORT, for example 127.0.0.1:8443 or [::1]:8443", param_hint="--listen")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
@@ -100,6 +101,20 @@ def reference() -> None:
     from doorward.cli.reference import manual
 
     typer.echo(manual(), nl=False)
+
+
+for _name, _function in {
+    "get": get.get,
+    "set": change.set_,
+    "add": change.add,
+    "remove": change.remove,
+    "edit": edit.edit,
+    "diff": history.diff,
+    "apply": apply.apply,
+    "history": history.history,
+    "rollback": history.rollback,
+}.items():
+    app.command(_name)(_function)
 
 
 def main() -> None:

@@ -71,7 +71,8 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
     schema = _resolved(schema, definitions)
     if schema.get("type") == "array":
         yield from _rows(schema["items"], definitions, f"{prefix}[].")
-    for variant in schema.get("oneOf", []):
+    optional = [option for option in schema.get("anyOf", []) if "oneOf" in _resolved(option, definitions)]
+    for variant in (*schema.get("oneOf", []), *optional):
         yield from _rows(variant, definitions, prefix)
     for name, member in schema.get("properties", {}).items():
         found = _resolved(member, definitions)
@@ -80,8 +81,8 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
             default = "empty"
         meaning = str(member.get("description") or found.get("description", "")).replace("\n", " ")
         yield f"| `{prefix}{name}` | {_type(found, definitions)} | {default} | {meaning} |"
-        if found.get("type") in {"object", "array"} and "items" not in found:
-            yield from _rows(found, definitions, f"{prefix}{name}.")
+        inside = "" if "items" in found else "."
+        yield from _rows(found, definitions, f"{prefix}{name}{inside}")
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +94,10 @@ def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
 def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
+    if "enum" in schema:
+        return " or ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
+    if "oneOf" in schema:
+        return "object, in one of the forms below"
     if "anyOf" in schema:
         kinds = [_type(_resolved(option, definitions), definitions) for option in schema["anyOf"]]
         return " or ".join(dict.fromkeys("reference" if kind == "object" else kind for kind in kinds))

@@ -1,5 +1,162 @@
-"""X.509 certificates; none can be stored in this release."""
+"""X.509 certificates, written once: ``/api/configuration/x509``.
 
-from doorward.tree.nodes import WriteOnce, later
+A certificate comes with its chain, if there is one, and with its private key where something must identify itself with it. The
+private key is never shown. Several places may refer to the same certificate; when the last of them lets go, it vanishes at that
+commit. Nothing on the host changes.
+"""
 
-NODE = later(WriteOnce, scope="owner")
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Annotated, Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from pydantic import Field, StringConstraints
+
+from doorward.configuration._keys import PrivateKey, is_weak, read_private_key, weak
+from doorward.tree.models import Body
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/x509"
+_MOST = 10
+
+
+class NewCertificate(Body):
+    """A certificate as it is posted."""
+
+    certificate: Annotated[str, StringConstraints(max_length=131_072)] = Field(
+        description="The certificate in PEM, after it the certificates of its issuers, each one followed by its own."
+    )
+    private_key: Annotated[str, StringConstraints(max_length=16_384)] | None = Field(
+        None, description="Its private key in PEM (PKCS#1, PKCS#8, SEC1), without encryption."
+    )
+
+
+def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
+    """Return the public body, and the private key in PKCS#8 if there is one. Raises BodyRefused or MeaningRefused."""
+    try:
+        chain = _read(model.certificate)
+        body = _described(chain) | {"has_private_key": model.private_key is not None}
+        problems = list(_judged(chain))
+    except (ValueError, UnsupportedAlgorithm):
+        raise BodyRefused([Problem("format", "Must be X.509 certificates in PEM, and nothing else.", "/certificate")]) from None
+    secret = None
+    if model.private_key is not None:
+        try:
+            key = read_private_key(model.private_key, "/private_key", openssh=False)
+            secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+            problems += _fits(chain[0], key)
+        except MeaningRefused as refused:
+            problems += refused.problems
+    if problems:
+        raise MeaningRefused(problems)
+    return body, secret
+
+
+def _read(text: str) -> list[x509.Certificate]:
+    """Return the certificates of a text. Raises ValueError, also where it holds anything secret."""
+    if "PRIVATE KEY-----" in text:
+        raise ValueError
+    return x509.load_pem_x509_certificates(text.encode())
+
+
+def _described(chain: list[x509.Certificate]) -> dict[str, Any]:
+    leaf = chain[0]
+    serial = f"{leaf.serial_number:x}"
+    return {
+        "certificate": "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain),
+        "created": _utc(datetime.now(UTC)),
+        "fingerprint": f"SHA256:{leaf.fingerprint(hashes.SHA256()).hex()}",
+        "issuer": leaf.issuer.rfc4514_string(),
+        "not_after": _utc(leaf.not_valid_after_utc),
+        "not_before": _utc(leaf.not_valid_before_utc),
+        "serial_number": serial.zfill(len(serial) + len(serial) % 2),
+        "subject": leaf.subject.rfc4514_string(),
+        "subject_alternative_names": list(_names(leaf)),
+    }
+
+
+def _utc(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "DNS",
+    x509.IPAddress: "IP",
+    x509.RFC822Name: "email",
+    x509.UniformResourceIdentifier: "URI",
+}
+
+
+def _names(certificate: x509.Certificate) -> Iterator[str]:
+    """Yield the alternative names of the four common kinds, as ``DNS:example.com``."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return
+    for name in names:
+        if type(name) in _KINDS:
+            yield f"{_KINDS[type(name)]}:{name.value}"
+
+
+def _judged(chain: list[x509.Certificate]) -> Iterator[Problem]:
+    """Yield what is wrong with a chain."""
+    if len(chain) > _MOST:
+        yield Problem("length", f"At most {_MOST} certificates.", "/certificate")
+    if any(is_weak(certificate.public_key()) for certificate in chain):
+        yield weak("/certificate")
+    for index, (certificate, issuer) in enumerate(pairwise(chain)):
+        if not _signed(certificate, issuer):
+            message = f"Certificate {index + 2} is not the issuer of certificate {index + 1}."
+            yield Problem("bad_chain", message, "/certificate")
+
+
+def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer may sign certificates and signed this one."""
+    try:
+        authority = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        certificate.verify_directly_issued_by(issuer)
+    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    try:
+        return authority and issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return authority
+
+
+def _fits(certificate: x509.Certificate, key: PrivateKey) -> Iterator[Problem]:
+    own, its = (
+        public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        for public in (certificate.public_key(), key.public_key())
+    )
+    if own != its:
+        yield Problem("key_mismatch", "The private key is not that of the first certificate.", "/private_key")
+
+
+def show(body: dict[str, Any], owners: list[str], _form: str | None) -> dict[str, Any]:
+    """Add who refers to the certificate."""
+    return {**body, "owners": owners}
+
+
+def without_private_key(snapshot: Snapshot, key: str, at: str) -> Iterator[Problem]:
+    """Refuse a reference, which stands at ``at`` in a body, to a certificate that cannot identify anybody."""
+    document = snapshot.document(Place(PATH, key))
+    if document is not None and not document.value["has_private_key"]:
+        yield Problem("unsuitable", "This certificate has no private key here.", at)
+
+
+def certificate_of(snapshot: Snapshot, key: str) -> x509.Certificate | None:
+    """Return the first certificate of an object."""
+    document = snapshot.document(Place(PATH, key))
+    return x509.load_pem_x509_certificate(document.value["certificate"].encode()) if document is not None else None
+
+
+NODE = WriteOnce(title="X.509 certificates", scope="owner", model=NewCertificate, make=make, show=show, shared=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -114,6 +114,18 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that waits to be sent. ``queued`` and ``due``, the time of the next try, are Unix times."""
+
+    id: str
+    recipient: str
+    subject: str
+    text: str
+    queued: float
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What the journal holds while a commit touches the host: its record and the documents it is about to change."""
 
@@ -133,6 +145,9 @@ class Intent:
 
 class Store(Protocol):
     """A store. Writing methods return when the data is on the disk; all methods may block and are safe in any thread."""
+
+    failed: list[Callable[[str], None]]
+    """Called, in the thread that asked, with the reason of every read or write that the disk or the file refused."""
 
     def head(self) -> Revision | None:
         """Return the running revision, None in an empty store."""
@@ -156,7 +171,8 @@ class Store(Protocol):
     ) -> Revision:
         """Make a revision the running one, in one step with its edits and secrets.
 
-        With a record it is a commit: the record is written, the journal closed, a pending confirmation over.
+        With a record it is a commit: the record is written, the journal closed, and a commit that awaits its confirmation
+        is taken back by it.
         Fills in both hashes and returns the revision as stored. Raises StaleHead when its number is not the next one.
         """
 
@@ -171,6 +187,9 @@ class Store(Protocol):
 
     def edits(self, number: int) -> list[Edit]:
         """Return what a revision changed, in order."""
+
+    def past(self, place: Place) -> list[bytes]:
+        """Return the stored bodies that a place had in any revision, newest first."""
 
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
@@ -195,6 +214,15 @@ class Store(Protocol):
 
     def secret(self, key: str) -> Secret | None:
         """Return a secret as it is kept."""
+
+    def mails(self) -> list[Mail]:
+        """Return the mails that wait, in the order of their next try."""
+
+    def put_mail(self, mail: Mail) -> None:
+        """Add a mail, or replace the one with its id."""
+
+    def remove_mail(self, mail_id: str) -> None:
+        """Forget a mail."""
 
     def check(self) -> list[str]:
         """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""

@@ -58,4 +58,13 @@ CREATE TABLE commits (
 
 CREATE INDEX commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
+CREATE TABLE mails (
+  id TEXT PRIMARY KEY,
+  recipient TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  queued REAL NOT NULL,
+  due REAL NOT NULL
+) STRICT;
+
 CREATE TABLE secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;

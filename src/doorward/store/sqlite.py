@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.port import Confirmation, Edit, Intent, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Mail, Revision, Secret, StaleHead, StoreDamaged, Ticket
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -32,6 +32,7 @@ class SqliteStore:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
+        self.failed: list[Callable[[str], None]] = []
         self._writer = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -58,25 +59,37 @@ class SqliteStore:
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run one transaction, one at a time, and return when it is on the disk."""
-        with self._writing:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(self._writer)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-            return result
+        try:
+            with self._writing:
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(self._writer)
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+                return result
+        except sqlite3.Error as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: sqlite3.Error) -> None:
+        for tell in self.failed:
+            tell(str(error))
 
     def _read(self, sql: str, *values: Any) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-            connection.execute("PRAGMA busy_timeout = 5000")
-            self._local.connection = connection
-            self._readers.append(connection)
-        return connection.execute(sql, values).fetchall()
+        try:
+            if connection is None:
+                connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+                connection.execute("PRAGMA busy_timeout = 5000")
+                self._local.connection = connection
+                self._readers.append(connection)
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            self._refused(error)
+            raise StoreDamaged(f"{self._path} can't be read: {error}.") from error
 
     # Running revision and journal
 
@@ -129,6 +142,8 @@ class SqliteStore:
             )
             if ticket:
                 connection.execute("DELETE FROM journal")
+                # The only commit that is let through while another one awaits its confirmation takes that one back.
+                connection.execute("UPDATE commits SET state = 'reverted' WHERE id IN (SELECT ticket FROM confirmation)")
                 connection.execute("DELETE FROM confirmation")
                 _put_ticket(connection, ticket)
             if confirmation:
@@ -164,6 +179,11 @@ class SqliteStore:
         """Return what a revision changed, in order."""
         rows = self._read("SELECT path, key, position, old, new FROM changes WHERE revision = ? ORDER BY ordinal", number)
         return [Edit.from_json(row) for row in rows]
+
+    def past(self, place: Place) -> list[bytes]:
+        """Return the stored bodies that a place had in any revision, newest first."""
+        sql = "SELECT new FROM changes WHERE path = ? AND key = ? AND new IS NOT NULL ORDER BY revision DESC"
+        return [row[0].encode() for row in self._read(sql, *place)]
 
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
@@ -230,12 +250,28 @@ class SqliteStore:
         found = self._read("SELECT key, form, sealed FROM secrets WHERE key = ?", key)
         return Secret(*found[0]) if found else None
 
+    # Mails
+
+    def mails(self) -> list[Mail]:
+        """Return the mails that wait, in the order of their next try."""
+        return [Mail(*row) for row in self._read("SELECT * FROM mails ORDER BY due, queued, rowid")]
+
+    def put_mail(self, mail: Mail) -> None:
+        """Add a mail, or replace the one with its id."""
+        values = (mail.id, mail.recipient, mail.subject, mail.text, mail.queued, mail.due)
+        sql = "INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET due = excluded.due"
+        self._write(lambda connection: connection.execute(sql, values))
+
+    def remove_mail(self, mail_id: str) -> None:
+        """Forget a mail."""
+        self._write(lambda connection: connection.execute("DELETE FROM mails WHERE id = ?", (mail_id,)))
+
     def close(self) -> None:
         """Close the store. Nothing may be asked of it afterwards."""
-        with self._writing:
-            self._writer.close()
         for reader in self._readers:
             reader.close()
+        with self._writing:  # last, since the last one leaves everything in the one file
+            self._writer.close()
 
 
 def _put_revision(connection: sqlite3.Connection, revision: Revision, mark: str, edits: Sequence[Edit]) -> None:

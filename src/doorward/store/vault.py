@@ -37,6 +37,8 @@ class Vault:
             return cls(path.read_bytes())
         except FileNotFoundError:
             raise VaultError(f"The data key {path} is missing; without it the secrets can't be opened.") from None
+        except OSError as error:
+            raise VaultError(f"The data key {path} can't be read: {error.strerror}.") from error
 
     def seal(self, name: str, text: str) -> bytes:
         """Encrypt a text under a name."""

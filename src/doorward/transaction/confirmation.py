@@ -57,7 +57,10 @@ class Confirmations:
     def go_back(self) -> None:
         """Take the pending commit back, as a commit of its own. Runs in the commit thread. Tried again if the host refuses."""
         pending = self._store.confirmation()
-        if pending is None or pending.deadline > time.time():
+        if pending is None:
+            return
+        if (left := pending.deadline - time.time()) > 0:  # the clock was set back meanwhile
+            self._arm(left)
             return
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
@@ -69,8 +72,8 @@ class Confirmations:
             self._arm(_TRY_AGAIN_SECONDS)
             return
         ticket = self._store.ticket(pending.ticket)
-        if ticket is not None:
-            self._store.save_ticket(replace(ticket, state="reverted"))
+        if self._store.confirmation() is not None and ticket is not None:  # there was nothing to take back
+            self._store.confirmed(replace(ticket, state="reverted"))
         self.pending = None
         log.warning("a commit was not confirmed and taken back", revision=pending.revision)
 

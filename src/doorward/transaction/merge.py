@@ -47,7 +47,7 @@ def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
     snapshot = running.snapshot
     collisions: list[Collision] = []
     changed: dict[Place, None] = {}
-    for place in candidate.touched:
+    for place in sorted(candidate.touched, key=candidate.snapshot.rank):  # objects keep their order among each other
         base, mine = candidate.base.snapshot.document(place), candidate.snapshot.document(place)
         theirs = running.snapshot.document(place)
         if mine in (base, theirs):

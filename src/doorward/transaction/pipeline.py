@@ -20,7 +20,7 @@ from doorward.host.plan import Plan
 from doorward.store.port import Confirmation, Edit, Intent, Revision, State, Store, Ticket
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.merge import MergeConflict, Merged, merge
-from doorward.transaction.probes import probe_warnings
+from doorward.transaction.probes import probe_warnings, reach_warnings
 from doorward.transaction.rules import check_rules
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode_own
@@ -86,7 +86,7 @@ class Pipeline:
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
         self.now_doing: dict[str, Ticket] = {}
-        """The records of commits that have not ended yet, by id."""
+        """The records of commits that have not ended yet, or whose end the store could not take, by id."""
 
     def desired(self, snapshot: Snapshot, edits: Iterable[Edit] | None = None) -> list[Any]:
         """Return the host resources of a configuration; with ``edits`` only those that the edits can have changed."""
@@ -115,7 +115,8 @@ class Pipeline:
         plan = self._look(running.snapshot, merged)
         absent = [Problem(warning.code, warning.message, "", warning.origin) for warning in plan.warnings]
         probed = probe_warnings(self.tree, merged.edits, self._prober)
-        return Report(merged, plan, tuple(problems), (*findings.warnings, *probed, *absent))
+        reached = () if problems else reach_warnings(self.tree, merged.edits)
+        return Report(merged, plan, tuple(problems), (*findings.warnings, *probed, *reached, *absent))
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
@@ -136,6 +137,9 @@ class Pipeline:
         )  # fmt: skip
         self.now_doing[ticket.id] = ticket
         try:
+            if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
+                self._close_late()
+                self.recover()
             report = self.plan(candidate, order.message)
             if report.problems:
                 raise MeaningRefused(report.problems)
@@ -146,32 +150,46 @@ class Pipeline:
                 "reason": str(refused),
                 "type": "Conflict" if isinstance(refused, MergeConflict) else "SemanticError",
             }
-            self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
+            try:
+                self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
+            except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
+                log.error("no record of a refused commit", error=_why(problem))
             raise
         except ApplyError as error:
             raise self._failed(ticket, error) from error
         finally:
-            self.now_doing.pop(ticket.id, None)
+            if not self.now_doing[ticket.id].finished:
+                del self.now_doing[ticket.id]
 
     def _carry_out(self, report: Report, ticket: Ticket, order: Order, texts: dict[str, str]) -> Ticket:
         running, merged = self.running, report.merged
+        self._close_late()
         if not merged.edits:
             ticket = replace(ticket, state="done", finished=now(), revision=running.number)
             self.store.save_ticket(ticket)
             return ticket
         revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
+        kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
+        if report.plan.actions:
+            self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"
         if order.confirm_seconds is not None:
             state = "awaiting_confirmation"
             confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
-        kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
-        if report.plan.actions:
-            self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         revision = self._publish(report, revision, done, kept, confirmation)
         self._move(Running(revision.number, revision.hash, merged.snapshot), merged.edits)
         return done
+
+    def _close_late(self) -> None:
+        """Write the records of commits that ended while the store could not be written, such as on a full disk."""
+        for ended in [ticket for ticket in self.now_doing.values() if ticket.finished]:
+            try:
+                self.store.close_journal(ended)
+            except Exception as error:
+                raise ApplyError("write journal", "", _why(error), restored=True) from error
+            del self.now_doing[ended.id]
 
     def _apply(self, plan: Plan, intent: Intent, ticket: Ticket) -> None:
         """Journal, then touch the host. The engine puts the host back itself when it fails."""
@@ -226,6 +244,7 @@ class Pipeline:
         try:
             self.store.close_journal(ended)
         except Exception as problem:  # noqa: BLE001 - the journal then decides at the next start
+            self.now_doing[ticket.id] = ended
             log.error("journal stays open", error=_why(problem))
         log.error("commit failed", action=error.action, reason=error.reason, path=error.origin, restored=error.restored)
         return failed

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from doorward.store.port import Edit
+from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem, pointer
@@ -33,6 +34,7 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
             problems.extend(_still_referenced(snapshot, edit.place))
         else:
             problems.extend(_integrity(tree, snapshot, edit.place, document))
+            warnings.extend(_step(tree, edit, document))
     for place in _concerned(tree, snapshot, edits):
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
@@ -55,6 +57,13 @@ def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[
     for rule in rules:
         for problem in rule(snapshot, place):
             yield problem if problem.path else replace(problem, path=place.href)
+
+
+def _step(tree: Tree, edit: Edit, new: Document) -> Iterator[Problem]:
+    node = tree[edit.place.path].node
+    if isinstance(node, Valued) and node.step and edit.old is not None:
+        for problem in node.step(decode_own(edit.old), new.value):
+            yield replace(problem, path=edit.place.href)
 
 
 def _still_referenced(snapshot: Snapshot, place: Place) -> Iterator[Problem]:

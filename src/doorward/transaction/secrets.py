@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
+
+from pydantic import ValidationError
 
 from doorward.store.port import Edit, Secret, Store
 from doorward.store.vault import Vault
+from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -18,8 +21,8 @@ from doorward.tree.snapshot import Snapshot
 class Keeper(Protocol):
     """What the access floor knows of passwords."""
 
-    def problems(self, snapshot: Snapshot, owner: Place, text: str) -> Iterable[Problem]:
-        """Yield why the text may not become the password of the owner."""
+    def problems(self, snapshot: Snapshot, owner: Place, text: str, earlier: Iterable[str] = ()) -> Iterable[Problem]:
+        """Yield why the text may not become the password of the owner. ``earlier``: hashes that it had, newest first."""
 
     def hashed(self, text: str) -> str:
         """Return the argon2id hash of a password."""
@@ -47,7 +50,9 @@ class SecretKeeping:
         for place in self._concerned(snapshot, edits):
             owned, text = owner_of(snapshot, place), self._text(place.key, texts)
             if owned is not None and owned[1] == "hash" and text is not None:
-                found.extend(self._keeper.problems(snapshot, owned[0], text))
+                found.extend(self._keeper.problems(snapshot, owned[0], text, self._earlier(owned[0])))
+            elif owned is not None and (kept := self._store.secret(place.key)) and {kept.form, owned[1]} == {"hash", "sealed"}:
+                found.append(Problem("unsuitable", "Its owner so far has it in another form; make a new one.", "", owned[0].href))
         return found
 
     def prepare(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Secret]:
@@ -62,6 +67,19 @@ class SecretKeeping:
         """Return the text, or the hash, of a stored secret."""
         secret = self._store.secret(key)
         return self._vault.open(f"{key}:{secret.form}", secret.sealed) if secret else None
+
+    def _earlier(self, owner: Place) -> Iterator[str]:
+        """Yield the hashes that an owner had in any revision, newest first."""
+        seen: set[str] = set()
+        for body in self._store.past(owner):
+            try:
+                found = self._tree.load(owner, decode_own(body)).references
+            except ValidationError:  # written by another release
+                continue
+            for reference in found:
+                if reference.form == "hash" and reference.key not in seen:
+                    seen.add(reference.key)
+                    yield self.text(reference.key) or ""
 
     def _sealed(self, key: str, owned: tuple[Place, Form | None] | None, text: str) -> Secret:
         form = (owned[1] if owned else None) or "plain"

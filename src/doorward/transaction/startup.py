@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-from doorward.store.port import Edit, Revision, Secret, Store
+from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM, now
@@ -57,7 +57,10 @@ def read_running(tree: Tree, store: Store) -> tuple[Running, list[Edit]]:
     rows, edits = [], []
     for place, position, body in store.documents():
         if place.path in tree.endpoints:
-            rows.append((place, position, tree.load(place, decode_own(body))))
+            try:
+                rows.append((place, position, tree.load(place, decode_own(body))))
+            except Exception as error:
+                raise StoreDamaged(f"The stored {place.href} was altered, or another release wrote it.") from error
         else:
             edits.append(Edit(place, body, None, position))
     snapshot = Snapshot.of(rows)

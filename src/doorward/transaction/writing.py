@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doorward.transaction.candidate import Candidate
@@ -16,7 +16,7 @@ from doorward.tree.problems import BodyRefused, MeaningRefused, Problem, pointer
 from doorward.tree.references import references
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
-from doorward.tree.validation import check
+from doorward.tree.validation import Checked, check
 
 Warnings = tuple[Problem, ...]
 
@@ -33,7 +33,7 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
         return ()
     if isinstance(node, ListSingleton) and node.accepts_one and isinstance(value, dict):
         return _checked_list(candidate, endpoint, _one_as_list(value, old), -1, strict=strict)
-    checked = check(node.adapter, value, strict=strict)
+    checked = _supported(place, value, node, strict=strict)
     document = node.document(checked.model)
     problems = _unknown_references(candidate.snapshot, checked.model, place)
     if isinstance(node, Collection) and key in node.default:
@@ -55,18 +55,48 @@ def append(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool
     return _checked_list(candidate, endpoint, present + added, moved, strict=strict)
 
 
-def create(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> tuple[str, Warnings]:
-    """POST to a collection or a write-once store: make an object. Returns its key."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A write-once object before it is in a candidate: its public body, and its secret if it has one."""
+
+    body: dict[str, Any]
+    secret: str | None = field(repr=False)
+    warnings: Warnings
+
+
+def make(endpoint: Endpoint, value: Any, *, strict: bool) -> Made:
+    """Make a write-once object, which may take its time. Raises BodyRefused or MeaningRefused."""
     node = endpoint.node
     if not node.supported:
         _not_supported(Place(endpoint.path))
-    assert isinstance(node, (Collection, WriteOnce))  # noqa: S101 - only these have POST of objects
+    assert isinstance(node, WriteOnce)  # noqa: S101 - only stores make something
     checked = check(node.adapter, value, strict=strict)
+    try:
+        body, secret = node.make(checked.model)
+    except MeaningRefused as refused:
+        raise MeaningRefused(replace(problem, path=problem.path or endpoint.path) for problem in refused.problems) from None
+    return Made(body, secret, checked.warnings)
+
+
+def keep(candidate: Candidate, endpoint: Endpoint, made: Made) -> tuple[str, Warnings]:
+    """Put a write-once object into a candidate. Returns its key."""
+    node, key = endpoint.node, str(uuid.uuid4())
+    assert isinstance(node, WriteOnce)  # noqa: S101 - only stores make something
+    if made.secret is not None:
+        candidate.secrets[key] = made.secret
+    candidate.put(Place(endpoint.path, key), node.load(made.body))
+    return key, made.warnings
+
+
+def create(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    """POST to a collection or a write-once store: make an object. Returns its key."""
+    node = endpoint.node
     if isinstance(node, WriteOnce):
-        key = str(uuid.uuid4())
-        body, candidate.secrets[key] = node.make(checked.model)
-        candidate.put(Place(endpoint.path, key), node.load(body))
-        return key, checked.warnings
+        return keep(candidate, endpoint, make(endpoint, value, strict=strict))
+    if not node.supported:
+        _not_supported(Place(endpoint.path))
+    assert isinstance(node, Collection)  # noqa: S101 - only these have POST of objects
+    checked = check(node.adapter, value, strict=strict)
     key = secrets.token_hex(11)
     place = Place(endpoint.path, key)
     problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
@@ -93,6 +123,8 @@ def delete(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str) -> No
             problems.append(Problem("referenced", f"Still used by {referrer.href}.", "", place.href))
         else:
             released.append((referrer, document))
+    for rule in node.removal:
+        problems.extend(replace(problem, path=problem.path or place.href) for problem in rule(candidate.snapshot, place))
     _refuse(problems)
     for referrer, document in released:
         candidate.put(referrer, document)
@@ -172,6 +204,17 @@ def _fixed_changed(node: Collection, place: Place, old: Document, new: Document)
         for member in node.fixed
         if not same(old.value[member], new.value[member])
     ]
+
+
+def _supported(place: Place, value: Any, node: Valued, *, strict: bool) -> Checked:
+    """Validate a body. What is only not supported has the right shape: that is a question of meaning."""
+    try:
+        return check(node.adapter, value, strict=strict)
+    except BodyRefused as refused:
+        shape = [problem for problem in refused.problems if problem.code != "not_supported"]
+        if shape:
+            raise BodyRefused(shape) from None
+        raise MeaningRefused(replace(problem, path=place.href) for problem in refused.problems) from None
 
 
 def _not_supported(place: Place) -> None:

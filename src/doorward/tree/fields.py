@@ -119,7 +119,7 @@ Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(network)]
 Mail = Annotated[str, StringConstraints(max_length=254), AfterValidator(mail_address)]
 """A mail address."""
 
-_CLOCK = matching(r"([01]\d|2[0-3]):[0-5]\d", "Must be a time from 00:00 to 23:59.")
+_CLOCK = matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", "Must be a time from 00:00 to 23:59.")
 TimeOfDay = Annotated[str, StringConstraints(max_length=5), AfterValidator(_CLOCK)]
 """A time of day, ``HH:MM``, in the time zone of the node."""
 

@@ -5,9 +5,9 @@ Union tags stand in angle brackets, so that ``validation`` can take them out of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Self, Union
 
 from pydantic import (
     BaseModel,
@@ -16,8 +16,10 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
     Tag,
     ValidationError,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
@@ -27,6 +29,39 @@ class Body(BaseModel):
     """A JSON object of the configuration: strict types, no unknown members, immutable."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Interrelated(Body):
+    """A body whose members depend on each other; says so together with what is wrong with each of them."""
+
+    @classmethod
+    def conflicts(cls, _sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """Yield what does not go together. Every member of what was sent may be missing or of any type."""
+        yield from ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _members_and_conflicts(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        errors = list(cls.conflicts(value)) if isinstance(value, dict) else []
+        try:
+            model = handler(value)
+            if not errors:
+                return model
+        except ValidationError as error:
+            errors = [*raised_again(error), *errors]
+        raise ValidationError.from_exception_data(cls.__name__, errors, hide_input=True)
+
+
+def wrong(code: str, message: str, *at: str | int) -> InitErrorDetails:
+    """Return an error at a place inside a value; the code becomes that of the problem."""
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=at, input=None)
+
+
+class _Context(dict[str, Any]):
+    """What the error of an unknown variant tells. With a hash, so that a union may stand beside null in an annotation."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
 
 
 def union(by: str, *variants: type[Body]) -> Any:
@@ -43,7 +78,8 @@ def union(by: str, *variants: type[Body]) -> Any:
     names = sorted(tags)
     allowed = " or ".join((", ".join(names[:-1]), names[-1]) if names[1:] else names)
     members = [_tagged(variant, tags[_literal(variant, by)]) for variant in variants]
-    return Annotated[Union.__getitem__(tuple(members)), Discriminator(tag, "variant", "variant", {"by": by, "allowed": allowed})]
+    context = _Context(by=by, allowed=allowed)
+    return Annotated[Union.__getitem__(tuple(members)), Discriminator(tag, "variant", "variant", context)]
 
 
 def _tagged(variant: Any, tag: str) -> Any:
@@ -68,7 +104,7 @@ def switch(on: type[Body]) -> Any:
         return {True: "<on>", False: "<off>"}[enabled] if isinstance(enabled, bool) else None
 
     members = _tagged(Off, "<off>") | _tagged(on, "<on>")
-    return Annotated[members, Discriminator(tag, "variant", "variant", {"by": "enabled", "allowed": ""})]
+    return Annotated[members, Discriminator(tag, "variant", "variant", _Context(by="enabled", allowed=""))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,15 @@ class Branch(Node):
 class Valued(Node):
     """A node with bodies of one model.
 
-    ``model`` is a pydantic model or annotated type. ``probe`` maps an old and a new stored body to the (place in the body,
-    host) pairs whose answer to an NTP query is worth a warning.
+    ``model`` is a pydantic model or annotated type. ``step`` maps an old and a new stored body to warnings about going from
+    one to the other, ``probe`` to the (place in the body, host) pairs whose answer to an NTP query is worth a warning, ``reach``
+    to the (place in the body, host, port) of servers that should take a TCP connection; port 0: whose name should resolve.
     """
 
     model: Any = Any
+    step: Callable[[Any, Any], Iterable[Problem]] | None = None
     probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
+    reach: Callable[[Any, Any], Iterable[tuple[str, str, int]]] | None = None
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -112,7 +115,8 @@ class Collection(Valued):
 
     ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
     can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case).
-    ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing.
+    ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing. ``removal``
+    yields what forbids a DELETE at the write, besides references.
     """
 
     default: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class Collection(Valued):
     fold: bool = False
     most: int = 10_000
     cascade: bool = False
+    removal: tuple[Rule, ...] = ()
 
     def name_of(self, model: Any) -> str | None:
         """Return what must be unique among the siblings of an object."""
@@ -142,13 +147,13 @@ def _shown_as_stored(body: dict[str, Any], _owners: list[str], _form: str | None
 class WriteOnce(Node):
     """A store of secrets: POST creates, an object is read by key and never changed.
 
-    ``model`` validates what is posted; ``make`` takes it apart into (public body, secret text); ``show`` adds to the
-    public body what follows from the object's owners and the form in which they keep it. Unless ``shared``, an object has
-    one owner.
+    ``model`` validates what is posted. ``make`` takes it apart into (public body, secret text, or None where there is none);
+    it may take its time, and raise BodyRefused or MeaningRefused. ``show`` adds to the public body what follows from the
+    object's owners and the form in which they keep it. Unless ``shared``, an object has one owner.
     """
 
     model: Any = Any
-    make: Callable[[Any], tuple[dict[str, Any], str]] = _nothing_made
+    make: Callable[[Any], tuple[dict[str, Any], str | None]] = _nothing_made
     show: Callable[[dict[str, Any], list[str], str | None], dict[str, Any]] = _shown_as_stored
     shared: bool = False
 

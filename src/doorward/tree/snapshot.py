@@ -170,6 +170,10 @@ class Snapshot:
         """Return the position of an existing object in its collection; 0 for a singleton."""
         return self.objects(place.path).entries[place.key].position if place.key else 0
 
+    def rank(self, place: Place) -> int:
+        """Return the position of an object; 0 for a singleton and for what is not there."""
+        return self.position(place) if self.document(place) else 0
+
     def value(self, path: str) -> Any:
         """Return the stored body of a singleton that exists."""
         return self.singletons[path].value

@@ -119,7 +119,7 @@ def test_values_are_kept_in_canonical_form(kind: str, value: Any, form: Any) -> 
         ("Ip", "0x7f000001", "format"),
         ("Ip", "2130706433", "format"),
         ("Ip", "\u0661.1.1.1", "format"),
-        ("Ip", "0.0.0.0", "format"),
+        ("Ip", "0.0.0.0", "format"),  # noqa: S104 - compared, not bound to
         ("Ip", "::", "format"),
         ("Ip", "224.0.0.1", "format"),
         ("Ip", "ff02::1", "format"),

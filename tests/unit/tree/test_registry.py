@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NODES = "from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, WriteOnce\n"
 MODULES = {
-    "__init__": '"""The root."""\nfrom doorward.tree.nodes import Branch\nNODE = Branch(privilege="/special/basic")\n',
-    "b/__init__": "from doorward.tree.nodes import Branch\nNODE = Branch()\n",
-    "b/z": "from doorward.tree.nodes import Singleton\nNODE = Singleton(default=1, render=lambda snapshot: [])\n",
-    "b/_x": "from doorward.tree.nodes import Collection\nNODE = Collection(default={'-1': {'name': 'one'}, '-2': {'name': 'two'}})\n",
-    "b/Y": "from doorward.tree.nodes import ListSingleton\nNODE = ListSingleton(default=list)\n",
-    "b/hidden": "from doorward.tree.nodes import Singleton\nNODE = Singleton(default=2, listed=False, also_at='/api/other')\n",
+    "__init__": '"""The root."""\nNODE = Branch(privilege="/special/basic")\n',
+    "b/__init__": "NODE = Branch()\n",
+    "b/z": "NODE = Singleton(default=1, render=lambda snapshot: [])\n",
+    "b/_x": "NODE = Collection(default={'-1': {'name': 'one'}, '-2': {'name': 'two'}})\n",
+    "b/Y": "NODE = ListSingleton(default=list)\n",
+    "b/hidden": "NODE = Singleton(default=2, listed=False, also_at='/api/other')\n",
     "b/helper": "'''No endpoint: shared by its neighbours.'''\n",
-    "a": "'''Written once.\n\nMore.\n'''\nfrom doorward.tree.nodes import WriteOnce\nNODE = WriteOnce(privilege='/special/secret')\n",
-    "c": "from doorward.tree.nodes import Singleton\nNODE = Singleton(default={'x': 1}, read_only=True)\n",
-    "b/inner/__init__": "from doorward.tree.nodes import Branch\nNODE = Branch(privilege='/special/inner')\n",
-    "b/inner/leaf": "from doorward.tree.nodes import Singleton\nNODE = Singleton(default=None)\n",
+    "a": "'''Written once.\n\nMore.\n'''\nNODE = WriteOnce(privilege='/special/secret')\n",
+    "c": "NODE = Singleton(default={'x': 1}, read_only=True)\n",
+    "b/inner/__init__": "NODE = Branch(privilege='/special/inner')\n",
+    "b/inner/leaf": "NODE = Singleton(default=None)\n",
 }
 
 
@@ -36,7 +37,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
     for name, text in MODULES.items():
         path = tmp_path / "hanging_tree" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text.replace("NODE =", f"{NODES}NODE ="))
     monkeypatch.syspath_prepend(tmp_path)
     yield discover(importlib.import_module("hanging_tree"))
     for name in [name for name in sys.modules if name.startswith("hanging_tree")]:
@@ -134,9 +135,7 @@ def test_methods_follow_from_the_kind(
         (["b", "x", "y", "z"], 1),
     ],
 )
-def test_a_path_leads_to_an_endpoint_or_to_its_first_segment_that_is_missing(
-    tree: Tree, segments: list[str], found: Any
-) -> None:
+def test_a_path_leads_to_an_endpoint_or_to_its_first_segment_that_is_missing(tree: Tree, segments: list[str], found: Any) -> None:
     expected = found if isinstance(found, int) else (tree[ROOT + found[0]], found[1])
     assert tree.find(segments) == expected
 

@@ -42,7 +42,22 @@ def test_errors_leave_no_warnings_behind() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["<on>", "<off>", "<selection=square>", "<x>", "", "/", "~1", "0", "-1", "\u00b2", "\u0663", "9" * 5000, "\u00e9", "__class__"],
+    [
+        "<on>",
+        "<off>",
+        "<selection=square>",
+        "<x>",
+        "",
+        "/",
+        "~1",
+        "0",
+        "-1",
+        "\u00b2",
+        "\u0663",
+        "9" * 5000,
+        "\u00e9",
+        "__class__",
+    ],
 )
 @pytest.mark.parametrize("at", [(), ("nested",), ("block",), ("shape",), ("servers", 0), ("by_name", "a")], ids=str)
 def test_a_member_may_be_called_like_anything(name: str, at: tuple[str | int, ...]) -> None:
@@ -126,9 +141,7 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                ["enabled", "selection", "value", "inner", "sizes", "flag", "label", "side", "<on>", "key", "meta"]
-            )
+            st.sampled_from(["enabled", "selection", "value", "inner", "sizes", "flag", "label", "side", "<on>", "key", "meta"])
             | st.text(max_size=2),
             inner,
             max_size=4,

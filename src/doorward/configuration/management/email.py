@@ -1,9 +1,121 @@
-"""The mail server and who gets which mail."""
+"""The mail server and who gets which mail: ``/api/configuration/management/email``.
 
-from doorward.tree.nodes import Singleton, later
+Alerts and failures go to ``alerting_address``, reports and successes to ``reporting_address``; to ``admin_address`` where those
+are null. Mails wait in a queue that survives a restart: a mail is tried at once and after 1, 5, 15 and 60 minutes, then every
+hour; after 24 hours it is dropped with an error in the log. A connection never falls back to clear text. A commit sends nothing;
+``POST /api/tools/mailtest`` tries the running settings. Nothing on the host changes.
+"""
 
-NODE = later(
-    Singleton,
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import InitErrorDetails
+
+from doorward.configuration import x509
+from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ServerCheck
+from doorward.tree.fields import Address, Mail, Port, text
+from doorward.tree.models import Body, Interrelated, Off, switch, union, wrong
+from doorward.tree.nodes import Singleton
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.references import Reference, RefersTo
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/management/email"
+
+
+class Login(Body):
+    """The mail server wants a login."""
+
+    enabled: Literal[True] = Field(description="Log in to the mail server.")
+    username: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(text)] = Field(
+        description="Name of the account there.", examples=["doorward"]
+    )
+    password: Annotated[Reference, RefersTo("/api/configuration/passwords", form="sealed")] = Field(
+        description="Key of its password."
+    )
+
+
+class Disabled(Body):
+    """In clear text."""
+
+    selection: Literal["disabled"] = Field(description="No encryption.")
+
+
+class SmtpStartTls(Body):
+    """Encrypted after the greeting."""
+
+    selection: Literal["starttls"] = Field(description="STARTTLS; a server that does not offer it gets no mail.")
+    client_authentication: ClientAuthentication = Field(ANONYMOUS, description="Whether the server gets to see a certificate.")
+    server_certificate_check: ServerCheck = Field(CHECKED, description="What the server must show.")
+
+
+class SmtpTls(Body):
+    """Encrypted from the first byte on."""
+
+    selection: Literal["tls"] = Field(description="TLS from the start.")
+    client_authentication: ClientAuthentication = Field(ANONYMOUS, description="Whether the server gets to see a certificate.")
+    server_certificate_check: ServerCheck = Field(CHECKED, description="What the server must show.")
+
+
+SmtpLogin: Any = switch(Login)
+SmtpEncryption: Any = union("selection", Disabled, SmtpStartTls, SmtpTls)
+
+
+class Email(Interrelated):
+    """How mail leaves the appliance, and to whom."""
+
+    admin_address: Mail | None = Field(
+        None, description="Who gets what no other address is set for.", examples=["admin@example.com"]
+    )
+    alerting_address: Mail | None = Field(None, description="Who gets alerts and failures; null: admin_address.")
+    reporting_address: Mail | None = Field(None, description="Who gets reports and successes; null: admin_address.")
+    sender_address: Mail | None = Field(None, description="Who mails come from; null: doorward at the name of the node.")
+    smtp_auth: SmtpLogin = Field(Off(enabled=False), description="Login to the mail server.")
+    smtp_encryption: SmtpEncryption = Field(Disabled(selection="disabled"), description="How the connection is protected.")
+    smtp_port: Port | None = Field(None, description="Port of the mail server; null: 465 for tls, else 25.")
+    smtp_server: Address | None = Field(None, description="The mail server; null: no mail is sent.")
+
+    @classmethod
+    def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """Want nothing switched on for a server that is not there."""
+        if sent.get("smtp_server") is not None:
+            return
+        login, encryption = sent.get("smtp_auth"), sent.get("smtp_encryption")
+        if isinstance(login, dict) and login.get("enabled") is True:
+            yield wrong("contradiction", "Must be off without smtp_server.", "smtp_auth")
+        if isinstance(encryption, dict) and encryption.get("selection") in {"starttls", "tls"}:
+            yield wrong("contradiction", "Must be disabled without smtp_server.", "smtp_encryption")
+
+
+def identity_has_a_key(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Refuse to show a certificate whose private key is not here."""
+    block = snapshot.value(PATH)["smtp_encryption"].get("client_authentication", {"enabled": False})
+    if block["enabled"]:
+        at = "/smtp_encryption/client_authentication/x509_identity"
+        yield from x509.without_private_key(snapshot, block["x509_identity"], at)
+
+
+def password_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Warn of a password that crosses the network in clear text."""
+    value = snapshot.value(PATH)
+    if value["smtp_auth"]["enabled"] and value["smtp_encryption"]["selection"] == "disabled":
+        yield Problem("password_in_clear", "The password crosses the network in clear text.", "/smtp_encryption")
+
+
+def recipient(snapshot: Snapshot, kind: Literal["alerting", "reporting"]) -> str | None:
+    """Return who gets mails of a kind; None where nobody does, or no mail server is set."""
+    value = snapshot.value(PATH)
+    found: str | None = value[f"{kind}_address"] or value["admin_address"]
+    return found if value["smtp_server"] is not None else None
+
+
+NODE = Singleton(
+    title="Mail",
+    model=Email,
     default={
         "admin_address": None,
         "alerting_address": None,
@@ -14,4 +126,6 @@ NODE = later(
         "smtp_port": None,
         "smtp_server": None,
     },
+    rules=(identity_has_a_key,),
+    advice=(password_in_clear,),
 )

@@ -1,11 +1,135 @@
-"""How recordings are encrypted, signed and time-stamped."""
+"""How recordings are encrypted, signed and time-stamped: ``/api/configuration/policies/audit_policies``.
 
-from doorward.tree.nodes import Collection, later
+A policy does nothing until a connection refers to it, and connections come with a later release; it can be prepared before.
+Every certificate of ``encryption`` can open a recording by itself. The built-in policy ``default`` can be changed, but not
+renamed.
+"""
 
-NODE = later(
-    Collection,
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import AfterValidator, Field, StringConstraints
+
+from doorward.configuration import x509
+from doorward.configuration._tls import CertificateReference
+from doorward.tree.fields import Name, bad_format, host_name, ip_address, matching, text
+from doorward.tree.models import Body, Elements, Off, switch, union
+from doorward.tree.nodes import Collection
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/policies/audit_policies"
+DEFAULT = "78101850949e47437dd91d"
+"""The key of the built-in policy."""
+
+_OID = r"([01]\.(0|[1-9]|[1-3][0-9])|2\.(0|[1-9][0-9]*))(\.(0|[1-9][0-9]*))*"
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise bad_format("Must be a URL.") from None
+    if parts.scheme not in {"http", "https"} or not re.fullmatch(r"[!-~]+", value) or "@" in parts.netloc or port == 0:
+        raise bad_format("Must be a URL of http or https without white space and user name.")
+    (ip_address if ":" in host or re.fullmatch(r"[0-9.]+", host) else host_name)(host)
+    return value
+
+
+class Encryption(Body):
+    """Recordings are encrypted."""
+
+    enabled: Literal[True] = Field(description="Recordings are encrypted.")
+    certificates: Annotated[list[CertificateReference], Elements(least=1, most=16, unique=lambda one: one.key)] = Field(
+        description="Keys of certificates with RSA keys; each of them can open a recording."
+    )
+
+
+class Signing(Body):
+    """Recordings are signed."""
+
+    enabled: Literal[True] = Field(description="Recordings are signed.")
+    x509_identity: CertificateReference = Field(description="Key of the certificate to sign with; it needs its private key.")
+
+
+class PolicyOid(Body):
+    """A certain policy of the authority is asked for."""
+
+    enabled: Literal[True] = Field(description="Time stamps are asked for under a certain policy.")
+    policy_oid: Annotated[
+        str, StringConstraints(max_length=128), AfterValidator(matching(_OID, "Must be an object identifier, such as 1.3.6."))
+    ] = Field(description="Object identifier of the policy.", examples=["2.3.5.3.1.5.32.322.32"])
+
+
+class LocalAuthority(Body):
+    """Time stamps are made here."""
+
+    selection: Literal["local"] = Field(description="The node makes the time stamps itself.")
+
+
+OidSwitch: Any = switch(PolicyOid)
+
+
+class RemoteAuthority(Body):
+    """Time stamps are asked for."""
+
+    selection: Literal["remote"] = Field(description="An authority on the network makes the time stamps.")
+    oid: OidSwitch = Field(description="The policy to ask for.")
+    server_url: Annotated[str, StringConstraints(max_length=2048), AfterValidator(text), AfterValidator(_web_address)] = Field(
+        description="Where the authority answers (RFC 3161 over HTTP or HTTPS).", examples=["http://tsa.example.com/"]
+    )
+
+
+Authority: Any = union("selection", LocalAuthority, RemoteAuthority)
+
+
+class Timestamping(Body):
+    """Recordings are time-stamped."""
+
+    enabled: Literal[True] = Field(description="Recordings are time-stamped.")
+    server: Authority = Field(description="Who makes the stamps.")
+
+
+EncryptionSwitch: Any = switch(Encryption)
+SigningSwitch: Any = switch(Signing)
+TimestampingSwitch: Any = switch(Timestamping)
+
+
+class AuditPolicy(Body):
+    """An audit policy."""
+
+    name: Name = Field(description="Name of the policy, unique.", examples=["default"])
+    encryption: EncryptionSwitch = Field(Off(enabled=False), description="Who can open recordings.")
+    signing: SigningSwitch = Field(Off(enabled=False), description="Who signs recordings.")
+    timestamping: TimestampingSwitch = Field(Off(enabled=False), description="Proof of the time.")
+    signing_and_timestamping_interval: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        30, description="Seconds between two signatures and time stamps."
+    )
+
+
+def fitting_certificates(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Refuse certificates that cannot do what they are there for."""
+    policy: dict[str, Any] = document.value if (document := snapshot.document(place)) else {}
+    for index, key in enumerate(policy.get("encryption", {}).get("certificates", [])):
+        certificate = x509.certificate_of(snapshot, key)
+        if certificate is not None and not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+            yield Problem("unsuitable", "Only a certificate with an RSA key can encrypt.", f"/encryption/certificates/{index}")
+    if policy.get("signing", {}).get("enabled"):
+        yield from x509.without_private_key(snapshot, policy["signing"]["x509_identity"], "/signing/x509_identity")
+
+
+NODE = Collection(
+    title="Audit policies",
+    model=AuditPolicy,
     default={
-        "78101850949e47437dd91d": {
+        DEFAULT: {
             "encryption": {"enabled": False},
             "name": "default",
             "signing": {"enabled": False},
@@ -13,4 +137,7 @@ NODE = later(
             "timestamping": {"enabled": False},
         }
     },
+    fixed=("name",),
+    unique="name",
+    rules=(fitting_certificates,),
 )

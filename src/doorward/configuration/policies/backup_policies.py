@@ -1,5 +1,98 @@
-"""Where backups go, when, and how long they are kept."""
+"""Where backups go, when, and how long they are kept: ``/api/configuration/policies/backup_policies``.
 
-from doorward.tree.nodes import Collection, later
+A policy does nothing until ``management/system_backup`` refers to it. Times are in the time zone of the node; without any a
+backup is made by hand only. With retention off nothing is ever deleted on the target. Committing a policy contacts nobody.
 
-NODE = later(Collection)
+The login on an SSH server is by a private key of ``private_keys``; its public half, which GET of the key shows, goes on the
+server. The host keys are compared exactly; nothing is trusted by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from doorward.configuration.policies._targets import (
+    NfsTarget,
+    RsyncTarget,
+    SmbTarget,
+    TransferPolicy,
+    is_unprotected,
+    start_times,
+)
+from doorward.tree.models import Body, Off, switch, union
+from doorward.tree.nodes import Collection
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/policies/backup_policies"
+_ENCRYPTION = "/api/configuration/management/exported_configuration_encryption"
+
+
+class Retention(Body):
+    """Old backups are deleted."""
+
+    enabled: Literal[True] = Field(description="Old backups are deleted on the target.")
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = Field(description="Days that a backup is kept at least.")
+    keep_last: Annotated[int, Field(ge=1, le=10_000)] = Field(description="Newest backups that are kept whatever their age.")
+
+
+BackupTarget: Any = union("type", RsyncTarget, SmbTarget, NfsTarget)
+StartTimes: Any = start_times(0)
+RetentionSwitch: Any = switch(Retention)
+
+
+class BackupPolicy(TransferPolicy):
+    """A backup policy."""
+
+    retention: RetentionSwitch = Field(Off(enabled=False), description="What is deleted.")
+    start_times: StartTimes = Field(
+        default_factory=list, description="When it runs; empty: only by hand.", examples=[["01:30", "13:30"]]
+    )
+    target: BackupTarget = Field(description="Where backups go.")
+
+
+def unprotected_transport(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Warn of targets that protect nothing on the way; with NFS only of backups that are not encrypted themselves."""
+    encrypted = snapshot.value(_ENCRYPTION)["encryption"]["enabled"]
+    for key, policy in _policies(snapshot, place):
+        target = policy["target"]
+        if is_unprotected(target) and not (encrypted and target["type"] == "nfs"):
+            message = "Backups can be read and changed on the way to the target."
+            yield Problem("unprotected_transport", message, "/target", f"{PATH}/{key}")
+
+
+def same_directory(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Warn of a policy that shares its directory with another one."""
+    own = snapshot.document(place)
+    if own is None or own.value["include_node_id_in_path"]:
+        return
+    for key, other in snapshot.objects(PATH).items():
+        shared = _directory(other.value["target"]) == _directory(own.value["target"])
+        if key != place.key and shared and not other.value["include_node_id_in_path"]:
+            yield Problem("same_directory", f"{PATH}/{key} uses the same directory.", "/target/path")
+
+
+def _policies(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the policy at a place, or all of them where the place is the whole collection."""
+    for key, document in snapshot.objects(PATH).items():
+        if place.key in {"", key}:
+            yield key, document.value
+
+
+def _directory(target: dict[str, Any]) -> tuple[str, ...]:
+    """Return what tells the directory of one target from that of another; names of SMB differ in more than case."""
+    inside = (f"{target['share']}/{target['path']}".casefold(),) if target["type"] == "smb" else ("", target["path"])
+    return (target["server"]["value"], *inside)
+
+
+NODE = Collection(
+    title="Backup policies",
+    model=BackupPolicy,
+    unique="name",
+    advice=(unprotected_transport, same_directory),
+    reads=(_ENCRYPTION,),
+)

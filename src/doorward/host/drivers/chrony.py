@@ -62,7 +62,7 @@ class Chrony:
                 Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
             return self._write_conf()
         except OSError as error:
-            raise HostFailure(os_reason("preparing the directories of chronyd failed", error)) from error
+            raise HostFailure(os_reason(f"preparing {Path(self._layout.conf).parent} for chronyd failed", error)) from error
 
     def stop(self) -> None:
         """End the daemon if it is ours."""

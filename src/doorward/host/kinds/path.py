@@ -64,7 +64,9 @@ class PathKind:
             self._check_target(change.resource.target)
 
     def restore(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
-        """Write or remove exactly as before."""
+        """Write or remove exactly as before; a step that changed nothing, as on a full disk, needs nothing."""
+        if self._seen(_path(change.subject)) == before:
+            return
         self._put(_path(change.subject), before if isinstance(before, Entry) else None)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait

@@ -1,27 +1,27 @@
 """Groups of local accounts: ``/api/configuration/aaa/local_database/groups``.
 
-What the members of a group may do stands in ``aaa/acls``. A change reaches a user at the next login. Nothing on the host changes.
+What the members of a group may do stands in ``aaa/acls``. A change reaches a user at the next login. A group that a line of
+``aaa/acls`` names can't be deleted, nor renamed without changing the line in the same transaction. Nothing on the host changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
-from doorward.configuration.aaa.acls import BUILT_IN_GROUPS
-from doorward.tree.fields import matching
+from doorward.configuration.aaa import acls
+from doorward.configuration.aaa.acls import BUILT_IN_GROUPS, GroupName
 from doorward.tree.models import Body, Elements
 from doorward.tree.nodes import Collection
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
 from doorward.tree.references import Reference, RefersTo
+from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/aaa/local_database/groups"
 
-GroupName = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64),
-    AfterValidator(matching(r"[A-Za-z0-9._-]+", "Only letters, digits and . _ - are allowed.")),
-]
 Member = Annotated[Reference, RefersTo("/api/configuration/aaa/local_database/users")]
 
 
@@ -34,10 +34,18 @@ class Group(Body):
     )
 
 
+def has_no_rights(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Refuse to delete a group that an ACL line names."""
+    document = snapshot.document(place)
+    if document is not None and any(line["group"] == document.value["name"] for line in snapshot.value(acls.PATH)):
+        yield Problem("referenced", f"Still used by {acls.PATH}.")
+
+
 NODE = Collection(
     title="Local groups",
     model=Group,
     default={key: {"name": name, "members": []} for name, key in BUILT_IN_GROUPS.items()},
     fixed=("name",),
     unique="name",
+    removal=(has_no_rights,),
 )

@@ -1,0 +1,154 @@
+"""The REST API as a client sees it. The only module that speaks HTTP."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import ssl
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from doorward.cli.failures import Refused, Unreachable, Usage
+
+_SECONDS = 60.0
+"""Longer than any answer of the server takes."""
+TRANSACTION = "/api/transaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said: the JSON of its answer, and the entity tag of the resource."""
+
+    content: dict[str, Any]
+    etag: str = ""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The ``meta`` of the answer."""
+        found: dict[str, Any] = self.content.get("meta", {})
+        return found
+
+
+def checked_url(url: str) -> str:
+    """Return the address of a server without a path. Raises Usage."""
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme == "https" and parts.hostname and not parts.username and (parts.port or 443)
+    except ValueError:
+        usable = None
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise Usage(f"--url must be https://HOST:PORT, not {url}.")
+    return f"https://{parts.netloc}"
+
+
+def on_this_machine(url: str) -> bool:
+    """Whether an address is that of the machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Client:
+    """One login session. Writes are strict: a member that the server does not know is an error.
+
+    ``warnings`` collects the warnings of all answers. Raises Refused where the API refuses, Unreachable where there is none.
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+        self.url = checked_url(url)
+        self.warnings: list[Mapping[str, str]] = []
+        # A proxy is for what is far away.
+        self._http = httpx2.Client(
+            base_url=self.url, verify=context, timeout=_SECONDS, trust_env=not on_this_machine(self.url), follow_redirects=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Log out, which discards an open transaction, and close the connection."""
+        try:
+            if self._http.cookies:
+                self._http.delete("/api/authentication")
+        except httpx2.TransportError:
+            pass  # the login session ends by itself
+        self._http.close()
+
+    def login(self, user: str, password: str) -> None:
+        """Log in. Raises Unreachable."""
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._http.cookies.clear()
+        try:
+            self._request("GET", "/api/authentication", headers={"Authorization": f"Basic {credentials}"})
+        except Refused as refused:
+            raise Unreachable(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
+
+    def get(self, path: str) -> Answer:
+        """Read a resource."""
+        return self._request("GET", path)
+
+    def body(self, path: str) -> Any:
+        """Read the ``body`` of a resource."""
+        return self.get(path).content["body"]
+
+    def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Answer:
+        """Send POST, PUT or DELETE. ``match`` is an entity tag for If-Match, ``about`` what error messages name."""
+        headers = {"Prefer": "handling=strict"} | ({"If-Match": match} if match else {})
+        if method == "DELETE":
+            return self._request(method, path, headers=headers, about=about)
+        return self._request(method, path, headers=headers, json=value, about=about)
+
+    def open(self) -> None:
+        """Open the transaction: what is read from now on stays as it is until the commit."""
+        self._request("POST", TRANSACTION, content=b"")
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Return what the transaction changes."""
+        found: list[dict[str, Any]] = self.get(f"{TRANSACTION}/changes").content["changes"]
+        return found
+
+    def commit(self, message: str | None) -> int:
+        """Commit; returns the revision. Sent again when the answer gets lost: the server carries it out only once."""
+        order = {"status": "commit"} | ({"commit_message": message} if message else {})
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        try:
+            answer = self._request("PUT", TRANSACTION, headers=headers, json=order)
+        except Unreachable:
+            try:
+                answer = self._request("PUT", TRANSACTION, headers=headers, json=order)
+            except (Unreachable, Refused):
+                raise Unreachable(
+                    "The answer to the commit got lost; `doorward history` tells whether it is in effect."
+                ) from None
+        return int(answer.meta["revision"])
+
+    def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> Answer:
+        try:
+            answer = self._http.request(method, quote(path, safe="/?=&-._~"), **options)
+        except httpx2.TransportError as error:
+            raise Unreachable(f"{self.url} does not answer: {_reason(error)}.") from None
+        try:
+            content = answer.json()
+            if not isinstance(content.get("meta"), dict):
+                raise TypeError
+        except (ValueError, AttributeError, TypeError):
+            raise Unreachable(f"What answers at {self.url} is not Doorward.") from None
+        if answer.is_error:
+            raise Refused(answer.status_code, content["error"], about or path)
+        found = Answer(content, answer.headers.get("ETag", ""))
+        self.warnings += found.meta.get("warnings", [])
+        return found
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its certificate is not trusted ({text.partition('failed: ')[2].partition(' (_ssl')[0]}); --ca names another one"
+    return text

@@ -1,0 +1,131 @@
+"""``doorward edit``: a body in the editor, as YAML."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from doorward.cli.commands.arguments import PathArgument, read_file
+from doorward.cli.failures import Failure, Usage
+from doorward.cli.options import Committing, Connection, command
+
+if TYPE_CHECKING:
+    from doorward.cli.addresses import Address
+    from doorward.cli.session import Session
+
+
+@command
+def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
+    """Edit a setting or object in $EDITOR, then show the difference and commit it.
+
+    What is refused comes back into the editor, with the reasons above it.
+    """
+    from doorward.cli.session import connected
+    from doorward.cli.yamltext import dump
+    from doorward.tree.changes import same
+
+    with connected(connection) as session:
+        address, shown, etag = _read(session, path)
+    descriptor, name = tempfile.mkstemp(prefix="doorward-", suffix=".yaml")
+    file, before = Path(name), dump(shown)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(f"# {address.href}\n# Lines like these are left out. Saved as it is, nothing changes.\n{before}")
+    reasons: tuple[str, ...] = ()
+    while True:
+        text = _edited(file, reasons)
+        try:
+            value = _value(text)
+            if same(value, shown):
+                typer.echo("Nothing to change.")
+            else:
+                with connected(connection) as session:  # a new one: editing may have taken longer than a login session lasts
+                    _commit(session, how, address, value, etag)
+        except Failure as failure:
+            reasons = tuple(failure.lines)
+            if not _again(reasons):
+                raise Failure(*reasons, f"Your text is kept in {file}.") from None
+        else:
+            file.unlink()
+            return
+
+
+def _read(session: Session, path: str) -> tuple[Address, Any, str]:
+    """Return where the body is, what is shown of it, and the entity tag of the resource."""
+    from doorward.cli.addresses import locate
+    from doorward.cli.members import member
+    from doorward.cli.naming import with_names
+    from doorward.cli.render import ordered
+    from doorward.tree.nodes import Valued
+
+    address = locate(session.tree, session.remote, path)
+    node = address.endpoint.node
+    if not address.has_body or not isinstance(node, Valued):
+        raise Usage("Only single values, lists and objects can be edited.")
+    answer = session.client.get(address.href)
+    body = with_names(node, answer.content["body"], session.remote)
+    return address, ordered(member(body, address.member)), answer.etag
+
+
+def _edited(file: Path, reasons: tuple[str, ...]) -> str:
+    """Return what the editor made of the file."""
+    if reasons:
+        kept = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("# Refused: ")]
+        file.write_text("".join([*(f"# Refused: {line}\n" for line in reasons), *kept]), encoding="utf-8")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
+    except OSError as error:
+        file.unlink()
+        raise Usage(f"The editor {editor} can't be started: {error.strerror}.") from None
+    if code:
+        raise Failure(f"The editor ended with {code}; nothing was changed. Your text is kept in {file}.")
+    return read_file(file)
+
+
+def _value(text: str) -> Any:
+    from doorward.cli.yamltext import NotReadable, load
+
+    try:
+        return load(text)
+    except NotReadable as error:
+        raise Failure(str(error)) from None
+
+
+def _commit(session: Session, how: Committing, address: Address, value: Any, etag: str) -> None:
+    from doorward.cli.failures import Refused
+    from doorward.cli.members import with_member
+    from doorward.cli.naming import with_keys
+    from doorward.cli.transact import transact
+    from doorward.tree.nodes import Valued
+
+    node = address.endpoint.node
+    assert isinstance(node, Valued)  # noqa: S101 - seen to when it was read
+
+    def write() -> None:
+        body = with_member(session.client.body(address.href), address.member, value) if address.member else value
+        resolved = with_keys(session.tree, node, body, session.remote)
+        try:
+            session.client.write("PUT", address.href, resolved, match=etag)
+        except Refused as refused:
+            if refused.type == "PreconditionFailed":
+                raise Failure("Somebody else changed it while you edited.") from None
+            raise
+
+    transact(session, how, write)
+
+
+def _again(reasons: tuple[str, ...]) -> bool:
+    from doorward.cli.options import plain
+    from doorward.cli.session import terminal
+
+    if not terminal():
+        return False
+    for line in reasons:
+        typer.secho(plain(line), err=True, fg=typer.colors.RED)
+    return typer.confirm("Edit again?", default=True)

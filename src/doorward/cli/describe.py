@@ -1,0 +1,258 @@
+"""What has to be requested to bring a configuration to a described state. Pure: looks at values, sends nothing.
+
+A description hangs together like the folders of the API. Branches are mappings; single values and lists are their bodies, of
+mappings only the members that shall have a certain value; a collection maps names to bodies without the name.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from doorward.cli import outside
+from doorward.cli.merging import merged
+from doorward.cli.naming import bare, folded, key_named, keys_only
+from doorward.cli.outside import Outside
+from doorward.cli.referring import At, is_switch, mapped
+from doorward.tree.changes import MISSING, same
+from doorward.tree.nodes import Branch, Collection, Valued
+from doorward.tree.problems import BodyRefused, Problem, pointer
+from doorward.tree.references import RefersTo
+from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.validation import check
+
+
+class Present(Protocol):
+    """The configuration as it is."""
+
+    def value(self, path: str) -> Any:
+        """Return the body of a single value or list."""
+
+    def objects(self, path: str) -> dict[str, Any]:
+        """Return the objects of a collection by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Stands in a body for the key of an object that another request makes."""
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. ``makes`` is what other requests call the object that it makes, ``label`` what it is about, for people."""
+
+    method: str
+    path: str
+    value: Any = None
+    makes: New | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The requests in an order in which they can be sent, and every problem of the description; with problems, nothing counts."""
+
+    requests: tuple[Request, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def plan(tree: Tree, present: Present, described: Any, *, prune: bool = False) -> Plan:
+    """Compare a description with what is there. ``prune`` removes the objects of described collections that it does not name."""
+    return _Planning(tree, present, prune).plan(described)
+
+
+@dataclass
+class _Planning:
+    tree: Tree
+    present: Present
+    prune: bool
+    problems: list[Problem] = field(default_factory=list)
+    made_first: list[Request] = field(default_factory=list)
+    created: list[Request] = field(default_factory=list)
+    replaced: list[Request] = field(default_factory=list)
+    named: dict[str, dict[Any, str]] = field(default_factory=dict)
+    """The names that the description has in each collection, folded, and how it spells them."""
+
+    def plan(self, described: Any) -> Plan:
+        leaves = list(self._leaves(self.tree.root, described))
+        for endpoint, value in leaves:
+            if isinstance(endpoint.node, Collection):
+                names = self.named[endpoint.path] = {folded(endpoint.node, name): name for name in value}
+                if len(names) < len(value):
+                    self._wrong("duplicate", "Two names differ only in case.", endpoint.path)
+        for endpoint, value in leaves:
+            if isinstance(endpoint.node, Collection):
+                for name, body in value.items():
+                    self._object(endpoint, endpoint.node, name, body)
+            else:
+                self._single(endpoint, value)
+        created = self._in_order(self.created)
+        requests = [*self.made_first, *created, *self.replaced, *self._removed()]
+        return Plan(tuple(requests), tuple(self.problems))
+
+    def _leaves(self, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
+        """Yield what is described, endpoint by endpoint; says what the tree does not have."""
+        node = endpoint.node
+        if isinstance(node, Branch):
+            if value is None:
+                return
+            if not isinstance(value, dict):
+                self._wrong("type", "Must be a mapping from the names below it.", endpoint.path)
+                return
+            for name, member in value.items():
+                if name in endpoint.children:
+                    yield from self._leaves(endpoint.children[name], member)
+                else:
+                    self._wrong("unknown_member", "There is no such path.", f"{endpoint.path}/{name}")
+        elif isinstance(node, Collection):
+            if not node.unique or not node.supported:
+                message = "Its objects have no names to describe them by." if node.supported else "Not supported by this release."
+                self._wrong("not_supported", message, endpoint.path)
+            elif value is not None and not isinstance(value, dict):
+                self._wrong("type", "Must be a mapping from names to bodies.", endpoint.path)
+            else:
+                yield endpoint, value or {}
+        elif isinstance(node, Valued):
+            yield endpoint, value
+        else:
+            self._wrong("unsuitable", "Is described where it is used, with from_env or from_file.", endpoint.path)
+
+    def _single(self, endpoint: Endpoint, described: Any) -> None:
+        node = endpoint.node
+        assert isinstance(node, Valued)  # noqa: S101 - leaves are
+        old = keys_only(node, self.present.value(endpoint.path))
+        new = self._resolved(node, merged(old, described, switch=is_switch(node.model)), old, endpoint.path)
+        if not _same(node, old, new):
+            self.replaced.append(Request("PUT", endpoint.path, new, label=endpoint.path))
+
+    def _object(self, endpoint: Endpoint, node: Collection, name: str, described: Any) -> None:
+        label = f"{endpoint.path}/{name}"
+        if described is not None and not isinstance(described, dict):
+            self._wrong("type", "Must be a mapping of members.", label)
+            return
+        if node.unique in (described or {}):
+            self._wrong("contradiction", "The name stands before the colon already.", label, pointer([node.unique]))
+            return
+        objects = self.present.objects(endpoint.path)
+        key = next((k for k, body in objects.items() if folded(node, body.get(node.unique)) == folded(node, name)), None)
+        old = keys_only(node, objects[key]) if key is not None else {}
+        new = self._resolved(node, merged(old, {**(described or {}), node.unique: name}), old, label)
+        if key is None:
+            self.created.append(Request("POST", endpoint.path, new, New(endpoint.path, name), label))
+        elif not _same(node, old, new):
+            self.replaced.append(Request("PUT", f"{endpoint.path}/{key}", new, label=label))
+
+    def _resolved(self, node: Valued, body: Any, old: Any, label: str) -> Any:
+        """Return a body with keys, or what stands for them, in place of names and of secrets from outside."""
+
+        def change(to: RefersTo, value: Any, at: At) -> Any:
+            if isinstance(value, dict) and outside.meant(value):
+                return self._secret(to, value, _at(old, at), Problem("type", "", pointer(at), label))
+            key, target = bare(value), self.tree.endpoints.get(to.to)
+            if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
+                return key
+            return self._key(target, target.node, key, Problem("unknown_reference", "", pointer(at), label))
+
+        return mapped(node.model, body, change)
+
+    def _key(self, target: Endpoint, node: Collection, name: str, problem: Problem) -> str | New:
+        if (found := key_named(node, self.present.objects(target.path), name)) is not None:
+            return found
+        spelt = self.named.get(target.path, {}).get(folded(node, name))
+        if spelt is None:
+            self._wrong(problem.code, f"There is no {target.path}/{name}.", problem.path, problem.pointer)
+            return name
+        return New(target.path, spelt)
+
+    def _secret(self, to: RefersTo, described: Mapping[str, Any], old: Any, problem: Problem) -> Any:
+        """Return the key that stands there, else (or with ``change: always``) what stands for the one that is made."""
+        wrong = outside.problem(to.to, described)
+        if wrong is None and any(part.isdecimal() for part in problem.pointer.split("/")):
+            wrong = "Can't be followed inside a list: make it with `doorward add` and give its key."
+        if wrong is not None:
+            self._wrong(problem.code, wrong, problem.path, problem.pointer)
+            return None
+        if isinstance(old, str) and described.get("change") != "always":
+            return old
+        new = New(to.to, f"{problem.path}#{problem.pointer}")
+        self.made_first.append(Request("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}"))
+        return new
+
+    def _removed(self) -> Iterator[Request]:
+        """Yield the removals that ``prune`` asks for: who refers goes before who is referred to."""
+        gone: dict[str, tuple[Request, set[str]]] = {}
+        for path, names in self.named.items() if self.prune else ():
+            node = self.tree[path].node
+            assert isinstance(node, Collection)  # noqa: S101 - only these have names
+            for key, body in self.present.objects(path).items():
+                name = body.get(node.unique)
+                if folded(node, name) not in names and key not in node.default:
+                    href = f"{path}/{key}"
+                    gone[href] = Request("DELETE", href, label=f"{path}/{name}"), _targets(node, body)
+        for href in graphlib.TopologicalSorter(_reversed(gone)).static_order():
+            if href in gone:
+                yield gone[href][0]
+
+    def _in_order(self, requests: list[Request]) -> list[Request]:
+        """Return the requests so that an object is made before another one refers to it."""
+        by_object = {request.makes: request for request in requests}
+        order = graphlib.TopologicalSorter({request.makes: set(_news(request.value)) & by_object.keys() for request in requests})
+        try:
+            return [by_object[made] for made in order.static_order()]
+        except graphlib.CycleError as error:
+            for new in dict.fromkeys(error.args[1]):
+                self._wrong(
+                    "contradiction", "Objects that are new can't refer to each other in a circle.", f"{new.path}/{new.name}"
+                )
+            return []
+
+    def _wrong(self, code: str, message: str, path: str, at: str = "") -> None:
+        self.problems.append(Problem(code, message, at, path))
+
+
+def _at(body: Any, at: At) -> Any:
+    for part in at:
+        body = body.get(part, MISSING) if isinstance(body, dict) else MISSING
+    return body
+
+
+def _targets(node: Valued, body: Any) -> set[str]:
+    """Return the hrefs that a body refers to."""
+    found: set[str] = set()
+    mapped(node.model, body, lambda to, value, _at: found.add(f"{to.to}/{bare(value)}"))
+    return found
+
+
+def _reversed(gone: Mapping[str, tuple[Request, set[str]]]) -> dict[str, set[str]]:
+    """Return for each object those that refer to it."""
+    return {href: {other for other, (_, targets) in gone.items() if href in targets and other != href} for href in gone}
+
+
+def _news(value: Any) -> Iterable[New]:
+    if isinstance(value, New):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _news(member)
+
+
+def _same(node: Valued, old: Any, new: Any) -> bool:
+    """Whether two bodies mean the same once the server has brought them into their canonical form."""
+    return not any(_news(new)) and same(_canonical(node, old), _canonical(node, new))
+
+
+def _canonical(node: Valued, body: Any) -> Any:
+    try:
+        return node.document(check(node.adapter, body, strict=True).model).value
+    except BodyRefused:  # the server will say what is wrong; what this machine does not know may be right there
+        return body
+
+
+def depends_on(request: Request) -> frozenset[New]:
+    """Return what other requests have to make first."""
+    return frozenset(_news(request.value))

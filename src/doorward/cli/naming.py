@@ -1,0 +1,65 @@
+"""References by name in place of keys, in both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorward.cli.referring import At, mapped
+from doorward.cli.remote import Remote
+from doorward.tree.nodes import Collection, Valued
+from doorward.tree.references import RefersTo
+from doorward.tree.registry import Endpoint, Tree
+
+
+def bare(value: Any) -> Any:
+    """Return the key of a reference in either of its forms."""
+    return value["key"] if isinstance(value, dict) and isinstance(value.get("key"), str) and value.keys() <= _PAIR else value
+
+
+_PAIR = {"key", "meta"}
+
+
+def keys_only(node: Valued, body: Any) -> Any:
+    """Return a body whose references are bare keys."""
+    return mapped(node.model, body, lambda _to, value, _at: bare(value))
+
+
+def with_names(node: Valued, body: Any, remote: Remote) -> Any:
+    """Return a body whose references are names, where objects have names."""
+
+    def change(to: RefersTo, value: Any, _at: At) -> Any:
+        key = bare(value)
+        return remote.name(to.to, key) if isinstance(key, str) else key
+
+    return mapped(node.model, body, change)
+
+
+def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
+    """Return a body whose references by name are keys; what is no name stays, for the server to judge."""
+
+    def change(to: RefersTo, value: Any, _at: At) -> Any:
+        key, target = bare(value), tree.endpoints.get(to.to)
+        if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
+            return key
+        return key_named(target.node, remote.objects(to.to), key) or key
+
+    return mapped(node.model, body, change)
+
+
+def key_named(node: Collection, objects: dict[str, Any], name: str) -> str | None:
+    """Return the key of an object by its key or name."""
+    if name in objects:
+        return name
+    wanted = folded(node, name)
+    return next((key for key, body in objects.items() if folded(node, body.get(node.unique)) == wanted), None)
+
+
+def folded(node: Collection, name: Any) -> Any:
+    """Return a name in the form in which names of the collection are compared."""
+    return name.casefold() if node.fold and isinstance(name, str) else name
+
+
+def nameless(endpoint: Endpoint, body: Any) -> Any:
+    """Return the body of an object without its name."""
+    node = endpoint.node
+    return {k: v for k, v in body.items() if k != node.unique} if isinstance(node, Collection) else body

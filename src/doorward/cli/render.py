@@ -1,0 +1,146 @@
+"""What commands show: changes as differences of YAML lines, plans, tables. Made of lines with a style, printed at one place."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from doorward.cli.failures import problem_line, short
+from doorward.cli.options import plain
+from doorward.cli.yamltext import dump
+from doorward.tree.changes import MISSING, ORDER, value_at
+
+
+class Line(NamedTuple):
+    """A line of output; ``style`` is one of rich's, or empty."""
+
+    text: str
+    style: str = ""
+
+
+class Names(Protocol):
+    """Who knows what objects are called."""
+
+    def name(self, path: str, key: str) -> str:
+        """Return the name of an object, or its key."""
+
+    def label(self, href: str) -> str:
+        """Return a path as people give it."""
+
+    def is_object(self, href: str) -> bool:
+        """Whether a path is that of an object."""
+
+
+_SIGNS = {"create": Line("+", "bold green"), "delete": Line("-", "bold red")}
+_STYLES = {"+": "green", "-": "red", " ": "", "…": "dim"}
+_AROUND = 3
+"""Lines that stay visible around those that differ."""
+
+
+def changes(found: Iterable[Mapping[str, Any]], remote: Names) -> Iterator[Line]:
+    """Yield changes as the API lists them. ``remote`` gives names to paths and references."""
+    for change in found:
+        sign, style = _SIGNS.get(change["type"], Line("~", "bold yellow"))
+        order = " (order)" if change["type"] == "reorder" else ""
+        yield Line(f"{sign} {_label(change, remote)}{order}", style)
+        old, new = (change.get(f"{age}_order", change.get(f"{age}_value", MISSING)) for age in ("old", "new"))
+        yield from difference(readable(old, remote), readable(new, remote))
+
+
+def _label(change: Mapping[str, Any], remote: Names) -> str:
+    """Return the path of a change, with the name of an object that came or went: nobody but the change knows that."""
+    path = str(change["path"])
+    for age in ("new_value", "old_value"):
+        name = value_at(change.get(age), ("name",))
+        if "#" not in path and isinstance(name, str) and remote.is_object(path):
+            return short(f"{path.rpartition('/')[0]}/{name}")
+    return remote.label(path)
+
+
+def readable(value: Any, remote: Names) -> Any:
+    """Return a value of the API with its expanded references as names."""
+    if isinstance(value, dict):
+        if value.keys() == {"key", "meta"} and isinstance(value["key"], str) and isinstance(value["meta"], dict):
+            return remote.name(str(value["meta"].get("href", "")).rpartition("/")[0], value["key"])
+        return {name: readable(member, remote) for name, member in value.items()}
+    return [readable(element, remote) for element in value] if isinstance(value, list) else value
+
+
+def difference(old: Any, new: Any) -> Iterator[Line]:
+    """Yield the lines of two values that differ, with some lines around them. MISSING has no lines."""
+    before, after = (_lines(value) for value in (old, new))
+    groups = difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_AROUND)
+    end = 0
+    for group in groups:
+        if group[0][1] > end:
+            yield Line("    …", _STYLES["…"])
+        for tag, i1, i2, j1, j2 in group:
+            if tag == "equal":
+                yield from (_line(" ", text) for text in before[i1:i2])
+            else:
+                yield from (_line("-", text) for text in before[i1:i2])
+                yield from (_line("+", text) for text in after[j1:j2])
+        end = group[-1][2]
+    if 0 < end < len(before):
+        yield Line("    …", _STYLES["…"])
+
+
+def _lines(value: Any) -> list[str]:
+    return [] if value is MISSING else dump(value).splitlines()
+
+
+def _line(sign: str, text: str) -> Line:
+    return Line(f"  {sign} {text}".rstrip(), _STYLES[sign])
+
+
+def plan(body: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield what a commit would do to the host, and its warnings."""
+    actions: Sequence[Mapping[str, Any]] = body["actions"]
+    yield Line("On the host:" if actions else "Nothing changes on the host.", "bold" if actions else "dim")
+    for action in actions:
+        effect = "" if action["effect"] == "none" else f" ({action['effect'].replace('_', ' ')})"
+        yield Line(f"  {short(action['path'])}: {action['action']}{effect}")
+    yield from warnings(body["warnings"])
+
+
+def warnings(found: Iterable[Mapping[str, str]]) -> Iterator[Line]:
+    """Yield warnings, each once."""
+    for line in dict.fromkeys(problem_line(w["path"], w["pointer"], w["message"]) for w in found):
+        yield Line(f"Warning: {line}", "yellow")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Line]:
+    """Yield a table; only its last column has any width."""
+    cells = [[plain(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(head) - 1)]
+    for index, row in enumerate(cells):
+        text = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        yield Line(text, "" if index else "bold")
+
+
+def local_time(time: str) -> str:
+    """Return a time of the API in the zone of whoever reads it."""
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Print lines on standard output, with colours on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(Text(plain(line.text), line.style))
+
+
+def ordered(value: Any) -> Any:
+    """Return a value as people read it: members by name, ``@order`` first, as the entries of its maps stand."""
+    if isinstance(value, list):
+        return [ordered(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    names = [ORDER, *value[ORDER]] if isinstance(value.get(ORDER), list) else sorted(value)
+    return {name: ordered(value[name]) for name in names if name in value}

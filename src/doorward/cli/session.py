@@ -1,0 +1,77 @@
+"""From the options of a command to a login session."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+import doorward.configuration
+from doorward.cli.client import Client, checked_url, on_this_machine
+from doorward.cli.failures import Unreachable, Usage
+from doorward.cli.options import Connection
+from doorward.cli.remote import Remote
+from doorward.cli.state import local_file
+from doorward.tree.registry import Tree, discover
+
+_FIRST_ACCOUNT = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login session, the declarations of the tree, and the configuration as the server has it."""
+
+    client: Client
+    tree: Tree
+    remote: Remote
+
+
+def terminal() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def trust(ca: Path | None) -> ssl.SSLContext:
+    """Return what the server's certificate is checked with. Raises Usage."""
+    own = local_file("tls/server.pem")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if ca is None and own is not None:
+            context.load_verify_locations(own)
+    except (OSError, ssl.SSLError) as error:
+        raise Usage(f"{ca or own} holds no certificates: {error.strerror or error}.") from None
+    return context
+
+
+def password(connection: Connection) -> str:
+    """Return the password: the environment's, the file's, that of the first start, or what is typed."""
+    if (given := os.environ.get("DOORWARD_PASSWORD")) is not None:
+        return given
+    path = connection.password_file
+    if path is None and connection.user == _FIRST_ACCOUNT and on_this_machine(connection.url):
+        path = local_file("initial-admin-password")
+    if path is not None:
+        try:
+            return path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Usage(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    if not sys.stdin.isatty():
+        raise Unreachable(f"No password for {connection.user}: set DOORWARD_PASSWORD or give --password-file.")
+    typed: str = typer.prompt(f"Password of {connection.user}", hide_input=True, err=True)
+    return typed
+
+
+@contextmanager
+def connected(connection: Connection) -> Iterator[Session]:
+    """Log in for the time of a block."""
+    checked_url(connection.url)
+    with Client(connection.url, trust(connection.ca)) as client:
+        client.login(connection.user, password(connection))
+        tree = discover(doorward.configuration)
+        yield Session(client, tree, Remote(client, tree))

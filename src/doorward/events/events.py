@@ -1,0 +1,83 @@
+"""The bus: whatever happens is raised here, from any thread, logged, and handed to whoever listens in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
+
+import structlog
+
+from doorward.configuration.alerting.system_alerts import IDS
+from doorward.events.records import Record
+
+log = structlog.get_logger()
+
+_ORDINARY = frozenset({"login", "logout", "config_change"})
+_OF_LEVEL = {"error": "error", "critical": "alert"}
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened.
+
+    ``key`` is a member of ``alerting/system_alerts``, ``text`` one line for people, ``path`` the resource that it is about, ""
+    for none, ``details`` further facts, never a secret, ``at`` the Unix time.
+    """
+
+    key: str
+    text: str
+    path: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """The id in mail and log."""
+        return IDS[self.key]
+
+
+class Events:
+    """The bus. ``clock`` returns Unix time."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.listeners: list[Callable[[Event], None]] = []
+        self._clock = clock
+        self._waiting: SimpleQueue[Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+
+    def raise_(self, key: str, text: str, path: str = "", *, ended: bool = False, **details: Any) -> None:
+        """Say that something happened, or that it is over. Never waits."""
+        event = Event(key=key, text=text, path=path, details=details, at=self._clock())
+        tell = log.info if ended or key in _ORDINARY else log.warning
+        tell(key, id=event.id, text=text, **({"path": path} if path else {}), **details)
+        self._waiting.put(event)
+
+    def noticed(self, record: Record) -> None:
+        """Raise an alert for a log record of level error or critical. What this thread itself logs could go round for ever."""
+        key = _OF_LEVEL.get(record.level)
+        if key is not None and threading.current_thread() is not self._thread:
+            path = str(record.fields.get("path", ""))
+            self._waiting.put(Event(key=key, text=record.name, path=path, details=record.fields, at=record.at))
+
+    def start(self) -> None:
+        """Begin to tell the listeners."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell what is still waiting, then end."""
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join(_STOP_SECONDS)
+
+    def _work(self) -> None:
+        while (event := self._waiting.get()) is not None:
+            for listen in self.listeners:
+                try:
+                    listen(event)
+                except Exception:
+                    log.exception("an event could not be passed on", key=event.key)

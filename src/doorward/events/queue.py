@@ -1,0 +1,141 @@
+"""The queue of mails: in the store, so that it survives a crash; tried at once, then less and less often for a day."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from doorward.events.mail import MailFailed, NoServer
+from doorward.store.port import Mail, Store
+
+log = structlog.get_logger()
+
+_FIRST_TRIES = (0, 60, 300, 900, 3600)
+_HOUR = 3600
+_DAY = 24 * _HOUR
+_MOST = 1_000
+_LONGEST_WAIT = 60.0
+_STOP_SECONDS = 5.0
+
+
+def next_try(queued: float, now: float) -> float | None:
+    """Return when a mail is tried again; None: never, its day is over."""
+    tries = (queued + after for after in (*_FIRST_TRIES, *range(2 * _HOUR, _DAY + 1, _HOUR)))
+    return next((at for at in tries if at > now), None)
+
+
+class MailQueue:
+    """Mails that wait, and the thread that sends them. ``deliver`` raises MailFailed or NoServer; ``clock`` is Unix time."""
+
+    def __init__(self, store: Store, deliver: Callable[[Mail], None], clock: Callable[[], float] = time.time) -> None:
+        self._store, self._deliver, self._clock = store, deliver, clock
+        self._mails: dict[str, Mail] = {}
+        """What the store holds, and what it would not take: a mail about a full disk must leave all the same."""
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="mail", daemon=True)
+
+    def __len__(self) -> int:
+        return len(self._mails)
+
+    def start(self) -> None:
+        """Take up what an earlier run left, and begin to send."""
+        self._mails = {mail.id: mail for mail in self._store.mails()}
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the mail that is being sent."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def post(self, recipient: str, subject: str, text: str) -> None:
+        """Add a mail; it is on the disk when this returns, unless the disk refuses."""
+        now = self._clock()
+        mail = Mail(uuid.uuid4().hex, recipient, subject, text, now, now)
+        if len(self._mails) >= _MOST:
+            log.error("mail dropped", mail=mail.id, reason=f"{_MOST} mails wait already")
+            return
+        self._kept(lambda: self._store.put_mail(mail))
+        with self._changed:
+            self._mails[mail.id] = mail
+            self._changed.notify()
+
+    def try_due(self) -> None:
+        """Try the mails that are due. Where the server can't be talked to, the others are not tried in vain."""
+        now = self._clock()
+        with self._changed:
+            due = sorted((mail for mail in self._mails.values() if mail.due <= now), key=lambda mail: (mail.due, mail.queued))
+        down: tuple[str, str] | None = None
+        for mail in due:
+            if self._stopping:
+                return
+            failure = down or self._tried(mail)
+            if failure is None:
+                self._forget(mail)
+                log.info("mail sent", mail=mail.id, recipient=mail.recipient)
+            else:
+                down = failure if failure[0] != "rejected" else None
+                self._again(mail, failure)
+
+    def _tried(self, mail: Mail) -> tuple[str, str] | None:
+        """Try a mail; return code and reason of the failure."""
+        try:
+            self._deliver(mail)
+        except MailFailed as failed:
+            return failed.code, failed.message
+        except NoServer:
+            return "no_server", "No mail server is set."
+        except Exception as error:
+            log.exception("a mail could not be made", mail=mail.id)
+            return "rejected", type(error).__name__
+        return None
+
+    def _again(self, mail: Mail, failure: tuple[str, str]) -> None:
+        code, reason = failure
+        due = next_try(mail.queued, self._clock())
+        if due is None:
+            self._forget(mail)
+            log.error("mail dropped", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
+            return
+        later = replace(mail, due=due)
+        with self._changed:
+            self._mails[mail.id] = later
+        self._kept(lambda: self._store.put_mail(later))
+        log.warning("mail not sent", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
+
+    def _forget(self, mail: Mail) -> None:
+        with self._changed:
+            self._mails.pop(mail.id, None)
+        self._kept(lambda: self._store.remove_mail(mail.id))
+
+    def _kept(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - the store says so itself; the mail goes on from memory
+            log.warning("a mail is not kept on the disk as it should be", error=type(error).__name__)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if not self._stopping:
+                    self._changed.wait(self._seconds_to_next())
+                if self._stopping:
+                    return
+            try:
+                self.try_due()
+            except Exception:
+                log.exception("the mail queue stumbled")
+                time.sleep(1)  # whatever it was, it must not keep a core busy
+
+    def _seconds_to_next(self) -> float:
+        """Return how long to wait at most; clocks are set now and then."""
+        first = min((mail.due for mail in self._mails.values()), default=None)
+        return _LONGEST_WAIT if first is None else max(0.0, min(_LONGEST_WAIT, first - self._clock()))

@@ -1,0 +1,175 @@
+"""One syslog receiver: the records that wait for it, the connection, the thread that sends."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from doorward.events.records import Record
+from doorward.events.syslog import FORMS, Origin, framed
+from doorward.events.tls import NoCertificate
+
+log = structlog.get_logger()
+
+MOST_WAITING = 10_000
+"""Records that wait while a receiver is away; then the oldest are dropped."""
+
+_SOCKET_SECONDS = 10.0
+_LONGEST_PAUSE = 30.0
+_STOP_SECONDS = 3.0
+_WORD_SECONDS = 0.3
+_MUCH = 4096
+
+
+class Receiver:
+    """A receiver by its block of the configuration. ``context`` makes the TLS context, ``origin`` is asked for every record."""
+
+    def __init__(
+        self, block: Mapping[str, Any], origin: Callable[[], Origin], context: Callable[[], ssl.SSLContext], pause: float = 1.0
+    ) -> None:
+        self.block = block
+        self.address = (block["address"]["value"], block["port"])
+        self.away: str | None = None
+        """Why the receiver can't be reached; None while it can."""
+        self.dropped = 0
+        """Records that were dropped since the start."""
+        self._untold = 0
+        self._origin, self._context, self._first_pause = origin, context, pause
+        self._form, self._transport = FORMS[block["message_format"]], block["transport"]["selection"]
+        self._waiting: deque[Record] = deque()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._socket: socket.socket | None = None
+        self._thread = threading.Thread(target=self._work, name="syslog", daemon=True)
+
+    def __len__(self) -> int:
+        return len(self._waiting) + (self.away is not None)  # one is in the hand of the thread
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Send what waits, if the receiver is there, and end."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify()
+        if wait and self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def put(self, record: Record) -> None:
+        """Add a record. Never waits for the receiver."""
+        with self._changed:
+            if len(self._waiting) >= MOST_WAITING:
+                self._waiting.popleft()
+                self.dropped += 1
+                self._untold += 1
+            self._waiting.append(record)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        pause = self._first_pause
+        while (record := self._next()) is not None:
+            while not self._sent(record):
+                if self._stopping.wait(pause):
+                    return
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = self._first_pause
+        self._disconnect()
+
+    def _next(self) -> Record | None:
+        with self._changed:
+            while not self._waiting:
+                if self._stopping.is_set():
+                    return None
+                self._changed.wait()
+            return self._waiting.popleft()
+
+    def _sent(self, record: Record) -> bool:
+        """Send a record; before it, after an outage, how many were dropped."""
+        try:
+            self._connect()
+            if (untold := self._untold) > 0:
+                self._send(Record(record.at, "warning", "records dropped", {"count": untold}))
+                self._untold -= untold
+            self._send(record)
+        except (OSError, NoCertificate, ValueError) as error:
+            self._disconnect()
+            if self.away is None and not self._stopping.is_set():
+                self.away = _reason(error)
+                log.warning("syslog receiver away", receiver=f"{self.address[0]}:{self.address[1]}", reason=self.away)
+            self.away = _reason(error)
+            return False
+        if self.away is not None:
+            self.away = None
+            log.info("syslog receiver back", receiver=f"{self.address[0]}:{self.address[1]}")
+        return True
+
+    def _connect(self) -> None:
+        if self._socket is not None and not self._ended(self._socket):
+            return
+        self._disconnect()
+        if self._transport == "udp":
+            family, kind, protocol, _, address = socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM)[0]
+            self._socket = socket.socket(family, kind, protocol)
+            self._socket.connect(address)
+            return
+        plain = socket.create_connection(self.address, _SOCKET_SECONDS)
+        try:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            host = self.address[0]
+            self._socket = self._context().wrap_socket(plain, server_hostname=host) if self._transport == "tls" else plain
+        except BaseException:
+            plain.close()
+            raise
+        if self._transport == "tls":
+            self._check_accepted(self._socket)
+
+    def _check_accepted(self, connection: socket.socket) -> None:
+        """Wait for the word of the receiver about our certificate: in TLS 1.3 it comes after the handshake."""
+        select.select([connection], [], [], _WORD_SECONDS)
+        if self._ended(connection):
+            raise ConnectionAbortedError("the receiver refused the connection")
+
+    def _ended(self, connection: socket.socket) -> bool:
+        """Whether the other side has closed a stream: what was written after that would be lost without a sign."""
+        if self._transport == "udp":
+            return False
+        try:
+            connection.settimeout(0)
+            return not connection.recv(_MUCH)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            connection.settimeout(_SOCKET_SECONDS)
+
+    def _send(self, record: Record) -> None:
+        assert self._socket is not None  # noqa: S101 - connected
+        message = self._form(record, self._origin())
+        self._socket.sendall(message if self._transport == "udp" else framed(message))
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.close()
+            self._socket = None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return str(error.verify_message).rstrip(".")
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "TLS failed").lower().replace("_", " ")
+    if isinstance(error, socket.gaierror):
+        return "the name does not resolve"
+    return (isinstance(error, OSError) and error.strerror) or str(error) or "no answer in time"

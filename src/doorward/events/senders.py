@@ -1,0 +1,130 @@
+"""Everything of this floor put together: started, stopped, and told of every commit."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from doorward.configuration.management import email
+from doorward.events.alarm import Issue
+from doorward.events.alerts import Alerts
+from doorward.events.certificates import CertificateWatch, in_use
+from doorward.events.clock import TimeWatch
+from doorward.events.drift import DriftWatch
+from doorward.events.events import Events
+from doorward.events.forwarder import Forwarder
+from doorward.events.limits import Limits, figures_of
+from doorward.events.mail import Code, MailFailed, deliver
+from doorward.events.monitor import Monitor
+from doorward.events.node import hostname
+from doorward.events.queue import MailQueue
+from doorward.events.records import TAP
+from doorward.store.port import Edit, Mail
+from doorward.transaction.candidate import Running
+from doorward.transaction.pipeline import Pipeline
+from doorward.tree.snapshot import Snapshot
+
+_MOST_PATHS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the try of a mail went. ``code`` None: it was taken."""
+
+    message: str
+    code: Code | None = None
+
+    @property
+    def result(self) -> Literal["failed", "sent"]:
+        """The result in a word."""
+        return "sent" if self.code is None else "failed"
+
+
+class Senders:
+    """Mail, alerts, syslog and the monitor of a node. ``state`` is the state directory."""
+
+    def __init__(self, pipeline: Pipeline, state: Path) -> None:
+        self._pipeline = pipeline
+        self.events = Events()
+        self.mails = MailQueue(pipeline.store, self._deliver)
+        self.syslog = Forwarder(pipeline.secrets.text)
+        self.revision = 0
+        """The revision that the senders work by."""
+        self.events.listeners.append(Alerts(lambda: pipeline.running, self.mails.post))
+        watches = (
+            Limits(self.events, self._snapshot, figures_of(state)),
+            TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
+            CertificateWatch(self.events, lambda: in_use(self._snapshot(), state / "tls" / "server.pem")),
+            DriftWatch(self.events, pipeline),
+        )
+        self.monitor = Monitor(watches)
+
+    def _snapshot(self) -> Snapshot:
+        return self._pipeline.running.snapshot
+
+    def _deliver(self, mail: Mail) -> None:
+        deliver(self._snapshot(), mail, self._pipeline.secrets.text)
+
+    def start(self) -> None:
+        """Begin to send, by the running revision."""
+        pipeline = self._pipeline
+        self._configure(pipeline.running)
+        pipeline.published.append(self.published)
+        pipeline.store.failed.append(self._store_failed)
+        TAP.listeners += [self.syslog, self.events.noticed]
+        self.events.start()
+        self.mails.start()
+
+    def watch(self, *chores: Callable[[], object]) -> None:
+        """Begin to look after the machine, and do chores, every minute. The host is as the running revision says by now."""
+        self.monitor.chores = chores
+        self.monitor.start()
+
+    def stop(self) -> None:
+        """Stop, the ones that others feed last."""
+        self.monitor.stop()
+        self.events.stop()
+        self.mails.stop()
+        TAP.listeners = [listen for listen in TAP.listeners if listen not in (self.syslog, self.events.noticed)]
+        self.syslog.stop()
+
+    def published(self, _before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        """Go over to a new revision; when this returns the senders work by it."""
+        self._configure(after)
+        revision = self._pipeline.store.revision(after.number)
+        author = revision.author if revision else ""
+        self.events.raise_(
+            "config_change", f"Revision {after.number} by {author or 'unknown'}", f"/api/revisions/{after.number}",
+            address=(revision.address if revision else "") or None, message=revision.message if revision else None,
+            changed=[edit.place.href for edit in edits[:_MOST_PATHS]], changes=len(edits),
+        )  # fmt: skip
+
+    def _configure(self, running: Running) -> None:
+        self.syslog.configure(running.snapshot)
+        self.revision = running.number
+
+    def _store_failed(self, reason: str) -> None:
+        self.events.raise_("db_error", "The store refused to read or write.", reason=reason)
+
+    def issues(self) -> Iterator[Issue]:
+        """Yield everything that is wrong, for ``health_status``."""
+        yield from self.monitor.issues()
+        for message in self.syslog.issues():
+            yield Issue(message, "/api/configuration/management/syslog")
+        if self.revision != self._pipeline.running.number:
+            yield Issue(f"Mail and syslog still work by revision {self.revision}.", level="error")
+
+    def try_mail(self, recipient: str) -> Outcome:
+        """Send a mail at once by the running configuration, past the queue. Blocks."""
+        snapshot, now = self._snapshot(), time.time()
+        text = "This mail was asked for to try the mail settings of this node.\n"
+        mail = Mail(uuid.uuid4().hex, recipient, f"[{hostname(snapshot)}] Test of the mail settings", text, now, now)
+        try:
+            deliver(snapshot, mail, self._pipeline.secrets.text)
+        except MailFailed as failed:
+            return Outcome(failed.message, failed.code)
+        return Outcome(f"{snapshot.value(email.PATH)['smtp_server']['value']} took the mail for {recipient}.")

@@ -1,0 +1,54 @@
+"""TLS as a client, by the blocks of the configuration that say what the server must show and what we show it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doorward.configuration import x509
+from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
+
+SecretText = Callable[[str], str | None]
+"""Returns the text of a secret by its key."""
+
+
+class NoCertificate(Exception):
+    """A certificate or key that the configuration refers to can't be had."""
+
+
+def context(snapshot: Snapshot, block: Mapping[str, Any], secret: SecretText) -> ssl.SSLContext:
+    """Return the TLS context for a block with ``server_certificate_check`` and ``client_authentication``.
+
+    Raises NoCertificate or ssl.SSLError.
+    """
+    check, client = block["server_certificate_check"], block["client_authentication"]
+    authority = check.get("server_certificate_ca")
+    made = ssl.create_default_context(cadata=certificate(snapshot, authority) if authority else None)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not check["enabled"]:
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    if client["enabled"]:
+        key = secret(client["x509_identity"])
+        if key is None:
+            raise NoCertificate("the private key of the client certificate is not here")
+        _show(made, certificate(snapshot, client["x509_identity"]) + key)
+    return made
+
+
+def certificate(snapshot: Snapshot, key: str) -> str:
+    """Return a certificate with its chain, in PEM."""
+    document = snapshot.document(Place(x509.PATH, key))
+    if document is None:
+        raise NoCertificate("a certificate that the configuration refers to is gone")
+    return str(document.value["certificate"])
+
+
+def _show(made: ssl.SSLContext, pem: str) -> None:
+    """Load an identity. OpenSSL wants a file: one in memory keeps the key off the disk."""
+    with os.fdopen(os.memfd_create("identity", os.MFD_CLOEXEC), "w") as file:
+        file.write(pem)
+        file.flush()
+        made.load_cert_chain(f"/proc/self/fd/{file.fileno()}")

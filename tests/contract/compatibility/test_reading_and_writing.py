@@ -1,0 +1,162 @@
+"""What real clients need of reading and writing: numbers 45 to 57 of the list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.walk import configuration, endpoint_of, everything, supported
+from tests.contract.wire import ACCOUNTING, GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, check_shape
+
+ACLS = "/api/configuration/aaa/acls"
+AUDIT = "/api/configuration/policies/audit_policies"
+EMAIL = "/api/configuration/management/email"
+TIMES = "/api/configuration/policies/time_policies"
+STRICT = {"Prefer": "handling=strict"}
+PROTOCOLS = ("http", "ica", "rdp", "ssh", "telnet", "vnc")
+
+
+def test_45_singletons_have_a_body_and_containers_items(admin: Caller) -> None:
+    for path in configuration(admin):
+        answer = admin.get(path)
+        if answer.status == 405:
+            continue
+        value = answer.ok().json
+        assert value["meta"]["href"] == path
+        if "items" in value:
+            assert value.keys() == {"items", "meta"}
+            assert all(isinstance(item["key"], str) for item in value["items"])
+            assert [item["meta"] for item in value["items"]] == [{"href": f"{path}/{item['key']}"} for item in value["items"]]
+        else:
+            assert value.keys() == {"body", "key", "meta"}
+            assert value["key"] == path.rpartition("/")[2]
+
+
+def test_46_mail_settings_have_an_admin_address(admin: Caller) -> None:
+    assert "admin_address" in admin.body("/api/configuration/management/email")
+
+
+@pytest.mark.parametrize("headers", [{}, STRICT], ids=["lenient", "strict"])
+def test_47_unchanged_body_can_be_put_back_everywhere(admin: Caller, headers: dict[str, str]) -> None:
+    written = []
+    for path in configuration(admin):
+        answer = admin.get(path)
+        if "PUT" not in answer.header("Allow"):
+            continue
+        again = admin.put(path, answer.json["body"], headers=headers).ok()
+        assert again.json["body"] == answer.json["body"]
+        assert again.header("ETag") == answer.header("ETag")
+        assert "warnings" not in again.meta
+        assert again.all("Preference-Applied") == (["handling=strict"] if headers else [])
+        written.append(path)
+    assert {NTP, ZONE, WEB, ACCOUNTING, f"{USERS}/-1", f"{GROUPS}/-1001"} < set(written)
+    assert len(written) > 60
+    assert admin.changes() == []
+    assert "changes" not in admin.get(TRANSACTION).meta
+
+
+VIEW = {"group": "basic-view", "objects": ["/special/basic"], "permission": "read"}
+MAIL = {
+    "admin_address": "admin@example.com",
+    "alerting_address": None,
+    "reporting_address": None,
+    "sender_address": None,
+    "smtp_auth": {"enabled": False},
+    "smtp_encryption": {"selection": "disabled"},
+    "smtp_port": None,
+    "smtp_server": {"selection": "fqdn", "value": "mail.invalid"},
+}
+OFF = {"enabled": False}
+UNSIGNED = {"encryption": OFF, "signing": OFF, "signing_and_timestamping_interval": 30, "timestamping": OFF}
+DAYS: dict[str, list[list[str]]] = {day: [] for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
+REPLACED: dict[str, tuple[Any, Any]] = {
+    ACLS: ([VIEW], [{"group": "auth-view", "objects": ["/special/auth", NTP], "permission": "write"}]),
+    AUDIT: ({**UNSIGNED, "name": "first"}, {**UNSIGNED, "name": "second"}),
+    EMAIL: (MAIL, {**MAIL, "admin_address": "ops@example.com", "sender_address": "doorward@example.com"}),
+    GROUPS: ({"members": [], "name": "first"}, {"members": [], "name": "second"}),
+    NTP: ([{"selection": "fqdn", "value": "one.invalid"}], [{"selection": "fqdn", "value": "two.invalid"}]),
+    TIMES: ({**DAYS, "Mon": [["9:00", "17:59"]], "name": "work"}, {**DAYS, "Mon": [["8:00", "12:00"]], "name": "rest"}),
+    USERS: ({"name": "first", "password": None}, {"name": "second@example.com", "password": None}),
+    ZONE: ("Europe/Budapest", "US/Eastern"),
+}
+"""Endpoints with text members that can be written: a body, and the body with other texts."""
+
+
+@pytest.mark.parametrize("path", REPLACED)
+def test_48_text_is_replaced_and_the_rest_stays(admin: Caller, path: str) -> None:
+    before, after = REPLACED[path]
+    if path in {AUDIT, GROUPS, TIMES, USERS}:
+        path = admin.post(path, before).ok(201).header("Location")
+    else:
+        admin.put(path, before).ok()
+    assert admin.body(path) == before
+    admin.put(path, after).ok()
+    assert admin.body(path) == after
+
+
+def test_48_no_text_that_can_be_written_is_missing_above(admin: Caller) -> None:
+    """Whoever adds an endpoint that shows a text from the start adds it to the table."""
+    writable = [path for path in configuration(admin) if supported(path) and "PUT" in admin.get(path).header("Allow")]
+    assert {endpoint_of(path) for path in writable if _text_in(admin.body(path))} == REPLACED.keys()
+
+
+def _text_in(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_text_in, value.values()))
+    return any(map(_text_in, value)) if isinstance(value, list) else isinstance(value, str)
+
+
+def test_49_reference_is_taken_bare_and_as_it_was_shown(admin: Caller) -> None:
+    user = admin.post(USERS, {"name": "member"}).ok(201).json["key"]
+    shown = [{"key": user, "meta": {"href": f"{USERS}/{user}"}}]
+    for members in ([user], shown, [{"key": user}], [{"key": user, "meta": {"href": "/somewhere/else"}, "x": 1}]):
+        key = admin.post(GROUPS, {"members": members, "name": "group"}).ok(201).json["key"]
+        assert admin.body(f"{GROUPS}/{key}") == {"members": shown, "name": "group"}
+        listed = [item["body"] for item in admin.get(GROUPS).json["items"] if item["key"] == key]
+        assert listed == [{"members": [user], "name": "group"}], "not expanded in a list"
+        admin.delete(f"{GROUPS}/{key}").ok()
+
+
+@pytest.mark.parametrize("path", ["network/naming", "", "network", "plugins"])
+def test_53_parts_that_clients_look_at_first(admin: Caller, path: str) -> None:
+    admin.get(f"/api/configuration/{path}").ok()
+
+
+@pytest.mark.parametrize(
+    "path", [*(f"{name}/connections" for name in PROTOCOLS), "ssh/channel_policies", "ssh/settings_policies"]
+)
+def test_54_connections_of_every_protocol_can_be_listed(admin: Caller, path: str) -> None:
+    assert admin.get(f"/api/configuration/{path}").ok().json["items"] == []
+
+
+def test_55_made_object_has_its_key_on_top_and_can_be_deleted(admin: Caller) -> None:
+    answer = admin.post(USERS, {"name": "short-lived"}).ok(201)
+    path = f"{USERS}/{answer.json['key']}"
+    assert len(answer.json["key"]) == 22
+    assert int(answer.json["key"], 16) >= 0
+    assert answer.header("Location") == answer.meta["href"] == path
+    assert answer.json["body"] == admin.body(path) == {"name": "short-lived", "password": None}
+    deleted = admin.delete(path).ok()
+    assert deleted.json == {
+        "meta": {
+            "href": path,
+            "parent": USERS,
+            "remaining_seconds": deleted.meta["remaining_seconds"],
+            "transaction": TRANSACTION,
+        }
+    }
+    admin.get(path).is_error(404, "NotFound", resource=answer.json["key"])
+
+
+def test_56_latin_1_is_400_and_the_connection_goes_on(admin: Caller) -> None:
+    content = '[{"selection":"fqdn","value":"köln.invalid"}]'.encode("latin-1")
+    answer = admin.put(NTP, content=content, headers={"Content-Type": "application/json; charset=iso-8859-1"})
+    answer.refuses("InvalidRequestBody", ("invalid_utf8", ""))
+    admin.get(NTP).ok()
+    assert admin.connections == 1
+
+
+def test_57_no_names_differ_only_in_case(admin: Caller) -> None:
+    for path in everything(admin):
+        check_shape(admin.get(path))

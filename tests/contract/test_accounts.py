@@ -1,0 +1,331 @@
+"""Accounts, groups, rights and login settings, as an administrator meets them (configuration contract, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.wire import GROUPS, LOGIN, NTP, PASSWORDS, TRANSACTION, USERS, ZONE, Caller, logged_in, make_user
+from tests.support.server import PASSWORD, Server, running, until
+
+ACLS = "/api/configuration/aaa/acls"
+SETTINGS = "/api/configuration/aaa/settings"
+SECRET = "a long enough password"
+LAUNCHER = (str(Path(__file__).with_name("late_logins.py")),)
+Login = Callable[..., Caller]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("accounts") / "state", launcher=LAUNCHER) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def fresh(server: Server) -> Iterator[None]:
+    """Everything back to the first revision, except that logins are not slowed down by a test that made them fail."""
+    yield
+    caller = logged_in(server, address="127.0.0.99")
+    caller.post("/api/revisions/1/restore").ok()
+    caller.commit("back to the default").ok()
+    caller.close()
+
+
+def line(group: str, *objects: str, permission: str = "read") -> dict[str, Any]:
+    return {"group": group, "objects": list(objects), "permission": permission}
+
+
+def group(caller: Caller, name: str, *members: str) -> str:
+    return str(caller.post(GROUPS, {"members": list(members), "name": name}).ok(201).json["key"])
+
+
+def settings(caller: Caller, **blocks: Any) -> None:
+    caller.put(SETTINGS, {name: {"enabled": True} | members for name, members in blocks.items()}).ok()
+    caller.commit("login settings").ok()
+
+
+def give(caller: Caller, user: str, name: str, password: str) -> None:
+    """Put a new password into an account."""
+    secret = caller.post(PASSWORDS, {"plain": password}).ok(201).json["key"]
+    caller.put(f"{USERS}/{user}", {"name": name, "password": secret}).ok()
+
+
+# Rights
+
+
+def test_from_nothing_to_a_user_with_rights(admin: Caller, login: Login) -> None:
+    jane = make_user(admin, "jane", SECRET)
+    group(admin, "clocks", jane)
+    rights = [line("clocks", "/api/configuration/datetime", permission="write"), line("clocks", "/special/changelog")]
+    admin.post(ACLS, rights).ok(201)
+    admin.commit("jane minds the clock").ok()
+    caller = login("jane", SECRET)
+    assert caller.body("/api/user/info") | {"token": ""} == {
+        "acls": rights, "groups": ["clocks"], "login_method": "local", "name": "jane", "token": "",
+    }  # fmt: skip
+    caller.put(ZONE, "Asia/Tokyo").ok()
+    caller.commit("by jane").ok()
+    assert caller.get("/api/revisions?limit=1").ok().json["items"][0]["body"]["author"] == "jane"
+    path = "/api/configuration/management/webinterface"
+    caller.get(path).is_error(403, "Unauthorized", resource=path)
+    caller.put(ACLS, []).is_error(403, "Unauthorized", resource=ACLS)
+
+
+def test_rights_of_all_groups_come_together(admin: Caller, login: Login) -> None:
+    jane = make_user(admin, "jane", SECRET, "-1001", "-1009")
+    group(admin, "writers", jane)
+    admin.post(ACLS, line("writers", NTP, "/special/ssh", permission="write")).ok(201)
+    admin.commit("jane is in three groups").ok()
+    caller = login("jane", SECRET)
+    assert caller.body("/api/user/info")["groups"] == ["basic-view", "ssh-view", "writers"]
+    caller.get(ZONE).ok()
+    caller.put(ZONE, "Asia/Tokyo").is_error(403, "Unauthorized")
+    caller.put(NTP, []).ok()
+    caller.put("/api/configuration/ssh/options", {}).is_error(400, "SemanticError")
+    caller.get("/api/configuration/telnet/options").is_error(403, "Unauthorized")
+
+
+def test_a_new_list_takes_effect_at_the_next_login(admin: Caller, login: Login) -> None:
+    make_user(admin, "jane", SECRET, "-1001")
+    admin.commit("jane may look").ok()
+    before = login("jane", SECRET)
+    admin.put(ACLS, [line("basic-view", "/special/auth")]).ok()
+    admin.commit("basic-view is for accounts now").ok()
+    before.get(ZONE).ok()
+    before.get(ACLS).is_error(403, "Unauthorized")
+    after = login("jane", SECRET)
+    after.get(ZONE).is_error(403, "Unauthorized")
+    after.get(ACLS).ok()
+    assert before.body("/api/user/info")["acls"] != after.body("/api/user/info")["acls"]
+
+
+def test_membership_takes_effect_at_the_next_login(admin: Caller, login: Login) -> None:
+    jane = make_user(admin, "jane", SECRET)
+    admin.commit("jane").ok()
+    before = login("jane", SECRET)
+    admin.put(f"{GROUPS}/-1001", {"members": [jane], "name": "basic-view"}).ok()
+    admin.commit("jane may look").ok()
+    before.get(ZONE).is_error(403, "Unauthorized")
+    login("jane", SECRET).get(ZONE).ok()
+
+
+def test_names_of_groups_are_compared_exactly(admin: Caller, login: Login) -> None:
+    jane = make_user(admin, "jane", SECRET)
+    group(admin, "Basic-View", jane)
+    admin.commit("a group of almost the same name").ok()
+    caller = login("jane", SECRET)
+    caller.get(ZONE).is_error(403, "Unauthorized")
+    assert caller.body("/api/user/info")["acls"] == []
+
+
+def test_lines_are_written_like_any_list(admin: Caller) -> None:
+    present = admin.body(ACLS)
+    added = [line("search", "/special/pol"), line("search", NTP, ZONE, permission="write")]
+    reply = admin.post(ACLS, added[0]).ok(201)
+    assert reply.header("Location") == ACLS
+    assert reply.json["body"] == [*present, added[0]]
+    assert admin.post(ACLS, added[1:]).ok(201).json["body"] == [*present, *added]
+    assert [(change["path"], change["type"]) for change in admin.changes()] == [(ACLS, "replace")]
+    admin.put(ACLS, present).ok()
+    assert admin.changes() == []
+
+
+def test_wrong_lines_are_pointed_at_as_they_were_sent(admin: Caller) -> None:
+    wrong = line("search", "/special/pol", "/special/everything", permission="all")
+    found = [("format", "/objects/1"), ("enum", "/permission")]
+    admin.post(ACLS, wrong).refuses("InvalidRequestBody", *found)
+    admin.post(ACLS, [line("search", "/special/pol"), wrong]).refuses("InvalidRequestBody", *[(c, f"/1{at}") for c, at in found])
+    admin.put(ACLS, [wrong]).refuses("InvalidRequestBody", *[(c, f"/0{at}") for c, at in found])
+    admin.post(ACLS, admin.body(ACLS)[0]).refuses("InvalidRequestBody", ("duplicate", ""))
+    assert admin.status() == "closed"
+
+
+def test_a_group_that_does_not_exist_is_refused_at_the_commit(admin: Caller) -> None:
+    admin.put(ACLS, [line("search", "/special/pol"), line("nobody", "/special/pol")]).ok()
+    reply = admin.commit("for nobody").refuses("SemanticError", ("unknown_reference", "/1/group"))
+    assert reply.error["details"]["errors"][0]["path"] == ACLS
+    assert admin.status() == "open"
+    group(admin, "nobody")
+    admin.commit("for nobody, who exists").ok()
+
+
+def test_a_group_with_rights_cannot_be_deleted(admin: Caller) -> None:
+    key = group(admin, "clocks")
+    admin.post(ACLS, line("clocks", NTP)).ok(201)
+    admin.commit("clocks").ok()
+    reply = admin.delete(f"{GROUPS}/{key}").refuses("SemanticError", ("referenced", ""))
+    assert reply.error["details"]["errors"] == [
+        {"code": "referenced", "message": f"Still used by {ACLS}.", "path": f"{GROUPS}/{key}", "pointer": ""}
+    ]
+    assert admin.status() == "closed"
+    admin.put(f"{GROUPS}/{key}", {"name": "watches"}).ok()
+    admin.commit("another name").refuses("SemanticError", ("unknown_reference", "/27/group"))
+    admin.put(ACLS, admin.body(ACLS)[:-1]).ok()
+    admin.delete(f"{GROUPS}/{key}").ok()
+    admin.commit("no clocks").ok()
+    admin.get(f"{GROUPS}/{key}").is_error(404, "NotFound")
+
+
+def test_a_deleted_account_leaves_its_groups(admin: Caller) -> None:
+    jane = make_user(admin, "jane", SECRET, "-1001", "-1003")
+    admin.commit("jane").ok()
+    admin.delete(f"{USERS}/{jane}").ok()
+    changed = [change["path"] for change in admin.changes() if change["type"] == "replace"]
+    assert changed == [f"{GROUPS}/-1001#members", f"{GROUPS}/-1003#members"]
+    admin.commit("no jane").ok()
+    assert admin.body(f"{GROUPS}/-1001")["members"] == []
+
+
+# The last administrator
+
+
+@pytest.fixture(params=["admin", "jane"])
+def somebody(request: pytest.FixtureRequest, admin: Caller, login: Login) -> Caller:
+    """Who tries: admin, or an account that may write everything about accounts."""
+    make_user(admin, "jane", SECRET, "-1004")
+    admin.commit("jane minds the accounts").ok()
+    return admin if request.param == "admin" else login("jane", SECRET)
+
+
+def test_admin_stays(somebody: Caller, login: Login) -> None:
+    path = f"{USERS}/-1"
+    present = somebody.body(path)
+    somebody.delete(path).refuses("SemanticError", ("built_in", ""))
+    somebody.put(path, present | {"name": "root"}).refuses("SemanticError", ("built_in", "/name"))
+    somebody.put(path, present | {"name": "Admin"}).refuses("SemanticError", ("built_in", "/name"))
+    assert somebody.status() == "closed"
+    for body in ({"name": "admin", "password": None}, {"name": "admin"}):
+        somebody.put(path, body).ok()
+        reply = somebody.commit("no password").refuses("SemanticError", ("required_with", "/password"))
+        assert reply.error["details"]["errors"][0]["path"] == path
+    somebody.delete(TRANSACTION).ok()
+    login()
+
+
+def test_nobody_else_gets_the_name_of_admin(somebody: Caller) -> None:
+    key = somebody.post(USERS, {"name": "ADMIN"}).ok(201).json["key"]
+    reply = somebody.commit("a second admin").refuses("SemanticError", ("duplicate", "/name"))
+    assert reply.error["details"]["errors"][0]["path"] == f"{USERS}/{key}"
+
+
+def test_admin_cannot_share_a_password(somebody: Caller, login: Login) -> None:
+    jane = next(item for item in somebody.get(USERS).json["items"] if item["body"]["name"] == "jane")
+    somebody.put(f"{USERS}/-1", {"name": "admin", "password": jane["body"]["password"]}).ok()
+    somebody.commit("as jane").refuses("SemanticError", ("referenced_twice", "/password"))
+    login()
+
+
+def test_admin_needs_no_line(somebody: Caller, login: Login) -> None:
+    somebody.put(ACLS, []).ok()
+    somebody.commit("nobody may do anything").ok()
+    caller = login()
+    caller.put(ZONE, "Asia/Tokyo").ok()
+    caller.commit("but admin").ok()
+
+
+def test_no_policy_shuts_admin_out(somebody: Caller, login: Login) -> None:
+    policy = {"enabled": True, "expiration_days": 1, "minimum_length": 150, "minimum_classes": 4, "remembered_passwords": 24}
+    somebody.put(SETTINGS, {"password_policy": policy}).ok()
+    somebody.commit("impossible").ok()
+    caller = login()
+    caller.put(SETTINGS, {}).ok()
+    caller.commit("possible").ok()
+
+
+# Login settings
+
+
+def test_guessing_is_stopped_by_the_figures_that_were_committed(admin: Caller, server: Server) -> None:
+    settings(admin, bruteforce_protection={"failures": 2, "block_seconds": 50})
+    guesser = Caller(server, address="127.0.0.71")
+    for _ in range(2):
+        guesser.login(password="wrong").is_error(401, "AuthenticationFailure")
+    reply = guesser.login().is_error(429, "TooManyRequests")
+    assert 1 <= int(reply.header("Retry-After")) <= 50
+    settings(admin, bruteforce_protection={"failures": 2, "block_seconds": 1})
+    until(lambda: guesser.login().status == 200, what="the shorter block")
+    guesser.close()
+
+
+def test_without_protection_nobody_is_blocked(admin: Caller, server: Server) -> None:
+    settings(admin, bruteforce_protection={"failures": 1, "block_seconds": 86400})
+    guesser = Caller(server, address="127.0.0.72")
+    guesser.login(password="wrong").is_error(401, "AuthenticationFailure")
+    guesser.login().is_error(429, "TooManyRequests")
+    settings(admin, bruteforce_protection={"enabled": False})
+    for _ in range(12):
+        guesser.login(password="wrong").is_error(401, "AuthenticationFailure")
+    guesser.login().ok()
+    guesser.close()
+
+
+def test_a_weak_password_is_refused_at_the_commit(admin: Caller) -> None:
+    settings(admin, password_policy={"minimum_length": 8, "minimum_classes": 4})
+    key = make_user(admin, "jane", "7q4wz")
+    reply = admin.commit("a weak one").refuses("SemanticError", *[("weak_password", "/password")] * 2)
+    assert reply.error["details"]["errors"] == [
+        {"code": "weak_password", "message": message, "path": f"{USERS}/{key}", "pointer": "/password"}
+        for message in (
+            "At least 8 characters are needed.",
+            "At least 4 of lower case, upper case, digits and others are needed.",
+        )
+    ]
+    assert b"7q4wz" not in reply.body
+    give(admin, key, "jane", "Abc-1234")
+    admin.commit("a strong one").ok()
+
+
+def test_a_password_does_not_come_back(admin: Caller, login: Login) -> None:
+    settings(admin, password_policy={"remembered_passwords": 2})
+    jane = make_user(admin, "jane", SECRET)
+    admin.commit("jane").ok()
+    give(admin, jane, "jane", f"{SECRET} 2")
+    admin.commit("another one").ok()
+    give(admin, jane, "jane", SECRET)
+    reply = admin.commit("the first again").refuses("SemanticError", ("weak_password", "/password"))
+    assert SECRET.encode() not in reply.body
+    give(admin, jane, "jane", f"{SECRET} 3")
+    admin.commit("a third one").ok()
+    give(admin, jane, "jane", SECRET)
+    admin.commit("the first again").ok()
+    login("jane", SECRET)
+
+
+def test_a_commit_that_is_taken_back_brings_the_password_back(admin: Caller, login: Login) -> None:
+    settings(admin, password_policy={"remembered_passwords": 24})
+    jane = make_user(admin, "jane", SECRET)
+    admin.commit("jane").ok()
+    revision = admin.get("/api/revisions?limit=1").json["items"][0]["key"]
+    give(admin, jane, "jane", f"{SECRET} 2")
+    admin.commit("another one").ok()
+    admin.post(f"/api/revisions/{revision}/restore").ok()
+    admin.commit("as it was").ok()
+    login("jane", SECRET)
+
+
+def test_an_expired_password_is_refused_like_a_wrong_one(admin: Caller, login: Login, server: Server) -> None:
+    settings(admin, password_policy={"expiration_days": 41})
+    jane = make_user(admin, "jane", SECRET)
+    admin.commit("jane").ok()
+    login("jane", SECRET)
+    settings(admin, password_policy={"expiration_days": 40})
+    caller = Caller(server)
+    wrong, expired = (caller.login("jane", password).is_error(401, "AuthenticationFailure") for password in ("wrong", SECRET))
+    assert expired.body == wrong.body
+    assert expired.all("WWW-Authenticate") == wrong.all("WWW-Authenticate")
+    until(lambda: any("password expired" in entry and "jane" in entry for entry in server.errors), what="the reason in the log")
+    login("admin", PASSWORD)
+    settings(admin, password_policy={"expiration_days": None})
+    caller.login("jane", SECRET).ok()
+    caller.close()
+    assert admin.body(f"{USERS}/{jane}")["name"] == "jane"
+
+
+def test_settings_that_are_off_show_nothing_else(admin: Caller) -> None:
+    reply = admin.put(SETTINGS, {"password_policy": {"enabled": False, "minimum_length": 3}}).ok()
+    assert reply.json["body"]["password_policy"] == {"enabled": False}
+    assert [warning["code"] for warning in reply.meta["warnings"]] == ["hidden_member"]
+    admin.get(LOGIN).ok()

@@ -1,0 +1,144 @@
+"""No space left: a commit is refused, everything stays as it was and goes on, and works when there is space again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.checks import (
+    NTP,
+    USERS,
+    Seen,
+    accepted,
+    check,
+    issues,
+    look,
+    servers,
+    write_everything,
+    write_servers,
+    write_web,
+)
+from tests.faults.full_disk import Disk, ShortFiles, small_disk
+from tests.support.server import Client, Server
+
+COMMIT = {"commit_message": "x" * 4000, "status": "commit"}
+"""A long message makes the record of the revision need space."""
+
+
+@pytest.fixture(params=["a full disk", "a limit on files"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    if request.param == "a limit on files":
+        yield ShortFiles()
+        return
+    with small_disk(tmp_path / "disk") as made:
+        yield made
+
+
+@pytest.fixture
+def server(disk: Disk, tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "disk").mkdir(exist_ok=True)
+    made = Server(tmp_path / "disk" / "state").start()
+    yield made
+    made.stop()
+
+
+def refused(answer: httpx2.Response) -> bool:
+    """The commit was refused in the shape of the contract. Whether the host is as before."""
+    assert answer.status_code == 500, answer.text
+    error = answer.json()["error"]
+    assert set(answer.json()) == {"error", "meta"}
+    assert set(error) == {"details", "message", "type"}
+    assert error["type"] == "ApplyFailed"
+    details = error["details"]
+    assert set(details) == {"action", "commit", "error_id", "path", "reason", "restored"}
+    assert details["error_id"] == answer.headers["x-request-id"]
+    assert details["commit"].startswith("/api/commits/")
+    assert details["reason"]
+    restored: bool = details["restored"]
+    return restored
+
+
+def commit(client: Client) -> httpx2.Response:
+    """A commit with a long message."""
+    return client.put("/api/transaction", COMMIT)
+
+
+@pytest.mark.parametrize("write", [write_web, write_servers, write_everything])
+def test_a_commit_without_space_is_refused_and_works_later(server: Server, disk: Disk, write: object) -> None:
+    assert callable(write)
+    client, other = server.login(), server.login()
+    write_servers(client, 1)
+    accepted(commit(client))
+    before = look(other)
+    write(client, 2)
+    after = look(client)
+    disk.fill(server)
+    assert refused(commit(client))
+    assert refused(commit(client))
+    # It goes on: reads, the candidate, a login.
+    assert look(other) == before
+    assert look(client) == after
+    assert accepted(client.get("/api/transaction")).json()["body"]["status"] == "open"
+    assert accepted(client.get("/api/transaction/changes")).json()["changes"]
+    assert look(server.login()) == before
+    assert issues(other) == {"errors": [], "warnings": []}
+    disk.free(server)
+    accepted(commit(client))
+    check(other, server.state, [after], "after a full disk")
+    server.kill()
+    server.start()
+    check(server.login(), server.state, [after], "after a full disk and a kill")
+
+
+def test_wherever_the_space_ends_the_commit_is_whole_or_not_at_all(server: Server, disk: Disk) -> None:
+    client = server.login()
+    write_servers(client, 1)
+    accepted(commit(client))
+    seen: list[Seen] = [look(client)]
+    refusals = unknown = 0
+    for number in range(2, 26):
+        write_everything(client, number)
+        wanted = look(client)
+        disk.fill(server, leave=(number - 2) * 4096)
+        answer = commit(client)
+        disk.free(server)
+        if answer.is_success:
+            seen.append(wanted)
+        else:
+            restored = refused(answer)
+            refusals += 1
+            unknown += not restored
+            accepted(client.delete("/api/transaction"))
+            record = client.body(answer.json()["error"]["details"]["commit"])
+            assert (record["state"], record["revision"]) == ("reverted" if restored else "unknown", None)
+            assert bool(issues(client)["errors"]) != restored
+        assert look(client) == seen[-1]
+        write_web(client, number)
+        seen.append(look(client))
+        accepted(commit(client))
+        check(client, server.state, seen[-1:], f"with {number - 2} pages left", unknown=unknown)
+    assert refusals
+    server.kill()
+    server.start()
+    check(server.login(), server.state, seen[-1:], "at the end", unknown=unknown)
+
+
+def test_a_conflict_is_told_without_space(server: Server, disk: Disk) -> None:
+    client, other = server.login(), server.login()
+    write_servers(client, 1)
+    write_servers(other, 2)
+    accepted(commit(other))
+    disk.fill(server)
+    answer = commit(client)
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["error"]["details"]["paths"] == [NTP]
+    accepted(client.delete("/api/transaction"))
+    accepted(client.post(USERS, {"name": "ADMIN"}))
+    answer = commit(client)
+    assert answer.status_code == 400, answer.text
+    assert [error["code"] for error in answer.json()["error"]["details"]["errors"]] == ["duplicate"]
+    assert client.body(NTP) == servers(2)
+    disk.free(server)

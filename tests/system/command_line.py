@@ -1,0 +1,135 @@
+"""The installed `doorward` command as a user runs it: through a pipe, or on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.support.server import PASSWORD
+
+if TYPE_CHECKING:
+    from tests.support.server import Server
+
+PROGRAM = Path(sys.executable).with_name("doorward")
+SECONDS = 60
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@dataclass
+class CommandLine:
+    """A user with a home and a server."""
+
+    server: Server
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
+        connection = {
+            "DOORWARD_URL": self.server.url,
+            "DOORWARD_CA": str(self.server.certificate),
+            "DOORWARD_PASSWORD": PASSWORD,
+        }
+        return {**own, "HOME": str(self.home), "TZ": "UTC", "COLUMNS": "150", **connection, **self.variables, **more}
+
+    def __call__(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
+        """Run a command without a terminal."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env=self.environment(**variables),
+            cwd=self.home,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str, stdin: str = "", **variables: str) -> str:
+        """Run a command that succeeds; returns what it printed."""
+        done = self(*arguments, stdin=stdin, **variables)
+        assert done.code == 0, done
+        return done.out
+
+    def on_terminal(self, *arguments: str, **variables: str) -> Terminal:
+        """Start a command on a terminal of its own."""
+        return Terminal([str(PROGRAM), *arguments], self.environment(TERM="xterm-256color", **variables), self.home)
+
+
+class Terminal:
+    """A process whose controlling terminal is ours to type on."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], home: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=home,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one call, as the only way to get one
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(SECONDS)
+        os.close(self._ours)
+
+    def awaits(self, text: str) -> str:
+        """Read until a text is shown; returns everything so far."""
+        end = time.monotonic() + SECONDS
+        while text not in self.shown:
+            assert time.monotonic() < end, f"{text!r} was not shown: {self.shown}"
+            assert self._read(), f"ended without {text!r}: {self.shown}"
+        return self.shown
+
+    def types(self, line: str) -> None:
+        os.write(self._ours, f"{line}\n".encode())
+
+    def ended(self) -> Done:
+        """Read to the end."""
+        end = time.monotonic() + SECONDS
+        while self._read():
+            assert time.monotonic() < end, f"does not end: {self.shown}"
+        return Done(self.process.wait(SECONDS), self.shown.replace("\r\n", "\n"))
+
+    def _read(self) -> bool:
+        """Read what there is, if anything comes within a while; False at the end."""
+        if not select.select([self._ours], [], [], 0.2)[0]:
+            return True
+        try:
+            found = os.read(self._ours, 65536)
+        except OSError:  # the last process on the terminal is gone
+            return False
+        self.shown += found.decode(errors="replace")
+        return bool(found)

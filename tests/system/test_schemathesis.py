@@ -1,0 +1,106 @@
+"""Generated requests for everything the served document describes: no fault of the server, every answer as documented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from tests.support.server import Server, until
+
+EXAMPLES = 6
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+TEXTS = {"/api/metrics"}
+
+
+@dataclass
+class Api:
+    """The server, and a cookie that is renewed when a generated request has ended the login session."""
+
+    server: Server
+    cookie: str = ""
+
+    def log_in(self) -> None:
+        self.cookie = self.server.login().http.cookies["session_id"]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    made = Api(Server(tmp_path_factory.mktemp("schemathesis") / "state").start())
+    made.log_in()
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def document(api: Api) -> Any:
+    client = api.server.login()
+    config = schemathesis.Config.from_dict({
+        "phases": {"coverage": {"enabled": False}, "stateful": {"enabled": False}},
+        "base-url": api.server.url,
+        "tls-verify": str(api.server.certificate),
+    })  # fmt: skip
+    return schemathesis.openapi.from_dict(client.get("/api/openapi.json").json(), config=config)
+
+
+def operations(document: Any) -> Iterator[schemathesis.APIOperation[Any, Any, Any, Any]]:
+    """Every described operation but logging in and out."""
+    for found in document.get_all_operations():
+        operation = found.ok()
+        if operation.path != "/api/authentication":
+            yield operation
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
+def test_generated_requests_get_documented_answers(
+    api: Api, document: Any, subtests: pytest.Subtests, mode: schemathesis.GenerationMode
+) -> None:
+    for operation in operations(document):
+        with subtests.test(operation.label):
+            _try(api, operation.as_strategy(generation_mode=mode))
+
+
+def _try(api: Api, cases: Any) -> None:
+    """Send generated requests of one operation."""
+
+    @hypothesis.settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    )
+    @hypothesis.given(cases)
+    def send(case: schemathesis.Case) -> None:
+        answer = case.call(cookies={"session_id": api.cookie})
+        if answer.status_code == 401:
+            api.log_in()
+            answer = case.call(cookies={"session_id": api.cookie})
+        case.validate_response(answer, checks=CHECKS)
+        if case.path not in TEXTS:
+            assert answer.headers["content-type"] == ["application/json"]
+        if answer.status_code >= 400:
+            shape(answer.json())
+
+    try:
+        send()
+    except hypothesis.errors.Unsatisfiable:
+        # Nothing can be wrong with a request that takes nothing.
+        pass
+
+
+def shape(value: Any) -> None:
+    """The one shape of all errors."""
+    assert set(value) == {"error", "meta"}
+    assert set(value["error"]) == {"details", "message", "type"}
+    assert isinstance(value["error"]["details"], dict)
+    assert {"href", "parent"} <= set(value["meta"])
+
+
+def test_the_server_is_well_afterwards(api: Api) -> None:
+    client = api.server.login()
+    client.delete("/api/transaction")
+    until(lambda: client.get("/api/health_status").json()["health_status"]["issues"]["errors"] == [], 5)
+    assert "internal error" not in "".join(api.server.errors)

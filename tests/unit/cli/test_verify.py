@@ -1,0 +1,152 @@
+"""`doorward verify`: one sentence for each thing that is wrong, and nothing changed by looking."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from doorward.cli.main import app
+from doorward.host import build
+from doorward.host.sandbox import sandbox
+from doorward.store.port import Edit, Intent, Revision, Ticket
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault
+from doorward.tree.jsontext import encode
+from doorward.tree.places import Place
+from tests.unit.transaction.rig import SERVERS, Rig, ip, place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory whose sandbox was brought to its running revision, by a server that could start no daemon."""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    rig = Rig(directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "find_program", lambda _: None)
+        rig.pipeline.host = sandbox(directory)
+        rig.pipeline.host.start()
+        rig.pipeline.recover()
+        rig.committed((SERVERS, [ip("192.0.2.123")]))
+        rig.pipeline.host.stop()
+    rig.close()
+    return directory
+
+
+def verify(directory: Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["verify", "--state", str(directory)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def statement(directory: Path, sql: str) -> None:
+    connection = sqlite3.connect(directory / "doorward.db")
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
+    }
+
+
+def test_a_whole_state_is_said_to_be_whole_and_left_as_it_is(state: Path) -> None:
+    before = content(state)
+    assert verify(state) == (0, "The history is whole and the host is as the running revision says.\n")
+    assert content(state) == before
+
+
+def test_a_daemon_that_is_not_installed_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "find_program", lambda _: None)
+    code, output = verify(state)
+    assert code == 1
+    assert "chronyd is not installed on this machine" in output
+
+
+def test_a_directory_without_state_is_said_to_be_none(tmp_path: Path) -> None:
+    code, output = verify(tmp_path / "nothing")
+    assert (code, output) == (1, f"{tmp_path / 'nothing'} holds no state of Doorward.\n")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_an_altered_history_is_named(state: Path) -> None:
+    statement(state, "UPDATE revisions SET author = 'somebody' WHERE number = 2")
+    assert verify(state) == (1, "Revision 2 was altered.\n")
+
+
+def test_several_findings_come_line_by_line(state: Path) -> None:
+    statement(state, "UPDATE revisions SET author = 'somebody'")
+    code, output = verify(state)
+    assert code == 1
+    assert output.splitlines() == ["Revision 1 was altered.", "Revision 2 was altered."]
+
+
+def test_a_host_that_differs_is_named(state: Path) -> None:
+    (state / "root/etc/chrony/sources.d/doorward.sources").write_text("server 192.0.2.9 iburst\n")
+    (state / "root/etc/timezone").unlink()
+    code, output = verify(state)
+    assert code == 1
+    assert output.splitlines() == [
+        "/etc/chrony/sources.d/doorward.sources was changed by someone else",
+        "/etc/timezone is missing",
+    ]
+
+
+def test_an_unfinished_commit_is_named(state: Path) -> None:
+    store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False))
+    store.begin(Intent("t1", ()), Ticket("t1", "admin", "2026-11-21T10:00:00Z"))
+    store.close()
+    code, output = verify(state)
+    assert code == 1
+    assert "A commit is unfinished; the next start undoes it." in output.splitlines()
+
+
+def test_a_missing_data_key_is_named(state: Path) -> None:
+    (state / "data.key").unlink()
+    code, output = verify(state)
+    assert code == 1
+    assert output == f"The data key {state / 'data.key'} is missing; without it the secrets can't be opened.\n"
+    assert not (state / "data.key").exists()
+
+
+def test_a_file_that_is_no_database_is_named(state: Path) -> None:
+    (state / "doorward.db").write_bytes(b"something else" * 1000)
+    code, output = verify(state)
+    assert code == 1
+    assert "can't be opened: file is not a database" in output
+
+
+def test_a_database_with_damaged_pages_is_named(state: Path) -> None:
+    path = state / "doorward.db"
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xa5" * (len(data) - 4096)
+    path.write_bytes(data)
+    code, output = verify(state)
+    assert code == 1
+    assert "malformed" in output
+    assert "Traceback" not in output
+
+
+def test_a_state_of_another_release_is_not_brought_up_to_date_by_looking(state: Path) -> None:
+    store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False))
+    gone = Edit(Place("/api/configuration/gone"), None, encode(1))
+    missing = Edit(place("management/webinterface"), encode({"timeout": 10}), None)
+    store.publish(Revision(3, "admin", "", "2026-11-21T10:00:00Z", None, 2), [gone, missing])
+    store.close()
+    verify(state)
+    store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False))
+    head = store.head()
+    store.close()
+    assert head is not None
+    assert head.number == 3

@@ -1,0 +1,50 @@
+"""Bodies of mail, alerts, syslog and monitoring that are accepted as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KEY = "2c0e9a3c-6a43-4f2e-9b80-1f6f7b0f8a10"
+PROTECTED: dict[str, Any] = {
+    "client_authentication": {"enabled": True, "x509_identity": KEY},
+    "server_certificate_check": {"enabled": True, "server_certificate_ca": KEY},
+}
+EMAIL: dict[str, Any] = {
+    "admin_address": "admin@example.com",
+    "alerting_address": "alerts@example.com",
+    "reporting_address": "reports@example.com",
+    "sender_address": "doorward@example.com",
+    "smtp_auth": {"enabled": True, "password": KEY, "username": "doorward"},
+    "smtp_encryption": {"selection": "starttls", **PROTECTED},
+    "smtp_port": 587,
+    "smtp_server": {"selection": "fqdn", "value": "mail.example.com"},
+}
+RECEIVER: dict[str, Any] = {
+    "address": {"selection": "fqdn", "value": "log.example.com"},
+    "message_format": "rfc3164",
+    "port": 6514,
+    "transport": {"selection": "tls", **PROTECTED},
+}
+NEVER = ("archive_failed", "ha_node_changed", "limit_reached", "timestamp_error")
+MAILED = (
+    "backup_failed", "backup_overdue", "certificate_expiring", "cluster_central_lost", "cluster_node_offline",
+    "cluster_sync_failed", "configuration_drift", "db_error", "disk_full", "load_high", "swap_full", "time_sync_lost",
+)  # fmt: skip
+QUIET = ("alert", "config_change", "error", "login", "login_failure", "logout")
+ALERTS: dict[str, Any] = {
+    **{key: {"email": False, "snmp": False} for key in (*MAILED, *NEVER)},
+    **{key: {"email": True, "snmp": False} for key in QUIET},
+}
+MONITORING: dict[str, Any] = {
+    "maximum_disk_utilization_ratio": 90,
+    "maximum_load1": 8,
+    "maximum_load15": 2.5,
+    "maximum_load5": 4,
+    "maximum_swap_utilization_ratio": 50,
+}
+SENDING: dict[str, Any] = {
+    "alerting/system_alerts": ALERTS,
+    "management/email": EMAIL,
+    "management/health_monitoring": MONITORING,
+    "management/syslog": {"receivers": [RECEIVER]},
+}

@@ -1,0 +1,113 @@
+"""What the configuration asks of the host, word for word, and the rules that look across it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import doorward.configuration
+from doorward.configuration.aaa.local_database import users
+from doorward.configuration.datetime import ntp_servers, timezone
+from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.tree.places import Place
+from doorward.tree.registry import discover
+from doorward.tree.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TREE = discover(doorward.configuration)
+
+
+def with_body(path: str, value: Any) -> Snapshot:
+    place = Place(path)
+    return TREE.defaults().put(place, TREE.load(place, value))
+
+
+def ip(address: str) -> dict[str, str]:
+    return {"selection": "ip", "value": address}
+
+
+def fqdn(name: str) -> dict[str, str]:
+    return {"selection": "fqdn", "value": name}
+
+
+@pytest.mark.parametrize(
+    ("servers", "content"),
+    [
+        ([], b""),
+        ([fqdn("pool.ntp.org")], b"pool pool.ntp.org iburst maxsources 4\n"),
+        (
+            [ip("192.0.2.1"), fqdn("ntp.example"), ip("2001:db8::1")],
+            b"server 192.0.2.1 iburst\npool ntp.example iburst maxsources 4\nserver 2001:db8::1 iburst\n",
+        ),
+        ([fqdn("b.example"), fqdn("a.example")], b"pool b.example iburst maxsources 4\npool a.example iburst maxsources 4\n"),
+    ],
+)
+def test_time_servers_become_the_sources_of_chronyd(servers: Sequence[dict[str, str]], content: bytes) -> None:
+    path = "/api/configuration/datetime/ntp_servers"
+    sources = "/etc/chrony/sources.d/doorward.sources"
+    assert list(ntp_servers.render(with_body(path, servers))) == [
+        File(sources, content, 0o644, origin=path, label="sources"),
+        Daemon("chronyd", reload_on=(sources,), lists=tuple(server["value"] for server in servers), origin=path),
+    ]
+
+
+@pytest.mark.parametrize("name", ["Europe/Budapest", "US/Eastern", "Etc/UTC"])
+def test_the_time_zone_becomes_a_link_a_file_and_a_proof(name: str) -> None:
+    path = "/api/configuration/datetime/timezone"
+    assert list(timezone.render(with_body(path, name))) == [
+        Symlink("/etc/localtime", f"/usr/share/zoneinfo/{name}", origin=path),
+        File("/etc/timezone", f"{name}\n".encode(), 0o644, origin=path),
+        Zone(name, "/etc/localtime", origin=path),
+    ]
+
+
+def test_nothing_else_touches_the_host() -> None:
+    assert {endpoint.path for endpoint in TREE.rendering} == {ntp_servers.PATH, timezone.PATH}
+
+
+def test_rendering_is_pure() -> None:
+    snapshot = TREE.defaults()
+    for endpoint in TREE.rendering:
+        assert endpoint.node.render is not None
+        assert list(endpoint.node.render(snapshot)) == list(endpoint.node.render(snapshot))
+
+
+def test_an_empty_list_of_time_servers_is_worth_a_warning() -> None:
+    place = Place(ntp_servers.PATH)
+    [problem] = ntp_servers.no_time_source(with_body(ntp_servers.PATH, []), place)
+    assert problem.code == "no_time_source"
+    assert list(ntp_servers.no_time_source(TREE.defaults(), place)) == []
+
+
+def test_an_address_of_this_node_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = psutil.net_if_addrs()["lo"][0]
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"lo": [address], "eth0": [address._replace(address="192.0.2.9")]})
+    snapshot = with_body(ntp_servers.PATH, [ip("192.0.2.1"), ip("127.0.0.1"), ip("192.0.2.9")])
+    [problem] = ntp_servers.own_address(snapshot, Place(ntp_servers.PATH))
+    assert (problem.code, problem.pointer) == ("own_address", "/2/value")
+
+
+def test_only_servers_that_were_added_are_asked_for_the_time() -> None:
+    old, new = [ip("192.0.2.1"), fqdn("a.example")], [fqdn("b.example"), fqdn("a.example"), ip("192.0.2.2")]
+    assert list(ntp_servers.added(old, new)) == [("/0/value", "b.example"), ("/2/value", "192.0.2.2")]
+    assert list(ntp_servers.added(new, new)) == []
+
+
+def test_a_new_time_zone_tells_that_other_programs_keep_theirs() -> None:
+    [problem] = timezone.other_processes(TREE.defaults(), Place(timezone.PATH))
+    assert problem.code == "other_processes"
+
+
+def test_admin_needs_a_password_and_nobody_else_does() -> None:
+    admin, jane = Place(users.PATH, users.ADMIN), Place(users.PATH, "jane")
+    snapshot = TREE.defaults().put(jane, TREE.load(jane, {"name": "jane", "password": None}))
+    [problem] = users.admin_can_log_in(snapshot, admin)
+    assert (problem.code, problem.pointer) == ("required_with", "/password")
+    assert list(users.admin_can_log_in(snapshot, jane)) == []
+    with_password = snapshot.put(admin, TREE.load(admin, {"name": "admin", "password": "some-key"}))
+    assert list(users.admin_can_log_in(with_password, admin)) == []
+    assert list(users.admin_can_log_in(snapshot, Place(users.PATH, "gone"))) == []

@@ -1,0 +1,108 @@
+"""Everything of the floor together, over a real store and pipeline: commits, the store that refuses, health."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.events.records import TAP
+from doorward.events.senders import Senders
+from tests.support.server import until
+from tests.unit.events.parts import SERVER
+from tests.unit.transaction.rig import WEB, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from doorward.events.events import Event
+
+ALERTS, EMAIL, SYSLOG = "alerting/system_alerts", "management/email", "management/syslog"
+
+
+@pytest.fixture
+def senders(rig: Rig, tmp_path: Path) -> Iterator[Senders]:
+    made = Senders(rig.pipeline, tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def heard(senders: Senders) -> list[Event]:
+    found: list[Event] = []
+    senders.events.listeners.append(found.append)
+    return found
+
+
+def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, senders: Senders) -> None:
+    assert senders.revision == rig.number
+    receiver = {"address": {"selection": "ip", "value": "127.0.0.1"}, "port": 9, "transport": {"selection": "udp"}}
+    rig.committed((SYSLOG, {"receivers": [receiver]}))
+    assert senders.revision == rig.number
+    assert [one.address for one in senders.syslog.receivers] == [("127.0.0.1", 9)]
+
+
+def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
+    rig.committed((WEB, {"timeout": 5}), user="jane", message="shorter")
+    [event] = until(lambda: list(heard))
+    assert (event.key, event.text, event.path) == ("config_change", f"Revision {rig.number} by jane", f"/api/revisions/{rig.number}")
+    assert event.details == {
+        "address": "192.0.2.9", "changed": ["/api/configuration/management/webinterface"], "changes": 1, "message": "shorter",
+    }  # fmt: skip
+
+
+def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], senders: Senders) -> None:
+    rig.committed((WEB, {"timeout": 10}))
+    senders.events.raise_("login", "the next one")
+    assert [event.key for event in until(lambda: list(heard))] == ["login"]
+
+
+def test_a_store_that_refuses_is_an_event(rig: Rig, heard: list[Event]) -> None:
+    rig.store._writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError):
+        rig.store.forget_tickets("")
+    rig.store._writer.execute("PRAGMA query_only = OFF")
+    [event] = until(lambda: list(heard))
+    assert (event.key, event.details) == ("db_error", {"reason": "attempt to write a readonly database"})
+
+
+def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: list[Event], senders: Senders) -> None:
+    rig.committed((EMAIL, {"admin_address": "a@example.com", "smtp_server": SERVER}))
+    until(lambda: heard)
+    sent: list[str] = []
+    senders.mails._deliver = lambda mail: sent.append(mail.subject)
+    rig.store._writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError):
+        rig.store.forget_tickets("")
+    until(lambda: len(sent) == 1)
+    until(lambda: len(senders.mails) == 0)
+    rig.store._writer.execute("PRAGMA query_only = OFF")
+    senders.events.stop()
+    assert "xcbDBError" in sent[0]
+    assert len([event for event in heard if event.key == "db_error"]) <= 3
+
+
+def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders) -> None:
+    assert [issue.level for issue in senders.issues()] == []
+
+    def failing(_snapshot: Any) -> None:
+        raise OSError("no more threads")
+
+    senders.syslog.configure = failing  # type: ignore[method-assign]
+    rig.committed((WEB, {"timeout": 5}))
+    [issue] = senders.issues()
+    assert (issue.level, issue.message) == ("error", f"Mail and syslog still work by revision {rig.number - 1}.")
+
+
+def test_stopping_leaves_nothing_behind(rig: Rig, tmp_path: Path) -> None:
+    before = list(TAP.listeners)
+    made = Senders(rig.pipeline, tmp_path)
+    made.start()
+    made.watch()
+    made.stop()
+    assert before == TAP.listeners
+    made.stop()
+    Senders(rig.pipeline, tmp_path).stop()

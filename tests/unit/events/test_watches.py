@@ -1,0 +1,230 @@
+"""What the monitor watches: limits, certificates, drift; and the monitor itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.api.tls import ensure_certificate
+from doorward.events.alarm import Issue
+from doorward.events.certificates import CertificateWatch, Expiring, in_use
+from doorward.events.drift import DriftWatch
+from doorward.events.limits import Limits, figures_of
+from doorward.events.monitor import Monitor
+from tests.support.server import until
+from tests.unit.events.parts import Bus, snapshot
+from tests.unit.transaction.rig import SERVERS, SOURCES, Rig, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAY = 86_400.0
+DISK = "maximum_disk_utilization_ratio"
+
+
+class Machine:
+    """Limits over figures that are set by hand."""
+
+    def __init__(self, bus: Bus, **limits: Any) -> None:
+        self.bus, self.now = bus, 0.0
+        self.figures = dict.fromkeys([DISK, "maximum_load1", "maximum_load15", "maximum_load5"], 0.0)
+        self.figures["maximum_swap_utilization_ratio"] = 0.0
+        self.set(**limits)
+        self.watch = Limits(bus, lambda: self.snapshot, lambda: self.figures)
+
+    def set(self, **limits: Any) -> None:
+        self.snapshot = snapshot(management__health_monitoring=limits)
+
+    def look(self, seconds: float = 60.0, **figures: float) -> list[str]:
+        """Let time pass, look, and return the keys that were raised."""
+        before = len(self.bus.keys)
+        self.now += seconds
+        self.figures |= figures
+        self.watch.look(self.now)
+        return self.bus.keys[before:]
+
+
+@pytest.mark.parametrize(
+    ("member", "limit", "key"),
+    [
+        (DISK, 80, "disk_full"),
+        ("maximum_swap_utilization_ratio", 70, "swap_full"),
+        ("maximum_load1", 4, "load_high"),
+        ("maximum_load5", 4, "load_high"),
+        ("maximum_load15", 2.5, "load_high"),
+    ],
+)
+def test_a_limit_that_is_crossed_is_told_once_and_ends_below_95_percent(bus: Bus, member: str, limit: float, key: str) -> None:
+    machine = Machine(bus, **{member: limit})
+    assert machine.look(**{member: limit}) == []
+    assert machine.look(**{member: limit * 1.01}) == [key]
+    assert machine.look() == []
+    assert machine.look(**{member: limit * 0.96}) == []
+    [issue] = machine.watch.issues()
+    assert str(limit) in issue.message
+    assert issue.path == "/api/configuration/management/health_monitoring"
+    assert machine.look(**{member: limit * 0.94}) == [f"-{key}"]
+    assert list(machine.watch.issues()) == []
+    assert machine.look(**{member: limit * 1.01}) == [key]
+
+
+def test_it_is_told_again_every_24_hours(bus: Bus) -> None:
+    machine = Machine(bus)
+    assert machine.look(**{DISK: 81.0}) == ["disk_full"]
+    assert machine.look(DAY - 1) == []
+    assert machine.look(1) == ["disk_full"]
+    assert machine.look(DAY, **{DISK: 77.0}) == ["disk_full"], "between 95 % and the limit it lasts"
+
+
+def test_without_limit_there_is_no_alert(bus: Bus) -> None:
+    machine = Machine(bus, **{DISK: None})
+    assert machine.look(**{DISK: 100.0, "maximum_load1": 1000.0}) == []
+
+
+def test_taking_the_limit_away_ends_the_alert(bus: Bus) -> None:
+    machine = Machine(bus)
+    machine.look(**{DISK: 99.0})
+    machine.set(**{DISK: None})
+    assert machine.look() == ["-disk_full"]
+
+
+def test_a_new_limit_counts_at_the_next_look(bus: Bus) -> None:
+    machine = Machine(bus)
+    assert machine.look(**{DISK: 50.0}) == []
+    machine.set(**{DISK: 40})
+    assert machine.look() == ["disk_full"]
+
+
+def test_the_figures_of_this_machine(tmp_path: Path) -> None:
+    found = figures_of(tmp_path)()
+    assert set(found) == set(snapshot().value("/api/configuration/management/health_monitoring"))
+    assert 0 < found[DISK] <= 100
+
+
+TODAY = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+class Calendar:
+    """A certificate whose end is ``days`` away."""
+
+    def __init__(self, bus: Bus, days: float) -> None:
+        self.bus, self.today = bus, TODAY
+        self.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=days))]
+        self.watch = CertificateWatch(bus, lambda: self.found, lambda: self.today)
+
+    def pass_days(self, days: float) -> int:
+        before = len(self.bus.raised)
+        self.today += timedelta(days=days)
+        self.watch.look(0.0)
+        return len(self.bus.raised) - before
+
+
+def test_a_certificate_is_told_of_30_14_7_and_1_days_before_its_end_and_after_it(bus: Bus) -> None:
+    calendar = Calendar(bus, 40)
+    told = [day for day in range(60) if calendar.pass_days(0 if day == 0 else 1)]
+    assert told == [10, 26, 33, 39, 40]
+    assert set(bus.keys) == {"certificate_expiring"}
+    assert bus.events[0].text == "The certificate ends on 2026-12-31 00:00 UTC."
+    assert bus.events[-1].text == "The certificate ended on 2026-12-31 00:00 UTC."
+    assert bus.events[0].path == "/api/x"
+
+
+def test_health_tells_of_it_as_long_as_it_lasts(bus: Bus) -> None:
+    calendar = Calendar(bus, 31)
+    calendar.pass_days(0)
+    assert list(calendar.watch.issues()) == []
+    calendar.pass_days(1)
+    assert [issue.level for issue in calendar.watch.issues()] == ["warning"]
+    calendar.pass_days(30)
+    assert [issue.level for issue in calendar.watch.issues()] == ["error"]
+    calendar.found = []
+    calendar.pass_days(0)
+    assert list(calendar.watch.issues()) == []
+
+
+def test_a_new_certificate_is_another_one(bus: Bus) -> None:
+    calendar = Calendar(bus, 5)
+    assert calendar.pass_days(0) == 1
+    calendar.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=6))]
+    assert calendar.pass_days(0) == 1
+
+
+def test_the_self_signed_certificate_counts_while_there_is_no_other(tmp_path: Path) -> None:
+    file, _ = ensure_certificate(tmp_path, ["node.example.com"])
+    [found] = in_use(snapshot(), file)
+    assert found.name == "The TLS certificate of the server"
+    assert found.end > datetime.now(UTC) + timedelta(days=300)
+    assert list(in_use(snapshot(), Path("/nowhere"))) == []
+
+
+@pytest.fixture
+def drift(rig: Rig, bus: Bus) -> DriftWatch:
+    rig.committed((SERVERS, [ip("192.0.2.1")]))
+    return DriftWatch(bus, rig.pipeline)
+
+
+def test_a_host_that_differs_is_told_once_and_again_when_it_is_mended(rig: Rig, bus: Bus, drift: DriftWatch) -> None:
+    drift.look(0.0)
+    assert bus.keys == []
+    rig.host.files.remove(SOURCES)
+    drift.look(60.0)
+    drift.look(120.0)
+    assert bus.keys == ["configuration_drift"]
+    assert bus.events[0].path == "/api/configuration/datetime/ntp_servers"
+    assert SOURCES in bus.events[0].text
+    rig.pipeline.recover()
+    drift.look(180.0)
+    assert bus.keys == ["configuration_drift", "-configuration_drift"]
+
+
+def test_what_is_seen_in_the_middle_of_a_commit_does_not_count(rig: Rig, bus: Bus, drift: DriftWatch) -> None:
+    rig.host.files.remove(SOURCES)
+    rig.pipeline.now_doing["a commit"] = rig.committed()
+    drift.look(0.0)
+    assert bus.keys == []
+    rig.pipeline.now_doing.clear()
+    drift.look(60.0)
+    assert bus.keys == ["configuration_drift"]
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def look(self, now: float) -> None:
+        self.looks += 1
+
+    def issues(self) -> Iterator[Issue]:
+        yield Issue(f"{self.looks}")
+
+
+class Failing(Watched):
+    def look(self, now: float) -> None:
+        raise OSError("no such device")
+
+
+def test_a_watch_that_fails_leaves_the_others_alone() -> None:
+    chores: list[int] = []
+    watches = [Failing(), Watched()]
+    monitor = Monitor(watches)
+    monitor.chores = (lambda: chores.append(1),)
+    monitor.look()
+    assert ([watch.looks for watch in watches], chores) == ([0, 1], [1])
+    assert [issue.message for issue in monitor.issues()] == ["0", "1"]
+
+
+def test_the_monitor_looks_at_once_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched()
+    monitor = Monitor([watched])
+    monitor.start()
+    until(lambda: watched.looks == 1)
+    monitor.stop()
+    assert not monitor._thread.is_alive()
+    monkeypatch.setattr("doorward.events.monitor.EVERY_SECONDS", 0.01)
+    again = Monitor([watched])
+    again.start()
+    until(lambda: watched.looks >= 4)
+    again.stop()

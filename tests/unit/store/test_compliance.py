@@ -1,0 +1,301 @@
+"""What every store promises, whichever adapter it is."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHead
+from doorward.tree.places import Place
+from tests.unit.store.samples import HISTORY, JANE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from doorward.store.port import Store
+
+
+def running(store: Store) -> dict[object, object]:
+    return {place: (position, body) for place, position, body in store.documents()}
+
+
+def test_an_empty_store_holds_nothing(store: Store) -> None:
+    assert store.head() is None
+    assert running(store) == {}
+    assert store.intent() is None
+    assert store.confirmation() is None
+    assert store.revisions() == []
+    assert store.tickets() == []
+    assert store.edits(1) == []
+    assert store.revision(1) is None
+    assert store.secret("key") is None
+    assert store.ticket("id") is None
+    assert store.check() == []
+
+
+def test_a_published_revision_runs(store: Store) -> None:
+    published = fill(store)
+    assert store.head() == published[-1]
+    assert running(store) == RUNNING
+    assert store.check() == []
+
+
+def test_a_revision_comes_back_as_it_was_given_chained_to_its_parent(store: Store) -> None:
+    published = fill(store)
+    given = revision(2, message=None)
+    assert replace(published[1], hash="", parent_hash="") == given
+    assert [one.parent_hash for one in published] == ["", *(one.hash for one in published[:-1])]
+    assert len({one.hash for one in published}) == len(published)
+    assert store.revision(3) == published[2]
+    assert [store.edits(number) for number in range(1, 5)] == HISTORY
+
+
+def test_equal_content_in_another_place_of_the_chain_has_another_hash(store: Store) -> None:
+    one = store.publish(revision(1, time="x", message="m"), [edit(ZONE, ..., 1)])
+    two = store.publish(revision(2, time="x", message="m"), [edit(ZONE, 1, 1)])
+    assert one.hash != two.hash
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 6, 99])
+def test_only_the_next_number_can_be_published(store: Store, number: int) -> None:
+    fill(store)
+    before = store.head()
+    with pytest.raises(StaleHead):
+        store.publish(revision(number), [edit(ZONE, "Etc/UTC", "x")], ticket("t"), [Secret("new", "plain", b"x")])
+    assert store.head() == before
+    assert running(store) == RUNNING
+    assert store.secret("new") is None
+    assert store.ticket("t") is None
+    assert store.check() == []
+
+
+def test_an_empty_store_takes_revision_one_only(store: Store) -> None:
+    with pytest.raises(StaleHead):
+        store.publish(revision(2), [])
+    store.publish(revision(1), [])
+
+
+def test_of_two_writers_with_the_same_head_one_wins(open_store: Callable[[], Store]) -> None:
+    one, other = open_store(), open_store()
+    fill(one)
+    results: list[str] = []
+    ready = threading.Barrier(2)
+
+    def write(store: Store, value: str) -> None:
+        ready.wait()
+        try:
+            store.publish(revision(5), [edit(ZONE, "Etc/UTC", value)])
+            results.append(value)
+        except StaleHead:
+            results.append("stale")
+
+    threads = [threading.Thread(target=write, args=pair) for pair in ((one, "a"), (other, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 2
+    assert results.count("stale") == 1
+    assert one.head() == other.head()
+    assert one.check() == []
+
+
+def test_pages_of_revisions_go_back_in_time(store: Store) -> None:
+    fill(store)
+    assert [one.number for one in store.revisions()] == [4, 3, 2, 1]
+    assert [one.number for one in store.revisions(limit=2)] == [4, 3]
+    assert [one.number for one in store.revisions(before=3, limit=2)] == [2, 1]
+    assert store.revisions(before=1) == []
+    assert store.revisions(before=0) == []
+
+
+def test_what_came_after_a_revision(store: Store) -> None:
+    published = fill(store)
+    assert store.edits_after(2) == [(published[2], HISTORY[2]), (published[3], HISTORY[3])]
+    assert store.edits_after(4) == []
+    assert len(store.edits_after(0)) == 4
+
+
+def test_the_journal_holds_one_intent_until_it_is_closed(store: Store) -> None:
+    intent = Intent("t1", (edit(ZONE, "Etc/UTC", "x"), edit(JANE, {"name": "jane"}, ...), edit(SERVERS, ..., [], 7)))
+    store.begin(intent, ticket("t1", state="applying"))
+    assert store.intent() == intent
+    assert store.ticket("t1") == ticket("t1", state="applying")
+    with pytest.raises(sqlite3.IntegrityError):
+        store.begin(Intent("t2", ()), ticket("t2"))
+    assert store.intent() == intent
+    assert store.ticket("t2") is None
+    ended = ticket("t1", state="reverted", finished="2026-11-21T10:00:01Z", error={"reason": "x"})
+    store.close_journal(ended)
+    assert store.intent() is None
+    assert store.ticket("t1") == ended
+
+
+def test_closing_a_journal_needs_no_record(store: Store) -> None:
+    store.begin(Intent("t1", ()), ticket("t1"))
+    store.close_journal()
+    assert store.intent() is None
+    assert store.ticket("t1") == ticket("t1")
+
+
+def test_publishing_closes_the_journal_and_ends_the_record_in_one_step(store: Store) -> None:
+    store.begin(Intent("t1", tuple(HISTORY[0])), ticket("t1", state="applying"))
+    done = ticket("t1", state="done", finished="2026-11-21T10:00:02Z", revision=1)
+    store.publish(revision(1, 4), HISTORY[0], done)
+    assert store.intent() is None
+    assert store.ticket("t1") == done
+
+
+def test_an_intent_survives_its_encoding() -> None:
+    intent = Intent("t", (Edit(JANE, None, b'"\xc3\xa9"', 3), Edit(ZONE, b"1", None), Edit(SERVERS, b"[]", b"[1]")))
+    assert Intent.decoded(intent.encoded()) == intent
+
+
+def test_records_are_found_by_id_and_by_the_key_of_their_user(store: Store) -> None:
+    store.save_ticket(ticket("t1", user="jane", idempotency_key="k", request="r"))
+    store.save_ticket(ticket("t2", user="joe", idempotency_key="k"))
+    store.save_ticket(ticket("t3", user="jane"))
+    assert store.ticket("t1") == ticket("t1", user="jane", idempotency_key="k", request="r")
+    assert store.ticket("k", "jane") == store.ticket("t1")
+    assert store.ticket("k", "joe") == store.ticket("t2")
+    assert store.ticket("k", "admin") is None
+    assert store.ticket("k") is None
+    assert store.ticket("t3", "joe") == store.ticket("t3")
+
+
+def test_of_several_records_with_one_key_the_newest_counts(store: Store) -> None:
+    for name, started in (("t1", "2026-11-21T10:00:00Z"), ("t2", "2026-11-21T10:00:00Z"), ("t3", "2026-11-21T09:00:00Z")):
+        store.save_ticket(ticket(name, idempotency_key="k", started=started))
+    found = store.ticket("k", "admin")
+    assert found is not None
+    assert found.id == "t2"
+
+
+def test_records_are_listed_newest_first(store: Store) -> None:
+    for index in range(5):
+        store.save_ticket(ticket(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
+    assert [one.id for one in store.tickets()] == ["t4", "t3", "t2", "t1", "t0"]
+    assert [one.id for one in store.tickets(2)] == ["t4", "t3"]
+
+
+def test_a_record_keeps_its_place_when_it_is_written_again(store: Store) -> None:
+    store.save_ticket(ticket("t1"))
+    store.save_ticket(ticket("t2"))
+    full = ticket(
+        "t1", state="failed", finished="2026-11-21T10:00:09Z", revision=3, error={"type": "Conflict"}, warnings=[{"code": "x"}]
+    )
+    store.save_ticket(full)
+    assert store.ticket("t1") == full
+    assert [one.id for one in store.tickets()] == ["t2", "t1"]
+
+
+def test_keys_of_old_records_are_forgotten_and_the_records_stay(store: Store) -> None:
+    store.save_ticket(ticket("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
+    store.save_ticket(ticket("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
+    store.forget_tickets("2026-11-20T10:00:00Z")
+    assert store.ticket("k1", "admin") is None
+    assert store.ticket("old") == ticket("old", started="2026-11-19T10:00:00Z")
+    assert store.ticket("k2", "admin") == store.ticket("new")
+
+
+def test_a_confirmation_waits_until_it_is_confirmed(store: Store) -> None:
+    fill(store)
+    awaited = Confirmation("t1", "jane", 5, 1234.5)
+    store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
+    assert store.confirmation() == awaited
+    store.confirmed(ticket("t1", state="done"))
+    assert store.confirmation() is None
+    assert store.ticket("t1") == ticket("t1", state="done")
+
+
+def test_the_next_commit_takes_back_the_one_that_awaits_its_confirmation(store: Store) -> None:
+    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="done"), (), Confirmation("t1", "jane", 1, 1.0))
+    store.publish(revision(2), [edit(ZONE, "x", "y")], ticket("t2", state="done"))
+    assert store.confirmation() is None
+    taken_back = store.ticket("t1")
+    assert taken_back is not None
+    assert taken_back.state == "reverted"
+
+
+def test_a_revision_that_nobody_committed_settles_nothing(store: Store) -> None:
+    """A release that brings endpoints writes one; a commit that awaits its confirmation goes on waiting."""
+    awaited = Confirmation("t1", "jane", 1, 1.0)
+    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
+    store.begin(Intent("t2", ()), ticket("t2"))
+    store.publish(revision(2), [edit(SERVERS, ..., [])])
+    assert store.confirmation() == awaited
+    assert store.intent() == Intent("t2", ())
+
+
+def test_what_a_place_held_in_the_past_comes_newest_first(store: Store) -> None:
+    fill(store)
+    assert store.past(ZONE) == [b'"Etc/UTC"', b'"Europe/Budapest"', b'"Etc/UTC"']
+    assert store.past(JANE) == [b'{"name":"jane"}', b'{"name":"jane"}']
+    assert store.past(Place("/users", "nobody")) == []
+
+
+def test_secrets_are_kept_and_take_their_last_form(store: Store) -> None:
+    store.publish(revision(1), [], secrets=[Secret("a", "plain", b"\x00\x01"), Secret("b", "sealed", b"")])
+    store.publish(revision(2), [], secrets=[Secret("a", "hash", b"\xff")])
+    assert store.secret("a") == Secret("a", "hash", b"\xff")
+    assert store.secret("b") == Secret("b", "sealed", b"")
+
+
+def test_everything_is_there_after_opening_again(open_store: Callable[[], Store]) -> None:
+    first = open_store()
+    published = fill(first)
+    first.begin(Intent("t1", (edit(ZONE, "Etc/UTC", "x"),)), ticket("t1", state="applying"))
+    first.close()
+    again = open_store()
+    assert again.head() == published[-1]
+    assert running(again) == RUNNING
+    assert again.intent() == Intent("t1", (edit(ZONE, "Etc/UTC", "x"),))
+    assert again.ticket("t1") == ticket("t1", state="applying")
+    assert again.secret("key") == Secret("key", "hash", b"sealed")
+    assert again.check() == []
+
+
+def test_readers_in_other_threads_see_whole_revisions_while_one_writes(store: Store) -> None:
+    """Each revision sets both documents to its number: no reader may ever see two different ones."""
+    first, second = ZONE, SERVERS
+    store.publish(revision(1), [edit(first, ..., 1), edit(second, ..., 1)])
+    ended = threading.Event()
+    seen: list[set[bytes]] = [set(), set()]
+    torn: list[object] = []
+
+    def read(numbers: set[bytes]) -> None:
+        while not ended.is_set():
+            bodies = {body for _, _, body in store.documents()}
+            head = store.head()
+            if len(bodies) != 1 or head is None:
+                torn.append(bodies)
+            numbers |= bodies
+
+    readers = [threading.Thread(target=read, args=(numbers,)) for numbers in seen]
+    for reader in readers:
+        reader.start()
+    for number in range(2, 60):
+        store.publish(revision(number), [edit(first, number - 1, number), edit(second, number - 1, number)])
+    ended.set()
+    for reader in readers:
+        reader.join()
+    assert torn == []
+    assert all(numbers for numbers in seen)
+    assert store.check() == []
+
+
+def test_writes_from_several_threads_are_carried_out_one_after_another(store: Store) -> None:
+    def write(worker: int) -> None:
+        for index in range(20):
+            store.save_ticket(ticket(f"{worker}-{index}"))
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.tickets(200)) == 80

@@ -1,0 +1,145 @@
+"""What is particular to the SQLite adapter: its file, its format, its damage."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from doorward.store.port import StoreDamaged
+from doorward.store.sqlite import FORMAT, SqliteStore
+from doorward.store.vault import Vault
+from tests.unit.store.samples import ZONE, edit, fill, revision, ticket
+
+VAULT = Vault(b"k" * 32)
+
+
+def test_the_file_is_written_ahead_and_synced(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    for name, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
+        assert store._writer.execute(f"PRAGMA {name}").fetchone() == (value,)
+    store.close()
+
+
+def test_every_table_is_strict(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    tables = store._read("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
+    assert tables
+    assert [name for name, strict in tables if not strict] == []
+    store.close()
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    with pytest.raises(StoreDamaged, match="readonly"):
+        store._read("DELETE FROM revisions")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE meta SET value = '0'", "UPDATE meta SET value = '2'", "DELETE FROM meta", "DROP TABLE meta"]
+)
+def test_a_file_of_another_format_is_left_alone(tmp_path: Path, sql: str) -> None:
+    path = tmp_path / "doorward.db"
+    SqliteStore(path, VAULT).close()
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreDamaged, match=f"this release reads format {FORMAT}|can't be opened"):
+        SqliteStore(path, VAULT)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be looked at " * 100, b"SQLite format 3\x00" + bytes(4080)]
+)
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "doorward.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreDamaged, match=r"doorward\.db can't be opened"):
+        SqliteStore(path, VAULT)
+    assert path.read_bytes() == content
+
+
+def test_a_directory_in_the_way_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "doorward.db").mkdir()
+    with pytest.raises(StoreDamaged, match="unable to open"):
+        SqliteStore(tmp_path / "doorward.db", VAULT)
+
+
+def test_a_path_with_signs_of_an_address_is_no_obstacle(tmp_path: Path) -> None:
+    directory = tmp_path / "50% of #1? & more"
+    directory.mkdir()
+    store = SqliteStore(directory / "doorward.db", VAULT)
+    fill(store)
+    assert store.head() is not None
+    store.close()
+
+
+def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = SqliteStore(Path("doorward.db"), VAULT)
+    fill(store)
+    assert store.check() == []
+    store.close()
+
+
+def test_a_failed_write_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    store.publish(revision(1), [edit(ZONE, ..., "a")])
+    broken = [edit(ZONE, "a", "b"), edit(ZONE, "a", "c")]
+    store._write(lambda connection: connection.execute("CREATE UNIQUE INDEX once ON changes (revision, path)"))
+    with pytest.raises(sqlite3.IntegrityError):
+        store.publish(revision(2), broken, ticket("t"))
+    head = store.head()
+    assert head is not None
+    assert head.number == 1
+    assert store.ticket("t") is None
+    store.publish(revision(2), [edit(ZONE, "a", "b")])
+    assert store.check() == []
+    store.close()
+
+
+def test_whoever_wants_to_know_is_told_what_the_disk_refuses(tmp_path: Path) -> None:
+    store, told = SqliteStore(tmp_path / "doorward.db", VAULT), list[str]()
+    store.failed.append(told.append)
+    fill(store)
+    assert told == []
+    store._write(lambda connection: connection.execute("PRAGMA max_page_count = 1"))
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x" * 100_000)])
+    with pytest.raises(StoreDamaged, match=r"doorward\.db can't be read"):
+        store._read("SELECT * FROM nowhere")
+    assert told == ["database or disk is full", "no such table: nowhere"]
+    assert store.check() == []
+    store.close()
+
+
+def test_only_so_many_records_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.store.sqlite._WEEKS_OF_TICKETS", 3)
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    for index in range(6):
+        store.save_ticket(ticket(f"t{index}"))
+    store.forget_tickets("2026-11-20T00:00:00Z")
+    assert [one.id for one in store.tickets()] == ["t5", "t4", "t3"]
+    store.close()
+
+
+def test_nothing_can_be_asked_of_a_closed_store(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    assert store.head() is None
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        store.save_ticket(ticket("t"))
+    with pytest.raises(StoreDamaged):
+        store.head()
+
+
+def test_closing_leaves_one_file(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    fill(store)
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["doorward.db"]

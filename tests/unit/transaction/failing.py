@@ -1,0 +1,44 @@
+"""A store that fails when it is told to."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from doorward.store.port import Confirmation, Edit, Intent, Revision, Secret, Ticket
+from doorward.store.sqlite import SqliteStore
+
+
+class FailingStore(SqliteStore):
+    """``fails`` names the methods that raise; "publish_after" raises although the revision is written."""
+
+    fails: frozenset[str] = frozenset()
+
+    def _may(self, name: str) -> None:
+        if name in self.fails:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    def head(self) -> Revision | None:
+        self._may("head")
+        return super().head()
+
+    def begin(self, intent: Intent, ticket: Ticket) -> None:
+        self._may("begin")
+        super().begin(intent, ticket)
+
+    def publish(
+        self,
+        revision: Revision,
+        edits: Sequence[Edit],
+        ticket: Ticket | None = None,
+        secrets: Sequence[Secret] = (),
+        confirmation: Confirmation | None = None,
+    ) -> Revision:
+        self._may("publish")
+        published = super().publish(revision, edits, ticket, secrets, confirmation)
+        self._may("publish_after")
+        return published
+
+    def close_journal(self, ticket: Ticket | None = None) -> None:
+        self._may("close_journal")
+        super().close_journal(ticket)

@@ -1,0 +1,237 @@
+"""Commits that go back by themselves unless they are confirmed, with a clock and a timer that the test moves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.transaction import confirmation, pipeline
+from tests.support.server import until
+from tests.unit.transaction.rig import GROUPS, PASSWORDS, SERVERS, WEB, ZONE, Rig, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
+POOL = [{"selection": "fqdn", "value": "pool.ntp.org"}]
+
+
+class Clock:
+    """Stands in for the module ``time``; only what time of day it is can be moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.monotonic = time.monotonic
+
+    def time(self) -> float:
+        return self.now
+
+
+class Timer:
+    """A timer that goes off when the test says so."""
+
+    running: list[Timer]
+
+    def __init__(self, seconds: float, work: Callable[..., None], given: list[Any]) -> None:
+        self.seconds, self.work, self.given = seconds, work, given
+        self.daemon = False
+
+    def start(self) -> None:
+        self.running.append(self)
+
+    def cancel(self) -> None:
+        if self in self.running:
+            self.running.remove(self)
+
+    def go_off(self) -> None:
+        self.running.remove(self)
+        self.work(*self.given)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (confirmation, pipeline):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(threading, "Timer", Timer)
+    Timer.running = []
+    return clock
+
+
+def pending_commit(rig: Rig, *, seconds: int = 60) -> str:
+    """A commit that awaits its confirmation; returns its record's id."""
+    candidate = rig.candidate()
+    rig.put(candidate, SERVERS, A)
+    rig.put(candidate, ZONE, "Europe/Budapest")
+    ticket = rig.commit(candidate, user="jane", confirm_seconds=seconds)
+    rig.confirmations.load()
+    return ticket.id
+
+
+def state(rig: Rig, ticket: str) -> str:
+    found = rig.store.ticket(ticket)
+    assert found is not None
+    return found.state
+
+
+def test_without_a_pending_commit_there_is_nothing_to_wait_for(clock: Clock, rig: Rig) -> None:
+    rig.committed((SERVERS, A))
+    rig.confirmations.load()
+    assert rig.confirmations.pending is None
+    assert rig.confirmations.remaining_seconds is None
+    assert Timer.running == []
+
+
+def test_a_pending_commit_is_in_effect_and_counts_down(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    assert rig.sources() == b"server 198.51.100.1 iburst\n"
+    assert state(rig, ticket) == "awaiting_confirmation"
+    assert rig.confirmations.remaining_seconds == 60
+    clock.now += 45.6
+    assert rig.confirmations.remaining_seconds == 14
+    clock.now += 100
+    assert rig.confirmations.remaining_seconds == 0
+    [timer] = Timer.running
+    assert timer.seconds == 60
+    assert timer.daemon
+
+
+def test_a_confirmed_commit_stays(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    pending = rig.confirmations.pending
+    assert pending is not None
+    assert (pending.user, pending.revision, pending.ticket) == ("jane", 2, ticket)
+    rig.confirmations.confirm(pending)
+    assert state(rig, ticket) == "done"
+    assert rig.confirmations.pending is None
+    assert rig.store.confirmation() is None
+    assert Timer.running == []
+    clock.now += 1000
+    rig.confirmations.go_back()
+    assert (rig.number, rig.value(SERVERS)) == (2, A)
+
+
+def test_a_commit_that_nobody_confirms_goes_back_as_a_revision_of_its_own(clock: Clock, rig: Rig) -> None:
+    zone = rig.value(ZONE)
+    ticket = pending_commit(rig)
+    clock.now += 60
+    Timer.running[0].go_off()
+    assert (rig.number, rig.value(SERVERS), rig.value(ZONE)) == (3, POOL, zone)
+    assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
+    assert state(rig, ticket) == "reverted"
+    assert rig.confirmations.pending is None
+    assert rig.store.confirmation() is None
+    head = rig.store.head()
+    assert head is not None
+    assert (head.author, head.address, head.message) == ("doorward", "", "Revision 2 was not confirmed in time.")
+    assert rig.store.check() == []
+    assert Timer.running == []
+
+
+def test_the_deadline_holds_over_a_restart(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 20
+    again = rig.restarted()
+    assert again.confirmations.remaining_seconds == 40
+    [timer] = Timer.running
+    assert timer.seconds == 40
+    clock.now += 40
+    timer.go_off()
+    assert again.value(SERVERS) == POOL
+    assert state(again, ticket) == "reverted"
+    again.close()
+
+
+def test_a_deadline_that_passed_while_nothing_ran_is_kept_at_the_start(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 3600
+    again = rig.restarted()
+    assert (again.number, again.value(SERVERS)) == (3, POOL)
+    assert again.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
+    assert state(again, ticket) == "reverted"
+    assert Timer.running == []
+    again.close()
+
+
+def test_a_return_that_the_host_refuses_is_tried_again(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 60
+    rig.host.fail_at = 0
+    Timer.running[0].go_off()
+    assert (rig.number, rig.value(SERVERS)) == (2, A)
+    assert rig.confirmations.pending is not None
+    assert state(rig, ticket) == "awaiting_confirmation"
+    rig.host.fail_at = None
+    [timer] = Timer.running
+    assert 0 < timer.seconds <= 60
+    timer.go_off()
+    assert (rig.number, rig.value(SERVERS)) == (3, POOL)
+    assert state(rig, ticket) == "reverted"
+
+
+def test_a_clock_that_was_set_back_delays_the_return_and_does_not_lose_it(clock: Clock, rig: Rig) -> None:
+    """The timer runs by the monotonic clock, the deadline by the time of day."""
+    pending_commit(rig)
+    clock.now += 50
+    Timer.running[0].go_off()
+    assert (rig.number, rig.value(SERVERS)) == (2, A)
+    [timer] = Timer.running
+    assert timer.seconds == pytest.approx(10)
+    clock.now += 10
+    timer.go_off()
+    assert (rig.number, rig.value(SERVERS)) == (3, POOL)
+
+
+def test_a_commit_without_changes_awaits_nothing(clock: Clock, rig: Rig) -> None:
+    ticket = rig.commit(rig.candidate(), confirm_seconds=60)
+    rig.confirmations.load()
+    assert ticket.state == "done"
+    assert rig.confirmations.pending is None
+
+
+def test_a_pending_commit_that_leaves_nothing_to_take_back_is_over_too(clock: Clock, rig: Rig) -> None:
+    """A password that nobody owns stays where it is: going back to before it is no change."""
+    candidate = rig.candidate()
+    rig.post(candidate, PASSWORDS, {"plain": "correct horse battery"})
+    ticket = rig.commit(candidate, confirm_seconds=60)
+    rig.confirmations.load()
+    clock.now += 60
+    Timer.running[0].go_off()
+    assert state(rig, ticket.id) == "reverted"
+    assert rig.confirmations.pending is None
+    assert rig.store.confirmation() is None
+
+
+def test_objects_of_a_pending_commit_go_too(clock: Clock, rig: Rig) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, GROUPS, {"name": "own"})
+    rig.put(candidate, WEB, {"timeout": 5})
+    rig.commit(candidate, confirm_seconds=60)
+    rig.confirmations.load()
+    clock.now += 60
+    Timer.running[0].go_off()
+    assert rig.value(GROUPS, key) is None
+    assert rig.value(WEB) == {"timeout": 10}
+
+
+def test_the_time_to_confirm_begins_when_the_commit_is_in_effect(clock: Clock, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = rig.host.apply
+
+    def slow(*given: Any, **named: Any) -> None:
+        clock.now += 12
+        apply(*given, **named)
+
+    monkeypatch.setattr(rig.host, "apply", slow)
+    pending_commit(rig, seconds=10)
+    assert rig.confirmations.remaining_seconds == 10
+    assert (rig.number, rig.value(SERVERS)) == (2, A)
+
+
+def test_a_real_timer_takes_a_commit_back(rig: Rig) -> None:
+    """The smallest time that the API lets through is longer; the pipeline itself has no such limit."""
+    pending_commit(rig, seconds=1)
+    assert until(lambda: rig.number == 3)
+    assert rig.value(SERVERS) == POOL

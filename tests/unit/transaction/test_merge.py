@@ -1,0 +1,203 @@
+"""Bringing one's changes onto what others have committed meanwhile: place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.merge import MergeConflict, merge
+from tests.unit.transaction.rig import (
+    ACCOUNTING,
+    GROUPS,
+    PASSWORDS,
+    ROOT,
+    SERVERS,
+    TREE,
+    USERS,
+    WEB,
+    ZONE,
+    Rig,
+    ip,
+    place,
+)  # fmt: skip
+
+A, B = [ip("192.0.2.1")], [ip("192.0.2.2")]
+
+
+def conflict(rig: Rig, candidate: Candidate) -> list[tuple[str, object]]:
+    """Paths and running values of what collides; the attempt changes nothing."""
+    before = (rig.pipeline.running, candidate.snapshot, dict(candidate.touched), dict(candidate.secrets))
+    with pytest.raises(MergeConflict) as caught:
+        rig.commit(candidate)
+    assert (rig.pipeline.running, candidate.snapshot, candidate.touched, candidate.secrets) == before
+    return [(c.path.removeprefix(ROOT), c.running_value) for c in caught.value.collisions]
+
+
+def test_changes_in_different_places_come_together(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.committed((ZONE, "Europe/Budapest"), (WEB, {"timeout": 20}))
+    rig.commit(mine)
+    assert (rig.value(SERVERS), rig.value(ZONE), rig.value(WEB)) == (A, "Europe/Budapest", {"timeout": 20})
+
+
+def test_the_same_place_collides_and_nothing_is_lost(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.put(mine, ZONE, "Europe/Budapest")
+    rig.committed((SERVERS, B))
+    assert conflict(rig, mine) == [(SERVERS, B)]
+    assert rig.value(ZONE) != "Europe/Budapest"
+
+
+def test_every_collision_is_named(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.put(mine, WEB, {"timeout": 5})
+    rig.committed((SERVERS, B), (WEB, {"timeout": 6}))
+    assert conflict(rig, mine) == [(SERVERS, B), (f"{WEB}#timeout", 6)]
+
+
+def test_the_same_change_by_both_is_no_conflict_and_no_change(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.committed((SERVERS, A))
+    number = rig.number
+    ticket = rig.commit(mine)
+    assert rig.number == ticket.revision == number
+
+
+def test_setting_a_place_to_its_running_value_settles_the_conflict(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.put(mine, WEB, {"timeout": 5})
+    rig.committed((SERVERS, B))
+    assert conflict(rig, mine)
+    rig.put(mine, SERVERS, B)
+    rig.commit(mine)
+    assert (rig.value(SERVERS), rig.value(WEB)) == (B, {"timeout": 5})
+
+
+def test_setting_a_place_back_to_its_base_settles_it_too(rig: Rig) -> None:
+    mine = rig.candidate()
+    base = rig.value(SERVERS)
+    rig.put(mine, SERVERS, A)
+    rig.committed((SERVERS, B))
+    rig.put(mine, SERVERS, base)
+    rig.commit(mine)
+    assert rig.value(SERVERS) == B
+
+
+def test_a_change_that_was_taken_back_meanwhile_is_none(rig: Rig) -> None:
+    base = rig.value(SERVERS)
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.committed((SERVERS, B))
+    rig.committed((SERVERS, base))
+    rig.commit(mine)
+    assert rig.value(SERVERS) == A
+
+
+def user(rig: Rig, name: str = "jane", **members: object) -> str:
+    candidate = rig.candidate()
+    key = rig.post(candidate, USERS, {"name": name, **members})
+    rig.commit(candidate)
+    return key
+
+
+def password(rig: Rig, candidate: Candidate) -> str:
+    return rig.post(candidate, PASSWORDS, {"plain": "correct horse battery"})
+
+
+def test_two_people_change_different_members_of_one_object(rig: Rig) -> None:
+    key = user(rig)
+    mine = rig.candidate()
+    secret = password(rig, mine)
+    rig.put(mine, USERS, {"name": "jane", "password": secret}, key)
+    theirs = rig.candidate()
+    rig.put(theirs, USERS, {"name": "janet", "password": None}, key)
+    rig.commit(theirs)
+    rig.commit(mine)
+    value = rig.value(USERS, key)
+    assert (value["name"], value["password"]["key"]) == ("janet", secret)
+
+
+def test_the_same_member_of_one_object_collides(rig: Rig) -> None:
+    key = user(rig)
+    mine, theirs = rig.candidate(), rig.candidate()
+    rig.put(mine, USERS, {"name": "janine"}, key)
+    rig.put(theirs, USERS, {"name": "janet"}, key)
+    rig.commit(theirs)
+    assert conflict(rig, mine) == [(f"{USERS}/{key}#name", "janet")]
+
+
+def change(rig: Rig, candidate: Candidate, key: str) -> None:
+    rig.put(candidate, GROUPS, {"name": "other"}, key)
+
+
+def remove(rig: Rig, candidate: Candidate, key: str) -> None:
+    rig.delete(candidate, GROUPS, key)
+
+
+Step = Callable[[Rig, Candidate, str], None]
+
+
+@pytest.mark.parametrize(("my", "their"), [(change, remove), (remove, change)])
+def test_one_deletes_what_the_other_changes(rig: Rig, my: Step, their: Step) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, GROUPS, {"name": "own"})
+    rig.commit(candidate)
+    mine, theirs = rig.candidate(), rig.candidate()
+    my(rig, mine, key)
+    their(rig, theirs, key)
+    rig.commit(theirs)
+    assert conflict(rig, mine) == [(f"{GROUPS}/{key}", rig.value(GROUPS, key))]
+
+
+def test_both_delete_the_same_object(rig: Rig) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, GROUPS, {"name": "own"})
+    rig.commit(candidate)
+    mine, theirs = rig.candidate(), rig.candidate()
+    remove(rig, mine, key)
+    remove(rig, theirs, key)
+    rig.commit(theirs)
+    rig.commit(mine)
+    assert rig.value(GROUPS, key) is None
+
+
+def test_new_objects_of_two_people_stand_in_the_order_of_their_commits(rig: Rig) -> None:
+    mine, theirs = rig.candidate(), rig.candidate()
+    own = [rig.post(mine, GROUPS, {"name": f"mine{n}"}) for n in range(2)]
+    other = rig.post(theirs, GROUPS, {"name": "theirs"})
+    rig.commit(theirs)
+    rig.commit(mine)
+    assert rig.pipeline.running.snapshot.objects(ROOT + GROUPS).order[-3:] == (other, *own)
+
+
+def test_merging_leaves_the_inputs_alone(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.committed((ACCOUNTING, {"require_commitlog": True}))
+    running, snapshot = rig.pipeline.running, mine.snapshot
+    merged = merge(TREE, mine, running)
+    assert merged.snapshot.value(ROOT + SERVERS) == A
+    assert merged.snapshot.value(ROOT + ACCOUNTING) == {"require_commitlog": True}
+    assert [edit.place for edit in merged.edits] == [place(SERVERS)]
+    assert running.snapshot.value(ROOT + SERVERS) != A
+    assert mine.snapshot is snapshot
+    assert mine.snapshot.value(ROOT + ACCOUNTING) == {"require_commitlog": False}
+
+
+def test_a_conflict_is_recorded(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.committed((SERVERS, B))
+    with pytest.raises(MergeConflict, match=ROOT + SERVERS):
+        rig.commit(mine, ticket="t1")
+    ticket = rig.store.ticket("t1")
+    assert ticket is not None
+    assert (ticket.state, ticket.error) == ("failed", {"reason": ROOT + SERVERS, "type": "Conflict"})
+    assert ticket.finished

@@ -1,0 +1,395 @@
+"""A commit from plan to publication, and every way in which it can fail half-way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doorward.host.engine import ApplyError
+from doorward.host.errors import HostFailure
+from doorward.host.ntp_probe import ProbeResult
+from doorward.transaction.pipeline import ApplyFailed, Order
+from doorward.tree.problems import MeaningRefused
+from tests.support.server import until
+from tests.unit.transaction.failing import FailingStore
+from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, ip, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from doorward.store.port import Edit, Ticket
+    from doorward.transaction.candidate import Candidate, Running
+
+A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path, make=FailingStore).started()
+    yield made
+    made.close()
+
+
+def fails(rig: Rig, *names: str) -> None:
+    assert isinstance(rig.store, FailingStore)
+    rig.store.fails = frozenset(names)
+
+
+def servers(rig: Rig, value: object) -> Candidate:
+    candidate = rig.candidate()
+    rig.put(candidate, SERVERS, value)
+    return candidate
+
+
+def why_unknown(rig: Rig) -> str | None:
+    return rig.pipeline.unknown
+
+
+def ticket(rig: Rig, name: str = "t1") -> Ticket:
+    found = rig.store.ticket(name)
+    assert found is not None
+    return found
+
+
+def failed(rig: Rig, candidate: Candidate) -> ApplyFailed:
+    """A commit that fails; the running configuration and the candidate are as before."""
+    before, snapshot, documents = rig.pipeline.running, candidate.snapshot, sorted(rig.store.documents())
+    with pytest.raises(ApplyFailed) as caught:
+        rig.commit(candidate, ticket="t1")
+    assert rig.pipeline.running is before
+    assert candidate.snapshot is snapshot
+    assert sorted(rig.store.documents()) == documents
+    assert rig.pipeline.now_doing == {}
+    return caught.value
+
+
+def test_a_commit_is_in_effect_and_stored_when_it_returns(rig: Rig) -> None:
+    done = rig.commit(servers(rig, A), ticket="t1", message="why")
+    assert rig.sources() == b"server 198.51.100.1 iburst\n"
+    assert rig.host.daemon.names == {"198.51.100.1"}
+    head = rig.store.head()
+    assert head is not None
+    assert (head.number, head.author, head.address, head.message, head.changes) == (2, "admin", "192.0.2.9", "why", 1)
+    assert (rig.number, rig.pipeline.running.hash) == (2, head.hash)
+    assert [edit.place for edit in rig.store.edits(2)] == [place(SERVERS)]
+    assert (done.state, done.revision, done.error, done.finished is None) == ("done", 2, None, False)
+    assert ticket(rig) == done
+    assert rig.store.intent() is None
+    assert rig.pipeline.now_doing == {}
+
+
+def test_the_journal_is_written_before_the_host_is_touched(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    apply = rig.host.apply
+
+    def watched(*given: object, **named: object) -> None:
+        intent = rig.store.intent()
+        assert intent is not None
+        seen.append((intent.ticket, [edit.place for edit in intent.edits], ticket(rig).state, rig.store.head()))
+        apply(*given, **named)  # type: ignore[arg-type]
+
+    head = rig.store.head()
+    monkeypatch.setattr(rig.host, "apply", watched)
+    rig.commit(servers(rig, A), ticket="t1")
+    assert seen == [("t1", [place(SERVERS)], "applying", head)]
+
+
+def test_a_commit_without_changes_makes_no_revision(rig: Rig) -> None:
+    calls = len(rig.host.calls)
+    done = rig.commit(rig.candidate(), ticket="t1")
+    assert (done.state, done.revision, rig.number) == ("done", 1, 1)
+    assert ticket(rig) == done
+    assert ("apply",) not in [call[:1] for call in rig.host.calls[calls:]]
+
+
+def test_what_the_host_has_no_part_in_is_stored_without_it(rig: Rig) -> None:
+    calls = len(rig.host.calls)
+    rig.committed((WEB, {"timeout": 20}))
+    assert rig.value(WEB) == {"timeout": 20}
+    assert rig.host.calls[calls:] == [("plan", 0)]
+
+
+def test_only_what_a_commit_touches_is_rendered(rig: Rig) -> None:
+    before = dict(rig.host.files.entries)
+    rig.committed((ZONE, "Europe/Budapest"))
+    changed = {path for path, entry in rig.host.files.entries.items() if before.get(path) != entry}
+    assert changed == {"/etc/localtime", "/etc/timezone"}
+    resources = rig.pipeline.desired(rig.pipeline.running.snapshot, [])
+    assert resources == []
+
+
+def test_listeners_are_told_after_the_pointer_moved_and_cannot_undo_it(rig: Rig) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def bad(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        raise RuntimeError("a listener of somebody else")
+
+    def good(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        told.append((before.number, after.number, len(edits)))
+        assert rig.pipeline.running is after
+
+    rig.pipeline.published += [bad, good]
+    rig.commit(servers(rig, A))
+    rig.commit(rig.candidate())
+    assert told == [(1, 2, 1)]
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_step_that_fails_puts_everything_back(rig: Rig, step: int) -> None:
+    before = dict(rig.host.files.entries)
+    candidate = servers(rig, A)
+    rig.put(candidate, ZONE, "Europe/Budapest")
+    rig.host.fail_at = step
+    error = failed(rig, candidate)
+    assert error.restored
+    assert error.reason == "the fake was told to fail"
+    assert error.path in {ROOT + SERVERS, ROOT + ZONE}
+    assert error.ticket == "t1"
+    assert rig.host.files.entries == before
+    assert rig.pipeline.unknown is None
+    ended = ticket(rig)
+    assert (ended.state, ended.revision) == ("reverted", None)
+    assert ended.error == {"action": error.action, "path": error.path, "reason": error.reason, "restored": True}
+    assert ended.finished
+    assert rig.store.intent() is None
+    rig.host.fail_at = None
+    rig.commit(candidate)
+    assert rig.value(ZONE) == "Europe/Budapest"
+
+
+def test_a_failed_read_back_puts_everything_back(rig: Rig) -> None:
+    before = rig.sources()
+    rig.host.fail_verify = True
+    error = failed(rig, servers(rig, A))
+    assert (error.action, error.restored) == ("write sources", True)
+    assert rig.sources() == before
+    assert ticket(rig).state == "reverted"
+
+
+def test_a_host_that_cannot_be_put_back_is_unknown_and_loud(rig: Rig) -> None:
+    rig.host.fail_verify = rig.host.fail_revert = True
+    error = failed(rig, servers(rig, A))
+    assert not error.restored
+    assert why_unknown(rig) == "write sources: the fake was told not to show it"
+    ended = ticket(rig)
+    assert ended.state == "unknown"
+    assert ended.error is not None
+    assert ended.error["restored"] is False
+    assert rig.store.intent() is None
+    rig.host.fail_verify = rig.host.fail_revert = False
+    rig.pipeline.recover()
+    assert why_unknown(rig) is None
+    assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
+
+
+def test_a_host_that_cannot_be_looked_at_refuses_the_commit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise HostFailure("the disk does not answer")
+
+    candidate = servers(rig, A)
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.host, "plan", broken)
+        error = failed(rig, candidate)
+        with pytest.raises(ApplyError, match="the disk does not answer"):
+            rig.pipeline.plan(candidate)
+    assert (error.path, error.reason, error.restored) == (ROOT + SERVERS, "the disk does not answer", True)
+    assert ticket(rig).state == "reverted"
+    rig.commit(candidate)
+
+
+def test_a_commit_that_takes_too_long_is_put_back(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.transaction.pipeline.APPLY_SECONDS", 0.0)
+    before = rig.sources()
+    error = failed(rig, servers(rig, A))
+    assert "time allowed" in error.reason
+    assert error.restored
+    assert rig.sources() == before
+
+
+def test_without_a_journal_the_host_is_not_touched(failing: Rig) -> None:
+    fails(failing, "begin")
+    applied = [call for call in failing.host.calls if call[0] == "apply"]
+    error = failed(failing, servers(failing, A))
+    assert (error.action, error.reason, error.restored) == ("write journal", "database or disk is full", True)
+    assert [call for call in failing.host.calls if call[0] == "apply"] == applied
+    assert ticket(failing).state == "reverted"
+    fails(failing)
+    failing.commit(servers(failing, A))
+
+
+def test_a_revision_that_cannot_be_stored_is_taken_back_from_the_host(failing: Rig) -> None:
+    before = failing.sources()
+    fails(failing, "publish")
+    candidate = servers(failing, A)
+    error = failed(failing, candidate)
+    assert (error.action, error.reason, error.restored) == ("store the revision", "database or disk is full", True)
+    assert failing.sources() == before
+    assert failing.host.daemon.names == {"pool.ntp.org"}
+    assert ticket(failing).state == "reverted"
+    assert failing.store.intent() is None
+    fails(failing)
+    failing.commit(candidate)
+    assert failing.number == 2
+    assert failing.store.check() == []
+
+
+def test_a_revision_that_is_stored_after_all_counts(failing: Rig) -> None:
+    """The disk took it and the answer got lost: what is written is what runs."""
+    fails(failing, "publish_after")
+    done = failing.commit(servers(failing, A), ticket="t1")
+    assert (done.state, failing.number, failing.value(SERVERS)) == ("done", 2, A)
+    head = failing.store.head()
+    assert head is not None
+    assert failing.pipeline.running.hash == head.hash
+    assert failing.sources() == b"server 198.51.100.1 iburst\n"
+
+
+@pytest.mark.parametrize("silent", [("publish", "head"), ("publish", "head", "close_journal")])
+def test_a_store_that_answers_nothing_any_more_leaves_the_old_state(failing: Rig, silent: tuple[str, ...]) -> None:
+    before = failing.sources()
+    candidate = servers(failing, A)
+    fails(failing, *silent)
+    with pytest.raises(ApplyFailed) as caught:
+        failing.commit(candidate, ticket="t1")
+    assert caught.value.restored
+    assert failing.sources() == before
+    fails(failing)
+    again = failing.restarted()
+    assert (again.number, again.sources(), again.store.intent()) == (1, before, None)
+    assert ticket(again).state == "reverted"
+    again.commit(servers(again, B))
+    again.close()
+
+
+def test_a_store_that_fails_and_a_host_that_cannot_go_back(failing: Rig) -> None:
+    fails(failing, "publish")
+    apply, calls = failing.host.apply, 0
+
+    def second_time_fails(*given: object, **named: object) -> None:
+        nonlocal calls
+        calls += 1
+        failing.host.fail_at = 0 if calls == 2 else None
+        failing.host.fail_revert = calls == 2
+        apply(*given, **named)  # type: ignore[arg-type]
+
+    failing.host.apply = second_time_fails  # type: ignore[method-assign]
+    error = failed(failing, servers(failing, A))
+    assert not error.restored
+    assert failing.pipeline.unknown == "store the revision: database or disk is full"
+    assert ticket(failing).state == "unknown"
+
+
+def test_the_states_of_a_commit_can_be_watched(rig: Rig) -> None:
+    seen: list[str] = []
+    watching = threading.Event()
+
+    def watch() -> None:
+        while not watching.is_set():
+            for one in list(rig.pipeline.now_doing.values()):
+                if one.state not in seen:
+                    seen.append(one.state)
+
+    rig.host.delay_seconds = 0.1
+    verify = rig.host._verify
+
+    def slow_verify(*given: object) -> None:
+        time.sleep(0.05)
+        verify(*given)  # type: ignore[arg-type]
+
+    rig.host._verify = slow_verify  # type: ignore[assignment]
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        committing = threading.Thread(target=lambda: rig.commit(servers(rig, A), ticket="t1"))
+        committing.start()
+        until(lambda: "verifying" in seen, what="the state verifying")
+        committing.join()
+    finally:
+        watching.set()
+        watcher.join()
+    assert set(seen) <= {"validating", "applying", "verifying"}
+    assert ticket(rig).state == "done"
+
+
+def test_a_commit_message_is_asked_for_by_the_running_configuration(rig: Rig) -> None:
+    rig.committed((ACCOUNTING, {"require_commitlog": True}))
+    candidate = servers(rig, A)
+    with pytest.raises(MeaningRefused) as caught:
+        rig.commit(candidate, ticket="t1")
+    assert [(p.code, p.path, p.pointer) for p in caught.value.problems] == [
+        ("message_required", "/api/transaction", "/commit_message")
+    ]
+    refused = ticket(rig)
+    assert (refused.state, (refused.error or {})["type"]) == ("failed", "SemanticError")
+    rig.commit(rig.candidate())
+    rig.commit(candidate, message="why")
+    rig.committed((ACCOUNTING, {"require_commitlog": False}), message="no more")
+    rig.commit(servers(rig, B))
+
+
+def test_a_plan_touches_nothing(rig: Rig) -> None:
+    candidate = servers(rig, A)
+    rig.put(candidate, ZONE, "Europe/Budapest")
+    files, documents = dict(rig.host.files.entries), sorted(rig.store.documents())
+    report = rig.pipeline.plan(candidate)
+    assert [(action.action, action.effect, action.origin.removeprefix(ROOT)) for action in report.plan.actions] == [
+        ("write sources", "none", SERVERS),
+        ("link /etc/localtime", "none", ZONE),
+        ("write /etc/timezone", "none", ZONE),
+        ("reload chronyd", "reload", SERVERS),
+    ]
+    assert report.problems == ()
+    assert rig.host.files.entries == files
+    assert sorted(rig.store.documents()) == documents
+    assert rig.store.tickets() == []
+    assert rig.number == 1
+
+
+def test_a_daemon_that_is_not_installed_is_warned_about(rig: Rig) -> None:
+    rig.host.daemon.absent = "chronyd is not installed"
+    done = rig.commit(servers(rig, A))
+    assert [(w["code"], w["path"]) for w in done.warnings] == [("daemon_absent", ROOT + SERVERS)]
+    assert rig.sources() == b"server 198.51.100.1 iburst\n"
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (ProbeResult(resolved=False, answered=False), "unresolved_name"),
+        (ProbeResult(resolved=True, answered=False), "no_answer"),
+        (ProbeResult(resolved=True, answered=True, stratum=0, leap=0), "unsynchronised"),
+        (ProbeResult(resolved=True, answered=True, stratum=16, leap=0), "unsynchronised"),
+        (ProbeResult(resolved=True, answered=True, stratum=2, leap=3), "unsynchronised"),
+        (ProbeResult(resolved=True, answered=True, stratum=2, leap=0, offset_seconds=10.5), "far_off"),
+        (ProbeResult(resolved=True, answered=True, stratum=2, leap=0, offset_seconds=-11), "far_off"),
+        (ProbeResult(resolved=True, answered=True, stratum=2, leap=0, offset_seconds=9.9), None),
+        (None, None),
+    ],
+)
+def test_what_is_known_of_added_time_servers_is_warned_about(rig: Rig, result: ProbeResult | None, code: str | None) -> None:
+    if result is not None:
+        rig.prober.results["198.51.100.2"] = result
+    rig.committed((SERVERS, A))
+    done = rig.commit(servers(rig, [*A, *B]), ticket="t1")
+    expected = [] if code is None else [(code, ROOT + SERVERS, "/1/value")]
+    assert [(w["code"], w["path"], w["pointer"]) for w in done.warnings] == expected
+    assert ticket(rig).warnings == done.warnings
+    assert rig.commit(servers(rig, [*B, *A])).warnings == []
+
+
+def test_a_record_keeps_the_key_of_its_request(rig: Rig) -> None:
+    candidate = rig.candidate()
+    rig.post(candidate, GROUPS, {"name": "own"})
+    done = rig.pipeline.commit(candidate, Order("jane", "192.0.2.9", idempotency_key="k", request="digest"))
+    assert rig.store.ticket("k", "jane") == done
+    assert (done.user, done.request) == ("jane", "digest")
+
+
+def test_drift_is_put_right_by_the_next_commit_that_touches_it(rig: Rig) -> None:
+    rig.host.files.remove(SOURCES)
+    rig.committed((SERVERS, A))
+    assert rig.sources() == b"server 198.51.100.1 iburst\n"
