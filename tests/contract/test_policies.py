@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 POLICIES = "/api/configuration/policies"
 KEYS, CERTIFICATES = "/api/configuration/private_keys", "/api/configuration/x509"
+DIRECTORIES = f"{POLICIES}/ldap_servers"
 AUDITS, BACKUPS, TIMES = (f"{POLICIES}/{name}_policies" for name in ("audit", "backup", "time"))
 BUILT_IN = f"{AUDITS}/78101850949e47437dd91d"
 SECRET = "wfz8-only-the-share-knows"
@@ -35,7 +36,7 @@ PLAIN: dict[str, Any] = {
     f"{POLICIES}/archive_cleanup_policies": ARCHIVE,
     AUDITS: {**AUDIT_DEFAULT, "name": "other"},
     BACKUPS: BACKUP_NFS,
-    f"{POLICIES}/ldap_servers": LDAP,
+    DIRECTORIES: LDAP,
     TIMES: OFFICE,
 }
 
@@ -160,6 +161,25 @@ def test_a_certificate_is_shared_and_read_by_whoever_may_read_one_of_its_owners(
         admin.delete(owner).ok()
         admin.commit().ok()
     admin.get(shared).is_error(404, "NotFound")
+
+
+def test_the_right_to_read_any_owner_is_enough(admin: Caller, login: Callable[..., Caller]) -> None:
+    made(admin, GROUPS, {"members": [], "name": "directories"})
+    line = {"group": "directories", "objects": [DIRECTORIES], "permission": "read"}
+    admin.post("/api/configuration/aaa/acls", line).ok(201)
+    group = admin.get(GROUPS).json["items"][-1]["key"]
+    make_user(admin, "directory-reader", SECRET, group)
+    shared = identity(admin)
+    at = "encryption/server_certificate_check/server_certificate_ca"
+    owners = [admin.post(DIRECTORIES, changed(LDAP, at, shared)), admin.post(AUDITS, signed(shared))]
+    admin.commit().ok()
+    reader = login("directory-reader", SECRET)
+    assert len(reader.body(f"{CERTIFICATES}/{shared}")["owners"]) == 2
+    admin.delete(owners[0].ok(201).meta["href"]).ok()
+    admin.commit().ok()
+    reader.get(f"{CERTIFICATES}/{shared}").is_error(403, "Unauthorized")
+    admin.delete(owners[1].ok(201).meta["href"]).ok()
+    admin.commit().ok()
 
 
 def test_what_a_rule_forbids_is_found_at_the_commit(admin: Caller) -> None:

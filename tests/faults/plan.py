@@ -1,17 +1,17 @@
 """How many steps there are at the least. Every one of them is a test, and a kill."""
 
-TIME_SERVERS = 40
-TIME_ZONE = 35
-EVERYTHING = 55
-STORE_ONLY = 14
-RESTORE = 40
-COMMIT_TO_CONFIRM = 40
-CONFIRMATION = 6
+TIME_SERVERS = 34
+TIME_ZONE = 33
+EVERYTHING = 46
+STORE_ONLY = 15
+RESTORE = 46
+COMMIT_TO_CONFIRM = 35
+CONFIRMATION = 7
 """Steps of a commit, by what it is about."""
 
-RETURN = 50
-RECOVERY = 30
-FIRST_START = 70
+RETURN = 44
+RECOVERY = 23
+FIRST_START = 88
 """Steps of a start: that takes a commit back, that follows a kill, that makes everything."""
 
 AT_ANY_TIME = 25

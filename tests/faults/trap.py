@@ -26,6 +26,8 @@ _passed = 0
 def step(name: str) -> None:
     """Count a step, and die when it is the one."""
     global _passed  # noqa: PLW0603 - one trap a process
+    if threading.current_thread().name == "monitor":  # it only looks, whenever it likes: nothing that it does lasts
+        return
     with _LOCK:
         try:
             with open(_FILE) as file:  # noqa: PTH123 - what pathlib does is counted
@@ -85,7 +87,7 @@ def lay() -> None:
     around(Connection, "execute", lambda connection, sql, *_: None if sql == "COMMIT" else _statement(connection, sql))
     around(Connection, "execute", lambda _connection, sql, *_: "COMMIT" if sql == "COMMIT" else None, behind=True)
     setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Connection))  # noqa: B010 - a type of its own
-    around(subprocess, "run", lambda command, **_options: f"run {' '.join(map(str, command[-2:]))}", behind=True)
+    around(subprocess, "run", lambda command, **_options: f"run {' '.join(map(str, command[-2:]))}")
     around(subprocess.Popen, "__init__", _daemon, behind=True)
 
     from doorward.api.app import Application
@@ -95,7 +97,7 @@ def lay() -> None:
 
     for owner, names in (
         (SqliteStore, ("begin", "close_journal", "confirmed", "publish", "save_ticket")),
-        (Host, ("_confirm", "_restore", "_step", "_verify", "start")),
+        (Host, ("_restore", "_step", "start")),
         (Pipeline, ("_move",)),
     ):
         for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from tests.support.server import Server, until
 
 EXAMPLES = 6
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-TEXTS = {"/api/metrics"}
+OTHER_TYPES = {"/api/metrics", "/api/troubleshooting/support-bundle/{id}/download"}
 
 
 @dataclass
@@ -73,22 +74,19 @@ def _try(api: Api, cases: Any) -> None:
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
     )
     @hypothesis.given(cases)
-    def send(case: schemathesis.Case) -> None:
+    def send(case: Any) -> None:
         answer = case.call(cookies={"session_id": api.cookie})
         if answer.status_code == 401:
             api.log_in()
             answer = case.call(cookies={"session_id": api.cookie})
         case.validate_response(answer, checks=CHECKS)
-        if case.path not in TEXTS:
+        if case.path not in OTHER_TYPES:
             assert answer.headers["content-type"] == ["application/json"]
         if answer.status_code >= 400:
             shape(answer.json())
 
-    try:
+    with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # nothing can be wrong with a request that takes nothing
         send()
-    except hypothesis.errors.Unsatisfiable:
-        # Nothing can be wrong with a request that takes nothing.
-        pass
 
 
 def shape(value: Any) -> None:

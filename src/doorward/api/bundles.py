@@ -193,7 +193,9 @@ class SupportBundle(Resource):
 class Download(Resource):
     """The archive of a bundle."""
 
-    operations = {"GET": Operation("The archive, gzip.", {"type": "string", "format": "binary"}, errors=(409,))}
+    operations = {
+        "GET": Operation("The archive.", {"type": "string", "format": "binary"}, errors=(409,), media_type="application/gzip")
+    }
     privilege = BASIC
 
     def __init__(self, bundle: Bundle) -> None:

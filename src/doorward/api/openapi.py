@@ -80,7 +80,9 @@ class OpenApi(Resource):
         described: dict[str, Any] = {
             "operationId": (method.lower() + path.replace("/", "_")).replace("{", "").replace("}", ""),
             "summary": operation.summary,
-            "responses": {str(operation.status): _response(operation.status, _lifted(operation.answer, schemas))},
+            "responses": {
+                str(operation.status): _response(operation.status, _lifted(operation.answer, schemas), operation.media_type)
+            },
         }
         if parameters:
             described["parameters"] = parameters
@@ -101,8 +103,8 @@ class OpenApi(Resource):
         return Answer(json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode())
 
 
-def _response(code: int, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": HTTPStatus(code).phrase, "content": {"application/json": {"schema": schema}}}
+def _response(code: int, schema: Mapping[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    return {"description": HTTPStatus(code).phrase, "content": {media_type: {"schema": schema}}}
 
 
 def _lifted(schema: Mapping[str, Any], schemas: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ class Operation:
     status: int = 200
     errors: tuple[int, ...] = ()
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    media_type: str = "application/json"
 
 
 class Resource:

@@ -148,7 +148,7 @@ class TimeSync(Resource):
 class Metrics(Resource, Collector):
     """Figures for Prometheus."""
 
-    operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"})}
+    operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
     listed = False
 
     def __init__(self, pipeline: Pipeline, logins: Logins, health: Health) -> None:

@@ -155,8 +155,8 @@ def test_an_object_without_a_required_member_is_refused(endpoint: Endpoint) -> N
             assert problems(endpoint, body) == [("missing", f"/{required}")]
     if isinstance(value, list):
         for required in value[0]:
-            body = [{name: member for name, member in value[0].items() if name != required}]
-            assert problems(endpoint, body) == [("missing", f"/0/{required}")]
+            element = {name: member for name, member in value[0].items() if name != required}
+            assert problems(endpoint, [element]) == [("missing", f"/0/{required}")]
 
 
 @pytest.mark.parametrize("endpoint", [e for e in MODELLED if isinstance(GOOD[short(e)], dict)], ids=short)

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from doorward.events.records import TAP
 from doorward.events.senders import Senders
@@ -48,7 +49,11 @@ def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, send
 def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
     rig.committed((WEB, {"timeout": 5}), user="jane", message="shorter")
     [event] = until(lambda: list(heard))
-    assert (event.key, event.text, event.path) == ("config_change", f"Revision {rig.number} by jane", f"/api/revisions/{rig.number}")
+    assert (event.key, event.text, event.path) == (
+        "config_change",
+        f"Revision {rig.number} by jane",
+        f"/api/revisions/{rig.number}",
+    )
     assert event.details == {
         "address": "192.0.2.9", "changed": ["/api/configuration/management/webinterface"], "changes": 1, "message": "shorter",
     }  # fmt: skip
@@ -92,7 +97,8 @@ def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders) ->
         raise OSError("no more threads")
 
     senders.syslog.configure = failing  # type: ignore[method-assign]
-    rig.committed((WEB, {"timeout": 5}))
+    with capture_logs():
+        rig.committed((WEB, {"timeout": 5}))
     [issue] = senders.issues()
     assert (issue.level, issue.message) == ("error", f"Mail and syslog still work by revision {rig.number - 1}.")
 

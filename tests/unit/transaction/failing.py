@@ -42,3 +42,7 @@ class FailingStore(SqliteStore):
     def close_journal(self, ticket: Ticket | None = None) -> None:
         self._may("close_journal")
         super().close_journal(ticket)
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        self._may("save_ticket")
+        super().save_ticket(ticket)

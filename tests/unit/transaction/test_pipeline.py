@@ -11,60 +11,15 @@ import pytest
 from doorward.host.engine import ApplyError
 from doorward.host.errors import HostFailure
 from doorward.host.ntp_probe import ProbeResult
-from doorward.transaction.pipeline import ApplyFailed, Order
+from doorward.transaction.pipeline import Order
 from doorward.tree.problems import MeaningRefused
 from tests.support.server import until
-from tests.unit.transaction.failing import FailingStore
-from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, ip, place
+from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, place
+from tests.unit.transaction.steps import A, B, failed, servers, ticket, why_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from doorward.store.port import Edit, Ticket
-    from doorward.transaction.candidate import Candidate, Running
-
-A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
-
-
-@pytest.fixture
-def failing(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path, make=FailingStore).started()
-    yield made
-    made.close()
-
-
-def fails(rig: Rig, *names: str) -> None:
-    assert isinstance(rig.store, FailingStore)
-    rig.store.fails = frozenset(names)
-
-
-def servers(rig: Rig, value: object) -> Candidate:
-    candidate = rig.candidate()
-    rig.put(candidate, SERVERS, value)
-    return candidate
-
-
-def why_unknown(rig: Rig) -> str | None:
-    return rig.pipeline.unknown
-
-
-def ticket(rig: Rig, name: str = "t1") -> Ticket:
-    found = rig.store.ticket(name)
-    assert found is not None
-    return found
-
-
-def failed(rig: Rig, candidate: Candidate) -> ApplyFailed:
-    """A commit that fails; the running configuration and the candidate are as before."""
-    before, snapshot, documents = rig.pipeline.running, candidate.snapshot, sorted(rig.store.documents())
-    with pytest.raises(ApplyFailed) as caught:
-        rig.commit(candidate, ticket="t1")
-    assert rig.pipeline.running is before
-    assert candidate.snapshot is snapshot
-    assert sorted(rig.store.documents()) == documents
-    assert rig.pipeline.now_doing == {}
-    return caught.value
+    from doorward.store.port import Edit
+    from doorward.transaction.candidate import Running
 
 
 def test_a_commit_is_in_effect_and_stored_when_it_returns(rig: Rig) -> None:
@@ -210,77 +165,14 @@ def test_a_commit_that_takes_too_long_is_put_back(rig: Rig, monkeypatch: pytest.
     assert rig.sources() == before
 
 
-def test_without_a_journal_the_host_is_not_touched(failing: Rig) -> None:
-    fails(failing, "begin")
-    applied = [call for call in failing.host.calls if call[0] == "apply"]
-    error = failed(failing, servers(failing, A))
-    assert (error.action, error.reason, error.restored) == ("write journal", "database or disk is full", True)
-    assert [call for call in failing.host.calls if call[0] == "apply"] == applied
-    assert ticket(failing).state == "reverted"
-    fails(failing)
-    failing.commit(servers(failing, A))
-
-
-def test_a_revision_that_cannot_be_stored_is_taken_back_from_the_host(failing: Rig) -> None:
-    before = failing.sources()
-    fails(failing, "publish")
-    candidate = servers(failing, A)
-    error = failed(failing, candidate)
-    assert (error.action, error.reason, error.restored) == ("store the revision", "database or disk is full", True)
-    assert failing.sources() == before
-    assert failing.host.daemon.names == {"pool.ntp.org"}
-    assert ticket(failing).state == "reverted"
-    assert failing.store.intent() is None
-    fails(failing)
-    failing.commit(candidate)
-    assert failing.number == 2
-    assert failing.store.check() == []
-
-
-def test_a_revision_that_is_stored_after_all_counts(failing: Rig) -> None:
-    """The disk took it and the answer got lost: what is written is what runs."""
-    fails(failing, "publish_after")
-    done = failing.commit(servers(failing, A), ticket="t1")
-    assert (done.state, failing.number, failing.value(SERVERS)) == ("done", 2, A)
-    head = failing.store.head()
-    assert head is not None
-    assert failing.pipeline.running.hash == head.hash
-    assert failing.sources() == b"server 198.51.100.1 iburst\n"
-
-
-@pytest.mark.parametrize("silent", [("publish", "head"), ("publish", "head", "close_journal")])
-def test_a_store_that_answers_nothing_any_more_leaves_the_old_state(failing: Rig, silent: tuple[str, ...]) -> None:
-    before = failing.sources()
-    candidate = servers(failing, A)
-    fails(failing, *silent)
-    with pytest.raises(ApplyFailed) as caught:
-        failing.commit(candidate, ticket="t1")
-    assert caught.value.restored
-    assert failing.sources() == before
-    fails(failing)
-    again = failing.restarted()
-    assert (again.number, again.sources(), again.store.intent()) == (1, before, None)
-    assert ticket(again).state == "reverted"
-    again.commit(servers(again, B))
-    again.close()
-
-
-def test_a_store_that_fails_and_a_host_that_cannot_go_back(failing: Rig) -> None:
-    fails(failing, "publish")
-    apply, calls = failing.host.apply, 0
-
-    def second_time_fails(*given: object, **named: object) -> None:
-        nonlocal calls
-        calls += 1
-        failing.host.fail_at = 0 if calls == 2 else None
-        failing.host.fail_revert = calls == 2
-        apply(*given, **named)  # type: ignore[arg-type]
-
-    failing.host.apply = second_time_fails  # type: ignore[method-assign]
-    error = failed(failing, servers(failing, A))
-    assert not error.restored
-    assert failing.pipeline.unknown == "store the revision: database or disk is full"
-    assert ticket(failing).state == "unknown"
+def test_the_next_commit_first_makes_an_unknown_host_what_runs(rig: Rig) -> None:
+    rig.host.fail_verify = rig.host.fail_revert = True
+    failed(rig, servers(rig, A))
+    assert why_unknown(rig)
+    rig.host.fail_verify = rig.host.fail_revert = False
+    rig.committed((WEB, {"timeout": 20}))
+    assert why_unknown(rig) is None
+    assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
 
 
 def test_the_states_of_a_commit_can_be_watched(rig: Rig) -> None:
