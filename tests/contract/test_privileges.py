@@ -285,7 +285,6 @@ def test_a_transaction_is_for_who_may_write_anything(matrix: Matrix, grant: Gran
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/api/health-status", "basic"),
         ("/api/health_status", "basic"),
         ("/api/revisions", "changelog"),
         ("/api/revisions/1", "changelog"),

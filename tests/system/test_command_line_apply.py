@@ -61,7 +61,7 @@ def revisions(server: Server) -> int:
 
 def test_a_description_becomes_true_in_one_revision(server: Server, cli: CommandLine) -> None:
     before = revisions(server)
-    shown = cli.ok("apply", "site.yaml", "-m", "Site", JANE=JANE)
+    shown = cli.installed("apply", "site.yaml", "-m", "Site", JANE=JANE).out
     assert f"Revision {before + 1} is in effect." in shown
     assert "+ aaa/local_database/groups/operators" in shown.splitlines()
     assert "  +   - jane" in shown.splitlines(), "members by name"
@@ -109,10 +109,8 @@ def test_prune_removes_what_is_not_named(cli: CommandLine) -> None:
     shown = cli.ok("apply", "smaller.yaml", "--prune").splitlines()
     assert "- aaa/local_database/users/bob" in shown
     assert [line for line in shown if line.startswith(("+", "~"))] == []
-    assert [line for line in cli.ok("get", "aaa/local_database/users").splitlines() if not line.startswith(" ")] == [
-        "admin:",
-        "jane:",
-    ]
+    users = cli.ok("get", "aaa/local_database/users").splitlines()
+    assert [line for line in users if not line.startswith(" ")] == ["admin:", "jane:"]
     assert cli.ok("apply", "smaller.yaml", "--prune") == "Nothing to change.\n"
 
 
@@ -179,7 +177,6 @@ def test_what_get_prints_can_be_applied(server: Server, cli: CommandLine) -> Non
     before = revisions(server)
     assert cli.ok("apply", "all.yaml", "--prune") == "Nothing to change.\n"
     assert cli.ok("rollback", "1").endswith(f"Revision {before + 1} is in effect.\n")
-    (cli.home / "time.yaml").write_text("\n".join(line for line in (cli.home / "all.yaml").read_text().splitlines()))
     only = cli.ok("get", "datetime")
     assert only.startswith("configuration:\n  datetime:\n    ntp_servers:\n")
     (cli.home / "only.yaml").write_text(only)

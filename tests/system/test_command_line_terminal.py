@@ -118,22 +118,23 @@ def test_a_required_message_is_asked_for(server: Server, cli: CommandLine) -> No
 def test_the_editor_changes_a_body(cli: CommandLine) -> None:
     script = editor(
         cli,
-        'test "$(stat -c %a "$1")" = 600; grep -q "^# /api/configuration/management/webinterface$" "$1"; sed -i "s/^timeout: .*/timeout: 27/" "$1"',
+        'test "$(stat -c %a "$1")" = 600; grep -q "^# /api/configuration/management/webinterface$" "$1"\n'
+        'sed -i "s/^timeout: .*/timeout: 27/" "$1"',
     )
-    shown = cli.ok("edit", "management/webinterface", EDITOR=script).splitlines()
+    shown = cli.installed("edit", "management/webinterface", EDITOR=script).out.splitlines()
     assert "  + 27" in shown
     assert cli.ok("get", TIMEOUT) == "27\n"
     assert texts_left(cli) == []
 
 
 def test_a_text_that_was_left_alone_changes_nothing(cli: CommandLine) -> None:
-    assert cli.ok("edit", "datetime/ntp_servers", EDITOR="true") == "Nothing to change.\n"
+    assert cli.installed("edit", "datetime/ntp_servers", EDITOR="true").out == "Nothing to change.\n"
     assert texts_left(cli) == []
 
 
 def test_a_refused_text_is_kept(cli: CommandLine) -> None:
     script = editor(cli, 'echo "timeout: 0" > "$1"')
-    done = cli("edit", "management/webinterface", EDITOR=script)
+    done = cli.installed("edit", "management/webinterface", EDITOR=script)
     [kept] = texts_left(cli)
     assert (done.code, done.err) == (1, f"management/webinterface /timeout: Must be at least 1.\nYour text is kept in {kept}.\n")
     assert kept.read_text() == "timeout: 0\n"
@@ -142,7 +143,8 @@ def test_a_refused_text_is_kept(cli: CommandLine) -> None:
 def test_a_refused_text_comes_back_with_the_reasons(cli: CommandLine) -> None:
     script = editor(
         cli,
-        'if grep -q "^# Refused: management/webinterface /timeout" "$1"; then echo "timeout: 28" > "$1"; else echo "timeout: 0" > "$1"; fi',
+        'if grep -q "^# Refused: management/webinterface /timeout" "$1"; then echo "timeout: 28" > "$1"\n'
+        'else echo "timeout: 0" > "$1"; fi',
     )
     with cli.on_terminal("edit", "management/webinterface", EDITOR=script) as terminal:
         terminal.awaits("Edit again? [Y/n]: ")
@@ -156,15 +158,15 @@ def test_a_refused_text_comes_back_with_the_reasons(cli: CommandLine) -> None:
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(cli: CommandLine) -> None:
     script = editor(cli, f'{PROGRAM} set {TIMEOUT} 29 > /dev/null; sed -i "s/^timeout: .*/timeout: 30/" "$1"')
-    done = cli("edit", "management/webinterface", EDITOR=script)
+    done = cli.installed("edit", "management/webinterface", EDITOR=script)
     assert done.code == 1
     assert done.err.startswith("Somebody else changed it while you edited.\nYour text is kept in ")
     assert cli.ok("get", TIMEOUT) == "29\n"
 
 
 def test_an_editor_that_fails(cli: CommandLine) -> None:
-    assert cli("edit", "datetime/timezone", EDITOR="false").code == 1
-    missing = cli("edit", "datetime/timezone", EDITOR="/missing/editor")
+    assert cli.installed("edit", "datetime/timezone", EDITOR="false").code == 1
+    missing = cli.installed("edit", "datetime/timezone", EDITOR="/missing/editor")
     assert (missing.code, missing.err) == (2, "The editor /missing/editor can't be started: No such file or directory.\n")
 
 

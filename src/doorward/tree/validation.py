@@ -27,7 +27,7 @@ def check(adapter: TypeAdapter[Any], value: Any, *, strict: bool = False) -> Che
     off are always dropped. Raises BodyRefused with all problems.
     """
     try:
-        return Checked(adapter.validate_python(value))
+        return Checked(adapter.validate_python(value, strict=True))
     except ValidationError as error:
         lines = [_line(line) for line in error.errors(include_url=False)]
     problems: list[Problem] = []

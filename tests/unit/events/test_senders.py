@@ -90,13 +90,13 @@ def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: 
     assert len([event for event in heard if event.key == "db_error"]) <= 3
 
 
-def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders) -> None:
+def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [issue.level for issue in senders.issues()] == []
 
     def failing(_snapshot: Any) -> None:
         raise OSError("no more threads")
 
-    senders.syslog.configure = failing  # type: ignore[method-assign]
+    monkeypatch.setattr(senders.syslog, "configure", failing)
     with capture_logs():
         rig.committed((WEB, {"timeout": 5}))
     [issue] = senders.issues()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -70,6 +71,7 @@ class TwoPeople(RuleBasedStateMachine):
         root = Path(tempfile.mkdtemp(dir=FAST if Path(FAST).is_dir() else None))
         if TwoPeople.template is None:
             TwoPeople.template = Path(tempfile.mkdtemp())
+            atexit.register(shutil.rmtree, TwoPeople.template)
             fresh = Rig(TwoPeople.template)
             candidate = fresh.candidate()
             keys = [fresh.post(candidate, USERS, {"name": name}) for name in ("u1", "u2")]
@@ -86,9 +88,11 @@ class TwoPeople(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "rig"):
             return
-        self.the_history_leads_to_what_runs()
-        self.rig.close()
-        shutil.rmtree(self.directory.parent)
+        try:
+            self.the_history_leads_to_what_runs()
+        finally:
+            self.rig.close()
+            shutil.rmtree(self.directory.parent)
 
     def client(self, name: str) -> Client:
         """The client's transaction; one opens by itself."""
