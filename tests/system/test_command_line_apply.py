@@ -70,6 +70,11 @@ def test_a_description_becomes_true_in_one_revision(server: Server, cli: Command
     assert cli.ok("get", "datetime/timezone") == "Europe/Budapest\n"
     for user, password in (("jane", JANE), ("bob", BOB)):
         assert cli.ok("get", "datetime/timezone", "--user", user, DOORWARD_PASSWORD=password)
+    seen = cli("get", "--user", "jane", DOORWARD_PASSWORD=JANE)
+    assert seen.code == 0
+    assert "  datetime:\n" in seen.out
+    assert "users" not in seen.out
+    assert "aaa/local_database/users is left out: This account may not read the resource.\n" in seen.err
     refused = cli("set", "datetime/timezone", "UTC", "--user", "bob", DOORWARD_PASSWORD=BOB)
     assert (refused.code, refused.err) == (1, "/api/transaction: This account may not change the resource.\n")
 
@@ -150,7 +155,7 @@ def test_what_only_the_whole_shows_is_told_as_well(server: Server, cli: CommandL
     (cli.home / "weak.yaml").write_text("configuration: {aaa: {local_database: {users: {eve: {password: {from_env: EVE}}}}}}")
     done = cli("apply", "weak.yaml", EVE="short")
     assert done.code == 1
-    assert "/password: " in done.err
+    assert done.err.startswith("aaa/local_database/users/eve /password: "), done.err
     assert "short" not in done.out + done.err
     assert revisions(server) == before
 

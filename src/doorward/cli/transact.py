@@ -29,8 +29,9 @@ def transact(session: Session, how: Committing, write: Callable[[], None]) -> No
         return
     plan = client.body(f"{TRANSACTION}/plan")
     show(render.changes(changes, session.remote))
-    problems = [problem_line(found["path"], found["pointer"], found["message"]) for found in plan["problems"]]
-    problems += [problem_line(path, "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]
+    label = session.remote.label
+    problems = [problem_line(label(found["path"]), found["pointer"], found["message"]) for found in plan["problems"]]
+    problems += [problem_line(label(path), "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]
     if problems:
         raise Failure(*problems)
     said = [*client.warnings, *plan["warnings"]]
