@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host import build
-from tests.support.fake_host import FakeHost
 from doorward.host.sandbox import sandbox
+from tests.support.fake_host import FakeHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
