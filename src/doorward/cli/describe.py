@@ -7,9 +7,9 @@ mappings only the members that shall have a certain value; a collection maps nam
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from doorward.cli import outside
 from doorward.cli.merging import merged
@@ -22,6 +22,8 @@ from doorward.tree.problems import BodyRefused, Problem, pointer
 from doorward.tree.references import RefersTo
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.validation import check
+
+Node = TypeVar("Node", bound=Hashable)
 
 
 class Present(Protocol):
@@ -91,8 +93,7 @@ class _Planning:
                     self._object(endpoint, endpoint.node, name, body)
             else:
                 self._single(endpoint, value)
-        created = self._in_order(self.created)
-        requests = [*self.made_first, *created, *self.replaced, *self._removed()]
+        requests = [*self.made_first, *self._created(), *self.replaced, *self._removed()]
         return Plan(tuple(requests), tuple(self.problems))
 
     def _leaves(self, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
@@ -194,21 +195,25 @@ class _Planning:
                 if folded(node, name) not in names and key not in node.default:
                     href = f"{path}/{key}"
                     gone[href] = Request("DELETE", href, label=f"{path}/{name}"), _targets(node, body)
-        for href in graphlib.TopologicalSorter(_reversed(gone)).static_order():
-            if href in gone:
-                yield gone[href][0]
+        labels = {href: request.label for href, (request, _) in gone.items()}
+        for href in self._in_order(_reversed(gone), labels, "Objects that refer to each other in a circle can't be removed."):
+            yield gone[href][0]
 
-    def _in_order(self, requests: list[Request]) -> list[Request]:
-        """Return the requests so that an object is made before another one refers to it."""
-        by_object = {request.makes: request for request in requests}
-        order = graphlib.TopologicalSorter({request.makes: set(_news(request.value)) & by_object.keys() for request in requests})
+    def _created(self) -> list[Request]:
+        """Return the requests that make objects; each one is made before another one refers to it."""
+        by_object = {request.makes: request for request in self.created if request.makes is not None}
+        graph = {made: set(_news(request.value)) & by_object.keys() for made, request in by_object.items()}
+        labels = {made: request.label for made, request in by_object.items()}
+        order = self._in_order(graph, labels, "Objects that are new can't refer to each other in a circle.")
+        return [by_object[made] for made in order]
+
+    def _in_order(self, graph: Mapping[Node, set[Node]], labels: Mapping[Node, str], message: str) -> list[Node]:
+        """Return the nodes so that each one comes after those that it is mapped to; in a circle, none and a problem for each."""
         try:
-            return [by_object[made] for made in order.static_order()]
+            return list(graphlib.TopologicalSorter(graph).static_order())
         except graphlib.CycleError as error:
-            for new in dict.fromkeys(error.args[1]):
-                self._wrong(
-                    "contradiction", "Objects that are new can't refer to each other in a circle.", f"{new.path}/{new.name}"
-                )
+            for node in dict.fromkeys(error.args[1]):
+                self._wrong("contradiction", message, labels[node])
             return []
 
     def _wrong(self, code: str, message: str, path: str, at: str = "") -> None:

@@ -70,6 +70,13 @@ def test_the_difference_is_that_of_the_bodies(history: list[tuple[Any, Any]], da
     assert [(change["path"], change["type"]) for change in found if change["type"] != "reorder"] == wanted
 
 
+def test_orders_are_undone_when_all_that_they_name_is_back() -> None:
+    old = {"map": {"@order": ["x", "a", "b"], "a": 1, "b": 2, "x": 3}}
+    new = {"map": {"@order": ["b", "a"], "a": 1, "b": 2}}
+    states = [{HREFS[0]: old, HREFS[1]: MISSING}, {HREFS[0]: new, HREFS[1]: MISSING}]
+    assert undone(states[1], changes(*states)) == states[0]
+
+
 def test_places_are_decoded() -> None:
     assert place("/api/configuration/a#b~1c/d~0e") == ("/api/configuration/a", ("b/c", "d~e"))
     assert place("/api/configuration/a") == ("/api/configuration/a", ())
