@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
-from doorward.host.files import MemoryFiles
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.path import ZONEINFO, PathKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.plan import Action, Change, Plan
 from doorward.host.resources import Daemon, File, Symlink, Zone
 from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
+from tests.support.memory_files import MemoryFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -51,7 +51,7 @@ def trust(ca: Path | None) -> ssl.SSLContext:
 
 def password(connection: Connection) -> str:
     """Return the password: the environment's, the file's, that of the first start, or what is typed."""
-    if (given := os.environ.get("DOORWARD_PASSWORD")) is not None:
+    if given := os.environ.get("DOORWARD_PASSWORD"):
         return given
     path = connection.password_file
     if path is None and connection.user == _FIRST_ACCOUNT and on_this_machine(connection.url):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.engine import ApplyError, HostFailure, HostRefusal
-from doorward.host.files import Entry, MemoryFiles
+from doorward.host.files import Entry
 from doorward.host.plan import Action, Change, Plan
 from doorward.host.resources import Daemon, File, Resource
 from tests.support.fake_host import FakeHost
+from tests.support.memory_files import MemoryFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
