@@ -64,18 +64,6 @@ def test_67_support_bundle_from_order_to_removal(client: Client) -> None:
     assert client.get(f"{one}/download").status_code == 404
 
 
-def test_67_only_one_bundle_is_made_at_a_time(client: Client) -> None:
-    first, second = client.post(BUNDLES), client.post(BUNDLES)
-    assert first.status_code == 202
-    assert second.status_code in {202, 409}  # the first may be finished already
-    if second.status_code == 409:
-        assert second.json()["error"]["type"] == "Conflict"
-    for item in client.get(BUNDLES).json()["items"]:
-        href = item["meta"]["href"]
-        until(partial(finished, client, href), 60)
-        assert client.delete(href).status_code == 200
-
-
 BOUNDARY = "----------------------------7d0b3c"
 MULTIPART = (
     f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="firmware"; filename="f.iso"\r\n\r\n'.encode()
