@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.server import Server, until
-from tests.system.chrony_support import listed, need_chrony
+from tests.system.chrony_support import listed
 from tests.system.curl import NTP, ZONE, Curl, ip
 
 POOL = {"selection": "fqdn", "value": "pool.ntp.org"}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    need_chrony()
-    made = Server(tmp_path / "state").start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

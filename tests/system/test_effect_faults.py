@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from doorward.host.sandbox import run_directory
 from tests.support.server import Server, until
-from tests.system.chrony_support import SOURCES, listed, need_chrony, pid_of
+from tests.system.chrony_support import SOURCES, listed, pid_of
 from tests.system.curl import NTP, ZONE, Curl, ip
 
 WITHOUT_CHRONY = Path(__file__).with_name("without_chrony.py")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    need_chrony()
-    made = Server(tmp_path / "state").start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
