@@ -19,11 +19,12 @@ help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS="--listen HOST:PORT --state DIR")
-	@scripts/need --optional chrony
+	@scripts/need --optional chrony gnupg libnfs13 openssh-client rsync
 	@exec $(BIN)/doorward serve $(ARGS)
 
 test: ## Everything CI runs: checks, then all tests offline with branch coverage
-	@scripts/need chrony curl iproute2 openssl rsyslog rsyslog-openssl util-linux
+	@scripts/need chrony curl gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl rpcbind \
+		rsync rsyslog rsyslog-openssl samba util-linux
 	@$(MAKE) --no-print-directory check
 	@rm -f .coverage .coverage.*
 	@scripts/offline $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

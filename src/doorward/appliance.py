@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -35,6 +35,7 @@ from doorward.configuration.management import webinterface
 from doorward.events.senders import Senders
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
+from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
@@ -53,7 +54,6 @@ from doorward.tree.registry import discover
 
 log = structlog.get_logger()
 
-HostName = Literal["sandbox", "system"]
 _HOUSEKEEPING_SECONDS = 3600
 
 
@@ -68,7 +68,7 @@ class Options:
     state: Path
     host: str = "127.0.0.1"
     port: int = 8443
-    machine: HostName = "sandbox"
+    machine: MachineKind = "sandbox"
     admin_password: str | None = None
     plain_http: bool = False
 
@@ -79,6 +79,7 @@ class Appliance:
     def __init__(self, options: Options, say: Callable[[str], None] = print) -> None:
         self._options, self._say = options, say
         self.tree = discover(doorward.configuration)
+        self._machine = Machine(options.machine, options.host, options.port)
         self._queue = CommitQueue()
         state = options.state
         fresh = not (state / "doorward.db").exists()
@@ -90,7 +91,7 @@ class Appliance:
         prober = Prober()
         passwords = LocalPasswords()
         keeping = SecretKeeping(self.tree, self.store, self._vault, passwords)
-        running = load_running(self.tree, self.store)
+        running = load_running(self.tree, self._machine, self.store)
         if admin := running.snapshot.document(Place(users.PATH, users.ADMIN)):
             keeping.text(admin.value["password"])  # raises where the data key is not the one of this store
         self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, running)
@@ -116,7 +117,7 @@ class Appliance:
                 file.write(password + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        first_revision(self.tree, self.store, self._vault, LocalPasswords(), password, users.ADMIN)
+        first_revision(self.tree, self._machine, self.store, self._vault, LocalPasswords(), password=password, admin=users.ADMIN)
         if self._options.admin_password is None:
             self._say(f"First start: log in as admin with the password {password} (kept in {path}).")
 

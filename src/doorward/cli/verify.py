@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import doorward.configuration
+from doorward.host.machine import Machine, MachineKind
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.port import StoreDamaged
@@ -14,7 +15,7 @@ from doorward.transaction.startup import read_running
 from doorward.tree.registry import discover
 
 
-def findings(state: Path, machine: str) -> list[str]:
+def findings(state: Path, machine: MachineKind) -> list[str]:
     """Return what is wrong with the history or with the host, a sentence each."""
     database = state / "doorward.db"
     if not database.exists():
@@ -30,7 +31,7 @@ def findings(state: Path, machine: str) -> list[str]:
         if store.intent() is not None:
             found.append("A commit is unfinished; the next start undoes it.")
         tree = discover(doorward.configuration)
-        running = read_running(tree, store)[0].snapshot
+        running = read_running(tree, Machine(machine), store)[0].snapshot
         host = sandbox(state) if machine == "sandbox" else system(state)
         desired = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
         # The daemons of a sandbox live and die with its server; none of them is a child of this command.

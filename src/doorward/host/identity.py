@@ -6,14 +6,16 @@ import ipaddress
 import socket
 from pathlib import Path
 
+from doorward.host.machine import Machine
 
-def naming() -> dict[str, str | None]:
+
+def naming(_machine: Machine) -> dict[str, str | None]:
     """Return the host's name and domain in the form of ``network/naming``."""
     hostname, _, domain = socket.gethostname().lower().partition(".")
     return {"domainname": domain or "localdomain", "hostname": hostname or "doorward", "nickname": None}
 
 
-def name_servers(path: Path = Path("/etc/resolv.conf")) -> dict[str, str | None]:
+def name_servers(_machine: Machine, path: Path = Path("/etc/resolv.conf")) -> dict[str, str | None]:
     """Return the first two name servers of the host in the form of ``network/dns``."""
     try:
         lines = path.read_text(errors="replace").splitlines()

@@ -126,6 +126,15 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id."""
+
+    kind: str
+    id: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """What the journal holds while a commit touches the host: its record and the documents it is about to change."""
 
@@ -223,6 +232,18 @@ class Store(Protocol):
 
     def remove_mail(self, mail_id: str) -> None:
         """Forget a mail."""
+
+    def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
+        """Return the records of a kind, those made last first; a negative limit means all."""
+
+    def record(self, kind: str, record_id: str) -> Record | None:
+        """Return one record."""
+
+    def put_record(self, record: Record) -> None:
+        """Add a record, or replace the body of the one with its kind and id, which keeps its place in the order."""
+
+    def remove_record(self, kind: str, record_id: str) -> None:
+        """Forget a record."""
 
     def check(self) -> list[str]:
         """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""

@@ -1,8 +1,10 @@
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+-- Run at every start: a table that a release adds within the format comes to be in stores made before it.
 
-INSERT INTO meta VALUES ('format', '1');
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
-CREATE TABLE revisions (
+INSERT OR IGNORE INTO meta VALUES ('format', '1');
+
+CREATE TABLE IF NOT EXISTS revisions (
   number INTEGER PRIMARY KEY,
   author TEXT NOT NULL,
   address TEXT NOT NULL,
@@ -14,7 +16,7 @@ CREATE TABLE revisions (
   mark TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE changes (
+CREATE TABLE IF NOT EXISTS changes (
   revision INTEGER NOT NULL REFERENCES revisions (number),
   ordinal INTEGER NOT NULL,
   path TEXT NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE changes (
   PRIMARY KEY (revision, ordinal)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE documents (
+CREATE TABLE IF NOT EXISTS documents (
   path TEXT NOT NULL,
   key TEXT NOT NULL,
   position INTEGER NOT NULL,
@@ -33,9 +35,9 @@ CREATE TABLE documents (
   PRIMARY KEY (path, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE journal (only INTEGER PRIMARY KEY CHECK (only = 1), intent BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS journal (only INTEGER PRIMARY KEY CHECK (only = 1), intent BLOB NOT NULL) STRICT;
 
-CREATE TABLE confirmation (
+CREATE TABLE IF NOT EXISTS confirmation (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   ticket TEXT NOT NULL,
   user TEXT NOT NULL,
@@ -43,7 +45,7 @@ CREATE TABLE confirmation (
   deadline REAL NOT NULL
 ) STRICT;
 
-CREATE TABLE commits (
+CREATE TABLE IF NOT EXISTS commits (
   id TEXT PRIMARY KEY,
   user TEXT NOT NULL,
   started TEXT NOT NULL,
@@ -56,9 +58,9 @@ CREATE TABLE commits (
   request TEXT
 ) STRICT;
 
-CREATE INDEX commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
-CREATE TABLE mails (
+CREATE TABLE IF NOT EXISTS mails (
   id TEXT PRIMARY KEY,
   recipient TEXT NOT NULL,
   subject TEXT NOT NULL,
@@ -67,4 +69,12 @@ CREATE TABLE mails (
   due REAL NOT NULL
 ) STRICT;
 
-CREATE TABLE secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
+
+CREATE TABLE IF NOT EXISTS records (
+  number INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  body TEXT NOT NULL,
+  UNIQUE (kind, id)
+) STRICT;

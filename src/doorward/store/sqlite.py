@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.port import Confirmation, Edit, Intent, Mail, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Mail, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -45,9 +45,8 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA busy_timeout = 5000")
-            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                script = files("doorward.store").joinpath("schema.sql").read_text()
-                connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
+            script = files("doorward.store").joinpath("schema.sql").read_text()
+            connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
             found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -265,6 +264,28 @@ class SqliteStore:
     def remove_mail(self, mail_id: str) -> None:
         """Forget a mail."""
         self._write(lambda connection: connection.execute("DELETE FROM mails WHERE id = ?", (mail_id,)))
+
+    # Records
+
+    def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
+        """Return the records of a kind, those made last first; a negative limit means all."""
+        sql = "SELECT id, body FROM records WHERE kind = ? ORDER BY number DESC LIMIT ? OFFSET ?"
+        return [Record(kind, row[0], decode_own(row[1])) for row in self._read(sql, kind, limit, offset)]
+
+    def record(self, kind: str, record_id: str) -> Record | None:
+        """Return one record."""
+        found = self._read("SELECT body FROM records WHERE kind = ? AND id = ?", kind, record_id)
+        return Record(kind, record_id, decode_own(found[0][0])) if found else None
+
+    def put_record(self, record: Record) -> None:
+        """Add a record, or replace the body of the one with its kind and id, which keeps its place in the order."""
+        values = (record.kind, record.id, encode(record.body).decode())
+        sql = "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
+        self._write(lambda connection: connection.execute(sql, values))
+
+    def remove_record(self, kind: str, record_id: str) -> None:
+        """Forget a record."""
+        self._write(lambda connection: connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, record_id)))
 
     def close(self) -> None:
         """Close the store. Nothing may be asked of it afterwards."""

@@ -77,8 +77,7 @@ def _integrity(tree: Tree, snapshot: Snapshot, place: Place, document: Document)
         yield from _unique_name(snapshot, node, place, document)
     if isinstance(node, Valued) and document.references:
         for at, reference in references(node.adapter.validate_python(document.value)):
-            target = Place(reference.to, reference.key)
-            if snapshot.document(target) is None:
+            if not snapshot.has(reference):
                 yield Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
             store = tree[reference.to].node
             owners = snapshot.who_refers_to(reference.href)

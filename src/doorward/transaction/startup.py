@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+from doorward.host.machine import Machine
 from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
@@ -28,10 +29,12 @@ def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:
             yield Place(path, key), entry.position, entry.document
 
 
-def first_revision(tree: Tree, store: Store, vault: Vault, keeper: Keeper, password: str, admin: str) -> None:
+def first_revision(  # noqa: PLR0913 - what a first revision is made of
+    tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: Keeper, *, password: str, admin: str
+) -> None:
     """Write revision 1: the defaults of every endpoint, and the built-in account ``admin`` with its password."""
     key, created = str(uuid.uuid4()), now()
-    snapshot = tree.defaults()
+    snapshot = tree.defaults(machine)
     made = Place(PASSWORDS, key)
     snapshot = snapshot.put(made, tree.load(made, {"created": created}))
     account = Place("/api/configuration/aaa/local_database/users", admin)
@@ -47,7 +50,7 @@ def _by_place(row: tuple[Place, int, Document]) -> Place:
     return row[0]
 
 
-def read_running(tree: Tree, store: Store) -> tuple[Running, list[Edit]]:
+def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, list[Edit]]:
     """Return the running configuration as this release sees it, and what must be edited in the store for that.
 
     Endpoints that this release brings have their default, and bodies of endpoints that it no longer has are gone.
@@ -64,16 +67,16 @@ def read_running(tree: Tree, store: Store) -> tuple[Running, list[Edit]]:
         else:
             edits.append(Edit(place, body, None, position))
     snapshot = Snapshot.of(rows)
-    for place, position, document in sorted(documents(tree.defaults()), key=_by_place):
+    for place, position, document in sorted(documents(tree.defaults(machine)), key=_by_place):
         if snapshot.document(place) is None:
             snapshot = snapshot.put(place, document, position if place.key else None)
             edits.append(Edit(place, None, document.stored, position))
     return Running(head.number, head.hash, snapshot), sorted(edits, key=lambda edit: edit.place)
 
 
-def load_running(tree: Tree, store: Store) -> Running:
+def load_running(tree: Tree, machine: Machine, store: Store) -> Running:
     """Return the running configuration; what this release adds or drops is written as a revision of its own."""
-    running, edits = read_running(tree, store)
+    running, edits = read_running(tree, machine, store)
     if not edits:
         return running
     revision = Revision(running.number + 1, SYSTEM, "", now(), "Endpoints of this release.", len(edits))

@@ -194,7 +194,7 @@ def _unknown_references(snapshot: Snapshot, model: Any, place: Place) -> list[Pr
     return [
         Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
         for at, reference in references(model)
-        if snapshot.document(Place(reference.to, reference.key)) is None
+        if not snapshot.has(reference)
     ]
 
 

@@ -95,7 +95,7 @@ class Valued(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Singleton(Valued):
-    """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function asks the machine."""
+    """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask."""
 
     default: Any
     read_only: bool = False

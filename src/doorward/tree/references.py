@@ -13,22 +13,46 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Seri
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from doorward.tree.places import Place
+
 Form = Literal["hash", "sealed"]
 """What the owner of a secret needs of it: an argon2id hash to compare with, or the sealed text to use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference as it stands in a model. ``to`` is the href of the collection, ``key`` the object in it."""
+    """A reference as it stands in a model. ``to`` is the href of the collection or branch, ``key`` the object in it.
+
+    ``inside`` leads to a part of that object's body ("interfaces/ff75/addresses/2553"); "" is the object itself.
+    """
 
     to: str
     key: str
     form: Form | None = None
+    inside: str = ""
 
     @property
     def href(self) -> str:
-        """The href of the object referred to."""
-        return f"{self.to}/{self.key}"
+        """The href of the object referred to; a part of it stands behind a ``#``."""
+        return f"{self.to}/{self.key}#{self.inside}" if self.inside else f"{self.to}/{self.key}"
+
+    @property
+    def text(self) -> str:
+        """The reference as it stands on the wire; the steps to a part of an object are joined by dots."""
+        return f"{self.key}.{self.inside.replace('/', '.')}" if self.inside else self.key
+
+    @property
+    def place(self) -> Place:
+        """The place of the object; objects with parts that are referred to are singletons of a branch."""
+        return Place(f"{self.to}/{self.key}") if self.inside else Place(self.to, self.key)
+
+    def found_in(self, value: Any) -> bool:
+        """Whether the body of the object has the part."""
+        for step in self.inside.split("/") if self.inside else ():
+            if not isinstance(value, dict) or step not in value:
+                return False
+            value = value[step]
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +90,27 @@ class RefersTo:
 
     def _show(self, value: Reference, info: SerializationInfo) -> Any:
         if self.plain or not (info.context or {}).get("expand"):
-            return value.key
-        return {"key": value.key, "meta": {"href": value.href}}
+            return value.text
+        return {"key": value.text, "meta": {"href": value.href}}
+
+
+@dataclass(frozen=True, slots=True)
+class RefersToPart(RefersTo):
+    """Annotation of a reference to a part of a singleton below the branch ``to``.
+
+    ``steps`` are the names on the way, None where an id stands: ("interfaces", None, "addresses", None) takes
+    ``nic1.interfaces.<id>.addresses.<id>``.
+    """
+
+    steps: tuple[str | None, ...] = ()
+
+    def _read(self, value: Any) -> Reference:
+        whole = RefersTo._read(self, value)  # noqa: SLF001 - the base class; `super` does not work in a slotted dataclass
+        key, *found = whole.key.split(".")
+        if len(found) != len(self.steps) or any(step not in {None, part} for step, part in zip(self.steps, found, strict=True)):
+            shape = ".".join(("<name>", *(step or "<id>" for step in self.steps)))
+            raise PydanticCustomError("format", "Must be a key of the form {shape}.", {"shape": shape})
+        return Reference(self.to, key, self.form, "/".join(found))
 
 
 def references(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Reference]]:

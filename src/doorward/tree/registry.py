@@ -108,13 +108,13 @@ class Tree:
         assert isinstance(node, (Valued, WriteOnce))  # noqa: S101 - branches store nothing
         return node.load(value)
 
-    def defaults(self) -> Snapshot:
-        """Return the configuration of a fresh appliance."""
+    def defaults(self, machine: object) -> Snapshot:
+        """Return the configuration of a fresh appliance; defaults that are functions ask the machine."""
         rows: list[tuple[Place, int, Document]] = []
         for endpoint in self:
             match endpoint.node:
                 case Singleton(default=default) | ListSingleton(default=default):
-                    body = default() if callable(default) else default
+                    body = default(machine) if callable(default) else default
                     rows.append((Place(endpoint.path), 0, self.load(Place(endpoint.path), body)))
                 case Collection(default=default):
                     for position, (key, value) in enumerate(default.items()):

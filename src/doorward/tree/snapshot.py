@@ -182,6 +182,11 @@ class Snapshot:
         """Return the places that refer to an object, sorted."""
         return sorted(self.referrers.get(href, ()))
 
+    def has(self, reference: Reference) -> bool:
+        """Whether what a reference leads to exists."""
+        document = self.document(reference.place)
+        return document is not None and (not reference.inside or reference.found_in(document.value))
+
     def put(self, place: Place, document: Document, position: int | None = None) -> Snapshot:
         """Return the configuration with the body at the place."""
         old = self.document(place)

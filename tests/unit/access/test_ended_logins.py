@@ -9,6 +9,7 @@ from doorward.access import logins as module
 from doorward.access.logins import Logins
 from doorward.access.rights import Rights
 from doorward.configuration.aaa.local_database import users
+from doorward.host.machine import Machine
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
@@ -67,7 +68,7 @@ def test_a_session_that_was_used_is_not_ended(door: Door) -> None:
 def test_a_changed_account(door: Door) -> None:
     place = Place(users.PATH, "jane")
     door.open()
-    before = Running(1, "", TREE.defaults().put(place, TREE.load(place, {"name": "jane", "password": None})))
+    before = Running(1, "", TREE.defaults(Machine()).put(place, TREE.load(place, {"name": "jane", "password": None})))
     after = Running(2, "", before.snapshot.remove(place))
     door.logins.published(before, after, (Edit(place, b"{}", None),))
     assert door.told == [("jane", "lost its login session: the account was changed")]

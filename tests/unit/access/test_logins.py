@@ -11,13 +11,14 @@ from doorward.access import logins as module
 from doorward.access.logins import Login, Logins
 from doorward.access.rights import Rights
 from doorward.configuration.aaa.local_database import users
+from doorward.host.machine import Machine
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 
 TREE = discover(doorward.configuration)
-RUNNING = Running(1, "", TREE.defaults())
+RUNNING = Running(1, "", TREE.defaults(Machine()))
 
 
 class Rig:

@@ -11,6 +11,7 @@ import doorward.configuration
 from doorward.access.passwords import LocalPasswords, hashed, matches
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
+from doorward.host.machine import Machine
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
@@ -21,7 +22,7 @@ JANE = Place(users.PATH, "jane")
 
 def snapshot(**policy: Any) -> Snapshot:
     place, naming = Place(settings.PATH), Place("/api/configuration/network/naming")
-    defaults = TREE.defaults()
+    defaults = TREE.defaults(Machine())
     body = defaults.value(settings.PATH)
     body = {**body, "password_policy": {**body["password_policy"], **policy} if policy.get("enabled", True) else policy}
     found = defaults.put(place, TREE.load(place, body)).put(JANE, TREE.load(JANE, {"name": "Jane.Averylongname"}))

@@ -10,6 +10,7 @@ import doorward.configuration
 from doorward.access.rights import Rights, rights_of
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.local_database import groups, users
+from doorward.host.machine import Machine
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
@@ -27,7 +28,7 @@ def put(snapshot: Snapshot, path: str, key: str, body: Any) -> Snapshot:
 
 def jane_in(*names: str, lines: list[dict[str, Any]] | None = None, own: tuple[str, ...] = ()) -> Rights:
     """The rights of a user in built-in groups and in groups of one's own."""
-    snapshot = put(TREE.defaults(), users.PATH, "jane", {"name": "jane"})
+    snapshot = put(TREE.defaults(Machine()), users.PATH, "jane", {"name": "jane"})
     by_name = {document.value["name"]: key for key, document in snapshot.objects(groups.PATH).items()}
     for name in names:
         snapshot = put(snapshot, groups.PATH, by_name[name], {"name": name, "members": ["-1", "jane"]})
@@ -110,14 +111,14 @@ def test_a_path_stands_for_its_subtree(granted: str, path: str, within: bool, pe
 
 
 def test_admin_may_do_everything_without_any_line() -> None:
-    snapshot = put(TREE.defaults(), acls.PATH, "", [line("basic-view", "read", BASIC)])
+    snapshot = put(TREE.defaults(Machine()), acls.PATH, "", [line("basic-view", "read", BASIC)])
     rights = rights_of(snapshot, users.ADMIN)
     assert may(rights, "/special/anything", "/api/anything") == (True, True)
     assert rights.may_write_something
 
 
 def test_nobody_else_becomes_admin_by_a_group() -> None:
-    every = [document.value["name"] for _, document in TREE.defaults().objects(groups.PATH).items()]
+    every = [document.value["name"] for _, document in TREE.defaults(Machine()).objects(groups.PATH).items()]
     rights = jane_in(*every)
     assert not rights.everything
     assert may(rights, "/special/anything") == (False, False)

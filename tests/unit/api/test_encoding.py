@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.api.encoding import encoded, with_warnings
+from doorward.host.machine import Machine
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Branch, Collection, WriteOnce
 from doorward.tree.registry import Endpoint
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FRESH = TREE.defaults()
+FRESH = TREE.defaults(Machine())
 SHOWN = [endpoint for endpoint in TREE if not isinstance(endpoint.node, WriteOnce)]
 
 
@@ -138,7 +139,7 @@ def test_a_write_once_object_shows_its_owner_and_no_neighbours(rig: Rig) -> None
 
 
 def test_an_answer_is_encoded_once_for_each_snapshot() -> None:
-    snapshot = TREE.defaults()
+    snapshot = TREE.defaults(Machine())
     endpoint = TREE[ROOT + SERVERS]
     assert encoded(snapshot, endpoint, "") is encoded(snapshot, endpoint, "")
     assert list(snapshot.memo) == [endpoint.path]

@@ -11,6 +11,7 @@ from typing import Any
 import doorward.configuration
 from doorward.cli.describe import New, Plan, Request, depends_on
 from doorward.cli.outside import Outside
+from doorward.host.machine import Machine
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued
 from doorward.tree.registry import Tree, discover
 from doorward.tree.validation import check
@@ -39,7 +40,7 @@ class Memory:
                 case Collection(default=default):
                     found.collections[endpoint.path] = copy.deepcopy(dict(default))
                 case Singleton(default=default) | ListSingleton(default=default):
-                    found.values[endpoint.path] = default() if callable(default) else copy.deepcopy(default)
+                    found.values[endpoint.path] = default(Machine()) if callable(default) else copy.deepcopy(default)
                 case _:
                     pass
         return found

@@ -8,6 +8,7 @@ import pytest
 
 import doorward.configuration
 from doorward.configuration.aaa import acls
+from doorward.host.machine import Machine
 from doorward.host.zones import known_zones
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.writing import append, create, delete, replace_body
@@ -18,7 +19,7 @@ from doorward.tree.problems import MeaningRefused
 from doorward.tree.registry import Endpoint, discover
 
 TREE = discover(doorward.configuration)
-FRESH = Running(1, "", TREE.defaults())
+FRESH = Running(1, "", TREE.defaults(Machine()))
 SINGLE = [endpoint for endpoint in TREE if isinstance(endpoint.node, (Singleton, ListSingleton))]
 BUILT_IN = [(endpoint, key) for endpoint in TREE if isinstance(endpoint.node, Collection) for key in endpoint.node.default]
 DOCUMENTS = [(endpoint, "") for endpoint in SINGLE] + BUILT_IN

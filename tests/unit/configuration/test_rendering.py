@@ -10,6 +10,7 @@ import pytest
 import doorward.configuration
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
+from doorward.host.machine import Machine
 from doorward.host.resources import Daemon, File, Symlink, Zone
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
@@ -23,7 +24,7 @@ TREE = discover(doorward.configuration)
 
 def with_body(path: str, value: Any) -> Snapshot:
     place = Place(path)
-    return TREE.defaults().put(place, TREE.load(place, value))
+    return TREE.defaults(Machine()).put(place, TREE.load(place, value))
 
 
 def ip(address: str) -> dict[str, str]:
@@ -70,7 +71,7 @@ def test_nothing_else_touches_the_host() -> None:
 
 
 def test_rendering_is_pure() -> None:
-    snapshot = TREE.defaults()
+    snapshot = TREE.defaults(Machine())
     for endpoint in TREE.rendering:
         assert endpoint.node.render is not None
         assert list(endpoint.node.render(snapshot)) == list(endpoint.node.render(snapshot))
@@ -80,7 +81,7 @@ def test_an_empty_list_of_time_servers_is_worth_a_warning() -> None:
     place = Place(ntp_servers.PATH)
     [problem] = ntp_servers.no_time_source(with_body(ntp_servers.PATH, []), place)
     assert problem.code == "no_time_source"
-    assert list(ntp_servers.no_time_source(TREE.defaults(), place)) == []
+    assert list(ntp_servers.no_time_source(TREE.defaults(Machine()), place)) == []
 
 
 def test_an_address_of_this_node_is_worth_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,13 +99,13 @@ def test_only_servers_that_were_added_are_asked_for_the_time() -> None:
 
 
 def test_a_new_time_zone_tells_that_other_programs_keep_theirs() -> None:
-    [problem] = timezone.other_processes(TREE.defaults(), Place(timezone.PATH))
+    [problem] = timezone.other_processes(TREE.defaults(Machine()), Place(timezone.PATH))
     assert problem.code == "other_processes"
 
 
 def test_admin_needs_a_password_and_nobody_else_does() -> None:
     admin, jane = Place(users.PATH, users.ADMIN), Place(users.PATH, "jane")
-    snapshot = TREE.defaults().put(jane, TREE.load(jane, {"name": "jane", "password": None}))
+    snapshot = TREE.defaults(Machine()).put(jane, TREE.load(jane, {"name": "jane", "password": None}))
     [problem] = users.admin_can_log_in(snapshot, admin)
     assert (problem.code, problem.pointer) == ("required_with", "/password")
     assert list(users.admin_can_log_in(snapshot, jane)) == []

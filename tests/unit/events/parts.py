@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from doorward.events.events import Event, Events
+from doorward.host.machine import Machine
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
@@ -33,7 +34,7 @@ class Bus(Events):
 
 def snapshot(**bodies: Any) -> Snapshot:
     """The defaults with other bodies; ``__`` stands for the slash of a path."""
-    made = TREE.defaults()
+    made = TREE.defaults(Machine())
     naming = {"nickname": None} | made.value(ROOT + "network/naming") | {"hostname": "doorward1", "domainname": "example.com"}
     for name, value in {"network__naming": naming, "datetime__timezone": "Europe/Budapest", **bodies}.items():
         place = Place(ROOT + name.replace("__", "/"))

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 import doorward.configuration
 from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
+from doorward.host.machine import Machine
 from doorward.host.ntp_probe import Prober, ProbeResult
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -75,10 +76,10 @@ class Rig:
         self.store = make(directory / "doorward.db", self.vault)
         self.passwords = CheapPasswords()
         if self.store.head() is None:
-            first_revision(TREE, self.store, self.vault, self.passwords, ADMIN_PASSWORD, users.ADMIN)
+            first_revision(TREE, Machine(), self.store, self.vault, self.passwords, password=ADMIN_PASSWORD, admin=users.ADMIN)
         self.host = host or FakeHost()
         self.secrets = SecretKeeping(TREE, self.store, self.vault, self.passwords)
-        running = load_running(TREE, self.store)
+        running = load_running(TREE, Machine(), self.store)
         self.pipeline = Pipeline(TREE, self.store, self.host, self.secrets, self.prober, running)
         self.confirmations = Confirmations(self.store, self.pipeline, at_once)
 

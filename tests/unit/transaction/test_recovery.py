@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.errors import HostFailure
+from doorward.host.machine import Machine
 from doorward.host.resources import File
 from doorward.store.port import Edit, Intent, Revision, Secret, Ticket
 from doorward.transaction.startup import load_running
@@ -163,7 +164,7 @@ def test_a_release_with_more_and_other_endpoints_takes_over(rig: Rig, monkeypatc
     gone = Place("/api/configuration/gone/for/good")
     rows = [Edit(gone, None, encode({"x": 1})), Edit(place(WEB), encode({"timeout": 10}), None)]
     rig.store.publish(Revision(2, "admin", "", "2026-11-21T10:00:00Z", None, 2), rows)
-    running = load_running(TREE, rig.store)
+    running = load_running(TREE, Machine(), rig.store)
     assert running.number == 3
     assert running.snapshot.value(ROOT + WEB) == {"timeout": 10}
     assert {(e.place, e.old is None, e.new is None) for e in rig.store.edits(3)} == {
@@ -174,13 +175,13 @@ def test_a_release_with_more_and_other_endpoints_takes_over(rig: Rig, monkeypatc
     assert head is not None
     assert (head.author, head.message) == ("doorward", "Endpoints of this release.")
     assert rig.store.check() == []
-    assert load_running(TREE, rig.store).number == 3
+    assert load_running(TREE, Machine(), rig.store).number == 3
 
 
 def test_a_release_without_an_endpoint_leaves_the_rest_alone(rig: Rig) -> None:
     smaller = Tree(TREE.root)
     del smaller.endpoints[ROOT + WEB]
-    running = load_running(smaller, rig.store)
+    running = load_running(smaller, Machine(), rig.store)
     assert running.number == 2
     assert ROOT + WEB not in running.snapshot.singletons
 

@@ -145,7 +145,7 @@ def test_only_endpoints_with_an_effect_are_rendered(tree: Tree) -> None:
 
 
 def test_the_defaults_of_all_endpoints_make_the_first_configuration(tree: Tree) -> None:
-    snapshot = tree.defaults()
+    snapshot = tree.defaults(None)
     assert {path: document.value for path, document in snapshot.singletons.items()} == {
         f"{ROOT}/b/Y": [],
         f"{ROOT}/b/hidden": 2,

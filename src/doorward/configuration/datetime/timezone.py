@@ -50,7 +50,7 @@ NODE = Singleton(
         AfterValidator(zone_name),
         Field(description="A name of the tz database, aliases included.", examples=["America/New_York"]),
     ],
-    default=host_zone,
+    default=lambda _: host_zone(),
     advice=(other_processes,),
     render=render,
 )

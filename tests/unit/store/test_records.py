@@ -1,0 +1,51 @@
+"""Records: what is durable without being configuration."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from doorward.store.port import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from doorward.store.port import Store
+
+
+def test_records_are_kept_by_kind_those_made_last_first(open_store: Callable[[], Store]) -> None:
+    store = open_store()
+    for name in ("a", "b", "c"):
+        store.put_record(Record("run", name, {"name": name}))
+    store.put_record(Record("drill", "a", None))
+    again = open_store()
+    assert [record.id for record in again.records("run")] == ["c", "b", "a"]
+    assert [record.id for record in again.records("run", limit=1, offset=1)] == ["b"]
+    assert again.record("run", "b") == Record("run", "b", {"name": "b"})
+    assert again.record("drill", "a") == Record("drill", "a", None)
+    assert again.record("drill", "b") is None
+
+
+def test_a_record_that_is_put_again_keeps_its_place(store: Store) -> None:
+    for name in ("a", "b"):
+        store.put_record(Record("run", name, 1))
+    store.put_record(Record("run", "a", 2))
+    assert [(record.id, record.body) for record in store.records("run")] == [("b", 1), ("a", 2)]
+
+
+def test_a_removed_record_is_gone(store: Store) -> None:
+    store.put_record(Record("run", "a", 1))
+    store.put_record(Record("drill", "a", 1))
+    store.remove_record("run", "a")
+    store.remove_record("run", "a")
+    assert store.records("run") == []
+    assert store.record("drill", "a") is not None
+
+
+def test_a_store_made_before_there_were_records_gets_them(open_store: Callable[[], Store], tmp_path: Path) -> None:
+    open_store().close()
+    connection = sqlite3.connect(tmp_path / "doorward.db")
+    connection.execute("DROP TABLE records")
+    connection.close()
+    assert open_store().records("run") == []
