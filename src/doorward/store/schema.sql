@@ -1,4 +1,4 @@
--- Run at every start: a table that a release adds within the format comes to be in stores made before it.
+-- Run on a new store, and on one that lacks the youngest table: what a release adds within the format comes to be.
 
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 

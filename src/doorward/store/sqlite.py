@@ -45,8 +45,8 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA busy_timeout = 5000")
-            script = files("doorward.store").joinpath("schema.sql").read_text()
-            connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
+            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+                _make_tables(connection)
             found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -54,6 +54,8 @@ class SqliteStore:
         if found is None or found[0] != FORMAT:
             connection.close()
             raise StoreDamaged(f"{self._path} has format {found and found[0]}; this release reads format {FORMAT}.")
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
+            _make_tables(connection)  # the youngest table: the store was made before there was one
         return connection
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -293,6 +295,11 @@ class SqliteStore:
             reader.close()
         with self._writing:  # last, since the last one leaves everything in the one file
             self._writer.close()
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    script = files("doorward.store").joinpath("schema.sql").read_text()
+    connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
 
 
 def _put_revision(connection: sqlite3.Connection, revision: Revision, mark: str, edits: Sequence[Edit]) -> None:

@@ -42,7 +42,7 @@ def test_the_default_is_canonical(endpoint: Endpoint, key: str) -> None:
     document = FRESH.snapshot.document(Place(endpoint.path, key))
     assert document is not None
     declared = endpoint.node.default[key] if isinstance(endpoint.node, Collection) else endpoint.node.default  # type: ignore[attr-defined]
-    assert document.stored == encode(declared() if callable(declared) else declared)
+    assert document.stored == encode(declared(Machine()) if callable(declared) else declared)
     assert endpoint.node.load(document.value) == document
 
 

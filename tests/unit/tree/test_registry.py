@@ -22,7 +22,7 @@ MODULES = {
     "b/__init__": "NODE = Branch()\n",
     "b/z": "NODE = Singleton(default=1, render=lambda snapshot: [])\n",
     "b/_x": "NODE = Collection(default={'-1': {'name': 'one'}, '-2': {'name': 'two'}})\n",
-    "b/Y": "NODE = ListSingleton(default=list)\n",
+    "b/Y": "NODE = ListSingleton(default=lambda machine: [machine])\n",
     "b/hidden": "NODE = Singleton(default=2, listed=False, also_at='/api/other')\n",
     "b/helper": "'''No endpoint: shared by its neighbours.'''\n",
     "a": "'''Written once.\n\nMore.\n'''\nNODE = WriteOnce(privilege='/special/secret')\n",
@@ -145,9 +145,9 @@ def test_only_endpoints_with_an_effect_are_rendered(tree: Tree) -> None:
 
 
 def test_the_defaults_of_all_endpoints_make_the_first_configuration(tree: Tree) -> None:
-    snapshot = tree.defaults(None)
+    snapshot = tree.defaults("here")
     assert {path: document.value for path, document in snapshot.singletons.items()} == {
-        f"{ROOT}/b/Y": [],
+        f"{ROOT}/b/Y": ["here"],
         f"{ROOT}/b/hidden": 2,
         f"{ROOT}/b/inner/leaf": None,
         f"{ROOT}/b/z": 1,
