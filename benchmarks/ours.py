@@ -18,6 +18,7 @@ from benchmarks.measure import Connection, Reply
 from benchmarks.process import START_SECONDS, Program
 from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
+from doorward.host.machine import Machine
 from doorward.store.port import Edit, Revision
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -97,7 +98,7 @@ def prepare(state: Path, accounts: int) -> list[str]:
     finally:
         os.umask(mask)
     tree = discover(doorward.configuration)
-    first_revision(tree, store, vault, LocalPasswords(), PASSWORD, users.ADMIN)
+    first_revision(tree, Machine(), store, vault, LocalPasswords(), password=PASSWORD, admin=users.ADMIN)
     keys = [secrets.token_hex(11) for _ in range(accounts - 1)]
     edits = []
     for number, key in enumerate(keys, 1):
