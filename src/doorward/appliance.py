@@ -40,6 +40,7 @@ from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.port import Edit, StoreDamaged
+from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
 from doorward.transaction.candidate import Running
@@ -83,6 +84,7 @@ class Appliance:
         self._queue = CommitQueue()
         state = options.state
         fresh = not (state / "doorward.db").exists()
+        settle(state)
         self._vault = Vault.at(state / "data.key", create=fresh)
         self.store = SqliteStore(state / "doorward.db", self._vault)
         if self.store.head() is None:

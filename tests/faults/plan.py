@@ -14,6 +14,9 @@ RECOVERY = 23
 FIRST_START = 88
 """Steps of a start: that takes a commit back, that follows a kill, that makes everything."""
 
+ROTATION = 19
+"""Steps of a change of the data key."""
+
 AT_ANY_TIME = 25
 """Kills at random moments."""
 

@@ -95,6 +95,22 @@ def verify(state: State = None, host: On = Machine.sandbox) -> None:
     typer.echo("The history is whole and the host is as the running revision says.")
 
 
+@app.command("rotate-key")
+def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
+    """Change the key under which secrets lie on the disk. The server of the state directory must not run.
+
+    Everything is sealed anew under a new key, and the old one is destroyed. A kill at any moment leaves one whole key.
+    """
+    from doorward.cli.rotate import NotRotated, rotated
+
+    try:
+        done = rotated(state_directory(state, host))
+    except NotRotated as why:
+        typer.echo(f"The data key was not changed: {why}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"The data key is a new one. {done.secrets} secrets and {done.revisions} revisions are under it.")
+
+
 @app.command()
 def reference() -> None:
     """Print the manual of every configuration node, in Markdown."""

@@ -9,6 +9,7 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.port import StoreDamaged
+from doorward.store.rotation import unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
 from doorward.transaction.startup import read_running
@@ -20,6 +21,8 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
     database = state / "doorward.db"
     if not database.exists():
         return [f"{state} holds no state of Doorward."]
+    if unsettled(state):
+        return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
     try:
         store = SqliteStore(database, Vault.at(state / "data.key", create=False))
     except (VaultError, StoreDamaged) as error:

@@ -112,6 +112,11 @@ class Secret:
     form: str
     sealed: bytes
 
+    @property
+    def name(self) -> str:
+        """The name that the text is sealed under."""
+        return f"{self.key}:{self.form}"
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -250,6 +251,31 @@ class SqliteStore:
         """Return a secret as it is kept."""
         found = self._read("SELECT key, form, sealed FROM secrets WHERE key = ?", key)
         return Secret(*found[0]) if found else None
+
+    # The data key
+
+    def marked(self) -> bool:
+        """Whether the newest revision bears the mark of this store's vault, that is, whether the data key is the right one."""
+        found = self._read("SELECT hash, mark FROM revisions ORDER BY number DESC LIMIT 1")
+        return bool(found) and hmac.compare_digest(self._vault.mark(found[0][0]), found[0][1])
+
+    def reseal(self, vault: Vault) -> tuple[int, int]:
+        """Seal every secret and mark every revision with another vault, in one step. Returns how many secrets and revisions.
+
+        Raises VaultError where a secret can't be opened; then nothing was changed.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[int, int]:
+            kept = [Secret(*row) for row in connection.execute("SELECT key, form, sealed FROM secrets")]
+            sealed = [(vault.seal(s.name, self._vault.open(s.name, s.sealed)), s.key) for s in kept]
+            connection.executemany("UPDATE secrets SET sealed = ? WHERE key = ?", sealed)
+            marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
+            connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
+            return len(sealed), len(marks)
+
+        done = self._write(work)
+        self._vault = vault
+        return done
 
     # Mails
 

@@ -66,7 +66,7 @@ class SecretKeeping:
     def text(self, key: str) -> str | None:
         """Return the text, or the hash, of a stored secret."""
         secret = self._store.secret(key)
-        return self._vault.open(f"{key}:{secret.form}", secret.sealed) if secret else None
+        return self._vault.open(secret.name, secret.sealed) if secret else None
 
     def _earlier(self, owner: Place) -> Iterator[str]:
         """Yield the hashes that an owner had in any revision, newest first."""
@@ -105,4 +105,4 @@ class SecretKeeping:
         if key in texts:
             return texts[key]
         secret = self._store.secret(key)
-        return self._vault.open(f"{key}:plain", secret.sealed) if secret is not None and secret.form == "plain" else None
+        return self._vault.open(secret.name, secret.sealed) if secret is not None and secret.form == "plain" else None
