@@ -89,9 +89,7 @@ def test_no_step_is_left_out(prepared: tuple[Path, str], tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("step", ["before COMMIT", "after COMMIT", "before replace"])
-def test_a_server_starts_after_the_kill_and_everybody_can_log_in(
-    prepared: tuple[Path, str], tmp_path: Path, step: str
-) -> None:
+def test_a_server_starts_after_the_kill_and_everybody_can_log_in(prepared: tuple[Path, str], tmp_path: Path, step: str) -> None:
     template, key = prepared
     state = tmp_path / "state"
     shutil.copytree(template, state, symlinks=True, ignore=shutil.ignore_patterns("root", "run"))
