@@ -1,0 +1,1 @@
+"""The cluster: membership, the channel between nodes, synchronisation, status."""
