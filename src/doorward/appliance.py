@@ -39,6 +39,7 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.store.node import node_id
 from doorward.store.port import Edit, StoreDamaged
 from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
@@ -89,6 +90,7 @@ class Appliance:
         self.store = SqliteStore(state / "doorward.db", self._vault)
         if self.store.head() is None:
             self._first_start()
+        self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
         prober = Prober()
         passwords = LocalPasswords()

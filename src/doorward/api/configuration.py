@@ -15,7 +15,7 @@ from doorward.api.resources import Operation, Resource
 from doorward.host.ntp_probe import Prober
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
-from doorward.tree.nodes import Branch, ListSingleton, Valued, WriteOnce
+from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.registry import Endpoint, Tree
@@ -111,7 +111,12 @@ class NodeResource(Resource):
         def write(candidate: Candidate, value: Any) -> writing.Warnings:
             return writing.replace_body(candidate, self.endpoint, self.key, value, strict=request.strict)
 
-        return await self._write(request, write, 200)
+        def prepare(value: Any) -> Any:
+            return writing.prepared(self.endpoint, self.key, value, strict=request.strict)
+
+        node = self.endpoint.node
+        slow = prepare if isinstance(node, Singleton) and node.make is not None else None
+        return await self._write(request, write, 200, slow=slow)
 
     async def post(self, request: Request) -> Answer:
         """Append to a list, or make an object."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from doorward.transaction.candidate import Candidate
 from doorward.tree.changes import same
-from doorward.tree.nodes import Collection, ListSingleton, Valued, WriteOnce
+from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem, pointer
 from doorward.tree.references import references
@@ -22,7 +22,10 @@ Warnings = tuple[Problem, ...]
 
 
 def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Warnings:
-    """PUT: replace the body of a singleton or of an object that exists. Raises BodyRefused or MeaningRefused."""
+    """PUT: replace the body of a singleton or of an object that exists. Raises BodyRefused or MeaningRefused.
+
+    ``value`` is the decoded body, or what ``prepared`` made of it.
+    """
     place, node = Place(endpoint.path, key), endpoint.node
     assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
     old = candidate.snapshot.document(place)
@@ -33,7 +36,7 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
         return ()
     if isinstance(node, ListSingleton) and node.accepts_one and isinstance(value, dict):
         return _checked_list(candidate, endpoint, _one_as_list(value, old), -1, strict=strict)
-    checked = _supported(place, value, node, strict=strict)
+    checked = value if isinstance(value, Checked) else prepared(endpoint, key, value, strict=strict)
     document = node.document(checked.model)
     problems = _unknown_references(candidate.snapshot, checked.model, place)
     if isinstance(node, Collection) and key in node.default:
@@ -41,6 +44,20 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
     _refuse(problems)
     candidate.put(place, document)
     return checked.warnings
+
+
+def prepared(endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Checked:
+    """Validate a body for PUT, which may take its time where the node makes more of it. Raises BodyRefused or MeaningRefused."""
+    node, place = endpoint.node, Place(endpoint.path, key)
+    assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
+    checked = _supported(place, value, node, strict=strict)
+    if not isinstance(node, Singleton) or node.make is None:
+        return checked
+    try:
+        model, warnings = node.make(checked.model)
+    except MeaningRefused as refused:
+        raise MeaningRefused(replace(problem, path=problem.path or place.href) for problem in refused.problems) from None
+    return Checked(model, (*checked.warnings, *warnings))
 
 
 def append(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> Warnings:

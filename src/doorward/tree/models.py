@@ -108,6 +108,31 @@ def switch(on: type[Body]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """Annotation of a member that follows from others: shown on read; on write accepted whatever it holds, and ignored.
+
+    What does not fit is read as ``default``; the ``make`` of the node fills in what is true.
+    """
+
+    default: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"readOnly": True}
+
+    def _read(self, value: Any, inner: Callable[[Any], Any]) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            return self.default
+
+    def __hash__(self) -> int:
+        return hash(Derived)
+
+
+@dataclass(frozen=True, slots=True)
 class Elements:
     """Annotation of a list: its largest length, and what must differ between elements.
 

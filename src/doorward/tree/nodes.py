@@ -95,10 +95,15 @@ class Valued(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Singleton(Valued):
-    """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask."""
+    """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask.
+
+    ``make`` takes a validated model to (the model that is stored, warnings) where that takes its time, such as asking a
+    program; it may raise BodyRefused or MeaningRefused.
+    """
 
     default: Any
     read_only: bool = False
+    make: Callable[[Any], tuple[Any, Iterable[Problem]]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,177 @@
-"""The OpenPGP key that backups and exports are encrypted to."""
+"""The OpenPGP key of backups and exports: ``/api/configuration/management/exported_configuration_encryption``.
 
-from doorward.tree.nodes import Singleton, later
+Switched on, every later backup and every export with ``gpg`` is encrypted to this certificate, whole and before it touches a
+disk. The appliance has the public half only and can't open them again: keep the private key elsewhere, and try it. Earlier files
+stay as they are. Nothing on the host changes.
+"""
 
-NODE = later(Singleton, default={"encryption": {"enabled": False}}, also_at="/api/management/exported_configuration_encryption")
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from doorward.host.drivers import gpg
+from doorward.host.errors import HostFailure
+from doorward.tree.models import Body, Derived, Off, switch
+from doorward.tree.nodes import Singleton
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/management/exported_configuration_encryption"
+SYSTEM_BACKUP = "/api/configuration/management/system_backup"
+_KEY, _TEXT = "/encryption/gpg_public_key", "/encryption/gpg_public_key/public_key"
+_LEAST_BITS, _BY_BITS = 2048, {1, 2, 3, 16, 20}  # RSA and ElGamal, by the numbers of RFC 4880
+_SOON_DAYS, _DAY = 30, 86_400
+
+
+class PublicKey(Body):
+    """An OpenPGP certificate."""
+
+    public_key: Annotated[str, StringConstraints(max_length=65_536)] = Field(
+        description="One certificate, ASCII-armoured or base64 of the binary form; shown armoured, without others' signatures."
+    )
+    fingerprint: Annotated[str, Derived("")] = Field("", description="Fingerprint of the primary key, 40 hex digits.")
+    uids: Annotated[list[str], Derived([])] = Field(default_factory=list, description="User ids, without revoked ones.")
+
+
+class Encrypted(Body):
+    """Backups and exports are encrypted."""
+
+    enabled: Literal[True] = Field(description="Backups and exports are encrypted.")
+    gpg_public_key: PublicKey | None = Field(None, description="The key; required at the commit.")
+
+
+Encryption: Any = switch(Encrypted)
+
+
+class ExportedConfigurationEncryption(Body):
+    """Whether, and to whom, backups and exports are encrypted."""
+
+    encryption: Encryption = Field(Off(enabled=False), description="Encryption to an OpenPGP key.")
+
+
+def make(
+    model: ExportedConfigurationEncryption,
+) -> tuple[ExportedConfigurationEncryption, list[Problem]]:
+    """Look at the key with gpg; return the body with its canonical form, and warnings. Raises BodyRefused or MeaningRefused."""
+    on = model.encryption
+    if not isinstance(on, Encrypted):
+        return model, []
+    if not gpg.installed():
+        raise MeaningRefused([Problem("gpg_absent", "gpg is not installed on the appliance.", "/encryption/enabled")])
+    if on.gpg_public_key is None:
+        return model, []
+    data = _data(on.gpg_public_key.public_key)
+    found = gpg.certificates(data)
+    if not found:
+        raise BodyRefused([Problem("format", "Must be an OpenPGP public key.", _TEXT)])
+    if problems := list(_judged(found)):
+        raise MeaningRefused(problems)
+    [certificate] = found
+    text = _tried(data)
+    key = PublicKey(public_key=text, fingerprint=certificate.primary.fingerprint, uids=certificate.uids)
+    made = ExportedConfigurationEncryption(encryption=Encrypted(enabled=True, gpg_public_key=key))
+    return made, list(_running_out(certificate))
+
+
+def _data(text: str) -> bytes:
+    """Return what gpg reads: the armoured text with the blank line that some tools leave out, or the binary form."""
+    if "-----BEGIN PGP " not in text:
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            return b""
+    lines = [line.strip() for line in text.strip().replace("\r\n", "\n").split("\n")]
+    whole = []
+    for index, line in enumerate(lines):
+        whole.append(line)
+        following = lines[index + 1] if index + 1 < len(lines) else ""
+        if line.startswith("-----BEGIN PGP ") and following and not re.match(r"[A-Za-z][A-Za-z-]*: ", following):
+            whole.append("")
+    return "\n".join(whole).encode("utf-8", "replace") + b"\n"
+
+
+def _judged(found: list[gpg.Certificate]) -> Iterator[Problem]:
+    """Yield why gpg can't, or must not, encrypt to what was sent."""
+    if any(certificate.secret for certificate in found):
+        yield Problem("secret_key", "This is a private key; it was not kept. Send the public key only.", _TEXT)
+        return
+    if len(found) > 1:
+        yield Problem("contradiction", f"Must be one certificate, not {len(found)}.", _TEXT)
+        return
+    [certificate] = found
+    keys = [certificate.primary, *certificate.subkeys]
+    made_for_it = [key for key in keys if key.encrypts]
+    recipient = certificate.recipient
+    if certificate.primary.validity == "r":
+        yield Problem("revoked", "The key is revoked.", _TEXT)
+    elif certificate.primary.validity == "e":
+        yield Problem("expired", "The key is expired.", _TEXT)
+    elif recipient is None and any(key.validity == "e" for key in made_for_it):
+        yield Problem("expired", "No part of the key that encrypts is still valid.", _TEXT)
+    elif recipient is None and any(key.validity == "r" for key in made_for_it):
+        yield Problem("revoked", "Every part of the key that encrypts is revoked.", _TEXT)
+    elif recipient is None:
+        yield Problem("cannot_encrypt", "The key can only sign; it has no part to encrypt to.", _TEXT)
+    elif recipient.algorithm in _BY_BITS and recipient.bits < _LEAST_BITS:
+        message = f"The part that encrypts has {recipient.bits} bits; at least {_LEAST_BITS} are required."
+        yield Problem("weak_key", message, _TEXT)
+
+
+def _tried(data: bytes) -> str:
+    """Return the canonical text, after a test encryption to it."""
+    try:
+        text = gpg.canonical(data)
+        gpg.try_encryption(text)
+    except HostFailure as failure:
+        raise MeaningRefused([Problem("cannot_encrypt", f"{failure.reason}.".capitalize(), _TEXT)]) from failure
+    return text
+
+
+def expiry(certificate: gpg.Certificate) -> int | None:
+    """Return the Unix time at which nothing can be encrypted to the certificate any more; None: never."""
+    ends = [key.expires for key in (certificate.primary, certificate.recipient) if key is not None and key.expires is not None]
+    return min(ends, default=None)
+
+
+def _running_out(certificate: gpg.Certificate) -> Iterator[Problem]:
+    end = expiry(certificate)
+    if end is not None and end - time.time() < _SOON_DAYS * _DAY:
+        day = time.strftime("%Y-%m-%d", time.gmtime(end))
+        yield Problem("expires_soon", f"The key expires on {day}; backups fail from then on.", _KEY)
+
+
+def key_is_set(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Refuse encryption to nobody."""
+    encryption = snapshot.value(PATH)["encryption"]
+    if encryption["enabled"] and encryption["gpg_public_key"] is None:
+        yield Problem("required_with", "Required with enabled.", _KEY)
+
+
+def is_encrypted(snapshot: Snapshot) -> bool:
+    """Whether backups are encrypted."""
+    return bool(snapshot.value(PATH)["encryption"]["enabled"])
+
+
+def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Warn of backups that anybody with the file can read."""
+    if snapshot.value(SYSTEM_BACKUP)["backup_policy"] is not None and not is_encrypted(snapshot):
+        yield Problem("backup_in_clear", "Backups hold passwords and keys in clear text; switch encryption on.", "/encryption")
+
+
+NODE = Singleton(
+    title="Encryption of backups and exports",
+    model=ExportedConfigurationEncryption,
+    default={"encryption": {"enabled": False}},
+    make=make,
+    rules=(key_is_set,),
+    advice=(backup_in_clear,),
+    also_at="/api/management/exported_configuration_encryption",
+)

@@ -1,5 +1,55 @@
-"""The policy by which the configuration is backed up."""
+"""The policy by which the configuration is backed up: ``/api/configuration/management/system_backup``.
 
-from doorward.tree.nodes import Singleton, later
+Every node runs the policy by itself, at the start times of the policy, in its own time zone. Null: no scheduled backup.
+``GET /api/backup/status`` shows when the next one is due. Nothing on the host changes.
+"""
 
-NODE = later(Singleton, default={"backup_policy": None})
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from doorward.configuration.management import exported_configuration_encryption as encryption
+from doorward.configuration.policies import backup_policies
+from doorward.tree.models import Body
+from doorward.tree.nodes import Singleton
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.references import Reference, RefersTo
+from doorward.tree.snapshot import Snapshot
+
+PATH = "/api/configuration/management/system_backup"
+
+
+class SystemBackup(Body):
+    """Which policy the configuration is backed up by."""
+
+    backup_policy: Annotated[Reference, RefersTo(backup_policies.PATH, plain=True)] | None = Field(
+        None, description="Key of the backup policy; null: no backup."
+    )
+
+
+def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Warn of backups that anybody with the file can read."""
+    if snapshot.value(PATH)["backup_policy"] is not None and not encryption.is_encrypted(snapshot):
+        message = "Backups hold passwords and keys in clear text; switch encryption on."
+        yield Problem("backup_in_clear", message, "/backup_policy")
+
+
+def no_start_time(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Warn of a policy that runs by hand only."""
+    key = snapshot.value(PATH)["backup_policy"]
+    policy = snapshot.document(Place(backup_policies.PATH, key)) if key is not None else None
+    if policy is not None and not policy.value["start_times"]:
+        yield Problem("no_start_time", "The policy has no start times: backups are only made by hand.", "/backup_policy")
+
+
+NODE = Singleton(
+    title="Backup of the configuration",
+    model=SystemBackup,
+    default={"backup_policy": None},
+    advice=(backup_in_clear, no_start_time),
+    reads=(backup_policies.PATH,),
+)

@@ -42,6 +42,18 @@ MONITORING: dict[str, Any] = {
     "maximum_load5": 4,
     "maximum_swap_utilization_ratio": 50,
 }
+ENCRYPTED: dict[str, Any] = {
+    "enabled": True,
+    "gpg_public_key": {
+        "fingerprint": "2F2E3967EDAD2F288E54EE8693B99C4F545B7670",
+        "public_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQGNBF3rnZ0BDADH\n=j20J\n-----END PGP PUBLIC KEY BLOCK-----\n",
+        "uids": ["Demo User <example@oneidentity.com>"],
+    },
+}
+BACKING_UP: dict[str, Any] = {
+    "management/exported_configuration_encryption": {"encryption": ENCRYPTED},
+    "management/system_backup": {"backup_policy": KEY},
+}
 SENDING: dict[str, Any] = {
     "alerting/system_alerts": ALERTS,
     "management/email": EMAIL,

@@ -9,6 +9,7 @@ import pytest
 from doorward.tree.places import Place
 from doorward.tree.references import Reference
 from doorward.tree.snapshot import Document
+from tests.unit.configuration.management.samples import ENCRYPTED
 from tests.unit.configuration.policies.checks import (
     BACKUPS,
     advice,
@@ -23,7 +24,7 @@ from tests.unit.configuration.policies.checks import (
     without,
 )
 from tests.unit.configuration.policies.samples import ANONYMOUS, BACKUP, BACKUP_NFS, BACKUP_SMB, NFS, RSYNC, SMB
-from tests.unit.transaction.rig import GOOD_PASSWORD, ROOT, USERS, Rig
+from tests.unit.transaction.rig import GOOD_PASSWORD, ROOT, TREE, USERS, Rig
 
 if TYPE_CHECKING:
     from doorward.transaction.candidate import Candidate
@@ -48,9 +49,8 @@ def nfs(rig: Rig, candidate: Candidate, name: str, path: str = "/data/backup", *
 
 
 def encrypted(candidate: Candidate) -> None:
-    """Switch the encryption of backups on, whether this release can or not."""
-    body = b'{"encryption":{"enabled":true}}'
-    candidate.put(Place(ENCRYPTION), Document(body, body))
+    """Switch the encryption of backups on."""
+    candidate.put(Place(ENCRYPTION), TREE[ENCRYPTION].node.load({"encryption": ENCRYPTED}))  # type: ignore[attr-defined]
 
 
 def test_what_is_left_out_takes_its_default() -> None:

@@ -1,0 +1,234 @@
+"""gpg, one process per question, in a throw-away home: no key ring, no agent, no options file of anybody's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from doorward.host.errors import HostFailure
+
+_SECONDS: Final = 120.0
+_PUBKEY: Final = re.compile(rb"^:pubkey enc packet:.* keyid ([0-9A-F]{16})", re.MULTILINE)
+_SYMKEY: Final = re.compile(rb"^:symkey enc packet:", re.MULTILINE)
+_ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
+
+
+def installed() -> bool:
+    """Whether the program is there."""
+    return shutil.which("gpg") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or a subkey. ``validity`` as gpg tells it: r revoked, e expired, i invalid; times are Unix times."""
+
+    id: str
+    fingerprint: str
+    validity: str
+    algorithm: int
+    bits: int
+    created: int
+    expires: int | None
+    capabilities: str
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether it was made for encryption."""
+        return "e" in self.capabilities
+
+    @property
+    def usable(self) -> bool:
+        """Whether it encrypts now."""
+        return self.encrypts and self.validity not in {"r", "e", "i", "d", "n"}
+
+
+@dataclass(slots=True)
+class Certificate:
+    """An OpenPGP certificate; ``secret`` when it came with secret key material."""
+
+    primary: Key
+    secret: bool
+    subkeys: list[Key] = field(default_factory=list)
+    uids: list[str] = field(default_factory=list)
+    """User ids in the key's order, without revoked ones."""
+
+    @property
+    def recipient(self) -> Key | None:
+        """The key that gpg encrypts to: the newest usable encryption subkey, else the primary key if it encrypts."""
+        usable = [key for key in self.subkeys if key.usable]
+        if usable:
+            return max(usable, key=lambda key: key.created)
+        return self.primary if self.primary.usable else None
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="doorward-gpg-") as directory:
+        yield Path(directory)
+
+
+def _command(home: Path, *arguments: str) -> list[str]:
+    fixed = ("--no-options", "--no-autostart", "--batch", "--no-tty", "--quiet", "--display-charset", "utf-8")
+    return ["gpg", "--homedir", str(home), *fixed, *arguments]
+
+
+def run(
+    home: Path,
+    *arguments: str,
+    data: bytes = b"",
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    secret: bytes | None = None,
+    seconds: float = _SECONDS,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run gpg. ``secret`` reaches it through a pipe as its pass phrase. HostFailure where it does not start or does not end."""
+    command, passed = _command(home), []
+    if secret is not None:
+        reading, writing = os.pipe()
+        os.write(writing, secret + b"\n")  # far below what a pipe holds
+        os.close(writing)
+        command += ["--pinentry-mode", "loopback", "--passphrase-fd", str(reading)]
+        passed = [reading]
+    try:
+        return subprocess.run(
+            [*command, *arguments],
+            input=data if stdin is None else None,
+            stdin=stdin,
+            stdout=stdout if stdout is not None else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=passed,
+            timeout=seconds,
+            check=False,
+            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(home)},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise HostFailure("gpg does not start, or does not end") from error
+    finally:
+        for descriptor in passed:
+            os.close(descriptor)
+
+
+def certificates(data: bytes) -> list[Certificate]:
+    """Return the certificates in a text or in bytes; nothing is imported. What is no OpenPGP key has none."""
+    with _home() as home:
+        listing = run(home, "--with-colons", "--with-fingerprint", "--with-fingerprint", "--show-keys", data=data).stdout
+    found: list[Certificate] = []
+    row: Sequence[bytes] = ()
+    for line in listing.split(b"\n"):
+        fields = line.split(b":")
+        match fields[0]:
+            case b"pub" | b"sec" | b"sub" | b"ssb":
+                row = fields
+            case b"fpr" if row:
+                key = _key(row, fields[9].decode())
+                if row[0] in {b"pub", b"sec"}:
+                    found.append(Certificate(key, row[0] == b"sec"))
+                else:
+                    found[-1].subkeys.append(key)
+                    found[-1].secret = found[-1].secret or row[0] == b"ssb"
+                row = ()
+            case b"uid" if found and fields[1] != b"r":
+                found[-1].uids.append(_unescaped(fields[9]))
+            case _:
+                pass
+    return found
+
+
+def _key(row: Sequence[bytes], fingerprint: str) -> Key:
+    fields = [value.decode("ascii", "replace") for value in row]
+    return Key(
+        fields[4],
+        fingerprint,
+        fields[1],
+        int(fields[3]),
+        int(fields[2]),
+        int(fields[5] or 0),
+        int(fields[6]) if fields[6] else None,
+        fields[11],
+    )
+
+
+def _unescaped(value: bytes) -> str:
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), value).decode("utf-8", "replace")
+
+
+def canonical(data: bytes) -> str:
+    """Return the armoured certificate without signatures of others. HostFailure where gpg does not take it."""
+    with _home() as home:
+        done = run(home, "--armor", "--import-options", "import-export,import-minimal", "--import", data=data)
+    text = done.stdout.decode("ascii", "replace")
+    if not text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+        raise HostFailure("gpg does not take the certificate")
+    return text
+
+
+_PLAIN = ("--compress-algo", "none", "--cipher-algo", "AES256", "--output", "-")
+
+
+def encrypt(data: bytes, certificate: str, into: IO[bytes]) -> None:
+    """Encrypt to a certificate's newest usable subkey, binary. HostFailure where gpg can't."""
+    with _home() as home:
+        recipient = home / "recipient.asc"
+        recipient.write_text(certificate)
+        done = run(home, *_PLAIN, "--recipient-file", str(recipient), "--encrypt", data=data, stdout=into)
+    if done.returncode:
+        raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
+
+
+def try_encryption(certificate: str) -> None:
+    """Encrypt nothing to a certificate. HostFailure where gpg can't."""
+    with tempfile.TemporaryFile() as nowhere:
+        encrypt(b"", certificate, nowhere)
+
+
+def encrypt_with_password(data: bytes, password: str, into: IO[bytes]) -> None:
+    """Encrypt under a password, binary: AES-256, iterated and salted SHA-512. HostFailure where gpg can't."""
+    strong = ("--s2k-mode", "3", "--s2k-digest-algo", "SHA512", "--s2k-cipher-algo", "AES256", "--s2k-count", "65011712")
+    with _home() as home:
+        done = run(home, *_PLAIN, *strong, "--symmetric", data=data, stdout=into, secret=password.encode())
+    if done.returncode:
+        raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
+
+
+def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes]) -> bool:
+    """Decrypt a file with a password; False where it is not the right one, or the file was changed."""
+    with _home() as home, encrypted.open("rb") as stdin:
+        done = run(home, "--output", "-", "--decrypt", stdin=stdin, stdout=into, secret=password.encode())
+    return done.returncode == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """How a file is encrypted: the ids of the keys it was encrypted to, and whether a password opens it."""
+
+    key_ids: tuple[str, ...]
+    passwords: int
+    other: bool
+    """Whether anything follows or stands between that belongs to no encrypted message with integrity protection."""
+
+
+def packets(path: Path) -> Packets:
+    """List the packets of a file; gpg has no key and no password here, so nothing is opened."""
+    with _home() as home, path.open("rb") as stdin:
+        listing = run(home, "--list-only", "--list-packets", stdin=stdin).stdout
+    kinds = re.findall(rb"^:([a-z ]+) packet:", listing, re.MULTILINE)
+    sealed = kinds.count(b"encrypted data") == 1 and b"mdc_method: 2" in listing and kinds[-1] == b"encrypted data"
+    known = {b"pubkey enc", b"symkey enc", b"encrypted data"}
+    return Packets(
+        tuple(found.decode() for found in _PUBKEY.findall(listing)),
+        len(_SYMKEY.findall(listing)),
+        not sealed or bool(set(kinds) - known),
+    )
+
+
+def _said(words: bytes) -> str:
+    lines = [line.removeprefix("gpg: ") for line in words.decode("utf-8", "replace").splitlines() if line.strip()]
+    return "".join(c for c in "; ".join(lines)[:300] if c.isprintable()) or "it says nothing"
