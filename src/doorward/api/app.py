@@ -22,6 +22,7 @@ from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
 from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, Request, path_segments
 from doorward.api.resources import Resource, meta
+from doorward.events.verbosity import VERBOSITY
 from doorward.tree.jsontext import encode
 
 log = structlog.get_logger()
@@ -50,7 +51,9 @@ class Application:
 
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
-        return self.hot.answer(target, headers) if self.hot is not None and self.state == "serving" else None
+        if self.hot is None or self.state != "serving" or VERBOSITY.debugging:  # what is looked into is logged
+            return None
+        return self.hot.answer(target, headers)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
@@ -188,11 +191,11 @@ class Application:
         await send({"type": "http.response.body", "body": body})
         if self.counted:
             self.counted(request.method, answer.status)
-        if request.method in _BODIES or request.method == "DELETE":
-            log.info(
-                "request", request_id=request.id, method=request.method, path=request.href, status=answer.status,
-                user=login.name if login else None, address=request.address,
-            )  # fmt: skip
+        changing = request.method in _BODIES or request.method == "DELETE"
+        (log.info if changing else log.debug)(
+            "request", request_id=request.id, method=request.method, path=request.href, status=answer.status,
+            user=login.name if login else None, address=request.address,
+        )  # fmt: skip
 
     def _cookie(self, request: Request, answer: Answer, now: int) -> bytes | None:
         if answer.cookie == "":

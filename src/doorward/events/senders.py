@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
 from doorward.events.alarm import Issue
 from doorward.events.alerts import Alerts
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch
+from doorward.events.cores import CoreFiles
 from doorward.events.drift import DriftWatch
 from doorward.events.events import Events
 from doorward.events.forwarder import Forwarder
@@ -23,6 +25,7 @@ from doorward.events.monitor import Monitor
 from doorward.events.node import hostname
 from doorward.events.queue import MailQueue
 from doorward.events.records import TAP
+from doorward.events.verbosity import VERBOSITY
 from doorward.store.port import Edit, Mail
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
@@ -45,7 +48,7 @@ class Outcome:
 
 
 class Senders:
-    """Mail, alerts, syslog and the monitor of a node. ``state`` is the state directory."""
+    """Mail, alerts, syslog, the log level and the monitor of a node. ``state`` is the state directory."""
 
     def __init__(self, pipeline: Pipeline, state: Path) -> None:
         self._pipeline = pipeline
@@ -60,6 +63,7 @@ class Senders:
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
             CertificateWatch(self.events, lambda: in_use(self._snapshot(), state / "tls" / "server.pem")),
             DriftWatch(self.events, pipeline),
+            CoreFiles(self._snapshot, state),
         )
         self.monitor = Monitor(watches)
 
@@ -91,6 +95,7 @@ class Senders:
         self.mails.stop()
         TAP.listeners = [listen for listen in TAP.listeners if listen not in (self.syslog, self.events.noticed)]
         self.syslog.stop()
+        VERBOSITY.debugging = False
 
     def published(self, _before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """Go over to a new revision; when this returns the senders work by it."""
@@ -105,6 +110,7 @@ class Senders:
 
     def _configure(self, running: Running) -> None:
         self.syslog.configure(running.snapshot)
+        VERBOSITY.debugging = running.snapshot.value(troubleshooting.PATH)["debug_logging"]["enabled"]
         self.revision = running.number
 
     def _store_failed(self, reason: str) -> None:

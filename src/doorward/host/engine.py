@@ -190,11 +190,13 @@ class Host:
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
         change = Change(action.resource, action.previous)
         kind = self._kind(change.subject)
+        _log.debug("host_step", action=action.action, path=action.origin)
         # Noted before the step: a step that fails half-way is put back too.
         done.append(_Undo(action, kind, change, kind.observe(change)))
         kind.apply(change, deadline)
 
     def _verify(self, change: Change, deadline: float) -> None:
+        _log.debug("host_proof", kind=change.subject.identity[0], name=change.subject.identity[1])
         self._kind(change.subject).verify(change, deadline)
 
     def _revert(self, done: list[_Undo]) -> bool:
