@@ -50,7 +50,6 @@ LATER: dict[tuple[str, str], Later] = {
     (PS, "Complete-SafeguardSpsWelcomeWizard"): Later(
         409, "Conflict", "the wizard comes later; without it the appliance is set up from the first start on"
     ),
-    (PS, "Join-SafeguardSessionCluster 2"): Later(200, None, "interfaces are shown once listeners can be configured"),
     (PS, "Join-SafeguardSessionCluster 3"): NO_LISTENERS,
     (PS, "Join-SafeguardSessionCluster 4"): CLUSTER,
     (PS, "Join-SafeguardSessionCluster 5"): CLUSTER,
@@ -98,7 +97,12 @@ def values_at(value: Any, path: str) -> list[Any]:
     """All values at a path such as ``items[].body.version``; KeyError where a member is missing."""
     found = [value]
     for part in re.findall(r"[^.\[\]]+|\[\]", path):
-        found = [element for v in found for element in v] if part == "[]" else [v[part] for v in found]
+        if part == "[]":
+            found = [element for v in found for element in v]
+        elif part == "{id}":
+            found = [v[key] for v in found for key in v["@order"]]
+        else:
+            found = [v[part] for v in found]
     return found
 
 
@@ -114,9 +118,15 @@ def _object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _ids(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(map(_full_text, value))
+
+
 RULES: Mapping[str, Callable[[Any], bool]] = {
     "'closed'": lambda value: value == "closed",
     "'open'": lambda value: value == "open",
+    "array of address ids": _ids,
+    "array of interface ids": _ids,
     "boolean": lambda value: isinstance(value, bool),
     "member exists, so that it can be replaced": lambda _value: True,
     "member read": lambda value: value is not None,
@@ -129,6 +139,7 @@ RULES: Mapping[str, Callable[[Any], bool]] = {
     "string": _text,
     "string, one per slot; the array index is used as slot_id": _full_text,
     "top-level string: job id": _full_text,
+    "string that starts with the address the client connected to, e.g. '192.0.2.5/24'": lambda v: v.startswith("127.0.0.1/"),
     "string (only with -AltSyntax)": _text,
     "top-level array": lambda value: isinstance(value, list),
     "top-level member, not null": lambda value: value is not None,

@@ -74,6 +74,10 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
     optional = [option for option in schema.get("anyOf", []) if "oneOf" in _resolved(option, definitions)]
     for variant in (*schema.get("oneOf", []), *optional):
         yield from _rows(variant, definitions, prefix)
+    if isinstance(entries := schema.get("additionalProperties"), dict):
+        found = _resolved(entries, definitions)
+        yield f"| `{prefix}<id>` | {_type(found, definitions)} | – | {found.get('description', 'An entry.')} |"
+        yield from _rows(found, definitions, f"{prefix}<id>.")
     for name, member in schema.get("properties", {}).items():
         found = _resolved(member, definitions)
         default = json.dumps(member["default"]) if "default" in member else "required"

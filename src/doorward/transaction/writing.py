@@ -36,9 +36,14 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
         return ()
     if isinstance(node, ListSingleton) and node.accepts_one and isinstance(value, dict):
         return _checked_list(candidate, endpoint, _one_as_list(value, old), -1, strict=strict)
+    if isinstance(value, dict) and node.derived:
+        value = value | {member: old.value[member] for member in node.derived}
     checked = value if isinstance(value, Checked) else prepared(endpoint, key, value, strict=strict)
     document = node.document(checked.model)
     problems = _unknown_references(candidate.snapshot, checked.model, place)
+    if node.at_write:
+        after = candidate.snapshot.put(place, document)
+        problems += [replace(problem, path=place.href) for rule in node.at_write for problem in rule(after, place)]
     if isinstance(node, Collection) and key in node.default:
         problems += _fixed_changed(node, place, old, document)
     _refuse(problems)

@@ -64,12 +64,15 @@ class Valued(Node):
     ``model`` is a pydantic model or annotated type. ``step`` maps an old and a new stored body to warnings about going from
     one to the other, ``probe`` to the (place in the body, host) pairs whose answer to an NTP query is worth a warning, ``reach``
     to the (place in the body, host, port) of servers that should take a TCP connection; port 0: whose name should resolve.
+    ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write already.
     """
 
     model: Any = Any
     step: Callable[[Any, Any], Iterable[Problem]] | None = None
     probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
     reach: Callable[[Any, Any], Iterable[tuple[str, str, int]]] | None = None
+    derived: tuple[str, ...] = ()
+    at_write: tuple[Rule, ...] = ()
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:

@@ -66,8 +66,10 @@ def _wrong_order(value: dict[str, Any], entries: dict[str, Any]) -> list[InitErr
     if ORDER not in value:
         return [_error("missing", "Required.", (ORDER,))]
     order = value[ORDER]
-    if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
+    if not isinstance(order, list):
         return [_error("type", "Must be an array of ids.", (ORDER,))]
+    if bad := [index for index, name in enumerate(order) if not isinstance(name, str)]:
+        return [_error("type", "Must be an id.", (ORDER, index)) for index in bad]
     if len(order) != len(set(order)) or set(order) != entries.keys():
         return [_error("order", "Must name every other member once and nothing else.", (ORDER,))]
     return []
@@ -77,5 +79,5 @@ def _wrong_ids(entries: dict[str, Any]) -> list[InitErrorDetails]:
     return [_error("format", "An id has 1-64 of a-z 0-9 _ -.", (name,)) for name in entries if not _ID.match(name)]
 
 
-def _error(code: str, message: str, loc: tuple[str, ...]) -> InitErrorDetails:
+def _error(code: str, message: str, loc: tuple[str | int, ...]) -> InitErrorDetails:
     return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=None)

@@ -8,7 +8,6 @@ from pathlib import Path
 LATER = {
     20: "logins by certificate",
     44: "listeners that a commit moves",
-    50: "network interfaces",
     51: "the cluster interface",
     52: "listeners of the web service",
     68: "the cluster",

@@ -70,11 +70,24 @@ MAIL = {
 OFF = {"enabled": False}
 UNSIGNED = {"encryption": OFF, "signing": OFF, "signing_and_timestamping_interval": 30, "timestamping": OFF}
 DAYS: dict[str, list[list[str]]] = {day: [] for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
+NICS = "/api/configuration/network/nics"
+
+
+def _nic(device: str | None, *addresses: str) -> dict[str, Any]:
+    entries = {f"a{index}": address for index, address in enumerate(addresses)}
+    interface = {"addresses": {"@order": list(entries), **entries}, "name": addresses[0], "vlantag": 0}
+    return {"interfaces": {"@order": ["i"], "i": interface}, "name": device, "speed": "auto"}
+
+
 REPLACED: dict[str, tuple[Any, Any]] = {
     ACLS: ([VIEW], [{"group": "auth-view", "objects": ["/special/auth", NTP], "permission": "write"}]),
     AUDIT: ({**UNSIGNED, "name": "first"}, {**UNSIGNED, "name": "second"}),
     EMAIL: (MAIL, {**MAIL, "admin_address": "ops@example.com", "sender_address": "doorward@example.com"}),
     GROUPS: ({"members": [], "name": "first"}, {"members": [], "name": "second"}),
+    **{
+        f"{NICS}/{name}": (_nic(device, "192.0.2.5/24"), _nic(device, "192.0.2.6/24", "2001:db8::5/64"))
+        for name, device in {"nic1": "sandbox0", "nic2": None, "nic3": None}.items()
+    },
     NTP: ([{"selection": "fqdn", "value": "one.invalid"}], [{"selection": "fqdn", "value": "two.invalid"}]),
     TIMES: ({**DAYS, "Mon": [["9:00", "17:59"]], "name": "work"}, {**DAYS, "Mon": [["8:00", "12:00"]], "name": "rest"}),
     USERS: ({"name": "first", "password": None}, {"name": "second@example.com", "password": None}),
@@ -116,6 +129,17 @@ def test_49_reference_is_taken_bare_and_as_it_was_shown(admin: Caller) -> None:
         listed = [item["body"] for item in admin.get(GROUPS).json["items"] if item["key"] == key]
         assert listed == [{"members": [user], "name": "group"}], "not expanded in a list"
         admin.delete(f"{GROUPS}/{key}").ok()
+
+
+def test_50_one_address_of_the_nics_is_the_one_that_the_client_reached(admin: Caller) -> None:
+    found = []
+    for name in ("nic1", "nic2", "nic3"):
+        interfaces = admin.body(f"{NICS}/{name}")["interfaces"]
+        assert isinstance(interfaces["@order"], list)
+        for key in interfaces["@order"]:
+            addresses = interfaces[key]["addresses"]
+            found += [addresses[address] for address in addresses["@order"]]
+    assert "127.0.0.1" in {address.partition("/")[0] for address in found}
 
 
 @pytest.mark.parametrize("path", ["network/naming", "", "network", "plugins"])

@@ -19,6 +19,7 @@ from doorward.tree.references import RefersTo
 from doorward.tree.registry import Endpoint, discover
 from doorward.tree.validation import check
 from tests.unit.configuration.management.samples import BACKING_UP, SENDING
+from tests.unit.configuration.network.samples import NETWORK
 from tests.unit.configuration.policies.samples import POLICIES, STORES
 
 TREE = discover(doorward.configuration)
@@ -48,6 +49,7 @@ GOOD: dict[str, Any] = {
     **POLICIES,
     **SENDING,
     **BACKING_UP,
+    **NETWORK,
 }
 REFERRING = {
     "aaa/local_database/groups", "aaa/local_database/users", "management/email", "management/syslog",
@@ -97,11 +99,17 @@ def broken(schema: dict[str, Any], value: Any, root: dict[str, Any], at: str = "
         if kind not in types(schema, root):
             yield from ((at, sample) for sample in samples)
     if isinstance(value, dict):
-        properties = next(p for a in resolved(schema, root) if fits(p := a.get("properties", {}), value))
-        yield from inside(value, value, lambda name: properties[name], root, at)
+        members = next(found for a in resolved(schema, root) if fits(found := members_of(a, value), value))
+        yield from inside(value, value, lambda name: members[name], root, at)
     elif isinstance(value, list):
         [items] = [alternative["items"] for alternative in resolved(schema, root)]
         yield from inside(value, dict(enumerate(value)), lambda _: items, root, at)
+
+
+def members_of(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of the members of an object; those of a map by the names that the value has."""
+    entries = dict.fromkeys(value, schema["additionalProperties"]) if schema.get("additionalProperties") else {}
+    return {**entries, **schema.get("properties", {})}
 
 
 def fits(properties: dict[str, Any], value: dict[str, Any]) -> bool:

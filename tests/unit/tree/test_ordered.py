@@ -85,7 +85,7 @@ def test_defaults_of_entries_are_filled_in() -> None:
         ({"interfaces": []}, [("type", "/interfaces")]),
         ({"interfaces": None}, [("type", "/interfaces")]),
         ({"interfaces": {ORDER: "a", "a": interface()}}, [("type", "/interfaces/@order")]),
-        ({"interfaces": {ORDER: [1], "a": interface()}}, [("type", "/interfaces/@order")]),
+        ({"interfaces": {ORDER: [1], "a": interface()}}, [("type", "/interfaces/@order/0")]),
         (nic("a"), [("order", "/interfaces/@order")]),
         (nic(a=interface()), [("order", "/interfaces/@order")]),
         (nic("a", "a", a=interface()), [("order", "/interfaces/@order")]),
