@@ -29,14 +29,17 @@ from doorward.api.app import Application
 from doorward.api.routes import Parts, application
 from doorward.api.server import HttpServer, bind
 from doorward.api.transaction import Service
+from doorward.backup.table import Table
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
 from doorward.events.senders import Senders
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
+from doorward.host.kinds.job import JobKind
 from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
+from doorward.host.resources import Job
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.node import node_id
@@ -92,6 +95,8 @@ class Appliance:
             self._first_start()
         self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
+        self.table = Table(self.store)
+        self.host.handle(Job, JobKind(self.table))
         prober = Prober()
         passwords = LocalPasswords()
         keeping = SecretKeeping(self.tree, self.store, self._vault, passwords)

@@ -6,7 +6,7 @@ The real engine and kinds over dictionaries, with faults on request.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.kinds.daemon import DaemonKind
+from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.path import ZONEINFO, PathKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.plan import Action, Change, Plan
-from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.host.resources import Daemon, File, Job, Symlink, Zone
 from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
 from tests.support.memory_files import MemoryFiles
 
@@ -74,6 +75,29 @@ class FakeDaemon:
         return []
 
 
+class FakeTable:
+    """A due table that only holds jobs; each of them is due in an hour."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Job] = {}
+
+    def job(self, name: str) -> Job | None:
+        """See `DueTable.job`."""
+        return self.jobs.get(name)
+
+    def put(self, job: Job) -> None:
+        """See `DueTable.put`."""
+        self.jobs[job.name] = job
+
+    def remove(self, name: str) -> None:
+        """See `DueTable.remove`."""
+        self.jobs.pop(name, None)
+
+    def next_due(self, name: str) -> datetime | None:
+        """See `DueTable.next_due`."""
+        return datetime.now(UTC) + timedelta(hours=1) if name in self.jobs else None
+
+
 class FakeClock:
     """A clock whose status and synchronisation can be set."""
 
@@ -108,6 +132,7 @@ class FakeHost(Host):
         self.files = MemoryFiles()
         self.daemon = FakeDaemon()
         self.clock = FakeClock()
+        self.table = FakeTable()
         self.calls: list[tuple[object, ...]] = []
         self.fail_at: int | None = None
         self.fail_verify = False
@@ -119,6 +144,7 @@ class FakeHost(Host):
             Symlink: path_kind,
             Zone: ZoneKind(self._zone),
             Daemon: DaemonKind({"chronyd": self.daemon}),
+            Job: JobKind(self.table),
         }
         super().__init__("sandbox", root, kinds, clock=self.clock)
 

@@ -83,7 +83,26 @@ class Daemon:
         return ("daemon", self.name)
 
 
-Resource = File | Symlink | Zone | Daemon
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is due at times of day: `times` ("02:30"), every day, in the time zone `zone`.
+
+    `name` says what runs ("system_backup"), `subject` by what ("the key of a policy"); without times it is only run on demand.
+    """
+
+    name: str
+    times: tuple[str, ...]
+    zone: str
+    subject: str = ""
+    origin: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("job", name)."""
+        return ("job", self.name)
+
+
+Resource = File | Symlink | Zone | Daemon | Job
 """Any kind. A later one is added here, gets a file in `kinds/`, and a line in the table its host is built with."""
 
 

@@ -10,8 +10,10 @@ import pytest
 import doorward.configuration
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
+from doorward.configuration.management import system_backup
+from doorward.configuration.policies import backup_policies
 from doorward.host.machine import Machine
-from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.host.resources import Daemon, File, Job, Symlink, Zone
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
@@ -66,8 +68,20 @@ def test_the_time_zone_becomes_a_link_a_file_and_a_proof(name: str) -> None:
     ]
 
 
+def test_the_start_times_of_the_backup_become_a_job_in_the_time_zone_of_the_node() -> None:
+    policy = Place(backup_policies.PATH, "p1")
+    nfs = {"type": "nfs", "server": ip("192.0.2.1"), "path": "/srv"}
+    document = TREE.load(policy, {"name": "nightly", "start_times": ["13:30", "01:30"], "target": nfs})
+    snapshot = with_body(timezone.PATH, "Europe/Budapest").put(policy, document)
+    assert list(system_backup.render(snapshot)) == []
+    selected = TREE.load(Place(system_backup.PATH), {"backup_policy": "p1"})
+    assert list(system_backup.render(snapshot.put(Place(system_backup.PATH), selected))) == [
+        Job("system_backup", ("01:30", "13:30"), "Europe/Budapest", subject="p1", origin=system_backup.PATH)
+    ]
+
+
 def test_nothing_else_touches_the_host() -> None:
-    assert {endpoint.path for endpoint in TREE.rendering} == {ntp_servers.PATH, timezone.PATH}
+    assert {endpoint.path for endpoint in TREE.rendering} == {ntp_servers.PATH, system_backup.PATH, timezone.PATH}
 
 
 def test_rendering_is_pure() -> None:

@@ -1,18 +1,20 @@
 """The policy by which the configuration is backed up: ``/api/configuration/management/system_backup``.
 
-Every node runs the policy by itself, at the start times of the policy, in its own time zone. Null: no scheduled backup.
-``GET /api/backup/status`` shows when the next one is due. Nothing on the host changes.
+Every node runs the policy by itself, at the start times of the policy, in its own time zone. Null: no scheduled backup. A commit
+puts the start times into the due table of the node and reads it back; ``GET /api/backup/status`` shows when the next one is due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from doorward.configuration.datetime import timezone
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.configuration.policies import backup_policies
+from doorward.host.resources import Job
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -40,10 +42,24 @@ def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 def no_start_time(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of a policy that runs by hand only."""
+    policy = selected(snapshot)
+    if policy is not None and not policy["start_times"]:
+        yield Problem("no_start_time", "The policy has no start times: backups are only made by hand.", "/backup_policy")
+
+
+def selected(snapshot: Snapshot) -> dict[str, Any] | None:
+    """Return the body of the policy by which backups are made; None without one."""
     key = snapshot.value(PATH)["backup_policy"]
     policy = snapshot.document(Place(backup_policies.PATH, key)) if key is not None else None
-    if policy is not None and not policy.value["start_times"]:
-        yield Problem("no_start_time", "The policy has no start times: backups are only made by hand.", "/backup_policy")
+    return policy.value if policy is not None else None
+
+
+def render(snapshot: Snapshot) -> Iterator[Job]:
+    """Ask for a run at every start time of the policy."""
+    policy = selected(snapshot)
+    if policy is not None:
+        key = snapshot.value(PATH)["backup_policy"]
+        yield Job("system_backup", tuple(sorted(policy["start_times"])), snapshot.value(timezone.PATH), subject=key, origin=PATH)
 
 
 NODE = Singleton(
@@ -51,5 +67,6 @@ NODE = Singleton(
     model=SystemBackup,
     default={"backup_policy": None},
     advice=(backup_in_clear, no_start_time),
-    reads=(backup_policies.PATH,),
+    reads=(backup_policies.PATH, timezone.PATH),
+    render=render,
 )

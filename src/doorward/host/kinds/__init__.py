@@ -24,7 +24,7 @@ class Kind(Protocol):
     """What the engine asks of a resource kind. `deadline` is a `time.monotonic()` value; failures are `HostFailure`."""
 
     rank: int
-    """Place in a plan: lower ranks first (files 0, proofs 10, daemons 20)."""
+    """Place in a plan: lower ranks first (files 0, proofs 10, daemons 20, jobs 30)."""
 
     follows: bool
     """True when putting back makes sense only after the other kinds are back: a daemon re-reads its files."""

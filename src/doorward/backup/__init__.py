@@ -1,0 +1,1 @@
+"""Backups: archives, targets, runs, drills, restore (backup contract)."""

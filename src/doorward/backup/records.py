@@ -1,0 +1,156 @@
+"""Runs and drills as they are kept: durable records in the store, shown as the contract says (sections 10.2 and 10.4)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from doorward.store.port import Record, Store
+
+KEPT = 1_000
+"""Most records of a kind."""
+KEPT_DAYS = 400
+
+_PAGE = 50
+
+Status = Literal["waiting", "preparing", "uploading", "verifying", "finished"]
+RunResult = Literal["succeeded", "failed", "cancelled", "skipped"]
+Reason = Literal["schedule", "missed", "manual"]
+
+Clock = Callable[[], datetime]
+"""Returns the present time, in UTC."""
+
+
+def utc_now() -> datetime:
+    """Return the present time."""
+    return datetime.now(UTC)
+
+
+def stamp(at: datetime) -> str:
+    """Return a time as it is kept and shown: UTC, seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime:
+    """Return the time of a text made by ``stamp``."""
+    return datetime.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What all records share. ``id`` is a UUID, ``started`` and ``ended`` are UTC texts, None while they are still to come."""
+
+    kind: ClassVar[str]
+
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: str | None = None
+    ended: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is over."""
+        return self.ended is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record without its id, as a JSON value."""
+        return {name: value for name, value in asdict(self).items() if name != "id"}
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Return the record of a stored one."""
+        return cls(id=record.id, **record.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Kept):
+    """One backup run.
+
+    ``policy`` is the key of its policy, ``target`` its target without secrets; ``files`` and ``attempts`` are shown as they are;
+    ``drill`` is the id of the drill of its file; ``author`` is set for a run that somebody asked for.
+    """
+
+    kind: ClassVar[str] = "backup_run"
+
+    reason: Reason = "manual"
+    policy: str = ""
+    target: str = ""
+    status: Status = "waiting"
+    result: RunResult | None = None
+    author: str | None = None
+    scheduled_for: str | None = None
+    revision: dict[str, Any] | None = None
+    files: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    drill: str | None = None
+    warnings: list[dict[str, str]] = field(default_factory=list)
+
+    def end(self, result: RunResult, at: datetime, code: str | None = None, message: str | None = None) -> Run:
+        """Return the run as it ended."""
+        now = stamp(at)
+        return replace(
+            self, status="finished", result=result, started=self.started or now, ended=now, code=code, message=message
+        )  # fmt: skip
+
+    def with_warning(self, code: str, message: str) -> Run:
+        """Return the run with one more warning."""
+        return replace(self, warnings=[*self.warnings, {"code": code, "message": message}])
+
+
+@dataclass(frozen=True, slots=True)
+class Drill(Kept):
+    """One restore drill. ``levels`` maps a level to its basis and whether it passed, None where it could not be tried."""
+
+    kind: ClassVar[str] = "backup_drill"
+
+    reason: Literal["run", "manual"] = "manual"
+    file: str | None = None
+    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    result: Literal["passed", "failed", "partial"] | None = None
+    author: str | None = None
+
+
+_Kept = TypeVar("_Kept", Run, Drill)
+
+
+class Log(Generic[_Kept]):
+    """The records of one kind, newest first. Safe in any thread."""
+
+    def __init__(self, store: Store, made: type[_Kept]) -> None:
+        self._store = store
+        self._made: type[_Kept] = made
+
+    def save(self, kept: _Kept) -> _Kept:
+        """Write a record; it is on the disk when this returns."""
+        self._store.put_record(Record(self._made.kind, kept.id, kept.as_json()))
+        return kept
+
+    def get(self, record_id: str) -> _Kept | None:
+        """Return one record."""
+        found = self._store.record(self._made.kind, record_id)
+        return self._made.of(found) if found else None
+
+    def list(self, limit: int = -1, offset: int = 0) -> list[_Kept]:
+        """Return records; a negative limit means all."""
+        return [self._made.of(record) for record in self._store.records(self._made.kind, limit, offset)]
+
+    def newest(self, result: str) -> _Kept | None:
+        """Return the newest record that ended in a certain way."""
+        offset = 0
+        while found := self.list(_PAGE, offset):
+            for kept in found:
+                if kept.result == result:
+                    return kept
+            offset += _PAGE
+        return None
+
+    def prune(self, now: datetime) -> None:
+        """Forget what is beyond a thousand, or older than 400 days; what is not over stays."""
+        oldest = stamp(now - timedelta(days=KEPT_DAYS))
+        for index, kept in enumerate(self.list()):
+            if kept.ended is not None and (index >= KEPT or kept.ended < oldest):
+                self._store.remove_record(self._made.kind, kept.id)
