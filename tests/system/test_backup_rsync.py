@@ -1,0 +1,345 @@
+"""The target rsync against a real sshd and a real rsync."""
+
+from __future__ import annotations
+
+import os
+import random
+import socketserver
+import stat
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.backup.targets import programs, rsync
+from doorward.backup.targets.ssh import fingerprint
+from tests.system.backup_support import (
+    ARCHIVE,
+    NODE,
+    Opener,
+    Proxy,
+    address,
+    content,
+    fails,
+    foreign_files,
+    open_directory,
+    picture,
+    read_only,
+    small_disk,
+)
+from tests.system.rsyslog_support import free_port
+from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    directory = tmp_path_factory.mktemp("keys")
+    return {name: key_pair(directory, name) for name in ("free", "restricted", "unknown")}
+
+
+@pytest.fixture(scope="module")
+def sshd(keys: dict[str, tuple[str, str]]) -> Iterator[Sshd]:
+    with open_directory("sshd") as directory:
+        disk = directory / "served" / "disk"
+        disk.mkdir(parents=True)
+        restricted = f'command="rrsync {directory}/served",restrict {keys["restricted"][1]}'
+        server = Sshd(directory, [keys["free"][1], restricted])
+        with small_disk(disk):
+            yield server.start()
+            server.stop()
+
+
+@pytest.fixture
+def path(sshd: Sshd, request: pytest.FixtureRequest) -> Path:
+    """A new directory of the account on the server, with files of others."""
+    made = sshd.directory / "served" / f"d{len(list((sshd.directory / 'served').iterdir()))}"
+    made.mkdir()
+    os.chown(made, OWNER, OWNER)
+    return made
+
+
+@pytest.fixture
+def opener(sshd: Sshd, path: Path, keys: dict[str, tuple[str, str]], tmp_path: Path) -> Opener:
+    body = {
+        "type": "rsync", "server": address("127.0.0.1"), "port": sshd.port, "username": ACCOUNT, "path": str(path),
+        "authentication_key": "key", "server_host_keys": [sshd.host_key],
+    }  # fmt: skip
+    return Opener(body, {"key": keys["free"][0]}, tmp_path / "work")
+
+
+@pytest.fixture
+def restricted(opener: Opener, keys: dict[str, tuple[str, str]], path: Path) -> Opener:
+    """With a key that may do nothing but rsync, and only below the directory that is served."""
+    return Opener({**opener.body, "path": f"/{path.name}"}, {"key": keys["restricted"][0]}, opener.workdir)
+
+
+@pytest.fixture(params=["any command", "rrsync"])
+def either(opener: Opener, restricted: Opener, request: pytest.FixtureRequest) -> Opener:
+    return restricted if request.param == "rrsync" else opener
+
+
+def test_a_file_goes_there_and_comes_back(either: Opener, path: Path, tmp_path: Path) -> None:
+    foreign_files(path / "other", OWNER)
+    before = picture(path)
+    sent, config = content(tmp_path), path / NODE / "config"
+    with either(per_node=True) as target:
+        assert target.names() == []
+        target.prepare()
+        target.put(ARCHIVE, sent)
+        target.put(ARCHIVE, sent)
+        [entry] = target.names()
+        target.fetch(ARCHIVE, tmp_path / "back")
+        assert (entry.name, entry.size) == (ARCHIVE, 100_000)
+        assert entry.modified == int((config / ARCHIVE).stat().st_mtime)
+        modes = [stat.S_IMODE(place.stat().st_mode) for place in (config, config / ARCHIVE, tmp_path / "back")]
+        assert modes == [0o700, 0o600, 0o600]
+        assert (tmp_path / "back").read_bytes() == sent.read_bytes()
+        assert (config / ARCHIVE).stat().st_uid == OWNER
+        target.delete(ARCHIVE)
+        target.delete(ARCHIVE)
+        assert target.names() == []
+        fails("no_such_path", lambda: target.fetch(ARCHIVE, tmp_path / "again"))
+    assert {name: seen for name, seen in picture(path).items() if name.startswith("other")} == before
+    assert list(either.workdir.iterdir()) == []
+
+
+def test_foreign_files_stay_as_they_are(opener: Opener, path: Path, tmp_path: Path) -> None:
+    foreign_files(path / "config", OWNER)
+    before, mode = picture(path), (path / "config").stat().st_mode
+    with opener() as target:
+        target.prepare()
+        assert {entry.name for entry in target.names()} >= {"notes.txt", "with blank", ".hidden", "a*"}
+        target.put(ARCHIVE, content(tmp_path))
+        target.fetch(ARCHIVE, tmp_path / "back")
+        target.delete(ARCHIVE)
+    assert picture(path) == before
+    assert (path / "config").stat().st_mode == mode
+
+
+def test_a_config_that_is_a_link_stays_one(opener: Opener, path: Path, tmp_path: Path) -> None:
+    (path / "elsewhere").mkdir()
+    os.chown(path / "elsewhere", OWNER, OWNER)
+    (path / "config").symlink_to("elsewhere")
+    with opener() as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+    assert (path / "config").is_symlink()
+    assert (path / "elsewhere" / ARCHIVE).is_file()
+
+
+def test_a_taken_name_is_not_overwritten(opener: Opener, path: Path, tmp_path: Path) -> None:
+    with opener() as target:
+        target.prepare()
+        (path / "config" / ARCHIVE).write_text("of somebody else")
+        before = picture(path)
+        fails("name_exists", lambda: target.put(ARCHIVE, content(tmp_path)))
+    assert picture(path) == before
+
+
+def test_what_an_earlier_try_left_is_listed_and_does_not_hinder(opener: Opener, path: Path, tmp_path: Path) -> None:
+    left = f".{ARCHIVE}.Xy12Zz"
+    with opener() as target:
+        target.prepare()
+        (path / "config" / left).write_bytes(b"half")
+        (path / "config" / f".{ARCHIVE.replace('46f97a58', '00000000')}.Xy12Zz").write_bytes(b"half")
+        target.put(ARCHIVE, content(tmp_path))
+        assert [entry.name for entry in target.partial()] == [left]
+        target.delete(left)
+        assert target.partial() == []
+    assert len(list((path / "config").iterdir())) == 2
+
+
+def test_a_path_with_blanks_and_wildcards(opener: Opener, path: Path, tmp_path: Path) -> None:
+    odd = path / "we [ir]*d? $(id) 'q' \"Q\" \\n ü"
+    odd.mkdir()
+    os.chown(odd, OWNER, OWNER)
+    with opener(path=str(odd)) as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+        assert [entry.name for entry in target.names()] == [ARCHIVE]
+    assert [place.name for place in path.iterdir()] == [odd.name]
+
+
+def test_a_path_below_the_home_of_the_account(opener: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    below = sshd.directory / "home" / "backup"
+    below.mkdir()
+    os.chown(below, OWNER, OWNER)
+    with opener(path="backup") as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+    assert (below / "config" / ARCHIVE).is_file()
+
+
+def test_an_rsync_without_fsync_will_do(opener: Opener, sshd: Sshd, keys: dict[str, tuple[str, str]], tmp_path: Path) -> None:
+    old = sshd.directory / "old-rsync"
+    old.write_text(
+        '#!/bin/sh\ncase "$SSH_ORIGINAL_COMMAND" in *--fsync*) echo "rsync: --fsync: unknown option" >&2; exit 1;; esac\n'
+        'eval "exec $SSH_ORIGINAL_COMMAND"\n'
+    )
+    old.chmod(0o755)
+    before = sshd.keys
+    sshd.authorize(f'command="{old}" {keys["unknown"][1]}')
+    try:
+        with opener.with_secret("key", keys["unknown"][0])() as target:
+            target.prepare()
+            target.put(ARCHIVE, content(tmp_path))
+    finally:
+        sshd.authorize(*before)
+
+
+def test_a_path_that_is_missing_is_not_made(either: Opener, path: Path, tmp_path: Path) -> None:
+    fails("no_such_path", lambda: either(path=f"{either.body['path']}/missing"))
+    with either() as target:
+        fails("no_such_path", lambda: target.put(ARCHIVE, content(tmp_path)))
+    assert list(path.iterdir()) == []
+
+
+def test_something_else_is_called_config(opener: Opener, path: Path) -> None:
+    (path / "config").write_text("a file")
+    with opener() as target:
+        fails("no_such_path", target.prepare)
+
+
+def test_the_host_key_is_another(opener: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    other, rsa = key_pair(tmp_path, "other")[1], key_pair(tmp_path, "rsa", "rsa")[1]
+    for pinned in (other, rsa):
+        failure = fails("host_key_mismatch", partial(opener, server_host_keys=[pinned]))
+        assert "nothing was sent" in failure.message
+    logged = (sshd.directory / "log").read_text().splitlines()[-1]
+    assert "Accepted" not in logged
+    with opener(server_host_keys=[other, sshd.host_key]) as target:  # to bridge a change
+        assert target.names() == []
+
+
+def test_the_words_about_a_host_key_have_both_fingerprints(opener: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    other = key_pair(tmp_path, "other")[1]
+    message = fails("host_key_mismatch", lambda: opener(server_host_keys=[other])).message
+    assert fingerprint(other) in message
+    assert fingerprint(sshd.host_key) in message
+
+
+def test_the_key_is_refused(opener: Opener, keys: dict[str, tuple[str, str]]) -> None:
+    fails("auth_failed", opener.with_secret("key", keys["unknown"][0]))
+    fails("auth_failed", opener.with_secret("key", "not a key"))
+    fails("auth_failed", lambda: opener(username="nobody-knows"))
+    fails("auth_failed", lambda: opener(authentication_key="no such secret"))
+
+
+def test_nobody_listens_and_nobody_is_called_that(opener: Opener) -> None:
+    fails("connect", lambda: opener(port=free_port()))
+    fails("resolve", lambda: opener(server={"selection": "fqdn", "value": "backup.invalid"}))
+
+
+def test_the_server_talks_something_else(opener: Opener) -> None:
+    class Old(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"SSH-1.5-old\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        failure = fails("protocol_unavailable", lambda: opener(port=server.server_address[1]))
+        server.shutdown()
+    assert not failure.transient
+
+
+def test_there_is_no_rsync_on_the_server(opener: Opener, sshd: Sshd, keys: dict[str, tuple[str, str]]) -> None:
+    before = sshd.keys
+    sshd.authorize(f'command="exec /nowhere/rsync" {keys["unknown"][1]}')
+    try:
+        fails("program_absent", opener.with_secret("key", keys["unknown"][0]))
+        sshd.authorize(f'command="echo hello; sleep 1" {keys["unknown"][1]}')
+        fails("protocol_unavailable", opener.with_secret("key", keys["unknown"][0]))
+    finally:
+        sshd.authorize(*before)
+
+
+def test_the_directory_belongs_to_somebody_else(restricted: Opener, path: Path, tmp_path: Path) -> None:
+    with restricted() as target:
+        target.prepare()
+        os.chown(path / "config", 0, 0)
+        (path / "config").chmod(0o755)
+        (path / "config" / "kept").write_text("kept")
+        before = picture(path)
+        fails("permission_denied", lambda: target.put(ARCHIVE, content(tmp_path)))
+        fails("permission_denied", lambda: target.delete("kept"))
+        os.chown(path, 0, 0)
+    with restricted(per_node=True) as target:
+        fails("permission_denied", target.prepare)
+    assert picture(path) == before
+
+
+def test_the_disk_is_full_or_read_only(restricted: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    disk = sshd.directory / "served" / "disk"
+    with restricted(path="/disk") as target:
+        target.prepare()
+        fails("no_space", lambda: target.put(ARCHIVE, content(tmp_path, 3_000_000)))
+        assert list((disk / "config").iterdir()) == []
+        target.put(ARCHIVE, content(tmp_path))
+        with read_only(disk):
+            fails("read_only_target", lambda: target.put("second", content(tmp_path)))
+            fails("read_only_target", lambda: target.delete(ARCHIVE))
+        assert [entry.name for entry in target.names()] == [ARCHIVE]
+
+
+def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
+    sent = content(tmp_path, 400_000)
+    foreign_files(path / "config", OWNER)
+    before = picture(path)
+    chance = random.Random(7)  # noqa: S311 - only has to be the same at every run
+    with Proxy(("127.0.0.1", sshd.port)) as proxy, opener(port=proxy.port) as target:
+        for _ in range(5):
+            proxy.cut_after = proxy.passed + chance.randrange(1, 400_000)
+            fails("connection_lost", lambda: target.put(ARCHIVE, sent))
+            assert not (path / "config" / ARCHIVE).exists()
+        proxy.cut_after = proxy.passed + 403_000  # in the check after the rename, or nearly there
+        fails("connection_lost", lambda: target.put(ARCHIVE, sent))
+        proxy.cut_after = None
+        target.put(ARCHIVE, sent)
+        for entry in target.partial():
+            target.delete(entry.name)
+    assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
+    (path / "config" / ARCHIVE).unlink()
+    assert picture(path) == before
+
+
+def test_a_server_that_stops_moving(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
+    with Proxy(("127.0.0.1", sshd.port)) as proxy, opener(port=proxy.port, stall=1) as target:
+        target.prepare()
+        proxy.stall_after = proxy.passed + 100_000
+        fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 4_000_000)))
+    with Proxy(("127.0.0.1", sshd.port)) as proxy:
+        proxy.stall_after = 0
+        fails("timeout", lambda: opener(port=proxy.port, stall=1))
+    assert list((path / "config").glob("doorward*")) == []
+
+
+def test_time_runs_out_or_somebody_stops_it(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
+    with Proxy(("127.0.0.1", sshd.port)) as proxy:
+        proxy.stall_after = 0
+        fails("timeout", lambda: opener(port=proxy.port, attempt=0.5))
+        threading.Timer(0.3, opener.stop.set).start()
+        fails("cancelled", lambda: opener(port=proxy.port))
+        fails("cancelled", opener)
+    assert list(opener.workdir.iterdir()) == []
+
+
+def test_the_private_key_is_in_no_file(opener: Opener, keys: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = "".join(keys["free"][0].split()[5:-4])[:60]
+    seen: list[Any] = []
+    real = programs.run
+
+    def watching(attempt: Any, doing: str, command: list[str], directory: Path) -> Any:
+        held = [file.read_text(errors="replace") for file in directory.rglob("*") if file.is_file()]
+        seen.append(inner in "".join([*command, *held]).replace("\n", ""))
+        return real(attempt, doing, command, directory)
+
+    monkeypatch.setattr(rsync, "run", watching)
+    with opener() as target:
+        target.prepare()
+    assert seen
+    assert not any(seen)
