@@ -284,7 +284,7 @@ def test_the_queue_survives_a_kill(tmp_path: Path) -> None:
 
 def waiting(server: Server) -> int:
     with sqlite3.connect(f"file:{server.state / 'doorward.db'}?mode=ro", uri=True) as connection:
-        found = connection.execute("SELECT count(*) FROM mails").fetchone()
+        found = connection.execute("SELECT count(*) FROM records WHERE kind = 'mail'").fetchone()
     connection.close()
     return int(found[0])
 

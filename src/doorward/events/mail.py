@@ -18,8 +18,20 @@ from typing import Any, Literal
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
 from doorward.events.tls import NoCertificate, SecretText, context
-from doorward.store.port import Mail
 from doorward.tree.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that is to be sent. ``queued`` and ``due``, the time of the next try, are Unix times."""
+
+    id: str
+    recipient: str
+    subject: str
+    text: str
+    queued: float
+    due: float
+
 
 Code = Literal["resolve", "connect", "tls", "auth", "rejected"]
 

@@ -6,14 +6,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import structlog
 
-from doorward.events.mail import MailFailed, NoServer
-from doorward.store.port import Mail, Store
+from doorward.events.mail import Mail, MailFailed, NoServer
+from doorward.store.port import Record, Store
 
 log = structlog.get_logger()
+
+KIND = "mail"
+"""Under which the store keeps the mails that wait."""
 
 _FIRST_TRIES = (0, 60, 300, 900, 3600)
 _HOUR = 3600
@@ -45,7 +48,7 @@ class MailQueue:
 
     def start(self) -> None:
         """Take up what an earlier run left, and begin to send."""
-        self._mails = {mail.id: mail for mail in self._store.mails()}
+        self._mails = {record.id: Mail(record.id, **record.body) for record in reversed(self._store.records(KIND))}
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,7 +66,7 @@ class MailQueue:
         if len(self._mails) >= _MOST:
             log.error("mail dropped", mail=mail.id, reason=f"{_MOST} mails wait already")
             return
-        self._kept(lambda: self._store.put_mail(mail))
+        self._keep(mail)
         with self._changed:
             self._mails[mail.id] = mail
             self._changed.notify()
@@ -108,13 +111,17 @@ class MailQueue:
         later = replace(mail, due=due)
         with self._changed:
             self._mails[mail.id] = later
-        self._kept(lambda: self._store.put_mail(later))
+        self._keep(later)
         log.warning("mail not sent", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
 
     def _forget(self, mail: Mail) -> None:
         with self._changed:
             self._mails.pop(mail.id, None)
-        self._kept(lambda: self._store.remove_mail(mail.id))
+        self._kept(lambda: self._store.remove_record(KIND, mail.id))
+
+    def _keep(self, mail: Mail) -> None:
+        body = asdict(mail)
+        self._kept(lambda: self._store.put_record(Record(KIND, body.pop("id"), body)))
 
     def _kept(self, write: Callable[[], None]) -> None:
         try:

@@ -20,13 +20,13 @@ from doorward.events.drift import DriftWatch
 from doorward.events.events import Events
 from doorward.events.forwarder import Forwarder
 from doorward.events.limits import Limits, figures_of
-from doorward.events.mail import Code, MailFailed, deliver
+from doorward.events.mail import Code, Mail, MailFailed, deliver
 from doorward.events.monitor import Monitor
 from doorward.events.node import hostname
 from doorward.events.queue import MailQueue
 from doorward.events.records import TAP
 from doorward.events.verbosity import VERBOSITY
-from doorward.store.port import Edit, Mail
+from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.snapshot import Snapshot

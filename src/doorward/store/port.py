@@ -119,18 +119,6 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """A mail that waits to be sent. ``queued`` and ``due``, the time of the next try, are Unix times."""
-
-    id: str
-    recipient: str
-    subject: str
-    text: str
-    queued: float
-    due: float
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
     """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id."""
 
@@ -228,15 +216,6 @@ class Store(Protocol):
 
     def secret(self, key: str) -> Secret | None:
         """Return a secret as it is kept."""
-
-    def mails(self) -> list[Mail]:
-        """Return the mails that wait, in the order of their next try."""
-
-    def put_mail(self, mail: Mail) -> None:
-        """Add a mail, or replace the one with its id."""
-
-    def remove_mail(self, mail_id: str) -> None:
-        """Forget a mail."""
 
     def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
         """Return the records of a kind, those made last first; a negative limit means all."""

@@ -60,15 +60,6 @@ CREATE TABLE IF NOT EXISTS commits (
 
 CREATE INDEX IF NOT EXISTS commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS mails (
-  id TEXT PRIMARY KEY,
-  recipient TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  text TEXT NOT NULL,
-  queued REAL NOT NULL,
-  due REAL NOT NULL
-) STRICT;
-
 CREATE TABLE IF NOT EXISTS secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
 
 CREATE TABLE IF NOT EXISTS records (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.port import Confirmation, Edit, Intent, Mail, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -22,6 +22,13 @@ _T = TypeVar("_T")
 _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
 _WEEKS_OF_TICKETS = 100_000
+_MAILS_INTO_RECORDS = """
+INSERT OR IGNORE INTO records (kind, id, body)
+  SELECT 'mail', id, json_object('due', due, 'queued', queued, 'recipient', recipient, 'subject', subject, 'text', text)
+  FROM mails;
+DROP TABLE mails;
+"""
+"""Run once on a store that still has a table for mails."""
 
 
 class SqliteStore:
@@ -57,6 +64,8 @@ class SqliteStore:
             raise StoreDamaged(f"{self._path} has format {found and found[0]}; this release reads format {FORMAT}.")
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
             _make_tables(connection)  # the youngest table: the store was made before there was one
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
+            connection.executescript(f"BEGIN IMMEDIATE;{_MAILS_INTO_RECORDS}COMMIT;")
         return connection
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -276,22 +285,6 @@ class SqliteStore:
         done = self._write(work)
         self._vault = vault
         return done
-
-    # Mails
-
-    def mails(self) -> list[Mail]:
-        """Return the mails that wait, in the order of their next try."""
-        return [Mail(*row) for row in self._read("SELECT * FROM mails ORDER BY due, queued, rowid")]
-
-    def put_mail(self, mail: Mail) -> None:
-        """Add a mail, or replace the one with its id."""
-        values = (mail.id, mail.recipient, mail.subject, mail.text, mail.queued, mail.due)
-        sql = "INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET due = excluded.due"
-        self._write(lambda connection: connection.execute(sql, values))
-
-    def remove_mail(self, mail_id: str) -> None:
-        """Forget a mail."""
-        self._write(lambda connection: connection.execute("DELETE FROM mails WHERE id = ?", (mail_id,)))
 
     # Records
 

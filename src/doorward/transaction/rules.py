@@ -34,7 +34,7 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
             problems.extend(_still_referenced(snapshot, edit.place))
         else:
             problems.extend(_integrity(tree, snapshot, edit.place, document))
-            warnings.extend(_step(tree, edit, document))
+            warnings.extend(_step(tree, snapshot, edit, document))
     for place in _concerned(tree, snapshot, edits):
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
@@ -59,10 +59,10 @@ def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[
             yield problem if problem.path else replace(problem, path=place.href)
 
 
-def _step(tree: Tree, edit: Edit, new: Document) -> Iterator[Problem]:
+def _step(tree: Tree, snapshot: Snapshot, edit: Edit, new: Document) -> Iterator[Problem]:
     node = tree[edit.place.path].node
     if isinstance(node, Valued) and node.step and edit.old is not None:
-        for problem in node.step(decode_own(edit.old), new.value):
+        for problem in node.step(decode_own(edit.old), new.value, snapshot):
             yield replace(problem, path=edit.place.href)
 
 

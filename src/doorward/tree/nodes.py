@@ -61,14 +61,15 @@ class Branch(Node):
 class Valued(Node):
     """A node with bodies of one model.
 
-    ``model`` is a pydantic model or annotated type. ``step`` maps an old and a new stored body to warnings about going from
-    one to the other, ``probe`` to the (place in the body, host) pairs whose answer to an NTP query is worth a warning, ``reach``
-    to the (place in the body, host, port) of servers that should take a TCP connection; port 0: whose name should resolve.
+    ``model`` is a pydantic model or annotated type. ``step`` maps an old and a new stored body and the new configuration to
+    warnings about going from one to the other, ``probe`` the two bodies to the (place in the body, host) pairs whose answer to
+    an NTP query is worth a warning, ``reach`` to the (place in the body, host, port) of servers that should take a TCP
+    connection; port 0: whose name should resolve.
     ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write already.
     """
 
     model: Any = Any
-    step: Callable[[Any, Any], Iterable[Problem]] | None = None
+    step: Callable[[Any, Any, Snapshot], Iterable[Problem]] | None = None
     probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
     reach: Callable[[Any, Any], Iterable[tuple[str, str, int]]] | None = None
     derived: tuple[str, ...] = ()

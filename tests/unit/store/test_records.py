@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from doorward.events.mail import Mail
+from doorward.events.queue import KIND
 from doorward.store.port import Record
+from tests.unit.store.samples import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,3 +52,24 @@ def test_a_store_made_before_there_were_records_gets_them(open_store: Callable[[
     connection.execute("DROP TABLE records")
     connection.close()
     assert open_store().records("run") == []
+
+
+def test_records_have_no_part_in_the_history(store: Store) -> None:
+    fill(store)
+    store.put_record(Record("run", "a", 1))
+    assert store.check() == []
+
+
+def test_mails_that_wait_in_a_table_of_their_own_become_records(open_store: Callable[[], Store], tmp_path: Path) -> None:
+    """As an older store has them."""
+    open_store().close()
+    connection = sqlite3.connect(tmp_path / "doorward.db")
+    connection.execute("CREATE TABLE mails (id TEXT, recipient TEXT, subject TEXT, text TEXT, queued REAL, due REAL)")
+    rows = [(name, "a@example.com", "Subject", "Text\nof Ödön.\n", 99.5, 160.25) for name in ("1", "2")]
+    connection.executemany("INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        store = open_store()
+        assert [Mail(record.id, **record.body) for record in store.records(KIND)] == [Mail(*row) for row in reversed(rows)]
+        store.close()

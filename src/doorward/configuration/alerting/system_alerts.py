@@ -8,7 +8,7 @@ cause, resource and revision, never a secret. Nothing on the host changes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -16,7 +16,6 @@ from pydantic_core import PydanticCustomError
 from doorward.configuration.management import email
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
-from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
@@ -111,10 +110,10 @@ class SystemAlerts(Body):
     timestamp_error: Never = Field(_NEVER, description="A time stamp could not be had; not raised by this release.")
 
 
-def mail_not_configured(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
-    """Warn of mails that nobody would get."""
-    mailed = any(way["email"] for way in snapshot.value(place.path).values())
-    if mailed and email.recipient(snapshot, "alerting") is None:
+def mail_not_configured(old: dict[str, Any], new: dict[str, Any], snapshot: Snapshot) -> Iterator[Problem]:
+    """Warn who switches a mail on that nobody would get."""
+    switched_on = any(way["email"] and not old[key]["email"] for key, way in new.items())
+    if switched_on and email.recipient(snapshot, "alerting") is None:
         message = "No mail leaves before management/email has a server and an address for alerts."
         yield Problem("mail_not_configured", message)
 
@@ -123,5 +122,5 @@ NODE = Singleton(
     title="System alerts",
     model=SystemAlerts,
     default=SystemAlerts().model_dump(mode="json"),
-    advice=(mail_not_configured,),
+    step=mail_not_configured,
 )

@@ -56,7 +56,7 @@ def unprotected_transport(snapshot: Snapshot, place: Place) -> Iterator[Problem]
         yield Problem("unprotected_transport", "Recordings can be read and changed on the way to the target.", "/target")
 
 
-def old_archives(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Problem]:
+def old_archives(old: dict[str, Any], new: dict[str, Any], _snapshot: Snapshot) -> Iterator[Problem]:
     """Warn of a target of another type: what was archived before is not found there."""
     if old["target"]["type"] != new["target"]["type"]:
         message = "What was archived with the former type of target can't be reached any more."

@@ -64,17 +64,19 @@ def test_a_wrong_shape_is_told_before_what_is_not_supported(rig: Rig) -> None:
     assert [(p.code, p.pointer) for p in caught.value.problems] == [("type", "/login/email")]
 
 
-def test_a_mail_that_nobody_would_get_is_a_warning(rig: Rig) -> None:
+def test_switching_on_a_mail_that_nobody_would_get_is_a_warning(rig: Rig) -> None:
     server = {"selection": "ip", "value": "192.0.2.25"}
     on = {"login": {"email": True}}
     assert warned(rig, on) == ["mail_not_configured"]
+    assert warned(rig, {**on, "disk_full": {"email": False}}) == [], "nothing more is switched on"
+    assert warned(rig, {}) == ["mail_not_configured"], "disk_full is on again"
     rig.committed((EMAIL, {"smtp_server": server}))
-    assert warned(rig, {}) == ["mail_not_configured"]
-    rig.committed((EMAIL, {"admin_address": "a@example.com"}))
     assert warned(rig, on) == ["mail_not_configured"]
-    rig.committed((EMAIL, {"smtp_server": server, "admin_address": "a@example.com"}))
-    assert warned(rig, {}) == []
-    rig.committed((EMAIL, {"smtp_server": server, "alerting_address": "a@example.com"}))
+    rig.committed((EMAIL, {"admin_address": "a@example.com"}), (ALERTS, {}))
+    assert warned(rig, on) == ["mail_not_configured"]
+    rig.committed((EMAIL, {"smtp_server": server, "admin_address": "a@example.com"}), (ALERTS, {}))
+    assert warned(rig, on) == []
+    rig.committed((EMAIL, {"smtp_server": server, "alerting_address": "a@example.com"}), (ALERTS, {}))
     assert warned(rig, on) == []
 
 
