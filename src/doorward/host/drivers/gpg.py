@@ -87,7 +87,6 @@ def run(
     stdin: IO[bytes] | None = None,
     stdout: IO[bytes] | None = None,
     secret: bytes | None = None,
-    seconds: float = _SECONDS,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run gpg. ``secret`` reaches it through a pipe as its pass phrase. HostFailure where it does not start or does not end."""
     command, passed = _command(home), []
@@ -105,7 +104,7 @@ def run(
             stdout=stdout if stdout is not None else subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=passed,
-            timeout=seconds,
+            timeout=_SECONDS,
             check=False,
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(home)},
         )
@@ -173,36 +172,38 @@ def canonical(data: bytes) -> str:
 _PLAIN = ("--compress-algo", "none", "--cipher-algo", "AES256", "--output", "-")
 
 
-def encrypt(data: bytes, certificate: str, into: IO[bytes]) -> None:
-    """Encrypt to a certificate's newest usable subkey, binary. HostFailure where gpg can't."""
+def encrypt(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
+    """Encrypt a file to a certificate's newest usable subkey, binary. HostFailure where gpg can't."""
+    plain.seek(0)
     with _home() as home:
         recipient = home / "recipient.asc"
         recipient.write_text(certificate)
-        done = run(home, *_PLAIN, "--recipient-file", str(recipient), "--encrypt", data=data, stdout=into)
+        done = run(home, *_PLAIN, "--recipient-file", str(recipient), "--encrypt", stdin=plain, stdout=into)
     if done.returncode:
         raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
 
 
 def try_encryption(certificate: str) -> None:
     """Encrypt nothing to a certificate. HostFailure where gpg can't."""
-    with tempfile.TemporaryFile() as nowhere:
-        encrypt(b"", certificate, nowhere)
+    with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as nowhere:
+        encrypt(nothing, certificate, nowhere)
 
 
-def encrypt_with_password(data: bytes, password: str, into: IO[bytes]) -> None:
-    """Encrypt under a password, binary: AES-256, iterated and salted SHA-512. HostFailure where gpg can't."""
+def encrypt_with_password(plain: IO[bytes], password: str, into: IO[bytes]) -> None:
+    """Encrypt a file under a password, binary: AES-256, iterated and salted SHA-512. HostFailure where gpg can't."""
     strong = ("--s2k-mode", "3", "--s2k-digest-algo", "SHA512", "--s2k-cipher-algo", "AES256", "--s2k-count", "65011712")
+    plain.seek(0)
     with _home() as home:
-        done = run(home, *_PLAIN, *strong, "--symmetric", data=data, stdout=into, secret=password.encode())
+        done = run(home, *_PLAIN, *strong, "--symmetric", stdin=plain, stdout=into, secret=password.encode())
     if done.returncode:
         raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
 
 
-def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes]) -> bool:
-    """Decrypt a file with a password; False where it is not the right one, or the file was changed."""
+def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes], most: int) -> bool:
+    """Decrypt a file with a password; False where it is not the right one, or the file was changed, or holds too much."""
     with _home() as home, encrypted.open("rb") as stdin:
-        done = run(home, "--output", "-", "--decrypt", stdin=stdin, stdout=into, secret=password.encode())
-    return done.returncode == 0
+        limited = ("--max-output", str(most), "--output", "-", "--decrypt")
+        return run(home, *limited, stdin=stdin, stdout=into, secret=password.encode()).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""Makes archives: what is in them, their manifests, and the files that leave the node (sections 2, 3 and 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+from doorward import __version__
+from doorward.backup import checking, container, encryption
+from doorward.backup.content import Part, contents
+from doorward.backup.failure import BackupFailure
+from doorward.backup.names import MANIFEST, archive_name
+from doorward.backup.node import NodeView
+from doorward.configuration.management import exported_configuration_encryption as settings
+from doorward.events.node import full_name
+from doorward.transaction.candidate import Running
+from doorward.tree.jsontext import encode
+
+FORMAT = "doorward-backup/1"
+
+Kind = Literal["system", "export"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An archive ready to leave: the files in the spool, and what they are. ``sha256`` and ``size`` are those of the archive."""
+
+    name: str
+    archive: Path
+    manifest: Path
+    size: int
+    sha256: str
+    encrypted: bool
+    revision: dict[str, Any]
+    paths: tuple[str, ...]
+    """What is in the archive."""
+
+
+@dataclass(slots=True)
+class Built:
+    """An archive in clear, in memory. ``inner`` are the bytes of its ``MANIFEST.json``."""
+
+    file: IO[bytes] = field(repr=False)
+    inner: bytes
+    created: str
+    running: Running
+    paths: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    @property
+    def revision(self) -> dict[str, Any]:
+        """Hash and number of the revision in it."""
+        return {"hash": self.running.hash, "number": self.running.number}
+
+
+def build(node: NodeView, kind: Kind, now: datetime) -> Built:
+    """Build an archive of the running revision and prove that it can be restored. Raises BackupFailure."""
+    running = node.pipeline.running
+    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    seconds, parts = contents(node, running, kind)
+    inner = encode({
+        "created": created,
+        "files": [{"path": part.path, "sha256": part.sha256, "size": part.size} for part in parts],
+        "format": FORMAT,
+        "kind": kind,
+        "node": _node(node, running),
+        "product": {"name": "doorward", "version": __version__},
+        "revision": {"hash": running.hash, "number": running.number},
+    })  # fmt: skip
+    first = [Part.of("MANIFEST.json", inner), Part.of("MANIFEST.sig", encode(node.signing.sign(inner)))]
+    file = container.in_memory()
+    try:
+        container.write(((part.path, part.size, part.chunks()) for part in (*first, *parts)), file, seconds)
+        checking.self_check(node, file, running)
+    except BaseException:
+        file.close()
+        raise
+    return Built(file, inner, created, running, tuple(part.path for part in [*first, *parts]))
+
+
+def prepare(node: NodeView, spool: Path, now: datetime | None = None) -> Prepared:
+    """Make a system backup: archive and manifest in the spool, encrypted where that is configured. Raises BackupFailure."""
+    now = now or datetime.now(UTC)
+    certificate = encryption.configured(node.pipeline.running.snapshot.value(settings.PATH))
+    with build(node, "system", now) as built:
+        name = archive_name(now, node.id, encrypted=certificate is not None)
+        path = spool / name
+        with _new(path) as file:
+            if certificate is None:
+                _copy(built.file, file)
+            else:
+                encryption.to_certificate(built.file, certificate, file)
+        recipients = [] if certificate is None else encryption.check(path, certificate)
+        content, whole = digest(built.file), _file_digest(path)
+        manifest = {
+            "archive": {"encrypted": bool(recipients), "name": name, "recipients": recipients, **whole},
+            "content": {"manifest_sha256": hashlib.sha256(built.inner).hexdigest(), **content},
+            "created": built.created,
+            "format": FORMAT,
+            "node": _node(node, built.running),
+            "revision": built.revision,
+        }
+        beside = spool / (name + MANIFEST)
+        with _new(beside) as file:
+            file.write(encode({"manifest": manifest, "signature": node.signing.sign(encode(manifest))}))
+        return Prepared(name, path, beside, whole["size"], whole["sha256"], bool(recipients), built.revision, built.paths)
+
+
+def export(node: NodeView, path: Path, selection: Literal["none", "password", "gpg"], password: str = "") -> dict[str, Any]:
+    """Make an export at ``path``. Returns its ``sha256`` and ``size``. Raises BackupFailure; then there is no file."""
+    certificate = encryption.configured(node.pipeline.running.snapshot.value(settings.PATH)) if selection == "gpg" else None
+    with build(node, "export", datetime.now(UTC)) as built:
+        with _new(path) as file:
+            match selection:
+                case "none":
+                    _copy(built.file, file)
+                case "password":
+                    encryption.to_password(built.file, password, file)
+                case "gpg":
+                    if certificate is None:
+                        raise BackupFailure("encryption_check", "No public key is configured any more.")
+                    encryption.to_certificate(built.file, certificate, file)
+        if certificate is not None:
+            encryption.check(path, certificate)
+        return _file_digest(path)
+
+
+def _node(node: NodeView, running: Running) -> dict[str, str]:
+    return {"fqdn": full_name(running.snapshot), "id": node.id}
+
+
+class _new:  # noqa: N801 - reads as the function it stands for
+    """A new file, readable by its owner only; gone again if the block fails."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> IO[bytes]:
+        self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        return self._file
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        self._file.close()
+        if failed:
+            self._path.unlink(missing_ok=True)
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while data := file.read(1 << 20):
+        yield data
+
+
+def _copy(source: IO[bytes], into: IO[bytes]) -> None:
+    for data in _chunks(source):
+        into.write(data)
+
+
+def digest(file: IO[bytes]) -> dict[str, Any]:
+    """Return SHA-256, in hex, and size of a file."""
+    found, size = hashlib.sha256(), 0
+    for data in _chunks(file):
+        found.update(data)
+        size += len(data)
+    return {"sha256": found.hexdigest(), "size": size}
+
+
+def _file_digest(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return digest(file)

@@ -1,0 +1,149 @@
+"""Proofs about archives: that a stored pair is whole and signed, that an archive opens, that it would restore (section 8)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from doorward.backup import encryption
+from doorward.backup.failure import BackupFailure
+from doorward.backup.loading import Loaded, NotLoadable, load, rehearse
+from doorward.backup.node import NodeView
+from doorward.backup.opening import ArchiveRefused, Opened, open_archive, open_plain
+from doorward.backup.signing import SignatureWrong, Signing, verify
+from doorward.configuration.management import exported_configuration_encryption as settings
+from doorward.host.drivers import gpg
+from doorward.transaction.candidate import Running
+from doorward.tree.jsontext import decode, encode
+from doorward.tree.problems import BodyRefused
+
+SignatureState = Literal["valid", "unknown_signer", "invalid", "absent"]
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What the manifest beside an archive says, and who signed it; ``manifest`` is empty where nothing can be read."""
+
+    signature: SignatureState
+    manifest: Mapping[str, Any]
+    signer: str | None
+    ours: bool
+
+
+def read_manifest(data: bytes | None, signing: Signing) -> Claims:
+    """Read the manifest beside an archive; None where there is none."""
+    if data is None:
+        return Claims("absent", {}, None, ours=False)
+    try:
+        value = decode(data)
+        manifest = value["manifest"]
+        archive, node, revision = manifest["archive"], manifest["node"], manifest["revision"]
+        shaped = (
+            isinstance(archive["name"], str) and isinstance(archive["sha256"], str) and isinstance(archive["size"], int)
+            and isinstance(archive["encrypted"], bool) and isinstance(manifest["created"], str)
+            and isinstance(archive["recipients"], list) and isinstance(node["id"], str) and isinstance(revision["number"], int)
+        )  # fmt: skip
+        if not shaped or encode(value) != data:
+            return Claims("invalid", {}, None, ours=False)
+        signer = verify(encode(manifest), value["signature"])
+    except (BodyRefused, KeyError, TypeError, SignatureWrong):
+        return Claims("invalid", {}, None, ours=False)
+    role = signing.role(signer)
+    state: SignatureState = "valid" if role is not None else "unknown_signer"
+    return Claims(state, manifest, signer, ours=signing.is_own(signer))
+
+
+def check_pair(archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
+    """Prove that an archive and the manifest beside it are ours and unchanged. Raises BackupFailure ``drill_failed``.
+
+    ``certificate``: the configured one; the recipient of an encrypted archive is looked up in it if it was made for that one.
+    """
+    claims = read_manifest(manifest, signing)
+    if not claims.ours:
+        raise BackupFailure("drill_failed", f"The manifest beside the archive is not signed by this node ({claims.signature}).")
+    expected = claims.manifest["archive"]
+    digest, size = hashlib.sha256(), 0
+    with archive.open("rb") as file:
+        while data := file.read(_CHUNK):
+            digest.update(data)
+            size += len(data)
+    if size != expected["size"] or not hmac.compare_digest(digest.hexdigest(), expected["sha256"]):
+        message = f"The archive has {size} bytes and SHA-256 {digest.hexdigest()}, not what its manifest says."
+        raise BackupFailure("drill_failed", message)
+    if expected["encrypted"]:
+        _check_recipient(archive, expected["recipients"], certificate)
+    return claims
+
+
+def _check_recipient(archive: Path, recipients: list[str], certificate: str | None) -> None:
+    if not gpg.installed():
+        raise BackupFailure("gpg_absent", "gpg is not installed any more.")
+    for found in encryption.certificates(certificate) if certificate else []:
+        if [found.primary.fingerprint] == recipients:
+            encryption.check_recipient(archive, found)
+            return
+    packets = gpg.packets(archive)
+    if packets.other or packets.passwords or len(packets.key_ids) != 1:
+        raise BackupFailure("drill_failed", "The archive is not encrypted to one key alone.")
+
+
+def check_signer(opened: Opened, signing: Signing) -> None:
+    """Raise BackupFailure ``drill_failed`` unless an opened archive was signed by a key that this node knows."""
+    if signing.role(opened.signer) is None:
+        raise BackupFailure("drill_failed", f"The archive is signed by an unknown key, {opened.signer}.")
+
+
+def restorable(opened: Opened, node: NodeView) -> Loaded:
+    """Load an opened archive into nothing, with schema, rules and a plan. Raises BackupFailure ``drill_failed``."""
+    try:
+        loaded = load(opened, node.pipeline.tree, node.machine)
+        rehearse(loaded, node.pipeline)
+    except (NotLoadable, ArchiveRefused) as error:
+        raise BackupFailure("drill_failed", f"It would not restore: {error}") from error
+    return loaded
+
+
+def self_check(node: NodeView, file: IO[bytes], running: Running) -> None:
+    """Prove of a new archive, before it is encrypted, that it would restore. Raises BackupFailure ``self_check``."""
+    from doorward.backup.content import TREE, tree_json
+
+    try:
+        opened = open_plain(file)
+        loaded = load(opened, node.pipeline.tree, node.machine)
+        rehearse(loaded, node.pipeline)
+    except (NotLoadable, ArchiveRefused) as error:
+        raise BackupFailure("self_check", f"The archive would not restore: {error}") from error
+    tree = node.pipeline.tree
+    if not opened.files[TREE] == tree_json(tree, loaded.snapshot) == tree_json(tree, running.snapshot):
+        raise BackupFailure("self_check", "The archive does not hold the running configuration.")
+
+
+class Checks:
+    """The checks of drills, as one thing (see ``drills``). Everything raises BackupFailure."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+
+    def stored(self, archive: Path, manifest: bytes) -> None:
+        """Both files belong together, unchanged, signed by this node; an encrypted one is for the configured key."""
+        snapshot = self._node.pipeline.running.snapshot
+        check_pair(archive, manifest, self._node.signing, encryption.configured(snapshot.value(settings.PATH)))
+
+    def readable(self, archive: Path, password: str | None) -> Opened:
+        """Open an archive and compare everything inside with its manifest; the signer is known."""
+        try:
+            opened = open_archive(archive, password)
+        except ArchiveRefused as refused:
+            raise BackupFailure("drill_failed", refused.message) from refused
+        opened.close()  # what is left to look at was read
+        check_signer(opened, self._node.signing)
+        return opened
+
+    def restorable(self, opened: Opened) -> None:
+        """Load an opened archive into an empty node."""
+        restorable(opened, self._node)

@@ -1,0 +1,152 @@
+"""The file format of an archive: a gzip-compressed tar, in memory, that tells of every changed bit by itself.
+
+The header of the gzip file has an extra field with the SHA-256 of the whole file (the field itself taken as zeros). Every tar and
+every gzip skips it. Without it a bit could change in the compressed stream that comes to the same content.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import io
+import os
+import struct
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from doorward.backup.failure import BackupFailure
+
+MOST_BYTES = 64 << 20
+"""Bytes of an archive: what can be uploaded again (protocol, section 12)."""
+MOST_CONTENT = 1 << 30
+"""Bytes of everything in it."""
+
+_DIGEST = 32
+_BEGINNING = b"\x1f\x8b\x08\x04"
+_FIELD = struct.pack("<H2sH", 4 + _DIGEST, b"DW", _DIGEST)
+_DIGEST_AT = 10 + len(_FIELD)
+_LEVEL = 6
+_CHUNK = 1 << 16
+
+
+class NotAnArchive(Exception):
+    """A file is no archive of ours at all."""
+
+
+class Damaged(Exception):
+    """An archive of ours is not as it was made. The text says where."""
+
+
+def in_memory() -> IO[bytes]:
+    """Return a file that lies in memory and on no disk."""
+    return os.fdopen(os.memfd_create("doorward-archive", os.MFD_CLOEXEC), "w+b")
+
+
+class _Compressor(io.RawIOBase):
+    """Writes the gzip file; ``seconds`` is the Unix time in its header. Raises BackupFailure beyond the limit."""
+
+    def __init__(self, into: IO[bytes], seconds: int) -> None:
+        super().__init__()
+        self._into, self._digest = into, hashlib.sha256()
+        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._crc, self._size, self._written = 0, 0, 0
+        self._put(_BEGINNING + struct.pack("<LBB", seconds & 0xFFFFFFFF, 0, 255) + _FIELD + bytes(_DIGEST))
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        view = memoryview(data)  # type: ignore[arg-type]
+        self._crc = zlib.crc32(view, self._crc)
+        self._size += len(view)
+        if self._size > MOST_CONTENT:
+            raise BackupFailure("too_large", f"The archive would hold more than {MOST_CONTENT >> 20} MiB.")
+        self._put(self._deflate.compress(view))
+        return len(view)
+
+    def finish(self) -> None:
+        """Write the end, then the digest into the header."""
+        self._put(self._deflate.flush() + struct.pack("<LL", self._crc, self._size & 0xFFFFFFFF))
+        self._into.seek(_DIGEST_AT)
+        self._into.write(self._digest.digest())
+        self._into.flush()
+        self._into.seek(0)
+
+    def _put(self, data: bytes) -> None:
+        self._written += len(data)
+        if self._written > MOST_BYTES:
+            message = f"The archive would have more than {MOST_BYTES >> 20} MiB and could not be uploaded again."
+            raise BackupFailure("too_large", message)
+        self._digest.update(data)
+        self._into.write(data)
+
+
+class _Reader(io.RawIOBase):
+    """Chunks as a file, which is what tarfile reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks, self._rest = chunks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        while not self._rest:
+            try:
+                self._rest = next(self._chunks)
+            except StopIteration:
+                return 0
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def write(parts: Iterable[tuple[str, int, Iterator[bytes]]], into: IO[bytes], seconds: int) -> None:
+    """Write an archive of (path, size, content); ``seconds`` is the Unix time of every file. Raises BackupFailure too_large."""
+    compressor = _Compressor(into, seconds)
+    with tarfile.open(fileobj=compressor, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        for path, size, chunks in parts:
+            member = tarfile.TarInfo(path)
+            member.size, member.mtime, member.mode = size, seconds, 0o600
+            archive.addfile(member, io.BufferedReader(_Reader(chunks), _CHUNK))
+    compressor.finish()
+
+
+def is_archive(beginning: bytes) -> bool:
+    """Whether a file begins as archives of ours do."""
+    return beginning[:4] == _BEGINNING and beginning[10:_DIGEST_AT] == _FIELD
+
+
+def check_bytes(file: IO[bytes]) -> None:
+    """Compare a file with the digest in its own header. Raises NotAnArchive or Damaged."""
+    file.seek(0)
+    head = file.read(_DIGEST_AT + _DIGEST)
+    if not is_archive(head):
+        raise NotAnArchive
+    digest = hashlib.sha256(head[:_DIGEST_AT] + bytes(_DIGEST))
+    while data := file.read(_CHUNK):
+        digest.update(data)
+    if not hmac.compare_digest(digest.digest(), head[_DIGEST_AT:]):
+        raise Damaged("It is not the file that was made: bytes of it were changed or are missing.")
+
+
+def members(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Yield path, size and content of every file; each content is read before the next one. Raises Damaged."""
+    file.seek(0)
+    total = 0
+    try:
+        with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() else None
+                total += member.size
+                if content is None or total > MOST_CONTENT:
+                    raise Damaged("It holds something that no archive holds.")
+                yield member.name, member.size, content
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+        raise Damaged("It can't be unpacked.") from error

@@ -1,0 +1,151 @@
+"""What an archive holds, file by file; the same revision and secrets give the same bytes (section 2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.node import NodeView
+from doorward.store.port import Edit, Revision, Store
+from doorward.transaction.candidate import Running
+from doorward.transaction.pipeline import Pipeline
+from doorward.tree.changes import ORDER
+from doorward.tree.jsontext import encode
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import ROOT, Place
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Snapshot
+
+REVISION, TREE, HISTORY = "configuration/revision.json", "configuration/tree.json", "history/revisions.jsonl"
+RUNS, MEMBERSHIP, CHANNEL_KEY = "backup/runs.jsonl", "cluster/membership.json", "cluster/node-key.pem"
+SECRETS = {"passwords": "secrets/passwords.json", "private_keys": "secrets/private_keys.json", "x509": "secrets/x509.json"}
+"""The file of each store of secrets, by the store's name."""
+RUN_KINDS = ("backup_run", "backup_drill")
+"""The records in the list of runs."""
+
+_CHANNEL_KEY = "cluster/node-key.pem"
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of an archive. ``chunks`` yields the same content each time it is called."""
+
+    path: str
+    size: int
+    sha256: str
+    chunks: Callable[[], Iterator[bytes]]
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> Part:
+        """Return the part of bytes at hand."""
+        return cls(path, len(data), hashlib.sha256(data).hexdigest(), lambda: iter((data,)))
+
+    @classmethod
+    def lines(cls, path: str, lines: Callable[[], Iterable[bytes]]) -> Part:
+        """Return the part of lines that are too many to hold; they are made twice."""
+        size, digest = 0, hashlib.sha256()
+        for line in lines():
+            size += len(line)
+            digest.update(line)
+        return cls(path, size, digest.hexdigest(), lambda: iter(lines()))
+
+
+def contents(node: NodeView, running: Running, kind: Literal["system", "export"]) -> tuple[int, list[Part]]:
+    """Return the Unix time of a revision, and the files of its archive in the order of their paths. Raises BackupFailure."""
+    store = node.pipeline.store
+    revision = store.revision(running.number)
+    if revision is None:
+        raise BackupFailure("store_error", f"Revision {running.number} is not in the store.")
+    tree, snapshot = node.pipeline.tree, running.snapshot
+    parts = [
+        Part.of(REVISION, encode(header(revision))),
+        Part.of(TREE, tree_json(tree, snapshot)),
+        Part.lines(HISTORY, partial(_history, store, running.number)),
+        *(Part.of(path, encode(secrets(node.pipeline, snapshot, name))) for name, path in SECRETS.items()),
+    ]
+    if kind == "system":
+        runs = [
+            encode({"body": record.body, "id": record.id, "kind": name}) + b"\n"
+            for name in RUN_KINDS
+            for record in reversed(store.records(name))
+        ]
+        parts.append(Part.of(RUNS, b"".join(runs)))
+        parts.append(Part.of(MEMBERSHIP, tree_json(tree, snapshot, inside=False)))
+        channel_key = node.state / _CHANNEL_KEY
+        if channel_key.exists():
+            parts.append(Part.of(CHANNEL_KEY, channel_key.read_bytes()))
+    return int(datetime.fromisoformat(revision.time).timestamp()), sorted(parts, key=lambda part: part.path)
+
+
+def header(revision: Revision) -> dict[str, Any]:
+    """Return who made a revision, when and why."""
+    return {
+        "address": revision.address,
+        "author": revision.author,
+        "hash": revision.hash,
+        "message": revision.message,
+        "number": revision.number,
+        "parent": revision.parent_hash,
+        "time": revision.time,
+    }
+
+
+def tree_json(tree: Tree, snapshot: Snapshot, *, inside: bool = True) -> bytes:
+    """Return a configuration as canonical JSON: bodies by path, those of a collection by key with their ``@order``.
+
+    References are bare keys. Secrets that nothing refers to are left out: they would vanish after a day. ``inside`` False returns
+    what a snapshot holds outside of the configuration tree.
+    """
+    found: dict[str, Any] = {}
+    for path, document in snapshot.singletons.items():
+        if path.startswith(ROOT) == inside:
+            found[path] = document.value
+    for path, objects in snapshot.collections.items():
+        if path.startswith(ROOT) != inside:
+            continue
+        once = path in tree.endpoints and isinstance(tree[path].node, WriteOnce)
+        kept = {
+            key: document.value
+            for key, document in objects.items()
+            if not once or snapshot.who_refers_to(Place(path, key).href)
+        }  # fmt: skip
+        if kept:
+            found[path] = {**kept, ORDER: list(kept)}
+    return encode(found)
+
+
+def secrets(pipeline: Pipeline, snapshot: Snapshot, name: str) -> dict[str, Any]:
+    """Return the secrets of a store of secrets by key: the form in which the owner keeps each, and its text."""
+    found: dict[str, Any] = {}
+    path = f"{ROOT}/{name}"
+    for key in snapshot.objects(path).order:
+        if not snapshot.who_refers_to(Place(path, key).href):
+            continue
+        secret, text = pipeline.store.secret(key), pipeline.secrets.text(key)
+        if secret is not None and text is not None:
+            found[key] = {"form": secret.form, "text": text}
+    return found
+
+
+def _history(store: Store, last: int) -> Iterator[bytes]:
+    """Yield every revision with its changes, oldest first."""
+    for begin in range(1, last + 1, _PAGE):
+        page = store.revisions(before=min(begin + _PAGE, last + 1), limit=min(_PAGE, last + 1 - begin))
+        for revision in reversed(page):
+            changes = [edit.as_json() for edit in store.edits(revision.number)]
+            yield encode({**header(revision), "changes": changes}) + b"\n"
+
+
+def revision_of(line: dict[str, Any]) -> tuple[Revision, list[Edit]]:
+    """Return the revision of a line of the history, and its changes."""
+    edits = [Edit.from_json(row) for row in line["changes"]]
+    revision = Revision(
+        line["number"], line["author"], line["address"], line["time"], line["message"], len(edits), line["parent"], line["hash"]
+    )  # fmt: skip
+    return revision, edits

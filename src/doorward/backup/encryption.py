@@ -1,0 +1,77 @@
+"""Encryption of archives: to the configured certificate and to nobody else, or under a password (section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from doorward.backup.failure import BackupFailure
+from doorward.host.drivers import gpg
+from doorward.host.errors import HostFailure
+
+
+def configured(setting: Mapping[str, Any]) -> str | None:
+    """Return the certificate of ``management/exported_configuration_encryption``; None where encryption is off."""
+    encryption = setting["encryption"]
+    return str(encryption["gpg_public_key"]["public_key"]) if encryption["enabled"] else None
+
+
+def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
+    """Encrypt to the newest usable subkey. Raises BackupFailure: gpg_absent, key_expired, key_revoked, encryption_check."""
+    found = _certificate(certificate)
+    if found.primary.validity == "r":
+        raise BackupFailure("key_revoked", f"The key {found.primary.fingerprint} is revoked.")
+    if found.recipient is None or found.primary.validity == "e":
+        raise BackupFailure("key_expired", f"The key {found.primary.fingerprint} is expired.")
+    _run(lambda: gpg.encrypt(plain, certificate, into))
+
+
+def to_password(plain: IO[bytes], password: str, into: IO[bytes]) -> None:
+    """Encrypt under a password. Raises BackupFailure: gpg_absent, encryption_check."""
+    if not gpg.installed():
+        raise BackupFailure("gpg_absent", "gpg is not installed.")
+    _run(lambda: gpg.encrypt_with_password(plain, password, into))
+
+
+def check(path: Path, certificate: str) -> list[str]:
+    """Look at the packets of an encrypted file: one recipient, a key of the certificate. Returns the certificate's fingerprint.
+
+    Raises BackupFailure ``encryption_check``, and removes the file.
+    """
+    found = _certificate(certificate)
+    try:
+        check_recipient(path, found)
+    except BackupFailure:
+        path.unlink(missing_ok=True)
+        raise
+    return [found.primary.fingerprint]
+
+
+def check_recipient(path: Path, certificate: gpg.Certificate) -> None:
+    """Raise BackupFailure ``encryption_check`` unless a file is encrypted to one key of a certificate and to nobody else."""
+    packets = gpg.packets(path)
+    keys = {key.id for key in (certificate.primary, *certificate.subkeys)}
+    if packets.other or packets.passwords or len(packets.key_ids) != 1 or not keys.issuperset(packets.key_ids):
+        raise BackupFailure("encryption_check", "The archive is not encrypted to the configured key, or not to it alone.")
+
+
+def certificates(text: str) -> list[gpg.Certificate]:
+    """Return the certificates of a text."""
+    return gpg.certificates(text.encode())
+
+
+def _certificate(text: str) -> gpg.Certificate:
+    if not gpg.installed():
+        raise BackupFailure("gpg_absent", "gpg is not installed any more.")
+    found = certificates(text)
+    if len(found) != 1:
+        raise BackupFailure("encryption_check", "gpg can't read the configured key.")
+    return found[0]
+
+
+def _run(encrypt: Any) -> None:
+    try:
+        encrypt()
+    except HostFailure as failure:
+        raise BackupFailure("encryption_check", failure.reason) from failure

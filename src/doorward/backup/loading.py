@@ -1,0 +1,159 @@
+"""From an archive to a configuration of this release, as the first step of a restore and as its rehearsal (sections 8 and 9)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from pydantic import ValidationError
+
+from doorward import __version__
+from doorward.backup.content import REVISION, SECRETS, TREE
+from doorward.backup.opening import ArchiveRefused, Opened
+from doorward.host.errors import HostFailure
+from doorward.host.machine import Machine
+from doorward.host.resources import Daemon, File, Symlink, Zone, index
+from doorward.host.sandbox import sandbox
+from doorward.store.port import Edit
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.rules import check_rules
+from doorward.transaction.startup import documents
+from doorward.tree.changes import ORDER
+from doorward.tree.nodes import Valued, WriteOnce
+from doorward.tree.places import ROOT, Place
+from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.references import Form
+from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.snapshot import Document, Snapshot
+from doorward.tree.validation import check
+
+_REHEARSED = (File, Symlink, Zone, Daemon)
+"""What an empty host can be asked about without starting anything."""
+
+
+class NotLoadable(Exception):
+    """What stands in an archive can't be a configuration of this release. Carries every problem found."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        more = f" ({len(self.problems) - 1} more)" if self.problems[1:] else ""
+        super().__init__(f"{first.path}{first.pointer}: {first.message}{more}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The configuration of an archive. ``secrets`` maps a key to the form and the text of what is kept under it."""
+
+    snapshot: Snapshot
+    secrets: Mapping[str, tuple[Form, str]] = field(repr=False)
+    warnings: tuple[Problem, ...] = ()
+
+
+def check_version(opened: Opened) -> None:
+    """Raise ArchiveRefused for archives of another major release, or of a newer minor one."""
+    made_by = opened.manifest["product"]["version"]
+    theirs, ours = _version(made_by), _version(__version__)
+    if theirs is None or ours is None or theirs[0] != ours[0]:
+        raise ArchiveRefused("other_major", f"It was made by release {made_by}; this is {__version__}.")
+    if theirs > ours:
+        raise ArchiveRefused("newer_version", f"It was made by the newer release {made_by}; this is {__version__}.")
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    major, _, rest = text.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None
+
+
+def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
+    """Read the configuration of an archive with its secrets. Raises NotLoadable, or ArchiveRefused ``damaged``."""
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    rows: list[tuple[Place, int, Document]] = []
+    opened.json(REVISION)
+    for path, value in _object(opened.json(TREE), TREE).items():
+        endpoint = tree.endpoints.get(path)
+        if endpoint is None or not path.startswith(ROOT):
+            warnings.append(Problem("unknown_member", "This release has no such endpoint; it was left out.", "", path))
+            continue
+        for position, (place, body) in enumerate(_bodies(endpoint, value)):
+            try:
+                rows.append((place, position if place.key else 0, _document(endpoint, body)))
+            except BodyRefused as refused:
+                problems.extend(replace(problem, path=place.href) for problem in refused.problems)
+    if problems:
+        raise NotLoadable(problems)
+    snapshot = Snapshot.of(rows)
+    for place, position, document in documents(tree.defaults(machine)):
+        if snapshot.document(place) is None:
+            snapshot = snapshot.put(place, document, position if place.key else None)
+    return Loaded(snapshot, _secrets(opened, snapshot), tuple(warnings))
+
+
+def _object(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ArchiveRefused("damaged", f"{path} does not hold what it should.")
+    return value
+
+
+def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:
+    if not endpoint.holds_objects:
+        yield Place(endpoint.path), value
+        return
+    objects = _object(value, TREE)
+    order = objects.get(ORDER)
+    if not isinstance(order, list) or sorted(map(str, order)) != sorted(objects.keys() - {ORDER}):
+        raise ArchiveRefused("damaged", f"{TREE} does not list the objects of {endpoint.path}.")
+    for key in order:
+        yield Place(endpoint.path, key), objects[key]
+
+
+def _document(endpoint: Endpoint, body: Any) -> Document:
+    node = endpoint.node
+    if isinstance(node, WriteOnce):
+        return node.load(body)
+    if not isinstance(node, Valued):
+        raise BodyRefused([Problem("type", "Nothing can stand here.")])
+    try:
+        return node.load(body)
+    except ValidationError:
+        check(node.adapter, body)  # says what is wrong
+        raise BodyRefused([Problem("unsuitable", "This release does not take what stands here.")]) from None
+
+
+def _secrets(opened: Opened, snapshot: Snapshot) -> dict[str, tuple[Form, str]]:
+    """Return the secrets of the archive; everything that something refers to and that has a secret has it here."""
+    found: dict[str, tuple[Form, str]] = {}
+    for name, path in SECRETS.items():
+        store = f"{ROOT}/{name}"
+        kept = _object(opened.json(path), path)
+        for key, document in snapshot.objects(store).items():
+            secret = kept.get(key)
+            if secret is None and document.value.get("has_private_key") is not False:
+                raise NotLoadable([Problem("unsuitable", "Its secret is not in the archive.", "", f"{store}/{key}")])
+            if secret is not None:
+                form, text = _object(secret, path).get("form"), secret.get("text")
+                if form not in get_args(Form) or not isinstance(text, str):
+                    raise ArchiveRefused("damaged", f"{path} does not hold what it should.")
+                found[key] = (cast("Form", form), text)
+    return found
+
+
+def rehearse(loaded: Loaded, pipeline: Pipeline) -> None:
+    """Check every rule over a loaded configuration, and plan it on an empty host. Raises NotLoadable."""
+    snapshot = loaded.snapshot
+    edits = [Edit(place, None, document.stored, position) for place, position, document in documents(snapshot)]
+    findings = check_rules(pipeline.tree, snapshot, edits)
+    if findings.problems:
+        raise NotLoadable(findings.problems)
+    resources = pipeline.desired(snapshot)
+    try:
+        index(resources)
+        with tempfile.TemporaryDirectory(prefix="doorward-rehearsal-") as empty:
+            sandbox(Path(empty)).plan([], [resource for resource in resources if isinstance(resource, _REHEARSED)])
+    except (ValueError, HostFailure) as error:
+        raise NotLoadable([Problem("host", f"{error}.", "", ROOT)]) from error

@@ -1,0 +1,21 @@
+"""The node that an archive is made of, and that one is restored on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorward.backup.signing import Signing
+from doorward.host.machine import Machine
+from doorward.transaction.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What backups see of a node: ``state`` is the state directory, ``id`` the UUID of the node."""
+
+    pipeline: Pipeline
+    state: Path
+    id: str
+    machine: Machine
+    signing: Signing

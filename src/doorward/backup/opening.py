@@ -1,0 +1,179 @@
+"""Opens archives: format, encryption, content, signature, in this order; nothing of it is believed before (section 9)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+from doorward.backup import container
+from doorward.backup.signing import SignatureWrong, verify
+from doorward.host.drivers import gpg
+from doorward.tree.jsontext import decode
+from doorward.tree.problems import BodyRefused
+
+FORMAT = "doorward-backup/1"
+_MANIFEST, _SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
+_STREAMED = "history/"
+"""Files that may be long; they are read again when they are needed."""
+_MOST_HELD = 128 << 20
+_CHUNK = 1 << 16
+
+Code = Literal[
+    "not_a_backup", "encrypted_archive", "password_required", "wrong_password", "damaged", "bad_signature",
+    "unknown_signer", "other_major", "newer_version", "other_node", "device_missing",
+]  # fmt: skip
+
+
+class ArchiveRefused(Exception):
+    """Why an archive is not taken: a code of the contract and a sentence."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class Opened:
+    """An archive that is whole and correctly signed, by whomever: ``signer`` is the fingerprint of the key.
+
+    ``files`` holds the content of all but the long files.
+    """
+
+    manifest: dict[str, Any]
+    signer: str
+    public_key: str
+    files: dict[str, bytes] = field(repr=False)
+    file: IO[bytes] = field(repr=False)
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        """Yield the lines of a long file."""
+        for name, _, content in container.members(self.file):
+            if name == path:
+                yield from content
+
+    def json(self, path: str) -> Any:
+        """Return the JSON value of a file. ArchiveRefused ``damaged`` where it holds none, or is not there."""
+        try:
+            return decode(self.files[path])
+        except (KeyError, BodyRefused) as error:
+            raise ArchiveRefused("damaged", f"The archive has no readable {path}.") from error
+
+    def close(self) -> None:
+        """Let go of the file; ``lines`` can't be read any more."""
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_archive(path: Path, password: str | None = None) -> Opened:
+    """Open an archive in clear or under a password. Raises ArchiveRefused. What is decrypted stays in memory."""
+    file: IO[bytes] = path.open("rb")
+    try:
+        if not container.is_archive(file.read(64)):
+            file.close()
+            file = _decrypted(path, password)
+        return open_plain(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _decrypted(path: Path, password: str | None) -> IO[bytes]:
+    packets = gpg.packets(path) if gpg.installed() else gpg.Packets((), 0, other=True)
+    if packets.key_ids:
+        message = "It is encrypted to a public key: decrypt it with your private key, then upload the result."
+        raise ArchiveRefused("encrypted_archive", message)
+    if not packets.passwords:
+        raise ArchiveRefused("not_a_backup", "It is no archive of a Doorward configuration.")
+    if password is None:
+        raise ArchiveRefused("password_required", "It is encrypted under a password.")
+    if packets.other:
+        raise ArchiveRefused("damaged", "Its encryption is damaged.")
+    file = container.in_memory()
+    if not gpg.decrypt_with_password(path, password, file, container.MOST_BYTES):
+        file.close()
+        raise ArchiveRefused("wrong_password", "The password does not open it, or it was changed.")
+    return file
+
+
+def open_plain(file: IO[bytes]) -> Opened:
+    """Open an archive in clear. Raises ArchiveRefused."""
+    try:
+        container.check_bytes(file)
+        return _read(file)
+    except container.NotAnArchive:
+        raise ArchiveRefused("not_a_backup", "It is no archive of a Doorward configuration.") from None
+    except container.Damaged as damaged:
+        raise ArchiveRefused("damaged", str(damaged)) from damaged
+
+
+def _read(file: IO[bytes]) -> Opened:
+    kept: dict[str, bytes] = {}
+    found: dict[str, tuple[str, int]] = {}
+    held = 0
+    for name, size, content in container.members(file):
+        if name in found:
+            raise container.Damaged(f"{name} is in it twice.")
+        digest, chunks, length = hashlib.sha256(), [], 0
+        while data := content.read(_CHUNK):
+            digest.update(data)
+            length += len(data)
+            if not name.startswith(_STREAMED):
+                chunks.append(data)
+        held += 0 if name.startswith(_STREAMED) else length
+        if held > _MOST_HELD or length != size:
+            raise container.Damaged(f"{name} is not as long as it should be.")
+        found[name] = (digest.hexdigest(), length)
+        if not name.startswith(_STREAMED):
+            kept[name] = b"".join(chunks)
+    manifest = _manifest(kept.pop(_MANIFEST, b""), found)
+    signature = kept.pop(_SIGNATURE, None)
+    if signature is None:
+        raise container.Damaged(f"{_SIGNATURE} is missing.")
+    return _signed(manifest, signature, kept, file)
+
+
+def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes and the value of the manifest; every other file is as it says, and there is no more."""
+    try:
+        value = decode(inner)
+        if value["format"] != FORMAT:
+            raise ArchiveRefused("not_a_backup", "It is in a format that this release does not know.")
+        listed = {str(entry["path"]): (str(entry["sha256"]), int(entry["size"])) for entry in value["files"]}
+        shaped = (
+            isinstance(value["created"], str) and isinstance(value["node"]["id"], str) and isinstance(value["node"]["fqdn"], str)
+            and isinstance(value["product"]["version"], str) and isinstance(value["revision"]["number"], int)
+            and isinstance(value["revision"]["hash"], str) and value["kind"] in {"system", "export"}
+        )  # fmt: skip
+    except (BodyRefused, KeyError, TypeError, ValueError):
+        raise container.Damaged(f"{_MANIFEST} is missing, or can't be read.") from None
+    inside = {name: what for name, what in found.items() if name not in {_MANIFEST, _SIGNATURE}}
+    if not shaped or listed.keys() != inside.keys():
+        raise container.Damaged("The files in it are not those that its manifest lists.")
+    for name, (digest, size) in inside.items():
+        if size != listed[name][1] or not hmac.compare_digest(digest.encode(), listed[name][0].encode()):
+            raise container.Damaged(f"{name} is not what its manifest says.")
+    return inner, value
+
+
+def _signed(
+    manifest: tuple[bytes, dict[str, Any]],
+    signature: bytes,
+    kept: dict[str, bytes],
+    file: IO[bytes],
+) -> Opened:
+    inner, value = manifest
+    try:
+        sent = decode(signature)
+        signer = verify(inner, sent)
+    except (BodyRefused, SignatureWrong):
+        raise ArchiveRefused("bad_signature", "The signature does not fit: somebody changed the archive.") from None
+    return Opened(value, signer, str(sent["public_key"]), kept, file)

@@ -1,0 +1,153 @@
+"""The key that a node signs its backups with, and the keys of others whose backups it takes (section 3).
+
+The private key lies in a file of its own and is in no backup; what is known of public keys is kept in records.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from doorward.host.files import DiskFiles, Entry
+from doorward.store.port import Record, Store
+
+NAME = "backup/signing-key.pem"
+"""Where the private key lies below the state directory."""
+KIND = "backup_signing_key"
+"""Under which the store keeps public keys, by fingerprint."""
+
+Role = Literal["current", "former", "trusted"]
+_RAW_BYTES = 32
+
+
+class SignatureWrong(Exception):
+    """A signature does not fit what it was made for, or is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A public key whose signatures count: ``public_key`` is base64 of its raw bytes, ``added`` a UTC text."""
+
+    fingerprint: str
+    public_key: str
+    role: Role
+    added: str
+
+
+def fingerprint(raw: bytes) -> str:
+    """Return the fingerprint that people compare."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+
+
+def verify(data: bytes, signature: object) -> str:
+    """Return the fingerprint of the key that signed the data. Raises SignatureWrong."""
+    try:
+        if not isinstance(signature, Mapping) or signature["algorithm"] != "ed25519":
+            raise SignatureWrong("There is no signature of a known kind.")
+        raw = base64.b64decode(signature["public_key"], validate=True)
+        name = fingerprint(raw)
+        if not hmac.compare_digest(name.encode(), str(signature["key"]).encode()):
+            raise SignatureWrong("The enclosed key is not the one that is named.")
+        Ed25519PublicKey.from_public_bytes(raw).verify(base64.b64decode(signature["signature"], validate=True), data)
+    except (KeyError, TypeError, ValueError, binascii.Error, InvalidSignature):
+        raise SignatureWrong("The signature does not fit.") from None
+    return name
+
+
+class Signing:
+    """The keys of a node. ``state`` is the state directory. Safe in any thread."""
+
+    def __init__(self, state: Path, store: Store) -> None:
+        self._store = store
+        path = state / NAME
+        try:
+            key = load_pem_private_key(path.read_bytes(), None)
+        except FileNotFoundError:
+            key = Ed25519PrivateKey.generate()
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+        assert isinstance(key, Ed25519PrivateKey)  # noqa: S101 - we made it
+        self._key = key
+        self._raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.fingerprint = fingerprint(self._raw)
+        if self._role(self.fingerprint) != "former":
+            store.put_record(own_key(self._raw))
+
+    def sign(self, data: bytes) -> dict[str, str]:
+        """Return the signature of the data."""
+        return {
+            "algorithm": "ed25519",
+            "key": self.fingerprint,
+            "public_key": base64.b64encode(self._raw).decode(),
+            "signature": base64.b64encode(self._key.sign(data)).decode(),
+        }
+
+    def role(self, name: str) -> Role | None:
+        """Return what a key is to this node; None: unknown."""
+        return "current" if name == self.fingerprint else self._role(name)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a key is this node's, now or formerly."""
+        return self.role(name) in {"current", "former"}
+
+    def all(self) -> list[KnownKey]:
+        """Return the known keys, those added last first."""
+        return [self._known(record) for record in self._store.records(KIND)]
+
+    def get(self, name: str) -> KnownKey | None:
+        """Return one known key."""
+        record = self._store.record(KIND, name)
+        return self._known(record) if record else None
+
+    def trust(self, public_key: str) -> KnownKey:
+        """Take a key of another node, base64 of its raw bytes. A key that is known stays what it is. Raises ValueError."""
+        raw = base64.b64decode(public_key, validate=True)
+        if len(raw) != _RAW_BYTES:
+            raise ValueError("An Ed25519 public key has 32 bytes.")
+        name = fingerprint(raw)
+        if self.role(name) is None:
+            self._store.put_record(Record(KIND, name, _body(raw, "trusted")))
+        found = self.get(name)
+        assert found is not None  # noqa: S101 - written just now
+        return found
+
+    def distrust(self, name: str) -> None:
+        """Forget a trusted key."""
+        if self._role(name) == "trusted":
+            self._store.remove_record(KIND, name)
+
+    def _known(self, record: Record) -> KnownKey:
+        role = self.role(record.id)
+        return KnownKey(record.id, record.body["public_key"], role or "trusted", record.body["added"])
+
+    def _role(self, name: str) -> Role | None:
+        record = self._store.record(KIND, name)
+        return None if record is None else "former" if record.body["role"] == "own" else "trusted"
+
+
+def own_key(raw: bytes) -> Record:
+    """Return the record of a key of this node, present or former."""
+    return Record(KIND, fingerprint(raw), _body(raw, "own"))
+
+
+def _body(raw: bytes, role: Literal["own", "trusted"]) -> dict[str, Any]:
+    added = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"added": added, "public_key": base64.b64encode(raw).decode(), "role": role}
