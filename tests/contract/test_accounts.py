@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.wire import GROUPS, LOGIN, NTP, PASSWORDS, TRANSACTION, USERS, ZONE, Caller, logged_in, make_user
-from tests.support.server import PASSWORD, Server, running, until
+from tests.support.server import PASSWORD, QUICK, Server, running, until
 
 ACLS = "/api/configuration/aaa/acls"
 SETTINGS = "/api/configuration/aaa/settings"
 SECRET = "a long enough password"
-LAUNCHER = (str(Path(__file__).with_name("late_logins.py")),)
+LATER = {"DAYS_LATER": "40"}
 Login = Callable[..., Caller]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("accounts") / "state", launcher=LAUNCHER) as server:
+    with running(tmp_path_factory.mktemp("accounts") / "state", launcher=QUICK, environment=LATER) as server:
         yield server
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.contract.wire import LOGIN, NTP, Caller
-from tests.support.server import PASSWORD, Server, running
+from tests.support.server import PASSWORD, QUICK, Server, running
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on which a refused login takes no time."""
-    launcher = (str(Path(__file__).parent / "quick_logins.py"),)
-    with running(tmp_path_factory.mktemp("guessing") / "state", launcher=launcher) as server:
+    with running(tmp_path_factory.mktemp("guessing") / "state", launcher=QUICK) as server:
         yield server
 
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, logged_in
-from tests.support.server import Server, running, until
+from tests.support.server import QUICK, Server, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HASTY = str(Path(__file__).parent / "hasty.py")
 ENTRY = {"selection": "ip", "value": "127.0.8.1"}
 POOL = [{"selection": "fqdn", "value": "pool.ntp.org"}]
 
@@ -88,7 +87,7 @@ def test_fault_of_the_server_is_told_without_internals(tmp_path: Path) -> None:
 
 def test_request_that_takes_too_long(tmp_path: Path) -> None:
     environment = {"HASTY": "doorward.api.app.REQUEST_SECONDS=1"}
-    with running(tmp_path / "state", launcher=(HASTY,), environment=environment) as server:
+    with running(tmp_path / "state", launcher=QUICK, environment=environment) as server:
         caller = logged_in(server)
         answer = caller.call("PUT", NTP, headers={"Content-Length": "100"}).is_error(503, "ServiceUnavailable")
         assert answer.error["details"] == {"retry_after": int(answer.header("Retry-After"))}
@@ -100,7 +99,7 @@ def test_request_that_takes_too_long(tmp_path: Path) -> None:
 def test_commit_that_waits_too_long_for_its_turn(tmp_path: Path) -> None:
     """chronyd does not answer, so the first commit takes seconds until the daemon has been started anew."""
     environment = {"HASTY": "doorward.transaction.queue.WAIT_SECONDS=0.5"}
-    with running(tmp_path / "state", launcher=(HASTY,), environment=environment) as server, ThreadPoolExecutor(1) as pool:
+    with running(tmp_path / "state", launcher=QUICK, environment=environment) as server, ThreadPoolExecutor(1) as pool:
         slow, second = logged_in(server), logged_in(server)
         slow.put(NTP, [ENTRY]).ok()
         second.put(WEB, {"timeout": 11}).ok()

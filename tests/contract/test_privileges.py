@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,11 +12,10 @@ from doorward.tree.nodes import Branch, Collection, ListSingleton, WriteOnce
 from doorward.tree.registry import Endpoint
 from tests.contract.walk import tree
 from tests.contract.wire import GROUPS, PASSWORDS, TRANSACTION, USERS, Reply, logged_in
-from tests.support.server import Server, running
+from tests.support.server import QUICK, Server, running
 
 ROOT = "/api/configuration"
 ACLS = f"{ROOT}/aaa/acls"
-LAUNCHER = (str(Path(__file__).with_name("quick_logins.py")),)
 SECRET = "a long enough password"
 VERBS = ("GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE")
 """DELETE last: what it removes is wanted by the others."""
@@ -165,7 +163,7 @@ def refused(reply: Reply, path: str, *, change: bool) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("privileges") / "state", launcher=LAUNCHER) as server:
+    with running(tmp_path_factory.mktemp("privileges") / "state", launcher=QUICK) as server:
         yield server
 
 

@@ -19,6 +19,8 @@ from typing import Any, Self
 import httpx2
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
+QUICK = (str(Path(__file__).with_name("launcher.py")),)
+"""Launches a server whose logins take no time."""
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:

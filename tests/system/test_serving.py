@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import PASSWORD, Server, until
+from tests.support.server import PASSWORD, QUICK, Server, until
 from tests.system.chrony_support import listed, need_chrony, pid_of
 from tests.system.curl import NTP, ip
 from tests.system.raw import BASIC, Raw
 
-HASTY = Path(__file__).parents[1] / "contract" / "hasty.py"
 WEB = "/api/configuration/management/webinterface"
 
 
@@ -33,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that gives a client half a second for the head of a request."""
     limits = {"HASTY": "doorward.api.server.HEAD_SECONDS=0.5"}
-    made = Server(tmp_path_factory.mktemp("hasty") / "state", (str(HASTY),), limits).start()
+    made = Server(tmp_path_factory.mktemp("hasty") / "state", QUICK, limits).start()
     yield made
     made.stop()
 

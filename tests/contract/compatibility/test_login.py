@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.wire import LOGIN, NTP, USERS, Caller, logged_in, make_user
-from tests.support.server import Server, running
+from tests.support.server import QUICK, Server, running
 
 CHALLENGE = 'Basic realm="Doorward"'
 
@@ -91,8 +91,7 @@ def test_23_login_beside_a_live_cookie_leaves_the_first_session_alone(admin: Cal
 
 
 def test_24_no_client_ever_logs_out(tmp_path: Path) -> None:
-    launcher = (str(Path(__file__).parent.parent / "quick_logins.py"),)
-    with running(tmp_path / "state", launcher=launcher) as server:
+    with running(tmp_path / "state", launcher=QUICK) as server:
         first = logged_in(server)
         first.put(NTP, []).ok()
         other = Caller(server)

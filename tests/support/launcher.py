@@ -1,0 +1,38 @@
+"""Doorward with a password hash that takes no time, for tests of something else than passwords.
+
+``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks. ``DAYS_LATER`` moves the moment of a login by days.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
+
+from argon2 import PasswordHasher
+
+from doorward.access import authentication, passwords
+from doorward.cli import main
+
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+for limit in os.environ.get("HASTY", "").split():
+    name, _, seconds = limit.partition("=")
+    module, _, attribute = name.rpartition(".")
+    assert isinstance(getattr(importlib.import_module(module), attribute), float)
+    setattr(importlib.import_module(module), attribute, float(seconds))
+
+
+class Later(datetime):
+    """The time, some days on."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + timedelta(days=int(os.environ["DAYS_LATER"]))
+
+
+if "DAYS_LATER" in os.environ:
+    authentication.datetime = Later  # type: ignore[attr-defined]
+
+main()
