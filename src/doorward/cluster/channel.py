@@ -1,0 +1,216 @@
+"""The application of the node channel: who may ask what, within which limits (cluster contract, section 11).
+
+It knows TLS peers, paths and waiting; what a revision or a status is, ``ClusterHandlers`` knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, packed
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
+from doorward.cluster.pins import CENTRE, MANAGED, Peer, Pins
+
+log = structlog.get_logger()
+
+REQUEST_SECONDS = 60.0
+HOLD_SECONDS = 6.0
+"""How long a refused pairing is held, to pair at once when the node is accepted meanwhile, and to make all refusals alike.
+
+Ten attempts a minute are allowed: who waits for each answer never comes to more.
+"""
+BODY_LIMIT = 64 << 20
+PAIR_LIMIT = 16 << 10
+
+T = TypeVar("T")
+
+
+class ClusterHandlers(Protocol):
+    """What the channel serves. Called in threads. Anything may raise Refused; JSON values are what msgspec encodes.
+
+    A node that is no centre raises ``Refused(404, "not_central")`` from everything but ``hello``.
+    """
+
+    def hello(self, peer: Peer) -> Any:
+        """Say who is here."""
+
+    def pair(self, request: PairRequest, address: str) -> PairAnswer:
+        """Prove to know the psk and pin the node, durably. Raises PairingRefused; it is then asked again while it is held."""
+
+    def head(self, peer: Peer, since: Since | None) -> Any | None:
+        """Return the newest cluster revision, None where the node has it. Asked again after each ``announce``."""
+
+    def revision(self, peer: Peer, since: Since | None) -> Any:
+        """Return the newest cluster revision, complete; only ever asked for a managed host."""
+
+    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+        """Return the membership, None where the node has it. Asked again after each ``announce``."""
+
+    def status(self, peer: Peer, report: Any) -> Any | None:
+        """Take the status that a node reports of itself; a msgspec.ValidationError is answered with 400."""
+
+
+class Channel:
+    """An ASGI application. ``hold`` is how long, in seconds, a refused pairing waits."""
+
+    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float = HOLD_SECONDS) -> None:
+        self.key, self._handlers, self._hold = key, handlers, hold
+        self._pins = Pins(key)
+        self.context = self._pins.context
+        self._attempts = Rate(most=10, seconds=60.0)
+        self._news = _News()
+
+    # For whoever holds the state; from any thread
+
+    def trust(self, peers: Iterable[Peer]) -> None:
+        """Replace the pinned peers, with their roles; those that wait are asked again."""
+        self._pins.trust(peers)
+        self.announce()
+
+    def announce(self) -> None:
+        """Say that there is something newer, or a node was accepted: everybody who waits is asked again at once."""
+        self._news.tell()
+
+    def release(self) -> None:
+        """Let everybody who waits go with nothing, because a listener closes."""
+        self._news.tell(over=True)
+
+    # A request
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one HTTP request. The protocol puts the peer's certificate (DER or None) into ``scope["peer"]``."""
+        if scope["type"] != "http":
+            return
+        call = Call(scope, receive)
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                value = await self._answered(call)
+                status, body, headers = await asyncio.to_thread(packed, value, call.gzip)
+                await call.answer(send, status, body, headers)
+        except Gone:
+            return
+        except Exception as error:  # noqa: BLE001 - what is unforeseen is logged and answered as such
+            refused = _refusal(error, call)
+            status = refused.status
+            if not call.begun:  # else the connection is closed in the middle of the answer, which nobody takes for a whole one
+                body = msgspec.json.encode({"code": refused.code, "message": refused.message})
+                await call.answer(send, status, body, refused.headers)
+        peer = call.peer.id if call.peer else None
+        log.info("cluster request", peer=peer, address=call.address, path=call.path[:64], status=status)
+
+    async def _answered(self, call: Call) -> Any | None:
+        if call.path == "pair":
+            call.only("POST")
+            return await self._pair(call)
+        peer = self._admit(call)
+        ask, handlers = call.path, self._handlers
+        if ask == "status":
+            call.only("POST")
+            report = decoded(await call.body(BODY_LIMIT), Any)
+            return await asyncio.to_thread(lambda: handlers.status(peer, report)) or {}
+        call.only("GET")
+        since, wait = call.since()
+        if ask == "hello":
+            return await asyncio.to_thread(lambda: handlers.hello(peer))
+        if ask == "revision":
+            return await asyncio.to_thread(lambda: handlers.revision(peer, since))
+        asked = handlers.head if ask == "head" else handlers.membership
+        return await self._news.until(lambda: asked(self._admit(call), since), wait)
+
+    def _admit(self, call: Call) -> Peer:
+        """Return the peer that may make the call. Anew after each wait: it may have been removed."""
+        peer = call.peer = self._pins.find(call.certificate) if call.certificate else None
+        if peer is None:
+            call.close = True  # a connection from before its certificate was taken away
+            raise Refused(403, "not_accepted")
+        if peer.removed:
+            raise Refused(410, "removed")
+        if call.path not in _ALLOWED:
+            raise Refused(404, "not_found")
+        if not _ALLOWED[call.path](peer):
+            raise Refused(403, "role")
+        return peer
+
+    async def _pair(self, call: Call) -> PairAnswer:
+        if not self._attempts.admit(call.address, time.monotonic()):
+            raise Refused(429, "too_many_attempts", headers={"retry-after": "60"})
+        request = decoded(await call.body(PAIR_LIMIT), PairRequest)
+
+        def attempt() -> PairAnswer | None:
+            try:
+                return self._handlers.pair(request, call.address)
+            except PairingRefused as refused:
+                if refused.code == "not_accepted":
+                    return None
+                raise Refused(409, refused.code) from refused
+
+        answer = await self._news.until(attempt, self._hold)
+        if answer is None:
+            raise Refused(403, "not_accepted")
+        return answer
+
+
+_ALLOWED: dict[str, Callable[[Peer], bool]] = {
+    "hello": lambda _peer: True,
+    "head": lambda peer: CENTRE not in peer.roles,
+    "membership": lambda peer: CENTRE not in peer.roles,
+    "status": lambda peer: CENTRE not in peer.roles,
+    "revision": lambda peer: MANAGED in peer.roles,
+}
+"""Which pinned peer may make which call; ``pair`` is for those who are not pinned yet."""
+
+
+def _refusal(error: Exception, call: Call) -> Refused:
+    """Return what to answer instead."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, TimeoutError):
+        return Refused(503, "timeout", "The request took too long.")
+    if isinstance(error, msgspec.ValidationError):
+        return Refused(400, "format", str(error))
+    log.error("internal error", path=call.path[:64], exc_info=error)
+    return Refused(500, "internal", "An internal error; it is logged.")
+
+
+class _News:
+    """Wakes those who wait, whatever thread it is told from."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._over = 0
+
+    def tell(self, *, over: bool = False) -> None:
+        """Wake everybody; with ``over``, for good."""
+        with self._lock:
+            self._over += over
+            for loop, event in self._waiting:
+                loop.call_soon_threadsafe(event.set)
+
+    async def until(self, ask: Callable[[], T | None], seconds: float) -> T | None:
+        """Ask, and again after all news, until there is an answer or the time is over."""
+        loop, event = asyncio.get_running_loop(), asyncio.Event()
+        end, over = loop.time() + seconds, self._over
+        with self._lock:
+            self._waiting.add((loop, event))
+        try:
+            while True:
+                event.clear()  # before asking: what comes while we ask is news
+                found = await asyncio.to_thread(ask)
+                if found is not None or self._over != over:
+                    return found
+                async with asyncio.timeout_at(end):
+                    await event.wait()
+        except TimeoutError:
+            return None
+        finally:
+            with self._lock:
+                self._waiting.discard((loop, event))

@@ -1,0 +1,177 @@
+"""The node's end of the channel: it opens every connection to the centre (cluster contract, sections 6.3 and 11).
+
+Blocking, for a thread of its own: what it waits for sets off commits, which run in threads as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from doorward.cluster.calls import LONGEST_WAIT, Since
+from doorward.cluster.connection import ChannelError, Connection, Stale, Way, connected
+from doorward.cluster.keys import NodeKey, fingerprint
+from doorward.cluster.pairing import Attempt, CentreNotProven, PairAnswer
+from doorward.cluster.pins import Peer, client_context, unverified_context
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE = 30.0
+
+
+def pauses() -> Iterator[float]:
+    """Yield how long to wait before each further try: 1, 2, 4 … 30 seconds, each up to a half shorter."""
+    pause = 1.0
+    while True:
+        yield pause * random.uniform(0.5, 1)  # noqa: S311 - spreads the nodes over time, no secret
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What the node pins: the certificate of the centre (DER), its node id, the cluster."""
+
+    certificate: bytes = field(repr=False)
+    central_node_id: UUID
+    cluster_id: UUID
+
+
+def pair(way: Way, key: NodeKey, *, node_id: UUID, psk: str, version: str, address: str) -> Paired:
+    """Try once to pair. A refusal takes some seconds, an acceptance within them counts. Raises ChannelError."""
+    connection = connected(way, unverified_context())
+    with contextlib.closing(connection):
+        certificate = connection.certificate()
+        attempt = Attempt(psk, node_id, key, fingerprint(certificate))
+        request = attempt.request(version=version, address=address, time=datetime.now(UTC))
+        try:
+            answer = msgspec.json.decode(connection.ask("POST", "pair", msgspec.json.encode(request)), type=PairAnswer)
+            attempt.check(answer)
+        except Stale as error:
+            raise ChannelError("no_answer", "the centre ended the connection") from error
+        except CentreNotProven:
+            log.warning("the answer to pairing was made by somebody else", address=connection.host)
+            raise ChannelError("not_accepted", "what answers does not know the psk") from None
+        except msgspec.DecodeError as error:
+            raise ChannelError("bad_answer", "the answer is none of a centre") from error
+    return Paired(certificate, answer.central_node_id, answer.cluster_id)
+
+
+class Central:
+    """The pinned centre, for one thread. ``way`` may be set anew at any time.
+
+    Every call raises ChannelError. The connection is kept; one that went stale is opened again. The centre asks a node
+    ``hello`` in the same manner.
+    """
+
+    def __init__(self, key: NodeKey, peer: Peer, way: Way) -> None:
+        self.way = way
+        self._peer = peer
+        self._context = client_context(key, peer.certificate)
+        self._connection: Connection | None = None
+        self._used: Way | None = None
+        self._closed = False
+        self._busy = threading.Lock()
+
+    def hello(self) -> Any:
+        """Ask who is there."""
+        return self._value("GET", "hello")
+
+    def head(self, since: Since | None, wait: int = LONGEST_WAIT) -> Any | None:
+        """Return the newest cluster revision; None where there is none newer for ``wait`` seconds."""
+        return self._value("GET", "head", since=since, wait=wait)
+
+    def revision(self, since: Since | None) -> Any:
+        """Return the newest cluster revision, complete."""
+        return self._value("GET", "revision", since=since)
+
+    def membership(self, since: Since | None, wait: int = 0) -> Any | None:
+        """Return the membership; None as with ``head``."""
+        return self._value("GET", "membership", since=since, wait=wait)
+
+    def status(self, report: Any) -> Any:
+        """Report the status of this node."""
+        return self._value("POST", "status", msgspec.json.encode(report))
+
+    def close(self) -> None:
+        """End; from any thread. A call that runs raises, and so does every later one."""
+        self._closed = True
+        if connection := self._connection:
+            connection.cut()
+        if self._busy.acquire(blocking=False):  # else the call that runs, which has just been cut, does the rest
+            self._drop()
+            self._busy.release()
+
+    def _value(self, method: str, path: str, body: bytes | None = None, *, since: Since | None = None, wait: int = 0) -> Any:
+        query = {"epoch": since.epoch, "number": since.number} if since else {}
+        if wait:
+            query["wait"] = wait
+        target = f"{path}?{urlencode(query)}" if query else path
+        with self._busy:
+            try:
+                answer = self._answer(method, target, body)
+            finally:
+                if self._closed:
+                    self._drop()
+        if not answer:
+            return None
+        try:
+            return msgspec.json.decode(answer)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ChannelError("bad_answer", f"the answer to {path} is no JSON") from error
+
+    def _answer(self, method: str, target: str, body: bytes | None) -> bytes:
+        if self._connection is not None and self._used == self.way:
+            with contextlib.suppress(Stale):
+                return self._asked(self._connection, method, target, body)
+        self._drop()
+        way = self.way
+        connection = self._connected(way)
+        self._connection, self._used = connection, way
+        try:
+            self._asked(connection, "GET", "hello")
+        except Stale as error:  # the handshake is over for us before the centre looks at our certificate
+            self._drop()
+            raise ChannelError("not_accepted", "the centre ended the connection: it does not know this node") from error
+        try:
+            return self._asked(connection, method, target, body)
+        except Stale as error:
+            self._drop()
+            raise ChannelError("no_answer", "the centre ended the connection") from error
+
+    def _asked(self, connection: Connection, method: str, target: str, body: bytes | None = None) -> bytes:
+        if self._closed:
+            raise ChannelError("no_answer", "the node stops")
+        try:
+            answer = connection.ask(method, target, body)
+        except ChannelError as error:
+            self._log(connection.host, target, error.code)
+            if error.code in {"no_answer", "bad_answer"}:
+                self._drop()  # it may be in the middle of an answer
+            raise
+        self._log(connection.host, target, "ok")
+        return answer
+
+    def _connected(self, way: Way) -> Connection:
+        try:
+            return connected(way, self._context, self._peer.certificate)
+        except ChannelError as error:
+            self._log(", ".join(way.addresses), "", error.code)
+            raise
+
+    def _log(self, address: str, target: str, result: str) -> None:
+        log.info("cluster call", peer=self._peer.id, address=address, path=target.partition("?")[0], result=result)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,84 @@
+"""Whom this node trusts: peers by their very certificates, and TLS contexts that accept nobody else (contract, section 11.1)."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from doorward.cluster.keys import NodeKey, fingerprint
+
+CENTRE = "central-management"
+MANAGED = "managed-host"
+
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which the standard library has no name for
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A node whose certificate (DER) is pinned. One that is ``removed`` is told so and gets nothing else."""
+
+    id: str
+    certificate: bytes = field(repr=False)
+    roles: frozenset[str] = frozenset()
+    removed: bool = False
+
+
+class Pins:
+    """The peers of the moment; replaced as a whole, from any thread, while connections come in."""
+
+    def __init__(self, key: NodeKey) -> None:
+        self._key = key
+        self._peers: dict[bytes, Peer] = {}
+        self._present = self._context(())
+        self.context = self._context(())
+        """For the listener. Each connection is handed to the context that holds the pins of its moment."""
+        self.context.sni_callback = self._hand_over
+
+    def trust(self, peers: Iterable[Peer]) -> None:
+        """Trust these peers and nobody else, from the next handshake and the next request on."""
+        found = {fingerprint(peer.certificate): peer for peer in peers}
+        context = self._context(peer.certificate for peer in found.values())
+        self._peers, self._present = found, context
+
+    def find(self, certificate: bytes) -> Peer | None:
+        """Return the peer with a certificate."""
+        peer = self._peers.get(fingerprint(certificate))
+        return peer if peer is not None and peer.certificate == certificate else None
+
+    def _hand_over(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """Called by OpenSSL with the client's first message, whether it names a server or not."""
+        del name, context
+        connection.context = self._present
+
+    def _context(self, anchors: Iterable[bytes]) -> ssl.SSLContext:
+        made = _pinned(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), anchors)
+        made.verify_mode = ssl.CERT_OPTIONAL
+        made.num_tickets = 0  # a resumed connection would not be checked against the pins
+        self._key.shown_by(made)
+        return made
+
+
+def client_context(key: NodeKey, server: bytes) -> ssl.SSLContext:
+    """Return a context that shows our certificate and accepts the one of the server (DER) alone."""
+    made = _pinned(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), [server])
+    made.check_hostname = False  # names play no part
+    key.shown_by(made)
+    return made
+
+
+def unverified_context() -> ssl.SSLContext:
+    """Return a context for pairing: the certificate of the server is not known yet, ours is not shown."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE  # what it shows goes into the proofs of both sides
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    return made
+
+
+def _pinned(context: ssl.SSLContext, anchors: Iterable[bytes]) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags |= _NO_CHECK_TIME
+    for anchor in anchors:
+        context.load_verify_locations(cadata=anchor)
+    return context

@@ -1,0 +1,138 @@
+"""The listener of the node channel: uvicorn's HTTP protocol over pinned TLS, with limits of number, size and time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from doorward.cluster.channel import Channel
+
+HANDSHAKE_SECONDS = 10.0
+HEAD_SECONDS = 10.0
+HEAD_LIMIT = 16 << 10
+"""Bytes of request line and header fields."""
+KEEP_ALIVE_SECONDS = 75
+MOST_CONNECTIONS = 512
+MOST_ANONYMOUS = 64
+"""Connections without a certificate at one time; each is for one attempt to pair."""
+STOP_SECONDS = 5.0
+
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 52\r\nconnection: close\r\n\r\n"
+    b'{"code":"bad_request","message":"Not HTTP as agreed."}'
+)
+
+
+class _BadHead(Exception):
+    """Request line and header fields are beyond the limit, or of another HTTP than 1.x."""
+
+
+class ChannelProtocol(HttpToolsProtocol):
+    """One connection. Adds to uvicorn's: the certificate of the peer, and limits of the head."""
+
+    peer: bytes | None = None
+    """The certificate that the other side showed, in DER; the handshake took only those that are pinned."""
+
+    _head = 0
+    _slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection, after the handshake."""
+        super().connection_made(transport)
+        self.peer = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        anonymous = [one for one in self.connections if isinstance(one, ChannelProtocol) and one.peer is None]
+        if len(self.connections) > MOST_CONNECTIONS or (self.peer is None and len(anonymous) > MOST_ANONYMOUS):
+            transport.abort()
+        self._slow = self.loop.call_later(HEAD_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; those of a head that is still not whole are counted."""
+        super().data_received(data)
+        if self._slow is not None and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > HEAD_LIMIT:
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope["peer"] = self.peer  # type: ignore[typeddict-unknown-key]
+        if self._slow is None:
+            self._slow = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def on_headers_complete(self) -> None:
+        """Take the end of the head; an exception here becomes a 400."""
+        self._head_arrived()
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_LIMIT:
+            raise _BadHead
+        if self.parser.get_http_version() not in {"1.0", "1.1"} or not self.url.startswith(b"/"):
+            raise _BadHead
+        super().on_headers_complete()
+
+    def _head_arrived(self) -> None:
+        self._head = 0
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP and close the connection."""
+        del msg
+        self.transport.write(_BAD_REQUEST)
+        self.transport.close()
+
+
+class ChannelServer:
+    """Serves the channel on a bound socket."""
+
+    def __init__(self, channel: Channel, bound: socket.socket) -> None:
+        self._channel, self._socket = channel, bound
+        self._state = ServerState()
+        self._config = uvicorn.Config(
+            channel,
+            http=ChannelProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        loop = asyncio.get_running_loop()
+        self._config.load()
+
+        def protocol() -> asyncio.Protocol:
+            return ChannelProtocol(self._config, self._state, {}, loop)
+
+        self._server = await loop.create_server(
+            protocol, sock=self._socket, ssl=self._channel.context, ssl_handshake_timeout=HANDSHAKE_SECONDS, backlog=128
+        )
+
+    async def stop(self) -> None:
+        """Accept no more, let running requests end, close the connections."""
+        if self._server is not None:
+            self._server.close()
+        self._channel.release()
+        connections: list[Any] = list(self._state.connections)
+        for connection in connections:
+            connection.shutdown()
+        if self._state.tasks:
+            await asyncio.wait(self._state.tasks, timeout=STOP_SECONDS)
+        for connection in connections:
+            connection.transport.abort()

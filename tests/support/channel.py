@@ -1,0 +1,137 @@
+"""A node channel in this process: a real TLS listener in an event loop of its own thread, and handlers that remember."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import uvloop
+
+from doorward.cluster.calls import Since
+from doorward.cluster.channel import Channel
+from doorward.cluster.connection import Way
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, new_psk
+from doorward.cluster.pins import Peer
+from doorward.cluster.server import ChannelServer
+
+VERSION = "1.0"
+CLUSTER_ID = UUID("0d2a1a52-64a5-4b2f-9c5b-53c8d2f2a111")
+
+
+@dataclass
+class Node:
+    """A node that is no more than a key."""
+
+    key: NodeKey
+    id: UUID
+
+    @classmethod
+    def new(cls, directory: Path) -> Node:
+        node_id = uuid4()
+        state = directory / str(node_id)
+        state.mkdir()
+        return cls(NodeKey.at(state, str(node_id)), node_id)
+
+    def peer(self, *roles: str, removed: bool = False) -> Peer:
+        return Peer(str(self.id), self.key.certificate, frozenset(roles), removed)
+
+
+@dataclass
+class Handlers:
+    """A centre without state on the disk."""
+
+    node: Node
+    accepted: dict[UUID, Acceptance] = field(default_factory=dict)
+    paired: dict[UUID, bytes] = field(default_factory=dict)
+    differs: list[UUID] = field(default_factory=list)
+    number: int = 1
+    answer: Any = field(default_factory=lambda: {"secret": "s" * 4096})
+    reports: list[tuple[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def accept(self, node: Node) -> str:
+        """Accept a node; return its psk."""
+        self.accepted[node.id] = Acceptance(node.id, new_psk(), time.time() + PSK_SECONDS)
+        return self.accepted[node.id].psk
+
+    def hello(self, peer: Peer) -> Any:
+        return {"node_id": str(self.node.id), "you": peer.id}
+
+    def pair(self, request: PairRequest, address: str) -> PairAnswer:
+        self.asked.append(address)
+        centre = Centre(VERSION, self.node.key.fingerprint, CLUSTER_ID, self.node.id)
+        try:
+            answer = centre.answer(request, self.accepted.get(request.node_id), time.time())
+        except PairingRefused as refused:
+            if refused.psk_differs:
+                self.differs.append(request.node_id)
+            raise
+        self.paired[request.node_id] = request.certificate
+        return answer
+
+    def head(self, peer: Peer, since: Since | None) -> Any | None:
+        self.asked.append(peer.id)
+        return {"epoch": 1, "number": self.number} if since is None or since.number < self.number else None
+
+    def revision(self, peer: Peer, since: Since | None) -> Any:
+        return self.answer
+
+    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+        return self.head(peer, since)
+
+    def status(self, peer: Peer, report: Any) -> Any | None:
+        self.reports.append((peer.id, report))
+        return None
+
+
+@dataclass
+class Running:
+    """A channel that listens. ``way`` leads to it."""
+
+    channel: Channel
+    handlers: Handlers
+    node: Node
+    way: Way
+    loop: asyncio.AbstractEventLoop
+    server: ChannelServer
+
+    @property
+    def at(self) -> tuple[str, int]:
+        return self.way.addresses[0], self.way.port
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(20)
+
+
+@contextmanager
+def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1") -> Iterator[Running]:
+    """A channel for the time of a block."""
+    node = Node.new(directory)
+    handlers = Handlers(node)
+    channel = Channel(node.key, handlers, hold=hold)
+    bound = socket.create_server((address, 0))
+    bound.setblocking(False)
+    port = bound.getsockname()[1]
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = ChannelServer(channel, bound)
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    found = Running(channel, handlers, node, Way((address,), port), loop, server)
+    try:
+        yield found
+    finally:
+        found.stop()
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
