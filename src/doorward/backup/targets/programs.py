@@ -15,6 +15,7 @@ from pathlib import Path
 from doorward.backup.targets.attempt import Attempt
 
 _TICK_SECONDS = 0.02
+_GRACE_SECONDS = 0.5
 _MOST_BYTES = 16 * 1024 * 1024
 """What a program may say; a server that lists more has no directory of ours."""
 
@@ -58,14 +59,15 @@ def run(attempt: Attempt, doing: str, command: Sequence[str], directory: Path) -
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave no process of the group behind."""
+    """Leave no process of the group behind. One that ended by itself may have a child that still has something to say."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        end = time.monotonic() + 1
-        while process.poll() is None and time.monotonic() < end:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_TICK_SECONDS)
+    end = time.monotonic() + _GRACE_SECONDS
     with suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(_TICK_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

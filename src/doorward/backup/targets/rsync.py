@@ -30,6 +30,10 @@ _VERSIONS = re.compile(r"Protocol versions: remote=(\d+)")
 _OLDEST = 30
 """Protocol of rsync 3.0."""
 
+_LOCKED = "Another instance of rrsync"
+"""What ``rrsync`` says while the connection before is still ending there."""
+_TRIES, _PAUSE_SECONDS = 20, 0.25
+
 # By rsync's exit code, after what it said has told nothing better.
 _EXITS = {
     10: "connection_lost",
@@ -49,7 +53,7 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     (r"No such file or directory|Not a directory|\((2|20)\)$", "no_such_path"),
     (r"is your shell clean|protocol version mismatch|protocol incompatibility", "protocol_unavailable"),
     (r"[Tt]imeout", "stalled"),
-    (r"Cannot allocate memory|temporarily unavailable|Too many open files", "server_busy"),
+    (rf"{_LOCKED}|Cannot allocate memory|temporarily unavailable|Too many open files", "server_busy"),
 )
 
 
@@ -79,7 +83,7 @@ class RsyncTarget:
         self._remote = f"[{server}]:" if ":" in server else f"{server}:"
         self._path = str(target["path"]).rstrip("/")
         self._config = "/".join((self._path, *attempt.directories))
-        self._fsync = True
+        self._modern = True
         attempt.workdir.mkdir(parents=True, exist_ok=True)
         self._directory = Path(tempfile.mkdtemp(prefix="target-", dir=attempt.workdir))
         self._login = Login(self._directory, private_key, target["server_host_keys"])
@@ -184,14 +188,17 @@ class RsyncTarget:
         return [(line["kind"], _entry(line)) for line in lines if line["name"] != "."]
 
     def _send(self, doing: str, options: Sequence[str], places: Sequence[str]) -> Ended:
-        """Send, flushed to the disk where the server's rsync knows how to (3.2.4)."""
-        if self._fsync:
+        """Send, flushed to the disk where the server's rsync knows how to (3.2.4).
+
+        Such a one also sends its errors in order with the rest; what an older one says can be overtaken by the end.
+        """
+        if self._modern:
             try:
-                return self._rsync(doing, ["--fsync", *options], places)
+                return self._rsync(doing, ["--fsync", "--stderr=client", *options], places)
             except BackupFailure as failure:
                 if not re.search(r"unknown option|invalid rsync|--fsync", failure.message):
                     raise
-            self._fsync = False
+            self._modern = False
         return self._rsync(doing, options, places)
 
     def _stage(self, content: Path, source: Path, doing: str) -> None:
@@ -215,8 +222,12 @@ class RsyncTarget:
         attempt = self._attempt
         shell = self._login.command(self._target["username"], self._target["port"], attempt)
         stall = max(1, int(attempt.stall))
-        ended = run(attempt, doing, ["rsync", "-e", shell, f"--timeout={stall}", *options, "--", *places], self._directory)
-        log = self._login.said()
+        command = ["rsync", "-e", shell, f"--timeout={stall}", *options, "--", *places]
+        ended, log = run(attempt, doing, command, self._directory), self._login.said()
+        tries = 1
+        while _LOCKED in ended.err and tries < _TRIES and not attempt.stop.wait(_PAUSE_SECONDS):
+            ended, log = run(attempt, doing, command, self._directory), self._login.said()
+            tries += 1
         if ended.code:
             code, words = diagnosed(ended, log, self._target["server_host_keys"])
             raise attempt.failed(code, doing, words)
