@@ -45,7 +45,7 @@ class Doorward:
         self.port = self._wait_until_ready()
         self.seconds_to_start = time.perf_counter() - began
         """From the start of the process to the line that says that it accepts requests."""
-        self._certificate = None if plain else state / "tls" / "server.pem"
+        self._certificate = None if plain else state / "tls" / "ca.pem"
         self.url = f"{'http' if plain else 'https'}://127.0.0.1:{self.port}"
 
     def _wait_until_ready(self) -> int:

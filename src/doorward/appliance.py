@@ -9,7 +9,6 @@ import os
 import resource
 import secrets
 import signal
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,22 +23,26 @@ from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.access.passwords import LocalPasswords
-from doorward.api import tls
 from doorward.api.app import Application
+from doorward.api.listeners import Listeners, bind
 from doorward.api.routes import Parts, application
-from doorward.api.server import HttpServer, bind
+from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
+from doorward.api.web import administrators, hand_out, open_early, web_services
 from doorward.backup.table import Table
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
+from doorward.configuration.network._addresses import listening
 from doorward.events.senders import Senders
 from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.kinds.job import JobKind
+from doorward.host.kinds.listener import ListenerKind
 from doorward.host.machine import Machine, MachineKind
+from doorward.host.nics import WILDCARDS, resolved
 from doorward.host.ntp_probe import Prober
-from doorward.host.resources import Job
+from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.node import node_id
@@ -50,7 +53,7 @@ from doorward.store.vault import Vault, VaultError
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
-from doorward.transaction.queue import CommitQueue
+from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running
 from doorward.transaction.sweep import unowned
@@ -68,7 +71,11 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run. ``plain_http`` is for measurements on loopback only; it is no option of the command line."""
+    """How to run.
+
+    ``host`` and ``port`` count at the first start; ``listen_given``: somebody asked for them. ``plain_http`` is for
+    measurements on loopback only; it is no option of the command line.
+    """
 
     state: Path
     host: str = "127.0.0.1"
@@ -76,13 +83,14 @@ class Options:
     machine: MachineKind = "sandbox"
     admin_password: str | None = None
     plain_http: bool = False
+    listen_given: bool = False
 
 
 class Appliance:
     """A node: its store, its host, its API."""
 
-    def __init__(self, options: Options, say: Callable[[str], None] = print) -> None:
-        self._options, self._say = options, say
+    def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
+        self._options, self._say, self._warn = options, say, warn
         self.tree = discover(doorward.configuration)
         self._machine = Machine(options.machine, options.host, options.port)
         self._queue = CommitQueue()
@@ -91,7 +99,9 @@ class Appliance:
         settle(state)
         self._vault = Vault.at(state / "data.key", create=fresh)
         self.store = SqliteStore(state / "doorward.db", self._vault)
+        self.listeners = Listeners()
         if self.store.head() is None:
+            self._machine = self._bound()
             self._first_start()
         self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
@@ -112,10 +122,48 @@ class Appliance:
         service = Service(self.pipeline, self._queue, self.confirmations)
         self.senders = Senders(self.pipeline, state)
         self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state))
+        identity = no_identity if options.plain_http else web_identity(keeping.text)
+        self.listeners.services.update(web_services(self.app, identity))
+        self.host.handle(Listener, ListenerKind(self.listeners))
+        self._trusted = state / "tls" / "ca.pem"
+        try:
+            hand_out(running.snapshot, self._trusted)
+        except OSError as error:
+            raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
+        self._say_if_ignored()
 
     def _value(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self.pipeline.running.snapshot.value(path)
         return found
+
+    def _bound(self) -> Machine:
+        """Bind what ``--listen`` says, ahead of the first revision: only then the port is known. Raises CannotStart."""
+        options = self._options
+        try:
+            bound = bind(options.host, options.port)
+        except OSError as error:
+            raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
+        host, port = bound.getsockname()[:2]
+        machine = Machine(options.machine, host, port)
+        if host in WILDCARDS:
+            bound.close()
+        else:
+            self.listeners.adopt(bound)
+        if not listening(machine):
+            raise CannotStart(f"No network interface has the address {host}; say with --listen where to serve.")
+        return machine
+
+    def _say_if_ignored(self) -> None:
+        """Say so where ``--listen`` asks for something else than the configuration, which counts."""
+        options, wanted = self._options, administrators(self._desired())
+        asked = {str(address) for address in resolved(options.host)}
+        met = [one for one in wanted if options.host in WILDCARDS or one.address in asked]
+        if options.listen_given and not any(options.port in {0, one.port} for one in met):
+            where = ", ".join(one.name for one in wanted)
+            self._warn(
+                f"--listen {options.host}:{options.port} counts at the first start only;"
+                f" this node listens where local_services/admin_web says: {where}."
+            )
 
     def _first_start(self) -> None:
         """Write revision 1: the defaults, and the password of ``admin``."""
@@ -137,57 +185,54 @@ class Appliance:
         except HostFailure as failure:
             raise CannotStart(f"The host can't be prepared: {failure.reason}.") from failure
         self.pipeline.recover()
+        self.listeners.settle()
+        if not self._open():
+            raise CannotStart(f"No listener for administrators can be opened: {self.pipeline.unknown}.")
         self.confirmations.load()
 
     async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until told to stop. ``ready`` gets the address once connections are answered."""
-        options = self._options
-        try:
-            bound = bind(options.host, options.port)
-        except OSError as error:
-            raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
-        server = HttpServer(self.app, bound, None if options.plain_http else self._tls())
-        await server.start()
         loop = asyncio.get_running_loop()
+        self.listeners.run_in(loop)
 
         def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-            """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
+            """Tell the listeners and login sessions, which live in the event loop, of a commit, which runs in a thread."""
+            self.listeners.settle()
+            hand_out(after.snapshot, self._trusted)
             loop.call_soon_threadsafe(self._logins.published, before, after, edits)
 
         self.pipeline.published.append(published)
         self.senders.start()
         housekeeping = asyncio.create_task(self._keep_house())
         try:
+            await self._queue.run(self._accept)
             await self._queue.run(self.converge)
             self.app.state = "serving"
             self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
-            scheme = "http" if options.plain_http else "https"
-            host = f"[{options.host}]" if ":" in options.host else options.host
-            ready(f"{scheme}://{host}:{bound.getsockname()[1]}")
+            scheme = "http" if self._options.plain_http else "https"
+            ready(f"{scheme}://{self._open()[0]}")
             await stop.wait()
         finally:
             self.app.state = "stopping"
             housekeeping.cancel()
-            await server.stop()
+            self.listeners.refuse()
+            with contextlib.suppress(QueueTimeout):
+                await self._queue.run(lambda: None)  # a commit that runs may move listeners
+            await self.listeners.stop()
 
-    def _tls(self) -> ssl.SSLContext:
-        name = self.pipeline.running.snapshot.value("/api/configuration/network/naming")
-        names = [
-            f"{name['hostname']}.{name['domainname']}",
-            name["hostname"],
-            "localhost",
-            "127.0.0.1",
-            "::1",
-            self._options.host,
-        ]
-        wildcards = {"0.0.0.0", "::"}  # noqa: S104 - left out of the certificate
-        certificate, key = tls.ensure_certificate(
-            self._options.state / "tls", [n for n in dict.fromkeys(names) if n not in wildcards]
-        )
+    def _accept(self) -> None:
+        """Open the listeners, by which everybody learns that the server is starting. Runs in the commit thread."""
         try:
-            return tls.context(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise CannotStart(f"The certificate in {certificate.parent} can't be used: {error}.") from error
+            open_early(self.listeners, self._desired())
+        except HostFailure as failure:
+            raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+
+    def _desired(self) -> list[Any]:
+        return self.pipeline.desired(self.pipeline.running.snapshot)
+
+    def _open(self) -> list[str]:
+        """Return where administrators are served."""
+        return [wanted.name for wanted in administrators(self._desired()) if self.listeners.at(wanted.name) is not None]
 
     async def _keep_house(self) -> None:
         """Forget Idempotency-Keys, and secrets that nobody came to own, after a day."""
@@ -211,6 +256,7 @@ class Appliance:
         self._queue.close()
         self.confirmations.close()
         self.senders.stop()
+        self.listeners.release()
         self.host.stop()
         self.store.close()
 
@@ -236,7 +282,7 @@ def locked(state: Path) -> Iterator[None]:
         yield
 
 
-def run(options: Options, say: Callable[[str], None] = print) -> None:
+def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
     """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
     import uvloop
 
@@ -246,7 +292,7 @@ def run(options: Options, say: Callable[[str], None] = print) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every connection takes a descriptor
     with locked(options.state):
         try:
-            appliance = Appliance(options, say)
+            appliance = Appliance(options, say, warn)
         except (VaultError, StoreDamaged, HostFailure) as error:
             raise CannotStart(str(error)) from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.server import Server, running
 
 MAY_NOT = "-dac_override,-dac_read_search"
 
@@ -128,11 +128,11 @@ def test_the_data_key_of_another_appliance_is_named(whole: Path, tmp_path: Path)
     refusal(state, "data key")
 
 
-@pytest.mark.parametrize("name", ["server.pem", "server.key"])
-def test_a_certificate_that_is_none_is_named(whole: Path, tmp_path: Path, name: str) -> None:
+def test_what_clients_trust_is_written_anew(whole: Path, tmp_path: Path) -> None:
     state = shutil.copytree(whole, tmp_path / "state")
-    (state / "tls" / name).write_text("-----BEGIN NOTHING-----\n")
-    refusal(state, str(state / "tls"), "certificate")
+    (state / "tls" / "ca.pem").write_bytes(b"-----BEGIN NOTHING-----\n\xff")
+    with running(state) as server:
+        assert server.client().get("/api/setup").json()["status"] == "completed"
 
 
 def test_a_state_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_state_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
     refusal(state, str(state))
 
 
-@pytest.mark.parametrize("name", ["", "data.key", "doorward.db", "lock", "tls/server.key", "root"])
+@pytest.mark.parametrize("name", ["", "data.key", "doorward.db", "lock", "tls", "root"])
 def test_what_may_not_be_read_is_named(whole: Path, tmp_path: Path, name: str) -> None:
     """Root may read everything, unless the capability for it is taken away."""
     state = shutil.copytree(whole, tmp_path / "state")

@@ -15,10 +15,11 @@ from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.job import JobKind
+from doorward.host.kinds.listener import ListenerKind
 from doorward.host.kinds.path import ZONEINFO, PathKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.plan import Action, Change, Plan
-from doorward.host.resources import Daemon, File, Job, Symlink, Zone
+from doorward.host.resources import Daemon, File, Job, Listener, Symlink, Zone
 from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
 from tests.support.memory_files import MemoryFiles
 
@@ -98,6 +99,36 @@ class FakeTable:
         return datetime.now(UTC) + timedelta(hours=1) if name in self.jobs else None
 
 
+class FakeListeners:
+    """Listeners that are open because they were asked for; nobody can reach those in `dead`."""
+
+    def __init__(self) -> None:
+        """None is open."""
+        self.open_ones: dict[str, Listener] = {}
+        self.dead: set[str] = set()
+
+    def at(self, name: str) -> Listener | None:
+        """See `Listeners.at`."""
+        return self.open_ones.get(name)
+
+    def open(self, listener: Listener, deadline: float) -> None:
+        """See `Listeners.open`."""
+        self.open_ones[listener.name] = listener
+
+    def dismiss(self, name: str) -> None:
+        """See `Listeners.dismiss`."""
+        self.open_ones.pop(name, None)
+
+    def close(self, name: str) -> None:
+        """See `Listeners.close`."""
+        self.open_ones.pop(name, None)
+
+    def prove(self, listener: Listener, deadline: float) -> None:
+        """See `Listeners.prove`."""
+        if self.open_ones.get(listener.name) != listener or listener.name in self.dead:
+            raise HostFailure(f"nothing listens on {listener.name}")
+
+
 class FakeClock:
     """A clock whose status and synchronisation can be set."""
 
@@ -131,6 +162,7 @@ class FakeHost(Host):
         """`root` is only a name here."""
         self.files = MemoryFiles()
         self.daemon = FakeDaemon()
+        self.listeners = FakeListeners()
         self.clock = FakeClock()
         self.table = FakeTable()
         self.calls: list[tuple[object, ...]] = []
@@ -145,6 +177,7 @@ class FakeHost(Host):
             Zone: ZoneKind(self._zone),
             Daemon: DaemonKind({"chronyd": self.daemon}),
             Job: JobKind(self.table),
+            Listener: ListenerKind(self.listeners),
         }
         super().__init__("sandbox", root, kinds, clock=self.clock)
 

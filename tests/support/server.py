@@ -81,8 +81,8 @@ class Server:
 
     @property
     def certificate(self) -> Path:
-        """The self-signed certificate of the server."""
-        return self.state / "tls" / "server.pem"
+        """What the server is checked with: its own authority."""
+        return self.state / "tls" / "ca.pem"
 
     def kill(self) -> None:
         """kill -9."""

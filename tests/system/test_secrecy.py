@@ -109,7 +109,7 @@ def test_no_output_shows_a_secret(used: Used) -> None:
 
 
 def test_no_file_holds_a_secret_that_is_not_its_own(used: Used) -> None:
-    own = {"data.key": {"data key"}, "tls/server.key": {"private key"}}
+    own = {"data.key": {"data key"}}
     holds = {}
     for path in used.server.state.rglob("*"):
         if path.is_file() and not path.is_symlink():
@@ -128,7 +128,7 @@ def test_no_command_line_shows_a_secret(used: Used) -> None:
 def test_the_state_directory_is_for_its_owner_only(used: Used) -> None:
     state = used.server.state
     inside = [path for path in state.rglob("*") if "root" not in path.relative_to(state).parts and not path.is_symlink()]
-    assert {"data.key", "doorward.db", "lock", "server.key", "server.pem"} <= {path.name for path in inside}
+    assert {"data.key", "doorward.db", "lock", "ca.pem"} <= {path.name for path in inside}
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     wrong = {
         str(path.relative_to(state)): oct(path.stat().st_mode)

@@ -30,9 +30,11 @@ log = structlog.get_logger()
 REQUEST_SECONDS = 60.0
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
-_BEFORE_LOGIN = frozenset({411, 413, 417, 503})
+_BEFORE_LOGIN = frozenset({403, 411, 413, 417, 503})
 """Refusals that come before the login is looked for; what is left of it is shown all the same."""
 _BODIES = frozenset({"POST", "PUT"})
+_NOT_FOR_USERS = frozenset({"backup", "cluster", "configuration", "firmware", "setup", "transaction"})
+"""What below ``/api`` is closed to everybody who comes by a listener for users."""
 
 
 class Application:
@@ -84,6 +86,12 @@ class Application:
             raise errors.bad_request("The path can't be decoded.")
         request.segments = self._aliases.get(segments, segments)
         self._check_framing(request)
+        if (
+            request.scope.get("closed")
+            and request.segments[:1] == ("api",)
+            and not _NOT_FOR_USERS.isdisjoint(request.segments[1:2])
+        ):
+            raise errors.closed(request.href)
         if self.state != "serving" and request.href != "/api/setup":
             raise errors.unavailable(f"The server is {self.state}.")
         self._find_login(request)
@@ -204,6 +212,17 @@ class Application:
         if login is None or login.ended or not (request.extended or answer.cookie):
             return None
         return renewed(answer.cookie or request.cookie, self.logins.remaining(login), now)
+
+
+class ForUsers:
+    """The application by way of a listener that is only for users. It has no short way: that leads to the configuration."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one HTTP request."""
+        await self._app({**scope, "closed": True}, receive, send)
 
 
 def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:

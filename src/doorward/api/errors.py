@@ -68,6 +68,11 @@ def unauthorized(resource: str, *, write: bool) -> Refusal:
     return Refusal(403, "Unauthorized", f"This account may not {verb} the resource.", {"resource": resource})
 
 
+def closed(resource: str) -> Refusal:
+    """403: the way by which the request came does not lead there, whoever asks."""
+    return Refusal(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})
+
+
 def token_missing(resource: str) -> Refusal:
     """A browser wrote without the token of its login session."""
     details = {"header": "X-Token", "resource": resource}

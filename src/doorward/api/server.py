@@ -1,20 +1,23 @@
-"""The HTTPS listener: uvicorn's HTTP protocol on our own socket, with the limits and error shape of the contract."""
+"""Connections by HTTP: uvicorn's protocol with the limits and the error shape of the contract."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 import time
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
-from doorward.api.app import Application, head
+from doorward.api.app import head
 from doorward.api.errors import bad_request
 from doorward.api.request import Answer
+from doorward.host.resources import Listener
 from doorward.tree.jsontext import encode
 
 HEAD_LIMIT = 16 << 10
@@ -22,8 +25,6 @@ HEAD_LIMIT = 16 << 10
 HEAD_SECONDS = 30.0
 """How long a client may take to send them."""
 KEEP_ALIVE_SECONDS = 75
-STOP_SECONDS = 20
-"""How long requests that run may go on when the listener closes."""
 FAREWELL_SECONDS = 0.5
 """How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
 
@@ -42,6 +43,11 @@ class _Answered:
 _ANSWERED: Any = _Answered()
 
 
+def _never(_target: bytes, _headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Stand for the short way of an application that has none."""
+    return None
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection. Adds to uvicorn's: a limit of size and time for the head, and JSON where the request is not HTTP."""
 
@@ -53,7 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; the first head is awaited."""
         super().connection_made(transport)
-        self._at_once = self.config.app.at_once  # type: ignore[union-attr]
+        self._at_once = getattr(self.config.app, "at_once", _never)
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -143,13 +149,34 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class HttpServer:
-    """Serves an application on a bound socket; HTTPS with a TLS context, plain HTTP (for measurements) without."""
+class Service(Protocol):
+    """What stands behind the name of a listener's door."""
 
-    def __init__(self, app: Application, bound: socket.socket, context: ssl.SSLContext | None) -> None:
-        config = uvicorn.Config(
+    def identity(self, listener: Listener) -> Identity | None:
+        """Return what TLS connections get to see, None for plain HTTP. Raises HostFailure where it can't be had. May block."""
+
+    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
+        """Return the protocol of a new connection, which notes itself and its tasks in ``state``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The TLS context of a server, and the SHA-256, in hex, of the certificate that it shows."""
+
+    context: ssl.SSLContext
+    fingerprint: str
+
+
+class HttpService:
+    """Serves an ASGI application; ``scope["state"]["listener"]`` is the listener that a request came through."""
+
+    def __init__(
+        self, app: Any, identity: Callable[[Listener], Identity | None], http: type[HttpToolsProtocol] = HttpProtocol
+    ) -> None:
+        self.identity = identity
+        self._config = uvicorn.Config(
             app,
-            http=HttpProtocol,
+            http=http,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -158,34 +185,10 @@ class HttpServer:
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-            backlog=2048,
         )
-        config.load()
-        config.ssl = context
-        self._server = uvicorn.Server(config)
-        self._server.lifespan = config.lifespan_class(config)
-        self._socket = bound
+        self._config.load()
+        self._http = http
 
-    async def start(self) -> None:
-        """Begin to accept."""
-        await self._server.startup(sockets=[self._socket])
-
-    async def stop(self) -> None:
-        """Accept no more, let running requests end, close the connections."""
-        await self._server.shutdown(sockets=[self._socket])
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address, ready to listen. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        bound.bind((host, port))
-        bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
+        return self._http(self._config, state, {"listener": listener}, asyncio.get_running_loop())

@@ -312,7 +312,7 @@ class PlanResource(Resource):
         body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
         body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
         try:
-            report = await asyncio.to_thread(pipeline.plan, candidate, asked=False)
+            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False)
         except MergeConflict as collided:
             body["conflicts"] = sorted(collision.path for collision in collided.collisions)
         except ApplyError as error:

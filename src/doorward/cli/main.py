@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ class Machine(StrEnum):
     sandbox = "sandbox"
     system = "system"
 
+
+_LISTEN = {Machine.sandbox: "127.0.0.1:8443", Machine.system: "0.0.0.0:443"}
+"""Where the first start listens unless it is told."""
 
 State = Annotated[Path | None, typer.Option(help="Directory of everything that is kept.", show_default=False, readable=False)]
 On = Annotated[Machine, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")]
@@ -61,7 +65,14 @@ def doorward(
 @app.command()
 def serve(
     state: State = None,
-    listen: Annotated[str, typer.Option(help="HOST:PORT of the HTTPS listener.")] = "127.0.0.1:8443",
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT to listen on. Counts at the first start; from then on local_services/admin_web does."
+            " Default: 127.0.0.1:8443, for the system host 0.0.0.0:443.",
+            show_default=False,
+        ),
+    ] = None,
     host: On = Machine.sandbox,
 ) -> None:
     """Run the appliance until SIGTERM.
@@ -71,12 +82,14 @@ def serve(
     from doorward.appliance import CannotStart, Options, run
     from doorward.cli.logging import configure
 
-    bind_host, port = address(listen)
+    bind_host, port = address(listen or _LISTEN[host])
     configure()
     password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
-    options = Options(state_directory(state, host), bind_host, port, host.value, password or None)
+    options = Options(
+        state_directory(state, host), bind_host, port, host.value, password or None, listen_given=listen is not None
+    )
     try:
-        run(options, typer.echo)
+        run(options, typer.echo, partial(typer.echo, err=True))
     except CannotStart as why:
         typer.echo(f"doorward can't start: {why}", err=True)
         raise typer.Exit(1) from None

@@ -39,7 +39,7 @@ def terminal() -> bool:
 
 def trust(ca: Path | None) -> ssl.SSLContext:
     """Return what the server's certificate is checked with. Raises Usage."""
-    own = local_file("tls/server.pem")
+    own = local_file("tls/ca.pem")
     try:
         context = ssl.create_default_context(cafile=ca)
         if ca is None and own is not None:

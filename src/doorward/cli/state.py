@@ -17,6 +17,6 @@ def sandbox_state() -> Path:
 def local_file(name: str) -> Path | None:
     """Return a file of the default state directory that this user may read: the sandbox's, else the system's."""
     for state in (sandbox_state(), SYSTEM):
-        if os.access(state / "tls" / "server.pem", os.R_OK):
+        if os.access(state / "tls" / "ca.pem", os.R_OK):
             return state / name if os.access(state / name, os.R_OK) else None
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import doorward.configuration
 from doorward.host.machine import Machine, MachineKind
-from doorward.host.resources import Job
+from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.port import StoreDamaged
@@ -38,8 +38,9 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
         running = read_running(tree, Machine(machine), store)[0].snapshot
         host = sandbox(state) if machine == "sandbox" else system(state)
         asked = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
-        desired = [resource for resource in asked if not isinstance(resource, Job)]  # due in the memory of the server alone
-        # The daemons of a sandbox live and die with its server; none of them is a child of this command.
+        # Jobs and listeners live and die with the server.
+        desired = [resource for resource in asked if not isinstance(resource, Job | Listener)]
+        # So do the daemons of a sandbox; none of them is a child of this command.
         elsewhere = {"daemon_down"} if machine == "sandbox" else set()
         return found + [warning.message for warning in host.drift(desired) if warning.code not in elsewhere]
     finally:

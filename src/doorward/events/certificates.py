@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-
-from cryptography.x509 import load_pem_x509_certificate
 
 from doorward.configuration import x509
+from doorward.configuration.management import certificates
 from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.tree.snapshot import Snapshot
 
-PATH = "/api/configuration/management/certificates"
-
+_NAMES = {
+    "/ca": "The certificate of the appliance's own authority",
+    "/server": "The TLS certificate of the server",
+    "/tsa": "The certificate of the time stamping authority",
+}
 _DAYS = (0, 1, 7, 14, 30)
 
 
@@ -29,22 +29,13 @@ class Expiring:
     end: datetime
 
 
-def in_use(snapshot: Snapshot, self_signed: Path) -> Iterator[Expiring]:
-    """Yield the certificates that a configuration refers to; for the server the self-signed one where it has no other."""
-    value: dict[str, Any] = snapshot.value(PATH)
-    authority = value["ca"] or {}
-    names = {
-        "The TLS certificate of the server": value["server"],
-        "The certificate of the time stamping authority": value["tsa"],
-        "The certificate of the appliance's own authority": authority.get("x509_identity") or authority.get("x509_certificate"),
-    }
-    for name, key in names.items():
-        found = x509.certificate_of(snapshot, key) if key else None
+def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
+    """Yield the certificates that the appliance says who it is with."""
+    for at, key in certificates.in_place(snapshot):
+        found = x509.certificate_of(snapshot, key)
         if found is not None:
-            yield Expiring(name, PATH, found.not_valid_after_utc)
-    if value["server"] is None and self_signed.exists():
-        name = next(iter(names))
-        yield Expiring(name, PATH, load_pem_x509_certificate(self_signed.read_bytes()).not_valid_after_utc)
+            name = next(name for start, name in _NAMES.items() if at.startswith(start))
+            yield Expiring(name, certificates.PATH, found.not_valid_after_utc)
 
 
 class CertificateWatch:

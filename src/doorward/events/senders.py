@@ -61,7 +61,7 @@ class Senders:
         watches = (
             Limits(self.events, self._snapshot, figures_of(state)),
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
-            CertificateWatch(self.events, lambda: in_use(self._snapshot(), state / "tls" / "server.pem")),
+            CertificateWatch(self.events, lambda: in_use(self._snapshot())),
             DriftWatch(self.events, pipeline),
             CoreFiles(self._snapshot, state),
         )

@@ -34,7 +34,7 @@ def context(snapshot: Snapshot, block: Mapping[str, Any], secret: SecretText) ->
         key = secret(client["x509_identity"])
         if key is None:
             raise NoCertificate("the private key of the client certificate is not here")
-        _show(made, certificate(snapshot, client["x509_identity"]) + key)
+        show(made, certificate(snapshot, client["x509_identity"]) + key)
     return made
 
 
@@ -46,8 +46,8 @@ def certificate(snapshot: Snapshot, key: str) -> str:
     return str(document.value["certificate"])
 
 
-def _show(made: ssl.SSLContext, pem: str) -> None:
-    """Load an identity. OpenSSL wants a file: one in memory keeps the key off the disk."""
+def show(made: ssl.SSLContext, pem: str) -> None:
+    """Load an identity: certificates and private key in PEM. OpenSSL wants a file: one in memory keeps the key off the disk."""
     with os.fdopen(os.memfd_create("identity", os.MFD_CLOEXEC), "w") as file:
         file.write(pem)
         file.flush()

@@ -102,7 +102,59 @@ class Job:
         return ("job", self.name)
 
 
-Resource = File | Symlink | Zone | Daemon | Job
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Whom a listener lets in to what.
+
+    `service` is a name that the composition root knows ("admin_web", "user_web", "redirect", "cluster"), `allowed_from`
+    networks in CIDR notation, host bits allowed; None: everybody.
+    """
+
+    service: str
+    allowed_from: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Who a TLS server says it is.
+
+    `certificates` is its certificate with the chain in PEM, `private_key` only the name of the secret, `fingerprint` the
+    SHA-256 of the certificate in hex.
+    """
+
+    certificates: str = field(repr=False)
+    private_key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An in-process server on the IP `address` and TCP `port`.
+
+    The first of its `doors` that lets a client in decides what it is served; whom none lets in is hung up on right after
+    accept. `shows` is what new TLS connections get to see, None where the service has its own or speaks no TLS.
+    `https_port` is where a redirect leads to.
+    """
+
+    address: str
+    port: int
+    doors: tuple[Door, ...]
+    shows: Shown | None = None
+    https_port: int = 0
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """Address and port as in a URL ("[::1]:8443")."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """("listener", name): an address and port belong to one listener."""
+        return ("listener", self.name)
+
+
+Resource = File | Symlink | Zone | Daemon | Job | Listener
 """Any kind. A later one is added here, gets a file in `kinds/`, and a line in the table its host is built with."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from doorward.configuration.local_services import admin_web
 from doorward.host.engine import ApplyError, Host, HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
@@ -98,16 +99,18 @@ class Pipeline:
                 resources.extend(node.render(snapshot))
         return resources
 
-    def plan(self, candidate: Candidate, message: str | None = None, *, asked: bool = True) -> Report:
+    def plan(self, candidate: Candidate, message: str | None = None, *, address: str = "", asked: bool = True) -> Report:
         """Work out what a commit of the candidate would do. The host is looked at, not touched.
 
-        ``asked`` False leaves out that a commit message is required. Raises MergeConflict, or ApplyError where the host can't
-        be looked at.
+        ``address`` is where it comes from, "" from the appliance itself. ``asked`` False leaves out that a commit message is
+        required. Raises MergeConflict, or ApplyError where the host can't be looked at.
         """
         running = self.running
         merged = merge(self.tree, candidate, running)
         findings = check_rules(self.tree, merged.snapshot, merged.edits)
         problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate.secrets)]
+        if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
+            problems.extend(admin_web.shuts_out(merged.snapshot, address))
         if asked and merged.edits and not message and requires_message(running.snapshot):
             problems.insert(
                 0, Problem("message_required", "A commit message is required.", "/commit_message", "/api/transaction")
@@ -140,7 +143,7 @@ class Pipeline:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
                 self.recover()
-            report = self.plan(candidate, order.message)
+            report = self.plan(candidate, order.message, address=order.address)
             if report.problems:
                 raise MeaningRefused(report.problems)
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
@@ -171,7 +174,8 @@ class Pipeline:
         revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
         kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
         if report.plan.actions:
-            self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
+            with self.secrets.in_hand(texts):
+                self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"
         if order.confirm_seconds is not None:

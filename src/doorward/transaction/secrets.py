@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -43,6 +44,7 @@ class SecretKeeping:
 
     def __init__(self, tree: Tree, store: Store, vault: Vault, keeper: Keeper) -> None:
         self._tree, self._store, self._vault, self._keeper = tree, store, vault, keeper
+        self._in_hand: dict[str, str] = {}
 
     def problems(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Problem]:
         """Return what forbids the new owners' secrets."""
@@ -63,8 +65,19 @@ class SecretKeeping:
             if (text := self._text(place.key, texts)) is not None
         ]
 
+    @contextmanager
+    def in_hand(self, texts: dict[str, str]) -> Iterator[None]:
+        """Give out the texts of a commit that is not published yet: the host needs them to take it."""
+        self._in_hand = texts
+        try:
+            yield
+        finally:
+            self._in_hand = {}
+
     def text(self, key: str) -> str | None:
         """Return the text, or the hash, of a stored secret."""
+        if (text := self._in_hand.get(key)) is not None:
+            return text
         secret = self._store.secret(key)
         return self._vault.open(secret.name, secret.sealed) if secret else None
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+from doorward.configuration import x509
+from doorward.configuration.management import certificates
+from doorward.configuration.management._identities import made
 from doorward.host.machine import Machine
 from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
 from doorward.store.vault import Vault
@@ -32,18 +35,34 @@ def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:
 def first_revision(  # noqa: PLR0913 - what a first revision is made of
     tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: Keeper, *, password: str, admin: str
 ) -> None:
-    """Write revision 1: the defaults of every endpoint, and the built-in account ``admin`` with its password."""
+    """Write revision 1: the defaults of every endpoint, the account ``admin`` with its password, the node's certificates."""
     key, created = str(uuid.uuid4()), now()
-    snapshot = tree.defaults(machine)
-    made = Place(PASSWORDS, key)
-    snapshot = snapshot.put(made, tree.load(made, {"created": created}))
+    snapshot, private_keys = identified(tree, tree.defaults(machine))
+    place = Place(PASSWORDS, key)
+    snapshot = snapshot.put(place, tree.load(place, {"created": created}))
     account = Place("/api/configuration/aaa/local_database/users", admin)
     snapshot = snapshot.put(account, tree.load(account, {"name": "admin", "password": key}))
     edits = [
         Edit(place, None, document.stored, position) for place, position, document in sorted(documents(snapshot), key=_by_place)
     ]
     revision = Revision(1, SYSTEM, "", created, "First start.", len(edits))
-    store.publish(revision, edits, secrets=[Secret(key, "hash", vault.seal(f"{key}:hash", keeper.hashed(password)))])
+    sealed = [Secret(name, "sealed", vault.seal(f"{name}:sealed", text)) for name, text in private_keys.items()]
+    store.publish(revision, edits, secrets=[Secret(key, "hash", vault.seal(f"{key}:hash", keeper.hashed(password))), *sealed])
+
+
+def identified(tree: Tree, snapshot: Snapshot) -> tuple[Snapshot, dict[str, str]]:
+    """Return a configuration with an authority of its own and what it signed, and the private keys by name, in PEM."""
+    keys: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    for role, pair in made(certificates.names(snapshot)).items():
+        body, text = x509.make(pair)
+        keys[role] = str(uuid.uuid4())
+        texts[keys[role]] = text or ""
+        place = Place(x509.PATH, keys[role])
+        snapshot = snapshot.put(place, tree.load(place, body))
+    own = Place(certificates.PATH)
+    body = {"ca": {"selection": "identity", "x509_identity": keys["ca"]}, "server": keys["server"], "tsa": keys["tsa"]}
+    return snapshot.put(own, tree.load(own, body)), texts
 
 
 def _by_place(row: tuple[Place, int, Document]) -> Place:
@@ -67,10 +86,9 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
         else:
             edits.append(Edit(place, body, None, position))
     snapshot = Snapshot.of(rows)
-    for place, position, document in sorted(documents(tree.defaults(machine)), key=_by_place):
-        if snapshot.document(place) is None:
-            snapshot = snapshot.put(place, document, position if place.key else None)
-            edits.append(Edit(place, None, document.stored, position))
+    for place, position, document in sorted(documents(tree.defaults(machine, beside=snapshot)), key=_by_place):
+        snapshot = snapshot.put(place, document, position if place.key else None)
+        edits.append(Edit(place, None, document.stored, position))
     return Running(head.number, head.hash, snapshot), sorted(edits, key=lambda edit: edit.place)
 
 

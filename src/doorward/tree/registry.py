@@ -108,17 +108,24 @@ class Tree:
         assert isinstance(node, (Valued, WriteOnce))  # noqa: S101 - branches store nothing
         return node.load(value)
 
-    def defaults(self, machine: object) -> Snapshot:
-        """Return the configuration of a fresh appliance; defaults that are functions ask the machine."""
+    def defaults(self, machine: object, beside: Snapshot | None = None) -> Snapshot:
+        """Return the configuration of a fresh appliance; defaults that are functions ask the machine.
+
+        What is in ``beside`` is left out, and the machine is not asked for it.
+        """
         rows: list[tuple[Place, int, Document]] = []
         for endpoint in self:
             match endpoint.node:
                 case Singleton(default=default) | ListSingleton(default=default):
+                    if beside is not None and beside.document(Place(endpoint.path)) is not None:
+                        continue
                     body = default(machine) if callable(default) else default
                     rows.append((Place(endpoint.path), 0, self.load(Place(endpoint.path), body)))
                 case Collection(default=default):
                     for position, (key, value) in enumerate(default.items()):
                         place = Place(endpoint.path, key)
+                        if beside is not None and beside.document(place) is not None:
+                            continue
                         rows.append((place, position, self.load(place, value)))
                 case _:
                     pass

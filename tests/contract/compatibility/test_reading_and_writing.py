@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from doorward.configuration.network._addresses import first_addresses
+from doorward.host.machine import Machine
 from tests.contract.walk import configuration, endpoint_of, everything, supported
 from tests.contract.wire import ACCOUNTING, GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, check_shape
 
@@ -71,16 +73,30 @@ OFF = {"enabled": False}
 UNSIGNED = {"encryption": OFF, "signing": OFF, "signing_and_timestamping_interval": 30, "timestamping": OFF}
 DAYS: dict[str, list[list[str]]] = {day: [] for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
 NICS = "/api/configuration/network/nics"
+ADMIN_WEB = "/api/configuration/local_services/admin_web"
+CERTIFICATES = "/api/configuration/management/certificates"
+
+
+REACHED = first_addresses(Machine())[0][0]
+"""The key of the address by which the server is reached: it stays while it is used, whatever its text."""
+_, _, INTERFACE, _, ADDRESS = REACHED.split(".")
 
 
 def _nic(device: str | None, *addresses: str) -> dict[str, Any]:
-    entries = {f"a{index}": address for index, address in enumerate(addresses)}
+    entries = dict(zip([ADDRESS, "other"], addresses, strict=False))
     interface = {"addresses": {"@order": list(entries), **entries}, "name": addresses[0], "vlantag": 0}
-    return {"interfaces": {"@order": ["i"], "i": interface}, "name": device, "speed": "auto"}
+    return {"interfaces": {"@order": [INTERFACE], INTERFACE: interface}, "name": device, "speed": "auto"}
+
+
+def _web(*networks: str) -> dict[str, Any]:
+    href = f"{NICS}/nic1#interfaces/{INTERFACE}/addresses/{ADDRESS}"
+    line = {"address": {"key": REACHED, "meta": {"href": href}}, "http_port": None, "https_port": 8443}
+    return {"access_restriction": {"allowed_from": list(networks), "enabled": True}, "listen": [line]}
 
 
 REPLACED: dict[str, tuple[Any, Any]] = {
     ACLS: ([VIEW], [{"group": "auth-view", "objects": ["/special/auth", NTP], "permission": "write"}]),
+    ADMIN_WEB: (_web("10.0.0.0/8"), _web("192.0.2.0/24", "::1/128")),
     AUDIT: ({**UNSIGNED, "name": "first"}, {**UNSIGNED, "name": "second"}),
     EMAIL: (MAIL, {**MAIL, "admin_address": "ops@example.com", "sender_address": "doorward@example.com"}),
     GROUPS: ({"members": [], "name": "first"}, {"members": [], "name": "second"}),
@@ -111,7 +127,14 @@ def test_48_text_is_replaced_and_the_rest_stays(admin: Caller, path: str) -> Non
 def test_48_no_text_that_can_be_written_is_missing_above(admin: Caller) -> None:
     """Whoever adds an endpoint that shows a text from the start adds it to the table."""
     writable = [path for path in configuration(admin) if supported(path) and "PUT" in admin.get(path).header("Allow")]
-    assert {endpoint_of(path) for path in writable if _text_in(admin.body(path))} == REPLACED.keys()
+    assert {endpoint_of(path) for path in writable if _text_in(admin.body(path))} == {*REPLACED, CERTIFICATES}
+
+
+def test_48_references_are_replaced_and_the_rest_stays(admin: Caller) -> None:
+    before = admin.body(CERTIFICATES)
+    after = {**before, "ca": {"selection": "certificate", "x509_certificate": before["ca"]["x509_identity"]}}
+    admin.put(CERTIFICATES, after).ok()
+    assert admin.body(CERTIFICATES) == after
 
 
 def _text_in(value: Any) -> bool:

@@ -130,8 +130,9 @@ def test_secrets_are_in_the_form_in_which_they_are_kept(site: Site, tmp_path: Pa
     assert sorted(secret["form"] for secret in passwords.values()) == ["hash", "hash", "sealed"]
     assert [secret["text"] for secret in passwords.values() if secret["form"] == "sealed"] == [SHARE_PASSWORD]
     assert all(secret["text"].startswith("$argon2id$") for secret in passwords.values() if secret["form"] == "hash")
-    [identity] = json.loads(files["secrets/x509.json"]).values()
-    assert "BEGIN PRIVATE KEY" in identity["text"]
+    identities = json.loads(files["secrets/x509.json"]).values()
+    assert len(identities) == 1 + 3, "the node's own three and one more"
+    assert all("BEGIN PRIVATE KEY" in identity["text"] for identity in identities)
     tree = json.loads(files["configuration/tree.json"])
     assert sorted(tree["/api/configuration/passwords"]["@order"]) == sorted(passwords), "and none that nobody owns"
     everything = b"".join(files.values())

@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def first_start(state: Path, password: str) -> None:
     (state / "tls").mkdir(parents=True)
-    (state / "tls" / "server.pem").write_text("no certificate")
+    (state / "tls" / "ca.pem").write_text("no certificate")
     (state / "initial-admin-password").write_text(f"{password}\n")
 
 

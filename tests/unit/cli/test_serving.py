@@ -54,7 +54,7 @@ def test_the_line_of_a_ready_server_names_address_host_and_state(server: Server)
 
 def test_everything_that_is_kept_is_readable_by_its_owner_only(server: Server) -> None:
     assert stat.S_IMODE(server.state.stat().st_mode) == 0o700
-    for name in ("data.key", "doorward.db", "lock", "tls/server.key"):
+    for name in ("data.key", "doorward.db", "lock", "tls/ca.pem"):
         assert stat.S_IMODE((server.state / name).stat().st_mode) == 0o600, name
 
 

@@ -10,12 +10,15 @@ from typer.testing import CliRunner
 
 from doorward.cli.main import app
 from doorward.host import build
+from doorward.host.kinds.listener import ListenerKind
+from doorward.host.resources import Listener
 from doorward.host.sandbox import sandbox
 from doorward.store.port import Edit, Intent, Revision, Ticket
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
+from tests.support.fake_host import FakeListeners
 from tests.unit.transaction.rig import SERVERS, Rig, ip, place
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with monkeypatch.context() as patched:
         patched.setattr(build, "find_program", lambda _: None)
         rig.pipeline.host = sandbox(directory)
+        rig.pipeline.host.handle(Listener, ListenerKind(FakeListeners()))
         rig.pipeline.host.start()
         rig.pipeline.recover()
         rig.committed((SERVERS, [ip("192.0.2.123")]))

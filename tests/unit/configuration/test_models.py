@@ -15,9 +15,10 @@ import doorward.configuration
 from doorward.tree.models import Body
 from doorward.tree.nodes import ListSingleton, Valued, WriteOnce
 from doorward.tree.problems import BodyRefused
-from doorward.tree.references import RefersTo
+from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, discover
 from doorward.tree.validation import check
+from tests.unit.configuration.local_services.samples import SERVING
 from tests.unit.configuration.management.samples import BACKING_UP, SENDING
 from tests.unit.configuration.network.samples import NETWORK
 from tests.unit.configuration.policies.samples import POLICIES, STORES
@@ -50,10 +51,11 @@ GOOD: dict[str, Any] = {
     **SENDING,
     **BACKING_UP,
     **NETWORK,
+    **SERVING,
 }
 REFERRING = {
     "aaa/local_database/groups", "aaa/local_database/users", "management/email", "management/syslog",
-    "management/system_backup", *POLICIES
+    "management/system_backup", *POLICIES, *SERVING
 } - {"policies/time_policies"}  # fmt: skip
 SAMPLES: dict[str, list[Any]] = {
     "null": [None],
@@ -294,5 +296,7 @@ def test_references_stay_within_one_scope(endpoint: Endpoint) -> None:
     found = list(in_body(model) if isinstance(model, type) and issubclass(model, Body) else referred(model))
     assert bool(found) == (short(endpoint) in REFERRING)
     for reference in found:
-        assert TREE[reference.to].holds_objects
-        assert TREE[reference.to].node.scope in {"owner", endpoint.node.scope}
+        target = TREE[reference.to]
+        assert target.holds_objects != isinstance(reference, RefersToPart)
+        targets = target.children.values() if isinstance(reference, RefersToPart) else [target]
+        assert {found.node.scope for found in targets} <= {"owner", endpoint.node.scope}

@@ -10,6 +10,7 @@ import pytest
 import doorward.configuration
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
+from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
 from doorward.host.machine import Machine
@@ -81,7 +82,8 @@ def test_the_start_times_of_the_backup_become_a_job_in_the_time_zone_of_the_node
 
 
 def test_nothing_else_touches_the_host() -> None:
-    assert {endpoint.path for endpoint in TREE.rendering} == {ntp_servers.PATH, system_backup.PATH, timezone.PATH}
+    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH}
+    assert {endpoint.path for endpoint in TREE.rendering} == asking
 
 
 def test_rendering_is_pure() -> None:

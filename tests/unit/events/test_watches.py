@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.api.tls import ensure_certificate
 from doorward.events.alarm import Issue
 from doorward.events.certificates import CertificateWatch, Expiring, in_use
 from doorward.events.drift import DriftWatch
@@ -152,12 +151,16 @@ def test_a_new_certificate_is_another_one(bus: Bus) -> None:
     assert calendar.pass_days(0) == 1
 
 
-def test_the_self_signed_certificate_counts_while_there_is_no_other(tmp_path: Path) -> None:
-    file, _ = ensure_certificate(tmp_path, ["node.example.com"])
-    [found] = in_use(snapshot(), file)
-    assert found.name == "The TLS certificate of the server"
-    assert found.end > datetime.now(UTC) + timedelta(days=300)
-    assert list(in_use(snapshot(), Path("/nowhere"))) == []
+def test_the_certificates_of_the_configuration_are_watched(rig: Rig) -> None:
+    found = list(in_use(rig.pipeline.running.snapshot))
+    assert [one.name for one in found] == [
+        "The certificate of the appliance's own authority",
+        "The TLS certificate of the server",
+        "The certificate of the time stamping authority",
+    ]
+    assert {one.path for one in found} == {"/api/configuration/management/certificates"}
+    years = {(one.end - datetime.now(UTC)).days / 365 for one in found}
+    assert all(9.9 < left <= 10 for left in years)
 
 
 @pytest.fixture

@@ -1,5 +1,45 @@
-"""The web listener for users."""
+"""The web listeners for users: ``/api/configuration/local_services/user_web``.
 
-from doorward.tree.nodes import Singleton, later
+They have their own addresses and ports, or share whole lines with ``admin_web``. Who comes in by a line that is only for users
+can't reach the configuration, transactions, the cluster, backups, firmware and the setup: these paths are refused there. A
+commit takes effect as that of ``admin_web`` does.
+"""
 
-NODE = later(Singleton, default={"access_restriction": {"enabled": False}, "listen": []}, scope="node")
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from doorward.configuration.local_services._listen import (
+    MOST,
+    OPEN,
+    USER_WEB,
+    AccessRestriction,
+    ListenLine,
+    port_conflicts,
+    whole,
+)
+from doorward.configuration.management import certificates
+from doorward.tree.models import Body, Elements
+from doorward.tree.nodes import Singleton
+
+PATH = USER_WEB
+
+
+class UserWeb(Body):
+    """Where users are served, and which of them."""
+
+    access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
+    listen: Annotated[list[ListenLine], Elements(most=MOST, unique=whole)] = Field([], description="Addresses and ports.")
+
+
+NODE = Singleton(
+    title="Web listeners for users",
+    scope="node",
+    model=UserWeb,
+    default={"access_restriction": {"enabled": False}, "listen": []},
+    rules=(port_conflicts,),
+    advice=(certificates.names_missing,),
+)
+"""The listeners themselves are asked for by ``admin_web``, with which they may share addresses and ports."""

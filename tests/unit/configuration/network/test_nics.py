@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 import doorward.configuration
+from doorward.configuration.local_services import admin_web
 from doorward.configuration.network import _addresses
 from doorward.configuration.network._addresses import NICS, PATHS, InterfaceAddress
 from doorward.configuration.network.nics import _nic
@@ -19,17 +20,21 @@ from doorward.host.machine import Machine
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.rules import check_rules
 from doorward.transaction.writing import replace_body
+from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused
 from doorward.tree.registry import discover
-from doorward.tree.snapshot import Snapshot
+from doorward.tree.snapshot import Document, Snapshot
 from doorward.tree.validation import check
 from tests.unit.configuration.network.samples import NIC
 
 TREE = discover(doorward.configuration)
 NIC1 = TREE[PATHS[0]]
 KEY = "nic1.interfaces.one.addresses.a"
+NO_LINES = encode({"access_restriction": {"enabled": False}, "listen": []})
+NOWHERE = Document(NO_LINES, NO_LINES)
+"""A service that listens on none of the addresses here."""
 USER = Place("/api/configuration/somewhere")
 Reading = Annotated[InterfaceAddress, "as a member of some body"]
 
@@ -43,6 +48,7 @@ def body(*addresses: str, name: str | None = "eth0", interface: str = "default",
 def snapshot(*bodies: dict[str, Any]) -> Snapshot:
     made = TREE.defaults(Machine())
     empty: dict[str, Any] = {"interfaces": {"@order": []}, "name": None, "speed": "auto"}
+    made = made.put(Place(admin_web.PATH), NOWHERE)
     for path, value in zip(PATHS, [*bodies, empty, empty][:3], strict=True):
         made = made.put(Place(path), TREE.load(Place(path), value))
     return made
@@ -207,7 +213,6 @@ def test_addresses_come_with_the_keys_of_references_to_them() -> None:
         ("192.0.2.9", ["192.0.2.9/24"]),
         ("203.0.113.1", ["203.0.113.1/32"]),
         ("0.0.0.0", ["127.0.0.1/8", "::1/128", "192.0.2.9/24"]),  # noqa: S104 - nothing listens
-        ("nowhere.invalid", []),
     ],
 )
 def test_a_sandbox_starts_with_the_address_it_listens_on(
@@ -227,6 +232,12 @@ def test_a_sandbox_starts_with_the_address_it_listens_on(
     assert (value["name"], value["interfaces"]["@order"] != []) == ("sandbox0", True)
     assert [made.value(path)["name"] for path in PATHS[1:]] == [None, None]
     assert check_rules(TREE, made, ()).problems == ()
+
+
+def test_a_name_that_leads_nowhere_gives_no_address() -> None:
+    machine = Machine("sandbox", "nowhere.invalid")
+    assert _addresses.first_addresses(machine) == []
+    assert _addresses.listening(machine) == []
 
 
 def test_a_system_starts_with_what_the_kernel_has(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,73 @@
+"""The web listeners put together: what is served behind which door, and how they open ahead of everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import structlog
+
+from doorward.api.app import Application, ForUsers
+from doorward.api.listeners import Listeners
+from doorward.api.redirect import redirect
+from doorward.api.server import HttpService, Identity
+from doorward.api.tls import no_identity
+from doorward.configuration.management import certificates
+from doorward.host.errors import HostFailure
+from doorward.host.resources import Listener
+from doorward.tree.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+ADMIN = "admin_web"
+_OPEN_SECONDS = 10.0
+
+
+def web_services(app: Application, identity: Callable[[Listener], Identity | None]) -> dict[str, HttpService]:
+    """Return the services behind the doors of the web listeners."""
+    return {
+        ADMIN: HttpService(app, identity),
+        "redirect": HttpService(redirect, no_identity),
+        "user_web": HttpService(ForUsers(app), identity),
+    }
+
+
+def open_early(listeners: Listeners, desired: Iterable[object]) -> None:
+    """Open the listeners for administrators before the host converges: who asks learns that the server is starting.
+
+    What can't be opened yet is left to the host, unless other programs have every address. Raises HostFailure. Blocks.
+    """
+    taken: HostFailure | None = None
+    opened = False
+    for listener in administrators(desired):
+        try:
+            listeners.open(listener, time.monotonic() + _OPEN_SECONDS)
+            opened = True
+        except HostFailure as failure:
+            log.warning("a listener can't be opened yet", address=listener.name, reason=failure.reason)
+            if isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.EADDRINUSE:
+                taken = failure
+    if taken is not None and not opened:
+        raise taken
+
+
+def administrators(desired: Iterable[object]) -> list[Listener]:
+    """Return the listeners among some resources behind which administrators are served."""
+    found = [resource for resource in desired if isinstance(resource, Listener)]
+    return [listener for listener in found if any(door.service == ADMIN for door in listener.doors)]
+
+
+def hand_out(snapshot: Snapshot, file: Path) -> None:
+    """Keep in a file what clients of this machine check the server with."""
+    content = certificates.trusted(snapshot).encode()
+    with contextlib.suppress(OSError):
+        if file.read_bytes() == content:
+            return
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(content)
+    part.chmod(0o600)
+    part.replace(file)

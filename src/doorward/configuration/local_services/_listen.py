@@ -1,0 +1,139 @@
+"""What the local services have in common: the lines they listen on, who is let in, whose a port is. No endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic_core import InitErrorDetails
+
+from doorward.configuration.network._addresses import InterfaceAddress, address_of
+from doorward.host.resources import Door, Listener, Shown
+from doorward.tree.fields import Cidr, Port
+from doorward.tree.models import Body, Elements, Interrelated, Off, switch, wrong
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+ADMIN_WEB = "/api/configuration/local_services/admin_web"
+USER_WEB = "/api/configuration/local_services/user_web"
+CLUSTER = "/api/configuration/local_services/cluster"
+MOST = 16
+"""Lines that a service may listen on."""
+
+CLUSTER_PORT = 7443
+HTTP_PORT, HTTPS_PORT = 80, 443
+
+
+def _network(cidr: str) -> str:
+    return str(ipaddress.ip_network(cidr, strict=False))
+
+
+class Restriction(Body):
+    """Only some networks are let in."""
+
+    enabled: Literal[True] = Field(description="Whoever is in none of the networks is hung up on, before TLS begins.")
+    allowed_from: Annotated[list[Cidr], Elements(least=1, most=64, unique=_network)] = Field(
+        description="Networks; host bits may be set.", examples=[["10.20.0.0/16", "2001:db8::/64"]]
+    )
+
+
+AccessRestriction: Any = switch(Restriction)
+OPEN = Off(enabled=False)
+
+
+class ListenLine(Interrelated):
+    """An address with its two ports."""
+
+    address: InterfaceAddress = Field(description="Key of an address of a network interface.")
+    http_port: Port | None = Field(HTTP_PORT, description="TCP port that only redirects to HTTPS; null: none.")
+    https_port: Port = Field(HTTPS_PORT, description="TCP port for HTTPS.")
+
+    @classmethod
+    def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """Want two ports."""
+        if sent.get("http_port", HTTP_PORT) == sent.get("https_port", HTTPS_PORT):
+            yield wrong("contradiction", "Must differ from https_port.", "http_port")
+
+
+def whole(line: Any) -> tuple[str, int | None, int]:
+    """Return what no two lines of a service share."""
+    return line.address.text, line.http_port, line.https_port
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A service wants an address and port. ``line`` is what two services may share; () is never shared."""
+
+    path: str
+    pointer: str
+    address: str
+    port: int
+    line: tuple[Any, ...] = ()
+    https_port: int = 0
+    """Where a port that only redirects leads to; 0: it does not."""
+
+
+def claims(snapshot: Snapshot) -> Iterator[Claim]:
+    """Yield what the services want, the first ones first in right. Addresses that are on no interface are left out."""
+    for path in (ADMIN_WEB, USER_WEB):
+        for index, entry in enumerate(snapshot.value(path)["listen"]):
+            address = _address(snapshot, entry["address"])
+            line = address, entry["http_port"], entry["https_port"]
+            if address is not None:
+                at = f"/listen/{index}"
+                yield Claim(path, f"{at}/https_port", address, entry["https_port"], line)
+                if entry["http_port"] is not None:
+                    yield Claim(path, f"{at}/http_port", address, entry["http_port"], line, entry["https_port"])
+    value = snapshot.value(CLUSTER)
+    if value["enabled"] and value["listen_address"] and (address := _address(snapshot, value["listen_address"])):
+        yield Claim(CLUSTER, "/listen_address", address, CLUSTER_PORT)
+
+
+def _address(snapshot: Snapshot, key: str) -> str | None:
+    try:
+        return str(address_of(snapshot, key).ip)
+    except KeyError:
+        return None
+
+
+def port_conflicts(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Refuse an address and port that another service has, or another line. A rule of every service that listens."""
+    earlier: dict[tuple[str, int], list[Claim]] = {}
+    for claim in claims(snapshot):
+        taken = earlier.setdefault((claim.address, claim.port), [])
+        for other in taken:
+            shared = claim.line and claim.line == other.line and claim.path != other.path
+            if not shared and place.path in {claim.path, other.path}:
+                mine, theirs = (claim, other) if claim.path == place.path else (other, claim)
+                message = f"{claim.address} port {claim.port} is also wanted by {theirs.path}#{theirs.pointer[1:]}."
+                yield Problem("port_conflict", message, mine.pointer)
+        taken.append(claim)
+
+
+def listeners(snapshot: Snapshot, shows: Shown | None) -> Iterator[Listener]:
+    """Yield the listeners of all services, one for each address and port. Who came first in a conflict has the port."""
+    found: dict[tuple[str, int], list[Claim]] = {}
+    for claim in claims(snapshot):
+        sharing = found.setdefault((claim.address, claim.port), [])
+        if not sharing or (claim.line and claim.line == sharing[0].line and claim.path != sharing[0].path):
+            sharing.append(claim)
+    for sharing in found.values():
+        first = sharing[0]
+        doors = tuple(_door(snapshot, claim) for claim in sharing)
+        tls = None if first.https_port or first.path == CLUSTER else shows
+        yield Listener(first.address, first.port, doors, tls, first.https_port, first.path)
+
+
+def _door(snapshot: Snapshot, claim: Claim) -> Door:
+    name = "redirect" if claim.https_port else claim.path.rpartition("/")[2]
+    return Door(name, allowed_from(snapshot, claim.path))
+
+
+def allowed_from(snapshot: Snapshot, path: str) -> tuple[str, ...] | None:
+    """Return the networks that a service lets in; None: everybody."""
+    restriction = snapshot.value(path).get("access_restriction", {"enabled": False})
+    return tuple(restriction["allowed_from"]) if restriction["enabled"] else None

@@ -1,0 +1,120 @@
+"""Kind `Listener`: an in-process server on an address, proven by reaching it.
+
+New listeners accept before old ones close. One that is no longer wanted is only dismissed here: it goes on accepting until
+the commit is published, so that going back needs nothing but calling it back and can't fail on an address that is taken.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from doorward.host.errors import HostFailure
+from doorward.host.kinds import READ_BACK_SECONDS, drifted
+from doorward.host.plan import Action, Change, HostWarning
+from doorward.host.resources import Listener, Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+
+class Listeners(Protocol):
+    """Who has the servers behind the names. All calls block; failures are `HostFailure`."""
+
+    def at(self, name: str) -> Listener | None:
+        """What is open at an address and port ("127.0.0.1:8443") and has not been dismissed; None: nothing."""
+
+    def open(self, listener: Listener, deadline: float) -> None:
+        """Accept by this value from now on, in place of what is open at its address and port, if anything is."""
+
+    def dismiss(self, name: str) -> None:
+        """Close soon, unless it is opened again before."""
+
+    def close(self, name: str) -> None:
+        """Accept no more at once."""
+
+    def prove(self, listener: Listener, deadline: float) -> None:
+        """Connect, be accepted, and finish a TLS handshake that shows the right certificate."""
+
+
+class ListenerKind:
+    """Handles `Listener`."""
+
+    rank = -20
+    """After addresses were added (-30), before they are removed (-10)."""
+    follows = False
+
+    def __init__(self, listeners: Listeners) -> None:
+        """`listeners` has the servers."""
+        self._listeners = listeners
+
+    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
+        """No path."""
+        return None
+
+    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:  # noqa: ARG002 - the port's signature
+        """Never: what it shows is part of its value."""
+        return False
+
+    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
+        """Open, change or close; nothing when that is what is open."""
+        listener = _listener(change.subject)
+        now = self._listeners.at(listener.name)
+        if now == change.resource:
+            return None, []
+        verb = "close" if change.resource is None else "open" if now is None else "change"
+        services = " and ".join(door.service for door in listener.doors)
+        text = f"{verb} {services} at {listener.name}"
+        return Action(text, "listener", listener.origin, change.resource, change.previous), []
+
+    def observe(self, change: Change) -> object:
+        """The `Listener` that is open there, or None."""
+        return self._listeners.at(_listener(change.subject).name)
+
+    def apply(self, change: Change, deadline: float) -> None:
+        """Open it and reach it, so that nothing old closes before; or dismiss what is no longer wanted."""
+        if change.resource is None:
+            self._listeners.dismiss(_listener(change.subject).name)
+        else:
+            self._listeners.open(_listener(change.resource), _within(deadline))
+            self._listeners.prove(_listener(change.resource), _within(deadline))
+
+    def verify(self, change: Change, deadline: float) -> None:
+        """Reach it once more, when everything else has been done."""
+        if change.resource is not None:
+            self._listeners.prove(_listener(change.resource), _within(deadline))
+
+    def restore(self, change: Change, before: object, deadline: float) -> None:
+        """Open what was open, close what was not."""
+        if isinstance(before, Listener):
+            self._listeners.open(before, _within(deadline))
+        else:
+            self._listeners.close(_listener(change.subject).name)
+
+    def confirm(self, change: Change, before: object, deadline: float) -> None:
+        """What was open can be reached again; what was not is closed."""
+        if isinstance(before, Listener):
+            self._listeners.prove(before, _within(deadline))
+        elif self._listeners.at(name := _listener(change.subject).name) is not None:
+            raise HostFailure(f"{name} is still open")
+
+    def drift(self, resource: Resource) -> list[HostWarning]:
+        """One warning when it is not open as desired, or can't be reached."""
+        listener = _listener(resource)
+        if self._listeners.at(listener.name) != listener:
+            return [drifted(resource, f"nothing listens on {listener.name} as configured")]
+        try:
+            self._listeners.prove(listener, time.monotonic() + READ_BACK_SECONDS)
+        except HostFailure as failure:
+            return [drifted(resource, failure.reason)]
+        return []
+
+
+def _listener(resource: Resource) -> Listener:
+    if isinstance(resource, Listener):
+        return resource
+    raise TypeError(type(resource).__name__)
+
+
+def _within(deadline: float) -> float:
+    return min(deadline, time.monotonic() + READ_BACK_SECONDS)
