@@ -130,15 +130,19 @@ def read_only(directory: Path) -> Iterator[None]:
 
 
 class Proxy:
-    """A TCP proxy in front of a server. ``cut_after``, ``stall_after``: bytes towards the server, over all connections."""
+    """A TCP proxy in front of a server.
+
+    ``cut_after`` and ``stall_after`` count the bytes towards the server, ``cut_back_after`` those from it, over all connections.
+    """
 
     def __init__(self, server: tuple[str, int], listen: str = "127.0.0.1", port: int = 0) -> None:
         self._server = server
         self._socket = socket.create_server((listen, port))
         self.port: int = self._socket.getsockname()[1]
         self.cut_after: int | None = None
+        self.cut_back_after: int | None = None
         self.stall_after: int | None = None
-        self.passed = 0
+        self.passed = self.passed_back = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -154,30 +158,27 @@ class Proxy:
                     near.close()
                     continue
                 self._open += [near, far]
-                for pair in ((near, far, True), (far, near, False)):
+                for pair in ((near, far, False), (far, near, True)):
                     threading.Thread(target=self._carry, args=pair, daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, counts: bool) -> None:
+    def _carry(self, source: socket.socket, sink: socket.socket, back: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if counts:
-                    data = self._limited(data, source, sink)
-                if not counts and self.stall_after is not None and self.passed >= self.stall_after:
+                whole = len(data)
+                with self._lock:
+                    before = self.passed_back if back else self.passed
+                    self.passed_back += whole * back
+                    self.passed += whole * (not back)
+                if self.stall_after is not None and self.passed > self.stall_after:
                     self._released.wait(60)
+                limit = self.cut_back_after if back else self.cut_after
+                if limit is not None and before + whole > limit:
+                    sink.sendall(data[: max(0, limit - before)])
+                    for end in (source, sink):
+                        end.shutdown(socket.SHUT_RDWR)
+                    return
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
-
-    def _limited(self, data: bytes, source: socket.socket, sink: socket.socket) -> bytes:
-        with self._lock:
-            before, self.passed = self.passed, self.passed + len(data)
-        if self.stall_after is not None and self.passed > self.stall_after:
-            self._released.wait(60)
-        if self.cut_after is not None and self.passed > self.cut_after:
-            sink.sendall(data[: max(0, self.cut_after - before)])
-            for end in (source, sink):
-                end.shutdown(socket.SHUT_RDWR)
-            return b""
-        return data
 
     def close(self) -> None:
         """End all connections."""

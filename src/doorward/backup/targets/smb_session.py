@@ -1,0 +1,208 @@
+"""A conversation with an SMB 3 server: how it is begun and protected, and what its refusals mean.
+
+smbprotocol (1.17) takes an answer that is not signed, or not encrypted, even where it signs and encrypts itself; ``Strict``
+does not. It offers SMB 2 together with SMB 3; here each version is offered alone, the highest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from smbprotocol.connection import Connection, Dialects
+from smbprotocol.exceptions import SMBAuthenticationError, SMBConnectionClosed, SMBException, SMBResponseException
+from smbprotocol.header import NtStatus, Smb2Flags, SMB2HeaderResponse
+from smbprotocol.session import Session
+from smbprotocol.tree import SMB2TreeConnectRequest, SMB2TreeConnectResponse, TreeConnect
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt, Watchdog, reach
+from doorward.backup.targets.port import Secret
+
+_DIALECTS = {"3.1.1": Dialects.SMB_3_1_1, "3.0.2": Dialects.SMB_3_0_2, "3.0": Dialects.SMB_3_0_0}
+_PREFIX = "Received unexpected status from the server: "
+_UNASKED = 0xFFFFFFFFFFFFFFFF
+_WRITE_DATA = 0x2
+_NOT_SUPPORTED = 0xC00000BB
+_ACCESS_DENIED = 0xC0000022
+
+# Status codes of [MS-ERREF].
+_MEANINGS: dict[int, str] = {
+    **dict.fromkeys(
+        [0xC000006A, 0xC000006D, 0xC000006E, 0xC000006F, 0xC0000070, 0xC0000071, 0xC0000072, 0xC000015B, 0xC0000193, 0xC0000224,
+         0xC0000234, 0xC0000064, 0xC000018B], "auth_failed"),
+    **dict.fromkeys(
+        [0xC0000034, 0xC000003A, 0xC000000F, 0xC0000033, 0xC0000039, 0xC000003B, 0xC00000CC, 0xC0000103, 0xC00000BA],
+        "no_such_path"),
+    **dict.fromkeys([_ACCESS_DENIED, 0xC0000061, 0xC0000121], "permission_denied"),
+    0xC00000A2: "read_only_target",
+    0xC000007F: "no_space",
+    0xC0000044: "quota", 0xC0000802: "quota",
+    0xC0000035: "name_exists",
+    **dict.fromkeys([_NOT_SUPPORTED, 0xC0000257, 0xC0000010], "protocol_unavailable"),
+    **dict.fromkeys([0xC0000203, 0xC00000C9, 0xC0000128, 0xC000020C, 0xC000035C], "connection_lost"),
+    0xC00000B5: "stalled",
+}  # fmt: skip
+
+for _library in ("smbprotocol", "spnego"):  # what goes wrong is told by the run; the rest would be every message
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
+
+
+class Strict(Connection):  # type: ignore[misc]  # the library has no types
+    """A connection that takes no answer in clear, or without a signature, where the session has promised one."""
+
+    def verify_signature(self, header: SMB2HeaderResponse, session_id: int, force: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Check an answer that came unencrypted; interim answers carry nothing."""
+        session = self.session_table.get(session_id)
+        told = header["message_id"].get_value() != _UNASKED and header["status"].get_value() != NtStatus.STATUS_PENDING
+        if session is not None and told and not force:
+            if session.encrypt_data:
+                raise SMBException("The server answered without encryption")
+            if session.signing_required and not header["flags"].has_flag(Smb2Flags.SMB2_FLAGS_SIGNED):
+                raise SMBException("The server answered without signature")
+        super().verify_signature(header, session_id, force)
+
+
+class Conversation:
+    """A share of a server that we are logged in to."""
+
+    def __init__(self, target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> None:
+        self._attempt, self._target = attempt, target
+        self._anonymous = target["authentication"]["selection"] == "anonymous"
+        server = str(target["server"]["value"])
+        reach(attempt, server, target["port"])
+        self._connection: Connection | None = None
+        self._watchdog = Watchdog(attempt, self._cut)
+        try:
+            attempt.begin("identify")
+            self.connection = self._negotiated(server)
+            attempt.begin("authenticate")
+            self._session = self._logged_in(secret)
+            literal = server.replace(":", "-") + ".ipv6-literal.net" if ":" in server else server
+            self._share = rf"\\{literal}\{target['share']}"
+            self.tree = TreeConnect(self._session, self._share)
+            with self.talking(f"Opening the share {target['share']}"):
+                self.tree.connect(require_secure_negotiate=not self._anonymous)
+        except BaseException:
+            self.close()
+            raise
+        self.prefix = f"{self._share[2:]}\\" if self.tree.is_dfs_share else ""
+        """What stands before every path: shares of a distributed file system want the whole of it."""
+
+    def _negotiated(self, server: str) -> Connection:
+        """Agree on a version of SMB 3."""
+        wanted = self._target["protocol_version"]
+        doing, seconds = "Agreeing on SMB 3", max(1, int(min(CONNECT_SECONDS, self._attempt.left)))
+        refusal: BackupFailure | None = None
+        for dialect in _DIALECTS.values() if wanted == "auto" else [_DIALECTS[wanted]]:
+            signing = not self._anonymous
+            connection = self._connection = Strict(uuid.uuid4(), server, self._target["port"], require_signing=signing)
+            try:
+                with self.talking(doing):
+                    connection.connect(dialect=dialect, timeout=seconds)
+                if connection.dialect == dialect:
+                    break
+                refusal = self._attempt.failed("protocol_unavailable", doing, "the server chose a version that was not offered")
+            except BackupFailure as failure:
+                if failure.code != "protocol_unavailable":
+                    raise
+                refusal = failure
+            self._disconnect()
+        else:
+            raise refusal or self._attempt.failed("protocol_unavailable", doing, "no version is left")
+        if self._target["encryption"] and not connection.supports_encryption:
+            raise self._attempt.failed("encryption_unavailable", doing, "the server offers no encryption")
+        return connection
+
+    def _logged_in(self, secret: Secret) -> Session:
+        """Log in; nobody becomes a guest who has a name."""
+        doing, login = "Logging in", self._target["authentication"]
+        if self._anonymous:
+            name, password = "guest", ""
+        else:
+            name = f"{login['domain']}\\{login['username']}" if login.get("domain") else login["username"]
+            known = secret(login["password"])
+            if known is None:
+                raise self._attempt.failed("auth_failed", doing, "the password of the policy is not there")
+            password = known
+        session = Session(self._connection, name, password, require_encryption=self._target["encryption"])
+        try:
+            with self.talking(doing):
+                session.connect()
+        except BackupFailure as failure:
+            if failure.code in {"permission_denied", "protocol_unavailable"}:  # as a login these are refusals like any other
+                raise BackupFailure("auth_failed", failure.message) from None
+            raise
+        return session
+
+    @contextmanager
+    def talking(self, doing: str) -> Iterator[None]:
+        """Turn whatever goes wrong into a BackupFailure; watch that something moves."""
+        attempt = self._attempt
+        attempt.check(doing)
+        try:
+            with self._watchdog.working():
+                yield
+        except BackupFailure:
+            raise
+        except Exception as error:  # noqa: BLE001 - what a server makes the library stumble over can be anything
+            if self._watchdog.reason is not None:
+                raise attempt.failed(self._watchdog.reason[0], doing, self._watchdog.reason[1]) from None
+            code, words = _meaning(error)
+            raise attempt.failed(code, doing, words) from None
+
+    def progress(self) -> None:
+        """Something moved."""
+        self._watchdog.progress()
+
+    def writable(self) -> bool:
+        """Whether the share may be written to at all, whatever the rights in it."""
+        request = SMB2TreeConnectRequest()
+        request["buffer"] = self._share.encode("utf-16-le")
+        with self.talking("Asking for the rights on the share"):
+            answer = self.connection.receive(self.connection.send(request, sid=self._session.session_id))
+            found = SMB2TreeConnectResponse()
+            found.unpack(answer["data"].get_value())
+        return bool(found["maximal_access"].get_value() & _WRITE_DATA)
+
+    def close(self) -> None:
+        """Log out, if the server still listens."""
+        if self._connection is not None and self._watchdog.reason is None and not self._attempt.stop.is_set():
+            with suppress(Exception), self._watchdog.working():
+                self._connection.disconnect(close=True, timeout=2)
+        self._watchdog.stop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None and self._connection.transport is not None:
+            self._cut()
+            with suppress(Exception):
+                self._connection.disconnect(close=False)
+
+    def _cut(self) -> None:
+        # Its own close() waits for a sender, which waits for a server that takes nothing any more.
+        transport = self._connection.transport if self._connection is not None else None
+        inner = transport._sock if transport is not None else None  # noqa: SLF001
+        if inner is not None:
+            with suppress(OSError):
+                inner.shutdown(socket.SHUT_RDWR)
+
+
+def _meaning(error: Exception) -> tuple[str, str]:
+    """Return the code and the words of an error of the library, or of the server."""
+    if isinstance(error, SMBResponseException):
+        return _MEANINGS.get(error.status, "server_busy"), error.message.removeprefix(_PREFIX)
+    if isinstance(error, SMBAuthenticationError):
+        return "auth_failed", str(error)
+    words = str(error)
+    if "authenticated as a guest" in words:
+        return "guest_refused", "the server logs in whoever it does not know as a guest"
+    if isinstance(error, SMBException) and "timeout of" in words:
+        return "timeout", "no answer in time"
+    if isinstance(error, SMBConnectionClosed | OSError):
+        return "connection_lost", words
+    return "connection_lost", f"the server's answer makes no sense ({words or type(error).__name__})"
