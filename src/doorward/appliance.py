@@ -26,6 +26,7 @@ from doorward.access.passwords import LocalPasswords
 from doorward.api.app import Application
 from doorward.api.listeners import Listeners, bind
 from doorward.api.routes import Parts, application
+from doorward.api.setup import ready_state
 from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
 from doorward.api.web import administrators, hand_out, open_early, web_services
@@ -84,6 +85,8 @@ class Options:
     admin_password: str | None = None
     plain_http: bool = False
     listen_given: bool = False
+    wizard: bool = False
+    """Whether a first start leaves the first settings to ``POST /api/setup``."""
 
 
 class Appliance:
@@ -111,15 +114,16 @@ class Appliance:
         passwords = LocalPasswords()
         keeping = SecretKeeping(self.tree, self.store, self._vault, passwords)
         running = load_running(self.tree, self._machine, self.store)
-        if admin := running.snapshot.document(Place(users.PATH, users.ADMIN)):
-            keeping.text(admin.value["password"])  # raises where the data key is not the one of this store
+        admin = running.snapshot.document(Place(users.PATH, users.ADMIN))
+        if admin and (password := admin.value["password"]):
+            keeping.text(password)  # raises where the data key is not the one of this store
         self.pipeline = Pipeline(self.tree, self.store, self.host, keeping, prober, running)
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         value = self._value
         self._logins = Logins(lambda: int(value(webinterface.PATH)["timeout"]) * 60)
         guard = Guard(lambda: value(settings.PATH)["bruteforce_protection"])
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
-        service = Service(self.pipeline, self._queue, self.confirmations)
+        self._service = service = Service(self.pipeline, self._queue, self.confirmations)
         self.senders = Senders(self.pipeline, state)
         self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state))
         identity = no_identity if options.plain_http else web_identity(keeping.text)
@@ -166,7 +170,12 @@ class Appliance:
             )
 
     def _first_start(self) -> None:
-        """Write revision 1: the defaults, and the password of ``admin``."""
+        """Write revision 1: the defaults, and the password of ``admin`` unless the wizard asks for it."""
+        if self._options.wizard:
+            if self._options.admin_password is not None:
+                raise CannotStart("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
+            self._first_revision(None)
+            return
         password = self._options.admin_password or secrets.token_urlsafe(15)
         path = self._options.state / "initial-admin-password"
         if self._options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
@@ -174,9 +183,12 @@ class Appliance:
                 file.write(password + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        first_revision(self.tree, self._machine, self.store, self._vault, LocalPasswords(), password=password, admin=users.ADMIN)
+        self._first_revision(password)
         if self._options.admin_password is None:
             self._say(f"First start: log in as admin with the password {password} (kept in {path}).")
+
+    def _first_revision(self, password: str | None) -> None:
+        first_revision(self.tree, self._machine, self.store, self._vault, LocalPasswords(), password=password, admin=users.ADMIN)
 
     def converge(self) -> None:
         """Bring the host to the running revision. Blocks; runs in the commit thread."""
@@ -207,7 +219,7 @@ class Appliance:
         try:
             await self._queue.run(self._accept)
             await self._queue.run(self.converge)
-            self.app.state = "serving"
+            self.app.state = ready_state(self._service)
             self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
             scheme = "http" if self._options.plain_http else "https"
             ready(f"{scheme}://{self._open()[0]}")
@@ -299,6 +311,8 @@ def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[st
         def ready(address: str) -> None:
             log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
             say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
+            if appliance.app.state != "serving":
+                say(f"It awaits its first settings: POST {address}/api/setup.")
 
         async def main() -> None:
             stop = asyncio.Event()

@@ -38,7 +38,9 @@ _NOT_FOR_USERS = frozenset({"backup", "cluster", "configuration", "firmware", "s
 
 
 class Application:
-    """The API below ``/``. ``state`` is "starting", "serving" or "stopping"; only ``serving`` answers everything.
+    """The API below ``/``.
+
+    ``state`` is "starting", "awaiting its first settings", "serving" or "stopping"; only ``serving`` answers everything.
 
     ``aliases`` are second spellings of paths, with the first one of each.
     """

@@ -1,4 +1,4 @@
-"""``/api/info``, ``/api/user/info`` and ``/api/setup``: who is answering, who is asking, is it ready (protocol, section 11)."""
+"""``/api/info`` and ``/api/user/info``: who is answering, who is asking (protocol, section 11)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from doorward import BUILD_DATE, SPS_LEVEL, __version__
-from doorward.api import errors
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.transaction.candidate import Running
@@ -73,28 +72,3 @@ class UserInfo(Resource):
             "token": login.token,
         }
         return envelope(request, "user_info", body)
-
-
-class Setup(Resource):
-    """Whether the appliance is ready. Answers while it starts, too."""
-
-    operations = {
-        "GET": Operation("Whether the appliance is set up and ready.", answer_schema(status={"enum": ["booting", "completed"]})),
-        "POST": Operation("Refused: the appliance is set up already.", answer_schema(), body={}, errors=(409,)),
-    }
-    anonymous = frozenset({"GET", "HEAD", "POST"})
-    extends = False
-
-    def __init__(self, state: Callable[[], str]) -> None:
-        self._state = state
-
-    async def get(self, _request: Request) -> Answer:
-        """Answer the state."""
-        state = "completed" if self._state() != "starting" else "booting"
-        meta = {"eula": None, "href": "/api/setup", "parent": "/api", "remaining_seconds": 0}
-        return Answer({"meta": meta, "status": state})
-
-    async def post(self, request: Request) -> Answer:
-        """Refuse: an account exists from the first start on."""
-        await request.read()
-        raise errors.conflict("The appliance is set up already.", resource=request.href)

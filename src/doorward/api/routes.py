@@ -15,9 +15,10 @@ from doorward.api.configuration import Configuration
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Commits, Revisions
 from doorward.api.hot import HotPath
-from doorward.api.information import Info, Setup, UserInfo
+from doorward.api.information import Info, UserInfo
 from doorward.api.openapi import OpenApi
 from doorward.api.resources import Container, Resource
+from doorward.api.setup import Setup
 from doorward.api.status import Health, HealthStatus, Metrics, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
@@ -64,7 +65,7 @@ def application(parts: Parts) -> Application:
     root = Container({"api": Container(api)})
     spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
     app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
-    api["setup"] = Setup(lambda: app.state)
+    api["setup"] = Setup(app, parts.service)
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count

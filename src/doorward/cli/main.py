@@ -17,6 +17,12 @@ from doorward.cli.state import SYSTEM, sandbox_state
 app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+class Setup(StrEnum):
+    """Who gives a fresh node its first settings."""
+
+    wizard = "wizard"
+
+
 class Machine(StrEnum):
     """Which host the settings take effect on."""
 
@@ -74,10 +80,14 @@ def serve(
         ),
     ] = None,
     host: On = Machine.sandbox,
+    setup: Annotated[
+        Setup | None, typer.Option(help="wizard: the first start waits for POST /api/setup.", show_default=False)
+    ] = None,
 ) -> None:
     """Run the appliance until SIGTERM.
 
-    The first start makes the account admin: its password is taken from DOORWARD_ADMIN_PASSWORD, or generated and shown once.
+    The first start makes the account admin: its password is taken from DOORWARD_ADMIN_PASSWORD, or generated and shown once. With
+    --setup wizard it comes with the first settings, and nobody can log in before.
     """
     from doorward.appliance import CannotStart, Options, run
     from doorward.cli.logging import configure
@@ -86,8 +96,9 @@ def serve(
     configure()
     password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
     options = Options(
-        state_directory(state, host), bind_host, port, host.value, password or None, listen_given=listen is not None
-    )
+        state_directory(state, host), bind_host, port, host.value, password or None,
+        listen_given=listen is not None, wizard=setup is not None,
+    )  # fmt: skip
     try:
         run(options, typer.echo, partial(typer.echo, err=True))
     except CannotStart as why:

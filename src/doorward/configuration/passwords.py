@@ -24,12 +24,14 @@ def _printable(value: str) -> str:
     return value
 
 
+Plain = Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(_printable)]
+"""The text of a password."""
+
+
 class NewPassword(Body):
     """A password as it is posted."""
 
-    plain: Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(_printable)] = Field(
-        description="The password, 1-150 characters without control characters."
-    )
+    plain: Plain = Field(description="The password, 1-150 characters without control characters.")
 
 
 def make(model: NewPassword) -> tuple[dict[str, Any], str]:

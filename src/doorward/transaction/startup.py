@@ -33,21 +33,27 @@ def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:
 
 
 def first_revision(  # noqa: PLR0913 - what a first revision is made of
-    tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: Keeper, *, password: str, admin: str
+    tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: Keeper, *, password: str | None, admin: str
 ) -> None:
-    """Write revision 1: the defaults of every endpoint, the account ``admin`` with its password, the node's certificates."""
-    key, created = str(uuid.uuid4()), now()
+    """Write revision 1: the defaults of every endpoint, the account ``admin`` with its password, the node's certificates.
+
+    Without a password nobody can log in; the setup wizard asks for one.
+    """
+    created = now()
     snapshot, private_keys = identified(tree, tree.defaults(machine))
-    place = Place(PASSWORDS, key)
-    snapshot = snapshot.put(place, tree.load(place, {"created": created}))
-    account = Place("/api/configuration/aaa/local_database/users", admin)
-    snapshot = snapshot.put(account, tree.load(account, {"name": "admin", "password": key}))
+    kept = [Secret(name, "sealed", vault.seal(f"{name}:sealed", text)) for name, text in private_keys.items()]
+    if password is not None:
+        key = str(uuid.uuid4())
+        place = Place(PASSWORDS, key)
+        snapshot = snapshot.put(place, tree.load(place, {"created": created}))
+        account = Place("/api/configuration/aaa/local_database/users", admin)
+        snapshot = snapshot.put(account, tree.load(account, {"name": "admin", "password": key}))
+        kept.append(Secret(key, "hash", vault.seal(f"{key}:hash", keeper.hashed(password))))
     edits = [
         Edit(place, None, document.stored, position) for place, position, document in sorted(documents(snapshot), key=_by_place)
     ]
     revision = Revision(1, SYSTEM, "", created, "First start.", len(edits))
-    sealed = [Secret(name, "sealed", vault.seal(f"{name}:sealed", text)) for name, text in private_keys.items()]
-    store.publish(revision, edits, secrets=[Secret(key, "hash", vault.seal(f"{key}:hash", keeper.hashed(password))), *sealed])
+    store.publish(revision, edits, secrets=kept)
 
 
 def identified(tree: Tree, snapshot: Snapshot) -> tuple[Snapshot, dict[str, str]]:

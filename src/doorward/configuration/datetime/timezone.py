@@ -29,6 +29,10 @@ def zone_name(name: str) -> str:
     return name
 
 
+ZoneName = Annotated[str, StringConstraints(max_length=128), AfterValidator(zone_name)]
+"""The name of a time zone."""
+
+
 def render(snapshot: Snapshot) -> Iterator[File | Symlink | Zone]:
     """Ask the host for the link and the file, and for the right offset."""
     name = snapshot.value(PATH)
@@ -44,12 +48,7 @@ def other_processes(_snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 NODE = Singleton(
     title="Time zone",
-    model=Annotated[
-        str,
-        StringConstraints(max_length=128),
-        AfterValidator(zone_name),
-        Field(description="A name of the tz database, aliases included.", examples=["America/New_York"]),
-    ],
+    model=Annotated[ZoneName, Field(description="A name of the tz database, aliases included.", examples=["America/New_York"])],
     default=lambda _: host_zone(),
     advice=(other_processes,),
     render=render,

@@ -1,0 +1,99 @@
+"""``/api/setup``: is the appliance ready, and its first settings after ``serve --setup wizard`` (protocol, section 11)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema
+from doorward.configuration._setup import ADAPTER, FirstSettings
+from doorward.transaction.pipeline import ApplyFailed
+from doorward.transaction.queue import QueueTimeout
+from doorward.transaction.setup import HREF, awaited, set_up
+from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.validation import check
+
+if TYPE_CHECKING:
+    from doorward.api.app import Application
+    from doorward.api.transaction import Service
+
+log = structlog.get_logger()
+
+_SHOWN = {"awaiting its first settings": "uninitialized", "starting": "booting"}
+
+
+def ready_state(service: Service) -> str:
+    """Return the state of the application once the host is as the running revision says."""
+    return "awaiting its first settings" if awaited(service.pipeline.running) else "serving"
+
+
+class Setup(Resource):
+    """Whether the appliance is ready. Answers while it starts, too."""
+
+    operations = {
+        "GET": Operation(
+            "Whether the appliance is set up and ready.",
+            answer_schema(status={"enum": ["booting", "completed", "uninitialized"]}),
+        ),
+        "POST": Operation(
+            "The first settings, once; afterwards refused.",
+            {},
+            body=ADAPTER.json_schema(),
+            status=303,
+            errors=(400, 409, 500, 503),
+        ),
+    }
+    anonymous = frozenset({"GET", "HEAD", "POST"})
+    extends = False
+
+    def __init__(self, app: Application, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def get(self, _request: Request) -> Answer:
+        """Answer the state."""
+        meta = {"eula": None, "href": HREF, "parent": "/api", "remaining_seconds": 0}
+        return Answer({"meta": meta, "status": _SHOWN.get(self._app.state, "completed")})
+
+    async def post(self, request: Request) -> Answer:
+        """Set the appliance up, all of it or nothing; refuse where that was done."""
+        raw = await request.read()
+        self._refuse_unless_awaited()
+        try:
+            checked = check(ADAPTER, request.decoded(raw), strict=request.strict)
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+        if checked.warnings:  # the answer has no body that could tell
+            log.warning("members of the first settings are not known", pointers=[w.pointer for w in checked.warnings])
+        if checked.model.administration.root_password is not None:
+            log.warning("the root password is ignored: the root account of the machine is left alone")
+        await asyncio.shield(asyncio.ensure_future(self._set_up(request, checked.model)))
+        return Answer(b"", 303, {"Location": HREF})
+
+    def _refuse_unless_awaited(self) -> None:
+        if self._app.state not in _SHOWN:
+            raise errors.conflict("The appliance is set up already.", resource=HREF)
+        if self._app.state == "starting":
+            raise errors.conflict("The appliance is starting, or being set up.", resource=HREF)
+
+    async def _set_up(self, request: Request, answers: FirstSettings) -> None:
+        """Commit the answers; goes on when the client goes away. Meanwhile nobody else's are taken."""
+        service = self._service
+        self._app.state = "starting"
+        try:
+            await service.queue.run(lambda: set_up(service.pipeline, answers, request.address))
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+        except MeaningRefused as refused:
+            raise errors.meaning(refused.problems) from None
+        except ApplyFailed as failed:
+            raise errors.apply_failed(failed, request.id) from None
+        except QueueTimeout:
+            raise errors.unavailable("Other commits are in the way.") from None
+        finally:
+            if self._app.state == "starting":
+                self._app.state = ready_state(service)
+        log.info("set up", address=request.address)
