@@ -1,0 +1,243 @@
+"""The setup wizard: a node that waits for its first settings, takes them whole or not at all, and takes them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.exchanges import EXCHANGES
+from tests.support.server import PASSWORD, Client, Server
+
+SETUP = "/api/setup"
+WIZARD: dict[str, Any] = {"options": ("--setup", "wizard"), "environment": {"DOORWARD_ADMIN_PASSWORD": ""}}
+ANSWERS: dict[str, Any] = {
+    "accept_eula": True,
+    "administration": {"admin_password": PASSWORD, "root_password": "not looked at"},
+    "datetime": {"primary_ntp_server": "127.0.9.1", "timezone": "Europe/Budapest"},
+    "email": {"admin_email": "a@example.com", "smtp_server": "mail.invalid"},
+    "license": "not looked at",
+}
+SECRET = "planted-in-the-first-settings"
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits all the time."""
+    server = Server(tmp_path_factory.mktemp("setup") / "state", **WIZARD).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def anybody(waiting: Server) -> Client:
+    return waiting.client()
+
+
+def problems(client: Client, answers: Any, kind: str) -> list[tuple[str, str]]:
+    """Send answers that are refused; code and place of each problem."""
+    answer = client.post(SETUP, answers)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["type"] == kind
+    assert {problem.get("path", SETUP) for problem in error["details"]["errors"]} == {SETUP}
+    assert state(client) == "uninitialized"
+    return [(problem["code"], problem["pointer"]) for problem in error["details"]["errors"]]
+
+
+def state(client: Client) -> str:
+    answer = client.get(SETUP)
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"meta", "status"}
+    return str(answer.json()["status"])
+
+
+def changed(**members: Any) -> dict[str, Any]:
+    return {**ANSWERS, **members}
+
+
+def test_it_says_that_it_waits(waiting: Server, anybody: Client) -> None:
+    assert state(anybody) == "uninitialized"
+    assert f"It awaits its first settings: POST {waiting.url}/api/setup.\n" in waiting.output
+    assert not (waiting.state / "initial-admin-password").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/info", "/api/authentication", "/api/configuration", "/api/transaction", "/nothing"]
+)
+def test_everything_else_has_to_wait(anybody: Client, path: str) -> None:
+    answer = anybody.get(path, auth=("admin", ""))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "ServiceUnavailable")
+    assert "Retry-After" in answer.headers
+    assert anybody.get("/api/authentication", auth=("admin", PASSWORD)).status_code == 503
+
+
+def test_everything_that_is_wrong_is_told_at_once(anybody: Client) -> None:
+    answers = {
+        "accept_eula": False,
+        "administration": {"admin_password": "a\nb"},
+        "certificates": {"ca": {}, "webserver": {"certificate": 1}},
+        "datetime": {"primary_ntp_server": "a b", "timezone": "Nowhere/Here"},
+        "email": {"admin_email": "nobody", "smtp_server": "-"},
+        "network": {
+            "domainname": "-", "gateway": "x", "hostname": "a.b", "initial_address": "192.0.2.5", "primary_dns": "224.0.0.1",
+            "vlantag": 4095,
+        },
+    }  # fmt: skip
+    assert problems(anybody, answers, "InvalidRequestBody") == [
+        ("enum", "/accept_eula"),
+        ("format", "/administration/admin_password"),
+        ("missing", "/certificates/ca/certificate"),
+        ("type", "/certificates/webserver/certificate"),
+        ("format", "/datetime/primary_ntp_server"),
+        ("format", "/datetime/timezone"),
+        ("format", "/email/admin_email"),
+        ("format", "/email/smtp_server"),
+        ("format", "/network/domainname"),
+        ("format", "/network/gateway"),
+        ("format", "/network/hostname"),
+        ("format", "/network/initial_address"),
+        ("format", "/network/primary_dns"),
+        ("range", "/network/vlantag"),
+    ]
+
+
+def test_what_is_missing_is_named(anybody: Client) -> None:
+    assert problems(anybody, {}, "InvalidRequestBody") == [("missing", "/accept_eula"), ("missing", "/administration")]
+    answers = {"accept_eula": True, "administration": {}, "network": {}, "datetime": {}}
+    assert problems(anybody, answers, "InvalidRequestBody") == [
+        ("missing", "/administration/admin_password"),
+        ("missing", "/datetime/timezone"),
+        ("missing", "/network/domainname"),
+        ("missing", "/network/hostname"),
+        ("missing", "/network/initial_address"),
+    ]
+
+
+def test_a_password_has_to_be_a_good_one(anybody: Client) -> None:
+    found = problems(anybody, changed(administration={"admin_password": "admin"}), "SemanticError")
+    assert set(found) == {("weak_password", "/administration/admin_password")}
+
+
+def test_a_certificate_that_is_none_is_told_by_its_place(anybody: Client) -> None:
+    wrong = {"certificate": "-----BEGIN CERTIFICATE-----\n", "private_key": SECRET}
+    found = problems(anybody, changed(certificates={"ca": wrong, "tsa": wrong}), "InvalidRequestBody")
+    assert found == [("format", "/certificates/ca/certificate"), ("format", "/certificates/tsa/certificate")]
+
+
+def test_the_answers_of_the_public_client_have_the_right_members(anybody: Client) -> None:
+    """As it sends them, only the passwords, certificates and names in the file are place holders."""
+    [exchange] = [one for one in EXCHANGES if one["call"] == "Complete-SafeguardSpsWelcomeWizard"]
+    answer = anybody.post(SETUP, exchange["body"], headers=exchange["headers"])
+    assert answer.status_code == 400
+    found = [(problem["code"], problem["pointer"]) for problem in answer.json()["error"]["details"]["errors"]]
+    assert found
+    assert {code for code, _ in found} == {"format"}
+    assert all(pointer.startswith("/certificates/") for _, pointer in found), found
+
+
+def test_unknown_members_are_dropped_and_logged_unless_that_is_asked_for(waiting: Server, anybody: Client) -> None:
+    answers = changed(administration={"admin_password": "admin", "unknown": SECRET}, accept_eula=True)
+    problems(anybody, answers, "SemanticError")
+    answer = anybody.post(SETUP, answers, headers={"Prefer": "handling=strict"})
+    assert [p["pointer"] for p in answer.json()["error"]["details"]["errors"]] == ["/administration/unknown"]
+    assert any("/administration/unknown" in line and "not known" in line for line in waiting.errors)
+
+
+def test_what_is_refused_is_not_repeated(waiting: Server, anybody: Client) -> None:
+    said = b""
+    for body in (
+        SECRET,
+        [SECRET],
+        changed(administration={"admin_password": f"{SECRET}\n", SECRET: 1}),
+        {"license": {SECRET: 1}},
+    ):
+        said += anybody.post(SETUP, body).content
+    said += anybody.post(SETUP, content=f'{{"accept_eula":"{SECRET}'.encode()).content
+    said += "".join([*waiting.output, *waiting.errors]).encode()
+    assert SECRET.encode() not in said.replace(f'"pointer":"/administration/{SECRET}"'.encode(), b"")
+
+
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that was restarted while it waited, and then got answers from two at once."""
+    server = Server(tmp_path_factory.mktemp("set_up") / "state", **WIZARD).start()
+    server.stop()
+    server.options = ()
+    server.environment = {"DOORWARD_ADMIN_PASSWORD": "is not looked at: this is no first start"}
+    server.start()
+    first, second = server.client(), server.client()
+    assert state(first) == "uninitialized"
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda client: client.post(SETUP, ANSWERS), (first, second)))
+    assert sorted(answer.status_code for answer in both) == [303, 409]
+    [taken] = [answer for answer in both if answer.status_code == 303]
+    assert taken.content == b""
+    assert taken.headers["Location"] == SETUP
+    yield server
+    server.stop()
+
+
+def test_the_answers_are_in_effect_as_one_revision(set_up: Server) -> None:
+    client = set_up.login()
+    assert state(client) == "completed"
+    newest, oldest = client.get("/api/revisions").json()["items"]
+    assert (newest["key"], newest["body"]["author"], newest["body"]["commit_message"]) == ("2", "admin", "First settings.")
+    assert oldest["body"]["author"] == "doorward"
+    root = "/api/configuration"
+    assert client.body(f"{root}/datetime/timezone") == "Europe/Budapest"
+    assert client.body(f"{root}/datetime/ntp_servers") == [{"selection": "ip", "value": "127.0.9.1"}]
+    mail = client.body(f"{root}/management/email")
+    assert (mail["admin_address"], mail["smtp_server"]) == ("a@example.com", {"selection": "fqdn", "value": "mail.invalid"})
+    assert client.get("/api/health_status").json()["health_status"]["issues"]["errors"] == []
+
+
+def test_every_later_answer_is_a_conflict(set_up: Server) -> None:
+    client = set_up.client()
+    for body in (ANSWERS, {}, "nothing", changed(administration={"admin_password": "another good password"})):
+        answer = client.post(SETUP, body)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (409, "Conflict")
+    assert client.post(SETUP, content=b"no JSON").status_code == 409
+    assert state(client) == "completed"
+    set_up.login()
+
+
+def test_the_passwords_are_nowhere(set_up: Server) -> None:
+    said = "".join([*set_up.output, *set_up.errors]).encode()
+    files = b"".join(path.read_bytes() for path in set_up.state.rglob("*") if path.is_file() and not path.is_symlink())
+    for secret in (PASSWORD, "not looked at"):
+        assert secret.encode() not in said + files
+    assert any("root password is ignored" in line for line in set_up.errors)
+
+
+def test_an_account_can_not_be_put_back_to_none(set_up: Server) -> None:
+    """The revision before the first settings has no password: nobody could log in any more."""
+    client = set_up.login()
+    assert client.post("/api/revisions/1/restore").status_code == 200
+    answer = client.commit()
+    found = answer.json()["error"]["details"]["errors"]
+    assert [(one["code"], one["path"]) for one in found] == [("required_with", "/api/configuration/aaa/local_database/users/-1")]
+    client.delete("/api/transaction")
+
+
+def test_after_a_restart_it_is_still_set_up(set_up: Server) -> None:
+    set_up.stop()
+    set_up.options = WIZARD["options"]
+    set_up.environment = WIZARD["environment"]
+    set_up.start()
+    assert state(set_up.login()) == "completed"
+    assert not any("awaits" in line for line in set_up.output)
+
+
+def test_the_wizard_and_a_password_are_too_much(tmp_path: Path) -> None:
+    server = Server(tmp_path / "state", options=WIZARD["options"], environment={"DOORWARD_ADMIN_PASSWORD": PASSWORD})
+    server.start(wait=False)
+    assert server.process
+    assert server.process.wait(30) == 1
+    server.stop()
+    assert "".join(server.errors).strip() == (
+        "doorward can't start: The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD."
+    )
