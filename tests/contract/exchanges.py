@@ -48,7 +48,7 @@ LATER: dict[tuple[str, str], Later] = {
     (PS, "Invoke-SafeguardSpsStarlingJoinBrowser 3"): NOT_SERVED,
     (PS, "Remove-SafeguardSpsStarlingJoin"): NOT_SERVED,
     (PS, "Complete-SafeguardSpsWelcomeWizard"): Later(
-        409, "Conflict", "the wizard comes later; without it the appliance is set up from the first start on"
+        409, "Conflict", "this server is set up from its first start on; test_setup sends it to one that waits"
     ),
     (PS, "Join-SafeguardSessionCluster 3"): NO_LISTENERS,
     (PS, "Join-SafeguardSessionCluster 4"): CLUSTER,
