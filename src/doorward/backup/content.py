@@ -99,7 +99,8 @@ def header(revision: Revision) -> dict[str, Any]:
 def tree_json(tree: Tree, snapshot: Snapshot, *, inside: bool = True) -> bytes:
     """Return a configuration as canonical JSON: bodies by path, those of a collection by key with their ``@order``.
 
-    References are bare keys. Secrets that nothing refers to are left out: they would vanish after a day. ``inside`` False returns
+    References are bare keys. Secrets that nothing refers to are left out: they would vanish after a day; others
+    have no order. ``inside`` False returns
     what a snapshot holds outside of the configuration tree.
     """
     found: dict[str, Any] = {}
@@ -116,7 +117,7 @@ def tree_json(tree: Tree, snapshot: Snapshot, *, inside: bool = True) -> bytes:
             if not once or snapshot.who_refers_to(Place(path, key).href)
         }  # fmt: skip
         if kept:
-            found[path] = {**kept, ORDER: list(kept)}
+            found[path] = {**kept, ORDER: sorted(kept) if once else list(kept)}
     return encode(found)
 
 

@@ -170,8 +170,9 @@ class Store(Protocol):
         ticket: Ticket | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
+        records: Sequence[Record] = (),
     ) -> Revision:
-        """Make a revision the running one, in one step with its edits and secrets.
+        """Make a revision the running one, in one step with its edits, secrets and records.
 
         With a record it is a commit: the record is written, the journal closed, and a commit that awaits its confirmation
         is taken back by it.

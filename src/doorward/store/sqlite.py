@@ -135,6 +135,7 @@ class SqliteStore:
         ticket: Ticket | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
+        records: Sequence[Record] = (),
     ) -> Revision:
         """Make a revision the running one; see the port."""
 
@@ -160,6 +161,8 @@ class SqliteStore:
             if confirmation:
                 values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
                 connection.execute("INSERT INTO confirmation VALUES (1, ?, ?, ?, ?)", values)
+            for record in records:
+                _put_record(connection, record)
             return chained
 
         return self._write(work)
@@ -300,9 +303,7 @@ class SqliteStore:
 
     def put_record(self, record: Record) -> None:
         """Add a record, or replace the body of the one with its kind and id, which keeps its place in the order."""
-        values = (record.kind, record.id, encode(record.body).decode())
-        sql = "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
-        self._write(lambda connection: connection.execute(sql, values))
+        self._write(lambda connection: _put_record(connection, record))
 
     def remove_record(self, kind: str, record_id: str) -> None:
         """Forget a record."""
@@ -336,6 +337,12 @@ def _put_revision(connection: sqlite3.Connection, revision: Revision, mark: str,
     gone = [(path, key) for _, _, path, key, _, _, new in rows if new is None]
     connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", kept)
     connection.executemany("DELETE FROM documents WHERE path = ? AND key = ?", gone)
+
+
+def _put_record(connection: sqlite3.Connection, record: Record) -> None:
+    values = (record.kind, record.id, encode(record.body).decode())
+    sql = "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
+    connection.execute(sql, values)
 
 
 def _put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from doorward.store.port import Edit
 from doorward.tree.places import Place
@@ -23,13 +23,15 @@ class Running:
 class Candidate:
     """An open transaction. ``base`` is the running revision it started from.
 
-    ``touched`` are the places written so far, in order; ``secrets`` the texts of write-once objects made here, by key.
+    ``touched`` are the places written so far, in order; ``secrets`` the texts of write-once objects made here, by key. ``kept``
+    are secrets from elsewhere, by key, in the form and text in which their owner keeps them.
     """
 
     base: Running
     snapshot: Snapshot
     touched: dict[Place, None] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    kept: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def on(cls, running: Running) -> Candidate:
@@ -38,7 +40,7 @@ class Candidate:
 
     def copy(self) -> Candidate:
         """Return a candidate of its own with the same content, for work in another thread."""
-        return Candidate(self.base, self.snapshot, dict(self.touched), dict(self.secrets))
+        return replace(self, touched=dict(self.touched), secrets=dict(self.secrets), kept=dict(self.kept))
 
     def put(self, place: Place, document: Document, position: int | None = None) -> None:
         """Set a body. An equal body is no change."""

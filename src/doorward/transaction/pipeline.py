@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from doorward.configuration.local_services import admin_web
 from doorward.host.engine import ApplyError, Host, HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
-from doorward.store.port import Confirmation, Edit, Intent, Revision, State, Store, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, State, Store, Ticket
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.merge import MergeConflict, Merged, merge
 from doorward.transaction.probes import probe_warnings, reach_warnings
@@ -56,7 +57,11 @@ class ApplyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who asks for a commit, and with what. ``confirm_seconds``: goes back after that many seconds unless confirmed."""
+    """Who asks for a commit, and with what.
+
+    ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
+    with the revision.
+    """
 
     user: str
     address: str
@@ -65,6 +70,7 @@ class Order:
     ticket: str = ""
     idempotency_key: str | None = None
     request: str | None = None
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ class Pipeline:
             if report.problems:
                 raise MeaningRefused(report.problems)
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
-            return self._carry_out(report, ticket, order, candidate.secrets)
+            return self._carry_out(report, ticket, order, candidate)
         except (MergeConflict, MeaningRefused) as refused:
             error = {
                 "reason": str(refused),
@@ -164,17 +170,17 @@ class Pipeline:
             if not self.now_doing[ticket.id].finished:
                 del self.now_doing[ticket.id]
 
-    def _carry_out(self, report: Report, ticket: Ticket, order: Order, texts: dict[str, str]) -> Ticket:
+    def _carry_out(self, report: Report, ticket: Ticket, order: Order, candidate: Candidate) -> Ticket:
         running, merged = self.running, report.merged
         self._close_late()
-        if not merged.edits:
+        if not merged.edits and not order.records:
             ticket = replace(ticket, state="done", finished=now(), revision=running.number)
             self.store.save_ticket(ticket)
             return ticket
         revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
-        kept = self.secrets.prepare(merged.snapshot, merged.edits, texts)
+        kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
-            with self.secrets.in_hand(texts):
+            with self.secrets.in_hand(candidate.secrets | {key: text for key, (_, text) in candidate.kept.items()}):
                 self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"
@@ -182,7 +188,10 @@ class Pipeline:
             state = "awaiting_confirmation"
             confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
-        revision = self._publish(report, revision, done, kept, confirmation)
+        write = partial(
+            self.store.publish, edits=merged.edits, ticket=done, secrets=kept, confirmation=confirmation, records=order.records
+        )  # fmt: skip
+        revision = self._publish(report, revision, write)
         self._move(Running(revision.number, revision.hash, merged.snapshot), merged.edits)
         return done
 
@@ -207,12 +216,10 @@ class Pipeline:
             raise ApplyError("write journal", "", _why(error), restored=True) from error
         self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
 
-    def _publish(
-        self, report: Report, revision: Revision, ticket: Ticket, kept: list[Any], confirmation: Confirmation | None
-    ) -> Revision:
+    def _publish(self, report: Report, revision: Revision, publish: Callable[[Revision], Revision]) -> Revision:
         """Write the revision. If the store fails, the host is put back, unless the revision turns out to be written."""
         try:
-            return self.store.publish(revision, report.merged.edits, ticket, kept, confirmation)
+            return publish(revision)
         except Exception as error:
             written = self._written(revision)
             if written is not None:

@@ -74,12 +74,24 @@ class SecretKeeping:
         finally:
             self._in_hand = {}
 
+    def sealed(self, kept: dict[str, tuple[str, str]]) -> list[Secret]:
+        """Return the secrets to store that come in their final form: key to (form, text)."""
+        return [Secret(key, form, self._vault.seal(f"{key}:{form}", text)) for key, (form, text) in kept.items()]
+
     def text(self, key: str) -> str | None:
         """Return the text, or the hash, of a stored secret."""
         if (text := self._in_hand.get(key)) is not None:
             return text
         secret = self._store.secret(key)
         return self._vault.open(secret.name, secret.sealed) if secret else None
+
+    def seal(self, name: str, text: str) -> bytes:
+        """Encrypt a text that is no secret of the configuration."""
+        return self._vault.seal(name, text)
+
+    def unseal(self, name: str, sealed: bytes) -> str:
+        """Return a text that was sealed under the name. Raises VaultError."""
+        return self._vault.open(name, sealed)
 
     def _earlier(self, owner: Place) -> Iterator[str]:
         """Yield the hashes that an owner had in any revision, newest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from doorward.store.port import Confirmation, Edit, Intent, Revision, Secret, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, Secret, Ticket
 from doorward.store.sqlite import SqliteStore
 
 
@@ -33,9 +33,10 @@ class FailingStore(SqliteStore):
         ticket: Ticket | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
+        records: Sequence[Record] = (),
     ) -> Revision:
         self._may("publish")
-        published = super().publish(revision, edits, ticket, secrets, confirmation)
+        published = super().publish(revision, edits, ticket, secrets, confirmation, records)
         self._may("publish_after")
         return published
 

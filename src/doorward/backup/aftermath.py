@@ -1,0 +1,85 @@
+"""What a restore leaves besides the configuration: the identity of the node, its list of runs, its history, the channel key.
+
+Records are written in one step with the revision. A file that has to change as well is a sealed record first, and put in place
+after the commit or at the next start: a kill in between ends in the old or the new state.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from doorward.backup.content import CHANNEL_KEY, HISTORY, RUN_KINDS, RUNS
+from doorward.backup.node import NodeView
+from doorward.backup.opening import ArchiveRefused, Opened
+from doorward.backup.signing import own_key
+from doorward.host.files import DiskFiles, Entry
+from doorward.store import node as node_record
+from doorward.store.port import Record, Store
+from doorward.transaction.secrets import SecretKeeping
+from doorward.tree.jsontext import decode
+from doorward.tree.problems import BodyRefused, Problem
+
+_PENDING = "restored_file"
+"""The kind of the records of files that are still to be put in place."""
+
+
+def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
+    """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefused ``damaged``."""
+    found = [Record(node_record.KIND, node_record.ID, opened.manifest["node"]["id"])]
+    if node.signing.role(opened.signer) != "current":
+        found.append(own_key(base64.b64decode(opened.public_key)))
+    found.extend(_runs(opened.files.get(RUNS, b"")))
+    if CHANNEL_KEY in opened.files:
+        text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
+        found.append(Record(_PENDING, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
+    return tuple(found)
+
+
+def _runs(lines: bytes) -> Iterator[Record]:
+    for line in lines.splitlines():
+        try:
+            value = decode(line)
+            kind, name, body = value["kind"], value["id"], value["body"]
+        except (BodyRefused, KeyError, TypeError):
+            raise ArchiveRefused("damaged", f"{RUNS} can't be read.") from None
+        if kind in RUN_KINDS and isinstance(name, str):
+            yield Record(kind, name, body)
+
+
+def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
+    """Put files in place that a restore brought; called after it, and at every start before anything reads them."""
+    for record in store.records(_PENDING):
+        text = secrets.unseal(record.id, base64.b64decode(record.body))
+        (state / record.id).parent.mkdir(mode=0o700, exist_ok=True)
+        DiskFiles(state).write(f"/{record.id}", Entry(text.encode(), 0o600))
+        store.remove_record(_PENDING, record.id)
+
+
+def warnings(node: NodeView, scope: Literal["configuration", "system"], opened: Opened) -> Iterator[Problem]:
+    """Yield what somebody should know before a restore of the whole system."""
+    if scope == "system" and opened.manifest["node"]["id"] != node.id:
+        yield Problem("restart_required", "The node takes its new identity at the next start.", "", "/api/backup/restores")
+
+
+@contextlib.contextmanager
+def history_beside(node: NodeView, opened: Opened) -> Iterator[None]:
+    """Keep the history of an archive as a file, unless the block fails."""
+    manifest = opened.manifest
+    name = f"history-{manifest['node']['id'][:8]}-{manifest['revision']['number']}.jsonl"
+    path = node.state / "backup" / name
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.writelines(opened.lines(HISTORY))
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""From the configuration of an archive to a candidate: what is put, what is removed, what stays as it is on this node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from doorward.backup.loading import Loaded
+from doorward.transaction.candidate import Candidate, Running
+from doorward.tree.nodes import Collection, Valued, WriteOnce
+from doorward.tree.places import ROOT, Place
+from doorward.tree.references import references
+from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.snapshot import Document, Snapshot
+
+NETWORK, SERVICES = f"{ROOT}/network", f"{ROOT}/local_services"
+
+
+def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: bool) -> Candidate:
+    """Return a candidate whose configuration is that of the archive.
+
+    ``keep_network``: interfaces, routing, DNS and naming stay as they run, and the addresses that services listen on.
+    """
+    candidate = Candidate.on(running)
+    for endpoint in tree:
+        if not endpoint.path.startswith(ROOT) or (keep_network and endpoint.path.startswith(f"{NETWORK}/")):
+            continue
+        if isinstance(endpoint.node, WriteOnce):
+            _stores(candidate, loaded, endpoint)
+        elif endpoint.holds_objects:
+            _objects(candidate, loaded.snapshot, endpoint)
+        elif isinstance(endpoint.node, Valued):
+            document = loaded.snapshot.document(Place(endpoint.path))
+            if document is not None:
+                kept = keep_network and endpoint.path.startswith(f"{SERVICES}/")
+                candidate.put(Place(endpoint.path), _keeping_addresses(document, endpoint, running) if kept else document)
+    return candidate
+
+
+def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:
+    """Bring secrets that are not here; those that nobody owns afterwards go by themselves."""
+    for key, document in loaded.snapshot.objects(endpoint.path).items():
+        place = Place(endpoint.path, key)
+        if candidate.snapshot.document(place) is None:
+            candidate.put(place, document)
+            if key in loaded.secrets:
+                candidate.kept[key] = loaded.secrets[key]
+
+
+def _objects(candidate: Candidate, wanted: Snapshot, endpoint: Endpoint) -> None:
+    node, path = endpoint.node, endpoint.path
+    assert isinstance(node, Collection)  # noqa: S101 - the stores of secrets are handled before
+    objects = wanted.objects(path)
+    for key in candidate.snapshot.objects(path).order:
+        if objects.document(key) is None and key not in node.default:
+            candidate.remove(Place(path, key))
+    for position, key, document in _placed(objects.items(), candidate.base.snapshot, path):
+        candidate.put(Place(path, key), document, position)
+
+
+def _placed(objects: Iterator[tuple[str, Document]], present: Snapshot, path: str) -> Iterator[tuple[int, str, Document]]:
+    """Yield objects with positions that keep their order among each other and among those that are there.
+
+    An object that was removed since left its position free, right behind the one before it.
+    """
+    position = -1
+    for key, document in objects:
+        there = present.document(Place(path, key)) is not None
+        position = present.position(Place(path, key)) if there else position + 1
+        yield position, key, document
+
+
+def _keeping_addresses(document: Document, endpoint: Endpoint, running: Running) -> Document:
+    """Return the body with the members that name addresses of network interfaces as they run."""
+    present = running.snapshot.document(Place(endpoint.path))
+    node = endpoint.node
+    assert isinstance(node, Valued)  # noqa: S101 - only such have bodies
+    if present is None or not isinstance(document.value, dict):
+        return document
+    named = {at for body in (document, present) for at in _naming_addresses(node, body)}
+    if not named:
+        return document
+    body: dict[str, Any] = {name: value for name, value in document.value.items() if name not in named}
+    body |= {name: present.value[name] for name in named if name in present.value}
+    try:
+        return node.load(body)
+    except ValidationError:  # members that only go together
+        return present
+
+
+def _naming_addresses(node: Valued, document: Document) -> Iterator[str]:
+    for at, reference in references(node.adapter.validate_python(document.value)):
+        if reference.inside and at:
+            yield str(at[0])

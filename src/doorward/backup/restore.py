@@ -1,0 +1,199 @@
+"""Restores: every check of an archive in its order, then one commit that is the archive (section 9).
+
+Everything blocks. ``Trial`` runs in any thread and changes nothing; ``carry_out`` runs in the commit thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from doorward.backup import aftermath
+from doorward.backup.loading import Loaded, NotLoadable, check_version, load
+from doorward.backup.names import archive_name
+from doorward.backup.node import NodeView
+from doorward.backup.opening import ArchiveRefused, Opened, open_archive
+from doorward.backup.replacing import candidate_of
+from doorward.configuration.network._addresses import PATHS
+from doorward.host.engine import ApplyError
+from doorward.host.nics import found_nics
+from doorward.store.port import Ticket
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import Order, Report
+from doorward.tree.problems import Problem
+
+Scope = Literal["configuration", "system"]
+
+_CHECKS = (
+    ("format", {"not_a_backup"}),
+    ("public_key", {"encrypted_archive"}),
+    ("password", {"password_required", "wrong_password"}),
+    ("content", {"damaged"}),
+    ("signature", {"bad_signature"}),
+    ("signer", {"unknown_signer"}),
+    ("version", {"other_major", "newer_version"}),
+    ("node", {"other_node", "cluster_member"}),
+    ("configuration", set[str]()),
+    ("network", {"device_missing"}),
+)
+"""The checks in their order, each with the codes by which it fails; the configuration's are those of a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for. ``message`` is the commit message, ``user`` and ``address`` are who asks and from where."""
+
+    user: str
+    address: str
+    scope: Scope = "configuration"
+    network: Literal["keep", "restore"] = "keep"
+    password: str | None = field(default=None, repr=False)
+    accept_signer: str | None = None
+    take_over: bool = False
+    message: str | None = None
+
+
+@dataclass(slots=True)
+class Trial:
+    """How far an archive came. ``checks`` are shown as they are; ``problems`` prevent the restore.
+
+    ``report`` is what the commit would do.
+    """
+
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    opened: Opened | None = None
+    loaded: Loaded | None = None
+    report: Report | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the restore."""
+        return self.report is not None and all(check["passed"] for check in self.checks)
+
+    @property
+    def failure(self) -> tuple[str, str]:
+        """Code and message of the check that failed."""
+        failed = next(check for check in self.checks if not check["passed"])
+        return failed["code"], failed["message"]
+
+    @property
+    def file_name(self) -> str:
+        """The name of the archive by what is signed in it."""
+        assert self.opened is not None  # noqa: S101 - asked of what could be opened
+        manifest = self.opened.manifest
+        return archive_name(datetime.fromisoformat(manifest["created"]), manifest["node"]["id"], encrypted=False)
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        if self.opened is not None:
+            self.opened.close()
+
+
+def try_out(node: NodeView, wish: Wish, archive: Path) -> Trial:
+    """Check an archive; nothing is changed."""
+    trial = Trial()
+    try:
+        _look(node, wish, archive, trial)
+    except ArchiveRefused as refused:
+        _fail(trial, wish, refused.code, refused.message)
+    except NotLoadable as refused:
+        trial.problems = refused.problems
+        _fail(trial, wish, refused.problems[0].code, str(refused))
+    except ApplyError as error:
+        trial.problems = (Problem("host", f"{error.reason}.", "", error.origin),)
+        _fail(trial, wish, "host", error.reason)
+    else:
+        trial.checks = [_passed(name) for name in _names(wish)]
+    return trial
+
+
+def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
+    opened = trial.opened = open_archive(archive, wish.password)
+    manifest = opened.manifest
+    if node.signing.role(opened.signer) is None and wish.accept_signer != opened.signer:
+        maker = manifest["node"]
+        message = (
+            f"It was signed with the key {opened.signer} by {maker['fqdn']} ({maker['id']}) at {manifest['created']}; "
+            "accept_signer takes that fingerprint if it is the right one."
+        )
+        raise ArchiveRefused("unknown_signer", message)
+    check_version(opened)
+    if wish.scope == "system":
+        _may_become(node, wish, opened)
+    loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
+    report = node.pipeline.plan(_candidate(node, wish, loaded), _message(wish, trial))
+    trial.report = report
+    trial.warnings = (*loaded.warnings, *aftermath.warnings(node, wish.scope, opened), *report.warnings)
+    if report.problems:
+        raise NotLoadable(report.problems)
+    if wish.network == "restore":
+        _devices_there(node, loaded)
+
+
+def _may_become(node: NodeView, wish: Wish, opened: Opened) -> None:
+    theirs = opened.manifest["node"]["id"]
+    if theirs != node.id and not wish.take_over:
+        message = f"It is of the node {theirs}; this is {node.id}. With take_over this machine takes its place."
+        raise ArchiveRefused("other_node", message)
+    if opened.manifest["kind"] != "system":
+        raise ArchiveRefused("not_a_backup", "It is an export, which holds a configuration but no whole system.")
+
+
+def _devices_there(node: NodeView, loaded: Loaded) -> None:
+    """Raise ArchiveRefused where a NIC of the archive is a device that this machine does not have."""
+    present = {found.device for found in found_nics(node.machine)}
+    for path in PATHS:
+        device = loaded.snapshot.value(path)["name"]
+        if device is not None and device not in present:
+            message = f"{path} is the device {device}, which this machine does not have; network keep leaves it out."
+            raise ArchiveRefused("device_missing", message)
+
+
+def _candidate(node: NodeView, wish: Wish, loaded: Loaded) -> Candidate:
+    return candidate_of(loaded, node.pipeline.running, node.pipeline.tree, keep_network=wish.network == "keep")
+
+
+def _message(wish: Wish, trial: Trial) -> str:
+    assert trial.opened is not None  # noqa: S101 - asked of what could be opened
+    message = f"restore of {trial.file_name} ({trial.opened.manifest['revision']['number']})"
+    return f"{message}: {wish.message}" if wish.message else message
+
+
+def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
+    """Make the archive the running configuration. Runs in the commit thread.
+
+    Raises what a commit raises; then everything is as before, unless ApplyFailed says otherwise.
+    """
+    assert trial.opened is not None  # noqa: S101 - it passed
+    assert trial.loaded is not None  # noqa: S101 - it passed
+    opened = trial.opened
+    with aftermath.history_beside(node, opened):
+        candidate = _candidate(node, wish, trial.loaded)
+        records = aftermath.records(node, opened) if wish.scope == "system" else ()
+        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records)
+        done = node.pipeline.commit(candidate, order)
+    aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)
+    return done
+
+
+def _names(wish: Wish) -> Iterator[str]:
+    return (name for name, _ in _CHECKS if name != "node" or wish.scope == "system")
+
+
+def _passed(name: str) -> dict[str, Any]:
+    return {"check": name, "code": None, "message": None, "passed": True}
+
+
+def _fail(trial: Trial, wish: Wish, code: str, message: str) -> None:
+    """Note that a check failed; those before it passed, and none after it was made."""
+    failed = next((name for name, codes in _CHECKS if code in codes), "configuration")
+    for name in _names(wish):
+        if name == failed:
+            trial.checks.append({"check": name, "code": code, "message": message, "passed": False})
+            return
+        trial.checks.append(_passed(name))

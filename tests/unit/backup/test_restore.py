@@ -1,0 +1,379 @@
+"""Restores: every check with its code, and that what comes back is what was archived."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from doorward.access.passwords import matches
+from doorward.backup import archive, restore
+from doorward.backup.archive import prepare
+from doorward.backup.content import HISTORY
+from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.store.node import node_id
+from doorward.store.port import Record
+from doorward.transaction.pipeline import ApplyFailed
+from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting
+from tests.unit.configuration.policies.samples import BACKUP_NFS
+from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, ROOT, SERVERS, TREE, USERS, WEB, ZONE, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NIC, BACKUP = "network/nics/nic1", "/api/configuration/management/system_backup"
+ALL = ["format", "public_key", "password", "content", "signature", "signer", "version", "configuration", "network"]
+
+
+def wish(**changes: Any) -> Wish:
+    return Wish("admin", "192.0.2.9", **changes)
+
+
+def archived(site: Site) -> Path:
+    """An archive in clear, as somebody who decrypted it has it."""
+    return prepare(site.node, site.spool).archive
+
+
+def tried(site: Site, path: Path, **changes: Any) -> Trial:
+    trial = try_out(site.node, wish(**changes), path)
+    trial.close()
+    return trial
+
+
+def restored(site: Site, path: Path, **changes: Any) -> Trial:
+    trial = try_out(site.node, wish(**changes), path)
+    assert trial.passed, trial.checks
+    carry_out(site.node, wish(**changes), trial, "")
+    trial.close()
+    return trial
+
+
+def outcome(trial: Trial) -> tuple[list[str], str]:
+    """The checks that passed, and the code of the one that did not."""
+    assert [check["passed"] for check in trial.checks[:-1]] == [True] * (len(trial.checks) - 1)
+    assert not trial.passed
+    return [check["check"] for check in trial.checks], trial.failure[0]
+
+
+def test_what_was_changed_since_is_undone(site: Site) -> None:
+    path, before = archived(site.filled()), site.tree()
+    rig = site.rig
+    candidate = rig.candidate()
+    rig.put(candidate, ZONE, "Asia/Tokyo")
+    users = candidate.snapshot.objects(ROOT + USERS)
+    jane = next(key for key, document in users.items() if document.value["name"] == "jane")
+    groups = candidate.snapshot.objects(ROOT + GROUPS)
+    rig.delete(candidate, GROUPS, next(key for key, document in groups.items() if document.value["name"] == "operators"))
+    rig.delete(candidate, USERS, jane)
+    rig.post(candidate, USERS, {"name": "later", "password": rig.post(candidate, "passwords", {"plain": "some other password"})})
+    rig.commit(candidate)
+    assert site.tree() != before
+    number = rig.number
+    trial = restored(site, path)
+    assert site.tree() == before
+    assert [check["check"] for check in trial.checks] == ALL
+    assert rig.number == number + 1
+    revision = rig.store.head()
+    assert revision is not None
+    assert (revision.author, revision.address) == ("admin", "192.0.2.9")
+    assert revision.message == f"restore of {trial.file_name} ({number - 1})"
+    assert trial.file_name == path.name
+    assert rig.store.check() == []
+    assert site.rig.restarted().value(ZONE) == "Europe/Budapest"
+
+
+def test_an_archive_comes_back_on_another_node(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled().encrypted(), new_site()
+    exported = site.spool / "export"
+    archive.export(site.node, exported, "password", "a password of mine")
+    before = other.tree()
+    checks, code = outcome(tried(other, exported, password="a password of mine"))
+    assert (checks, code) == (ALL[:6], "unknown_signer")
+    fingerprint = site.node.signing.fingerprint
+    message = tried(other, exported, password="a password of mine").failure[1]
+    assert fingerprint in message
+    assert site.node.id in message
+    assert other.tree() == before
+    restored(other, exported, password="a password of mine", accept_signer=fingerprint, network="restore")
+    assert other.tree() == site.tree()
+    again = other.rig.restarted()
+    assert again.store.check() == []
+    users = again.pipeline.running.snapshot.objects(ROOT + USERS)
+    jane = next(document.value for _, document in users.items() if document.value["name"] == "jane")
+    assert matches(again.secrets.text(jane["password"]) or "", GOOD_PASSWORD)
+    policies = again.pipeline.running.snapshot.objects(ROOT + "policies/backup_policies")
+    smb = next(document.value for _, document in policies.items() if document.value["target"]["type"] == "smb")
+    assert again.secrets.text(smb["target"]["authentication"]["password"]) == SHARE_PASSWORD
+
+
+def test_a_trusted_key_needs_no_word(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    key = site.node.signing.all()[0].public_key
+    other.node.signing.trust(key)
+    restored(other, archived(site), network="restore")
+    assert other.tree() == site.tree()
+
+
+def test_objects_come_back_in_their_old_order(site: Site) -> None:
+    rig = site.rig
+    candidate = rig.candidate()
+    keys = [rig.post(candidate, USERS, {"name": name, "password": None}) for name in ("a", "b", "c", "d", "e")]
+    rig.commit(candidate)
+    path, before = archived(site), site.tree()
+    candidate = rig.candidate()
+    for key in (keys[1], keys[2], keys[4]):
+        rig.delete(candidate, USERS, key)
+    rig.post(candidate, USERS, {"name": "f", "password": None})
+    rig.commit(candidate)
+    restored(site, path)
+    assert site.tree() == before
+    assert list(rig.restarted().pipeline.running.snapshot.objects(ROOT + USERS).order)[1:] == keys
+
+
+def renamed(site: Site, name: str) -> dict[str, Any]:
+    """The body of the NIC with another name of its interface."""
+    value = site.rig.value(NIC)
+    [key] = value["interfaces"]["@order"]
+    interfaces = {**value["interfaces"], key: {**value["interfaces"][key], "name": name}}
+    return {**value, "interfaces": interfaces}
+
+
+def test_the_network_stays_unless_it_is_asked_for(site: Site) -> None:
+    path, before = archived(site), site.rig.value(NIC)
+    value = renamed(site, "renamed")
+    site.rig.committed((NIC, value), (WEB, {"timeout": 99}))
+    restored(site, path)
+    assert site.rig.value(NIC) == value
+    assert site.rig.value(WEB) == {"timeout": 10}
+    restored(site, path, network="restore")
+    assert site.rig.value(NIC) == before != value
+
+
+def test_a_device_that_is_not_there(new_site: Callable[[], Site], monkeypatch: pytest.MonkeyPatch) -> None:
+    site = new_site()
+    path = archived(site)
+    monkeypatch.setattr(restore, "found_nics", lambda _: ())
+    assert outcome(tried(site, path, network="restore")) == (ALL, "device_missing")
+    assert tried(site, path).passed
+
+
+def test_equal_is_no_new_revision(site: Site) -> None:
+    path, number = archived(site.filled()), site.rig.number
+    restored(site, path)
+    assert site.rig.number == number
+
+
+def test_a_trial_changes_nothing(site: Site) -> None:
+    path = archived(site.filled())
+    site.rig.committed((ZONE, "Asia/Tokyo"), (SERVERS, [ip("192.0.2.77")]))
+    before, running = site.tree(), site.rig.pipeline.running
+    trial = tried(site, path)
+    assert trial.passed
+    assert trial.report is not None
+    assert [edit.place.path for edit in trial.report.merged.edits] == [ROOT + SERVERS, ROOT + ZONE]
+    assert trial.report.plan.actions
+    assert (site.tree(), site.rig.pipeline.running) == (before, running)
+
+
+def repacked(site: Site, path: Path, change: Callable[[dict[str, bytes]], None], *, sign: bool = True) -> Path:
+    """An archive of which somebody changed files, with lists and signatures made again as that needs."""
+    import hashlib
+
+    from doorward.backup import container
+
+    files: dict[str, bytes] = {}
+    with path.open("rb") as file:
+        for name, _, content in container.members(file):
+            files[name] = content.read()
+    change(files)
+    rest = {name: data for name, data in files.items() if not name.startswith("MANIFEST.")}
+    if sign:
+        inner = json.loads(files["MANIFEST.json"])
+        inner["files"] = [
+            {"path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in sorted(rest.items())
+        ]
+        files["MANIFEST.json"] = json.dumps(inner).encode()
+        files["MANIFEST.sig"] = json.dumps(site.node.signing.sign(files["MANIFEST.json"])).encode()
+    changed = site.spool / "changed"
+    with changed.open("wb") as into:
+        container.write(((name, len(data), iter((data,))) for name, data in files.items()), into, 0)
+    return changed
+
+
+def edited(name: str, change: Callable[[Any], None]) -> Callable[[dict[str, bytes]], None]:
+    def work(files: dict[str, bytes]) -> None:
+        value = json.loads(files[name])
+        change(value)
+        files[name] = json.dumps(value).encode()
+
+    return work
+
+
+def product(version: str) -> Callable[[Any], None]:
+    return lambda manifest: manifest["product"].update(version=version)
+
+
+TREE_JSON = "configuration/tree.json"
+CHANGES: dict[str, tuple[Any, bool, str]] = {
+    "content": (edited(TREE_JSON, lambda tree: tree.update({ROOT + ZONE: "Asia/Tokyo"})), False, "damaged"),
+    "more": (lambda files: files.update(more=b""), False, "damaged"),
+    "less": (lambda files: files.pop(HISTORY), False, "damaged"),
+    "no signature": (lambda files: files.pop("MANIFEST.sig"), False, "damaged"),
+    "no manifest": (lambda files: files.pop("MANIFEST.json"), False, "damaged"),
+    "manifest": (edited("MANIFEST.json", lambda manifest: manifest["node"].update(fqdn="x")), False, "bad_signature"),
+    "signature": (edited("MANIFEST.sig", lambda signature: signature.update(signature="AAAA")), False, "bad_signature"),
+    "key": (edited("MANIFEST.sig", lambda signature: signature.update(key="SHA256:x")), False, "bad_signature"),
+    "major": (edited("MANIFEST.json", product("1.0.0")), True, "other_major"),
+    "minor": (edited("MANIFEST.json", product("0.2.0")), True, "newer_version"),
+    "form": (edited("MANIFEST.json", lambda manifest: manifest.update(format="doorward-backup/2")), True, "not_a_backup"),
+    "secrets": (edited("secrets/passwords.json", lambda kept: kept.clear()), True, "unsuitable"),
+    "zone": (edited(TREE_JSON, lambda tree: tree.update({ROOT + ZONE: "No/Where"})), True, "format"),
+    "number": (edited(TREE_JSON, lambda tree: tree.update({ROOT + WEB: {"timeout": -1}})), True, "range"),
+    "order": (edited(TREE_JSON, lambda tree: tree[f"{ROOT}{USERS}"].pop("@order")), True, "damaged"),
+    "policy": (edited(TREE_JSON, lambda tree: tree.update({BACKUP: {"backup_policy": "x"}})), True, "unknown_reference"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_archives_that_somebody_changed(site: Site, name: str) -> None:
+    change, sign, code = CHANGES[name]
+    path = repacked(site, archived(site), change, sign=sign)
+    before = site.tree()
+    assert outcome(tried(site, path))[1] == code
+    assert site.tree() == before
+
+
+def test_every_problem_is_told(site: Site) -> None:
+    def both(tree: Any) -> None:
+        tree[ROOT + ZONE], tree[ROOT + WEB] = "No/Where", {"timeout": -1}
+
+    trial = tried(site, repacked(site, archived(site), edited("configuration/tree.json", both)))
+    assert sorted((p.code, p.path, p.pointer) for p in trial.problems) == [
+        ("format", ROOT + ZONE, ""),
+        ("range", ROOT + WEB, "/timeout"),
+    ]
+
+
+def test_what_a_release_does_not_know_or_brings_anew(site: Site) -> None:
+    def older(tree: Any) -> None:
+        del tree[ROOT + WEB]
+        tree[ROOT + "datetime/sundial"] = {"enabled": True}
+
+    site.rig.committed((WEB, {"timeout": 33}))
+    path = repacked(site, archived(site), edited("configuration/tree.json", older))
+    trial = restored(site, path)
+    assert [(w.code, w.path) for w in trial.warnings if w.path.startswith(ROOT)][:1] == [
+        ("unknown_member", ROOT + "datetime/sundial")
+    ]
+    assert site.rig.value(WEB) == {"timeout": 10}
+
+
+def test_an_encrypted_archive_tells_what_to_do(site: Site) -> None:
+    trial = tried(site, prepare(site.encrypted().node, site.spool).archive)
+    assert outcome(trial) == (["format", "public_key"], "encrypted_archive")
+    assert "decrypt it with your private key" in trial.failure[1]
+
+
+def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    for number in range(3):
+        site.rig.store.put_record(Record("backup_run", f"run{number}", {"result": "succeeded"}))
+    (site.directory / "cluster").mkdir()
+    (site.directory / "cluster" / "node-key.pem").write_text("the key of the channel")
+    path, fingerprint = archived(site), site.node.signing.fingerprint
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": fingerprint, "network": "restore"}
+    checks, code = outcome(tried(other, path, **asked))
+    assert (checks[-1], code) == ("node", "other_node")
+    trial = restored(other, path, take_over=True, **asked)
+    assert "node" in [check["check"] for check in trial.checks]
+    assert "restart_required" in [warning.code for warning in trial.warnings]
+    assert other.tree() == site.tree()
+    store = other.rig.store
+    assert node_id(store) == site.node.id
+    assert [record.id for record in store.records("backup_run")] == ["run2", "run1", "run0"]
+    assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
+    assert (other.directory / "cluster" / "node-key.pem").stat().st_mode & 0o777 == 0o600
+    assert store.records("restored_file") == []
+    view = other.view()
+    assert view.signing.role(fingerprint) == "former"
+    assert view.signing.fingerprint != fingerprint
+    assert view.signing.is_own(fingerprint)
+    again = try_out(view, wish(scope="system"), path)
+    assert again.passed
+    again.close()
+
+
+def test_an_export_is_no_whole_system(site: Site) -> None:
+    path = site.spool / "export"
+    archive.export(site.node, path, "none")
+    assert outcome(tried(site, path, scope="system"))[1] == "not_a_backup"
+
+
+def test_the_history_of_the_archive_is_kept_aside(site: Site, tmp_path: Path) -> None:
+    path = archived(site.filled())
+    archive_number = site.rig.number
+    site.rig.committed((ZONE, "Asia/Tokyo"))
+    restored(site, path)
+    kept = site.directory / "backup" / f"history-{site.node.id[:8]}-{archive_number}.jsonl"
+    listed = subprocess.run(["tar", "-xzOf", str(path), HISTORY], capture_output=True, check=True).stdout
+    assert kept.read_bytes() == listed
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_host_that_does_not_take_it_is_put_back(site: Site) -> None:
+    path = archived(site.filled())
+    site.rig.committed((SERVERS, [ip("192.0.2.77")]))
+    before, number = site.tree(), site.rig.number
+    trial = try_out(site.node, wish(), path)
+    site.rig.host.fail_verify = True
+    with pytest.raises(ApplyFailed) as caught:
+        carry_out(site.node, wish(), trial, "ticket")
+    trial.close()
+    assert caught.value.restored
+    assert (site.tree(), site.rig.number) == (before, number)
+    assert not list((site.directory / "backup").glob("history-*"))
+
+
+VALUES = st.fixed_dictionaries({
+    ZONE: st.sampled_from(["Europe/Budapest", "US/Eastern", "Asia/Tokyo"]),
+    WEB: st.builds(lambda timeout: {"timeout": timeout}, st.integers(1, 1440)),
+    SERVERS: st.lists(st.integers(1, 250), unique=True, max_size=5).map(lambda ns: [ip(f"192.0.2.{n}") for n in ns]),
+})  # fmt: skip
+PEOPLE = st.lists(st.text("abcdefgh", min_size=1, max_size=6), unique=True, max_size=5)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=VALUES, people=PEOPLE, gone=st.integers(0, 4), encrypted=st.booleans())
+def test_any_configuration_comes_back_on_an_empty_node(
+    new_site: Callable[[], Site], values: dict[str, Any], people: list[str], gone: int, encrypted: bool
+) -> None:
+    site, other = new_site(), new_site()
+    rig = site.rig
+    candidate = rig.candidate()
+    for at, value in values.items():
+        rig.put(candidate, at, value)
+    keys = []
+    for name in people:
+        password = rig.post(candidate, "passwords", {"plain": f"{name}-{GOOD_PASSWORD}"})
+        keys.append(rig.post(candidate, USERS, {"name": f"u{name}", "password": password}))
+    rig.post(candidate, GROUPS, {"members": keys, "name": "everybody"})
+    if encrypted:
+        rig.put(candidate, ENCRYPTION, encrypting())
+        key = rig.post(candidate, "policies/backup_policies", BACKUP_NFS)
+        rig.put(candidate, "management/system_backup", {"backup_policy": key})
+    rig.commit(candidate)
+    if gone < len(keys):
+        candidate = rig.candidate()
+        rig.delete(candidate, USERS, keys[gone])
+        rig.commit(candidate)
+    path = site.spool / "export"
+    archive.export(site.node, path, "password", "twelve characters")
+    fingerprint = site.node.signing.fingerprint
+    restored(other, path, password="twelve characters", accept_signer=fingerprint, network="restore")
+    assert other.tree() == site.tree()
+    assert TREE is rig.tree
