@@ -17,7 +17,7 @@ from doorward.tree.nodes import WriteOnce
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.registry import Endpoint
 from tests.contract.wire import Caller
-from tests.unit.configuration.policies.samples import BACKUP
+from tests.unit.configuration.policies.samples import BACKUP, KEY
 from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.configuration.test_models import GOOD, MODELLED, bodies, short
 
@@ -25,7 +25,8 @@ Site = tuple[str, str]
 """A field that takes a reference: name of the body's class, name of the field."""
 At = tuple[str | int, ...]
 
-VARIANTS: dict[str, list[Any]] = {"policies/backup_policies": [BACKUP]}
+FOREIGN = {"ca": {"selection": "certificate", "x509_certificate": KEY}, "server": KEY, "tsa": KEY}
+VARIANTS: dict[str, list[Any]] = {"management/certificates": [FOREIGN], "policies/backup_policies": [BACKUP]}
 """Bodies besides the samples, where one sample can't hold every field."""
 STORES = {endpoint.path for endpoint in MODELLED if isinstance(endpoint.node, WriteOnce)}
 

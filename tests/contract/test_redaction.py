@@ -112,13 +112,13 @@ def test_every_field_that_takes_a_secret_got_one(audit: Audit) -> None:
 
 
 def test_secrets_come_in_through_the_stores_only() -> None:
-    """A field that holds a secret itself would be shown by GET, kept in the history and logged."""
+    """A field that holds a secret itself would be shown by GET, kept in the history and logged. The wizard's is in no tree."""
     names = ("password", "secret", "psk", "private", "passphrase", "plain")
     own = {
         f"{body.__module__.removeprefix('doorward.configuration.')}.{name}"
         for body in bodies(Body)
         for name, field in body.model_fields.items()
-        if any(word in name for word in names) and str in parts(field.annotation)
+        if any(word in name for word in names) and str in parts(field.annotation) and not body.__module__.endswith("._setup")
     }
     assert own == {"passwords.plain", "private_keys.private_key", "x509.private_key"}
 
@@ -186,7 +186,7 @@ def test_no_output_of_the_command_line_shows_a_secret(audit: Audit, tmp_path: Pa
 
 
 def test_no_file_of_the_state_directory_holds_a_secret(audit: Audit) -> None:
-    own = {Path("tls/server.key"): ["PRIVATE KEY"]}
+    own = {Path("backup/signing-key.pem"): ["PRIVATE KEY"]}
     files = [path for path in audit.server.state.rglob("*") if path.is_file() and not path.is_symlink()]
     holding = {
         path.relative_to(audit.server.state): texts for path in files if (texts := audit.planter.seen_in(path.read_bytes()))
