@@ -24,32 +24,43 @@ class Peer:
     removed: bool = False
 
 
+class _Changing(ssl.SSLContext):
+    """The context of a listener: hands each connection to the context of its moment."""
+
+    present: ssl.SSLContext
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - the standard library's signature
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Begin TLS; event loops come by here for each connection."""
+        return self.present.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
 class Pins:
     """The peers of the moment; replaced as a whole, from any thread, while connections come in."""
 
     def __init__(self, key: NodeKey) -> None:
         self._key = key
         self._peers: dict[bytes, Peer] = {}
-        self._present = self._context(())
-        self.context = self._context(())
-        """For the listener. Each connection is handed to the context that holds the pins of its moment."""
-        self.context.sni_callback = self._hand_over
+        self.context = _Changing(ssl.PROTOCOL_TLS_SERVER)
+        """For the listener. Each connection is held against the pins of its moment."""
+        self.trust(())
 
     def trust(self, peers: Iterable[Peer]) -> None:
         """Trust these peers and nobody else, from the next handshake and the next request on."""
         found = {fingerprint(peer.certificate): peer for peer in peers}
         context = self._context(peer.certificate for peer in found.values())
-        self._peers, self._present = found, context
+        self._peers, self.context.present = found, context
 
     def find(self, certificate: bytes) -> Peer | None:
         """Return the peer with a certificate."""
         peer = self._peers.get(fingerprint(certificate))
         return peer if peer is not None and peer.certificate == certificate else None
-
-    def _hand_over(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        """Called by OpenSSL with the client's first message, whether it names a server or not."""
-        del name, context
-        connection.context = self._present
 
     def _context(self, anchors: Iterable[bytes]) -> ssl.SSLContext:
         made = _pinned(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), anchors)

@@ -21,6 +21,8 @@ MOST_CONNECTIONS = 512
 MOST_ANONYMOUS = 64
 """Connections without a certificate at one time; each is for one attempt to pair."""
 STOP_SECONDS = 5.0
+FAREWELL_SECONDS = 2.0
+"""How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 52\r\nconnection: close\r\n\r\n"
@@ -121,7 +123,12 @@ class ChannelServer:
             return ChannelProtocol(self._config, self._state, {}, loop)
 
         self._server = await loop.create_server(
-            protocol, sock=self._socket, ssl=self._channel.context, ssl_handshake_timeout=HANDSHAKE_SECONDS, backlog=128
+            protocol,
+            sock=self._socket,
+            ssl=self._channel.context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=FAREWELL_SECONDS,
+            backlog=128,
         )
 
     async def stop(self) -> None:
