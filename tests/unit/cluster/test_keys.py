@@ -6,11 +6,13 @@ import datetime as dt
 import hashlib
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from doorward.cluster.keys import NAME, NodeKey, NodeKeyError, proves, replace
 from tests.support.pki import Authority
@@ -95,7 +97,14 @@ def test_a_signature_proves_the_key_of_a_node_certificate_alone(tmp_path: Path) 
 
 
 def test_a_certificate_of_an_authority_is_none_of_a_node() -> None:
+    """Its own key signs, but it might issue others."""
     authority = Authority()
-    for pem in (authority.pem, authority.identity("node").certificate):
-        der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
-        assert not proves(der, b"text", b"")
+    der = x509.load_pem_x509_certificate(authority.pem.encode()).public_bytes(Encoding.DER)
+    assert not proves(der, b"text", authority._key.sign(b"text", ec.ECDSA(SHA256())))
+
+
+def test_a_certificate_that_another_signed_is_none_of_a_node() -> None:
+    identity = Authority().identity("node")
+    der = x509.load_pem_x509_certificate(identity.certificate.encode()).public_bytes(Encoding.DER)
+    private: Any = load_pem_private_key(identity.private_key.encode(), None)
+    assert not proves(der, b"text", private.sign(b"text", ec.ECDSA(SHA256())))
