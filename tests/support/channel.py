@@ -14,14 +14,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import uvloop
+from uvicorn.server import ServerState
 
+from doorward.api.listeners import Listeners
+from doorward.api.server import HttpService, Identity
 from doorward.cluster.calls import Since
 from doorward.cluster.channel import Channel
 from doorward.cluster.connection import Way
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, new_psk
 from doorward.cluster.pins import Peer
-from doorward.cluster.server import ChannelServer
+from doorward.cluster.server import ChannelProtocol
+from doorward.host.resources import Door, Listener
 
 VERSION = "1.0"
 CLUSTER_ID = UUID("0d2a1a52-64a5-4b2f-9c5b-53c8d2f2a111")
@@ -102,14 +106,34 @@ class Running:
     node: Node
     way: Way
     loop: asyncio.AbstractEventLoop
-    server: ChannelServer
+    listeners: Listeners
+    states: list[ServerState]
 
     @property
     def at(self) -> tuple[str, int]:
         return self.way.addresses[0], self.way.port
 
+    def connections(self) -> int:
+        return sum(len(state.connections) for state in self.states)
+
+    def requests(self) -> int:
+        return sum(len(state.tasks) for state in self.states)
+
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(20)
+        asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(60)
+
+
+class Service(HttpService):
+    """The channel behind its door, for a look at its connections."""
+
+    def __init__(self, channel: Channel) -> None:
+        identity = Identity(channel.context, channel.key.fingerprint.hex())
+        super().__init__(channel, lambda _listener: identity, ChannelProtocol)
+        self.states: list[ServerState] = []
+
+    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
+        self.states[:] = [state]
+        return super().protocol(listener, state)
 
 
 @contextmanager
@@ -118,19 +142,21 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1") -
     node = Node.new(directory)
     handlers = Handlers(node)
     channel = Channel(node.key, handlers, hold=hold)
-    bound = socket.create_server((address, 0))
-    bound.setblocking(False)
-    port = bound.getsockname()[1]
+    with socket.create_server((address, 0)) as free:
+        port = free.getsockname()[1]
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = ChannelServer(channel, bound)
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    found = Running(channel, handlers, node, Way((address,), port), loop, server)
+    service, listeners = Service(channel), Listeners()
+    listeners.services["cluster"] = service
+    listeners.run_in(loop)
+    listener = Listener(address, port, (Door("cluster"),))
+    listeners.open(listener, time.monotonic() + 10)
+    listeners.prove(listener, time.monotonic() + 10)
     try:
-        yield found
+        yield Running(channel, handlers, node, Way((address,), port), loop, listeners, service.states)
     finally:
-        found.stop()
+        asyncio.run_coroutine_threadsafe(listeners.stop(), loop).result(60)
         asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

@@ -29,6 +29,8 @@ from doorward.host.resources import Door, Listener
 
 GRACE_SECONDS = 60.0
 """How long connections go on that their listener no longer lets in."""
+HANDSHAKE_SECONDS = 10.0
+"""How long a client may take for the TLS handshake."""
 STOP_SECONDS = 20.0
 """How long requests that run may go on when the server ends."""
 _DISMISSED_SECONDS = 60.0
@@ -256,7 +258,12 @@ class _Open:
         behind = self._listeners.services[service]
         context = self.identity.context if self.identity else None
         try:
-            await self.loop.connect_accepted_socket(lambda: behind.protocol(listener, state), connection, ssl=context)
+            await self.loop.connect_accepted_socket(
+                lambda: behind.protocol(listener, state),
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None,
+            )
         except OSError:  # the client went away, or its TLS is none that we speak
             connection.close()
         except Exception:

@@ -99,6 +99,11 @@ class Call:
                 self.close = self.certificate is None
                 return bytes(data)
 
+    async def left(self) -> None:
+        """Return when the client goes away; to be waited for once the body was read, or where there is none."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def answer(self, send: Any, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Send the answer, in pieces, so that a slow reader is seen to be slow."""
         self.begun = True

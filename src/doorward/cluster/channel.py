@@ -123,7 +123,7 @@ class Channel:
         if ask == "revision":
             return await asyncio.to_thread(lambda: handlers.revision(peer, since))
         asked = handlers.head if ask == "head" else handlers.membership
-        return await self._news.until(lambda: asked(self._admit(call), since), wait)
+        return await self._news.until(call, lambda: asked(self._admit(call), since), wait)
 
     def _admit(self, call: Call) -> Peer:
         """Return the peer that may make the call. Anew after each wait: it may have been removed."""
@@ -152,7 +152,7 @@ class Channel:
                     return None
                 raise Refused(409, refused.code) from refused
 
-        answer = await self._news.until(attempt, self._hold)
+        answer = await self._news.until(call, attempt, self._hold)
         if answer is None:
             raise Refused(403, "not_accepted")
         return answer
@@ -195,9 +195,11 @@ class _News:
             for loop, event in self._waiting:
                 loop.call_soon_threadsafe(event.set)
 
-    async def until(self, ask: Callable[[], T | None], seconds: float) -> T | None:
-        """Ask, and again after all news, until there is an answer or the time is over."""
+    async def until(self, call: Call, ask: Callable[[], T | None], seconds: float) -> T | None:
+        """Ask, and again after all news, until there is an answer or the time is over. Raises Gone."""
         loop, event = asyncio.get_running_loop(), asyncio.Event()
+        left = loop.create_task(call.left())
+        left.add_done_callback(lambda _left: event.set())
         end, over = loop.time() + seconds, self._over
         with self._lock:
             self._waiting.add((loop, event))
@@ -207,10 +209,13 @@ class _News:
                 found = await asyncio.to_thread(ask)
                 if found is not None or self._over != over:
                     return found
+                if left.done():
+                    raise Gone
                 async with asyncio.timeout_at(end):
                     await event.wait()
         except TimeoutError:
             return None
         finally:
+            left.cancel()
             with self._lock:
                 self._waiting.discard((loop, event))

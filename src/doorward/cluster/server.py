@@ -1,27 +1,18 @@
-"""The listener of the node channel: uvicorn's HTTP protocol over pinned TLS, with limits of number, size and time."""
+"""The connections of the node channel: uvicorn's HTTP protocol over pinned TLS, with limits of number, size and time."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-from doorward.cluster.channel import Channel
-
-HANDSHAKE_SECONDS = 10.0
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 16 << 10
 """Bytes of request line and header fields."""
-KEEP_ALIVE_SECONDS = 75
 MOST_CONNECTIONS = 512
 MOST_ANONYMOUS = 64
 """Connections without a certificate at one time; each is for one attempt to pair."""
-STOP_SECONDS = 5.0
-FAREWELL_SECONDS = 2.0
+FAREWELL_SECONDS = 0.5
 """How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
 _BAD_REQUEST = (
@@ -81,6 +72,21 @@ class ChannelProtocol(HttpToolsProtocol):
             raise _BadHead
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or end."""
+        super().on_response_complete()
+        self._hang_up()
+
+    def shutdown(self) -> None:
+        """End the connection, after the request that runs, because the listener closes; who waits gets nothing."""
+        super().shutdown()
+        self.config.app.release()  # type: ignore[union-attr]
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
     def _head_arrived(self) -> None:
         self._head = 0
         if self._slow is not None:
@@ -92,54 +98,4 @@ class ChannelProtocol(HttpToolsProtocol):
         del msg
         self.transport.write(_BAD_REQUEST)
         self.transport.close()
-
-
-class ChannelServer:
-    """Serves the channel on a bound socket."""
-
-    def __init__(self, channel: Channel, bound: socket.socket) -> None:
-        self._channel, self._socket = channel, bound
-        self._state = ServerState()
-        self._config = uvicorn.Config(
-            channel,
-            http=ChannelProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Begin to accept."""
-        loop = asyncio.get_running_loop()
-        self._config.load()
-
-        def protocol() -> asyncio.Protocol:
-            return ChannelProtocol(self._config, self._state, {}, loop)
-
-        self._server = await loop.create_server(
-            protocol,
-            sock=self._socket,
-            ssl=self._channel.context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_shutdown_timeout=FAREWELL_SECONDS,
-            backlog=128,
-        )
-
-    async def stop(self) -> None:
-        """Accept no more, let running requests end, close the connections."""
-        if self._server is not None:
-            self._server.close()
-        self._channel.release()
-        connections: list[Any] = list(self._state.connections)
-        for connection in connections:
-            connection.shutdown()
-        if self._state.tasks:
-            await asyncio.wait(self._state.tasks, timeout=STOP_SECONDS)
-        for connection in connections:
-            connection.transport.abort()
+        self._hang_up()

@@ -370,3 +370,16 @@ def test_pauses_grow_to_half_a_minute_and_differ() -> None:
         waits = [next(node) for node in nodes]
         assert all(most / 2 <= wait <= most for wait in waits)
         assert len(set(waits)) > 1
+
+
+def test_nobody_is_waited_for_who_went_away(centre: Running, node: Node) -> None:
+    centre.channel.trust([node.peer()])
+    asking = central(centre, node)
+    thread = threading.Thread(target=lambda: code(asking.head, Since(1, 1)))
+    thread.start()
+    until(lambda: str(node.id) in centre.handlers.asked and centre.requests() == 1)
+    began = time.monotonic()
+    asking.close()
+    thread.join(10)
+    until(lambda: centre.requests() == 0)
+    assert time.monotonic() - began < 10

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psutil import Process
 
+from doorward.api import listeners
 from doorward.cluster import channel as channel_module
 from doorward.cluster import server as server_module
 from doorward.cluster.client import Central, pair
@@ -330,7 +331,7 @@ def test_slow_clients_are_ended_at_each_stage(centre: Running, node: Node, monke
 
 
 def test_handshakes_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(listeners, "HANDSHAKE_SECONDS", 0.2)
     with running(tmp_path) as other, socket.create_connection(other.at, 10) as sock:
         sock.sendall(b"\x16\x03\x01")
         rest(sock)
@@ -348,7 +349,7 @@ def test_connections_without_certificate_are_few_and_leave_room_for_peers(
         asking = Central(node.key, centre.node.peer(), centre.way)
         assert asking.hello()
         asking.close()
-    until(lambda: len(centre.server._state.connections) < 5)
+    until(lambda: centre.connections() < 5)
 
 
 def test_reader_that_never_reads_holds_its_own_answer_only(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +357,7 @@ def test_reader_that_never_reads_holds_its_own_answer_only(centre: Running, node
     monkeypatch.setattr(centre.handlers, "answer", ["0" * 1000] * 30_000)
     with as_node(centre, node) as sock:
         sock.sendall(b"GET /cluster/v1/revision HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: not centre.server._state.tasks, what="the request to be given up")
+        until(lambda: not centre.requests(), what="the request to be given up")
         answer = rest(sock)
     assert len(answer) < 30_000_000
 
