@@ -212,8 +212,9 @@ class _Open:
         self._states: dict[str, ServerState] = {}
         self._handshakes: set[asyncio.Task[None]] = set()
         self._resume: asyncio.TimerHandle | None = None
+        self._dead = False
         listening.listen(_BACKLOG)
-        self.loop.add_reader(listening, self._accept)
+        self.loop.add_reader(listening, self._accept, _AT_A_TIME)
 
     def change(self, listener: Listener, identity: Identity | None) -> None:
         """Let in by another value from now on."""
@@ -225,17 +226,18 @@ class _Open:
         if stricter:
             self.loop.call_later(GRACE_SECONDS, self._prune)
 
-    def _accept(self) -> None:
-        for _ in range(_AT_A_TIME):
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
             try:
                 connection, peer = self._socket.accept()
             except OSError as error:
                 if error.errno in _SHORT_OF:
                     log.error("no connection can be accepted", address=self.listener.name, reason=error.strerror)
                     self.loop.remove_reader(self._socket)
-                    self._resume = self.loop.call_later(_REST_SECONDS, self.loop.add_reader, self._socket, self._accept)
+                    self._resume = self.loop.call_later(_REST_SECONDS, self._again)
                 elif error.errno not in _GONE:
                     log.error("a listener died", address=self.listener.name, reason=error.strerror)
+                    self._dead = True
                     self._listeners._close(self.listener.name)  # noqa: SLF001 - its own part
                 return
             service = self._service(peer[:2])
@@ -246,6 +248,10 @@ class _Open:
             task = self.loop.create_task(self._welcome(connection, service))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
+
+    def _again(self) -> None:
+        if not self._dead:
+            self.loop.add_reader(self._socket, self._accept, _AT_A_TIME)
 
     def _service(self, peer: _Peer) -> str | None:
         """Return what a client is served; None: it is not let in."""
@@ -284,6 +290,9 @@ class _Open:
             if timer is not None:
                 timer.cancel()
         self.loop.remove_reader(self._socket)
+        if not self._dead:
+            self._accept(_BACKLOG)  # who is in the queue came in time; closing would reset the connection
+        self._dead = True
         self._socket.close()
         self.loop.call_later(GRACE_SECONDS, self.hang_up)
 

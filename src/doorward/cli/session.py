@@ -44,6 +44,7 @@ def trust(ca: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca)
         if ca is None and own is not None:
             context.load_verify_locations(own)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it may hold the server's own certificate alone
     except (OSError, ssl.SSLError) as error:
         raise Usage(f"{ca or own} holds no certificates: {error.strerror or error}.") from None
     return context

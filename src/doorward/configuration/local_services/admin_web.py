@@ -78,5 +78,5 @@ NODE = Singleton(
     rules=(port_conflicts,),
     advice=(certificates.names_missing,),
     render=render,
-    reads=(CLUSTER, USER_WEB, certificates.PATH, *NICS),
+    reads=(CLUSTER, USER_WEB, certificates.PATH, certificates.NAMING, *NICS),
 )

@@ -20,7 +20,6 @@ from doorward.configuration.local_services._listen import (
     port_conflicts,
     whole,
 )
-from doorward.configuration.management import certificates
 from doorward.tree.models import Body, Elements
 from doorward.tree.nodes import Singleton
 
@@ -40,6 +39,5 @@ NODE = Singleton(
     model=UserWeb,
     default={"access_restriction": {"enabled": False}, "listen": []},
     rules=(port_conflicts,),
-    advice=(certificates.names_missing,),
 )
 """The listeners themselves are asked for by ``admin_web``, with which they may share addresses and ports."""

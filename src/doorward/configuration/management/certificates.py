@@ -159,7 +159,7 @@ def foreign(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 
 def names_missing(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
-    """Warn of a server certificate that lacks the name of the node or an address it listens on."""
+    """Warn of a server certificate that lacks the name of the node or an address it listens on; on behalf of ``admin_web``."""
     key = snapshot.value(PATH)["server"]
     found = x509.certificate_of(snapshot, key) if key else None
     if found is None:
@@ -221,5 +221,5 @@ NODE = Singleton(
     model=Certificates,
     default={"ca": None, "server": None, "tsa": None},
     rules=(nothing_missing, fit),
-    advice=(ends_soon, foreign, names_missing),
+    advice=(ends_soon, foreign),
 )
