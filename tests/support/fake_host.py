@@ -15,12 +15,18 @@ from doorward.host.engine import Host
 from doorward.host.errors import HostFailure
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.job import JobKind
+from doorward.host.kinds.line import LineKind
 from doorward.host.kinds.listener import ListenerKind
+from doorward.host.kinds.name_servers import NameServersKind
+from doorward.host.kinds.network import AddressKind, HostnameKind, RouteKind, VlanKind
+from doorward.host.kinds.networkd import NetworkdKind
 from doorward.host.kinds.path import ZONEINFO, PathKind
 from doorward.host.kinds.zone import ZoneKind
+from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
 from doorward.host.plan import Action, Change, Plan
 from doorward.host.resources import Daemon, File, Job, Listener, Symlink, Zone
 from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
+from tests.support.fake_network import FakeNetwork
 from tests.support.memory_files import MemoryFiles
 
 if TYPE_CHECKING:
@@ -153,14 +159,15 @@ class FakeClock:
 class FakeHost(Host):
     """A `Host` in memory.
 
-    `calls` records ("start",), ("stop",), ("plan", n actions), ("apply", action texts), ("drift",). `files`, `daemon`
-    and `clock` can be looked at and changed. Faults last until set back: `fail_at` (index of the action that fails,
+    `calls` records ("start",), ("stop",), ("plan", n actions), ("apply", action texts), ("drift",). `files`, `daemon`,
+    `network` and `clock` can be looked at and changed. Faults last until set back: `fail_at` (index of the action that fails,
     or None), `fail_verify` and `fail_revert`.
     """
 
     def __init__(self, root: Path = Path("/nonexistent")) -> None:
         """`root` is only a name here."""
         self.files = MemoryFiles()
+        self.network = FakeNetwork()
         self.daemon = FakeDaemon()
         self.listeners = FakeListeners()
         self.clock = FakeClock()
@@ -178,6 +185,13 @@ class FakeHost(Host):
             Daemon: DaemonKind({"chronyd": self.daemon}),
             Job: JobKind(self.table),
             Listener: ListenerKind(self.listeners),
+            Line: LineKind(self.files),
+            Vlan: VlanKind(self.network),
+            NetworkAddress: AddressKind(self.network),
+            Networkd: NetworkdKind(None),
+            Route: RouteKind(self.network),
+            NameServers: NameServersKind(self.files),
+            Hostname: HostnameKind(self.network),
         }
         super().__init__("sandbox", root, kinds, clock=self.clock)
 
@@ -219,8 +233,8 @@ class FakeHost(Host):
             raise HostFailure("the fake was told not to show it")
         super()._verify(change, deadline)
 
-    def _revert(self, done: list[_Undo]) -> bool:
-        return False if self.fail_revert else super()._revert(done)
+    def _revert(self, done: list[_Undo], ours: frozenset[str]) -> bool:
+        return False if self.fail_revert else super()._revert(done, ours)
 
     def _zone(self, link: str) -> ZoneInfo:
         entry = self.files.read(link)

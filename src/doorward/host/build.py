@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from doorward.host.drivers import networkd
 from doorward.host.drivers.chrony import Chrony
 from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chronyc import Chronyc
@@ -17,10 +19,17 @@ from doorward.host.engine import Host
 from doorward.host.errors import HostFailure, os_reason
 from doorward.host.files import DiskFiles
 from doorward.host.kinds.daemon import DaemonKind
+from doorward.host.kinds.line import LineKind
+from doorward.host.kinds.name_servers import NameServersKind
+from doorward.host.kinds.network import AddressKind, HostnameKind, Network, RouteKind, VlanKind
+from doorward.host.kinds.networkd import NetworkdKind
 from doorward.host.kinds.path import PathKind
 from doorward.host.kinds.zone import ZoneKind
+from doorward.host.managed import Managed
+from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
 from doorward.host.resources import Daemon, File, Symlink, Zone
 from doorward.host.supervise import Child, end_stale, find_program
+from doorward.host.systemd import Unit
 from doorward.host.time_status import ZoneStatus
 from doorward.host.zones import FALLBACK, host_zone
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from doorward.host.drivers.chrony_conf import Layout
+    from doorward.host.engine import Lifecycle
     from doorward.host.kinds import Kind
 
 
@@ -76,6 +86,15 @@ class ChronyPart:
         self._clear()
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkParts:
+    """What the network of a host is made of; a sandbox has none of the services."""
+
+    network: Network
+    networkd: networkd.Service | None = None
+    resolved: Unit | None = None
+
+
 def supervised(layout: Layout, run: Callable[[], None], ours: Callable[[list[str]], bool]) -> tuple[Service, Callable[[], None]]:
     """Chronyd as our child, and what has to happen ahead of each of its starts.
 
@@ -99,8 +118,10 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     sweep: Sequence[str] | None,
     run: Callable[[], None],
     clear: Callable[[], None],
+    network: NetworkParts,
+    state: Path,
 ) -> Host:
-    """A host on disk with files, links, zones and chronyd."""
+    """A host on disk with files, links, zones, chronyd and a network."""
     files = DiskFiles(root)
     client = find_program("chronyc")
     ask = Chronyc(client or "chronyc", layout.socket)
@@ -112,8 +133,16 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
         Symlink: path_kind,
         Zone: ZoneKind(lambda link: read_zone(files, link)),
         Daemon: DaemonKind({"chronyd": chrony}),
+        Line: LineKind(files),
+        Vlan: VlanKind(network.network),
+        NetworkAddress: AddressKind(network.network),
+        Networkd: NetworkdKind(network.networkd),
+        Route: RouteKind(network.network),
+        NameServers: NameServersKind(files, network.resolved),
+        Hostname: HostnameKind(network.network),
     }
-    return Host(name, root, kinds, clock=clock, parts=[FilesPart(files, sweep), ChronyPart(chrony, run, clear)])
+    parts: list[Lifecycle] = [FilesPart(files, sweep), ChronyPart(chrony, run, clear)]
+    return Host(name, root, kinds, clock=clock, parts=parts, managed=Managed(state))
 
 
 def read_zone(files: DiskFiles, link: str) -> ZoneInfo:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from doorward.host.errors import ApplyError, DeadlineExceeded, HostFailure, HostRefusal, os_reason
+from doorward.host.kinds import rank
+from doorward.host.managed import Managed
 from doorward.host.plan import Action, Change, HostWarning, Plan
-from doorward.host.resources import Resource, index
+from doorward.host.resources import Resource, index, left_as_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,16 +75,18 @@ class Host:
         *,
         clock: Clock,
         parts: Sequence[Lifecycle] = (),
+        managed: Managed | None = None,
     ) -> None:
         """`name` is "sandbox" or "system", `root` its file-system root, `kinds` the handler per resource class.
 
-        `parts` in start order.
+        `parts` in start order; `managed` remembers what is no longer left as it was found.
         """
         self.name = name
         self.root = root
         self._kinds = dict(kinds)
         self._clock = clock
         self._parts = tuple(parts)
+        self._managed = managed if managed is not None else Managed()
         self._lock = RLock()
 
     def handle(self, resource_class: type, kind: Kind) -> None:
@@ -116,11 +120,16 @@ class Host:
         """The ordered actions that turn `old` into `new` on the host as it is now.
 
         Only what differs is looked at, and what depends on a file that moves. `full` looks at all of `new` (after a
-        crash). `HostFailure` when the host can't be read, `ValueError` when two resources claim the same thing.
+        crash) that is not left as it was found. `HostFailure` when the host can't be read, `ValueError` when two
+        resources claim the same thing.
         """
         with self._lock:
             before, after = index(old), index(new)
-            changes = [Change(one, before.get(key)) for key, one in after.items() if full or before.get(key) != one]
+            changes = [
+                Change(one, before.get(key))
+                for key, one in after.items()
+                if before.get(key) != one or (full and self._is_ours(one))
+            ]
             # A path that changes its kind, from file to link, is not removed after it was written.
             kept = {self._kind(one).touches(one) for one in after.values()} - {None}
             changes += [
@@ -138,8 +147,10 @@ class Host:
         done: list[_Undo] = []
         current: Action | None = None
         with self._lock:
+            ours = self._managed.origins
             try:
                 tell("applying")
+                self._managed.keep(ours | {c.subject.origin for c in plan.changed if left_as_found(c.subject)})
                 for current in plan.actions:
                     _in_time(deadline)
                     if current.resource is None and current.previous is None:
@@ -154,28 +165,32 @@ class Host:
                 blamed = current or Action("begin", "none", "")
                 reason = _reason(error)
                 _log.warning("host_apply_failed", action=blamed.action, reason=reason, exc_info=_unexpected(error))
-                raise ApplyError(blamed.action, blamed.origin, reason, restored=self._revert(done)) from error
+                raise ApplyError(blamed.action, blamed.origin, reason, restored=self._revert(done, ours)) from error
 
     def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
         """How the host differs from `desired`, as warnings; empty when it does not."""
         with self._lock:
-            return [warning for one in index(desired).values() for warning in self._kind(one).drift(one)]
+            ours = [one for one in index(desired).values() if self._is_ours(one)]
+            return [warning for one in ours for warning in self._kind(one).drift(one)]
+
+    def _is_ours(self, resource: Resource) -> bool:
+        return not left_as_found(resource) or resource.origin in self._managed
 
     def _plan(self, changes: list[Change], unchanged: list[Resource]) -> Plan:
         # Stable: within a rank the caller's order stays, additions before removals.
-        changes = sorted(changes, key=lambda change: self._kind(change.subject).rank)
+        changes = sorted(changes, key=self._rank)
         actions: list[Action] = []
         warnings: list[HostWarning] = []
         touched: set[str] = set()
         pending = {change.subject.identity for change in changes}
-        ranks = sorted({self._kind(one).rank for one in [change.subject for change in changes] + unchanged})
+        ranks = sorted({self._rank(change) for change in changes} | {self._kind(one).rank for one in unchanged})
         planned: list[Change] = []
-        for rank in ranks:
-            here = [change for change in changes if self._kind(change.subject).rank == rank]
+        for current in ranks:
+            here = [change for change in changes if self._rank(change) == current]
             here += [
                 Change(one, one)
                 for one in unchanged
-                if self._kind(one).rank == rank and one.identity not in pending and self._kind(one).depends(one, touched)
+                if self._kind(one).rank == current and one.identity not in pending and self._kind(one).depends(one, touched)
             ]
             for change in here:
                 kind = self._kind(change.subject)
@@ -199,7 +214,10 @@ class Host:
         _log.debug("host_proof", kind=change.subject.identity[0], name=change.subject.identity[1])
         self._kind(change.subject).verify(change, deadline)
 
-    def _revert(self, done: list[_Undo]) -> bool:
+    def _rank(self, change: Change) -> int:
+        return rank(self._kind(change.subject), change)
+
+    def _revert(self, done: list[_Undo], ours: frozenset[str]) -> bool:
         """Put back in reverse order, daemons after the files they read; whether the old state is proven again."""
         deadline = time.monotonic() + REVERT_SECONDS
         order = [*reversed(done)]
@@ -217,7 +235,16 @@ class Host:
                         reason=_reason(error),
                         exc_info=_unexpected(error),
                     )
+        if restored:
+            self._forget(ours)
         return restored
+
+    def _forget(self, ours: frozenset[str]) -> None:
+        """What a failed change took over is left as it was found again; where that can't be noted, it is only looked after."""
+        try:
+            self._managed.keep(ours)
+        except HostFailure as failure:
+            _log.warning("host_managed_not_kept", reason=failure.reason)
 
     def _restore(self, undo: _Undo, deadline: float) -> None:
         undo.kind.restore(undo.change, undo.before, deadline)

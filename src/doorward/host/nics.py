@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from doorward.host.drivers.netlink import FoundNic, Interface, read_nics
+from doorward.host.drivers.netlink import FoundNic, Interface, read_nics, read_routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,3 +75,8 @@ def _alone(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Interface:
     """Return an address that the machine does not list; it has all of 127.0.0.0/8."""
     prefix = 8 if address.version == 4 and address.is_loopback else address.max_prefixlen  # noqa: PLR2004 - IPv4
     return ipaddress.ip_interface(f"{address}/{prefix}")
+
+
+def found_routes(machine: Machine) -> list[tuple[str, str]]:
+    """Return (target, gateway) of the static routes of the machine; none in a sandbox, which sets none."""
+    return read_routes() if machine.kind == "system" else []

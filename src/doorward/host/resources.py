@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 class File:
     """A regular file: absolute `path` on the host, whole `content`, permission bits `mode`.
 
-    `label` names it in plans ("sources").
+    `label` names it in plans ("sources"). `found`: see `left_as_found`.
     """
 
     path: str
@@ -25,6 +27,7 @@ class File:
     mode: int = 0o644
     origin: str = ""
     label: str = ""
+    found: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -154,8 +157,15 @@ class Listener:
         return ("listener", self.name)
 
 
-Resource = File | Symlink | Zone | Daemon | Job | Listener
+Resource = (
+    File | Symlink | Zone | Daemon | Job | Listener | Line | Vlan | NetworkAddress | Route | Networkd | NameServers | Hostname
+)
 """Any kind. A later one is added here, gets a file in `kinds/`, and a line in the table its host is built with."""
+
+
+def left_as_found(resource: Resource) -> bool:
+    """Whether a fresh appliance takes the thing as the machine has it: it is left alone until a commit changes it."""
+    return bool(getattr(resource, "found", False))
 
 
 def index(resources: Iterable[Resource]) -> dict[tuple[str, str], Resource]:

@@ -13,8 +13,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from doorward.host.build import assemble, remove_tree, supervised
+from doorward.host.build import NetworkParts, assemble, remove_tree, supervised
 from doorward.host.drivers.chrony_conf import sandbox_layout
+from doorward.host.drivers.no_network import NoNetwork
 from doorward.host.errors import HostFailure, os_reason
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def sandbox(state: Path) -> Host:
         sweep=None,
         run=clear_way,
         clear=lambda: remove_tree(run) if elsewhere else None,
+        network=NetworkParts(NoNetwork()),
+        state=state,
     )
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from doorward.host.build import assemble, supervised
+from doorward.host.build import NetworkParts, assemble, supervised
+from doorward.host.drivers import networkd
 from doorward.host.drivers.chrony_conf import system_layout
+from doorward.host.drivers.kernel import KernelNetwork
 from doorward.host.drivers.service import UnitService
 from doorward.host.errors import HostFailure
 from doorward.host.systemd import Unit, booted
@@ -17,7 +19,13 @@ from doorward.host.systemd import Unit, booted
 if TYPE_CHECKING:
     from doorward.host.engine import Host
 
-_SWEPT: Final = ("/etc", "/etc/chrony", "/etc/chrony/sources.d")
+_SWEPT: Final = (
+    "/etc",
+    "/etc/chrony",
+    "/etc/chrony/sources.d",
+    "/etc/systemd/network",
+    "/etc/systemd/resolved.conf.d",
+)
 """Where our temporary files can lie; the whole machine is not searched for them."""
 
 _CAP_SYS_TIME: Final = 25
@@ -25,21 +33,44 @@ _CAP_SYS_TIME: Final = 25
 _log = structlog.stdlib.get_logger(__name__)
 
 
-def system(state: Path) -> Host:  # noqa: ARG001 - the same signature as `sandbox`; the machine itself holds the state
-    """The machine itself. `HostFailure` unless we are root. Nothing is touched until `start`."""
+def system(state: Path) -> Host:
+    """The machine itself; `state` remembers what of it was taken over. `HostFailure` unless we are root.
+
+    Nothing is touched until `start`.
+    """
     if os.geteuid() != 0:
         raise HostFailure("the system host changes the machine itself and needs root; use the sandbox host instead")
     may_set_clock = _may_set_clock(Path("/proc/self/status").read_text(encoding="ascii"))
     layout = system_layout(may_set_clock=may_set_clock)
     if booted():
+        network = NetworkParts(KernelNetwork(), networkd.Service(), Unit("systemd-resolved"))
         return assemble(
-            "system", Path("/"), layout, UnitService(Unit("chrony")), sweep=_SWEPT, run=lambda: None, clear=lambda: None
+            "system",
+            Path("/"),
+            layout,
+            UnitService(Unit("chrony")),
+            sweep=_SWEPT,
+            run=lambda: None,
+            clear=lambda: None,
+            network=network,
+            state=state,
         )
     if not may_set_clock:
         _log.warning("clock_not_ours", reason="this machine may not set the clock; chronyd only watches it")
     # Any chronyd on this machine is in our way, whoever started it: two of them would fight for the clock.
     service, clear_way = supervised(layout, lambda: None, _is_chronyd)
-    return assemble("system", Path("/"), layout, service, sweep=_SWEPT, run=clear_way, clear=lambda: None)
+    network = NetworkParts(KernelNetwork(), networkd.Service())
+    return assemble(
+        "system",
+        Path("/"),
+        layout,
+        service,
+        sweep=_SWEPT,
+        run=clear_way,
+        clear=lambda: None,
+        network=network,
+        state=state,
+    )
 
 
 def _is_chronyd(command: list[str]) -> bool:

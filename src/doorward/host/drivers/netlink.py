@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TYPE_CHECKING, Any, Final
@@ -19,9 +20,15 @@ _ETHERNET: Final = 1
 _MADE_BY_OTHERS: Final = frozenset({"bridge", "ifb", "ipvlan", "macvlan", "macvtap", "tun", "vlan"})
 """Kinds of devices that stand on another one or belong to guests."""
 
-_UNIVERSE, _SITE, _HOST = 0, 200, 254
+_UNIVERSE, _SITE = 0, 200
 _TEMPORARY, _MANAGED = 0x01, 0x100
-_IPV4, _IPV6 = 2, 10
+_FOREVER: Final = 0xFFFFFFFF
+_MAIN, _UNICAST = 254, 1
+_SET_BY_SOMEBODY: Final = frozenset({0, 3, 4, 16})
+"""Origins of routes: unknown, boot, static, DHCP."""
+
+_INCOMPLETE, _FAILED = 0x01, 0x20
+_NO_ARP: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +86,95 @@ def address_of(message: Any) -> Interface | None:
     text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
     flags = message.get_attr("IFA_FLAGS") or message["flags"]
     lifetime = message.get_attr("IFA_CACHEINFO") or {}
-    assigned = message["family"] == _IPV6 and (flags & (_TEMPORARY | _MANAGED) or lifetime.get("ifa_valid", _FOREVER) != _FOREVER)
+    assigned = message["family"] == socket.AF_INET6 and (
+        flags & (_TEMPORARY | _MANAGED) or lifetime.get("ifa_valid", _FOREVER) != _FOREVER
+    )
     if message["scope"] not in (_UNIVERSE, _SITE) or assigned:
         return None
     return ipaddress.ip_interface(f"{text}/{message['prefixlen']}")
 
 
-_FOREVER: Final = 0xFFFFFFFF
-
-
 def _is_nic(message: Any) -> bool:
     kind = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND")
     return message["ifi_type"] == _ETHERNET and kind not in _MADE_BY_OTHERS and not message.get_attr("IFLA_MASTER")
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRoute:
+    """A route of the main table to the network `target`: by a gateway or not, through the device with a number."""
+
+    target: str
+    gateway: str | None
+    device: int
+    source: str | None
+    priority: int
+    proto: int
+    scope: int
+
+
+def routes(kernel: Any) -> list[KernelRoute]:
+    """Return the routes of the main table that somebody set, unlike those that come with addresses or from the network."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in kernel.get_routes(table=_MAIN, family=family):
+            if message["type"] != _UNICAST or message["proto"] not in _SET_BY_SOMEBODY or not message.get_attr("RTA_OIF"):
+                continue
+            anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - a network, nothing listens
+            found.append(
+                KernelRoute(
+                    str(ipaddress.ip_network(f"{message.get_attr('RTA_DST') or anywhere}/{message['dst_len']}")),
+                    message.get_attr("RTA_GATEWAY"),
+                    message.get_attr("RTA_OIF"),
+                    message.get_attr("RTA_PREFSRC"),
+                    message.get_attr("RTA_PRIORITY") or 0,
+                    message["proto"],
+                    message["scope"],
+                )
+            )
+    return found
+
+
+def read_routes() -> list[tuple[str, str]]:
+    """Return (target, gateway) of the machine's routes by gateways, each target once, in the order of the kernel."""
+    from pyroute2 import IPRoute
+
+    with IPRoute() as kernel:
+        found = sorted(routes(kernel), key=lambda route: route.priority, reverse=True)
+    return list({route.target: route.gateway for route in found if route.gateway}.items())
+
+
+def on_link(kernel: Any, address: str) -> bool:
+    """Whether packets to an address go straight to it, over a device other than loopback."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        [message, *_] = kernel.route("get", dst=address, family=_family(address))
+    except (NetlinkError, ValueError):
+        return False
+    return message["type"] == _UNICAST and not message.get_attr("RTA_GATEWAY")
+
+
+def neighbour_answers(kernel: Any, address: str) -> bool | None:
+    """Whether a neighbour has answered; None as long as the kernel waits for that."""
+    for message in kernel.get_neighbours(family=_family(address)):
+        if message.get_attr("NDA_DST") == address and message["state"] not in (0, _INCOMPLETE):
+            return bool(message["state"] != _FAILED)
+    return None
+
+
+def has_carrier(kernel: Any, index: int) -> bool:
+    """Whether a device is connected, so that an IPv6 address on it is checked for doubles."""
+    [message] = kernel.get_links(index)
+    return bool(message.get_attr("IFLA_CARRIER")) and not message["flags"] & _NO_ARP
+
+
+def flags_of(kernel: Any, index: int, address: str) -> int:
+    """Return the flags of an address; 0 where there is none."""
+    for message in kernel.get_addr(index=index):
+        if address == message.get_attr("IFA_ADDRESS"):
+            return int(message.get_attr("IFA_FLAGS") or message["flags"])
+    return 0
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -24,7 +24,11 @@ class Kind(Protocol):
     """What the engine asks of a resource kind. `deadline` is a `time.monotonic()` value; failures are `HostFailure`."""
 
     rank: int
-    """Place in a plan: lower ranks first (files 0, proofs 10, daemons 20, jobs 30)."""
+    """Place in a plan: lower ranks first.
+
+    Files 0, VLANs 1, addresses 2, listeners 5, addresses and VLANs that go 6 and 7, routes 8, names 9, proofs 10,
+    daemons 20, jobs 30.
+    """
 
     follows: bool
     """True when putting back makes sense only after the other kinds are back: a daemon re-reads its files."""
@@ -55,6 +59,11 @@ class Kind(Protocol):
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """How the host differs from the desired `resource`, empty when it does not."""
+
+
+def rank(kind: Kind, change: Change) -> int:
+    """Place of a change in a plan; a kind whose `leaves` differs from its `rank` takes things away at another time."""
+    return int(getattr(kind, "leaves", kind.rank)) if change.resource is None else kind.rank
 
 
 def drifted(resource: Resource, message: str) -> HostWarning:

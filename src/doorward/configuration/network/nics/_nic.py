@@ -5,14 +5,19 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from operator import itemgetter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from doorward.configuration.network._addresses import NAMES, NICS, addresses_in, first_body, ordered
+from doorward.configuration.network._addresses import NAMES, NICS, PATHS, addresses_in, first_body, ordered
+from doorward.configuration.network._routes import ROUTING, routes_by_interface
+from doorward.host.drivers import networkd
 from doorward.host.machine import Machine
+from doorward.host.network_resources import NetworkAddress, Networkd, Vlan
 from doorward.host.nics import SANDBOX, found_nics
+from doorward.host.resources import File, Resource
 from doorward.tree.changes import ORDER
 from doorward.tree.fields import Name, bad_format
 from doorward.tree.models import Body, Interrelated, wrong
@@ -169,6 +174,47 @@ def _networks(interface: dict[str, Any]) -> list[Any]:
     return [ipaddress.ip_interface(text).network for _, text in ordered(interface["addresses"])]
 
 
+def render(path: str) -> Callable[[Snapshot], Iterator[Resource]]:
+    """Return what asks the host for a NIC: its VLANs and addresses in the kernel, and the files of systemd-networkd."""
+
+    def of(snapshot: Snapshot) -> Iterator[Resource]:
+        body = snapshot.value(path)
+        device = body["name"]
+        if device is None:
+            return
+        interfaces = sorted((interface for _, interface in ordered(body["interfaces"])), key=itemgetter("vlantag"))
+        for interface in interfaces:
+            tag = interface["vlantag"]
+            if tag:
+                yield Vlan(device, tag, networkd.vlan_name(device, tag), origin=path)
+            for _, address in ordered(interface["addresses"]):
+                yield NetworkAddress(device, tag, address, origin=path)
+        yield from _files(snapshot, path, device, interfaces)
+
+    return of
+
+
+def _files(snapshot: Snapshot, path: str, device: str, interfaces: list[dict[str, Any]]) -> Iterator[Resource]:
+    routes = routes_by_interface(snapshot)
+    vlans = [networkd.vlan_name(device, interface["vlantag"]) for interface in interfaces if interface["vlantag"]]
+    written: dict[str, str] = {networkd.network_path(device): networkd.network_text(device, path, vlans=vlans)}
+    for interface in interfaces:
+        tag, name = interface["vlantag"], device
+        if tag:
+            name = networkd.vlan_name(device, tag)
+            written[networkd.netdev_path(name)] = networkd.netdev_text(name, tag, path)
+        written[networkd.network_path(name)] = networkd.network_text(
+            name,
+            path,
+            vlans=() if tag else vlans,
+            addresses=[address for _, address in ordered(interface["addresses"])],
+            routes=routes.get((path, tag), ()),
+        )
+    for file, text in written.items():
+        yield File(file, text.encode(), origin=path, found=True)
+    yield Networkd(device, tuple(written), origin=path)
+
+
 def default(index: int) -> Callable[[Machine], dict[str, Any]]:
     """Return the default of a NIC by its number, 0 to 2."""
 
@@ -187,6 +233,8 @@ def nic(index: int) -> Singleton:
         default=default(index),
         derived=("name",),
         scope="node",
+        reads=(ROUTING,),
+        render=render(PATHS[index]),
         at_write=(in_use,),
         rules=(in_use, no_device, loopback, once_on_the_node),
         advice=(overlap,),

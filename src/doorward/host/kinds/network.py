@@ -1,0 +1,259 @@
+"""Kinds `Vlan`, `NetworkAddress`, `Route` and `Hostname`: what the kernel knows of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from doorward.host.errors import HostFailure
+from doorward.host.kinds.present import PresentKind
+from doorward.host.network_resources import Hostname, NetworkAddress, Route, Vlan
+from doorward.host.plan import Change, HostWarning
+
+if TYPE_CHECKING:
+    from doorward.host.resources import Resource
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """What a device has: addresses, and in the driver's own form the routes through it."""
+
+    addresses: frozenset[str]
+    routes: frozenset[Any]
+
+
+class Network(Protocol):
+    """The network of a machine. Failures are `HostFailure`. Devices go by name, VLANs by the device below and the tag."""
+
+    virtual: bool
+    """Whether nothing is really set, as in a sandbox."""
+
+    def has_device(self, device: str) -> bool:
+        """Whether the machine has the device."""
+
+    def owner(self, device: str) -> str | None:
+        """The name of another program that manages the device, such as "NetworkManager"."""
+
+    def has_vlan(self, device: str, tag: int) -> bool:
+        """Whether there is such a VLAN."""
+
+    def make_vlan(self, device: str, tag: int, name: str) -> None:
+        """Make a VLAN and set it up."""
+
+    def remove_vlan(self, device: str, tag: int) -> None:
+        """Remove a VLAN."""
+
+    def has_address(self, device: str, tag: int, address: str) -> bool:
+        """Whether the address can be used."""
+
+    def add_address(self, device: str, tag: int, address: str, deadline: float) -> None:
+        """Set an address, and the device up; returns when the address can be used."""
+
+    def remove_address(self, device: str, tag: int, address: str) -> None:
+        """Remove an address and nothing else."""
+
+    def addressing(self, device: str, tag: int) -> Addressing | None:
+        """What a device has, to be put back; None where it is not there."""
+
+    def put_back(self, device: str, tag: int, addressing: Addressing) -> None:
+        """Give a device the addresses and routes that it had."""
+
+    def gateway(self, target: str) -> str | None:
+        """Where packets to the network are sent; None where no route says so."""
+
+    def set_route(self, target: str, gateway: str) -> None:
+        """Make or change the route to a network."""
+
+    def remove_route(self, target: str) -> None:
+        """Remove the route to a network; none there is fine."""
+
+    def answers(self, gateway: str) -> bool | None:
+        """Whether a gateway answers its neighbours; None where that can't be known yet."""
+
+    def hostname(self) -> str:
+        """The name of the machine."""
+
+    def set_hostname(self, name: str) -> None:
+        """Change the name of the machine."""
+
+
+class _NetworkKind(PresentKind):
+    def __init__(self, network: Network) -> None:
+        """`network` is that of the host."""
+        self._network = network
+        self.virtual = network.virtual
+
+    def check(self, resource: Resource) -> list[HostWarning]:
+        """A device that something else manages is left alone."""
+        device = getattr(resource, "device", "")
+        owner = self._network.owner(device) if device else None
+        if owner is not None:
+            raise HostFailure(f"{owner} manages the device {device}; take the device from it first")
+        return []
+
+    def out_of_reach(self, resource: Resource) -> bool:
+        """Without its device."""
+        device = getattr(resource, "device", "")
+        return bool(device) and not self._network.has_device(device)
+
+
+class VlanKind(_NetworkKind):
+    """Handles `Vlan`; made before its addresses, removed after them."""
+
+    rank = 1
+    leaves = 7
+
+    def there(self, resource: Resource) -> bool:
+        """See `PresentKind.there`."""
+        vlan = _as(Vlan, resource)
+        return self._network.has_vlan(vlan.device, vlan.tag)
+
+    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.put`."""
+        vlan = _as(Vlan, resource)
+        if not self.there(vlan):
+            self._network.make_vlan(vlan.device, vlan.tag, vlan.name)
+
+    def take(self, resource: Resource) -> None:
+        """See `PresentKind.take`."""
+        vlan = _as(Vlan, resource)
+        self._network.remove_vlan(vlan.device, vlan.tag)
+
+    def text(self, resource: Resource) -> str:
+        """See `PresentKind.text`."""
+        vlan = _as(Vlan, resource)
+        return f"VLAN {vlan.tag} on {vlan.device}"
+
+
+class AddressKind(_NetworkKind):
+    """Handles `NetworkAddress`; listeners move in between those that come and those that go."""
+
+    rank = 2
+    leaves = 6
+
+    def there(self, resource: Resource) -> bool:
+        """See `PresentKind.there`."""
+        one = _as(NetworkAddress, resource)
+        return self._network.has_address(one.device, one.tag, one.address)
+
+    def put(self, resource: Resource, deadline: float) -> None:
+        """See `PresentKind.put`."""
+        one = _as(NetworkAddress, resource)
+        self._network.add_address(one.device, one.tag, one.address, deadline)
+
+    def take(self, resource: Resource) -> None:
+        """See `PresentKind.take`."""
+        one = _as(NetworkAddress, resource)
+        self._network.remove_address(one.device, one.tag, one.address)
+
+    def mark(self, resource: Resource) -> object:
+        """All of the device: an address that goes takes routes along."""
+        one = _as(NetworkAddress, resource)
+        return self._network.addressing(one.device, one.tag)
+
+    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `Network.put_back`
+        """See `PresentKind.put_back`."""
+        one = _as(NetworkAddress, resource)
+        if isinstance(before, Addressing):
+            self._network.put_back(one.device, one.tag, before)
+
+    def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+        """The address is there or not, as before; what else was on the device at that time has its own steps."""
+        one = _as(NetworkAddress, change.subject)
+        if isinstance(before, Addressing) and self.there(one) != (one.address in before.addresses):
+            raise HostFailure(f"the {self.text(one)} is not as it was before")
+
+    def text(self, resource: Resource) -> str:
+        """See `PresentKind.text`."""
+        one = _as(NetworkAddress, resource)
+        return f"address {one.address} on {one.device}" + (f" in VLAN {one.tag}" if one.tag else "")
+
+
+class RouteKind(_NetworkKind):
+    """Handles `Route`. It is put back when the addresses are, for its gateway must be in reach."""
+
+    rank = 8
+    leaves = 8
+    follows = True
+
+    def there(self, resource: Resource) -> bool:
+        """See `PresentKind.there`."""
+        route = _as(Route, resource)
+        return self._network.virtual or self._network.gateway(route.target) == route.gateway
+
+    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.put`."""
+        route = _as(Route, resource)
+        self._network.set_route(route.target, route.gateway)
+
+    def take(self, resource: Resource) -> None:
+        """See `PresentKind.take`."""
+        self._network.remove_route(_as(Route, resource).target)
+
+    def mark(self, resource: Resource) -> object:
+        """The gateway."""
+        return self._network.gateway(_as(Route, resource).target)
+
+    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.put_back`."""
+        target = _as(Route, resource).target
+        if self._network.gateway(target) == before:
+            return
+        if isinstance(before, str):
+            self._network.set_route(target, before)
+        else:
+            self._network.remove_route(target)
+
+    def check(self, resource: Resource) -> list[HostWarning]:
+        """Warn of a gateway that does not answer."""
+        route = _as(Route, resource)
+        found = _NetworkKind.check(self, resource)
+        if self._network.answers(route.gateway) is False:
+            message = f"The gateway {route.gateway} does not answer."
+            found.append(HostWarning("no_answer", message, route.origin))
+        return found
+
+    def text(self, resource: Resource) -> str:
+        """See `PresentKind.text`."""
+        route = _as(Route, resource)
+        return f"route to {route.target} by {route.gateway}"
+
+
+class HostnameKind(_NetworkKind):
+    """Handles `Hostname`."""
+
+    rank = 9
+    leaves = 9
+
+    def there(self, resource: Resource) -> bool:
+        """See `PresentKind.there`."""
+        return self._network.virtual or self._network.hostname() == _as(Hostname, resource).name
+
+    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.put`."""
+        self._network.set_hostname(_as(Hostname, resource).name)
+
+    def take(self, resource: Resource) -> None:
+        """A machine has a name: it keeps the one it has."""
+
+    def mark(self, resource: Resource) -> object:  # noqa: ARG002 - there is one name
+        """The name."""
+        return self._network.hostname()
+
+    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `put`
+        """See `PresentKind.put_back`."""
+        if isinstance(before, str) and self._network.hostname() != before:
+            self._network.set_hostname(before)
+
+    def text(self, resource: Resource) -> str:
+        """See `PresentKind.text`."""
+        return f"host name {_as(Hostname, resource).name}"
+
+
+def _as(kind: type[T], resource: Resource) -> T:
+    if isinstance(resource, kind):
+        return resource
+    raise TypeError(type(resource).__name__)

@@ -1,0 +1,129 @@
+"""What is either there or not: the base of the kinds of the network. Each asks its driver; read back until it shows."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from doorward.host.errors import HostFailure
+from doorward.host.kinds import READ_BACK_SECONDS, drifted
+from doorward.host.plan import Action, Change, Effect, HostWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from doorward.host.resources import Resource
+
+_POLL_SECONDS: Final = 0.05
+
+
+class PresentKind:
+    """Base of kinds that a driver puts there and takes away."""
+
+    rank = 0
+    leaves = 0
+    follows = False
+    effect: Effect = "none"
+    virtual = False
+    """Nothing is really set, so what a change asks for is always told, and what it removes never looked for."""
+
+    def there(self, resource: Resource) -> bool:
+        """Whether the host has it, just so."""
+        raise NotImplementedError
+
+    def put(self, resource: Resource, deadline: float) -> None:
+        """Put it there, in place of what stands for the same thing."""
+        raise NotImplementedError
+
+    def take(self, resource: Resource) -> None:
+        """Take it away."""
+        raise NotImplementedError
+
+    def text(self, resource: Resource) -> str:
+        """What it is called in plans and reasons."""
+        raise NotImplementedError
+
+    def check(self, resource: Resource) -> list[HostWarning]:  # noqa: ARG002 - for those that have something to say
+        """What to warn of ahead of a change; `HostFailure` when it must not even be begun."""
+        return []
+
+    def out_of_reach(self, resource: Resource) -> bool:  # noqa: ARG002 - for those that stand on a device
+        """Whether what it stands on is missing: a node must be able to start, and to be changed, without a broken part."""
+        return False
+
+    def mark(self, resource: Resource) -> object:
+        """What is there now, whole enough to put it back."""
+        return self.there(resource)
+
+    def put_back(self, resource: Resource, before: object, deadline: float) -> None:
+        """Put back what `mark` gave."""
+        if self.there(resource) == before:
+            return
+        if before:
+            self.put(resource, deadline)
+        else:
+            self.take(resource)
+
+    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
+        """No path."""
+        return None
+
+    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:  # noqa: ARG002 - the port's signature
+        """Never."""
+        return False
+
+    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
+        """Nothing when the host has it already, else set or remove."""
+        subject, wanted = change.subject, change.resource is not None
+        if self._only_looked_at(change):
+            return None, []
+        asked = self.virtual and change.resource != change.previous
+        if self.there(subject) == wanted and not asked:
+            return None, []
+        warnings = self.check(subject)
+        text = f"{'set' if wanted else 'remove'} {self.text(subject)}"
+        return Action(text, self.effect, subject.origin, change.resource, change.previous), warnings
+
+    def observe(self, change: Change) -> object:
+        """See `mark`."""
+        return self.mark(change.subject)
+
+    def apply(self, change: Change, deadline: float) -> None:
+        """Put it there or take it away."""
+        if change.resource is not None:
+            self.put(change.resource, deadline)
+        else:
+            self.take(change.subject)
+
+    def verify(self, change: Change, deadline: float) -> None:
+        """Read back, for a few seconds until it shows."""
+        wanted = change.resource is not None
+        if (self.virtual and not wanted) or self._only_looked_at(change):
+            return
+        end = min(deadline, time.monotonic() + READ_BACK_SECONDS)
+        while self.there(change.subject) != wanted:
+            if time.monotonic() >= end:
+                raise HostFailure(f"the host {'does not show' if wanted else 'still shows'} the {self.text(change.subject)}")
+            time.sleep(_POLL_SECONDS)
+
+    def restore(self, change: Change, before: object, deadline: float) -> None:
+        """See `put_back`."""
+        self.put_back(change.subject, before, deadline)
+
+    def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+        """What was there is there again."""
+        if self.mark(change.subject) != before:
+            raise HostFailure(f"the {self.text(change.subject)} is not as it was before")
+
+    def drift(self, resource: Resource) -> list[HostWarning]:
+        """One warning when it is not there."""
+        try:
+            if self.there(resource):
+                return []
+        except HostFailure as failure:
+            return [drifted(resource, failure.reason)]
+        return [drifted(resource, f"the host does not have the {self.text(resource)}")]
+
+    def _only_looked_at(self, change: Change) -> bool:
+        """Whether nobody asks for a change, and there is nothing to put it on; `drift` tells."""
+        return change.resource == change.previous and self.out_of_reach(change.subject)
