@@ -82,7 +82,9 @@ def test_the_start_times_of_the_backup_become_a_job_in_the_time_zone_of_the_node
 
 
 def test_nothing_else_touches_the_host() -> None:
-    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH}
+    names = ("dns", "naming", "nics/nic1", "nics/nic2", "nics/nic3", "routing")
+    network = {f"/api/configuration/network/{name}" for name in names}
+    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH, *network}
     assert {endpoint.path for endpoint in TREE.rendering} == asking
 
 

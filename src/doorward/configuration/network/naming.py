@@ -16,7 +16,7 @@ from doorward.host.identity import naming
 from doorward.host.machine import Machine
 from doorward.host.network_resources import Hostname, Line
 from doorward.host.resources import File
-from doorward.tree.fields import HostName, Text, bad_format, host_name
+from doorward.tree.fields import HostName, bad_format, host_name, text
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
 from doorward.tree.snapshot import Snapshot
@@ -47,7 +47,7 @@ class Naming(Body):
     domainname: HostName = Field(
         default_factory=_of_the_host("domainname"), description="Domain; without it, that of the host.", examples=["example.com"]
     )
-    nickname: Annotated[Text, StringConstraints(min_length=1, max_length=64)] | None = Field(
+    nickname: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(text)] | None = Field(
         default=None, description="A name for people, 1-64 characters."
     )
 

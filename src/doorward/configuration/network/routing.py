@@ -49,11 +49,14 @@ class StaticRoute(Interrelated):
     @classmethod
     def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
         """Gateway and network are both IPv4 or both IPv6."""
-        try:
-            gateway, network = ipaddress.ip_address(sent.get("gateway")), ipaddress.ip_network(sent.get("target_network"))  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        gateway, network = sent.get("gateway"), sent.get("target_network")
+        if not isinstance(gateway, str) or not isinstance(network, str):
             return
-        if gateway.version != network.version:
+        try:
+            versions = ipaddress.ip_address(gateway).version, ipaddress.ip_network(network).version
+        except ValueError:
+            return
+        if len(set(versions)) > 1:
             yield wrong("contradiction", "The gateway of an IPv4 network is IPv4, that of an IPv6 network IPv6.", "gateway")
 
 

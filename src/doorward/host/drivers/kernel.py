@@ -25,6 +25,9 @@ _DAD_SECONDS: Final = 5.0
 _NEIGHBOUR_SECONDS: Final = 1.0
 """How long a gateway may take to answer its neighbours."""
 
+_PATIENCE_SECONDS, _FORGOTTEN_SECONDS = 3.0, 30.0
+"""How long all gateways together may be waited for within how long a time."""
+
 _DISCARD_PORT: Final = 9
 
 
@@ -32,6 +35,11 @@ class KernelNetwork:
     """`Network` of this machine."""
 
     virtual = False
+
+    def __init__(self) -> None:
+        """Nothing is asked before it is used."""
+        self._patience = 0.0
+        self._patient_until = 0.0
 
     def has_device(self, device: str) -> bool:
         """See `Network.has_device`."""
@@ -124,10 +132,18 @@ class KernelNetwork:
             family = _family(gateway)
             with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as datagram:
                 datagram.sendto(b"", (gateway, _DISCARD_PORT))
-            end = time.monotonic() + _NEIGHBOUR_SECONDS
+            begun = time.monotonic()
+            end = begun + self._wait(begun)
             while (answered := netlink.neighbour_answers(kernel, gateway)) is None and time.monotonic() < end:
                 time.sleep(_POLL_SECONDS)
-            return bool(answered)
+            self._patience -= time.monotonic() - begun
+            return False if answered is None and end - begun >= _NEIGHBOUR_SECONDS else answered
+
+    def _wait(self, now: float) -> float:
+        """How long to wait for a gateway: with hundreds of silent ones not for each."""
+        if now > self._patient_until:
+            self._patience, self._patient_until = _PATIENCE_SECONDS, now + _FORGOTTEN_SECONDS
+        return max(0.0, min(_NEIGHBOUR_SECONDS, self._patience))
 
     def hostname(self) -> str:
         """See `Network.hostname`."""

@@ -173,11 +173,10 @@ class AddressKind(_NetworkKind):
 
 
 class RouteKind(_NetworkKind):
-    """Handles `Route`. It is put back when the addresses are, for its gateway must be in reach."""
+    """Handles `Route`. What the kernel took along with an address comes back with that address."""
 
     rank = 8
     leaves = 8
-    follows = True
 
     def there(self, resource: Resource) -> bool:
         """See `PresentKind.there`."""
@@ -206,6 +205,11 @@ class RouteKind(_NetworkKind):
             self._network.set_route(target, before)
         else:
             self._network.remove_route(target)
+
+    def confirm(self, change: Change, before: object, deadline: float) -> None:
+        """As before; a route that had gone with its address by then is back with it."""
+        if change.previous is None or before is not None or not self.there(change.previous):
+            _NetworkKind.confirm(self, change, before, deadline)
 
     def check(self, resource: Resource) -> list[HostWarning]:
         """Warn of a gateway that does not answer."""

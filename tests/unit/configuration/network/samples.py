@@ -13,4 +13,12 @@ NIC: dict[str, Any] = {
     "name": "eth0",
     "speed": "auto",
 }
-NETWORK: dict[str, Any] = {f"network/nics/nic{number}": NIC for number in (1, 2, 3)}
+NETWORK: dict[str, Any] = {
+    "network/dns": {"primary": "192.0.2.53", "secondary": "2001:db8::53"},
+    "network/naming": {"domainname": "example.com", "hostname": "node1", "nickname": "the first one"},
+    **{f"network/nics/nic{number}": NIC for number in (1, 2, 3)},
+    "network/routing": [
+        {"gateway": "192.0.2.1", "target_network": "0.0.0.0/0"},
+        {"gateway": "2001:db8::1", "target_network": "2001:db8:1::/48"},
+    ],
+}
