@@ -72,7 +72,8 @@ MAIL = {
 OFF = {"enabled": False}
 UNSIGNED = {"encryption": OFF, "signing": OFF, "signing_and_timestamping_interval": 30, "timestamping": OFF}
 DAYS: dict[str, list[list[str]]] = {day: [] for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
-NICS = "/api/configuration/network/nics"
+NETWORK = "/api/configuration/network"
+NICS = f"{NETWORK}/nics"
 ADMIN_WEB = "/api/configuration/local_services/admin_web"
 CERTIFICATES = "/api/configuration/management/certificates"
 
@@ -104,6 +105,11 @@ REPLACED: dict[str, tuple[Any, Any]] = {
         f"{NICS}/{name}": (_nic(device, "192.0.2.5/24"), _nic(device, "192.0.2.6/24", "2001:db8::5/64"))
         for name, device in {"nic1": "sandbox0", "nic2": None, "nic3": None}.items()
     },
+    f"{NETWORK}/dns": ({"primary": "192.0.2.1", "secondary": None}, {"primary": "192.0.2.2", "secondary": "2001:db8::2"}),
+    f"{NETWORK}/naming": (
+        {"domainname": "example.com", "hostname": "first", "nickname": None},
+        {"domainname": "example.net", "hostname": "second", "nickname": "The other one"},
+    ),
     NTP: ([{"selection": "fqdn", "value": "one.invalid"}], [{"selection": "fqdn", "value": "two.invalid"}]),
     TIMES: ({**DAYS, "Mon": [["9:00", "17:59"]], "name": "work"}, {**DAYS, "Mon": [["8:00", "12:00"]], "name": "rest"}),
     USERS: ({"name": "first", "password": None}, {"name": "second@example.com", "password": None}),

@@ -68,12 +68,12 @@ def host(soon: float) -> FakeHost:
 
 def test_addresses_come_before_others_go_and_then_routes_names_and_the_name(host: FakeHost, soon: float) -> None:
     assert change(host, OLD, NEW, soon) == [
-        f"write {FILE}",
-        "write /etc/hostname",
         "set VLAN 20 on eth0",
         "set address 198.51.100.5/24 on eth0 in VLAN 20",
         "set address 192.0.3.5/24 on eth0",
         "remove address 192.0.2.5/24 on eth0",
+        f"write {FILE}",
+        "write /etc/hostname",
         "set route to 0.0.0.0/0 by 192.0.3.1",
         "set name servers",
         "set line 127.0.1.1 of /etc/hosts",
@@ -296,9 +296,11 @@ def test_a_sandbox_writes_files_and_sets_nothing(tmp_path: Path, soon: float) ->
     try:
         loopback = NetworkAddress("sandbox0", 0, "127.0.0.2/8", origin="nic1")
         new = [loopback, *NEW[:2], *NEW[5:]]
-        assert texts(host.plan([], new))[-5:] == [
-            "set VLAN 20 on eth0", "set address 127.0.0.2/8 on sandbox0", "set name servers",
-            "set line 127.0.1.1 of /etc/hosts", "set host name node1",
+        assert texts(host.plan([], new)) == [
+            "set VLAN 20 on eth0", "set address 127.0.0.2/8 on sandbox0", f"write {FILE}", "write /etc/hostname",
+            "set name servers",
+            "set line 127.0.1.1 of /etc/hosts",
+            "set host name node1",
         ]  # fmt: skip
         host.apply(host.plan([], new), deadline=soon)
         assert (tmp_path / "state/root/etc/hostname").read_text() == "node1\n"

@@ -26,8 +26,8 @@ class Kind(Protocol):
     rank: int
     """Place in a plan: lower ranks first.
 
-    Files 0, VLANs 1, addresses 2, listeners 5, addresses and VLANs that go 6 and 7, routes 8, names 9, proofs 10,
-    daemons 20, jobs 30.
+    VLANs -31, addresses -30, listeners -20, addresses and VLANs that go -10 and -9, files 0, networkd 3, routes 8, names 9,
+    proofs 10, daemons 20, jobs 30.
     """
 
     follows: bool

@@ -104,8 +104,8 @@ class _NetworkKind(PresentKind):
 class VlanKind(_NetworkKind):
     """Handles `Vlan`; made before its addresses, removed after them."""
 
-    rank = 1
-    leaves = 7
+    rank = -31
+    leaves = -9
 
     def there(self, resource: Resource) -> bool:
         """See `PresentKind.there`."""
@@ -130,10 +130,10 @@ class VlanKind(_NetworkKind):
 
 
 class AddressKind(_NetworkKind):
-    """Handles `NetworkAddress`; listeners move in between those that come and those that go."""
+    """Handles `NetworkAddress`; listeners (-20) move in between those that come and those that go."""
 
-    rank = 2
-    leaves = 6
+    rank = -30
+    leaves = -10
 
     def there(self, resource: Resource) -> bool:
         """See `PresentKind.there`."""
