@@ -59,10 +59,10 @@ class ClusterHandlers(Protocol):
 
 
 class Channel:
-    """An ASGI application. ``hold`` is how long, in seconds, a refused pairing waits."""
+    """An ASGI application. ``hold`` is how long, in seconds, a refused pairing waits; None: HOLD_SECONDS."""
 
-    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float = HOLD_SECONDS) -> None:
-        self.key, self._handlers, self._hold = key, handlers, hold
+    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float | None = None) -> None:
+        self.key, self._handlers, self._hold = key, handlers, HOLD_SECONDS if hold is None else hold
         self._pins = Pins(key)
         self.context = self._pins.context
         self._attempts = Rate(most=10, seconds=60.0)

@@ -27,6 +27,8 @@ from doorward.cluster.pins import Peer, client_context, unverified_context
 log = structlog.get_logger()
 
 LONGEST_PAUSE = 30.0
+REVISION_SECONDS = 45.0
+"""How much longer than others the call for a revision may take, which has to be put together and travels far."""
 
 
 def pauses() -> Iterator[float]:
@@ -112,13 +114,14 @@ class Central:
             self._busy.release()
 
     def _value(self, method: str, path: str, body: bytes | None = None, *, since: Since | None = None, wait: int = 0) -> Any:
+        more = REVISION_SECONDS if path == "revision" else wait
         query = {"epoch": since.epoch, "number": since.number} if since else {}
         if wait:
             query["wait"] = wait
         target = f"{path}?{urlencode(query)}" if query else path
         with self._busy:
             try:
-                answer = self._answer(method, target, body)
+                answer = self._answer(method, target, body, more)
             finally:
                 if self._closed:
                     self._drop()
@@ -129,10 +132,10 @@ class Central:
         except (msgspec.DecodeError, RecursionError) as error:
             raise ChannelError("bad_answer", f"the answer to {path} is no JSON") from error
 
-    def _answer(self, method: str, target: str, body: bytes | None) -> bytes:
+    def _answer(self, method: str, target: str, body: bytes | None, more: float) -> bytes:
         if self._connection is not None and self._used == self.way:
             with contextlib.suppress(Stale):
-                return self._asked(self._connection, method, target, body)
+                return self._asked(self._connection, method, target, body, more)
         self._drop()
         way = self.way
         connection = self._connected(way)
@@ -143,16 +146,16 @@ class Central:
             self._drop()
             raise ChannelError("not_accepted", "the centre ended the connection: it does not know this node") from error
         try:
-            return self._asked(connection, method, target, body)
+            return self._asked(connection, method, target, body, more)
         except Stale as error:
             self._drop()
             raise ChannelError("no_answer", "the centre ended the connection") from error
 
-    def _asked(self, connection: Connection, method: str, target: str, body: bytes | None = None) -> bytes:
+    def _asked(self, connection: Connection, method: str, target: str, body: bytes | None = None, more: float = 0.0) -> bytes:
         if self._closed:
             raise ChannelError("no_answer", "the node stops")
         try:
-            answer = connection.ask(method, target, body)
+            answer = connection.ask(method, target, body, more)
         except ChannelError as error:
             self._log(connection.host, target, error.code)
             if error.code in {"no_answer", "bad_answer"}:

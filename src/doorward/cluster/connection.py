@@ -17,7 +17,8 @@ from doorward.cluster.calls import PREFIX
 
 PORT = 7443
 CONNECT_SECONDS = 5.0
-REQUEST_SECONDS = 60.0
+CALL_SECONDS = 15.0
+"""How long a call may take that is answered at once; what waits for news may take that much longer."""
 ANSWER_LIMIT = 64 << 20
 """Bytes of an answer, compressed and not."""
 
@@ -66,16 +67,19 @@ class Connection(http.client.HTTPConnection):
         super().connect()
         with self._within(2 * CONNECT_SECONDS):
             self.sock = self._tls = self._context.wrap_socket(self.sock)
-        self._tls.settimeout(REQUEST_SECONDS)
+        self._tls.settimeout(None)  # each call has its own limit
 
     def certificate(self) -> bytes:
         """Return the certificate that the server shows, in DER."""
         return (self._tls.getpeercert(binary_form=True) if self._tls else None) or b""
 
-    def ask(self, method: str, target: str, body: bytes | None = None) -> bytes:
-        """Make a call and return the body of the answer. Raises Stale or ChannelError."""
+    def ask(self, method: str, target: str, body: bytes | None = None, more: float = 0.0) -> bytes:
+        """Make a call and return the body of the answer. Raises Stale or ChannelError.
+
+        It may take ``more`` seconds than a call that is answered at once.
+        """
         headers = {"Accept-Encoding": "gzip"} | ({"Content-Type": "application/json"} if body is not None else {})
-        with self._within(REQUEST_SECONDS):
+        with self._within(CALL_SECONDS + more):
             try:
                 self.request(method, PREFIX + target, body, headers)
                 answer = self.getresponse()

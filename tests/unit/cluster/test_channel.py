@@ -356,11 +356,12 @@ def test_answers_beyond_the_limit_are_refused_before_they_fill_the_memory(
     asking.close()
 
 
-def test_answer_that_drips_is_ended(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_takes_too_long_is_ended(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     centre.channel.trust([node.peer()])
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "CALL_SECONDS", 0.3)
     asking = central(centre, node)
-    assert code(asking.head, Since(1, 1)) == "no_answer"
+    monkeypatch.setattr(centre.handlers, "head", lambda *_args: time.sleep(0.6))
+    assert code(asking.head, None, 0) == "no_answer"
     asking.close()
 
 
