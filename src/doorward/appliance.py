@@ -30,6 +30,10 @@ from doorward.api.setup import ready_state
 from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
 from doorward.api.web import administrators, hand_out, open_early, web_services
+from doorward.backup import aftermath
+from doorward.backup.node import NodeView
+from doorward.backup.restores import Restores
+from doorward.backup.signing import Signing
 from doorward.backup.table import Table
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
@@ -125,7 +129,9 @@ class Appliance:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         self._service = service = Service(self.pipeline, self._queue, self.confirmations)
         self.senders = Senders(self.pipeline, state)
-        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state))
+        aftermath.finish(state, self.store, keeping)
+        view = NodeView(self.pipeline, state, self.node, self._machine, Signing(state, self.store))
+        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state, view))
         identity = no_identity if options.plain_http else web_identity(keeping.text)
         self.listeners.services.update(web_services(self.app, identity))
         self.host.handle(Listener, ListenerKind(self.listeners))
@@ -197,6 +203,7 @@ class Appliance:
         except HostFailure as failure:
             raise CannotStart(f"The host can't be prepared: {failure.reason}.") from failure
         self.pipeline.recover()
+        Restores(self.store).close_unfinished()
         self.listeners.settle()
         if not self._open():
             raise CannotStart(f"No listener for administrators can be opened: {self.pipeline.unknown}.")

@@ -99,6 +99,11 @@ class Logins:
             if other is login:
                 self._end(digest, login, how)
 
+    def close_all(self, how: str) -> None:
+        """End every login session and drop its candidate."""
+        for digest, login in self._by_digest.copy().items():
+            self._end(digest, login, how)
+
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """End the login sessions of accounts that were removed, renamed or got another password."""
         for edit in edits:

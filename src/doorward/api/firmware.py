@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from doorward import SPS_LEVEL
@@ -92,11 +93,11 @@ class SshHostKeys(Resource):
         return Answer({"items": [], "meta": meta(request)})
 
 
-def firmware_resources() -> dict[str, Any]:
-    """Return what hangs below ``/api``."""
+def firmware_resources(uploads: Mapping[str, Resource]) -> dict[str, Any]:
+    """Return what hangs below ``/api``; ``uploads`` are the places for uploads that this release knows."""
     actions = {name: Unsupported() for name in ("fetch", "test", "upgrade")}
     return {
         "firmware": Firmware({**actions, "slots": Slots()}),
         "ssh-host-keys": SshHostKeys(),
-        "upload": Container({"firmware": Unsupported(), "plugins": Unsupported("/special/pol")}),
+        "upload": Container({"firmware": Unsupported(), "plugins": Unsupported("/special/pol"), **uploads}),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -123,17 +123,24 @@ class Request:
             if not message.get("more_body"):
                 return bytes(body)
 
-    async def drain(self, limit: int = UPLOAD_LIMIT) -> None:
-        """Read the body to its end and throw it away. Raises 413 beyond the limit."""
+    async def pieces(self, limit: int) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises 413 beyond the limit."""
         size, more = 0, True
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            size += len(message.get("body", b""))
+            data: bytes = message.get("body", b"")
             more = message.get("more_body", False)
+            size += len(data)
             if size > limit:
                 raise errors.too_large(limit)
+            yield data
+
+    async def drain(self, limit: int = UPLOAD_LIMIT) -> None:
+        """Read the body to its end and throw it away. Raises 413 beyond the limit."""
+        async for _ in self.pieces(limit):
+            pass
 
     def decoded(self, body: bytes) -> Any:
         """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""

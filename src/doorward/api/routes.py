@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from doorward.access.authentication import Authenticator
@@ -10,6 +11,10 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
+from doorward.api.backup_exports import Exports
+from doorward.api.backup_keys import SigningKeys
+from doorward.api.backup_restores import Desk, RestoreCollection
+from doorward.api.backup_uploads import Upload, Uploads
 from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.configuration import Configuration
 from doorward.api.firmware import firmware_resources
@@ -22,6 +27,9 @@ from doorward.api.setup import Setup
 from doorward.api.status import Health, HealthStatus, Metrics, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
+from doorward.backup.fetching import fetch
+from doorward.backup.keeping import Shelf
+from doorward.backup.node import NodeView
 from doorward.events.senders import Senders
 from doorward.host.ntp_probe import Prober
 
@@ -37,6 +45,7 @@ class Parts:
     prober: Prober
     senders: Senders
     state: Path
+    node: NodeView
 
 
 def application(parts: Parts) -> Application:
@@ -47,8 +56,18 @@ def application(parts: Parts) -> Application:
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober).resource()
     health_status = HealthStatus(health, parts.state)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
+    node, kept = parts.node, parts.state / "backup"
+    uploads = Shelf(kept / "uploads", pipeline.store, "backup_upload")
+    exports = Shelf(kept / "exports", pipeline.store, "backup_export")
+    backup = {
+        "exports": Exports(node, exports),
+        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, partial(fetch, node))),
+        "signing_keys": SigningKeys(node.signing),
+        "uploads": Uploads(uploads),
+    }
     api: dict[str, Resource] = {
-        **firmware_resources(),
+        **firmware_resources({"backup": Upload(uploads)}),
+        "backup": Container(backup),
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "commits": Commits(parts.service),
         "configuration": configuration,

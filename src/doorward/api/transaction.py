@@ -33,7 +33,8 @@ HREF = "/api/transaction"
 CHANGES = "/api/transaction/changes"
 
 
-def _trimmed(message: str) -> str:
+def trimmed(message: str) -> str:
+    """Return a commit message without blanks at its ends."""
     message = message.strip()
     if len(message) > 4096:  # noqa: PLR2004 - the limit of the contract
         raise PydanticCustomError("length", "At most 4096 characters.")
@@ -44,7 +45,7 @@ class CommitOrder(Body):
     """Make the candidate the running configuration."""
 
     status: Literal["commit"] = Field(description="What to do.")
-    commit_message: Annotated[str, AfterValidator(_trimmed)] | None = Field(None, description="Why; blank counts as missing.")
+    commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why; blank counts as missing.")
     confirm_seconds: int | None = Field(None, ge=10, le=3600, description="Goes back by itself after so many seconds.")
 
 

@@ -18,13 +18,14 @@ from doorward.tree.nodes import WriteOnce
 PATH = "/api/configuration/passwords"
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """Return a text without ASCII control characters."""
     if any(ord(character) < 32 or ord(character) == 127 for character in value):  # noqa: PLR2004 - the ASCII control characters
         raise bad_format("Control characters are not allowed.")
     return value
 
 
-Plain = Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(_printable)]
+Plain = Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(printable)]
 """The text of a password."""
 
 

@@ -1,0 +1,72 @@
+"""What the resources below ``/api/backup`` share: pages, bodies, answers (backup contract, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import answer_schema, meta
+from doorward.tree.models import Body
+from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.validation import check
+
+BACKUP = "/special/backup"
+ROOT = "/api/backup"
+PAGE_QUERY: Mapping[str, Mapping[str, Any]] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    "offset": {"type": "integer", "minimum": 0, "default": 0},
+}
+ONE = answer_schema(body={"type": "object"}, key={"type": "string"})
+
+_BOUNDS = {"limit": (100, 1, 1000), "offset": (0, 0, 1_000_000)}
+_Sent = TypeVar("_Sent", bound=Body)
+
+
+def page(request: Request) -> tuple[int, int]:
+    """Return ``limit`` and ``offset`` of a request for a collection. Raises 400."""
+    wrong, found = [], []
+    for name, (default, least, most) in _BOUNDS.items():
+        text = request.query.get(name, str(default))
+        if text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most:  # noqa: PLR2004 - fits
+            found.append(int(text))
+        else:
+            wrong.append(("range", f"Must be a number from {least} to {most}.", name))
+    if wrong:
+        raise errors.invalid_query(wrong)
+    return found[0], found[1]
+
+
+def paged(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
+    """Return the page of a collection that was asked for; every row is key and body, newest first."""
+    limit, offset = page(request)
+    shown = [
+        {"body": body, "key": key, "meta": {"href": f"{request.href}/{key}"}} for key, body in list(rows)[offset : offset + limit]
+    ]
+    return Answer({"items": shown, "meta": meta(request)})
+
+
+async def sent(request: Request, adapter: TypeAdapter[_Sent]) -> tuple[_Sent, list[dict[str, str]]]:
+    """Return the body of a request, and warnings about it. Raises 400 with every problem."""
+    raw = await request.read()
+    try:
+        checked = check(adapter, request.decoded(raw) if raw else {}, strict=request.strict)
+    except BodyRefused as refused:
+        raise errors.invalid_body(refused.problems) from None
+    return checked.model, listed(checked.warnings, request.href)
+
+
+def listed(problems: Iterable[Problem], path: str) -> list[dict[str, str]]:
+    """Return problems as they are shown."""
+    return [{"code": p.code, "message": p.message, "path": p.path or path, "pointer": p.pointer} for p in problems]
+
+
+def made(request: Request, key: str, body: dict[str, Any], status: int, warnings: list[dict[str, str]]) -> Answer:
+    """Return the answer to a POST that made something."""
+    href = f"{request.href}/{key}"
+    about = {"href": href, "parent": request.href} | ({"warnings": warnings} if warnings else {})
+    headers = {"Location": href} | ({"Preference-Applied": "handling=strict"} if request.strict else {})
+    return Answer({"body": body, "key": key, "meta": about}, status, headers)

@@ -1,0 +1,169 @@
+"""``/api/backup/exports``: the configuration as a file, made by hand and kept for a day (backup contract, section 10.6)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+
+from doorward.api import errors
+from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, listed, made, paged, sent
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.backup import archive, encryption
+from doorward.backup.failure import BackupFailure
+from doorward.backup.keeping import KeptFile, Shelf
+from doorward.backup.names import export_name
+from doorward.backup.node import NodeView
+from doorward.configuration.management import exported_configuration_encryption as settings
+from doorward.configuration.passwords import printable
+from doorward.events.node import hostname, zone
+from doorward.tree.models import Body, union
+from doorward.tree.problems import Problem
+
+_KEY_CODES = {"gpg_absent", "key_expired", "key_revoked", "encryption_check"}
+
+
+class Gpg(Body):
+    """Encrypted to the configured key."""
+
+    selection: Literal["gpg"] = Field(description="Encrypted to the key of exported_configuration_encryption.")
+
+
+class Password(Body):
+    """Encrypted under a password."""
+
+    selection: Literal["password"] = Field(description="Encrypted under a password.")
+    password: Annotated[str, StringConstraints(min_length=12, max_length=150), AfterValidator(printable)] = Field(
+        description="The password, 12-150 characters without control characters."
+    )
+
+
+class Clear(Body):
+    """Not encrypted."""
+
+    selection: Literal["none"] = Field(description="Not encrypted; holds secrets in clear text.")
+
+
+Encryption: Any = union("selection", Gpg, Password, Clear)
+
+
+class Order(Body):
+    """What export to make."""
+
+    encryption: Encryption = Field(description="How it is protected.")
+
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+
+
+class Exports(Resource):
+    """The exports."""
+
+    operations = {
+        "GET": Operation("Exports, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
+        "POST": Operation("Export the configuration.", ONE, body=_ORDER.json_schema(), status=201, errors=(400, 403, 503)),
+    }
+    privilege = BACKUP
+
+    def __init__(self, node: NodeView, shelf: Shelf) -> None:
+        self._node, self._shelf = node, shelf
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one export."""
+        kept = self._shelf.get(segment)
+        return OneExport(self._shelf, kept) if kept else None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what an export is like."""
+        return "id", OneExport(self._shelf, KeptFile("", Path(), {}))
+
+    async def get(self, request: Request) -> Answer:
+        """List a page."""
+        return paged(request, [(kept.id, kept.body) for kept in await asyncio.to_thread(self._shelf.all)])
+
+    async def post(self, request: Request) -> Answer:
+        """Make an export."""
+        order, warnings = await sent(request, _ORDER)
+        selection = order.encryption.selection
+        if selection == "gpg" and encryption.configured(self._node.pipeline.running.snapshot.value(settings.PATH)) is None:
+            raise errors.meaning(
+                [Problem("no_public_key", "No public key is configured.", "/encryption", settings.PATH)], "request"
+            )
+        try:
+            kept = await asyncio.to_thread(self._made, selection, getattr(order.encryption, "password", ""))
+        except BackupFailure as failure:
+            raise _refused(failure, request) from failure
+        if selection == "none":
+            clear = Problem("secrets_in_clear", "The file holds passwords and keys in clear text.", "/encryption/selection")
+            warnings += listed([clear], request.href)
+        return made(request, kept.id, kept.body, 201, warnings)
+
+    def _made(self, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:
+        name, path = self._shelf.room()
+        facts = archive.export(self._node, path, selection, password)
+        snapshot = self._node.pipeline.running.snapshot
+        file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)
+        return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})
+
+
+def _refused(failure: BackupFailure, request: Request) -> errors.Refusal:
+    """A key that can't be used is a matter of the configuration; the rest is trouble of this node."""
+    if failure.code in _KEY_CODES:
+        return errors.meaning([Problem(failure.code, failure.message, "/encryption", settings.PATH)], "request")
+    refusal = errors.unavailable(failure.message, 60)
+    refusal.details.update(code=failure.code, resource=request.href)
+    return refusal
+
+
+class OneExport(Resource):
+    """One export."""
+
+    operations = {
+        "GET": Operation("Name, size and digest of the export.", ONE),
+        "DELETE": Operation("Remove the export.", answer_schema(), errors=(403,)),
+    }
+    privilege = BACKUP
+
+    def __init__(self, shelf: Shelf, kept: KeptFile) -> None:
+        self._shelf, self._kept = shelf, kept
+        self.children = {"download": Download(kept)}
+
+    async def get(self, request: Request) -> Answer:
+        """Answer what is known of it."""
+        return envelope(request, self._kept.id, self._kept.body, download=f"{request.href}/download")
+
+    async def delete(self, request: Request) -> Answer:
+        """Remove it."""
+        await asyncio.to_thread(self._shelf.remove, self._kept.id)
+        return Answer({"meta": meta(request)})
+
+
+class Download(Resource):
+    """The file of an export. Whoever fetches it can read every secret in it, so that reading is not enough."""
+
+    operations = {
+        "GET": Operation(
+            "The file.", {"type": "string", "format": "binary"}, errors=(403,), media_type="application/octet-stream"
+        )
+    }
+    privilege = BACKUP
+
+    def __init__(self, kept: KeptFile) -> None:
+        self._kept = kept
+
+    def may_read(self, request: Request) -> bool:
+        """Who may write the backups may have one."""
+        return self.may_write(request)
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the bytes."""
+        try:
+            data = await asyncio.to_thread(self._kept.path.read_bytes)
+        except FileNotFoundError:
+            raise errors.not_found(request.href, self._kept.id) from None
+        disposition = f'attachment; filename="{self._kept.body["file_name"]}"'
+        return Answer(data, headers={"Content-Type": "application/octet-stream", "Content-Disposition": disposition})

@@ -1,0 +1,247 @@
+"""``/api/backup/restores``: archives that become the running configuration, or are only tried (backup contract, section 10.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import structlog
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+
+from doorward.access.logins import Logins
+from doorward.api import errors
+from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, ROOT, listed, made, paged, sent
+from doorward.api.changes import as_changes
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
+from doorward.api.transaction import Service, trimmed
+from doorward.backup import names
+from doorward.backup.failure import BackupFailure
+from doorward.backup.keeping import Shelf
+from doorward.backup.node import NodeView
+from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.backup.restores import Restore, Restores
+from doorward.transaction.merge import MergeConflict
+from doorward.transaction.pipeline import ApplyFailed, requires_message
+from doorward.transaction.queue import QueueTimeout
+from doorward.tree.fields import bad_format
+from doorward.tree.models import Body, union
+from doorward.tree.problems import MeaningRefused, Problem
+
+log = structlog.get_logger()
+
+HREF = f"{ROOT}/restores"
+
+Fetch = Callable[[str, Path], None]
+"""Copies a file of the target to a new local file. Blocks; raises BackupFailure."""
+
+
+class FromUpload(Body):
+    """An archive that was uploaded."""
+
+    selection: Literal["upload"] = Field(description="An uploaded archive.")
+    value: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(description="Key of the upload.")
+
+
+def _archive(value: str) -> str:
+    if names.parse(value) is None:
+        raise bad_format("Must be the name of an archive, such as doorward-20261121T230002Z-46f97a58.config.")
+    return value
+
+
+class FromTarget(Body):
+    """An archive on the target of the selected backup policy."""
+
+    selection: Literal["target"] = Field(description="An archive on the target of the backup policy.")
+    value: Annotated[str, StringConstraints(max_length=100), AfterValidator(_archive)] = Field(description="Its name.")
+
+
+Source: Any = union("selection", FromUpload, FromTarget)
+
+
+class RestoreOrder(Body):
+    """What to restore, and how."""
+
+    source: Source = Field(description="Where the archive is.")
+    accept_signer: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, description="Fingerprint of the key whose signature is accepted though this node does not know it."
+    )
+    commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why.")
+    dry_run: bool = Field(default=False, description="Whether everything is only tried.")
+    network: Literal["keep", "restore"] = Field("keep", description="Whether the network stays as it is on this node.")
+    password: Annotated[str, StringConstraints(max_length=1024)] | None = Field(None, description="Password of the archive.")
+    scope: Literal["configuration", "system"] = Field("configuration", description="What is replaced.")
+    take_over: bool = Field(default=False, description="Whether this machine takes the place of the one in the archive.")
+
+
+_ORDER: TypeAdapter[RestoreOrder] = TypeAdapter(RestoreOrder)
+
+
+class Desk:
+    """Carries restores out, one at a time. Lives in the event loop."""
+
+    def __init__(self, node: NodeView, service: Service, logins: Logins, uploads: Shelf, fetch: Fetch) -> None:
+        self._node, self._service, self._logins, self._fetch = node, service, logins, fetch
+        self.uploads = uploads
+        self.restores = Restores(node.pipeline.store)
+        self._at_work: Restore | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self, order: RestoreOrder, wish: Wish) -> Restore:
+        """Start a restore. Raises 400, 404 or 409."""
+        archive = await self._uploaded(order)
+        if not order.dry_run and not order.commit_message and requires_message(self._node.pipeline.running.snapshot):
+            raise errors.meaning(
+                [Problem("message_required", "A commit message is required.", "/commit_message", HREF)], "request"
+            )
+        if self._at_work is not None:
+            raise errors.conflict("Another restore is not finished yet.", resource=f"{HREF}/{self._at_work.id}")
+        if self._service.confirmations.pending is not None:
+            raise errors.conflict("A commit awaits its confirmation.", resource="/api/transaction")
+        restore = Restore(order.source.model_dump(), wish.scope, wish.network, order.dry_run, wish.user)
+        self._at_work = restore
+        await asyncio.to_thread(self.restores.save, restore)
+        self._task = asyncio.create_task(self._work(restore, wish, archive))
+        return restore
+
+    async def _uploaded(self, order: RestoreOrder) -> Path | None:
+        if order.source.selection != "upload":
+            return None
+        path = await asyncio.to_thread(self.uploads.path, order.source.value)
+        if path is None:
+            raise errors.not_found(f"{ROOT}/uploads/{order.source.value}", order.source.value)
+        return path
+
+    def progress(self, restore: Restore) -> Restore:
+        """Return a restore with what its commit does just now."""
+        ticket = self._node.pipeline.now_doing.get(restore.ticket)
+        verifying = restore.status == "applying" and ticket is not None and ticket.state == "verifying"
+        return replace(restore, status="verifying") if verifying else restore
+
+    async def _work(self, restore: Restore, wish: Wish, archive: Path | None) -> None:
+        try:
+            restore = await self._carried_out(restore, wish, archive)
+        except Exception:
+            log.exception("a restore stumbled", restore=restore.id)
+            restore = restore.finished("failed", "internal", "An internal error occurred; the log has the details.")
+        try:
+            await asyncio.to_thread(self.restores.save, restore)
+        finally:
+            self._at_work = None
+        if restore.result in {"succeeded", "unknown"} and not restore.dry_run:
+            self._logins.close_all("lost its login session: the configuration was restored")
+
+    async def _carried_out(self, restore: Restore, wish: Wish, archive: Path | None) -> Restore:
+        fetched = self._node.state / "backup" / f"{restore.id}.fetched" if archive is None else None
+        try:
+            if fetched is not None:
+                try:
+                    await asyncio.to_thread(self._fetch, restore.source["value"], fetched)
+                except BackupFailure as failure:
+                    return restore.finished("failed", failure.code, failure.message)
+            trial = await asyncio.to_thread(try_out, self._node, wish, archive or fetched or Path())
+        finally:
+            if fetched is not None:
+                fetched.unlink(missing_ok=True)
+        try:
+            restore = await asyncio.to_thread(self._with_findings, restore, trial)
+            if not trial.passed:
+                return restore.finished("failed", *trial.failure)
+            if restore.dry_run:
+                return restore.finished("succeeded")
+            return await self._committed(restore, wish, trial)
+        finally:
+            trial.close()
+
+    def _with_findings(self, restore: Restore, trial: Trial) -> Restore:
+        report = trial.report
+        return replace(
+            restore,
+            checks=trial.checks,
+            problems=listed(trial.problems, HREF),
+            warnings=listed(trial.warnings, HREF),
+            file=trial.file_name if trial.opened is not None else None,
+            changes=as_changes(self._node.pipeline.tree, report.merged.edits) if report else [],
+            plan=[{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions] if report else [],
+        )
+
+    async def _committed(self, restore: Restore, wish: Wish, trial: Trial) -> Restore:
+        restore = replace(restore, status="applying")
+        await asyncio.to_thread(self.restores.save, restore)
+        try:
+            ticket = await self._service.queue.run(lambda: self._commit(restore, wish, trial))
+        except QueueTimeout:
+            return restore.finished("failed", "busy", "Other commits were in the way.")
+        except errors.Refusal as refusal:
+            return restore.finished("failed", "busy", refusal.message)
+        except MeaningRefused as refused:
+            found = replace(restore, problems=listed(refused.problems, HREF))
+            return found.finished("failed", refused.problems[0].code, refused.problems[0].message)
+        except MergeConflict as conflict:
+            return restore.finished("failed", "busy", f"Somebody else changed {conflict} meanwhile.")
+        except ApplyFailed as failed:
+            result: Literal["reverted", "unknown"] = "reverted" if failed.restored else "unknown"
+            return restore.finished(result, "host", f"{failed.action}: {failed.reason}.")
+        return replace(restore.finished("succeeded"), revision=ticket.revision)
+
+    def _commit(self, restore: Restore, wish: Wish, trial: Trial) -> Any:
+        """Runs in the commit thread."""
+        if self._service.confirmations.pending is not None:
+            raise errors.conflict("A commit awaits its confirmation.")
+        return carry_out(self._node, wish, trial, restore.ticket)
+
+
+class RestoreCollection(Resource):
+    """The restores."""
+
+    operations = {
+        "GET": Operation("Restores, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
+        "POST": Operation(
+            "Restore an archive, or try to.", ONE, body=_ORDER.json_schema(), status=202, errors=(400, 403, 404, 409)
+        ),
+    }
+    privilege = BACKUP
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one restore."""
+        restore = self._desk.restores.get(segment)
+        return OneRestore(self._desk, restore) if restore else None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a restore is like."""
+        return "id", OneRestore(self._desk, Restore({}, "", "", dry_run=True, author=""))
+
+    async def get(self, request: Request) -> Answer:
+        """List a page."""
+        found = await asyncio.to_thread(self._desk.restores.all)
+        return paged(request, [(restore.id, self._desk.progress(restore).shown()) for restore in found])
+
+    async def post(self, request: Request) -> Answer:
+        """Begin a restore."""
+        order, warnings = await sent(request, _ORDER)
+        wish = Wish(
+            request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
+            order.take_over, order.commit_message or None,
+        )  # fmt: skip
+        restore = await self._desk.begin(order, wish)
+        return made(request, restore.id, restore.shown(), 202, warnings)
+
+
+class OneRestore(Resource):
+    """One restore."""
+
+    operations = {"GET": Operation("How far the restore is, or how it ended.", ONE)}
+    privilege = BACKUP
+
+    def __init__(self, desk: Desk, restore: Restore) -> None:
+        self._desk, self._restore = desk, restore
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the restore."""
+        return envelope(request, self._restore.id, self._desk.progress(self._restore).shown())

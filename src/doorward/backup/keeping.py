@@ -1,0 +1,77 @@
+"""Files that are kept for a day: uploaded archives, and exports until they are fetched (section 10)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from doorward.store.port import Record, Store
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """One file. ``body`` says what it is; it has at least ``created`` and ``expires``, UTC texts."""
+
+    id: str
+    path: Path
+    body: dict[str, Any]
+
+
+class Shelf:
+    """The files of one kind, readable by their owner only. Safe in any thread; blocks."""
+
+    def __init__(self, directory: Path, store: Store, kind: str) -> None:
+        self._directory, self._store, self._kind = directory, store, kind
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known = {record.id for record in store.records(kind)}
+        for path in directory.iterdir():  # of a process that was killed
+            if path.name not in known:
+                path.unlink()
+
+    def room(self) -> tuple[str, Path]:
+        """Return an id, and where its file goes before ``keep``."""
+        name = str(uuid.uuid4())
+        return name, self._directory / name
+
+    def keep(self, name: str, body: dict[str, Any]) -> KeptFile:
+        """Take in a file that was written to its place."""
+        now = datetime.now(UTC)
+        whole = {**body, "created": _text(now), "expires": _text(now + KEPT)}
+        self._store.put_record(Record(self._kind, name, whole))
+        return KeptFile(name, self._directory / name, whole)
+
+    def all(self) -> list[KeptFile]:
+        """Return the files, newest first; those that are too old go."""
+        now, found = _text(datetime.fromtimestamp(time.time(), UTC)), []
+        for record in self._store.records(self._kind):
+            kept = KeptFile(record.id, self._directory / record.id, record.body)
+            if kept.body["expires"] <= now or not kept.path.exists():
+                self.remove(kept.id)
+            else:
+                found.append(kept)
+        return found
+
+    def get(self, name: str) -> KeptFile | None:
+        """Return one file."""
+        return next((kept for kept in self.all() if kept.id == name), None)
+
+    def path(self, name: str) -> Path | None:
+        """Return where a file lies."""
+        kept = self.get(name)
+        return kept.path if kept else None
+
+    def remove(self, name: str) -> None:
+        """Remove a file of this shelf."""
+        if self._store.record(self._kind, name) is not None:
+            (self._directory / name).unlink(missing_ok=True)
+            self._store.remove_record(self._kind, name)
+
+
+def _text(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

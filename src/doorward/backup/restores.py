@@ -1,0 +1,93 @@
+"""The records of restores, from the request to the end, through crashes (section 10.5)."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from doorward.store.port import Record, Store
+
+KIND = "backup_restore"
+KEPT = 1_000
+
+Status = Literal["checking", "applying", "verifying", "finished"]
+Result = Literal["succeeded", "failed", "reverted", "unknown"]
+
+
+def now() -> str:
+    """Return the time as it is kept: UTC, seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """One restore. ``file`` is the name of the archive by what is signed in it; ``ticket`` the id of its commit record."""
+
+    source: dict[str, Any]
+    scope: str
+    network: str
+    dry_run: bool
+    author: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: Status = "checking"
+    result: Result | None = None
+    started: str = field(default_factory=now)
+    ended: str | None = None
+    file: str | None = None
+    code: str | None = None
+    message: str | None = None
+    revision: int | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    plan: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[dict[str, str]] = field(default_factory=list)
+
+    def finished(self, result: Result, code: str | None = None, message: str | None = None) -> Restore:
+        """Return the restore as it ended."""
+        return replace(self, status="finished", result=result, code=code, message=message, ended=now())
+
+    def shown(self) -> dict[str, Any]:
+        """Return the body that the API shows."""
+        return {name: value for name, value in asdict(self).items() if name not in {"id", "ticket"}}
+
+
+class Restores:
+    """All restores, newest first. Safe in any thread; blocks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def save(self, restore: Restore) -> Restore:
+        """Write a record."""
+        body = {name: value for name, value in asdict(restore).items() if name != "id"}
+        self._store.put_record(Record(KIND, restore.id, body))
+        return restore
+
+    def all(self) -> list[Restore]:
+        """Return all of them."""
+        return [Restore(id=record.id, **record.body) for record in self._store.records(KIND)]
+
+    def get(self, name: str) -> Restore | None:
+        """Return one."""
+        record = self._store.record(KIND, name)
+        return Restore(id=record.id, **record.body) if record else None
+
+    def close_unfinished(self) -> None:
+        """End what an earlier process left, by what became of its commit; called once the host is as the revision says."""
+        for restore in self.all():
+            if restore.status == "finished":
+                continue
+            ticket = self._store.ticket(restore.ticket)
+            if ticket is not None and ticket.state == "done":
+                self.save(replace(restore.finished("succeeded"), revision=ticket.revision))
+            elif ticket is not None and ticket.state == "unknown":
+                self.save(restore.finished("unknown", "shutdown", "The server ended during the restore."))
+            else:
+                result: Result = "reverted" if restore.status == "applying" else "failed"
+                self.save(restore.finished(result, "shutdown", "The server ended during the restore."))
+        for old in self._store.records(KIND, offset=KEPT):
+            self._store.remove_record(KIND, old.id)

@@ -1,0 +1,58 @@
+"""Files that are kept for a day."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from doorward.backup.keeping import Shelf
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.unit.backup.parts import Site
+
+
+def shelf(site: Site) -> Shelf:
+    return Shelf(site.directory / "shelf", site.rig.store, "test_shelf")
+
+
+def put(kept: Shelf, content: bytes) -> str:
+    name, path = kept.room()
+    path.write_bytes(content)
+    return kept.keep(name, {"size": len(content)}).id
+
+
+def test_files_are_kept_through_a_restart_and_strays_go(site: Site) -> None:
+    first = put(shelf(site), b"one")
+    (site.directory / "shelf" / "stray").write_bytes(b"of a killed process")
+    again = shelf(site)
+    second = put(again, b"two")
+    assert [kept.id for kept in again.all()] == [second, first]
+    assert [path.name for path in sorted((site.directory / "shelf").iterdir())] == sorted([first, second])
+    found = again.get(first)
+    assert found is not None
+    assert (found.path.read_bytes(), found.body["size"]) == (b"one", 3)
+
+
+def test_after_a_day_they_are_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = shelf(site)
+    name = put(kept, b"one")
+    now = time.time()
+    monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now + 23 * 3600)
+    assert kept.get(name) is not None
+    monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now + 25 * 3600)
+    assert kept.path(name) is None
+    assert list((site.directory / "shelf").iterdir()) == []
+    assert site.rig.store.records("test_shelf") == []
+
+
+def test_only_what_is_on_the_shelf_is_removed(site: Site) -> None:
+    kept = shelf(site)
+    name = put(kept, b"one")
+    (site.directory / "data").write_bytes(b"not yours")
+    kept.remove("../data")
+    assert (site.directory / "data").exists()
+    assert kept.path("../data") is None
+    kept.remove(name)
+    assert kept.all() == []
