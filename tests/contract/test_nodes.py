@@ -21,6 +21,7 @@ from tests.unit.configuration.test_models import GOOD, MODELLED, broken, schema_
 
 MOST = 60
 """Bad bodies of one endpoint that travel over the wire; the unit tests try them all."""
+ADMIN_WEB = "/api/configuration/local_services/admin_web"
 CODES = {"type", "enum", "missing"}
 REFERRING: dict[Endpoint, list[Any]] = {}
 """The endpoints whose samples refer to something, with those samples."""
@@ -129,3 +130,24 @@ def test_an_object_that_is_referred_to_stays_or_is_taken_out(admin: Caller, endp
         answer.refuses("SemanticError", ("referenced", ""))
         assert owner.meta["href"] in answer.error["details"]["errors"][0]["message"]
         admin.get(href).ok()
+
+
+PARTS = [
+    endpoint for endpoint, bodies in REFERRING.items() if any(reference.inside for _, reference in referred(endpoint, bodies[0]))
+]
+"""The endpoints that refer to a part of another one, such as an address of a network interface."""
+
+
+@pytest.mark.parametrize("endpoint", PARTS, ids=short)
+def test_a_part_that_is_referred_to_can_not_be_taken_away(admin: Caller, endpoint: Endpoint) -> None:
+    """The address on which this server listens is what everything here refers to."""
+    [(part, owner)] = {(r.text, r.place.href) for _, r in referred(tree()[ADMIN_WEB], admin.body(ADMIN_WEB))}
+    body = GOOD[short(endpoint)]
+    for at, reference in referred(endpoint, body):
+        if reference.inside:
+            body = changed(body, at, part)
+    admin.call(verb(endpoint), endpoint.path, body).ok()
+    answer = admin.put(owner, {"interfaces": {"@order": []}}).is_error(400, "SemanticError")
+    assert {code for code, _ in answer.codes} == {"referenced"}
+    named = [problem["message"] for problem in answer.error["details"]["errors"]]
+    assert any(message.endswith(f" is used by {endpoint.path}.") for message in named), named
