@@ -68,15 +68,24 @@ def at_once(work: Callable[[], None]) -> None:
 
 
 class Rig:
-    """``make`` replaces the store, for one that fails; ``host`` is handed on over a restart, as a machine is."""
+    """``make`` replaces the store, for one that fails; ``host`` is handed on over a restart, as a machine is.
 
-    def __init__(self, directory: Path, host: FakeHost | None = None, make: type[SqliteStore] = SqliteStore) -> None:
+    Without ``password`` the node awaits its first settings.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        host: FakeHost | None = None,
+        make: type[SqliteStore] = SqliteStore,
+        password: str | None = ADMIN_PASSWORD,
+    ) -> None:
         self.directory, self.tree, self.prober = directory, TREE, Probes()
         self.vault = Vault.at(directory / "data.key", create=True)
         self.store = make(directory / "doorward.db", self.vault)
         self.passwords = CheapPasswords()
         if self.store.head() is None:
-            first_revision(TREE, Machine(), self.store, self.vault, self.passwords, password=ADMIN_PASSWORD, admin=users.ADMIN)
+            first_revision(TREE, Machine(), self.store, self.vault, self.passwords, password=password, admin=users.ADMIN)
         self.host = host or FakeHost()
         self.secrets = SecretKeeping(TREE, self.store, self.vault, self.passwords)
         running = load_running(TREE, Machine(), self.store)
