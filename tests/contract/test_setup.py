@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contract.exchanges import EXCHANGES
+from tests.support.pki import Authority
 from tests.support.server import PASSWORD, Client, Server
 
 SETUP = "/api/setup"
@@ -241,3 +243,50 @@ def test_the_wizard_and_a_password_are_too_much(tmp_path: Path) -> None:
     assert "".join(server.errors).strip() == (
         "doorward can't start: The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD."
     )
+
+
+def test_the_node_moves_to_its_address_and_shows_its_certificate(tmp_path: Path) -> None:
+    """The answer still comes on the old address; from then on the node is at the new one only."""
+    authority = Authority()
+    server = Server(tmp_path / "state", **WIZARD).start()
+    own = authority.identity("doorward7", "127.0.0.77")
+    network = {
+        "domainname": "Example.com", "gateway": "127.9.9.9", "hostname": "doorward7", "initial_address": "127.0.0.77/8",
+        "primary_dns": "127.0.0.53", "vlantag": None,
+    }  # fmt: skip
+    certificates = {
+        "ca": {"certificate": authority.pem},
+        "webserver": {"certificate": own.certificate, "private_key": own.private_key},
+    }
+    answer = server.client().post(SETUP, changed(network=network, certificates=certificates, email=None, datetime=None))
+    assert answer.status_code == 303, answer.text
+    server.url = f"https://127.0.0.77:{server.port}"
+    client = server.login()
+    root = "/api/configuration"
+    assert client.body("/api/info")["hostname"] == "doorward7"
+    assert client.body(f"{root}/network/naming") == {"domainname": "example.com", "hostname": "doorward7", "nickname": None}
+    assert client.body(f"{root}/network/dns") == {"primary": "127.0.0.53", "secondary": None}
+    assert {"gateway": "127.9.9.9", "target_network": "0.0.0.0/0"} in client.body(f"{root}/network/routing")
+    shown = client.body(f"{root}/management/certificates")
+    assert shown["ca"]["selection"] == "certificate"
+    assert client.body(shown["server"]["meta"]["href"])["certificate"] == own.certificate
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    server.stop()
+
+
+def test_problems_of_the_whole_are_led_back_to_the_answers(anybody: Client) -> None:
+    network = {"domainname": "example.com", "gateway": "192.0.2.1", "hostname": "doorward7", "initial_address": "127.0.0.77/8"}
+    authority = Authority()
+    certificates = {"webserver": {"certificate": authority.identity("x").certificate}}
+    found = problems(anybody, changed(network=network, certificates=certificates), "SemanticError")
+    assert ("gateway_unreachable", "/network/gateway") in found
+    assert ("unsuitable", "/certificates/webserver/certificate") in found
+
+
+def test_an_address_that_is_not_there_leaves_the_node_waiting(anybody: Client) -> None:
+    network = {"domainname": "example.com", "hostname": "doorward7", "initial_address": "192.0.2.5/24"}
+    answer = anybody.post(SETUP, changed(network=network))
+    assert (answer.status_code, answer.json()["error"]["type"]) == (500, "ApplyFailed")
+    assert answer.json()["error"]["details"]["restored"] is True
+    assert state(anybody) == "uninitialized"
