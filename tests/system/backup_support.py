@@ -183,6 +183,8 @@ class Proxy:
     def close(self) -> None:
         """End all connections."""
         self._released.set()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._socket.close()
         for end in self._open:
             with suppress(OSError):

@@ -1,0 +1,51 @@
+"""What an NFS target needs of a driver: a few calls on the files of an export, refused with OSError."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of a path. ``size`` in bytes."""
+
+    mode: int
+    size: int
+    owner: int
+
+
+class LocalTrouble(OSError):
+    """A file of this machine could not be read or written."""
+
+
+class Files(Protocol):
+    """An export. Paths begin at its root with a slash."""
+
+    def status(self, path: str, *, follow: bool = False) -> Status | None:
+        """Return what is known of a path, None when there is nothing. ``follow``: of what a link points to."""
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory, mode 0700."""
+
+    def entries(self, path: str) -> list[tuple[str, int, float]]:
+        """Return name, size and time of the files in a directory."""
+
+    def write(self, path: str, local: Path) -> int:
+        """Write a file, mode 0600, on the disk of the server; return the size that it has there."""
+
+    def read(self, path: str, local: Path) -> None:
+        """Copy a file into a local one, which is there and empty. LocalTrouble when that can't take it."""
+
+    def digest(self, path: str) -> str:
+        """Return the SHA-256 of a file."""
+
+    def publish(self, temporary: str, final: str) -> None:
+        """Give a file its final name. FileExistsError when that is taken."""
+
+    def unlink(self, path: str) -> None:
+        """Delete a file. FileNotFoundError when there is none."""
+
+    def close(self) -> None:
+        """Let go of the server."""
