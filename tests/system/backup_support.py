@@ -158,6 +158,10 @@ class Proxy:
                     near.close()
                     continue
                 self._open += [near, far]
+                if self._released.is_set():  # closed in the meantime
+                    near.close()
+                    far.close()
+                    return
                 for pair in ((near, far, False), (far, near, True)):
                     threading.Thread(target=self._carry, args=pair, daemon=True).start()
 
