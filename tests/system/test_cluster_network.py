@@ -116,6 +116,20 @@ def test_a_short_interruption_is_bridged_by_tcp(network: Network, machine: Machi
     asking.close()
 
 
+def test_a_long_call_is_given_up_when_nothing_is_acknowledged(
+    network: Network, machine: Machine, centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A revision may take a minute, but not on a line that is dead."""
+    monkeypatch.setattr(connection, "CALL_SECONDS", 1.0)
+    asking = Central(node.key, centre.node.peer(), centre.way)
+    assert machine.do(asking.hello)
+    network.cut(machine, network.machines[0])
+    began = time.monotonic()
+    assert code(machine, lambda: asking.revision(None)) == "no_answer"
+    assert time.monotonic() - began < 30
+    asking.close()
+
+
 def test_the_centre_forgets_connections_that_ended_in_silence(
     network: Network, machine: Machine, centre: Running, node: Node
 ) -> None:

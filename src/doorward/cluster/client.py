@@ -141,10 +141,12 @@ class Central:
         connection = self._connected(way)
         self._connection, self._used = connection, way
         try:
-            self._asked(connection, "GET", "hello")
+            hello = self._asked(connection, "GET", "hello")
         except Stale as error:  # the handshake is over for us before the centre looks at our certificate
             self._drop()
             raise ChannelError("not_accepted", "the centre ended the connection: it does not know this node") from error
+        if target == "hello":
+            return hello
         try:
             return self._asked(connection, method, target, body, more)
         except Stale as error:

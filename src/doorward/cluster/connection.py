@@ -65,6 +65,7 @@ class Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect and shake hands. Raises OSError."""
         super().connect()
+        _notice_silence(self.sock)
         with self._within(2 * CONNECT_SECONDS):
             self.sock = self._tls = self._context.wrap_socket(self.sock)
         self._tls.settimeout(None)  # each call has its own limit
@@ -116,6 +117,15 @@ class Connection(http.client.HTTPConnection):
             yield
         finally:
             timer.cancel()
+
+
+def _notice_silence(sock: socket.socket) -> None:
+    """Let TCP itself end a connection on which the other side acknowledges nothing, however long the call may take."""
+    seconds = max(1, int(CALL_SECONDS))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
 def connected(way: Way, context: ssl.SSLContext, certificate: bytes | None = None) -> Connection:
