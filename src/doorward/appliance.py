@@ -18,7 +18,6 @@ from typing import Any
 
 import structlog
 
-import doorward.configuration
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
@@ -29,12 +28,15 @@ from doorward.api.routes import Parts, application
 from doorward.api.setup import ready_state
 from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
-from doorward.api.web import administrators, hand_out, open_early, web_services
+from doorward.api.web import administrators, channel_service, hand_out, open_early, web_services
 from doorward.backup import aftermath
 from doorward.backup.node import NodeView
 from doorward.backup.restores import Restores
 from doorward.backup.signing import Signing
 from doorward.backup.table import Table
+from doorward.cluster.cluster import Cluster
+from doorward.cluster.keys import NodeKey, NodeKeyError
+from doorward.cluster.links import Links
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
@@ -50,20 +52,21 @@ from doorward.host.ntp_probe import Prober
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.membership import channel
 from doorward.store.node import node_id
 from doorward.store.port import Edit, StoreDamaged
 from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
-from doorward.transaction.candidate import Running
+from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.confirmation import Confirmations
-from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.transaction.secrets import SecretKeeping
-from doorward.transaction.startup import first_revision, load_running
+from doorward.transaction.startup import first_revision, load_running, whole_tree
 from doorward.transaction.sweep import unowned
 from doorward.tree.places import Place
-from doorward.tree.registry import discover
+from doorward.tree.problems import MeaningRefused
 
 log = structlog.get_logger()
 
@@ -78,8 +81,8 @@ class CannotStart(Exception):
 class Options:
     """How to run.
 
-    ``host`` and ``port`` count at the first start; ``listen_given``: somebody asked for them. ``plain_http`` is for
-    measurements on loopback only; it is no option of the command line.
+    ``host`` and ``port`` count at the first start; ``listen_given``: somebody asked for them. ``cluster_port`` None: as it was.
+    ``plain_http`` is for measurements on loopback only.
     """
 
     state: Path
@@ -89,6 +92,7 @@ class Options:
     admin_password: str | None = None
     plain_http: bool = False
     listen_given: bool = False
+    cluster_port: int | None = None
     wizard: bool = False
     """Whether a first start leaves the first settings to ``POST /api/setup``."""
 
@@ -98,7 +102,7 @@ class Appliance:
 
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
         self._options, self._say, self._warn = options, say, warn
-        self.tree = discover(doorward.configuration)
+        self.tree = whole_tree()
         self._machine = Machine(options.machine, options.host, options.port)
         self._queue = CommitQueue()
         state = options.state
@@ -131,9 +135,16 @@ class Appliance:
         self.senders = Senders(self.pipeline, state)
         aftermath.finish(state, self.store, keeping)
         view = NodeView(self.pipeline, state, self.node, self._machine, Signing(state, self.store))
-        self.app: Application = application(Parts(service, self._logins, authenticator, guard, prober, self.senders, state, view))
+        key = NodeKey.at(state, self.node)
+        links = Links(key, self.node, lambda: channel.port(self.pipeline.running.snapshot))
+        self.cluster = Cluster(
+            self.pipeline, self._queue, node_id=self.node, key=key, connector=links, events=self.senders.events, state=state
+        )
+        parts = Parts(service, self._logins, authenticator, guard, prober, self.senders, state, view, self.cluster)
+        self.app: Application = application(parts)
         identity = no_identity if options.plain_http else web_identity(keeping.text)
         self.listeners.services.update(web_services(self.app, identity))
+        self.listeners.services["cluster"] = channel_service(self.cluster.channel)
         self.host.handle(Listener, ListenerKind(self.listeners))
         self._trusted = state / "tls" / "ca.pem"
         try:
@@ -205,9 +216,21 @@ class Appliance:
         self.pipeline.recover()
         Restores(self.store).close_unfinished()
         self.listeners.settle()
+        self._take_cluster_port()
         if not self._open():
             raise CannotStart(f"No listener for administrators can be opened: {self.pipeline.unknown}.")
         self.confirmations.load()
+
+    def _take_cluster_port(self) -> None:
+        """Make the start option ``--cluster-port`` part of what runs."""
+        wanted, place = self._options.cluster_port, Place(channel.PATH)
+        if wanted is not None and wanted != channel.port(self.pipeline.running.snapshot):
+            candidate = Candidate.on(self.pipeline.running)
+            candidate.put(place, self.tree.load(place, wanted))
+            try:
+                self.pipeline.commit(candidate, Order(SYSTEM, "", "The start option --cluster-port."))
+            except (ApplyFailed, MeaningRefused) as error:
+                raise CannotStart(f"--cluster-port {wanted} can't be used: {error}") from error
 
     async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until told to stop. ``ready`` gets the address once connections are answered."""
@@ -226,6 +249,7 @@ class Appliance:
         try:
             await self._queue.run(self._accept)
             await self._queue.run(self.converge)
+            self.cluster.start()
             self.app.state = ready_state(self._service)
             self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
             scheme = "http" if self._options.plain_http else "https"
@@ -237,7 +261,10 @@ class Appliance:
             self.listeners.refuse()
             with contextlib.suppress(QueueTimeout):
                 await self._queue.run(lambda: None)  # a commit that runs may move listeners
-            await self.listeners.stop()
+            stopping = asyncio.create_task(self.listeners.stop())
+            await asyncio.sleep(0)  # idle connections end first, so that nobody asks again
+            self.cluster.channel.release()
+            await stopping
 
     def _accept(self) -> None:
         """Open the listeners, by which everybody learns that the server is starting. Runs in the commit thread."""
@@ -272,6 +299,7 @@ class Appliance:
 
     def close(self) -> None:
         """Stop what was started, the store last."""
+        self.cluster.stop()
         self._queue.close()
         self.confirmations.close()
         self.senders.stop()
@@ -312,7 +340,7 @@ def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[st
     with locked(options.state):
         try:
             appliance = Appliance(options, say, warn)
-        except (VaultError, StoreDamaged, HostFailure) as error:
+        except (VaultError, StoreDamaged, HostFailure, NodeKeyError) as error:
             raise CannotStart(str(error)) from error
 
         def ready(address: str) -> None:

@@ -29,9 +29,9 @@ class Later(NamedTuple):
 NOT_SERVED = Later(404, "NotFound", "the vendor's cloud service is left out on purpose")
 FIRMWARE = Later(400, "SemanticError", "releases are not changed over REST")
 NO_BUNDLE = Later(404, "NotFound", "the exchange names a bundle that is not there; test_bundles goes through all four")
-CLUSTER = Later(404, "NotFound", "comes with the cluster")
+STANDALONE = Later(404, "NotFound", "the node is in no cluster; test_68 and test_cluster ask a centre")
+PASSWORDS_APPLIANCE = Later(400, "SemanticError", "the vendor's password appliance is not joined")
 CERTIFICATE = Later(401, "AuthenticationFailure", "logins by certificate come later; no certificate is accepted")
-NO_LISTENERS = Later(400, "SemanticError", "the cluster interface is not supported by this release")
 
 LATER: dict[tuple[str, str], Later] = {
     (PS, "Connect-SafeguardSps -CertificateFile"): CERTIFICATE,
@@ -50,17 +50,13 @@ LATER: dict[tuple[str, str], Later] = {
     (PS, "Complete-SafeguardSpsWelcomeWizard"): Later(
         409, "Conflict", "this server is set up from its first start on; test_setup sends it to one that waits"
     ),
-    (PS, "Join-SafeguardSessionCluster 3"): NO_LISTENERS,
-    (PS, "Join-SafeguardSessionCluster 4"): CLUSTER,
-    (PS, "Join-SafeguardSessionCluster 5"): CLUSTER,
-    (PS, "Join-SafeguardSessionCluster 6"): CLUSTER,
+    (PS, "Join-SafeguardSessionCluster 4"): STANDALONE,
+    (PS, "Join-SafeguardSessionCluster 6"): PASSWORDS_APPLIANCE,
     (X509, "Connect by certificate"): CERTIFICATE,
-    (NET, "JoinSps"): CLUSTER,
+    (NET, "JoinSps"): PASSWORDS_APPLIANCE,
     (NET, "Streaming.DownloadStreamAsync"): Later(404, "NotFound", "recorded sessions come later"),
     (NET, "Streaming.UploadAsync"): FIRMWARE,
     (CSHARP, "enable cluster interface 1"): Later(200, None, "addresses are shown once listeners can be configured"),
-    (CSHARP, "enable cluster interface 2"): NO_LISTENERS,
-    (CSHARP, "promote"): CLUSTER,
 }
 
 
@@ -76,6 +72,17 @@ def changed(caller: Caller) -> None:
     caller.post(NTP, {"selection": "ip", "value": "127.0.0.77"}).ok(201)
 
 
+def listen_key(caller: Caller) -> str:
+    """The key of the address that the node listens on, put together as safeguard-ps does."""
+    interfaces = caller.body("/api/configuration/network/nics/nic1")["interfaces"]
+    interface = interfaces["@order"][0]
+    return f"nic1.interfaces.{interface}.addresses.{interfaces[interface]['addresses']['@order'][0]}"
+
+
+def interface_enabled(caller: Caller) -> None:
+    caller.put("/api/configuration/local_services/cluster", {"enabled": True, "listen_address": listen_key(caller)}).ok()
+
+
 def to_be_committed(caller: Caller) -> None:
     minutes = caller.body(WEB)["timeout"]
     caller.put(WEB, {"timeout": 21 - minutes}).ok()  # 10 and 11 in turn
@@ -89,7 +96,8 @@ BEFORE: dict[tuple[str, str], Callable[[Caller], None]] = {
     (PS, "old safeguard-ps (before 2024-04), negative"): to_be_committed,
     (NET, "InvokeMethod(Put)"): to_be_committed,
     (CSHARP, "commit"): opened,
-    (CSHARP, "promote"): opened,
+    (CSHARP, "promote"): interface_enabled,
+    (PS, "Join-SafeguardSessionCluster 5"): interface_enabled,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.exchanges import BEFORE, EXCHANGES, LATER, check_field, nothing
+from tests.contract.exchanges import BEFORE, EXCHANGES, LATER, check_field, listen_key, nothing
 from tests.contract.wire import TRANSACTION, Caller, Reply, basic, chunked
 from tests.support.server import PASSWORD
 
@@ -46,6 +46,8 @@ def body_of(exchange: dict[str, Any], caller: Caller) -> bytes | None:
     body = exchange["body"]
     if exchange["call"] == "Invoke-SafeguardSpsMethod PUT (changed body of the GET)":
         body = {**caller.body(exchange["path"]), "admin_address": "ops@example.com"}
+    if exchange["path"] == "/api/configuration/local_services/cluster" and body:
+        body = {**body, "listen_address": listen_key(caller)}
     if body is None:
         return b"" if exchange["method"] in {"POST", "PUT"} else None
     return filled(body, caller).encode() if isinstance(body, str) else json.dumps(body, indent=2).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from doorward.access.logins import Logins
@@ -15,6 +16,7 @@ from doorward.api.resources import Operation, Resource
 from doorward.host.ntp_probe import Prober
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.scope import from_central_management
 from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
@@ -23,10 +25,26 @@ from doorward.tree.snapshot import Snapshot
 
 
 class Configuration:
-    """What the resources of the tree share."""
+    """What the resources of the tree share. ``away`` tells since when Central Management has not answered, if it is away."""
 
-    def __init__(self, tree: Tree, running: Callable[[], Running], logins: Logins, prober: Prober) -> None:
-        self.tree, self.running, self.logins, self.prober = tree, running, logins, prober
+    def __init__(
+        self, tree: Tree, running: Callable[[], Running], logins: Logins, prober: Prober, away: Callable[[], str | None]
+    ) -> None:
+        self.tree, self.running, self.logins, self.prober, self._away = tree, running, logins, prober, away
+
+    def check_scope(self, candidate: Candidate, place: Place) -> None:
+        """Raise MeaningRefused where Central Management sets what stands at the place."""
+        problems = list(from_central_management(self.tree, candidate.snapshot, [place]))
+        if problems and (since := self._away()) is not None:
+            problems = [replace(p, message=f"{p.message} It has not answered since {since}.") for p in problems]
+        if problems:
+            raise MeaningRefused(problems)
+
+    def told(self, place: Place) -> list[Problem]:
+        """Return the warning of every write while Central Management is away."""
+        since = self._away()
+        message = f"Central Management has not answered since {since}."
+        return [Problem("central_unreachable", message, "", place.href)] if since is not None else []
 
     def snapshot(self, request: Request) -> Snapshot:
         """Return the configuration that the caller sees."""
@@ -148,6 +166,7 @@ class NodeResource(Resource):
             self._check_match(request)
             candidate = login.candidate or Candidate.on(self._shared.running())
             try:
+                self._shared.check_scope(candidate, self.place)
                 writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
@@ -177,8 +196,9 @@ class NodeResource(Resource):
             try:
                 value = await asyncio.to_thread(slow, value) if slow else value
                 candidate = login.candidate or Candidate.on(self._shared.running())
+                self._shared.check_scope(candidate, place)
                 before = candidate.snapshot.document(place)
-                warnings = write(candidate, value)
+                warnings = (*write(candidate, value), *self._shared.told(place))
             except BodyRefused as refused:
                 raise errors.invalid_body(refused.problems) from None
             except MeaningRefused as refused:

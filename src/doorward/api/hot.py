@@ -42,7 +42,7 @@ class HotPath:
         self._running, self._logins = running, logins
         self._endpoints = {
             endpoint.path.encode(): (endpoint, isinstance(endpoint.node, Branch))
-            for endpoint in tree
+            for endpoint in tree.configuration
             if not isinstance(endpoint.node, WriteOnce)
         }
         self._random = random.Random(_ids)  # noqa: S311 - ids of requests are no secret

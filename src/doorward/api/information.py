@@ -8,6 +8,7 @@ from typing import Any
 from doorward import BUILD_DATE, SPS_LEVEL, __version__
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.membership.standing import standing
 from doorward.transaction.candidate import Running
 
 NAMING = "/api/configuration/network/naming"
@@ -45,7 +46,7 @@ class Info(Resource):
                 "config_hash": running.hash[:32],
                 "firmware_version": SPS_LEVEL,
                 "product": {"name": "Doorward", "version": __version__},
-                "roles": [],
+                "roles": list(standing(running.snapshot).roles),
                 "version": SPS_LEVEL,
             }
         return envelope(request, "about_info", body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from doorward.access.authentication import Authenticator
@@ -16,6 +17,8 @@ from doorward.api.backup_keys import SigningKeys
 from doorward.api.backup_restores import Desk, RestoreCollection
 from doorward.api.backup_uploads import Upload, Uploads
 from doorward.api.bundles import Bundles, SupportBundles
+from doorward.api.cluster import Shared
+from doorward.api.cluster_status import cluster_resources
 from doorward.api.configuration import Configuration
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Commits, Revisions
@@ -30,6 +33,7 @@ from doorward.api.transaction import Service, Transaction
 from doorward.backup.fetching import fetch
 from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
+from doorward.cluster.cluster import Cluster
 from doorward.events.senders import Senders
 from doorward.host.ntp_probe import Prober
 
@@ -46,14 +50,18 @@ class Parts:
     senders: Senders
     state: Path
     node: NodeView
+    cluster: Cluster
 
 
 def application(parts: Parts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
-    health = Health(pipeline, parts.senders.issues)
+    cluster = parts.cluster
+    health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues()))
     metrics = Metrics(pipeline, parts.logins, health)
-    configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober).resource()
+    configuration = Configuration(
+        pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since
+    ).resource()
     health_status = HealthStatus(health, parts.state)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     node, kept = parts.node, parts.state / "backup"
@@ -69,6 +77,7 @@ def application(parts: Parts) -> Application:
         **firmware_resources({"backup": Upload(uploads)}),
         "backup": Container(backup),
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
+        "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": Commits(parts.service),
         "configuration": configuration,
         "health_status": health_status,

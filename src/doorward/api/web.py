@@ -15,6 +15,8 @@ from doorward.api.listeners import Listeners
 from doorward.api.redirect import redirect
 from doorward.api.server import HttpService, Identity
 from doorward.api.tls import no_identity
+from doorward.cluster.channel import Channel
+from doorward.cluster.server import ChannelProtocol
 from doorward.configuration.management import certificates
 from doorward.host.errors import HostFailure
 from doorward.host.resources import Listener
@@ -33,6 +35,12 @@ def web_services(app: Application, identity: Callable[[Listener], Identity | Non
         "redirect": HttpService(redirect, no_identity),
         "user_web": HttpService(ForUsers(app), identity),
     }
+
+
+def channel_service(channel: Channel) -> HttpService:
+    """Return the service behind the door of the cluster interface: the channel between nodes, with TLS of its own."""
+    identity = Identity(channel.context, channel.key.fingerprint.hex())
+    return HttpService(channel, lambda _listener: identity, ChannelProtocol)
 
 
 def open_early(listeners: Listeners, desired: Iterable[object]) -> None:

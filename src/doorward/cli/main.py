@@ -83,6 +83,15 @@ def serve(
     setup: Annotated[
         Setup | None, typer.Option(help="wizard: the first start waits for POST /api/setup.", show_default=False)
     ] = None,
+    cluster_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="TCP port of the channel between nodes, the same on all of them. Default: as it was, at first 7443.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the appliance until SIGTERM.
 
@@ -97,7 +106,7 @@ def serve(
     password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
     options = Options(
         state_directory(state, host), bind_host, port, host.value, password or None,
-        listen_given=listen is not None, wizard=setup is not None,
+        listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
     )  # fmt: skip
     try:
         run(options, typer.echo, partial(typer.echo, err=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import doorward.configuration
 from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
@@ -13,8 +12,7 @@ from doorward.store.port import StoreDamaged
 from doorward.store.rotation import unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
-from doorward.transaction.startup import read_running
-from doorward.tree.registry import discover
+from doorward.transaction.startup import read_running, whole_tree
 
 
 def findings(state: Path, machine: MachineKind) -> list[str]:
@@ -34,7 +32,7 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
             return found
         if store.intent() is not None:
             found.append("A commit is unfinished; the next start undoes it.")
-        tree = discover(doorward.configuration)
+        tree = whole_tree()
         running = read_running(tree, Machine(machine), store)[0].snapshot
         host = sandbox(state) if machine == "sandbox" else system(state)
         asked = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]

@@ -218,6 +218,9 @@ class Store(Protocol):
     def secret(self, key: str) -> Secret | None:
         """Return a secret as it is kept."""
 
+    def forget_secret(self, key: str) -> None:
+        """Destroy a secret that must not be had again, not even by going back to an earlier revision."""
+
     def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
         """Return the records of a kind, those made last first; a negative limit means all."""
 

@@ -264,6 +264,16 @@ class SqliteStore:
         found = self._read("SELECT key, form, sealed FROM secrets WHERE key = ?", key)
         return Secret(*found[0]) if found else None
 
+    def forget_secret(self, key: str) -> None:
+        """Destroy a secret; its row is overwritten, not only unlinked."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("DELETE FROM secrets WHERE key = ?", (key,))
+            connection.execute("PRAGMA secure_delete = OFF")
+
+        self._write(work)
+
     # The data key
 
     def marked(self) -> bool:

@@ -24,7 +24,8 @@ class Candidate:
     """An open transaction. ``base`` is the running revision it started from.
 
     ``touched`` are the places written so far, in order; ``secrets`` the texts of write-once objects made here, by key. ``kept``
-    are secrets from elsewhere, by key, in the form and text in which their owner keeps them.
+    are secrets from elsewhere, by key, in the form and text in which their owner keeps them. ``from_central``: it brings what
+    Central Management sets.
     """
 
     base: Running
@@ -32,6 +33,7 @@ class Candidate:
     touched: dict[Place, None] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     kept: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    from_central: bool = False
 
     @classmethod
     def on(cls, running: Running) -> Candidate:
@@ -60,6 +62,11 @@ class Candidate:
             if old != new:
                 position = (self.snapshot if new else self.base.snapshot).position(place)
                 yield Edit(place, old.stored if old else None, new.stored if new else None, position)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts of the secrets that it brings, by key; of those that are only compared, the hash."""
+        return self.secrets | {key: text for key, (_, text) in self.kept.items()}
 
     @property
     def changed(self) -> bool:

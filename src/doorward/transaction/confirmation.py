@@ -65,7 +65,7 @@ class Confirmations:
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
         try:
-            restore(self._pipeline.tree, self._store, candidate, pending.revision - 1)
+            restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
             self._pipeline.commit(candidate, Order(SYSTEM, "", message))
         except (ApplyFailed, MeaningRefused, MergeConflict) as error:
             log.error("a commit that was not confirmed could not be taken back", revision=pending.revision, reason=str(error))

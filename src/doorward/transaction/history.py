@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from doorward.membership import ROOT as CLUSTER
 from doorward.store.port import Edit, Store
 from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import decode_own
@@ -13,15 +14,18 @@ from doorward.tree.problems import MeaningRefused, Problem
 from doorward.tree.registry import Tree
 
 
-def restore(tree: Tree, store: Store, candidate: Candidate, number: int) -> None:
+def restore(tree: Tree, store: Store, candidate: Candidate, number: int, *, membership: bool = False) -> None:
     """Put the difference between the running revision and revision ``number`` into a candidate.
+
+    Who belongs to the cluster stays as it is, unless ``membership`` goes back as well: a secret of a pairing is gone by then.
 
     Raises MeaningRefused where this release no longer takes what stood there. The candidate is then as before.
     """
     before: dict[Place, Edit] = {}
     for _, edits in store.edits_after(number):
         for edit in edits:
-            before.setdefault(edit.place, edit)
+            if membership or not edit.place.path.startswith(f"{CLUSTER}/"):
+                before.setdefault(edit.place, edit)
     problems: list[Problem] = []
     documents = []
     for place, edit in before.items():

@@ -24,6 +24,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.merge import MergeConflict, Merged, merge
 from doorward.transaction.probes import probe_warnings, reach_warnings
 from doorward.transaction.rules import check_rules
+from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import MeaningRefused, Problem
@@ -90,6 +91,8 @@ class Pipeline:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
         self.running = running
         self.published: list[Published] = []
+        self.advisers: list[Callable[[Merged], Iterable[Problem]]] = []
+        """Asked in every plan for warnings that no snapshot shows."""
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
         self.now_doing: dict[str, Ticket] = {}
@@ -117,6 +120,8 @@ class Pipeline:
         problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate.secrets)]
         if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
             problems.extend(admin_web.shuts_out(merged.snapshot, address))
+        if not candidate.from_central:
+            problems += from_central_management(self.tree, running.snapshot, (edit.place for edit in merged.edits))
         if asked and merged.edits and not message and requires_message(running.snapshot):
             problems.insert(
                 0, Problem("message_required", "A commit message is required.", "/commit_message", "/api/transaction")
@@ -125,7 +130,8 @@ class Pipeline:
         absent = [Problem(warning.code, warning.message, "", warning.origin) for warning in plan.warnings]
         probed = probe_warnings(self.tree, merged.edits, self._prober)
         reached = () if problems else reach_warnings(self.tree, merged.edits)
-        return Report(merged, plan, tuple(problems), (*findings.warnings, *probed, *reached, *absent))
+        advised = [problem for advise in self.advisers for problem in advise(merged)]
+        return Report(merged, plan, tuple(problems), (*findings.warnings, *advised, *probed, *reached, *absent))
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
@@ -180,7 +186,7 @@ class Pipeline:
         revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
-            with self.secrets.in_hand(candidate.secrets | {key: text for key, (_, text) in candidate.kept.items()}):
+            with self.secrets.in_hand(candidate.texts):
                 self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"

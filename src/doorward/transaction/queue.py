@@ -44,6 +44,10 @@ class CommitQueue:
             raise
         return await asyncio.shield(asyncio.wrap_future(future))
 
+    def wait(self, work: Callable[[], _T]) -> _T:
+        """Run the work in its turn and return its result, for threads that have the time to wait."""
+        return self._thread.submit(work).result()
+
     def later(self, work: Callable[[], None]) -> None:
         """Put work into the queue for which nobody waits."""
         self._thread.submit(work)

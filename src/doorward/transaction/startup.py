@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+import doorward.configuration
+import doorward.membership
 from doorward.configuration import x509
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.host.machine import Machine
+from doorward.membership import ROOT as CLUSTER
 from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
@@ -16,10 +19,15 @@ from doorward.transaction.pipeline import SYSTEM, now
 from doorward.transaction.secrets import Keeper
 from doorward.tree.jsontext import decode_own
 from doorward.tree.places import Place
-from doorward.tree.registry import Tree
+from doorward.tree.registry import Tree, discover
 from doorward.tree.snapshot import Document, Snapshot
 
 PASSWORDS = "/api/configuration/passwords"
+
+
+def whole_tree() -> Tree:
+    """Return everything that has revisions: the configuration, and who belongs to the cluster."""
+    return Tree(discover(doorward.configuration).root, discover(doorward.membership, CLUSTER).root)
 
 
 def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:

@@ -63,13 +63,14 @@ class Endpoint:
 
 
 class Tree:
-    """All endpoints by path."""
+    """All endpoints by path. ``root`` is that of the configuration; ``others`` hang elsewhere and share its transactions."""
 
-    def __init__(self, root: Endpoint) -> None:
+    def __init__(self, root: Endpoint, *others: Endpoint) -> None:
         self.root = root
         self.endpoints: dict[str, Endpoint] = {}
-        for endpoint in _walk(root):
-            self.endpoints[endpoint.path] = endpoint
+        for top in (root, *others):
+            for endpoint in _walk(top):
+                self.endpoints[endpoint.path] = endpoint
         self.aliases = {e.node.also_at: e for e in self.endpoints.values() if e.node.also_at}
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -77,6 +78,11 @@ class Tree:
 
     def __getitem__(self, path: str) -> Endpoint:
         return self.endpoints[path]
+
+    @property
+    def configuration(self) -> Iterator[Endpoint]:
+        """The endpoints below ``root``."""
+        return _walk(self.root)
 
     @cached_property
     def rendering(self) -> tuple[Endpoint, ...]:

@@ -8,10 +8,7 @@ from pathlib import Path
 LATER = {
     20: "logins by certificate",
     44: "listeners that a commit moves",
-    51: "the cluster interface",
     52: "listeners of the web service",
-    68: "the cluster",
-    69: "the cluster",
     71: "search of recorded sessions",
     72: "search of recorded sessions",
     73: "search of recorded sessions",
@@ -20,7 +17,6 @@ LATER = {
     76: "search of recorded sessions",
     77: "downloads of recorded sessions",
     78: "downloads of recorded sessions",
-    80: "the cluster",
 }
 
 

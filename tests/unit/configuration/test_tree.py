@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import doorward.configuration
+from doorward.transaction.startup import whole_tree
 from doorward.tree.nodes import Branch, Collection, WriteOnce
 from doorward.tree.registry import Endpoint, discover
 
@@ -88,7 +89,7 @@ def test_the_paths_that_modules_name_are_their_own() -> None:
 
 
 def test_what_reads_other_endpoints_names_ones_that_exist() -> None:
-    assert {path for endpoint in TREE for path in endpoint.node.reads} <= set(TREE.endpoints)
+    assert {path for endpoint in TREE for path in endpoint.node.reads} <= set(whole_tree().endpoints)
 
 
 def test_secrets_belong_to_their_owner() -> None:

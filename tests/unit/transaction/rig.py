@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from argon2 import PasswordHasher
 
-import doorward.configuration
 from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
@@ -18,10 +17,9 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
-from doorward.transaction.startup import first_revision, load_running
+from doorward.transaction.startup import first_revision, load_running, whole_tree
 from doorward.tree.nodes import ListSingleton
 from doorward.tree.places import Place
-from doorward.tree.registry import discover
 from tests.support.fake_host import FakeHost
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 
     from doorward.store.port import Ticket
 
-TREE = discover(doorward.configuration)
+TREE = whole_tree()
 ROOT = "/api/configuration/"
 SERVERS, ZONE = "datetime/ntp_servers", "datetime/timezone"
 USERS, GROUPS = "aaa/local_database/users", "aaa/local_database/groups"

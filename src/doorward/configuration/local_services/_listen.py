@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 
 from doorward.configuration.network._addresses import InterfaceAddress, address_of
 from doorward.host.resources import Door, Listener, Shown
+from doorward.membership import channel
 from doorward.tree.fields import Cidr, Port
 from doorward.tree.models import Body, Elements, Interrelated, Off, switch, wrong
 from doorward.tree.places import Place
@@ -24,7 +25,6 @@ CLUSTER = "/api/configuration/local_services/cluster"
 MOST = 16
 """Lines that a service may listen on."""
 
-CLUSTER_PORT = 7443
 HTTP_PORT, HTTPS_PORT = 80, 443
 
 
@@ -90,7 +90,7 @@ def claims(snapshot: Snapshot) -> Iterator[Claim]:
                     yield Claim(path, f"{at}/http_port", address, entry["http_port"], line, entry["https_port"])
     value = snapshot.value(CLUSTER)
     if value["enabled"] and value["listen_address"] and (address := _address(snapshot, value["listen_address"])):
-        yield Claim(CLUSTER, "/listen_address", address, CLUSTER_PORT)
+        yield Claim(CLUSTER, "/listen_address", address, channel.port(snapshot))
 
 
 def _address(snapshot: Snapshot, key: str) -> str | None:

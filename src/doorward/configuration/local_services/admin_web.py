@@ -33,6 +33,7 @@ from doorward.configuration.network._addresses import PATHS as NICS
 from doorward.configuration.network._addresses import listening
 from doorward.host.machine import Machine
 from doorward.host.resources import Listener
+from doorward.membership import channel
 from doorward.tree.models import Body, Elements
 from doorward.tree.nodes import Singleton
 from doorward.tree.problems import Problem
@@ -78,5 +79,5 @@ NODE = Singleton(
     rules=(port_conflicts,),
     advice=(certificates.names_missing,),
     render=render,
-    reads=(CLUSTER, USER_WEB, certificates.PATH, certificates.NAMING, *NICS),
+    reads=(CLUSTER, USER_WEB, certificates.PATH, certificates.NAMING, channel.PATH, *NICS),
 )

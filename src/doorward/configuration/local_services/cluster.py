@@ -1,5 +1,74 @@
-"""The listener of the cluster interface."""
+"""The listener of the cluster interface, where nodes talk to each other: ``/api/configuration/local_services/cluster``.
 
-from doorward.tree.nodes import Singleton, later
+Every node of a cluster needs it, Central Management as well as those that join. Committing it opens or closes the listener of the
+node channel (TCP 7443, or the start option ``--cluster-port``); nothing else is restarted. It can't be switched off while the
+node is in a cluster or asks to join one.
+"""
 
-NODE = later(Singleton, default={"enabled": False}, scope="node")
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field
+
+from doorward.configuration.local_services._listen import ADMIN_WEB, CLUSTER, USER_WEB, port_conflicts
+from doorward.configuration.network._addresses import PATHS as NICS
+from doorward.configuration.network._addresses import InterfaceAddress, address_of
+from doorward.membership import channel, join_request, promote
+from doorward.membership.standing import standing
+from doorward.tree.models import Body, switch
+from doorward.tree.nodes import Singleton
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.snapshot import Snapshot
+
+PATH = CLUSTER
+
+
+class On(Body):
+    """The interface is open."""
+
+    enabled: Literal[True] = Field(description="The interface is open.")
+    listen_address: InterfaceAddress | None = Field(None, description="The address of the node in its cluster.")
+
+
+ClusterInterface: Any = switch(On)
+
+
+def listen_address(snapshot: Snapshot) -> str | None:
+    """Return the address that the node has in its cluster; None while the interface is off."""
+    value = snapshot.value(PATH)
+    key = value["listen_address"] if value["enabled"] else None
+    try:
+        return str(address_of(snapshot, key).ip) if key else None
+    except KeyError:  # a candidate that can't be committed: the address is gone
+        return None
+
+
+def needs_address(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """An open interface needs an address."""
+    value = snapshot.value(place.path)
+    if value["enabled"] and value["listen_address"] is None:
+        yield Problem("required_with", "Needed while the interface is enabled.", "/listen_address")
+
+
+def in_use(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """A node of a cluster, or one that asks to join, can't do without."""
+    if snapshot.value(place.path)["enabled"]:
+        return
+    state = standing(snapshot).state
+    if state in {"joined", "central"}:
+        yield Problem("referenced", "The node is in a cluster.", "/enabled")
+    elif state == "requested":
+        yield Problem("referenced", "A join request is open.", "/enabled")
+
+
+NODE = Singleton(
+    title="Cluster interface",
+    model=ClusterInterface,
+    default={"enabled": False},
+    scope="node",
+    rules=(needs_address, in_use, port_conflicts),
+    reads=(ADMIN_WEB, USER_WEB, channel.PATH, join_request.PATH, promote.PATH, *NICS),
+)

@@ -13,6 +13,7 @@ WEB: dict[str, Any] = {"access_restriction": RESTRICTED, "listen": [LINE]}
 
 SERVING: dict[str, Any] = {
     "local_services/admin_web": WEB,
+    "local_services/cluster": {"enabled": True, "listen_address": ADDRESS},
     "local_services/user_web": WEB,
     "management/certificates": {"ca": {"selection": "identity", "x509_identity": UUID}, "server": UUID, "tsa": UUID},
 }

@@ -1,0 +1,239 @@
+"""What the resources of ``/api/cluster`` share, promotion, and what this release does not do (cluster contract, sections 2, 3).
+
+Writes belong to the caller's transaction, as those of the configuration do, and act at its commit.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+from doorward.api import errors
+from doorward.api.request import Answer, Request
+from doorward.api.resources import META, Operation, Resource, answer_schema, meta
+from doorward.configuration import passwords
+from doorward.configuration.local_services import cluster as interface
+from doorward.membership import join_request, nodes, promote
+from doorward.membership.standing import standing
+from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.pipeline import now
+from doorward.tree.models import Body
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Snapshot
+from doorward.tree.validation import check
+
+PRIVILEGE = "/special/cluster"
+STATUS = "/api/cluster/status"
+_T = TypeVar("_T")
+
+
+class View(Protocol):
+    """What the running cluster knows and no snapshot shows. All of it is at hand; nothing blocks."""
+
+    node_id: str
+
+    def paired(self, node_id: str) -> bool:
+        """Whether this centre has paired with the node."""
+
+    def join_details(self) -> dict[str, Any]:
+        """Return ``details`` of the join request as far as they are no configuration."""
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """Return the items of the cluster's status without ``meta``: on a joined node its own alone."""
+
+    def central_management(self) -> dict[str, Any] | None:
+        """Return how the centre is seen from a joined node; None on the centre."""
+
+    def unreachable_since(self) -> str | None:
+        """Return since when the centre has not answered (UTC text); None while it does, or where there is none."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the resources below ``/api/cluster`` share."""
+
+    tree: Tree
+    running: Callable[[], Running]
+    view: View
+
+    def snapshot(self, request: Request) -> Snapshot:
+        """Return the configuration that the caller sees."""
+        login = request.member
+        return login.candidate.snapshot if login.candidate else self.running().snapshot
+
+    def put(self, candidate: Candidate, place: Place, value: Any) -> None:
+        """Set a document."""
+        candidate.put(place, self.tree.load(place, value))
+
+    def keep_psk(self, candidate: Candidate, text: str, earlier: str | None) -> str:
+        """Make the secret of a pairing, in place of an earlier one, and return its key."""
+        place = Place(passwords.PATH, str(uuid.uuid4()))
+        self.put(candidate, place, {"created": now()})
+        candidate.secrets[place.key] = text
+        if earlier is not None and candidate.secrets.pop(earlier, None) is not None:
+            candidate.remove(Place(passwords.PATH, earlier))
+        return place.key
+
+
+class ClusterResource(Resource):
+    """Something below ``/api/cluster``."""
+
+    privilege = PRIVILEGE
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+
+    async def read_body(self, request: Request, model: TypeAdapter[_T]) -> tuple[_T, list[dict[str, str]]]:
+        """Return the validated body and the warnings about it. An empty one counts as an empty object."""
+        raw = await request.read()
+        try:
+            checked = check(model, request.decoded(raw or b"{}"), strict=request.strict)
+        except BodyRefused as refused:
+            shape = [problem for problem in refused.problems if problem.code != "not_supported"]
+            if shape:
+                raise errors.invalid_body(shape) from None
+            places = [Problem(p.code, p.message, p.pointer, request.href) for p in refused.problems]
+            raise errors.meaning(places) from None
+        listed = [{"code": w.code, "message": w.message, "path": request.href, "pointer": w.pointer} for w in checked.warnings]
+        return checked.model, listed
+
+    async def written(self, request: Request, write: Callable[[Candidate], _T]) -> _T:
+        """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace."""
+        login = request.member
+        async with login.writing:
+            candidate = login.candidate.copy() if login.candidate else Candidate.on(self.shared.running())
+            try:
+                made = write(candidate)
+            except MeaningRefused as refused:
+                raise errors.meaning(refused.problems) from None
+            if login.ended:
+                raise errors.unauthenticated(request.href)
+            login.candidate = candidate
+            return made
+
+
+def refusal(code: str, message: str, path: str, pointer: str = "") -> MeaningRefused:
+    """Return a refusal with one problem."""
+    return MeaningRefused([Problem(code, message, pointer, path)])
+
+
+def own_address(snapshot: Snapshot, path: str) -> str:
+    """Return the cluster listen address. Raises MeaningRefused where the interface is off."""
+    address = interface.listen_address(snapshot)
+    if address is None:
+        raise refusal("cluster_interface_disabled", "Enable local_services/cluster with an address first.", path)
+    return address
+
+
+def as_central(snapshot: Snapshot, path: str) -> None:
+    """Raise MeaningRefused unless this node is Central Management."""
+    if standing(snapshot).state != "central":
+        raise refusal("not_central", "Only Central Management can do this.", path)
+
+
+def about(request: Request, warnings: list[dict[str, str]], **links: Any) -> dict[str, Any]:
+    """Return the ``meta`` of an answer to a write."""
+    return {**meta(request), **links} | ({"warnings": warnings} if warnings else {})
+
+
+class Empty(Body):
+    """No members."""
+
+
+EMPTY: TypeAdapter[Empty] = TypeAdapter(Empty)
+_MEMBER = {"type": "object", "properties": {"address": {"type": "string"}, "roles": {"type": "array"}}}
+
+
+class Promote(ClusterResource):
+    """Makes this node Central Management."""
+
+    operations = {
+        "POST": Operation(
+            "Make this node Central Management, at the commit.",
+            answer_schema(body=_MEMBER),
+            body=EMPTY.json_schema(),
+            status=201,
+            errors=(400, 403),
+        )
+    }
+
+    async def post(self, request: Request) -> Answer:
+        """Begin a cluster."""
+        _, warnings = await self.read_body(request, EMPTY)
+        own = self.shared.view.node_id
+
+        def write(candidate: Candidate) -> dict[str, Any]:
+            known = standing(candidate.snapshot)
+            if known.state not in {"standalone", "failed"}:
+                raise refusal("already_in_cluster", f"The state of this node is: {known.state}.", request.href)
+            body = {"address": own_address(candidate.snapshot, request.href), "roles": [nodes.CENTRAL]}
+            began = {"cluster_id": str(uuid.uuid4()), "epoch": int(time.time()), "node_id": own}
+            self.shared.put(candidate, Place(promote.PATH), began)
+            self.shared.put(candidate, Place(nodes.PATH, own), body)
+            self.shared.put(candidate, Place(join_request.PATH), None)  # one that failed
+            return body
+
+        body = await self.written(request, write)
+        links = about(request, warnings, href=f"{nodes.PATH}/{own}", parent=nodes.PATH)
+        return Answer({"body": body, "meta": links}, 201, {"Location": f"{nodes.PATH}/{own}"})
+
+
+class Disabled(Body):
+    """The plugin stays off."""
+
+    enabled: Literal[False] = Field(description="This release runs no plugins.")
+
+
+_DISABLED: TypeAdapter[Disabled] = TypeAdapter(Disabled)
+_NO_PLUGIN: dict[str, Any] = {"plugin": {"key": None, "meta": {}}}
+
+
+class SyncPlugin(ClusterResource):
+    """The plugin between the centre and the nodes; this release runs none."""
+
+    operations = {
+        "GET": Operation("The synchronisation plugin: none.", answer_schema(plugin={"type": "object"})),
+        "POST": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED.json_schema(), errors=(400,)),
+        "PUT": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED.json_schema(), errors=(400,)),
+    }
+
+    async def get(self, request: Request) -> Answer:
+        """Answer that there is none."""
+        return Answer({**_NO_PLUGIN, "meta": meta(request)})
+
+    async def put(self, request: Request) -> Answer:
+        """Take ``{"enabled": false}`` and nothing else."""
+        raw = await request.read()
+        value = request.decoded(raw)
+        if isinstance(value, dict) and value.get("enabled") is True:
+            raise errors.meaning([Problem("not_supported", "This release runs no plugins.", "/enabled", request.href)])
+        try:
+            check(_DISABLED, value, strict=request.strict)
+        except BodyRefused as refused:
+            raise errors.invalid_body(refused.problems) from None
+        try:
+            as_central(self.shared.snapshot(request), request.href)
+        except MeaningRefused as refused:
+            raise errors.meaning(refused.problems) from None
+        return Answer({**_NO_PLUGIN, "meta": meta(request)})
+
+    post = put
+
+
+class Spp(ClusterResource):
+    """Joining the vendor's password appliance, which this release does not do."""
+
+    operations = {"POST": Operation("Not supported.", {"type": "object", "properties": {"meta": META}}, body={}, errors=(400,))}
+    listed = False
+
+    async def post(self, request: Request) -> Answer:
+        """Refuse."""
+        await request.read()
+        raise errors.meaning([Problem("not_supported", "Not supported by this release.", "", request.href)])

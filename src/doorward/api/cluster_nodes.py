@@ -1,0 +1,158 @@
+"""``/api/cluster/nodes``: accepting, addresses and roles, removing (cluster contract, sections 4.2, 5 and 8)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from doorward.api.cluster import STATUS, ClusterResource, Shared, about, as_central, refusal
+from doorward.api.request import Answer, Request
+from doorward.api.resources import META, Operation, Resource, answer_schema, meta
+from doorward.cluster.pairing import PSK_LENGTH
+from doorward.membership import nodes
+from doorward.membership._identities import NodeId
+from doorward.membership.standing import standing
+from doorward.transaction.candidate import Candidate
+from doorward.tree.fields import Ip, matching
+from doorward.tree.models import Body, Elements
+from doorward.tree.places import Place
+from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.snapshot import Snapshot
+
+
+class Accept(Body):
+    """What the joining node answered to its join request."""
+
+    address: Ip = Field(description="Cluster listen address of the node.")
+    node_id: NodeId = Field(description="UUID of the node.")
+    psk: Annotated[str, AfterValidator(matching(rf"[A-Za-z0-9]{{{PSK_LENGTH}}}", "Must be the psk of a join request."))] = Field(
+        description="The secret to pair with; kept sealed, and destroyed by the pairing or after 24 hours."
+    )
+    roles: Annotated[list[str], Elements(most=0)] = Field(default_factory=list, description="Roles are given later.")
+
+
+_ACCEPT: TypeAdapter[Accept] = TypeAdapter(Accept)
+_BODY: TypeAdapter[nodes.MemberBody] = TypeAdapter(nodes.MemberBody)
+_SHOWN = {"body": {"type": "object"}, "key": {"type": "string"}}
+
+
+def shown(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a node as it is shown: never with its secret."""
+    return {"address": value["address"], "roles": value["roles"]}
+
+
+class Nodes(ClusterResource):
+    """The nodes of the cluster."""
+
+    operations = {
+        "GET": Operation("The nodes.", answer_schema(items={"type": "array"})),
+        "POST": Operation(
+            "Accept a node, with what its join request answered.",
+            answer_schema(**_SHOWN),
+            body=_ACCEPT.json_schema(),
+            status=201,
+            errors=(400, 403),
+        ),
+    }
+
+    def child(self, segment: str, request: Request) -> Resource | None:
+        """Return a node that the caller sees."""
+        found = self.shared.snapshot(request).document(Place(nodes.PATH, segment))
+        return Member(self.shared, segment) if found is not None else None
+
+    def template(self) -> tuple[str, Resource] | None:
+        """Return what a node is like."""
+        return "key", Member(self.shared, "{key}")
+
+    async def get(self, request: Request) -> Answer:
+        """List the nodes."""
+        rows = self.shared.snapshot(request).objects(nodes.PATH).items()
+        items = [
+            {"body": shown(document.value), "key": key, "meta": {"href": f"{nodes.PATH}/{key}", "status": f"{STATUS}/{key}"}}
+            for key, document in rows
+        ]
+        return Answer({"items": items, "meta": meta(request)})
+
+    async def post(self, request: Request) -> Answer:
+        """Accept a node; one that is known but was never paired gets the new secret."""
+        body, warnings = await self.read_body(request, _ACCEPT)
+        place = Place(nodes.PATH, body.node_id)
+
+        def write(candidate: Candidate) -> None:
+            snapshot = candidate.snapshot
+            as_central(snapshot, request.href)
+            known = snapshot.document(place)
+            if body.node_id == self.shared.view.node_id or (known is not None and self.shared.view.paired(body.node_id)):
+                raise refusal("already_in_cluster", "The node is in the cluster.", request.href, "/node_id")
+            _free(snapshot, "", body.address, known_as=body.node_id)
+            psk = self.shared.keep_psk(candidate, body.psk, known.value["psk"] if known else None)
+            roles = known.value["roles"] if known else []
+            self.shared.put(candidate, place, {"address": body.address, "psk": psk, "roles": roles})
+
+        await self.written(request, write)
+        made = self.shared.snapshot(request).document(place)
+        assert made is not None  # noqa: S101 - just written
+        links = about(request, warnings, href=place.href, parent=nodes.PATH, status=f"{STATUS}/{place.key}")
+        return Answer({"body": shown(made.value), "key": place.key, "meta": links}, 201, {"Location": place.href})
+
+
+class Member(ClusterResource):
+    """One node."""
+
+    operations = {
+        "GET": Operation("A node.", answer_schema(**_SHOWN)),
+        "PUT": Operation("Set its address and roles.", answer_schema(**_SHOWN), body=_BODY.json_schema(), errors=(400, 403)),
+        "DELETE": Operation("Remove it.", {"type": "object", "properties": {"meta": META}}, errors=(400, 403)),
+    }
+
+    def __init__(self, shared: Shared, key: str) -> None:
+        super().__init__(shared)
+        self._key, self._place = key, Place(nodes.PATH, key)
+
+    def _answer(self, request: Request, warnings: list[dict[str, str]]) -> Answer:
+        document = self.shared.snapshot(request).document(self._place)
+        assert document is not None  # noqa: S101 - addressing made sure of it
+        links = about(request, warnings, status=f"{STATUS}/{self._key}")
+        return Answer({"body": shown(document.value), "key": self._key, "meta": links})
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the node."""
+        return self._answer(request, [])
+
+    async def put(self, request: Request) -> Answer:
+        """Set address and roles, both whole."""
+        body, warnings = await self.read_body(request, _BODY)
+
+        def write(candidate: Candidate) -> None:
+            snapshot = candidate.snapshot
+            as_central(snapshot, request.href)
+            is_central = self._key == standing(snapshot).central_node_id
+            if (nodes.CENTRAL in body.roles) != is_central:
+                raise refusal("central_role", "This role can be neither given nor taken.", request.href, "/roles")
+            _free(snapshot, self._key, body.address)
+            old = snapshot.document(self._place)
+            assert old is not None  # noqa: S101 - addressing made sure of it
+            self.shared.put(candidate, self._place, old.value | body.model_dump(mode="json"))
+
+        await self.written(request, write)
+        return self._answer(request, warnings)
+
+    async def delete(self, request: Request) -> Answer:
+        """Remove the node. It turns standalone at its next contact and keeps its configuration."""
+
+        def write(candidate: Candidate) -> None:
+            as_central(candidate.snapshot, request.href)
+            if self._key == standing(candidate.snapshot).central_node_id:
+                raise refusal("central_role", "Central Management can't be removed.", request.href)
+            candidate.remove(self._place)
+
+        await self.written(request, write)
+        return Answer({"meta": meta(request)})
+
+
+def _free(snapshot: Snapshot, key: str, address: str, known_as: str = "") -> None:
+    """Raise MeaningRefused where another node has the address."""
+    found = [Problem(p.code, p.message, p.pointer, p.path) for p in nodes.taken(snapshot, known_as or key, address)]
+    if found:
+        raise MeaningRefused(found)

@@ -1,0 +1,80 @@
+"""``/api/cluster/status`` (cluster contract, section 9), and ``/api/cluster`` as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorward.api.cluster import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
+from doorward.api.cluster_join import JoinRequest
+from doorward.api.cluster_nodes import Nodes
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
+from doorward.membership import nodes
+
+_SYNC = ["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
+_ITEM: dict[str, dict[str, Any]] = {
+    "fqdn": {"type": ["string", "null"]},
+    "health_status": {"type": ["object", "null"]},
+    "key": {"type": "string"},
+    "status": {"enum": ["issues", "offline", "ok"]},
+    "sync_status": {"enum": _SYNC},
+}
+
+
+def _links(key: str) -> dict[str, str]:
+    return {"configuration": f"{nodes.PATH}/{key}", "href": f"{STATUS}/{key}"}
+
+
+class Status(ClusterResource):
+    """How the nodes do; on a joined node it alone."""
+
+    operations = {"GET": Operation("How the nodes do.", answer_schema(items={"type": "array"}), errors=(404,))}
+
+    def _items(self) -> dict[str, dict[str, Any]]:
+        return {item["key"]: item for item in self.shared.view.statuses()}
+
+    async def get(self, request: Request) -> Answer:
+        """List how the nodes do."""
+        view = self.shared.view
+        items = [item | {"meta": _links(key)} for key, item in self._items().items()]
+        content: dict[str, Any] = {"items": items, "meta": meta(request, self=f"{STATUS}/{view.node_id}")}
+        if (central := view.central_management()) is not None:
+            content["central_management"] = central
+        return Answer(content)
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return the status of a node."""
+        item = self._items().get(segment)
+        return NodeStatus(self.shared, item) if item is not None else None
+
+    def template(self) -> tuple[str, Resource] | None:
+        """Return what the status of a node is like."""
+        return "key", NodeStatus(self.shared, {})
+
+
+class NodeStatus(ClusterResource):
+    """How one node does."""
+
+    operations = {"GET": Operation("How a node does.", answer_schema(**_ITEM), errors=(404,))}
+
+    def __init__(self, shared: Shared, item: dict[str, Any]) -> None:
+        super().__init__(shared)
+        self._item = item
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the node's status, members at the top."""
+        return Answer(self._item | {"meta": meta(request, **_links(self._item["key"]))})
+
+
+def cluster_resources(shared: Shared) -> Container:
+    """Return ``/api/cluster``."""
+    return Container(
+        {
+            "configuration_sync_plugin": SyncPlugin(shared),
+            "join_request": JoinRequest(shared),
+            "nodes": Nodes(shared),
+            "promote": Promote(shared),
+            "spp": Spp(shared),
+            "status": Status(shared),
+        }
+    )

@@ -1,0 +1,243 @@
+"""The centre's end of the node channel: pairs, hands out revisions, takes reports, knows how every node does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from doorward import __version__
+from doorward.cluster import statuses
+from doorward.cluster.calls import Refused, Since
+from doorward.cluster.keys import NodeKey, fingerprint
+from doorward.cluster.ledger import Ledger
+from doorward.cluster.pairing import Acceptance, Centre, PairAnswer, PairingRefused, PairRequest
+from doorward.cluster.peers import Peers, destroy, psk_life, used
+from doorward.cluster.pins import Peer
+from doorward.cluster.revisions import Envelope, MembershipEnvelope
+from doorward.cluster.statuses import Issue, Report, Seen, observed
+from doorward.events.alarm import Alarm
+from doorward.events.events import Events
+from doorward.membership import nodes
+from doorward.membership.standing import Standing, standing
+from doorward.store.port import Record
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.tree.places import Place
+
+_STATUS = "cluster_status"
+_KEEP_SECONDS = 60.0
+"""A report that says nothing new is written to the store no more often than this."""
+
+
+class Central:
+    """Implements ``ClusterHandlers``; called in any thread."""
+
+    def __init__(self, pipeline: Pipeline, node_id: str, key: NodeKey, peers: Peers, events: Events) -> None:
+        self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
+        self._store = pipeline.store
+        self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
+        self._seen = {record.id: msgspec.convert(record.body, Seen) for record in self._store.records(_STATUS)}
+        self._kept: dict[str, float] = {}
+        self._trials: dict[str, Issue] = {}
+        """How the last attempt to pair with a node went, where it went badly."""
+        self.unreachable: dict[str, Issue] = {}
+        """Nodes whose registered address did not answer, by id."""
+        self._alarms: dict[tuple[str, str], Alarm] = {}
+        self._lock = threading.Lock()
+        self.pinned: Callable[[], None] = lambda: None
+        """Called when another peer is trusted."""
+        self.contacted: Callable[[str], None] = lambda _node_id: None
+        """Called when a node came with its certificate."""
+
+    def _standing(self) -> Standing:
+        known = standing(self._pipeline.running.snapshot)
+        if known.state != "central":
+            raise Refused(404, "not_central")
+        return known
+
+    # The channel
+
+    def hello(self, peer: Peer) -> Any:
+        """Say who is here."""
+        del peer
+        return {"node_id": self._node_id, "version": __version__}
+
+    def pair(self, request: PairRequest, address: str) -> PairAnswer:
+        """Prove to know the psk of an accepted node and pin its certificate."""
+        del address
+        known, now = self._standing(), time.time()
+        node_id = str(request.node_id)
+        centre = Centre(__version__, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
+        with self._lock:
+            psk = self._psk(node_id)
+            life = psk_life(self._store, psk, now) if psk else None
+            text = self._pipeline.secrets.text(psk) if psk else None
+            acceptance = None
+            if life is not None and text is not None:
+                acceptance = Acceptance(request.node_id, text, life.until, life.pinned, life.pinned_at)
+            try:
+                answer = centre.answer(request, acceptance, now)
+            except PairingRefused as refused:
+                self._tried(node_id, request, refused)
+                raise
+            assert psk is not None  # noqa: S101 - without it there is no right proof
+            assert life is not None  # noqa: S101 - as above
+            if life.pinned is None:
+                self._peers.pin(node_id, request.certificate, now)
+                used(self._store, psk, life, fingerprint(request.certificate), now)
+            self._trials.pop(node_id, None)
+        self.pinned()
+        return answer
+
+    def _psk(self, node_id: str) -> str | None:
+        """Return the key of the psk of a node that was accepted for good."""
+        document = self._pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
+        if document is None or self._store.confirmation() is not None:
+            return None
+        found: str | None = document.value["psk"]
+        return found
+
+    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused) -> None:
+        if refused.code == "version_mismatch":
+            message = f"The node runs {request.version}, Central Management {__version__}."
+            self._trials[node_id] = Issue("version_mismatch", message)
+        elif refused.psk_differs:
+            self._trials[node_id] = Issue("psk_mismatch", "Somebody tried to pair as this node with another secret.")
+
+    def head(self, peer: Peer, since: Since | None) -> Any | None:
+        """Return the newest header, None where the node has it."""
+        self._standing()
+        self.contacted(peer.id)
+        newest = self.ledger.newest
+        return newest.header if newest is not None and _is_news(newest.header.at, since) else None
+
+    def revision(self, peer: Peer, since: Since | None) -> Any:
+        """Return the newest revision, complete."""
+        self._standing()
+        self.contacted(peer.id)
+        newest = self.ledger.newest
+        if newest is None:
+            raise Refused(503, "starting")
+        headers = self.ledger.headers_after(since.epoch, since.number) if since else []
+        secrets = self.ledger.secrets(newest.content)
+        return Envelope(newest.header, headers, __version__, newest.author, newest.message, newest.content, secrets)
+
+    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+        """Return who belongs to the cluster, None where the node knows."""
+        self._standing()
+        self.contacted(peer.id)
+        newest = self.ledger.newest
+        if newest is None or not _is_news(newest.header.at, since):
+            return None
+        return MembershipEnvelope(newest.header, __version__, newest.content.membership)
+
+    def status(self, peer: Peer, report: Any) -> Any | None:
+        """Take what a node says of itself."""
+        self._standing()
+        found, now = msgspec.convert(report, Report), time.time()
+        with self._lock:
+            before = self._seen.get(peer.id)
+            self._seen[peer.id] = seen = Seen(now, found)
+            news = before is None or msgspec.structs.replace(before.report, time=found.time) != found
+            if news or now - self._kept.get(peer.id, 0.0) > _KEEP_SECONDS:
+                self._store.put_record(Record(_STATUS, peer.id, msgspec.to_builtins(seen)))
+                self._kept[peer.id] = now
+        self.watch()
+        return {"time": now}
+
+    # The state of the nodes
+
+    def items(self) -> list[dict[str, Any]]:
+        """Return how every node does, without ``meta``; the centre itself as well."""
+        return [item for _, item in self._items(time.time())]
+
+    def _items(self, now: float) -> Iterator[tuple[str, dict[str, Any]]]:
+        newest, snapshot = self.ledger.newest, self._pipeline.running.snapshot
+        for key, document in snapshot.objects(nodes.PATH).items():
+            if key == self._node_id:
+                continue
+            seen, member = self._seen.get(key), document.value
+            yield key, statuses.item(
+                key, managed=nodes.MANAGED in member["roles"], seen=seen, head=newest.header if newest else None,
+                issues=self._issues(key, member, seen), now=now,
+            )  # fmt: skip
+
+    def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
+        report = seen.report if seen else None
+        found = observed(member["address"], report, report.time - seen.at if report and seen else None)
+        if not self._peers.paired(key) and not member["psk"]:
+            found.append(Issue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
+        if key in self._trials:
+            found.append(self._trials[key])
+        if key in self.unreachable:
+            found.append(self.unreachable[key])
+        return (report.issues if report else statuses.Issues()).with_warnings(found)
+
+    def watch(self) -> None:
+        """Raise and end the alerts about nodes."""
+        with self._lock:
+            now, there = time.time(), set()
+            for key, item in self._items(now):
+                there.add(key)
+                name = item["fqdn"] or key
+                if key in self._seen:
+                    offline = item["status"] == "offline"
+                    self._alarm("cluster_node_offline", key).update(now, begun=offline, text=f"The node {name} is offline.")
+                outdated = item["sync_status"] == "outdated"
+                text = f"The node {name} could not take the configuration."
+                self._alarm("cluster_sync_failed", key).update(now, begun=outdated, text=text)
+            for name in [name for name in self._alarms if name[1] not in there]:
+                del self._alarms[name]
+
+    def _alarm(self, what: str, key: str) -> Alarm:
+        if (what, key) not in self._alarms:
+            self._alarms[what, key] = Alarm(self._events, what, f"/api/cluster/status/{key}")
+        return self._alarms[what, key]
+
+    def not_told(self, address: str) -> list[str]:
+        """Return the nodes that look for the centre elsewhere."""
+        return sorted(key for key, seen in self._seen.items() if seen.report.central_address not in {None, address})
+
+    def forget(self, node_id: str) -> None:
+        """Forget how a node did that was removed."""
+        with self._lock:
+            self._seen.pop(node_id, None)
+            self._trials.pop(node_id, None)
+            self.unreachable.pop(node_id, None)
+            self._store.remove_record(_STATUS, node_id)
+
+    # Secrets of pairings; in the commit thread
+
+    def retire(self, node_id: str) -> None:
+        """Destroy the psk of a node that came with its certificate, or whose time is over."""
+        place = Place(nodes.PATH, node_id)
+        document = self._pipeline.running.snapshot.document(place)
+        if document is None or not (psk := document.value["psk"]) or self._store.confirmation() is not None:
+            return
+        paired = self._peers.paired(node_id)
+        if not paired and not psk_life(self._store, psk, time.time()).over(time.time()):
+            return
+        candidate = Candidate.on(self._pipeline.running)
+        candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
+        why = f"Paired with node {node_id}." if paired else f"The time to pair with node {node_id} is over."
+        self._pipeline.commit(candidate, Order(SYSTEM, "", why))
+        destroy(self._store, psk)
+        self._trials.pop(node_id, None)
+
+    def due(self) -> list[str]:
+        """Return the nodes whose psk has come to its end."""
+        now = time.time()
+        return [
+            key
+            for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items()
+            if (psk := document.value["psk"]) and psk_life(self._store, psk, now).over(now)
+        ]
+
+
+def _is_news(at: tuple[int, int], since: Since | None) -> bool:
+    return since is None or (since.epoch, since.number) != at

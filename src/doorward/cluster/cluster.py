@@ -1,0 +1,271 @@
+"""Everything of this floor put together: what a node does in its cluster, started, stopped, and told of every commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import structlog
+
+from doorward import __version__
+from doorward.cluster import statuses
+from doorward.cluster.central import Central
+from doorward.cluster.channel import Channel
+from doorward.cluster.figures import figures
+from doorward.cluster.follower import Connector, Follower
+from doorward.cluster.following import Following
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.peers import Peers, destroy, psk_life, psks
+from doorward.cluster.pins import CENTRE, Peer
+from doorward.cluster.statuses import Backup, Report, Seen, utc
+from doorward.configuration import passwords
+from doorward.configuration.local_services import cluster as interface
+from doorward.events.alarm import Issue
+from doorward.events.events import Events
+from doorward.events.node import full_name
+from doorward.membership import ROOT, nodes
+from doorward.membership.standing import Standing, standing
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Running
+from doorward.transaction.merge import Merged
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.queue import CommitQueue
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+
+log = structlog.get_logger()
+
+_TICK_SECONDS = 1.0
+_REACH_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+
+
+class Cluster:
+    """A node in its cluster, whatever it is there. ``backup`` tells how its backups do."""
+
+    def __init__(  # noqa: PLR0913 - what a node is made of
+        self,
+        pipeline: Pipeline,
+        queue: CommitQueue,
+        *,
+        node_id: str,
+        key: NodeKey,
+        connector: Connector,
+        events: Events,
+        state: Path,
+        backup: Callable[[], Backup | None] = lambda: None,
+    ) -> None:
+        self._pipeline, self._queue, self.node_id, self._state, self._backup = pipeline, queue, node_id, state, backup
+        self._connector = connector
+        self._peers = Peers(pipeline.store)
+        self._central = Central(pipeline, node_id, key, self._peers, events)
+        self._central.pinned, self._central.contacted = self._trust, self._contacted
+        self.channel = Channel(key, self._central)
+        self._following = Following(pipeline, queue.wait)
+        self._follower = Follower(pipeline, self._following, self._peers, connector=connector, report=self._report, events=events)
+        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
+        self._unnoted: Running | None = None
+        self._reached = time.monotonic()
+
+    # Life
+
+    def start(self) -> None:
+        """Begin. What a crash left half done is finished first."""
+        self._pipeline.published.append(self._published)
+        self._pipeline.advisers.append(self._advice)
+        self._settle(self._pipeline.running)
+        self._thread.start()
+        self._follower.start()
+
+    def stop(self) -> None:
+        """End, before the commit queue does."""
+        self._stopping.set()
+        self._jobs.put(lambda: None)
+        self._follower.stop()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_SECONDS)
+
+    def _published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        """In the commit thread: the work that follows is done elsewhere, in the order of the commits."""
+        ours = any(edit.place.path.startswith(ROOT) for edit in edits)
+        moved = interface.listen_address(before.snapshot) != interface.listen_address(after.snapshot)
+        if ours or moved or self.standing.state == "central":
+            self._jobs.put(lambda: self._settle(after))
+        if ours or moved:
+            self._follower.wake()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                job = self._jobs.get(timeout=_TICK_SECONDS)
+            except Empty:
+                job = self._tick
+            try:
+                job()
+            except Exception:
+                log.exception("work of the cluster failed")
+
+    def _tick(self) -> None:
+        if self._unnoted is not None:
+            self._settle(self._unnoted)
+        if self.standing.state != "central":
+            return
+        self._central.watch()
+        for node_id in self._central.due():
+            self._queue.wait(partial(self._central.retire, node_id))
+        if time.monotonic() - self._reached > _REACH_SECONDS:
+            self._reached = time.monotonic()
+            self._reach()
+
+    def _reach(self) -> None:
+        """Ask every paired node at the address that is registered for it whether it is there."""
+        own = interface.listen_address(self._pipeline.running.snapshot)
+        for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items():
+            peer = self._peers.all().get(key)
+            if key == self.node_id or peer is None or peer.removed is not None or self._stopping.is_set():
+                continue
+            address = document.value["address"]
+            if self._connector.answers(address, peer, own):
+                self._central.unreachable.pop(key, None)
+            else:
+                message = f"The node does not answer at {address}."
+                self._central.unreachable[key] = statuses.Issue("address_unreachable", message)
+
+    # What follows from a commit, or was left undone by a crash
+
+    def _settle(self, running: Running) -> None:
+        """Bring what is no configuration in line with a configuration. Does nothing the second time."""
+        known, snapshot, now = standing(running.snapshot), running.snapshot, time.time()
+        members = set(snapshot.objects(nodes.PATH).order)
+        if known.state == "central":
+            for key in [key for key in self._peers.all() if key not in members]:
+                self._peers.bury(key, now)
+                self._central.forget(key)
+            self._peers.forget(self._peers.over(now))
+            awaits = self._pipeline.store.confirmation() is not None
+            self._unnoted = running if awaits else None
+            if not awaits and self._central.ledger.note(running):
+                log.info("a cluster revision", number=self._central.ledger.newest and self._central.ledger.newest.header.number)
+        elif known.state != "joined":
+            self._peers.forget(list(self._peers.all()))
+            if self._following.sync != self._following.nothing:
+                self._following.forget()
+            if known.state != "standalone":
+                self._following.note_removed(removed=False)
+        self._settle_psks(running, now)
+        self._trust()
+
+    def _settle_psks(self, running: Running, now: float) -> None:
+        """Let the time of new psks begin, and destroy those that nothing refers to any more."""
+        snapshot = running.snapshot
+        wanted = {known for known in [standing(snapshot).psk] if known}
+        wanted |= {psk for _, document in snapshot.objects(nodes.PATH).items() if (psk := document.value["psk"])}
+        for key in wanted:
+            psk_life(self._pipeline.store, key, now)
+        for key in psks(self._pipeline.store):
+            if key not in wanted and not snapshot.who_refers_to(Place(passwords.PATH, key).href):
+                destroy(self._pipeline.store, key)
+
+    def _trust(self) -> None:
+        """Tell the channel whom to trust."""
+        known, snapshot = self.standing, self._pipeline.running.snapshot
+        found = []
+        for peer in self._peers.all().values():
+            document = snapshot.document(Place(nodes.PATH, peer.id))
+            roles = frozenset(document.value["roles"]) if document else frozenset()
+            if known.state != "central":
+                roles |= {CENTRE}
+            found.append(Peer(peer.id, peer.certificate, roles, removed=peer.removed is not None))
+        self.channel.trust(found)
+
+    def _contacted(self, node_id: str) -> None:
+        """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
+        document = self._pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
+        if document is not None and document.value["psk"]:
+            self._jobs.put(lambda: self._queue.wait(partial(self._central.retire, node_id)))
+
+    def _advice(self, merged: Merged) -> Iterator[Problem]:
+        """Warn where the centre moves to an address of which nodes were not told."""
+        before, after = (interface.listen_address(s) for s in (self._pipeline.running.snapshot, merged.snapshot))
+        if self.standing.state == "central" and after is not None and before != after:
+            untold = [key for key in self._central.not_told(after) if merged.snapshot.document(Place(nodes.PATH, key))]
+            if untold:
+                message = f"These nodes look for Central Management elsewhere: {', '.join(untold)}."
+                yield Problem("nodes_not_told", message, "/listen_address", interface.PATH)
+
+    # What others see
+
+    @property
+    def standing(self) -> Standing:
+        """What the node is, as it runs."""
+        return standing(self._pipeline.running.snapshot)
+
+    def _report(self) -> Report:
+        snapshot, sync = self._pipeline.running.snapshot, self._following.sync
+        checked, updated = sync.times
+        known = self.standing
+        return Report(
+            full_name(snapshot), __version__, interface.listen_address(snapshot), time.time(), sync.applied, sync.tried,
+            checked, updated, sync.issues, figures(self._state), self._backup(),
+            known.central_addresses[0] if known.central_addresses else None,
+        )  # fmt: skip
+
+    def paired(self, node_id: str) -> bool:
+        """Whether this centre has paired with the node."""
+        return self._peers.paired(node_id)
+
+    def join_details(self) -> dict[str, Any]:
+        """Return ``details`` of the join request as far as they are no configuration."""
+        state, contact = self.standing.state, self._follower.contact
+        if state == "standalone":
+            return {"reason": "removed"} if self._following.removed else {}
+        if state == "central":
+            return {}
+        reason = "expired" if state == "failed" else contact.reason
+        return {"last_attempt": utc(contact.attempt) if contact.attempt else None, "reason": reason}
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """Return the items of the cluster's status without ``meta``: on a joined node its own alone."""
+        known = self.standing
+        if known.state == "central":
+            own = {
+                "fqdn": full_name(self._pipeline.running.snapshot), "health_status": None, "key": self.node_id,
+                "status": "ok", "sync_status": "n/a", "version": __version__,
+            }  # fmt: skip
+            return [own, *self._central.items()]
+        now, report = time.time(), self._report()
+        seen = Seen(now, report)
+        item = statuses.item(self.node_id, managed=known.managed, seen=seen, head=report.tried, issues=report.issues, now=now)
+        del item["last_seen"]
+        return [item]
+
+    def central_management(self) -> dict[str, Any] | None:
+        """Return how the centre is seen from a joined node; None on the centre."""
+        known, contact = self.standing, self._follower.contact
+        if known.state != "joined":
+            return None
+        return {
+            "address": known.central_addresses[0],
+            "last_contact": utc(contact.good) if contact.good else None,
+            "reachable": contact.good is not None and contact.since is None,
+            "reason": contact.reason,
+        }
+
+    def unreachable_since(self) -> str | None:
+        """Return since when the centre has not answered (UTC text)."""
+        since = self._follower.contact.since
+        return utc(since) if since is not None and self._follower.lost_seconds() is not None else None
+
+    def issues(self) -> Iterable[Issue]:
+        """Return what is wrong, for the health of the node."""
+        return [
+            *self._follower.issues(),
+            *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.sync.issues.errors),
+        ]

@@ -1,0 +1,315 @@
+"""The node's side at work: asks to be paired, follows its centre, reports (cluster contract, sections 4, 6.3 and 9)."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from doorward.cluster.following import Following, Link, Stopping
+from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
+from doorward.cluster.statuses import Report, utc
+from doorward.cluster.taking import NotTaken
+from doorward.configuration.local_services.cluster import listen_address
+from doorward.events.alarm import Alarm, Issue
+from doorward.events.events import Events
+from doorward.membership import ROOT, join_request, nodes
+from doorward.membership.standing import Standing, standing
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.tree.places import Place
+
+log = structlog.get_logger()
+
+WAIT_SECONDS = 25.0
+REPORT_SECONDS = 10.0
+LOST_SECONDS = 60.0
+SOON_SECONDS, SOON_FOR_SECONDS, LATER_SECONDS = 2.0, 300.0, 30.0
+"""A join request is tried every 2 s for 5 minutes, then every 30 s."""
+_LONGEST_BACKOFF = 30.0
+_STOP_SECONDS = 5.0
+
+
+class CentreRefused(Exception):
+    """The centre does not do what it was asked. ``reason`` is a word of the contract, such as ``no_answer``."""
+
+    def __init__(self, reason: str, explained: str = "") -> None:
+        super().__init__(f"{reason}: {explained}" if explained else reason)
+        self.reason = reason
+
+
+class Removed(Exception):
+    """The centre has removed this node."""
+
+
+class Connected(Link, Protocol):
+    """A link that also takes reports, and can be given up from another thread."""
+
+    def report(self, report: Report) -> None:
+        """Report."""
+
+    def close(self) -> None:
+        """Give up; a call that waits fails."""
+
+
+class Connector(Protocol):
+    """Reaches a centre. Calls raise CentreRefused or Removed."""
+
+    def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
+        """Pair with who answers at one of the addresses; return node id and certificate of the centre, proven."""
+
+    def connect(self, addresses: tuple[str, ...], centre: Pinned, own: str | None) -> Connected:
+        """Return a link to a pinned centre. The connection is made with the first call."""
+
+    def answers(self, address: str, node: Pinned, own: str | None) -> bool:
+        """Whether a pinned node answers at an address."""
+
+
+@dataclass(slots=True)
+class Contact:
+    """How it goes with the centre; times are Unix times. ``reason`` None: well."""
+
+    attempt: float | None = None
+    good: float | None = None
+    reason: str | None = None
+    since: float | None = None
+    """Since when it has not answered."""
+
+
+class Follower:
+    """Two threads: one asks and takes, the other reports. Both idle while there is nothing to follow."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        following: Following,
+        peers: Peers,
+        *,
+        connector: Connector,
+        report: Callable[[], Report],
+        events: Events,
+    ) -> None:
+        self._pipeline, self._following, self._peers, self._connector = pipeline, following, peers, connector
+        self._report, self._events = report, events
+        self.contact = Contact()
+        self._lost = Alarm(events, "cluster_central_lost", f"{ROOT}/status")
+        self._news, self._to_report = threading.Event(), threading.Event()
+        self._stopping = following.stopping
+        self._links: dict[str, tuple[Any, Connected]] = {}
+        self._asked_since: tuple[str, float] = ("", 0.0)
+        self._threads = [
+            threading.Thread(target=self._follow, name="cluster-follow", daemon=True),
+            threading.Thread(target=self._push, name="cluster-report", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what waits for the centre is given up."""
+        self._stopping.set()
+        self.wake()
+        self._cut("report")
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Look again at what the node is: it asks to join, has left, or knows another address."""
+        self._news.set()
+        self._to_report.set()
+        self._cut("follow")
+
+    # Asking and taking
+
+    def _follow(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._news.clear()
+            known = self._known()
+            pause: float | None = None
+            try:
+                if known.state == "requested":
+                    pause = self._pair(known)
+                elif known.state == "joined":
+                    self._step(known)
+                failures = 0
+            except CentreRefused as refused:
+                failures += 1
+                self._went_badly(refused)
+                pause = self._again_in(known, failures)
+            except Removed:
+                self._was_removed()
+            except NotTaken as refused:
+                log.error("the membership was not taken", reason=str(refused))
+                pause = _LONGEST_BACKOFF
+            except Stopping:
+                return
+            except Exception:
+                log.exception("following the centre failed")
+                pause = _LONGEST_BACKOFF
+            if pause is not None or known.state not in {"requested", "joined"}:
+                self._news.wait(pause)
+
+    def _known(self) -> Standing:
+        return standing(self._pipeline.running.snapshot)
+
+    def _again_in(self, known: Standing, failures: int) -> float:
+        if known.state == "requested":
+            return self._pairing_pause(known)
+        return min(_LONGEST_BACKOFF, 2.0 ** min(failures - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads nodes
+
+    def _pairing_pause(self, known: Standing) -> float:
+        psk, since = self._asked_since
+        if psk != known.psk:
+            since = time.monotonic()
+            self._asked_since = known.psk or "", since
+        return SOON_SECONDS if time.monotonic() - since < SOON_FOR_SECONDS else LATER_SECONDS
+
+    def _pair(self, known: Standing) -> float | None:
+        """Try once to be paired, and to be told who else is there; a good answer makes the node a member."""
+        assert known.psk is not None  # noqa: S101 - the request is open
+        now, store = time.time(), self._pipeline.store
+        if store.confirmation() is not None:
+            return 1.0
+        text = self._pipeline.secrets.text(known.psk)
+        if text is None or psk_life(store, known.psk, now).over(now):
+            self._in_commit_thread(lambda: self._expired(known))
+            return None
+        self.contact.attempt = now
+        own = self._listen_address()
+        central, certificate = self._connector.pair(known.central_addresses, text, own)
+        self._peers.forget([key for key in self._peers.all() if key != central])
+        self._peers.pin(central, certificate, time.time())
+        psk = known.psk
+        with_pin = self._connector.connect(known.central_addresses, self._peers.all()[central], own)
+        try:
+            self._following.join(with_pin)
+        finally:
+            with_pin.close()
+        destroy(store, psk)
+        self._went_well()
+        self._to_report.set()
+        log.info("joined a cluster", centre=central)
+        return None
+
+    def _step(self, known: Standing) -> None:
+        link = self._linked(known, "follow")
+        if self._news.is_set():
+            return
+        self.contact.attempt = time.time()
+        if self._following.step(link, WAIT_SECONDS, self._went_well):
+            self._to_report.set()
+        self._went_well()
+
+    def _linked(self, known: Standing, slot: str) -> Connected:
+        """Return the link of a thread, a new one where addresses or the certificate of the centre are others by now."""
+        pinned = self._peers.all().get(known.central_node_id or "")
+        if pinned is None:
+            raise CentreRefused("pin_mismatch", "no certificate of the centre is kept")
+        now = known.central_addresses, pinned, self._listen_address()
+        kept = self._links.get(slot)
+        if kept is not None and kept[0] == now:
+            return kept[1]
+        if kept is not None:
+            kept[1].close()
+        link = self._connector.connect(*now)
+        self._links[slot] = now, link
+        return link
+
+    def _cut(self, slot: str) -> None:
+        """Give a link up; a call that waits fails, and the next one makes another link."""
+        if (kept := self._links.pop(slot, None)) is not None:
+            kept[1].close()
+
+    def _listen_address(self) -> str | None:
+        return listen_address(self._pipeline.running.snapshot)
+
+    def _went_well(self) -> None:
+        now = time.time()
+        self.contact = Contact(now, now)
+
+    def _went_badly(self, refused: CentreRefused) -> None:
+        if self._stopping.is_set() or self._news.is_set():  # given up by ourselves
+            return
+        before = self.contact
+        since = before.since or before.good or before.attempt or time.time()
+        self.contact = Contact(time.time(), before.good, refused.reason, since)
+        if before.reason != refused.reason:
+            log.warning("the centre does not answer as it should", reason=str(refused))
+
+    # What ends a membership
+
+    def _expired(self, known: Standing) -> None:
+        """The time to pair is over; the request has failed. In the commit thread."""
+        place = Place(join_request.PATH)
+        document = self._pipeline.running.snapshot.document(place)
+        if self._known() == known and document is not None:
+            candidate = Candidate.on(self._pipeline.running)
+            candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
+            self._pipeline.commit(candidate, Order(SYSTEM, "", "The time to join is over."))
+
+    def _was_removed(self) -> None:
+        """Turn standalone; the configuration stays and is the node's own."""
+
+        def work() -> None:
+            candidate = Candidate.on(self._pipeline.running)
+            candidate.put(Place(join_request.PATH), self._pipeline.tree.load(Place(join_request.PATH), None))
+            for key in list(candidate.snapshot.objects(nodes.PATH).order):
+                candidate.remove(Place(nodes.PATH, key))
+            candidate.from_central = True
+            self._pipeline.commit(candidate, Order("central-management", "", "Removed by Central Management."))
+
+        self._following.note_removed(removed=True)
+        self._in_commit_thread(work)
+        text = "Central Management removed this node from the cluster; it keeps its configuration."
+        self._events.raise_("cluster_central_lost", text, f"{ROOT}/join_request")
+
+    def _in_commit_thread(self, work: Callable[[], Any]) -> Any:
+        return self._following.when_nothing_awaits(work)
+
+    # Reporting
+
+    def _push(self) -> None:
+        while not self._stopping.is_set():
+            known = self._known()
+            if known.state == "joined":
+                self._push_once(known)
+            self._watch(known)
+            self._to_report.wait(REPORT_SECONDS if known.state == "joined" else None)
+            self._to_report.clear()
+
+    def _push_once(self, known: Standing) -> None:
+        try:
+            self._linked(known, "report").report(self._report())
+        except (CentreRefused, Removed) as refused:  # said by the other thread, which meets the same
+            log.debug("no report", reason=str(refused))
+        except Exception:
+            log.exception("reporting to the centre failed")
+
+    def _watch(self, known: Standing) -> None:
+        """Raise and end the alert that the centre does not answer."""
+        lost = self.lost_seconds(known)
+        text = f"Central Management at {', '.join(known.central_addresses)} does not answer."
+        self._lost.update(time.monotonic(), begun=lost is not None and lost >= LOST_SECONDS, over=lost is None, text=text)
+
+    def lost_seconds(self, known: Standing | None = None) -> float | None:
+        """Return for how long the centre has not answered; None: it does, or there is none."""
+        if (known or self._known()).state != "joined" or self.contact.since is None:
+            return None
+        return time.time() - self.contact.since
+
+    def issues(self) -> list[Issue]:
+        """Return what is wrong, for the health of the node."""
+        found = []
+        if self.contact.since is not None and self.lost_seconds() is not None:
+            text = f"Central Management has not answered since {utc(self.contact.since)}: {self.contact.reason}."
+            found.append(Issue(text, f"{ROOT}/status"))
+        return found

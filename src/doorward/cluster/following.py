@@ -1,0 +1,177 @@
+"""The joined node's end: what it knows of its centre, kept through restarts, and one step of following it.
+
+A step asks, takes what is new and remembers how that went. Who asks again and when is for ``follower``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
+from doorward.cluster.statuses import Issue, Issues, utc
+from doorward.cluster.taking import NotTaken, check, take, take_membership
+from doorward.membership.standing import standing
+from doorward.store.port import Record
+from doorward.transaction.pipeline import Pipeline
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 600.0
+"""A revision that was refused is tried again after this long, should no newer one come before."""
+
+_KIND, _ID, _REMOVED = "cluster_sync", "node", "removed"
+_T = TypeVar("_T")
+
+
+class Stopping(Exception):
+    """The node stops; what was under way is done again at its next start."""
+
+
+class Link(Protocol):
+    """The channel to the centre. Every call blocks; what goes wrong is raised by the channel."""
+
+    def head(self, since: Header | None, wait: float) -> Header | None:
+        """Return the newest header, None when there was none newer for so many seconds."""
+
+    def revision(self, since: Header | None) -> Envelope:
+        """Return the newest revision."""
+
+    def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
+        """Return the membership, None when there was none newer for so many seconds."""
+
+
+class Sync(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the node is. ``applied`` is in effect, ``tried`` the newest that was looked at; times are Unix times."""
+
+    applied: Header | None = None
+    tried: Header | None = None
+    membership: Header | None = None
+    checked: float | None = None
+    updated: float | None = None
+    issues: Issues = Issues()
+
+    @property
+    def times(self) -> tuple[str | None, str | None]:
+        """When revisions were last asked about and when one was last applied, as they are shown."""
+        checked, updated = (utc(at) if at is not None else None for at in (self.checked, self.updated))
+        return checked, updated
+
+
+class Following:
+    """Follows the centre. ``in_commit_thread`` runs work where commits run and returns its result."""
+
+    def __init__(self, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], Any]], Any]) -> None:
+        self._pipeline, self._in_commit_thread = pipeline, in_commit_thread
+        self._tried_at = 0.0
+        self.stopping = threading.Event()
+        self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
+        """Whether the centre removed this node, and it has not asked to join since."""
+        found = pipeline.store.record(_KIND, _ID)
+        self.sync = msgspec.convert(found.body, Sync) if found else Sync()
+
+    nothing = Sync()
+    """What is known before anything was fetched."""
+
+    def join(self, link: Link) -> None:
+        """Become a member: the centre, just paired with, tells who else is there."""
+        found = link.membership(None, 0)
+        if found is not None:
+            self._take_membership(found.membership, found.header)
+
+    def step(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+        """Ask once, for as long as ``wait`` seconds, and take what is new; return whether there was something to report.
+
+        ``answered`` is called when the centre has answered, before anything is taken.
+        """
+        if not standing(self._pipeline.running.snapshot).managed:
+            return self._step_of_others(link, wait, answered)
+        sync = self.sync
+        refused = sync.tried != sync.applied
+        again = refused and time.monotonic() - self._tried_at > RETRY_SECONDS
+        newest = link.head(None if again else sync.tried, wait)
+        self._checked(answered)
+        if newest is None or (newest == sync.tried and not again):
+            return False
+        envelope = link.revision(sync.applied)
+        self._take_membership(envelope.content.membership, envelope.header)
+        if standing(self._pipeline.running.snapshot).managed:
+            self._take(envelope)
+        return True
+
+    def _step_of_others(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+        """Take the membership alone. A configuration that was taken earlier is the node's own by now."""
+        if self.sync.tried is not None:
+            self._keep(Sync(membership=self.sync.membership))
+        found = link.membership(self.sync.membership, wait)
+        self._checked(answered)
+        if found is None:
+            return False
+        self._take_membership(found.membership, found.header)
+        return True
+
+    def _checked(self, answered: Callable[[], None]) -> None:
+        self._note(checked=time.time())
+        answered()
+
+    def _take_membership(self, membership: Membership, header: Header) -> None:
+        if membership.cluster_id != (standing(self._pipeline.running.snapshot).cluster_id or membership.cluster_id):
+            raise NotTaken([Issue("history_fork", "The centre has another cluster than the one this node joined.")])
+        if header != self.sync.membership:
+            self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership))
+            self._note(membership=header, keep=True)
+
+    def _take(self, envelope: Envelope) -> None:
+        pipeline, sync = self._pipeline, self.sync
+        known = standing(pipeline.running.snapshot)
+        self._tried_at = time.monotonic()
+        try:
+            check(envelope, sync.applied, known.cluster_id or "")
+            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope))
+        except NotTaken as refused:
+            log.error("a cluster revision was not taken", number=envelope.header.number, reason=str(refused))
+            self._note(tried=envelope.header, issues=Issues(errors=refused.issues), keep=True)
+            return
+        log.info("a cluster revision was taken", number=envelope.header.number, revision=pipeline.running.number)
+        made = {"applied": envelope.header, "tried": envelope.header, "updated": time.time()}
+        self._note(**made, issues=Issues(warnings=warnings), keep=True)
+
+    def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:
+        """Run work in the commit thread, once no commit of this node awaits its confirmation any more."""
+
+        def alone() -> tuple[bool, _T | None]:
+            return (False, None) if self._pipeline.store.confirmation() is not None else (True, work())
+
+        while True:
+            done, result = self._in_commit_thread(alone)
+            if done:
+                return result  # type: ignore[no-any-return]
+            if self.stopping.wait(1.0):
+                raise Stopping
+
+    def _note(self, *, keep: bool = False, **news: Any) -> None:
+        self.sync = msgspec.structs.replace(self.sync, **news)
+        if keep:
+            self._keep(self.sync)
+
+    def _keep(self, sync: Sync) -> None:
+        self.sync = sync
+        self._pipeline.store.put_record(Record(_KIND, _ID, msgspec.to_builtins(sync)))
+
+    def note_removed(self, *, removed: bool) -> None:
+        """Remember that the centre removed this node, or that this is of no interest any more."""
+        if removed:
+            self._pipeline.store.put_record(Record(_KIND, _REMOVED, utc(time.time())))
+        elif self.removed:
+            self._pipeline.store.remove_record(_KIND, _REMOVED)
+        self.removed = removed
+
+    def forget(self) -> None:
+        """Forget everything; the node has left."""
+        self.sync = Sync()
+        self._pipeline.store.remove_record(_KIND, _ID)

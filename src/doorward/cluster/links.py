@@ -1,0 +1,109 @@
+"""The node channel as the follower sees it: typed answers, and the words of the contract for what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from doorward import __version__
+from doorward.cluster.calls import Since
+from doorward.cluster.client import Central, pair
+from doorward.cluster.connection import ChannelError, Way
+from doorward.cluster.follower import CentreRefused, Connected, Removed
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.peers import Pinned
+from doorward.cluster.pins import Peer
+from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
+from doorward.cluster.statuses import Report
+
+_T = TypeVar("_T")
+
+
+class Links:
+    """Reaches a centre. ``port`` tells the TCP port of the channel."""
+
+    def __init__(self, key: NodeKey, node_id: str, port: Callable[[], int]) -> None:
+        self._key, self._node_id, self._port = key, UUID(node_id), port
+
+    def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
+        """Pair with who answers at one of the addresses; return node id and certificate of the centre, proven."""
+        with _explained():
+            made = pair(
+                self._way(addresses, own), self._key, node_id=self._node_id, psk=psk, version=__version__, address=own or "::"
+            )
+        return str(made.central_node_id), made.certificate
+
+    def connect(self, addresses: tuple[str, ...], centre: Pinned, own: str | None) -> Connected:
+        """Return a link to a pinned centre. The connection is made with the first call."""
+        return _Link(Central(self._key, Peer(centre.id, centre.certificate), self._way(addresses, own)))
+
+    def answers(self, address: str, node: Pinned, own: str | None) -> bool:
+        """Whether a pinned node answers at an address."""
+        with contextlib.closing(Central(self._key, Peer(node.id, node.certificate), self._way((address,), own))) as asked:
+            try:
+                asked.hello()
+            except ChannelError as error:
+                return error.code in {"not_accepted", "removed"}  # it holds the key; what it thinks of us is its own business
+        return True
+
+    def _way(self, addresses: tuple[str, ...], own: str | None) -> Way:
+        return Way(addresses, self._port(), own)
+
+
+class _Link:
+    """A link to a pinned centre."""
+
+    def __init__(self, central: Central) -> None:
+        self._central = central
+
+    def head(self, since: Header | None, wait: float) -> Header | None:
+        """Return the newest header, None when there was none newer for so many seconds."""
+        with _explained():
+            return _as(self._central.head(_since(since), int(wait)), Header)
+
+    def revision(self, since: Header | None) -> Envelope:
+        """Return the newest revision."""
+        with _explained():
+            found = _as(self._central.revision(_since(since)), Envelope)
+        if found is None:
+            raise CentreRefused("no_answer", "no revision came")
+        return found
+
+    def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
+        """Return the membership, None when there was none newer for so many seconds."""
+        with _explained():
+            return _as(self._central.membership(_since(since), int(wait)), MembershipEnvelope)
+
+    def report(self, report: Report) -> None:
+        """Report."""
+        with _explained():
+            self._central.status(report)
+
+    def close(self) -> None:
+        """Give up; a call that waits fails."""
+        self._central.close()
+
+
+def _since(header: Header | None) -> Since | None:
+    return Since(header.epoch, header.number) if header else None
+
+
+def _as(value: Any, kind: type[_T]) -> _T | None:
+    return None if value is None else msgspec.convert(value, kind)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except ChannelError as error:
+        if error.code == "removed":
+            raise Removed from error
+        reason = error.code if error.code in {"not_accepted", "version_mismatch", "pin_mismatch"} else "no_answer"
+        raise CentreRefused(reason, str(error)) from error
+    except msgspec.ValidationError as error:
+        raise CentreRefused("no_answer", f"the answer is none of a centre: {error}") from error

@@ -1,0 +1,160 @@
+"""What travels from the centre to the nodes, and how a cluster revision is named (cluster contract, sections 6.1 and 6.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from doorward.membership import nodes
+from doorward.membership.standing import standing
+from doorward.tree.jsontext import decode_own, encode
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Document, Snapshot
+
+MOST_HEADERS = 1_000
+"""Headers that come with a revision; who is further behind can't check the chain up to where it is."""
+
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Parent = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+Row = tuple[str, str, str]
+"""Path, key and stored body (canonical JSON) of a document; key "" for a singleton."""
+
+
+class Header(msgspec.Struct, frozen=True, order=True):
+    """The name of a revision. A greater epoch is newer whatever the number says; ``parent`` is the hash before it, or ""."""
+
+    epoch: Count
+    number: Count
+    hash: Digest
+    parent: Parent = ""
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """What revisions are compared by."""
+        return self.epoch, self.number
+
+
+class MemberRow(msgspec.Struct, frozen=True):
+    """A node of the cluster, for the other nodes."""
+
+    key: str
+    address: str
+    roles: list[str]
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """Who belongs to the cluster."""
+
+    cluster_id: str
+    central_node_id: str
+    nodes: list[MemberRow]
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A configuration of scope ``cluster`` with the write-once objects that it owns, and the membership.
+
+    ``secrets`` maps the keys of secrets to digests of what they hold.
+    """
+
+    tree: list[Row]
+    membership: Membership
+    secrets: dict[str, Digest]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all of it."""
+        return hashlib.sha256(encode([self.tree, self.membership, self.secrets])).hexdigest()
+
+
+Kept = tuple[str, str]
+"""A secret as it travels: form and text, as its owner keeps it."""
+
+
+def secret_digest(kept: Kept) -> str:
+    """Return the digest of a secret."""
+    return hashlib.sha256(":".join(kept).encode()).hexdigest()
+
+
+def header(epoch: int, number: int, parent: str, content: str) -> Header:
+    """Return the header of a content, given by its digest."""
+    named = {"content": content, "epoch": epoch, "number": number, "parent": parent}
+    return Header(epoch, number, hashlib.sha256(encode(named)).hexdigest(), parent)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A revision as a managed host gets it, with the headers since the one that it has, and the secrets.
+
+    Secrets leave the centre in here only, inside the node channel.
+    """
+
+    header: Header
+    headers: list[Header]
+    version: str
+    author: str
+    message: str | None
+    content: Content
+    secrets: dict[str, Kept]
+
+
+class MembershipEnvelope(msgspec.Struct, frozen=True):
+    """The membership as the other nodes get it."""
+
+    header: Header
+    version: str
+    membership: Membership
+
+
+def membership_of(snapshot: Snapshot) -> Membership:
+    """Return who belongs to the cluster of a centre."""
+    known = standing(snapshot)
+    rows = [
+        MemberRow(key, document.value["address"], document.value["roles"])
+        for key, document in snapshot.objects(nodes.PATH).items()
+    ]
+    return Membership(known.cluster_id or "", known.central_node_id or "", rows)
+
+
+def content_of(tree: Tree, snapshot: Snapshot, digest: Callable[[str], str | None]) -> Content:
+    """Return what travels of a configuration. ``digest`` tells that of a secret by key."""
+    rows: list[Row] = []
+    secrets: dict[str, Digest] = {}
+    for place, document in travelling(tree, snapshot):
+        rows.append((place.path, place.key, document.stored.decode()))
+        if isinstance(tree[place.path].node, WriteOnce) and (found := digest(place.key)) is not None:
+            secrets[place.key] = found
+    return Content(rows, membership_of(snapshot), secrets)
+
+
+def travelling(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
+    """Yield the documents of scope ``cluster`` in the order of the tree, then the write-once objects that they own."""
+    owned: dict[Place, None] = {}
+    for place, document in documents(tree, snapshot):
+        yield place, document
+        for reference in sorted(document.references, key=lambda found: found.href):
+            if isinstance(tree[reference.to].node, WriteOnce):
+                owned[Place(reference.to, reference.key)] = None
+    for place in owned:
+        if (found := snapshot.document(place)) is not None:
+            yield place, found
+
+
+def documents(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
+    """Yield the documents of scope ``cluster``."""
+    for endpoint in tree:
+        if endpoint.node.scope != "cluster":
+            continue
+        if (single := snapshot.singletons.get(endpoint.path)) is not None:
+            yield Place(endpoint.path), single
+        for key, document in snapshot.objects(endpoint.path).items():
+            yield Place(endpoint.path, key), document
+
+
+def value_of(row: Row) -> Any:
+    """Return the body of a row as a JSON value."""
+    return decode_own(row[2].encode())

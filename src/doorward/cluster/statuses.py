@@ -1,0 +1,157 @@
+"""How the nodes of a cluster do: what they report, and the words for it (cluster contract, section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from doorward.cluster.revisions import Header
+
+OFFLINE_SECONDS = 60.0
+SKEW_SECONDS = 60.0
+_MOST_ISSUES = 1_000
+
+_Text = Annotated[str, msgspec.Meta(max_length=4096)]
+_Short = Annotated[str, msgspec.Meta(max_length=300)]
+
+StatusWord = Literal["offline", "issues", "ok"]
+SyncWord = Literal["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """Something that is wrong, with all the places that take part."""
+
+    code: _Short
+    message: _Text
+    paths: Annotated[list[_Text], msgspec.Meta(max_length=100)] = []
+
+
+class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with a node; members that are empty are left out."""
+
+    errors: Annotated[list[Issue], msgspec.Meta(max_length=_MOST_ISSUES)] = []
+    warnings: Annotated[list[Issue], msgspec.Meta(max_length=_MOST_ISSUES)] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.errors or self.warnings)
+
+    def with_warnings(self, more: Iterable[Issue]) -> Issues:
+        """Return the issues with further warnings."""
+        return Issues(self.errors, [*self.warnings, *more])
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """The health of a node: percent, and load averages."""
+
+    disk: float
+    load1: float
+    load15: float
+    load5: float
+    memory: float
+    swap: float
+    sessions: dict[str, int]
+    total_sessions: int
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """When a backup of the node last succeeded (UTC text), and whether one is overdue."""
+
+    last_success: _Short | None
+    overdue: bool
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a node says of itself. ``tried`` is the newest revision that it looked at, taken or refused; ``time`` Unix time.
+
+    ``central_address`` is where it looks for the centre.
+    """
+
+    fqdn: _Short
+    version: _Short
+    listen_address: _Short | None
+    time: float
+    applied: Header | None = None
+    tried: Header | None = None
+    last_checked: _Short | None = None
+    last_updated: _Short | None = None
+    issues: Issues = Issues()
+    health_status: Figures | None = None
+    backup: Backup | None = None
+    central_address: _Short | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A report with the time (Unix time, by the clock of the centre) at which it came."""
+
+    at: float
+    report: Report
+
+
+def sync_word(head: Header | None, report: Report | None) -> SyncWord:
+    """Return how far a managed host is, by the newest revision of the centre and its last report."""
+    if report is None or report.tried is None:
+        return "not-fetched"
+    if head is not None and report.tried.at < head.at:
+        return "pending"
+    return "up-to-date" if report.applied == report.tried else "outdated"
+
+
+def status_word(seen: Seen | None, issues: Issues, now: float) -> StatusWord:
+    """Return how a node does in a word."""
+    if seen is None or now - seen.at > OFFLINE_SECONDS:
+        return "offline"
+    return "issues" if issues else "ok"
+
+
+def observed(address: str, report: Report | None, skew: float | None) -> list[Issue]:
+    """Return the warnings that only the centre can have: the clock, and an address that is not the registered one."""
+    found: list[Issue] = []
+    if skew is not None and abs(skew) > SKEW_SECONDS:
+        found.append(Issue("clock_skew", f"The clock of the node is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}."))
+    if report is not None and report.listen_address not in {None, address}:
+        message = f"The node listens on {report.listen_address}; {address} is registered."
+        found.append(Issue("address_differs", message))
+    return found
+
+
+def utc(at: float) -> str:
+    """Return a Unix time as it is shown."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def item(key: str, *, managed: bool, seen: Seen | None, head: Header | None, issues: Issues, now: float) -> dict[str, Any]:
+    """Return what is shown of a node, without ``meta``. ``issues`` are all of them, those of the report included."""
+    report = seen.report if seen else None
+    word = status_word(seen, issues, now)
+    shown: dict[str, Any] = {
+        "fqdn": report.fqdn if report else None,
+        "health_status": report.health_status if report and word != "offline" else None,
+        "key": key,
+        "status": word,
+        "sync_status": sync_word(head, report) if managed else "n/a",
+        "version": report.version if report else None,
+    }
+    if seen is not None:
+        shown["last_seen"] = utc(seen.at)
+    if report is not None and report.backup is not None:
+        shown["backup"] = report.backup
+    if managed:
+        shown["configuration_sync"] = _sync(report, issues)
+    elif issues:
+        shown["issues"] = issues
+    found: dict[str, Any] = msgspec.to_builtins(shown)
+    return found
+
+
+def _sync(report: Report | None, issues: Issues) -> Mapping[str, Any]:
+    applied = report.applied if report else None
+    return {
+        "applied": {"epoch": applied.epoch, "number": applied.number} if applied else None,
+        "downloaded_xml_hash": report.tried.hash[:32] if report and report.tried else None,
+        "issues": issues,
+        "last_checked": report.last_checked if report else None,
+        "last_updated": report.last_updated if report else None,
+    }

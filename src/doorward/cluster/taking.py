@@ -1,0 +1,173 @@
+"""How a node takes what the centre sends: checked, merged with its own scope, committed like any change (contract, section 6).
+
+Everything here blocks and runs in the commit thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from doorward import __version__
+from doorward.cluster.revisions import Envelope, Header, Membership, Row, documents, header, secret_digest, value_of
+from doorward.cluster.statuses import Issue
+from doorward.membership import join_request, nodes
+from doorward.membership.standing import standing
+from doorward.store.port import Store, Ticket
+from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.merge import MergeConflict
+from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import Place
+from doorward.tree.problems import MeaningRefused
+from doorward.tree.registry import Tree
+
+AUTHOR = "central-management"
+_HREF = re.compile(r"/api/[A-Za-z0-9_/#-]+")
+
+
+class NotTaken(Exception):
+    """A revision that the node does not take; what runs is as before, unless the host could not be put back."""
+
+    def __init__(self, issues: list[Issue]) -> None:
+        self.issues = issues
+        super().__init__("; ".join(issue.message for issue in issues))
+
+
+def check(envelope: Envelope, applied: Header | None, cluster_id: str) -> None:
+    """Check that a revision is what its header says and follows the one that was applied. Raises NotTaken."""
+    newest, content = envelope.header, envelope.content
+    if content.membership.cluster_id != cluster_id:
+        raise _fault("history_fork", "The revision is one of another cluster.")
+    if header(newest.epoch, newest.number, newest.parent, content.digest()) != newest:
+        raise _fault("history_fork", f"Cluster revision {newest.number} is not what its hash says.")
+    if {key: secret_digest(kept) for key, kept in envelope.secrets.items()} != content.secrets:
+        raise _fault("history_fork", f"The secrets of cluster revision {newest.number} are not those of its hash.")
+    if applied is not None and applied.epoch == newest.epoch:
+        _follow(applied, newest, envelope.headers)
+    elif applied is not None and applied.epoch > newest.epoch:
+        raise _fault("history_fork", "The history of the centre began before the one that this node follows.")
+    if envelope.version != __version__:
+        message = f"Central Management runs {envelope.version}, this node {__version__}."
+        raise _fault("version_mismatch", message)
+
+
+def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:
+    """Check the chain from one revision to another of the same epoch."""
+    if newest.at <= applied.at:
+        if newest != applied:
+            raise _fault("history_fork", f"The centre has another cluster revision {newest.number} than this node took.")
+        return
+    if not headers or headers[-1] != newest:
+        raise _fault("history_fork", "The history of the centre does not lead to its newest revision.")
+    before = applied if headers[0].number == applied.number + 1 else None  # None: further behind than headers are kept
+    for one in headers:
+        if before is not None and one.parent != before.hash:
+            raise _fault("history_fork", f"Cluster revision {one.number} does not follow the one that this node took.")
+        before = one
+
+
+def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
+    """Make the list of nodes the one of the centre; return whether it changed. Raises NotTaken.
+
+    The request follows a centre that has another address now. A secret that was left from the pairing is let go.
+    """
+    candidate = Candidate.on(pipeline.running)
+    candidate.from_central = True
+    wanted = {row.key: {"address": row.address, "roles": row.roles} for row in membership.nodes}
+    for key in list(candidate.snapshot.objects(nodes.PATH).order):
+        if key not in wanted:
+            candidate.remove(Place(nodes.PATH, key))
+    for key, body in wanted.items():
+        _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
+    place = Place(join_request.PATH)
+    document = candidate.snapshot.document(place)
+    if document is None or document.value is None:
+        raise _fault("left", "The node has left its cluster.")
+    asked, joined = document.value, {"central_node_id": membership.central_node_id, "cluster_id": membership.cluster_id}
+    centre = wanted.get(membership.central_node_id, {"address": asked["central_management_address"]})["address"]
+    moved = {} if centre == asked["central_management_address"] else {"previous_address": asked["central_management_address"]}
+    told = {"central_management_address": centre, "joined": joined, "psk": None}
+    _put(pipeline.tree, candidate, place, asked | moved | told)
+    if not candidate.changed:
+        return False
+    _commit(pipeline, candidate, AUTHOR, "Nodes of the cluster.")
+    return True
+
+
+def take(pipeline: Pipeline, envelope: Envelope) -> list[Issue]:
+    """Put a checked revision into effect; return the warnings. Raises NotTaken."""
+    candidate = Candidate.on(pipeline.running)
+    candidate.from_central = True
+    fill(pipeline.tree, pipeline.store, candidate, envelope)
+    if not candidate.changed:
+        return []
+    author, message = envelope.author or "unknown", envelope.message or f"cluster revision {envelope.header.number}"
+    ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}")
+    return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in ticket.warnings]
+
+
+def fill(tree: Tree, store: Store, candidate: Candidate, envelope: Envelope) -> None:
+    """Put what differs into a candidate. Secrets that the node has are left alone. Raises NotTaken."""
+    present = {place for place, _ in documents(tree, candidate.snapshot)}
+    faults: list[Issue] = []
+    for row in envelope.content.tree:
+        place = Place(row[0], row[1])
+        present.discard(place)
+        try:
+            _fill_one(tree, candidate, place, row)
+        except (ValidationError, KeyError):
+            faults.append(_issue("unsuitable", f"This node does not take what stands at {place.href}.", place.href))
+    if faults:
+        raise NotTaken(faults)
+    for place in sorted(present):
+        if place.key:
+            candidate.remove(place)
+    candidate.kept = {key: kept for key, kept in envelope.secrets.items() if store.secret(key) is None}
+
+
+def _fill_one(tree: Tree, candidate: Candidate, place: Place, row: Row) -> None:
+    document = candidate.snapshot.document(place)
+    if document is None or document.stored.decode() != row[2]:
+        node = tree[place.path].node
+        if node.scope != "cluster" and not isinstance(node, WriteOnce):
+            raise KeyError(place.path)
+        candidate.put(place, tree.load(place, value_of(row)))
+
+
+def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
+    candidate.put(place, tree.load(place, body))
+
+
+def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str) -> Ticket:
+    address = standing(candidate.snapshot).central_addresses
+    try:
+        return pipeline.commit(candidate, Order(author, address[0] if address else "", message[:4096]))
+    except MeaningRefused as refused:
+        issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]
+        raise NotTaken(issues) from refused
+    except ApplyFailed as failed:
+        raise NotTaken([_issue("apply", f"{failed.action}: {failed.reason}", failed.path)]) from failed
+    except MergeConflict as collided:  # cannot be: the candidate began at what runs
+        raise NotTaken([_issue("conflict", str(collided), "")]) from collided
+
+
+def _issue(code: str, message: str, path: str) -> Issue:
+    """Return an issue with every place that takes part: those that the message names belong to it."""
+    paths: Iterable[str] = dict.fromkeys(found for found in [path, *_HREF.findall(message)] if found)
+    return Issue(code, message, list(paths)[:100])
+
+
+def _at(pointer: str) -> str:
+    return "#" + pointer[1:] if pointer else ""
+
+
+def _fault(code: str, message: str) -> NotTaken:
+    return NotTaken([Issue(code, message)])
+
+
+def is_managed(running: Running) -> bool:
+    """Whether the node takes its configuration from the centre."""
+    return standing(running.snapshot).managed

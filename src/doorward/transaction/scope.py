@@ -1,0 +1,22 @@
+"""Who may write what on a managed host: scope ``cluster`` comes from Central Management (configuration contract, section 1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from doorward.membership.standing import standing
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Snapshot
+
+
+def from_central_management(tree: Tree, snapshot: Snapshot, places: Iterable[Place]) -> Iterator[Problem]:
+    """Yield a problem for each place that is not this node's to write."""
+    known = standing(snapshot)
+    if not known.managed:
+        return
+    for place in places:
+        if tree[place.path].node.scope == "cluster":
+            message = f"Set by Central Management at {known.central_addresses[0]}."
+            yield Problem("from_central_management", message, "", place.href)

@@ -1,0 +1,205 @@
+"""The centre's end: who is paired, what becomes of the secret, what it says of its nodes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorward.cluster.calls import Refused, Since
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefused, PairRequest, new_psk
+from doorward.cluster.peers import TOMBSTONE_SECONDS, Peers
+from doorward.cluster.pins import Peer
+from doorward.configuration import passwords
+from doorward.membership import nodes, promote
+from doorward.tree.places import Place
+from tests.unit.cluster.pairs import Centre, Machine, Node
+
+Join = Callable[..., Node]
+
+
+class Applicant:
+    """A node that asks to be paired."""
+
+    def __init__(self, directory: Path, centre: Centre) -> None:
+        self.id, self.psk, self.centre = uuid.uuid4(), new_psk(), centre
+        self.key = NodeKey.at(directory, str(self.id))
+
+    def accepted(self, psk: str = "") -> None:
+        """The administrator of the centre accepts it, with some secret."""
+        rig = self.centre.rig
+        candidate = rig.candidate()
+        place = Place(passwords.PATH, str(uuid.uuid4()))
+        candidate.put(place, rig.tree.load(place, {"created": "2026-11-21T20:00:00Z"}))
+        candidate.secrets[place.key] = psk or self.psk
+        member = {"address": "10.0.0.7", "psk": place.key, "roles": []}
+        candidate.put(Place(nodes.PATH, str(self.id)), rig.tree.load(Place(nodes.PATH, str(self.id)), member))
+        rig.commit(candidate)
+
+    def request(self, version: str = "0.1.0") -> tuple[Attempt, PairRequest]:
+        attempt = Attempt(self.psk, self.id, self.key, self.centre.key.fingerprint)
+        return attempt, attempt.request(version=version, address="10.0.0.7", time=datetime.now(UTC))
+
+    def pair(self) -> None:
+        attempt, request = self.request()
+        attempt.check(self.centre.central.pair(request, "10.0.0.7"))
+
+    def refused(self, version: str = "0.1.0") -> str:
+        with pytest.raises(PairingRefused) as found:
+            self.centre.central.pair(self.request(version)[1], "10.0.0.7")
+        return found.value.code
+
+    def member(self) -> Any:
+        document = self.centre.rig.pipeline.running.snapshot.document(Place(nodes.PATH, str(self.id)))
+        return document and document.value
+
+    def issues(self) -> list[str]:
+        (item,) = [item for item in self.centre.central.items() if item["key"] == str(self.id)]
+        return [issue["code"] for issue in item.get("issues", {}).get("warnings", [])]
+
+
+@pytest.fixture
+def applicant(tmp_path: Path, centre: Centre) -> Applicant:
+    (tmp_path / "applicant").mkdir()
+    return Applicant(tmp_path / "applicant", centre)
+
+
+def test_an_accepted_node_is_paired_and_its_secret_destroyed_when_it_comes_back(centre: Centre, applicant: Applicant) -> None:
+    applicant.accepted()
+    psk = applicant.member()["psk"]
+    applicant.pair()
+    assert centre.peers.paired(str(applicant.id))
+    assert centre.peers.all()[str(applicant.id)].certificate == applicant.key.certificate
+    applicant.pair()  # the answer was lost: the same certificate may come again
+    centre.central.retire(str(applicant.id))
+    assert applicant.member()["psk"] is None
+    assert centre.rig.store.secret(psk) is None
+    assert centre.rig.store.record("cluster_psk", psk) is None
+    assert applicant.refused() == "not_accepted"
+    assert centre.peers.paired(str(applicant.id))
+
+
+def test_a_pin_outlives_a_restart(centre: Centre, applicant: Applicant) -> None:
+    applicant.accepted()
+    applicant.pair()
+    assert Peers(centre.rig.store).all() == centre.peers.all()
+
+
+def test_who_is_not_accepted_or_has_another_secret_is_told_the_same(centre: Centre, applicant: Applicant) -> None:
+    assert applicant.refused() == "not_accepted"
+    applicant.accepted(new_psk())
+    assert applicant.refused() == "not_accepted"
+    assert applicant.issues() == ["psk_mismatch"]
+    assert not centre.peers.all()
+    applicant.accepted()
+    applicant.pair()
+    assert applicant.issues() == []
+
+
+def test_another_release_is_named_on_the_centre_and_keeps_the_secret(centre: Centre, applicant: Applicant) -> None:
+    applicant.accepted()
+    assert applicant.refused("9.9.9") == "version_mismatch"
+    assert applicant.issues() == ["version_mismatch"]
+    applicant.pair()
+
+
+def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
+    centre: Centre, applicant: Applicant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applicant.accepted()
+    assert applicant.refused("9.9.9")  # its time begins
+    psk = applicant.member()["psk"]
+    centre.central.retire(str(applicant.id))
+    assert applicant.member()["psk"] == psk, "neither paired nor over"
+    later = datetime.now(UTC).timestamp() + PSK_SECONDS + 1
+    monkeypatch.setattr("doorward.cluster.central.time.time", lambda: later)
+    assert applicant.refused() == "not_accepted"
+    assert centre.central.due() == [str(applicant.id)]
+    centre.central.retire(str(applicant.id))
+    assert centre.rig.store.secret(psk) is None
+    assert applicant.issues() == ["not_paired"]
+
+
+def test_a_node_that_is_no_centre_says_so(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m")
+    peer = Peer("x", b"")
+    with pytest.raises(Refused) as refused:
+        machine.central.head(peer, None)
+    assert (refused.value.status, refused.value.code) == (404, "not_central")
+    assert machine.central.hello(peer) == {"node_id": machine.id, "version": "0.1.0"}
+    machine.rig.close()
+
+
+def test_a_removed_node_leaves_a_tombstone_for_a_month(centre: Centre, join: Join) -> None:
+    node = join()
+    centre.peers.bury(node.id, 1000.0)
+    assert not centre.peers.paired(node.id)
+    assert centre.peers.over(1000.0 + TOMBSTONE_SECONDS) == []
+    assert centre.peers.over(1001.0 + TOMBSTONE_SECONDS) == [node.id]
+    centre.peers.forget([node.id])
+    assert not Peers(centre.rig.store).all()
+
+
+def test_a_node_is_told_only_what_it_does_not_have(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    newest = centre.central.ledger.newest
+    assert newest is not None
+    have = Since(*newest.header.at)
+    assert centre.central.head(node.wire.peer, have) is None
+    assert centre.central.membership(node.wire.peer, have) is None
+    assert centre.central.head(node.wire.peer, Since(have.epoch, have.number - 1)) == newest.header
+    assert centre.central.head(node.wire.peer, Since(have.epoch + 1, 0)) == newest.header, "a node that is ahead must see it"
+
+
+def test_alerts_come_and_go_with_the_words(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr("doorward.cluster.central.time.time", lambda: clock[0])
+    node = join("managed-host")
+    node.wire.tamper = lambda envelope: type(envelope)(
+        envelope.header, envelope.headers, "9.9.9", "", None, envelope.content, envelope.secrets
+    )
+    centre.central.watch()
+    assert centre.events.raised == [], "a node that was never there can't go offline"
+    node.follow()
+    node.report()
+    assert centre.events.raised == [("cluster_sync_failed", False)]
+    clock[0] += 61
+    centre.central.watch()
+    assert centre.events.raised[1:] == [("cluster_node_offline", False)]
+    node.wire.tamper = lambda envelope: envelope
+    node.following._tried_at = -1e9
+    node.follow()
+    node.report(now=clock[0])
+    assert sorted(centre.events.raised[2:]) == [("cluster_node_offline", True), ("cluster_sync_failed", True)]
+    centre.remove(Place(nodes.PATH, node.id))
+    centre.central.forget(node.id)
+    centre.central.watch()
+    assert [item["key"] for item in centre.central.items()] == []
+
+
+def test_the_last_report_outlives_a_restart(centre: Centre, join: Join) -> None:
+    from doorward.cluster.central import Central
+
+    node = join("managed-host")
+    node.follow()
+    node.report()
+    (before,) = centre.central.items()
+    again = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
+    again.ledger.note(centre.rig.pipeline.running)
+    assert again.items() == [before]
+
+
+def test_nodes_that_look_elsewhere_are_known(centre: Centre, join: Join) -> None:
+    node = join()
+    node.report()
+    assert centre.central.not_told("10.0.0.9") == [node.id]
+    assert centre.central.not_told("10.0.0.1") == []
+
+
+def test_the_standing_of_the_centre_is_final(centre: Centre) -> None:
+    assert centre.rig.pipeline.running.snapshot.value(promote.PATH)["cluster_id"] == centre.cluster_id

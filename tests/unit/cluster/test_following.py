@@ -1,0 +1,259 @@
+"""A node takes what the centre sets, whole or not at all, and keeps what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from doorward.cluster.revisions import Envelope
+from doorward.cluster.statuses import Issue
+from doorward.membership import join_request, nodes
+from doorward.membership.standing import standing
+from doorward.store.port import Confirmation, Revision, Ticket
+from doorward.tree.places import Place
+from doorward.tree.problems import MeaningRefused
+from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
+
+Join = Callable[..., Node]
+OWN = "troubleshooting"
+MINE = {"core_files": {"retention_days": 3}, "debug_logging": {"enabled": False}}
+"""A body of scope node."""
+
+
+def test_a_node_that_joined_knows_who_is_there_and_keeps_its_configuration(centre: Centre, join: Join) -> None:
+    node = join()
+    centre.committed((SERVERS, [ip("192.0.2.1")]))
+    node.follow()
+    known = standing(node.rig.pipeline.running.snapshot)
+    assert (known.state, known.managed, known.cluster_id) == ("joined", False, centre.cluster_id)
+    assert set(node.rig.pipeline.running.snapshot.objects(nodes.PATH).order) == {centre.id, node.id}
+    assert node.rig.value(SERVERS) != [ip("192.0.2.1")]
+    assert node.rig.value("passwords", node.psk) is None
+
+
+def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.rig.committed((OWN, MINE))
+    candidate = centre.rig.candidate()
+    password = centre.rig.post(candidate, "passwords", {"plain": "correct horse battery"})
+    jane = centre.rig.post(candidate, USERS, {"name": "jane", "password": password})
+    group = centre.rig.post(candidate, GROUPS, {"name": "operators", "members": [jane]})
+    centre.rig.put(candidate, SERVERS, [ip("192.0.2.1")])
+    centre.rig.put(candidate, ZONE, "Europe/Budapest")
+    centre.rig.commit(candidate, message="for all")
+    centre.note()
+    node.follow()
+    assert (node.rig.value(SERVERS), node.rig.value(ZONE)) == ([ip("192.0.2.1")], "Europe/Budapest")
+    assert node.rig.value(USERS, jane)["name"] == "jane"
+    assert [member["key"] for member in node.rig.value(GROUPS, group)["members"]] == [jane]
+    assert node.rig.value(OWN) == MINE
+    assert node.rig.sources() == b"server 192.0.2.1 iburst\n"
+    kept = centre.rig.secrets.text(password)
+    assert kept is not None
+    assert kept.startswith("$argon2id$")
+    assert node.rig.secrets.text(password) == kept
+    ours, theirs = node.rig.store.secret(password), centre.rig.store.secret(password)
+    assert ours
+    assert theirs
+    assert ours.sealed != theirs.sealed
+    revision = node.rig.store.head()
+    assert revision is not None
+    assert (revision.author, revision.message) == ("central-management: admin", "central-management: for all")
+
+
+def test_the_role_overwrites_what_the_node_had_and_its_history_keeps_it(centre: Centre, join: Join) -> None:
+    node = join()
+    candidate = node.rig.candidate()
+    mine = node.rig.post(candidate, GROUPS, {"name": "mine", "members": []})
+    node.rig.commit(candidate)
+    before = node.rig.number
+    centre.give(node, "managed-host")
+    node.follow()
+    assert standing(node.rig.pipeline.running.snapshot).managed
+    assert node.rig.value(GROUPS, mine) is None
+    assert any(edit.place.key == mine for _, edits in node.rig.store.edits_after(before) for edit in edits)
+
+
+def test_several_revisions_become_one(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    before = node.rig.number
+    for number in range(3):
+        centre.committed((SERVERS, [ip(f"192.0.2.{number + 1}")]))
+    node.follow()
+    assert node.rig.number == before + 1
+    assert node.rig.value(SERVERS) == [ip("192.0.2.3")]
+    assert node.following.sync.applied == centre.central.ledger.newest.header  # type: ignore[union-attr]
+
+
+def test_a_revision_that_changes_nothing_here_only_moves_the_number(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    centre.committed((WEB, {"timeout": 33}))
+    centre.committed((WEB, {"timeout": 10}))
+    before = node.rig.number
+    node.follow()
+    assert node.rig.number == before
+    assert node.following.sync.applied.number == centre.number  # type: ignore[union-attr]
+
+
+def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    applied, before = node.following.sync.applied, node.rig.pipeline.running
+
+    def of_another_release(envelope: Envelope) -> Envelope:
+        return msgspec.structs.replace(envelope, version="9.9.9")
+
+    centre.committed((SERVERS, [ip("192.0.2.1")]), (ZONE, "Asia/Tokyo"))
+    node.wire.tamper = of_another_release
+    assert node.step()
+    assert node.rig.pipeline.running is before
+    assert (node.codes(), node.following.sync.applied) == (["version_mismatch"], applied)
+    assert node.following.sync.tried.number == centre.number  # type: ignore[union-attr]
+    node.wire.calls.clear()
+    assert not node.step()
+    assert node.wire.calls == ["head"], "refused once, it is not fetched again at once"
+    node.wire.tamper = lambda envelope: envelope
+    centre.committed((SERVERS, [ip("192.0.2.2")]))
+    node.follow()
+    assert (node.codes(), node.rig.value(SERVERS)) == ([], [ip("192.0.2.2")])
+
+
+def test_what_the_host_refuses_is_an_error_of_the_path(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = join("managed-host")
+    node.follow()
+    centre.committed((SERVERS, [ip("192.0.2.1")]))
+    monkeypatch.setattr(type(node.rig.host.files), "write", _full_disk)
+    node.follow()
+    (issue,) = node.following.sync.issues.errors
+    assert (issue.code, issue.paths) == ("apply", ["/api/configuration/datetime/ntp_servers"])
+    assert node.rig.value(SERVERS) != [ip("192.0.2.1")]
+
+
+def _full_disk(*_: object) -> None:
+    from doorward.host.errors import HostFailure
+
+    raise HostFailure("no space left")
+
+
+def test_a_refused_revision_is_tried_again_later(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = join("managed-host")
+    node.wire.tamper = lambda envelope: msgspec.structs.replace(envelope, version="9.9.9")
+    node.follow()
+    assert node.codes() == ["version_mismatch"]
+    node.wire.tamper = lambda envelope: envelope
+    monkeypatch.setattr("doorward.cluster.following.RETRY_SECONDS", 0.0)
+    assert node.step()
+    assert node.codes() == []
+
+
+def test_a_local_write_is_refused_also_at_the_commit(centre: Centre, join: Join) -> None:
+    node = join()
+    candidate = node.rig.candidate()
+    node.rig.put(candidate, ZONE, "Asia/Tokyo")
+    centre.give(node, "managed-host")
+    node.follow()
+    with pytest.raises(MeaningRefused) as refused:
+        node.rig.commit(candidate)
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.path) == ("from_central_management", "/api/configuration/datetime/timezone")
+    assert "10.0.0.1" in problem.message
+
+
+def test_an_open_transaction_of_scope_node_outlives_a_revision(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    candidate = node.rig.candidate()
+    node.rig.put(candidate, OWN, MINE)
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.follow()
+    node.rig.commit(candidate)
+    assert (node.rig.value(OWN), node.rig.value(ZONE)) == (MINE, "Asia/Tokyo")
+
+
+def test_without_the_role_the_settings_stay_and_are_the_nodes_own(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.follow()
+    centre.give(node, "search-local")
+    node.follow()
+    centre.committed((ZONE, "Europe/Budapest"))
+    node.follow()
+    assert node.rig.value(ZONE) == "Asia/Tokyo"
+    node.rig.committed((ZONE, "Etc/UTC"))
+    centre.give(node, "managed-host")
+    node.follow()
+    assert node.rig.value(ZONE) == "Europe/Budapest"
+
+
+def test_a_centre_that_moved_is_looked_for_at_both_addresses(centre: Centre, join: Join) -> None:
+    node = join()
+    centre.write(Place(nodes.PATH, centre.id), {"address": "10.0.0.9", "roles": ["central-management"]})
+    centre.note()
+    node.follow()
+    assert standing(node.rig.pipeline.running.snapshot).central_addresses == ("10.0.0.9", "10.0.0.1")
+
+
+def test_a_restart_goes_on_where_it_was(centre: Centre, join: Join) -> None:
+    from doorward.cluster.following import Following
+
+    node = join("managed-host")
+    node.follow()
+    sync = node.following.sync
+    node.following = Following(node.rig.pipeline, lambda work: work())
+    assert msgspec.structs.replace(node.following.sync, checked=0) == msgspec.structs.replace(sync, checked=0)
+    assert not node.step()
+
+
+def test_a_commit_that_awaits_its_confirmation_is_not_run_over(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    waiting = Confirmation("t", "admin", 99, 4e9)
+    node.rig.store.publish(
+        Revision(node.rig.number + 1, "admin", "", "2026-11-21T10:00:00Z", None, 0), [], Ticket("t", "admin", ""), (), waiting
+    )
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.following.stopping.set()
+    from doorward.cluster.following import Stopping
+
+    with pytest.raises(Stopping):
+        node.step()
+    assert node.rig.value(ZONE) != "Asia/Tokyo"
+
+
+def test_a_node_that_left_forgets_what_it_took(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    node.following.forget()
+    assert node.following.sync == node.following.nothing
+    assert node.rig.store.record("cluster_sync", "node") is None
+
+
+def test_the_membership_of_another_cluster_is_refused(centre: Centre, join: Join) -> None:
+    from doorward.cluster.taking import NotTaken
+
+    node = join()
+    document = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
+    assert document is not None
+    other = {"central_node_id": centre.id, "cluster_id": node.id}
+    candidate = node.rig.candidate()
+    candidate.put(Place(join_request.PATH), node.rig.tree.load(Place(join_request.PATH), document.value | {"joined": other}))
+    node.rig.commit(candidate)
+    centre.give(node, "search-local")
+    with pytest.raises(NotTaken) as refused:
+        node.step()
+    assert refused.value.issues == [Issue("history_fork", "The centre has another cluster than the one this node joined.")]
+
+
+def test_restoring_an_earlier_revision_does_not_touch_the_membership(centre: Centre, join: Join) -> None:
+    from doorward.transaction.history import restore
+
+    node = join()
+    candidate = node.rig.candidate()
+    restore(node.rig.tree, node.rig.store, candidate, 1)
+    assert standing(candidate.snapshot).state == "joined"
+    assert place(SERVERS) not in candidate.touched
