@@ -18,6 +18,8 @@ PLUGIN, SPP = f"{CLUSTER}/configuration_sync_plugin", f"{CLUSTER}/spp"
 INTERFACE = "/api/configuration/local_services/cluster"
 NIC = "/api/configuration/network/nics/nic1"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+HOME = "127.0.0.10"
+"""Where Central Management is."""
 OTHER = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
 PSK = "Zq3mWq0F8nY2b4cV7xT1sLr9dQ5uJ6hPg0aEiOyNwKMx2B7tR4vC8zD1fG5hJ9kL"
 ASK = {"central_management_address": "127.0.0.9"}
@@ -39,7 +41,7 @@ def enable(caller: Caller) -> None:
 @pytest.fixture(scope="module")
 def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Central Management."""
-    with running(tmp_path_factory.mktemp("central") / "state") as server:
+    with running(tmp_path_factory.mktemp("central") / "state", options=("--listen", f"{HOME}:0")) as server:
         caller = logged_in(server)
         enable(caller)
         caller.post(PROMOTE).ok(201)
@@ -202,7 +204,7 @@ def test_what_this_release_does_not_do_says_so(admin: Caller, centre: Caller) ->
 def test_the_centre_shows_itself(centre: Caller) -> None:
     key = own_id(centre)
     assert without_time(centre.get(f"{NODES}/{key}").ok()) == {
-        "body": {"address": "127.0.0.1", "roles": ["central-management"]},
+        "body": {"address": HOME, "roles": ["central-management"]},
         "key": key,
         "meta": {"href": f"{NODES}/{key}", "parent": NODES, "status": f"{STATUS}/{key}"},
     }
@@ -216,7 +218,7 @@ def test_the_centre_shows_itself(centre: Caller) -> None:
     assert one["meta"] == {"configuration": f"{NODES}/{key}", "href": f"{STATUS}/{key}", "parent": STATUS}
     assert (one["key"], one["sync_status"]) == (key, "n/a")
     assert without_time(centre.get(JOIN).ok()) == {
-        "details": {"central_management_address": "127.0.0.1", "last_attempt": None, "reason": None},
+        "details": {"central_management_address": HOME, "last_attempt": None, "reason": None},
         "meta": {"href": JOIN, "parent": CLUSTER},
         "status": "in cluster",
     }
@@ -291,7 +293,7 @@ def test_addresses_and_ids_belong_to_one_node(accepted: Caller) -> None:
     accepted.post(NODES, {**ACCEPT, "node_id": own}).refuses("SemanticError", ("already_in_cluster", "/node_id"))
     other = OTHER[:-1] + "d"
     accepted.post(NODES, {**ACCEPT, "node_id": other}).refuses("SemanticError", ("duplicate_address", "/address"))
-    body = {"address": "127.0.0.1", "roles": []}
+    body = {"address": HOME, "roles": []}
     accepted.put(f"{NODES}/{OTHER}", body).refuses("SemanticError", ("duplicate_address", "/address"))
 
 
@@ -319,7 +321,7 @@ def test_a_role_is_given_with_a_word_of_warning(accepted: Caller) -> None:
     done = accepted.commit().ok()
     assert [w["code"] for w in done.json["meta"]["warnings"]] == ["overwrites_node", "no_search_role"]
     assert accepted.get(f"{STATUS}/{OTHER}").json["sync_status"] == "not-fetched"
-    accepted.put(f"{NODES}/{own_id(accepted)}", {"address": "127.0.0.1", "roles": []}).refuses(
+    accepted.put(f"{NODES}/{own_id(accepted)}", {"address": HOME, "roles": []}).refuses(
         "SemanticError", ("central_role", "/roles")
     )
 
@@ -334,3 +336,4 @@ def test_who_has_no_right_for_the_cluster_sees_nothing_of_it(server: Server, adm
         jane.get(path).is_error(403, "Unauthorized")
     jane.post(PROMOTE).is_error(403, "Unauthorized")
     jane.get(CLUSTER).ok()
+    jane.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from doorward.api.cluster import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
@@ -10,6 +11,7 @@ from doorward.api.cluster_nodes import Nodes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
 from doorward.membership import nodes
+from doorward.membership.standing import standing
 
 _SYNC = ["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
 _ITEM: dict[str, dict[str, Any]] = {
@@ -66,15 +68,28 @@ class NodeStatus(ClusterResource):
         return Answer(self._item | {"meta": meta(request, **_links(self._item["key"]))})
 
 
-def cluster_resources(shared: Shared) -> Container:
+class ClusterContainer(Container):
+    """``/api/cluster``. On a node that is in no cluster nothing is at its status."""
+
+    def __init__(self, shared: Shared, children: Mapping[str, Resource]) -> None:
+        super().__init__(children)
+        self._shared = shared
+
+    def child(self, segment: str, request: Request) -> Resource | None:
+        """Return a child."""
+        if segment == "status" and not standing(self._shared.running().snapshot).is_member:
+            return None
+        return super().child(segment, request)
+
+
+def cluster_resources(shared: Shared) -> ClusterContainer:
     """Return ``/api/cluster``."""
-    return Container(
-        {
-            "configuration_sync_plugin": SyncPlugin(shared),
-            "join_request": JoinRequest(shared),
-            "nodes": Nodes(shared),
-            "promote": Promote(shared),
-            "spp": Spp(shared),
-            "status": Status(shared),
-        }
-    )
+    children = {
+        "configuration_sync_plugin": SyncPlugin(shared),
+        "join_request": JoinRequest(shared),
+        "nodes": Nodes(shared),
+        "promote": Promote(shared),
+        "spp": Spp(shared),
+        "status": Status(shared),
+    }
+    return ClusterContainer(shared, children)
