@@ -8,7 +8,8 @@ import ssl
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import partial
+from typing import IO, Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -18,6 +19,8 @@ from doorward.cli.failures import Refused, Unreachable, Usage
 _SECONDS = 60.0
 """Longer than any answer of the server takes."""
 TRANSACTION = "/api/transaction"
+_PIECE = 1 << 18
+"""Bytes of a file that are sent or written at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,23 @@ class Client:
         if method == "DELETE":
             return self._request(method, path, headers=headers, about=about)
         return self._request(method, path, headers=headers, json=value, about=about)
+
+    def upload(self, path: str, file: IO[bytes]) -> Answer:
+        """Send the bytes of a file."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._request("POST", path, headers=headers, content=iter(partial(file.read, _PIECE), b""))
+
+    def download(self, path: str, into: IO[bytes]) -> None:
+        """Write the bytes of a resource into a file. Raises Unreachable, also where they end too early, and Refused."""
+        try:
+            with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise Refused(answer.status_code, answer.json()["error"], path)
+                for piece in answer.iter_bytes(_PIECE):
+                    into.write(piece)
+        except httpx2.TransportError as error:
+            raise Unreachable(f"{self.url} does not answer: {_reason(error)}.") from None
 
     def open(self) -> None:
         """Open the transaction: what is read from now on stays as it is until the commit."""

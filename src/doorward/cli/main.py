@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from doorward import __version__
-from doorward.cli.commands import apply, change, edit, get, history
+from doorward.cli.commands import apply, archive, change, edit, get, history
 from doorward.cli.state import SYSTEM, sandbox_state
 
 app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -162,6 +162,8 @@ for _name, _function in {
     "apply": apply.apply,
     "history": history.history,
     "rollback": history.rollback,
+    "export": archive.export,
+    "restore": archive.restore,
 }.items():
     app.command(_name)(_function)
 
