@@ -17,6 +17,7 @@ import pytest
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.port import Target, open_target
+from doorward.backup.targets.probe import Trial, try_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +57,12 @@ def fails(code: str, action: Callable[[], object]) -> BackupFailure:
     assert caught.value.code == code, str(caught.value)
     assert len(caught.value.message) <= 500
     return caught.value
+
+
+def tried(opener: Opener, **changed: Any) -> Trial:
+    """Try a target."""
+    body = {**opener.body, **changed}
+    return try_target(body, opener.secrets.get, node=NODE, per_node=False, workdir=opener.workdir, seconds=20)
 
 
 def address(ip: str) -> dict[str, str]:

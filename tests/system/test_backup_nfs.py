@@ -32,6 +32,7 @@ from tests.system.backup_support import (
     picture,
     read_only,
     small_disk,
+    tried,
 )
 from tests.system.ganesha_support import OWNER, PORTS, Ganesha
 
@@ -335,3 +336,15 @@ def test_what_mount_says_is_understood(in_memory: Opener, monkeypatch: pytest.Mo
         monkeypatch.setattr(nfs_mount, "mount", lambda *_, words=words: ["sh", "-c", f"echo '{words}' >&2; exit 32"])
         fails(code, in_memory)
     assert list(in_memory.workdir.iterdir()) == []
+
+
+def test_a_trial_changes_nothing(opener: Opener, path: Path) -> None:
+    foreign_files(path / "config", OWNER)
+    before = picture(path)
+    trial = tried(opener)
+    assert (trial.code, trial.message) == (None, None)
+    assert [step.step for step in trial.steps] == [
+        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
+    ]  # fmt: skip
+    assert trial.body()["result"] == "ok"
+    assert picture(path) == before

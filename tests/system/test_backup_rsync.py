@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.backup.targets import programs, rsync
+from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
 from tests.system.backup_support import (
     ARCHIVE,
@@ -27,6 +28,7 @@ from tests.system.backup_support import (
     picture,
     read_only,
     small_disk,
+    tried,
 )
 from tests.system.rsyslog_support import free_port
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
@@ -343,3 +345,44 @@ def test_the_private_key_is_in_no_file(opener: Opener, keys: dict[str, tuple[str
         target.prepare()
     assert seen
     assert not any(seen)
+
+
+def test_a_trial_changes_nothing(opener: Opener, path: Path) -> None:
+    foreign_files(path / "config", OWNER)
+    before = picture(path)
+    trial = tried(opener)
+    assert (trial.code, trial.message) == (None, None)
+    assert [step.step for step in trial.steps] == [
+        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
+    ]  # fmt: skip
+    assert trial.body()["result"] == "ok"
+    assert picture(path) == before
+
+
+def test_a_trial_tells_the_step_that_failed(opener: Opener, path: Path, tmp_path: Path) -> None:
+    pinned = key_pair(tmp_path, "other")[1]
+    for changed, step, code in (
+        ({"server": {"selection": "fqdn", "value": "backup.invalid"}}, "resolve", "resolve"),
+        ({"port": free_port()}, "connect", "connect"),
+        ({"server_host_keys": [pinned]}, "identify", "host_key_mismatch"),
+        ({"username": "nobody-knows"}, "authenticate", "auth_failed"),
+    ):
+        trial = tried(opener, **changed)
+        assert trial.code == code
+        assert (trial.steps[-1].step, trial.steps[-1].result) == (step, "failed")
+        assert all(other.result == "ok" for other in trial.steps[:-1])
+    os.chown(path, 0, 0)
+    assert [(step.step, step.result) for step in tried(opener).steps][-1] == ("write", "failed")
+    assert list(path.iterdir()) == []
+
+
+def test_the_host_keys_of_a_server_are_read(sshd: Sshd, tmp_path: Path) -> None:
+    found = host_keys("127.0.0.1", sshd.port, workdir=tmp_path)
+    assert found.body() == {
+        "code": None,
+        "host_keys": [{"fingerprint": fingerprint(sshd.host_key), "public_key": sshd.host_key}],
+        "message": None,
+    }
+    assert host_keys("127.0.0.1", free_port(), workdir=tmp_path).code == "connect"
+    assert host_keys("backup.invalid", 22, workdir=tmp_path).body()["host_keys"] == []
+    assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,7 @@ from tests.system.backup_support import (
     picture,
     read_only,
     small_disk,
+    tried,
 )
 from tests.system.rsyslog_support import free_port
 from tests.system.samba_support import ACCOUNT, PASSWORD, Samba
@@ -301,3 +302,15 @@ def test_an_answer_without_protection_is_not_taken() -> None:
         connection.session_table[1] = SimpleNamespace(encrypt_data=encrypted, signing_required=not encrypted)
         with pytest.raises(SMBException, match=words):
             connection.verify_signature(answer, 1)
+
+
+def test_a_trial_changes_nothing(opener: Opener, path: Path) -> None:
+    foreign_files(path / "config", OWNER)
+    before = picture(path)
+    trial = tried(opener)
+    assert (trial.code, trial.message) == (None, None)
+    assert [step.step for step in trial.steps] == [
+        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
+    ]  # fmt: skip
+    assert trial.body()["result"] == "ok"
+    assert picture(path) == before

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.attempt import Attempt, checked, reach
+from doorward.backup.targets.hostkeys import identify
 from doorward.backup.targets.port import Entry, Secret
 from doorward.backup.targets.programs import Ended, need, run
 from doorward.backup.targets.ssh import Login, meaning
@@ -60,8 +61,11 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
 def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> RsyncTarget:
     """Log in and see that the path is there."""
     need(attempt, "rsync", "ssh")
-    if attempt.step is not None:
-        reach(attempt, target["server"]["value"], target["port"])
+    if attempt.step is not None:  # ssh does all of this itself, in one
+        server, port = target["server"]["value"], target["port"]
+        reach(attempt, server, port)
+        attempt.begin("identify")
+        identify(attempt, server, port, target["server_host_keys"])
     key = secret(target["authentication_key"])
     if key is None:
         raise attempt.failed("auth_failed", "Logging in", "the private key of the policy is not there")

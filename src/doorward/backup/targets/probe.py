@@ -1,0 +1,118 @@
+"""Trying a target: everything that a backup does there, with one small file that goes again (backup contract, section 10.7)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.targets.port import Secret, Target, describe, open_target
+
+SECONDS = 45.0
+"""How long a trial may take."""
+_STALL_SECONDS = 15.0
+_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A step of a trial."""
+
+    step: str
+    result: Literal["failed", "ok"]
+    milliseconds: int
+
+
+@dataclass
+class Trial:
+    """How a trial went: its steps, up to the first that failed. ``code`` None: all went well."""
+
+    steps: list[Tried] = field(default_factory=list)
+    code: str | None = None
+    message: str | None = None
+    _open: tuple[str, float] | None = None
+
+    def begin(self, step: str | None) -> None:
+        """End the step before, begin another."""
+        self._end("ok")
+        self._open = (step, time.monotonic()) if step is not None else None
+
+    def fail(self, failure: BackupFailure) -> None:
+        """End the step before with a failure."""
+        self._end("failed")
+        self.code, self.message = failure.code, failure.message
+
+    def _end(self, result: Literal["failed", "ok"]) -> None:
+        if self._open is not None:
+            step, began = self._open
+            self.steps.append(Tried(step, result, round((time.monotonic() - began) * 1000)))
+            self._open = None
+
+    def body(self) -> dict[str, object]:
+        """Return it as on the wire."""
+        steps = [{"milliseconds": tried.milliseconds, "result": tried.result, "step": tried.step} for tried in self.steps]
+        return {"code": self.code, "message": self.message, "result": "failed" if self.code else "ok", "steps": steps}
+
+
+def try_target(  # noqa: PLR0913 - the limit has a default
+    target: Mapping[str, Any],
+    secret: Secret,
+    *,
+    node: str,
+    per_node: bool,
+    workdir: Path,
+    stop: threading.Event | None = None,
+    seconds: float = SECONDS,
+) -> Trial:
+    """Write, read back and delete a file of our own in ``config``. Blocks; what goes wrong is in the answer.
+
+    Arguments are those of ``open_target``. The directories of backups are made where they are missing, and stay.
+    """
+    trial = Trial()
+    workdir.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="probe-", dir=workdir) as directory, open_target(
+            target, secret, node=node, per_node=per_node, stop=stop or threading.Event(), workdir=workdir,
+            attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=trial.begin,
+        ) as opened:  # fmt: skip
+            trial.begin("write")
+            _exercise(opened, Path(directory), trial, describe(target))
+        trial.begin(None)
+    except BackupFailure as failure:
+        trial.fail(failure)
+    return trial
+
+
+def _exercise(target: Target, directory: Path, trial: Trial, label: str) -> None:
+    """Use the target as a backup does. The file goes, whatever happens."""
+    name = f".doorward-probe-{uuid.uuid4()}"
+    sent, back = directory / "sent", directory / "back"
+    sent.write_bytes(os.urandom(_BYTES))
+    target.prepare()
+    before = {entry.name for entry in target.names()}
+    try:
+        target.put(name, sent)
+        trial.begin("read_back")
+        target.fetch(name, back)
+        if back.read_bytes() != sent.read_bytes():
+            raise BackupFailure("verify_failed", f"Reading back, {label}: the file is not the one that was written.")
+        trial.begin("delete")
+        target.delete(name)
+    except BackupFailure:
+        with suppress(BackupFailure):
+            target.delete(name)
+        raise
+    after = {entry.name for entry in target.names()}
+    if name in after:
+        raise BackupFailure("verify_failed", f"Deleting, {label}: the file is still there.")
+    # Others may add files in the meantime, and their temporary files come and go.
+    if gone := sorted(other for other in before - after if not other.startswith(".")):
+        raise BackupFailure("verify_failed", f"Comparing, {label}: {gone[0]} is not there any more.")
