@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ CONFIGURATION = "/api/configuration"
 NTP = f"{CONFIGURATION}/datetime/ntp_servers"
 ZONE = f"{CONFIGURATION}/datetime/timezone"
 WEB = f"{CONFIGURATION}/management/webinterface"
+ADMIN_WEB = f"{CONFIGURATION}/local_services/admin_web"
 USERS = f"{CONFIGURATION}/aaa/local_database/users"
 PASSWORDS = f"{CONFIGURATION}/passwords"
 
@@ -36,7 +38,7 @@ def accepted(answer: httpx2.Response) -> httpx2.Response:
 
 def look(client: Client) -> Seen:
     """Everything that the commits here touch, as the caller sees it."""
-    seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB)}
+    seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB, ADMIN_WEB)}
     seen[USERS] = {item["key"]: item["body"] for item in accepted(client.get(USERS)).json()["items"]}
     return seen
 
@@ -128,6 +130,15 @@ def write_user(client: Client, number: int) -> None:
     """An account with a password."""
     key = accepted(client.post(PASSWORDS, {"plain": f"{PASSWORD}-{number}"})).json()["key"]
     accepted(client.post(USERS, {"name": f"user{number}", "password": key}))
+
+
+def write_listener(client: Client, _number: int) -> None:
+    """Another port for the listener of the API."""
+    body = client.body(ADMIN_WEB)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        body["listen"][0]["https_port"] = free.getsockname()[1]
+    accepted(client.put(ADMIN_WEB, body))
 
 
 def write_everything(client: Client, number: int) -> None:

@@ -17,6 +17,12 @@ FIRST_START = 88
 ROTATION = 19
 """Steps of a change of the data key."""
 
+LISTENERS = (
+    "before SqliteStore.begin", "before Listeners.open", "after Listeners.open", "before SqliteStore.publish",
+    "before Pipeline._move", "before Listeners.settle", "after Listeners.settle", "before answer",
+)  # fmt: skip
+"""Steps of a commit that moves a listener."""
+
 AT_ANY_TIME = 25
 """Kills at random moments."""
 

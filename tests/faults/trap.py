@@ -91,6 +91,7 @@ def lay() -> None:
     around(subprocess.Popen, "__init__", _daemon, behind=True)
 
     from doorward.api.app import Application
+    from doorward.api.listeners import Listeners
     from doorward.host.engine import Host
     from doorward.store.sqlite import SqliteStore
     from doorward.transaction.pipeline import Pipeline
@@ -102,6 +103,8 @@ def lay() -> None:
     ):
         for name in names:
             around(owner, name, _named(f"{owner.__name__}.{name}"))
+    for name in ("open", "settle"):
+        around(Listeners, name, _named(f"Listeners.{name}"), behind=True)
     _around_answers(Application)
 
 

@@ -136,7 +136,7 @@ class Victim:
         assert died or answer is not None
         return died, answer is not None
 
-    def kill_in_commit(self, step: int, write: Write, **order: Any) -> bool:
+    def kill_in_commit(self, step: int | str, write: Write, **order: Any) -> bool:
         """Commit, with death at a step of it; start again and check everything. Whether there was such a step."""
         before = look(self.client)
         self.write(write)

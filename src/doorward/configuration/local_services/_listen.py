@@ -76,6 +76,10 @@ class Claim:
     https_port: int = 0
     """Where a port that only redirects leads to; 0: it does not."""
 
+    def shares_with(self, other: Claim) -> bool:
+        """Whether another service may have the same address and port."""
+        return bool(self.line) and self.line == other.line and self.path != other.path
+
 
 def claims(snapshot: Snapshot) -> Iterator[Claim]:
     """Yield what the services want, the first ones first in right. Addresses that are on no interface are left out."""
@@ -100,17 +104,15 @@ def _address(snapshot: Snapshot, key: str) -> str | None:
         return None
 
 
-def port_conflicts(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
-    """Refuse an address and port that another service has, or another line. A rule of every service that listens."""
+def port_conflicts(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Refuse an address and port that two services want, or two lines; told of the one that is further down."""
     earlier: dict[tuple[str, int], list[Claim]] = {}
     for claim in claims(snapshot):
         taken = earlier.setdefault((claim.address, claim.port), [])
         for other in taken:
-            shared = claim.line and claim.line == other.line and claim.path != other.path
-            if not shared and place.path in {claim.path, other.path}:
-                mine, theirs = (claim, other) if claim.path == place.path else (other, claim)
-                message = f"{claim.address} port {claim.port} is also wanted by {theirs.path}#{theirs.pointer[1:]}."
-                yield Problem("port_conflict", message, mine.pointer)
+            if not claim.shares_with(other):
+                message = f"{claim.address} port {claim.port} is also wanted by {other.path}#{other.pointer[1:]}."
+                yield Problem("port_conflict", message, claim.pointer, claim.path)
         taken.append(claim)
 
 
@@ -119,7 +121,7 @@ def listeners(snapshot: Snapshot, shows: Shown | None) -> Iterator[Listener]:
     found: dict[tuple[str, int], list[Claim]] = {}
     for claim in claims(snapshot):
         sharing = found.setdefault((claim.address, claim.port), [])
-        if not sharing or (claim.line and claim.line == sharing[0].line and claim.path != sharing[0].path):
+        if not sharing or claim.shares_with(sharing[0]):
             sharing.append(claim)
     for sharing in found.values():
         first = sharing[0]

@@ -57,7 +57,7 @@ def first(machine: Machine) -> dict[str, Any]:
 
 
 def render(snapshot: Snapshot) -> Iterator[Listener]:
-    """Ask the host for every listener of the local services: they may share addresses and ports."""
+    """Ask the host for the listeners of all local services: they may share addresses and ports."""
     return listeners(snapshot, certificates.shown(snapshot))
 
 

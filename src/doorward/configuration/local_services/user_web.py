@@ -17,7 +17,6 @@ from doorward.configuration.local_services._listen import (
     USER_WEB,
     AccessRestriction,
     ListenLine,
-    port_conflicts,
     whole,
 )
 from doorward.tree.models import Body, Elements
@@ -38,6 +37,5 @@ NODE = Singleton(
     scope="node",
     model=UserWeb,
     default={"access_restriction": {"enabled": False}, "listen": []},
-    rules=(port_conflicts,),
 )
-"""The listeners themselves are asked for by ``admin_web``, with which they may share addresses and ports."""
+"""``admin_web`` asks for the listeners and looks for conflicts: they may share addresses and ports."""

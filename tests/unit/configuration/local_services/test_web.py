@@ -57,8 +57,11 @@ def refused(path: str, value: Any) -> list[tuple[str, str]]:
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 
 
-def conflicts(made: Snapshot, path: str) -> list[tuple[str, str]]:
-    return [(problem.code, problem.pointer) for problem in _listen.port_conflicts(made, Place(path))]
+def conflicts(made: Snapshot) -> list[tuple[str, str]]:
+    """Service and pointer of every conflict."""
+    problems = list(_listen.port_conflicts(made, Place(admin_web.PATH)))
+    assert {problem.code for problem in problems} <= {"port_conflict"}
+    return [(problem.path.rpartition("/")[2], problem.pointer) for problem in problems]
 
 
 def asked(made: Snapshot) -> list[tuple[str, tuple[str, ...], int]]:
@@ -120,34 +123,27 @@ def test_the_first_lines_are_those_of_the_start_option(
 
 
 def test_services_share_whole_lines_and_nothing_else() -> None:
-    shared = snapshot(web(line(http=8080)), web(line(http=8080)))
-    assert conflicts(shared, admin_web.PATH) == conflicts(shared, user_web.PATH) == []
-    half = snapshot(web(line(http=8080)), web(line(http=8081)))
-    assert conflicts(half, user_web.PATH) == conflicts(half, admin_web.PATH) == [("port_conflict", "/listen/0/https_port")]
+    assert conflicts(snapshot(web(line(http=8080)), web(line(http=8080)))) == []
+    assert conflicts(snapshot(web(line(http=8080)), web(line(http=8081)))) == [("user_web", "/listen/0/https_port")]
     crossed = snapshot(web(line(https=8443, http=8080)), web(line(https=8080, http=8443)))
-    expected = [("port_conflict", "/listen/0/http_port"), ("port_conflict", "/listen/0/https_port")]
-    assert sorted(conflicts(crossed, user_web.PATH)) == expected
-    elsewhere = snapshot(web(line()), web(line(OTHER)))
-    assert conflicts(elsewhere, user_web.PATH) == []
+    assert conflicts(crossed) == [("user_web", "/listen/0/https_port"), ("user_web", "/listen/0/http_port")]
+    assert conflicts(snapshot(web(line()), web(line(OTHER)))) == []
 
 
 def test_a_service_does_not_take_a_port_twice() -> None:
     made = snapshot(web(line(https=8443, http=8080), line(https=8444, http=8080), line(https=8080)))
-    assert set(conflicts(made, admin_web.PATH)) == {
-        ("port_conflict", "/listen/1/http_port"), ("port_conflict", "/listen/2/https_port")
-    }  # fmt: skip
+    assert set(conflicts(made)) == {("admin_web", "/listen/1/http_port"), ("admin_web", "/listen/2/https_port")}
 
 
 def test_the_port_of_the_channel_between_nodes_is_taken_while_it_is_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
     made = snapshot(web(line(https=7443)))
-    assert conflicts(made, admin_web.PATH) == []
+    assert conflicts(made) == []
     value = {"enabled": True, "listen_address": KEY}
     monkeypatch.setattr(Snapshot, "value", _with(Snapshot.value, _listen.CLUSTER, value))
-    assert conflicts(made, admin_web.PATH) == [("port_conflict", "/listen/0/https_port")]
-    assert conflicts(made, _listen.CLUSTER) == [("port_conflict", "/listen_address")]
+    assert conflicts(made) == [("cluster", "/listen_address")]
     assert asked(made) == [("127.0.0.1:7443", ("admin_web",), 0)], "who came first has it"
     monkeypatch.setattr(Snapshot, "value", _with(Snapshot.value, _listen.CLUSTER, {**value, "listen_address": OTHER}))
-    assert conflicts(made, admin_web.PATH) == []
+    assert conflicts(made) == []
     assert asked(made)[-1] == ("127.0.0.2:7443", ("cluster",), 0)
 
 
