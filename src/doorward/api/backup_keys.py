@@ -47,7 +47,7 @@ def _body(key: KnownKey) -> dict[str, str]:
 
 
 def _href(key: KnownKey) -> str:
-    return f"{_HREF}/{quote(key.fingerprint, safe=':')}"
+    return f"{_HREF}/{quote(key.fingerprint, safe=':+')}"
 
 
 class SigningKeys(Resource):

@@ -65,14 +65,14 @@ class Request:
     @cached_property
     def href(self) -> str:
         """The clean path."""
-        return "/" + "/".join(self.segments)
+        return _joined(self.segments)
 
     @property
     def parent(self) -> str | None:
         """The clean path of the parent; None for ``/api`` and for ``/api/configuration``."""
         if len(self.segments) <= 1 or self.segments == ("api", "configuration"):
             return None
-        return "/" + "/".join(self.segments[:-1])
+        return _joined(self.segments[:-1])
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -155,6 +155,11 @@ class Request:
         empty = self.headers.get("content-length") == "0"
         if kind and not empty and kind != "application/json" and not kind.endswith("+json"):
             raise errors.unsupported_media_type()
+
+
+def _joined(segments: tuple[str, ...]) -> str:
+    """Return a path; a slash inside a segment, as in a fingerprint, stays escaped."""
+    return "/" + "/".join(segment.replace("/", "%2F") for segment in segments)
 
 
 def path_segments(raw_path: bytes) -> tuple[str, ...] | None:

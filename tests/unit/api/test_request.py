@@ -70,6 +70,7 @@ def test_any_path_is_decoded_or_refused(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("segments", "href", "parent"),
     [
+        (("api", "a/b", "c"), "/api/a%2Fb/c", "/api/a%2Fb"),
         (("api",), "/api", None),
         (("api", "info"), "/api/info", "/api"),
         (("api", "configuration"), "/api/configuration", None),
