@@ -152,7 +152,7 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - what a server makes the library stumble over can be anything
             if self._watchdog.reason is not None:
                 raise attempt.failed(self._watchdog.reason[0], doing, self._watchdog.reason[1]) from None
-            code, words = _meaning(error)
+            code, words = meaning(error)
             raise attempt.failed(code, doing, words) from None
 
     def progress(self) -> None:
@@ -192,10 +192,13 @@ class Conversation:
                 inner.shutdown(socket.SHUT_RDWR)
 
 
-def _meaning(error: Exception) -> tuple[str, str]:
+def meaning(error: Exception) -> tuple[str, str]:
     """Return the code and the words of an error of the library, or of the server."""
     if isinstance(error, SMBResponseException):
-        return _MEANINGS.get(error.status, "server_busy"), error.message.removeprefix(_PREFIX)
+        said = f"status 0x{error.status:x}"
+        with suppress(Exception):  # which reads on in the answer
+            said = error.message.removeprefix(_PREFIX)
+        return _MEANINGS.get(error.status, "server_busy"), said
     if isinstance(error, SMBAuthenticationError):
         return "auth_failed", str(error)
     words = str(error)
