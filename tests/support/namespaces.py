@@ -1,4 +1,7 @@
-"""Runs a test in network, name and mount namespaces of its own: nothing that it does to the machine is seen outside."""
+"""Runs a test in network, name and mount namespaces of its own: nothing that it does to the machine is seen outside.
+
+The right to set the clock, which has no namespace, is dropped.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import functools
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 _NEW_NETWORK, _NEW_NAMES, _NEW_MOUNTS = 0x40000000, 0x04000000, 0x00020000
+_DROP_FROM_BOUNDING_SET, _SET_CLOCK = 24, 25
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -27,6 +32,8 @@ def apart(test: Callable[..., None]) -> Callable[..., None]:
 def _leave() -> None:
     if _LIBC.unshare(_NEW_NETWORK | _NEW_NAMES | _NEW_MOUNTS) != 0:
         raise OSError(ctypes.get_errno(), "namespaces of its own need root")
+    if _LIBC.prctl(_DROP_FROM_BOUNDING_SET, _SET_CLOCK, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the right to set the clock could not be dropped")
     run("mount --make-rprivate /")
     run("ip link set lo up")
 
@@ -36,6 +43,15 @@ def run(command: str) -> str:
     done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
+
+
+def private_system(directory: Path) -> None:
+    """Let this thread have its own copy of /etc, and its own empty directories of daemons."""
+    run(f"cp -a /etc {directory}/etc")
+    run(f"mount --bind {directory}/etc /etc")
+    for name in ("/run", "/var/lib/chrony", "/var/log/chrony"):
+        if Path(name).is_dir():
+            run(f"mount -t tmpfs none {name}")
 
 
 def neighbour(device: str, address: str) -> subprocess.Popen[bytes]:
