@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from doorward.cli import outside
+from doorward.cli import outside, parts
 from doorward.cli.merging import merged
 from doorward.cli.naming import bare, folded, key_named, keys_only
 from doorward.cli.outside import Outside
@@ -19,7 +19,7 @@ from doorward.cli.referring import At, is_switch, mapped
 from doorward.tree.changes import MISSING, same
 from doorward.tree.nodes import Branch, Collection, Valued
 from doorward.tree.problems import BodyRefused, Problem, pointer
-from doorward.tree.references import RefersTo
+from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.validation import check
 
@@ -79,6 +79,10 @@ class _Planning:
     replaced: list[Request] = field(default_factory=list)
     named: dict[str, dict[Any, str]] = field(default_factory=dict)
     """The names that the description has in each collection, folded, and how it spells them."""
+    parts: dict[str, RefersToPart] = field(default_factory=dict)
+    """The branches to parts of whose single values the description refers."""
+    singles: dict[str, Any] = field(default_factory=dict)
+    """The single values and lists of the description."""
 
     def plan(self, described: Any) -> Plan:
         leaves = list(self._leaves(self.tree.root, described))
@@ -87,13 +91,16 @@ class _Planning:
                 names = self.named[endpoint.path] = {folded(endpoint.node, name): name for name in value}
                 if len(names) < len(value):
                     self._wrong("duplicate", "Two names differ only in case.", endpoint.path)
+            else:
+                self.singles[endpoint.path] = value
         for endpoint, value in leaves:
             if isinstance(endpoint.node, Collection):
                 for name, body in value.items():
                     self._object(endpoint, endpoint.node, name, body)
             else:
                 self._single(endpoint, value)
-        requests = [*self.made_first, *self._created(), *self.replaced, *self._removed()]
+        before, replaced, after = self._single_values()
+        requests = [*self.made_first, *before, *self._created(), *replaced, *after, *self._removed()]
         return Plan(tuple(requests), tuple(self.problems))
 
     def _leaves(self, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
@@ -131,6 +138,10 @@ class _Planning:
         if not _same(node, old, new):
             self.replaced.append(Request("PUT", endpoint.path, new, label=endpoint.path))
 
+    def _intended(self, path: str) -> Any:
+        """Return the body of a single value as it will be."""
+        return merged(self.present.value(path), self.singles.get(path, {}))
+
     def _object(self, endpoint: Endpoint, node: Collection, name: str, described: Any) -> None:
         label = f"{endpoint.path}/{name}"
         if described is not None and not isinstance(described, dict):
@@ -155,6 +166,9 @@ class _Planning:
             if isinstance(value, dict) and outside.meant(value):
                 return self._secret(to, value, _at(old, at), Problem("type", "", pointer(at), label))
             key, target = bare(value), self.tree.endpoints.get(to.to)
+            if isinstance(to, RefersToPart) and isinstance(key, str):
+                self.parts[to.to] = to
+                return parts.key_of(parts.names(self.tree, to, self._intended), key) or key
             if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
                 return key
             return self._key(target, target.node, key, Problem("unknown_reference", "", pointer(at), label))
@@ -183,6 +197,22 @@ class _Planning:
         new = New(to.to, f"{problem.path}#{problem.pointer}")
         self.made_first.append(Request("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}"))
         return new
+
+    def _single_values(self) -> tuple[list[Request], list[Request], list[Request]]:
+        """Return the requests for single values and lists, and before and after them those for what they refer to parts of.
+
+        What gains parts goes before, what loses some goes after.
+        """
+        before, between, after = [], [], []
+        for request in self.replaced:
+            to = self.parts.get(request.path.rpartition("/")[0])
+            if to is None:
+                between.append(request)
+            elif parts.keys_in(to, self.present.value(request.path)) <= parts.keys_in(to, request.value):
+                before.append(request)
+            else:
+                after.append(request)
+        return before, between, after
 
     def _removed(self) -> Iterator[Request]:
         """Yield the removals that ``prune`` asks for: who refers goes before who is referred to."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from doorward.cli.parts import key_of
 from doorward.cli.referring import At, mapped
 from doorward.cli.remote import Remote
 from doorward.tree.nodes import Collection, Valued
-from doorward.tree.references import RefersTo
+from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 
 
@@ -29,7 +30,13 @@ def with_names(node: Valued, body: Any, remote: Remote) -> Any:
 
     def change(to: RefersTo, value: Any, _at: At) -> Any:
         key = bare(value)
-        return remote.name(to.to, key) if isinstance(key, str) else key
+        if not isinstance(key, str):
+            return key
+        if isinstance(to, RefersToPart):
+            found = remote.parts(to)
+            name = found.get(key, key)
+            return name if key_of(found, name) == key else key
+        return remote.name(to.to, key)
 
     return mapped(node.model, body, change)
 
@@ -39,6 +46,8 @@ def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
 
     def change(to: RefersTo, value: Any, _at: At) -> Any:
         key, target = bare(value), tree.endpoints.get(to.to)
+        if isinstance(to, RefersToPart) and isinstance(key, str):
+            return key_of(remote.parts(to), key) or key
         if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
             return key
         return key_named(target.node, remote.objects(to.to), key) or key

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from doorward.cli import parts
 from doorward.cli.client import Client
 from doorward.cli.failures import Refused, short
 from doorward.tree.nodes import Collection
+from doorward.tree.references import RefersToPart
 from doorward.tree.registry import Tree
 
 
@@ -48,6 +50,13 @@ class Remote:
             return key
         name = found.get(key, {}).get(endpoint.node.unique)
         return name if isinstance(name, str) and name not in found else key
+
+    def parts(self, to: RefersToPart) -> dict[str, str]:
+        """Return the names of the parts that can be referred to, by key; none that the account may not read."""
+        try:
+            return parts.names(self._tree, to, self.value)
+        except Refused:
+            return {}
 
     def label(self, href: str) -> str:
         """Return a path with the name of the object in place of its key, for people."""
