@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from doorward.configuration.local_services._listen import ADMIN_WEB, CLUSTER, USER_WEB, port_conflicts
+from doorward.configuration.local_services._listen import CLUSTER
 from doorward.configuration.network._addresses import PATHS as NICS
 from doorward.configuration.network._addresses import InterfaceAddress, address_of
 from doorward.membership import channel, join_request, promote
@@ -69,6 +69,6 @@ NODE = Singleton(
     model=ClusterInterface,
     default={"enabled": False},
     scope="node",
-    rules=(needs_address, in_use, port_conflicts),
-    reads=(ADMIN_WEB, USER_WEB, channel.PATH, join_request.PATH, promote.PATH, *NICS),
+    rules=(needs_address, in_use),
+    reads=(channel.PATH, join_request.PATH, promote.PATH, *NICS),
 )

@@ -12,6 +12,7 @@ from doorward.configuration.management import certificates
 from doorward.configuration.network._addresses import first_addresses
 from doorward.host.machine import Machine
 from doorward.host.resources import Door, Shown
+from doorward.store.port import Edit
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import identified
 from doorward.tree.places import Place
@@ -135,20 +136,16 @@ def test_a_service_does_not_take_a_port_twice() -> None:
     assert set(conflicts(made)) == {("admin_web", "/listen/1/http_port"), ("admin_web", "/listen/2/https_port")}
 
 
-def test_the_port_of_the_channel_between_nodes_is_taken_while_it_is_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = snapshot(web(line(https=7443)))
-    assert conflicts(made) == []
-    value = {"enabled": True, "listen_address": KEY}
-    monkeypatch.setattr(Snapshot, "value", _with(Snapshot.value, _listen.CLUSTER, value))
+def test_the_port_of_the_channel_between_nodes_is_taken_while_it_is_enabled() -> None:
+    assert conflicts(snapshot(web(line(https=7443)))) == []
+    made = snapshot(web(line(https=7443)), cluster={"enabled": True, "listen_address": KEY})
     assert conflicts(made) == [("cluster", "/listen_address")]
     assert asked(made) == [("127.0.0.1:7443", ("admin_web",), 0)], "who came first has it"
-    monkeypatch.setattr(Snapshot, "value", _with(Snapshot.value, _listen.CLUSTER, {**value, "listen_address": OTHER}))
+    found = check_rules(TREE, made, [Edit(Place(_listen.CLUSTER), b"", b"")]).problems
+    assert [(problem.code, problem.path) for problem in found] == [("port_conflict", _listen.CLUSTER)], "told once"
+    made = snapshot(web(line(https=7443)), cluster={"enabled": True, "listen_address": OTHER})
     assert conflicts(made) == []
     assert asked(made)[-1] == ("127.0.0.2:7443", ("cluster",), 0)
-
-
-def _with(original: Any, path: str, value: Any) -> Any:
-    return lambda self, asked: value if asked == path else original(self, asked)
 
 
 def test_every_address_and_port_becomes_a_listener() -> None:
