@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import secrets
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from doorward.tree.models import Body
 from doorward.tree.nodes import Collection
 from tests.contract.planting import STORES, Planter, declared, samples
+from tests.contract.test_cluster import ACCEPT, ASK, JOIN, NODES, OTHER, PROMOTE, enable
 from tests.contract.walk import everything
 from tests.contract.wire import PASSWORDS, TRANSACTION, USERS, Caller, logged_in
-from tests.support.server import PASSWORD, Server, until
+from tests.support.server import PASSWORD, Server, running, until
 from tests.system.command_line import CommandLine
 from tests.unit.configuration.test_models import bodies
 
@@ -37,18 +39,19 @@ class Audit(NamedTuple):
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
     """Every sample is written with secrets and looked at, then committed if it may be; some of what is sent is refused."""
     state = tmp_path_factory.mktemp("redaction") / "state"
-    server = Server(state, environment={"DOORWARD_LOG_LEVEL": "debug"}).start()
-    admin = logged_in(server)
-    planter = Planter(admin)
-    said: list[tuple[str, bytes]] = []
-    committed = sum(written(admin, planter, endpoint, body, said) for endpoint, body in with_secrets())
-    refused(admin, planter, said)
-    admin.post("/api/revisions/1/restore").ok()
-    said += [(path, admin.get(path).body) for path in ("/api/transaction/changes", "/api/transaction/plan")]
-    admin.delete(TRANSACTION).ok()
-    yield Audit(server, planter, said, committed)
-    admin.close()
-    server.stop()
+    options = {"environment": {"DOORWARD_LOG_LEVEL": "debug"}, "options": ("--cluster-port", "7446")}
+    with running(state, **options) as server:
+        admin = logged_in(server)
+        planter = Planter(admin)
+        said: list[tuple[str, bytes]] = []
+        committed = sum(written(admin, planter, endpoint, body, said) for endpoint, body in with_secrets())
+        refused(admin, planter, said)
+        in_the_cluster(admin, planter, said)
+        admin.post("/api/revisions/1/restore").ok()
+        said += [(path, admin.get(path).body) for path in ("/api/transaction/changes", "/api/transaction/plan")]
+        admin.delete(TRANSACTION).ok()
+        yield Audit(server, planter, said, committed)
+        admin.close()
 
 
 def with_secrets() -> Iterator[tuple[Any, Any]]:
@@ -74,6 +77,28 @@ def written(admin: Caller, planter: Planter, endpoint: Any, body: Any, said: lis
         commit.is_error(400, "SemanticError")
         admin.delete(TRANSACTION).ok()
     return commit.status == 200
+
+
+def in_the_cluster(admin: Caller, planter: Planter, said: list[tuple[str, bytes]]) -> None:
+    """Ask to join, withdraw, promote, accept a node: the secrets to pair with are shown once, by the answer that makes them."""
+    enable(admin)
+    planter.planted.append(admin.post(JOIN, ASK).ok(201).json["body"]["psk"])
+    said.append(("join", look(admin, JOIN)))
+    admin.commit().ok()
+    said.append(("join", look(admin, JOIN)))
+    admin.delete(JOIN).ok()
+    admin.post(PROMOTE).ok(201)
+    admin.commit().ok()
+    psk = secrets.token_hex(32)
+    planter.planted.append(psk)
+    said += [("node", admin.post(NODES, {**ACCEPT, "psk": psk}).ok(201).body), ("node", look(admin, f"{NODES}/{OTHER}"))]
+    said.append(("node", admin.commit().ok().body))
+    planter.sites |= {site for site in declared() if site[0].startswith("doorward.membership.")}
+
+
+def look(admin: Caller, path: str) -> bytes:
+    """What shows an open transaction."""
+    return b"".join(admin.get(one).body for one in (path, "/api/transaction/changes", "/api/transaction/plan"))
 
 
 def refused(admin: Caller, planter: Planter, said: list[tuple[str, bytes]]) -> None:

@@ -93,7 +93,7 @@ def _between(session: Session, number: int, other: int | None) -> list[dict[str,
             if not 0 < wanted <= newest:
                 session.client.get(f"{_REVISIONS}/{wanted}")
         first, last = sorted((number, target))
-        found = {n: _changes(session, n) for n in range(newest, first, -1)}
+        found = {n: _of_configuration(_changes(session, n)) for n in range(newest, first, -1)}
         running = _running(session, [change["path"] for changes in found.values() for change in changes])
         if _newest(session) == newest:  # else somebody committed in between
             break
@@ -117,6 +117,11 @@ def _newest(session: Session) -> int:
 def _changes(session: Session, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = session.client.get(f"{_REVISIONS}/{number}/changes").content["changes"]
     return found
+
+
+def _of_configuration(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what happened in the cluster: that is no state to go back to, and has no body to compare."""
+    return [change for change in changes if change["path"].startswith("/api/configuration/")]
 
 
 def _running(session: Session, paths: list[str]) -> dict[str, Any]:
