@@ -30,8 +30,11 @@ from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
 from doorward.api.web import administrators, channel_service, hand_out, open_early, web_services
 from doorward.backup import aftermath
+from doorward.backup.checking import Checks
+from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
 from doorward.backup.restores import Restores
+from doorward.backup.service import Backups
 from doorward.backup.signing import Signing
 from doorward.backup.table import Table
 from doorward.cluster.cluster import Cluster
@@ -103,7 +106,8 @@ class Appliance:
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
         self._options, self._say, self._warn = options, say, warn
         self.tree = whole_tree()
-        self._machine = Machine(options.machine, options.host, options.port)
+        # Port 0 is any port at the first start; later the configuration alone says where to listen.
+        self._machine = Machine(options.machine, options.host, options.port or Machine().port)
         self._queue = CommitQueue()
         state = options.state
         fresh = not (state / "doorward.db").exists()
@@ -135,12 +139,17 @@ class Appliance:
         self.senders = Senders(self.pipeline, state)
         aftermath.finish(state, self.store, keeping)
         view = NodeView(self.pipeline, state, self.node, self._machine, Signing(state, self.store))
+        uploads = Shelf(state / "backup" / "uploads", self.store, "backup_upload")
+        self.backups = Backups(view, self.table, self.senders, Checks(view), uploads.path)
+        self.senders.monitor.watches.append(self.backups.watch)
         key = NodeKey.at(state, self.node)
         links = Links(key, self.node, lambda: channel.port(self.pipeline.running.snapshot))
         self.cluster = Cluster(
             self.pipeline, self._queue, node_id=self.node, key=key, connector=links, events=self.senders.events, state=state
         )
-        parts = Parts(service, self._logins, authenticator, guard, prober, self.senders, state, view, self.cluster)
+        parts = Parts(
+            service, self._logins, authenticator, guard, prober, self.senders, self.backups, uploads, state, self.cluster
+        )  # fmt: skip
         self.app: Application = application(parts)
         identity = no_identity if options.plain_http else web_identity(keeping.text)
         self.listeners.services.update(web_services(self.app, identity))
@@ -251,12 +260,14 @@ class Appliance:
             await self._queue.run(self.converge)
             self.cluster.start()
             self.app.state = ready_state(self._service)
+            await asyncio.to_thread(self.backups.start)
             self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
             scheme = "http" if self._options.plain_http else "https"
             ready(f"{scheme}://{self._open()[0]}")
             await stop.wait()
         finally:
             self.app.state = "stopping"
+            await asyncio.to_thread(self.backups.stop)
             housekeeping.cancel()
             self.listeners.refuse()
             with contextlib.suppress(QueueTimeout):

@@ -1,6 +1,7 @@
 """Doorward with a password hash that takes no time, for tests of something else than passwords.
 
-``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks. ``DAYS_LATER`` moves the moment of a login by days.
+``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks. ``DAYS_LATER`` moves the moment of a login by
+days, and the clock of backups.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Self
 from argon2 import PasswordHasher
 
 from doorward.access import authentication, passwords
+from doorward.backup import records
 from doorward.cli import main
 
 passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -34,5 +36,6 @@ class Later(datetime):
 
 if "DAYS_LATER" in os.environ:
     authentication.datetime = Later  # type: ignore[attr-defined]
+    records.datetime = Later  # type: ignore[attr-defined]
 
 main()

@@ -10,8 +10,9 @@ import asyncio
 import hmac
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
 
 import structlog
 
@@ -20,7 +21,7 @@ from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
-from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, Request, path_segments
+from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
 from doorward.api.resources import Resource, meta
 from doorward.events.verbosity import VERBOSITY
 from doorward.tree.jsontext import encode
@@ -28,6 +29,8 @@ from doorward.tree.jsontext import encode
 log = structlog.get_logger()
 
 REQUEST_SECONDS = 60.0
+_PIECE = 1 << 18
+"""Bytes of a file that are sent at a time."""
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
 _BEFORE_LOGIN = frozenset({403, 411, 413, 417, 503})
@@ -65,8 +68,8 @@ class Application:
             return
         request = Request(scope["method"], (), scope, receive, os.urandom(16).hex())
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                resource = self._admit(request)
+            resource = self._admit(request)
+            async with asyncio.timeout(resource.seconds or REQUEST_SECONDS):
                 answer = await self._carry_out(resource, request)
         except Refusal as refusal:
             answer = self._refused(request, refusal)
@@ -185,19 +188,21 @@ class Application:
         return Answer({"error": error, "meta": meta(request)}, refusal.status, headers)
 
     async def _send(self, request: Request, answer: Answer, send: Any) -> None:
-        login, now = request.login, int(time.time())
-        allow = () if answer.status in {401, 404, 413, 429} else request.allow  # what the order of checks puts before the path
-        if isinstance(answer.content, bytes):
+        login = request.login
+        if isinstance(answer.content, LocalFile):
+            body = b""
+            with _opened(answer.content) as file:
+                await self._send_head(request, answer, os.fstat(file.fileno()).st_size, send)
+                while piece := await asyncio.to_thread(file.read, _PIECE):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        elif isinstance(answer.content, bytes):
             body = answer.content
+            await self._send_head(request, answer, len(body), send)
         else:
             if login is not None:
                 answer.content["meta"].setdefault("remaining_seconds", self.logins.remaining(login))
             body = encode(answer.content)
-        headers = head(answer, allow, len(body), request.id, now)
-        cookie = self._cookie(request, answer, now)
-        if cookie is not None:
-            headers.append((b"set-cookie", cookie))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await self._send_head(request, answer, len(body), send)
         await send({"type": "http.response.body", "body": body})
         if self.counted:
             self.counted(request.method, answer.status)
@@ -206,6 +211,15 @@ class Application:
             "request", request_id=request.id, method=request.method, path=request.href, status=answer.status,
             user=login.name if login else None, address=request.address,
         )  # fmt: skip
+
+    async def _send_head(self, request: Request, answer: Answer, length: int, send: Any) -> None:
+        now = int(time.time())
+        allow = () if answer.status in {401, 404, 413, 429} else request.allow  # what the order of checks puts before the path
+        headers = head(answer, allow, length, request.id, now)
+        cookie = self._cookie(request, answer, now)
+        if cookie is not None:
+            headers.append((b"set-cookie", cookie))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
     def _cookie(self, request: Request, answer: Answer, now: int) -> bytes | None:
         if answer.cookie == "":
@@ -243,6 +257,17 @@ def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, n
         fields.append((b"allow", ", ".join(allow).encode()))
     fields.extend((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items())
     return fields
+
+
+@contextmanager
+def _opened(local: LocalFile) -> Iterator[IO[bytes]]:
+    """A file for the time of a block."""
+    try:
+        with local.path.open("rb") as file:
+            yield file
+    finally:
+        if local.remove:
+            local.path.unlink(missing_ok=True)
 
 
 def _limit(request: Request) -> int:

@@ -43,9 +43,12 @@ def page(request: Request) -> tuple[int, int]:
 def paged(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
     """Return the page of a collection that was asked for; every row is key and body, newest first."""
     limit, offset = page(request)
-    shown = [
-        {"body": body, "key": key, "meta": {"href": f"{request.href}/{key}"}} for key, body in list(rows)[offset : offset + limit]
-    ]
+    return items(request, list(rows)[offset : offset + limit])
+
+
+def items(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
+    """Return one page of a collection; every row is key and body."""
+    shown = [{"body": body, "key": key, "meta": {"href": f"{request.href}/{key}"}} for key, body in rows]
     return Answer({"items": shown, "meta": meta(request)})
 
 

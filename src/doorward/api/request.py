@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -29,11 +30,19 @@ class Disconnected(Exception):
     """The client went away before its request was whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of this machine to be sent piece by piece; ``remove``: it is gone afterwards, whatever became of the answer."""
+
+    path: Path
+    remove: bool = False
+
+
 @dataclass(slots=True)
 class Answer:
-    """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, or ready bytes."""
+    """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, or a file."""
 
-    content: dict[str, Any] | bytes
+    content: dict[str, Any] | bytes | LocalFile
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cookie: str | None = None

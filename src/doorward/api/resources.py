@@ -37,6 +37,9 @@ class Resource:
     extends = True
     """Whether a request extends the login session."""
 
+    seconds: float | None = None
+    """How long an answer may take before it is given up; None: as long as any other."""
+
     any_media = False
     """Whether bodies may be something else than JSON."""
 

@@ -12,7 +12,10 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
+from doorward.api.backup import Runs, Status
+from doorward.api.backup_drills import Drills
 from doorward.api.backup_exports import Exports
+from doorward.api.backup_files import Files
 from doorward.api.backup_keys import SigningKeys
 from doorward.api.backup_restores import Desk, RestoreCollection
 from doorward.api.backup_uploads import Upload, Uploads
@@ -32,7 +35,7 @@ from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.backup.fetching import fetch
 from doorward.backup.keeping import Shelf
-from doorward.backup.node import NodeView
+from doorward.backup.service import Backups
 from doorward.cluster.cluster import Cluster
 from doorward.events.senders import Senders
 from doorward.host.ntp_probe import Prober
@@ -48,9 +51,27 @@ class Parts:
     guard: Guard
     prober: Prober
     senders: Senders
+    backups: Backups
+    uploads: Shelf
     state: Path
-    node: NodeView
     cluster: Cluster
+
+
+def backup_resources(parts: Parts) -> dict[str, Resource]:
+    """Return what hangs below ``/api/backup``."""
+    backups, uploads = parts.backups, parts.uploads
+    node = backups.node
+    exports = Shelf(parts.state / "backup" / "exports", node.pipeline.store, "backup_export")
+    return {
+        "drills": Drills(backups),
+        "exports": Exports(node, exports),
+        "files": Files(backups),
+        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, partial(fetch, node))),
+        "runs": Runs(backups),
+        "signing_keys": SigningKeys(node.signing),
+        "status": Status(backups),
+        "uploads": Uploads(uploads),
+    }
 
 
 def application(parts: Parts) -> Application:
@@ -58,24 +79,15 @@ def application(parts: Parts) -> Application:
     pipeline = parts.service.pipeline
     cluster = parts.cluster
     health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues()))
-    metrics = Metrics(pipeline, parts.logins, health)
+    metrics = Metrics(pipeline, parts.logins, health, parts.backups.freshness)
     configuration = Configuration(
         pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since
     ).resource()
     health_status = HealthStatus(health, parts.state)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
-    node, kept = parts.node, parts.state / "backup"
-    uploads = Shelf(kept / "uploads", pipeline.store, "backup_upload")
-    exports = Shelf(kept / "exports", pipeline.store, "backup_export")
-    backup = {
-        "exports": Exports(node, exports),
-        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, partial(fetch, node))),
-        "signing_keys": SigningKeys(node.signing),
-        "uploads": Uploads(uploads),
-    }
     api: dict[str, Resource] = {
-        **firmware_resources({"backup": Upload(uploads)}),
-        "backup": Container(backup),
+        **firmware_resources({"backup": Upload(parts.uploads)}),
+        "backup": Container(backup_resources(parts)),
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": Commits(parts.service),

@@ -20,6 +20,7 @@ from doorward.api import errors
 from doorward.api.hot import HotPath
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.backup.status import Freshness
 from doorward.events.alarm import Issue
 from doorward.host.engine import Host, HostRefusal
 from doorward.host.plan import HostWarning
@@ -151,8 +152,8 @@ class Metrics(Resource, Collector):
     operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
     listed = False
 
-    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health) -> None:
-        self._health, self._registry = health, CollectorRegistry()
+    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
+        self._health, self._backups, self._registry = health, backups, CollectorRegistry()
         self._answers: Counter[tuple[str, int]] = Counter()
         self.hot: HotPath | None = None
         self._registry.register(self)
@@ -166,6 +167,13 @@ class Metrics(Resource, Collector):
             lambda: pipeline.unknown is not None,
         )
         self._warnings = Gauge("doorward_host_warnings", "Places where the host differs.", registry=self._registry)
+        self._backed_up = Gauge(
+            "doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", registry=self._registry
+        )
+        self._drilled = Gauge(
+            "doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", registry=self._registry
+        )
+        self._overdue = Gauge("doorward_backup_overdue", "1 while a backup is overdue.", registry=self._registry)
         process = psutil.Process()
         self._gauge("process_resident_memory_bytes", "Resident memory.", lambda: process.memory_info().rss)
 
@@ -187,4 +195,8 @@ class Metrics(Resource, Collector):
     async def get(self, _request: Request) -> Answer:
         """Answer the figures as text."""
         self._warnings.set(len(await asyncio.to_thread(self._health.warnings)))
+        fresh = await asyncio.to_thread(self._backups)
+        self._backed_up.set(fresh.success.ended_at if fresh.success else 0)
+        self._drilled.set(fresh.drill.ended_at if fresh.drill else 0)
+        self._overdue.set(fresh.overdue)
         return Answer(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

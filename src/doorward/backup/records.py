@@ -56,6 +56,11 @@ class Kept:
         """Whether it is over."""
         return self.ended is not None
 
+    @property
+    def ended_at(self) -> float:
+        """When it was over, as Unix time; 0 as long as it is not."""
+        return moment(self.ended).timestamp() if self.ended else 0.0
+
     def as_json(self) -> dict[str, Any]:
         """Return the record without its id, as a JSON value."""
         return {name: value for name, value in asdict(self).items() if name != "id"}
@@ -101,6 +106,14 @@ class Run(Kept):
         return replace(self, warnings=[*self.warnings, {"code": code, "message": message}])
 
 
+LEVELS = ("readable", "restorable", "stored")
+
+
+def untried() -> dict[str, Any]:
+    """Return a level of a drill that was not tried."""
+    return {"basis": None, "passed": None}
+
+
 @dataclass(frozen=True, slots=True)
 class Drill(Kept):
     """One restore drill. ``levels`` maps a level to its basis and whether it passed, None where it could not be tried."""
@@ -109,7 +122,7 @@ class Drill(Kept):
 
     reason: Literal["run", "manual"] = "manual"
     file: str | None = None
-    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    levels: dict[str, dict[str, Any]] = field(default_factory=lambda: {level: untried() for level in LEVELS})
     result: Literal["passed", "failed", "partial"] | None = None
     author: str | None = None
 

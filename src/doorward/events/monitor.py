@@ -32,7 +32,7 @@ class Monitor:
     """Looks at everything, again and again."""
 
     def __init__(self, watches: Sequence[Watch], clock: Callable[[], float] = time.monotonic) -> None:
-        self._watches, self._clock = watches, clock
+        self.watches, self._clock = list(watches), clock
         self.chores: tuple[Callable[[], object], ...] = ()
         """What else is done every time."""
         self._stopping = threading.Event()
@@ -51,7 +51,7 @@ class Monitor:
     def look(self) -> None:
         """Look at everything once. A watch that fails leaves the others alone."""
         now = self._clock()
-        looks: list[Callable[[], object]] = [partial(watch.look, now) for watch in self._watches]
+        looks: list[Callable[[], object]] = [partial(watch.look, now) for watch in self.watches]
         for work in (*looks, *self.chores):
             try:
                 work()
@@ -60,7 +60,7 @@ class Monitor:
 
     def issues(self) -> Iterator[Issue]:
         """Yield what is wrong."""
-        for watch in self._watches:
+        for watch in self.watches:
             yield from watch.issues()
 
     def _work(self) -> None:

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from doorward.backup.table import NAME, Table
 from doorward.host.resources import Job
 from doorward.store.sqlite import SqliteStore
-from doorward.store.vault import Vault
+from tests.unit.backup.fakes import Clock
 
 NIGHTLY = Job(NAME, ("02:30",), "UTC", "p1")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = SqliteStore(tmp_path / "doorward.db", Vault.at(tmp_path / "data.key", create=True))
-    yield made
-    made.close()
-
-
-def test_what_had_its_run_is_known_after_a_restart(store: SqliteStore) -> None:
-    clock = Clock()
+def test_what_had_its_run_is_known_after_a_restart(store: SqliteStore, clock: Clock) -> None:
     table = Table(store, clock)
     table.put(NIGHTLY)
     assert table.take_due() == []
@@ -48,8 +28,8 @@ def test_what_had_its_run_is_known_after_a_restart(store: SqliteStore) -> None:
     assert third.take_due() == []
 
 
-def test_a_job_that_goes_is_not_due(store: SqliteStore) -> None:
-    table = Table(store, Clock())
+def test_a_job_that_goes_is_not_due(store: SqliteStore, clock: Clock) -> None:
+    table = Table(store, clock)
     changes: list[None] = []
     table.changed = lambda: changes.append(None)
     table.put(NIGHTLY)
@@ -58,8 +38,7 @@ def test_a_job_that_goes_is_not_due(store: SqliteStore) -> None:
     assert len(changes) == 2
 
 
-def test_a_node_can_be_late_on_purpose(store: SqliteStore) -> None:
-    clock = Clock()
+def test_a_node_can_be_late_on_purpose(store: SqliteStore, clock: Clock) -> None:
     table = Table(store, clock, lambda: 90.0)
     table.put(NIGHTLY)
     table.take_due()

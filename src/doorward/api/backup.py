@@ -1,0 +1,118 @@
+"""``/api/backup``: backup runs, how fresh the backups are, and what else hangs there (backup contract, section 10)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import TypeAdapter
+
+from doorward.api import errors
+from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, items, made, page, sent
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
+from doorward.backup.failure import BackupFailure
+from doorward.backup.records import Run
+from doorward.backup.runner import AlreadyWaiting
+from doorward.backup.service import Backups
+from doorward.backup.shown import run_body, run_href, status_body
+from doorward.configuration.management import system_backup
+from doorward.tree.models import Body
+from doorward.tree.problems import Problem
+
+
+def no_policy() -> errors.Refusal:
+    """No backup policy is in effect."""
+    problem = Problem("no_backup_policy", "No backup policy is selected in the running configuration.", "", system_backup.PATH)
+    return errors.meaning([problem], "request")
+
+
+def trouble(failure: BackupFailure, resource: str) -> errors.Refusal:
+    """The target can't be looked at now."""
+    refusal = errors.unavailable(failure.message, 60)
+    refusal.details.update(code=failure.code, resource=resource)
+    return refusal
+
+
+class Status(Resource):
+    """How fresh the backups are."""
+
+    operations = {"GET": Operation("How fresh the backups are.", ONE)}
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the freshness."""
+        return envelope(request, "status", await asyncio.to_thread(status_body, self._backups))
+
+
+class Runs(Resource):
+    """The backup runs."""
+
+    operations = {
+        "GET": Operation("Backup runs, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
+        "POST": Operation("Back up now.", ONE, body={"type": "object"}, status=202, errors=(400, 403, 409)),
+    }
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one run."""
+        run = self._backups.runs.get(segment)
+        return OneRun(self._backups, run) if run else None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a run is like."""
+        return "id", OneRun(self._backups, Run())
+
+    async def get(self, request: Request) -> Answer:
+        """List a page."""
+        limit, offset = page(request)
+        found = await asyncio.to_thread(self._backups.runs.list, limit, offset)
+        return items(request, [(run.id, run_body(run)) for run in found])
+
+    async def post(self, request: Request) -> Answer:
+        """Put a run in line."""
+        _, warnings = await sent(request, _NOTHING)
+        try:
+            run = await asyncio.to_thread(self._backups.runner.ask, request.member.name)
+        except AlreadyWaiting as other:
+            raise errors.conflict("Another run is waiting already.", resource=run_href(other.run.id)) from None
+        except BackupFailure:
+            raise no_policy() from None
+        return made(request, run.id, run_body(run), 202, warnings)
+
+
+class _Nothing(Body):
+    """A request that says all by itself."""
+
+
+_NOTHING: TypeAdapter[_Nothing] = TypeAdapter(_Nothing)
+
+
+class OneRun(Resource):
+    """One backup run."""
+
+    operations = {
+        "GET": Operation("How far the run is, or how it ended.", ONE),
+        "DELETE": Operation("Cancel the run.", ONE, errors=(403, 409)),
+    }
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups, run: Run) -> None:
+        self._backups, self._run = backups, run
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the run."""
+        return envelope(request, self._run.id, run_body(self._run))
+
+    async def delete(self, request: Request) -> Answer:
+        """Break the run off."""
+        run_id = self._run.id
+        if not await asyncio.to_thread(self._backups.runner.cancel, run_id):
+            raise errors.conflict("The run is over.", resource=request.href)
+        run = await asyncio.to_thread(self._backups.runs.get, run_id)
+        return envelope(request, run_id, run_body(run or self._run))

@@ -1,0 +1,119 @@
+"""``/api/backup/drills``: restore drills (backup contract, section 10.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter
+
+from doorward.api import errors
+from doorward.api.backup import no_policy
+from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, items, made, page, sent
+from doorward.api.request import Answer, Request
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
+from doorward.backup.failure import BackupFailure
+from doorward.backup.names import parse
+from doorward.backup.records import Drill
+from doorward.backup.service import Backups, DrillAtWork
+from doorward.backup.shown import drill_body, drill_href
+from doorward.tree.models import Body, union
+from doorward.tree.problems import Problem
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+class OnTarget(Body):
+    """A file on the target of the selected policy."""
+
+    selection: Literal["target"] = Field(description="A file on the target.")
+    value: _Text | None = Field(None, description="Name of the archive; null: the newest of this node.")
+
+
+class Uploaded(Body):
+    """An archive that was uploaded."""
+
+    selection: Literal["upload"] = Field(description="An uploaded archive.")
+    value: _Text = Field(description="Id of the upload.")
+
+
+_Source: Any = union("selection", OnTarget, Uploaded)
+
+
+class Order(Body):
+    """What is drilled."""
+
+    source: _Source = Field(description="Which archive.")
+    password: Annotated[str, StringConstraints(max_length=150)] | None = Field(
+        None, description="What an export under a password opens with."
+    )
+
+
+_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+
+
+class Drills(Resource):
+    """The restore drills."""
+
+    operations = {
+        "GET": Operation("Restore drills, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
+        "POST": Operation("Begin a restore drill.", ONE, body=_ORDER.json_schema(), status=202, errors=(400, 403, 409)),
+    }
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return one drill."""
+        drill = self._backups.drills.get(segment)
+        return OneDrill(drill) if drill else None
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a drill is like."""
+        return "id", OneDrill(Drill())
+
+    async def get(self, request: Request) -> Answer:
+        """List a page."""
+        limit, offset = page(request)
+        found = await asyncio.to_thread(self._backups.drills.list, limit, offset)
+        return items(request, [(drill.id, drill_body(drill)) for drill in found])
+
+    async def post(self, request: Request) -> Answer:
+        """Begin a drill."""
+        order, warnings = await sent(request, _ORDER)
+        try:
+            drill = await asyncio.to_thread(self._begin, request, order)
+        except DrillAtWork as other:
+            message = "Another restore drill is not finished yet."
+            raise errors.conflict(message, resource=drill_href(other.drill.id)) from None
+        return made(request, drill.id, drill_body(drill), 202, warnings)
+
+    def _begin(self, request: Request, order: Order) -> Drill:
+        author, value = request.member.name, order.source.value
+        if isinstance(order.source, Uploaded):
+            drill = self._backups.drill_upload(value, order.password, author)
+            if drill is None:
+                problem = Problem("unknown_reference", "There is no such upload.", "/source/value", request.href)
+                raise errors.meaning([problem], "request")
+            return drill
+        if value is not None and parse(value) is None:
+            raise errors.invalid_body([Problem("format", "Must be the name of an archive.", "/source/value")])
+        try:
+            return self._backups.drill_stored(value, author)
+        except BackupFailure:
+            raise no_policy() from None
+
+
+class OneDrill(Resource):
+    """One restore drill."""
+
+    operations = {"GET": Operation("How the drill went.", ONE)}
+    privilege = BACKUP
+
+    def __init__(self, drill: Drill) -> None:
+        self._drill = drill
+
+    async def get(self, request: Request) -> Answer:
+        """Answer the drill."""
+        return envelope(request, self._drill.id, drill_body(self._drill))

@@ -1,0 +1,108 @@
+"""Restore drills: proof that what is stored can be restored, as far as this node can tell (section 8)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.names import MANIFEST
+from doorward.backup.records import LEVELS, Drill, untried
+from doorward.backup.targets.port import Target
+
+Basis = Literal["target", "before_encryption", "upload"]
+
+
+class Checks(Protocol):
+    """What an archive is checked with. Everything raises BackupFailure with what is wrong."""
+
+    def stored(self, archive: Path, manifest: bytes) -> None:
+        """Both files belong together, unchanged, signed by this node; an encrypted one is for the configured key."""
+
+    def readable(self, archive: Path, password: str | None) -> Any:
+        """Open an archive and compare everything inside with its manifest; returns it opened."""
+
+    def restorable(self, opened: Any) -> None:
+        """Load an opened archive into an empty node."""
+
+
+class Levels:
+    """The levels of a drill as they are tried, one after the other."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {level: untried() for level in LEVELS}
+        self.failure: BackupFailure | None = None
+
+    def passed(self, level: str, basis: Basis) -> None:
+        """Note a level that was proven."""
+        self.found[level] = {"basis": basis, "passed": True}
+
+    def attempt(self, level: str, basis: Basis, look: Callable[[], Any]) -> Any:
+        """Try a level, unless one before it failed; return what the look returns."""
+        if self.failure is not None:
+            return None
+        try:
+            seen = look()
+        except BackupFailure as failure:
+            self.failure = failure
+            self.found[level] = {"basis": basis, "passed": False}
+            return None
+        self.passed(level, basis)
+        return seen
+
+    def result(self, drill: Drill) -> Drill:
+        """Return the drill with what was found."""
+        if self.failure is not None:
+            return replace(drill, levels=self.found, result="failed", code=self.failure.code, message=self.failure.message)
+        whole = all(level["passed"] for level in self.found.values())
+        return replace(drill, levels=self.found, result="passed" if whole else "partial")
+
+
+@contextmanager
+def fetched(target: Target, name: str, workdir: Path) -> Iterator[Path]:
+    """A file of the target on this node for the time of a block."""
+    path = workdir / f"{uuid.uuid4().hex}.fetched"
+    try:
+        target.fetch(name, path)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def fetched_manifest(target: Target, name: str, workdir: Path) -> bytes:
+    """Return the manifest beside an archive."""
+    with fetched(target, name + MANIFEST, workdir) as path:
+        return path.read_bytes()
+
+
+def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
+    """Read a pair back from the target and prove what can be proven.
+
+    ``proven``: this very archive passed the upper levels when it was made, before it was encrypted. Raises BackupFailure where
+    the target can't be read.
+    """
+    name = drill.file
+    assert name is not None  # noqa: S101 - a drill of stored files names one
+    levels = Levels()
+    manifest = fetched_manifest(target, name, workdir)
+    with fetched(target, name, workdir) as archive:
+        levels.attempt("stored", "target", lambda: checks.stored(archive, manifest))
+        if not name.endswith(".gpg"):
+            opened = levels.attempt("readable", "target", lambda: checks.readable(archive, None))
+            levels.attempt("restorable", "target", lambda: checks.restorable(opened))
+        elif proven and levels.failure is None:
+            levels.passed("readable", "before_encryption")
+            levels.passed("restorable", "before_encryption")
+    return levels.result(drill)
+
+
+def uploaded(checks: Checks, archive: Path, password: str | None, drill: Drill) -> Drill:
+    """Prove the upper levels of an archive that somebody decrypted and uploaded."""
+    levels = Levels()
+    opened = levels.attempt("readable", "upload", lambda: checks.readable(archive, password))
+    levels.attempt("restorable", "upload", lambda: checks.restorable(opened))
+    return levels.result(drill)

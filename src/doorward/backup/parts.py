@@ -1,0 +1,61 @@
+"""What runs and drills are made of on a real node: its archives, its targets, its keys."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from doorward.backup import archive, drills, retention
+from doorward.backup.files import Files
+from doorward.backup.names import MANIFEST
+from doorward.backup.node import NodeView
+from doorward.backup.records import Clock, Drill, utc_now
+from doorward.backup.targets.port import Target, describe, open_target
+
+
+class NodeParts:
+    """The parts of a run (``runs.Parts``) on a node."""
+
+    def __init__(self, node: NodeView, files: Files, checks: drills.Checks, clock: Clock = utc_now) -> None:
+        self._node, self._files, self._checks, self._clock = node, files, checks, clock
+
+    def prepare(self, spool: Path) -> archive.Prepared:
+        """Make the archive of the running configuration and check it."""
+        return archive.prepare(self._node, spool, self._clock())
+
+    def connect(self, policy: Mapping[str, Any], stop: threading.Event, workdir: Path, seconds: float) -> Target:
+        """Log in on the target of a policy."""
+        return open_target(
+            policy["target"],
+            self._node.pipeline.secrets.text,
+            node=self._node.id,
+            per_node=policy["include_node_id_in_path"],
+            stop=stop,
+            workdir=workdir,
+            attempt_seconds=seconds,
+        )
+
+    def drill(self, target: Target, prepared: archive.Prepared, drill: Drill, workdir: Path) -> Drill:
+        """Prove what is stored; what is in it was proven before it was encrypted."""
+        return drills.stored(self._checks, target, drill, workdir, proven=prepared.encrypted)
+
+    def clean_up(self, target: Target, policy: Mapping[str, Any], workdir: Path) -> None:
+        """Delete old backups as the policy says, and what broken uploads left."""
+        now, label = self._clock(), describe(policy["target"])
+
+        def ours(pair: retention.Pair) -> bool:
+            return self._files.is_ours(target, label, workdir, pair.name, pair.manifest)
+
+        if policy["retention"]["enabled"]:
+            found = retention.pairs(target.names(), self._node.id)
+            retention.delete(target, retention.expired(found, policy["retention"], ours, now))
+        retention.sweep(target, now)
+
+    def withdraw(self, target: Target, prepared: archive.Prepared, workdir: Path) -> None:
+        """Delete a pair that reads back differently, if it is provably ours."""
+        manifest = next((entry for entry in target.names() if entry.name == prepared.name + MANIFEST), None)
+        if manifest is not None and self._files.is_ours(target, "", workdir, prepared.name, manifest):
+            target.delete(prepared.name)
+            target.delete(prepared.name + MANIFEST)

@@ -1,0 +1,75 @@
+"""Which files on the target go: old pairs that are provably ours, and what broken uploads of ours left (sections 5 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from doorward.backup.names import MANIFEST, parse
+from doorward.backup.targets.port import Entry, Target
+
+log = structlog.get_logger()
+
+LEFTOVER = timedelta(hours=24)
+"""How old a temporary file must be: a younger one may belong to an upload that still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An archive on the target that has its manifest beside it."""
+
+    name: str
+    created: datetime
+    manifest: Entry
+
+
+def pairs(entries: Iterable[Entry], node: str) -> list[Pair]:
+    """Return the pairs that carry the id of a node in their name, newest first."""
+    found = {entry.name: entry for entry in entries}
+    named = [(name, parse(name)) for name in found]
+    own = [
+        Pair(name, parsed.created, found[name + MANIFEST])
+        for name, parsed in named
+        if parsed is not None and parsed.node == node[:8] and name + MANIFEST in found
+    ]
+    return sorted(own, key=lambda pair: (pair.created, pair.name), reverse=True)
+
+
+def expired(found: list[Pair], retention: Mapping[str, Any], ours: Callable[[Pair], bool], now: datetime) -> list[Pair]:
+    """Return the pairs to delete, oldest first. ``found``: newest first; ``ours`` looks at the signature, which takes its time.
+
+    A pair goes when it is ours, not among the newest ``keep_last`` of ours, and older than ``keep_days``.
+    """
+    if not retention["enabled"]:
+        return []
+    keep_last: int = retention["keep_last"]
+    before = now - timedelta(days=retention["keep_days"])
+    if len(found) <= keep_last or found[-1].created >= before:
+        return []
+    kept, gone = 0, []
+    for pair in found:
+        if kept < keep_last:
+            kept += ours(pair)
+        elif pair.created < before and ours(pair):
+            gone.append(pair)
+    return gone[::-1]
+
+
+def delete(target: Target, gone: Iterable[Pair]) -> None:
+    """Delete pairs, each by its two names: the archive first, since an archive without manifest is no backup."""
+    for pair in gone:
+        target.delete(pair.name)
+        target.delete(pair.name + MANIFEST)
+        log.info("old backup deleted", file=pair.name)
+
+
+def sweep(target: Target, now: datetime) -> None:
+    """Delete temporary files of ours that are a day old."""
+    for entry in target.partial():
+        if entry.modified is not None and entry.modified < (now - LEFTOVER).timestamp():
+            target.delete(entry.name)
+            log.info("left-over of an upload deleted", file=entry.name)

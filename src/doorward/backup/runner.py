@@ -1,0 +1,238 @@
+"""Runs in their turn: what is due is noticed by one thread and carried out by another, one run at a time (section 6)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.records import Clock, Log, Run, stamp, utc_now
+from doorward.backup.runs import Stop
+from doorward.backup.schedule import Due
+from doorward.backup.table import NAME, Table
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 20.0
+"""How often the clock is looked at; it may be set at any time."""
+STEP_SECONDS = 5.0
+"""By how much the clock may be ahead of what really passed before it counts as set."""
+MISSED_SECONDS = 10.0
+"""How long after a start a missed run begins, at least."""
+
+_MOST_BROKEN = 3
+"""After so many runs in a row that ended with the server, nothing is caught up: the run itself may end it."""
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The policy by which backups are made now: its key and its body."""
+
+    key: str
+    body: Mapping[str, Any]
+
+
+class AlreadyWaiting(Exception):
+    """A run waits for its turn already."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        super().__init__(run.id)
+
+
+class Runner:
+    """Decides what runs when.
+
+    ``selected`` returns the policy of the running revision, ``carry_out`` does the work of a run and returns it as it ended,
+    ``ended`` is told of every run that is over; both are called in a thread of the runner.
+    """
+
+    def __init__(
+        self,
+        runs: Log[Run],
+        table: Table,
+        selected: Callable[[], Selected | None],
+        carry_out: Callable[[Run, Selected, Stop], Run],
+        ended: Callable[[Run], None],
+        clock: Clock = utc_now,
+    ) -> None:
+        self._log, self._table, self._selected, self._carry_out, self._ended = runs, table, selected, carry_out, ended
+        self._clock = clock
+        self._turn = threading.Condition(threading.RLock())
+        self._waiting: Run | None = None
+        self._not_before = 0.0
+        self._working: Run | None = None
+        self._stop = Stop(threading.Event())
+        self._closing = False
+        self._seen = clock()
+        self._ticked = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._watch, name="backup-schedule", daemon=True),
+            threading.Thread(target=self._work, name="backup", daemon=True),
+        ]
+        table.changed = self._notify
+
+    # What others ask
+
+    @property
+    def working(self) -> Run | None:
+        """The run at work."""
+        return self._working
+
+    def start(self) -> None:
+        """Catch up with what was missed, then go by the table. The table is as the running revision says by now."""
+        broken = self._close_unfinished()
+        due = self._table.take_due()
+        if broken or due:
+            self._serve(due, missed=True)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Break off what is at work; the next start makes up for it."""
+        with self._turn:
+            self._closing = True
+            if self._waiting is not None:
+                self._drop("cancelled", "shutdown", "The server was shut down.")
+            self._stop.set("shutdown")
+            self._turn.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_STOP_SECONDS)
+
+    def ask(self, author: str) -> Run:
+        """Put a run in line that somebody asks for. Raises AlreadyWaiting; BackupFailure where no policy is selected."""
+        with self._turn:
+            selected = self._selected()
+            if selected is None:
+                raise BackupFailure("policy_changed", "No backup policy is selected.")
+            if self._waiting is not None:
+                raise AlreadyWaiting(self._waiting)
+            return self._line_up(Run(reason="manual", author=author, policy=selected.key))
+
+    def cancel(self, run_id: str) -> bool:
+        """Break a run off; whether it was not over yet."""
+        with self._turn:
+            if self._waiting is not None and self._waiting.id == run_id:
+                self._drop("cancelled", "cancelled", "The run was cancelled.")
+                return True
+            if self._working is not None and self._working.id == run_id:
+                self._stop.set("cancelled")
+                return True
+            return False
+
+    def published(self) -> None:
+        """Drop a waiting run whose policy is not the selected one any more: a revision was published."""
+        with self._turn:
+            selected = self._selected()
+            if self._waiting is not None and (selected is None or selected.key != self._waiting.policy):
+                self._drop("skipped", "policy_changed", "Another policy was selected, or none, before its turn came.")
+
+    # What is due
+
+    def tick(self) -> None:
+        """Look at the clock and put what is due in line."""
+        with self._turn:
+            now, moved = self._clock(), time.monotonic()
+            before, passed = self._seen, moved - self._ticked
+            self._seen, self._ticked = now, moved
+            due = self._table.take_due()
+            if due and not self._closing:
+                was_set = (now - before).total_seconds() > passed + STEP_SECONDS
+                self._serve(due, missed=was_set or due[-1].at <= before)
+
+    def _serve(self, due: list[Due], *, missed: bool) -> None:
+        """Put one run in line for all that is due; for what was missed a little later."""
+        with self._turn:
+            selected = self._selected()
+            if selected is None:
+                return
+            at = stamp(due[-1].at) if due else None
+            run = Run(reason="missed" if missed else "schedule", policy=selected.key, scheduled_for=at)
+            if self._waiting is None:
+                self._line_up(run, MISSED_SECONDS if missed else 0.0)
+            else:
+                message = f"The run {self._waiting.id} was still waiting for its turn."
+                self._ended(self._log.save(run.end("skipped", self._clock(), "overlap", message)))
+            self._table.served(due)
+
+    def _close_unfinished(self) -> bool:
+        """End what an earlier process left; whether its last run ended with the server, lately and not again and again."""
+        latest = self._log.list(limit=_MOST_BROKEN)
+        for run in latest:
+            if not run.finished:
+                ended = run.end("cancelled", self._clock(), "shutdown", "The server ended during the run.")
+                self._ended(self._log.save(ended))
+        latest = self._log.list(limit=_MOST_BROKEN)
+        oldest = stamp(self._clock() - timedelta(hours=24))
+        if not latest or latest[0].code != "shutdown" or (latest[0].ended or "") < oldest:
+            return False
+        return len(latest) < _MOST_BROKEN or any(run.code != "shutdown" for run in latest)
+
+    # The line
+
+    def _line_up(self, run: Run, seconds: float = 0.0) -> Run:
+        self._log.save(run)
+        self._waiting, self._not_before = run, time.monotonic() + seconds
+        self._turn.notify_all()
+        return run
+
+    def _drop(self, result: Any, code: str, message: str) -> None:
+        run, self._waiting = self._waiting, None
+        assert run is not None  # noqa: S101 - asked before
+        self._ended(self._log.save(run.end(result, self._clock(), code, message)))
+
+    def _notify(self) -> None:
+        with self._turn:
+            self._turn.notify_all()
+
+    def _watch(self) -> None:
+        while not self._closing:
+            try:
+                self.tick()
+                due = self._table.next_due(NAME)
+            except Exception:
+                log.exception("the backup schedule stumbled")
+                due = None
+            left = TICK_SECONDS if due is None else (due - self._clock()).total_seconds()
+            with self._turn:
+                if not self._closing:
+                    self._turn.wait(max(0.05, min(TICK_SECONDS, left)))
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                while not self._closing and (self._waiting is None or time.monotonic() < self._not_before):
+                    self._turn.wait(None if self._waiting is None else max(0.05, self._not_before - time.monotonic()))
+                if self._closing or self._waiting is None:
+                    return
+                run, self._waiting, selected = self._waiting, None, self._selected()
+                self._working, self._stop = run, Stop(threading.Event())
+            self._finish(run, selected)
+
+    def _finish(self, run: Run, selected: Selected | None) -> None:
+        """Carry a run out; whatever happens, it ends."""
+        try:
+            if selected is None:
+                ended = run.end("skipped", self._clock(), "policy_changed", "No policy is selected any more.")
+            else:
+                ended = self._carry_out(run, selected, self._stop)
+        except Exception:
+            log.exception("a backup run stumbled", run=run.id)
+            message = "An internal error occurred; the log has the details."
+            ended = (self._log.get(run.id) or run).end("failed", self._clock(), "store_error", message)
+        try:
+            self._log.save(ended)
+            self._log.prune(self._clock())
+        except Exception:
+            log.exception("the record of a backup run could not be kept", run=run.id)
+        with self._turn:
+            self._working = None
+        self._ended(ended)

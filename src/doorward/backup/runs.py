@@ -1,0 +1,198 @@
+"""One run, from its turn to its end: prepare, upload, verify, and again after a failure that may pass (section 7)."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from doorward.backup.archive import Prepared
+from doorward.backup.failure import BackupFailure
+from doorward.backup.names import MANIFEST
+from doorward.backup.records import Clock, Drill, Run, stamp, utc_now
+from doorward.backup.targets.port import Target
+
+log = structlog.get_logger()
+
+PAUSES = (60.0, 300.0, 900.0)
+"""Seconds before each further attempt."""
+ATTEMPT_SECONDS = 1200.0
+RUN_SECONDS = 3600.0
+"""How long a run may take with all its attempts."""
+
+_READ_BACK_DIFFERS = frozenset({"verify_failed", "drill_failed"})
+
+
+class Parts(Protocol):
+    """What a run is made of. Everything blocks and raises BackupFailure."""
+
+    def prepare(self, spool: Path) -> Prepared:
+        """Make the archive of the running configuration and check it."""
+
+    def connect(self, policy: Mapping[str, Any], stop: threading.Event, workdir: Path, seconds: float) -> Target:
+        """Log in on the target of a policy."""
+
+    def drill(self, target: Target, prepared: Prepared, drill: Drill, workdir: Path) -> Drill:
+        """Prove what is stored. Returns the drill with its levels, failed or not; raises only where nothing can be read."""
+
+    def clean_up(self, target: Target, policy: Mapping[str, Any], workdir: Path) -> None:
+        """Delete old backups as the policy says, and what broken uploads left."""
+
+    def withdraw(self, target: Target, prepared: Prepared, workdir: Path) -> None:
+        """Delete a pair that reads back differently, if it is provably ours."""
+
+
+@dataclass
+class Stop:
+    """Breaks a run off: ``code`` says why."""
+
+    event: threading.Event
+    code: str = "cancelled"
+
+    def set(self, code: str) -> None:
+        """Break off."""
+        self.code = code
+        self.event.set()
+
+
+class Work:
+    """Carries one run out. ``save`` keeps a state of the run or of its drill, and tells whoever watches."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        policy: Mapping[str, Any],
+        spool: Path,
+        stop: Stop,
+        save: Callable[[Run | Drill], None],
+        clock: Clock = utc_now,
+    ) -> None:
+        self._parts, self._policy, self._spool, self._stop, self._save, self._clock = parts, policy, spool, stop, save, clock
+        self._prepared: Prepared | None = None
+        self._end = 0.0
+        self.paths: tuple[str, ...] = ()
+        """What the archive holds, for the mail."""
+
+    def __call__(self, run: Run) -> Run:
+        """Return the run as it ended; it is not saved yet."""
+        self._end = time.monotonic() + RUN_SECONDS
+        run = replace(run, started=stamp(self._clock()))
+        try:
+            for pause in (*PAUSES, None):
+                run, failure = self._attempt(run)
+                if failure is None:
+                    return run.end("succeeded", self._clock())
+                if self._stop.event.is_set():
+                    return self._broken_off(run)
+                if not failure.transient or pause is None or time.monotonic() + pause >= self._end:
+                    return run.end("failed", self._clock(), failure.code, failure.message)
+                log.warning("a backup will be tried again", run=run.id, code=failure.code, seconds=pause)
+                if self._stop.event.wait(pause):
+                    return self._broken_off(run)
+        finally:
+            shutil.rmtree(self._spool, ignore_errors=True)
+        raise AssertionError("the last attempt decides")
+
+    def _broken_off(self, run: Run) -> Run:
+        words = {"shutdown": "The server was shut down.", "cancelled": "The run was cancelled."}
+        return run.end("cancelled", self._clock(), self._stop.code, words[self._stop.code])
+
+    def _attempt(self, run: Run) -> tuple[Run, BackupFailure | None]:
+        """Try once; return the run so far, and why it failed."""
+        begun = stamp(self._clock())
+        failure: BackupFailure | None = None
+        steps = _Steps(self, run)
+        try:
+            if self._prepared is None:
+                self._prepare(steps)
+                begun = stamp(self._clock())
+            self._deliver(steps)
+        except BackupFailure as failed:
+            failure = failed
+        except OSError as error:
+            failure = BackupFailure(
+                "no_local_space" if error.errno in _FULL else "store_error", f"On this node: {error.strerror}."
+            )
+        except Exception:
+            log.exception("a backup stumbled", run=run.id)
+            failure = BackupFailure("store_error", "An internal error occurred; the log has the details.")
+        if failure is not None and failure.code in _READ_BACK_DIFFERS:
+            self._prepared = None  # what has that name on the target is not it: the next attempt takes another name
+        code, message = (failure.code, failure.message) if failure else (None, None)
+        attempt = {"code": code, "ended": stamp(self._clock()), "message": message, "started": begun}
+        return replace(steps.run, attempts=[*steps.run.attempts, attempt]), failure
+
+    def _prepare(self, steps: _Steps) -> None:
+        steps.go(status="preparing")
+        shutil.rmtree(self._spool, ignore_errors=True)
+        self._spool.mkdir(mode=0o700, parents=True)
+        prepared = self._prepared = self._parts.prepare(self._spool)
+        self.paths = prepared.paths
+        files = [{"name": prepared.name, "sha256": prepared.sha256, "size": prepared.size}]
+        steps.go(files=files, revision=dict(prepared.revision))
+
+    def _deliver(self, steps: _Steps) -> None:
+        prepared = self._prepared
+        assert prepared is not None  # noqa: S101 - made by the step before
+        steps.go(status="uploading")
+        self._check_stop()
+        seconds = min(ATTEMPT_SECONDS, self._end - time.monotonic())
+        with self._parts.connect(self._policy, self._stop.event, self._spool, seconds) as target:
+            target.prepare()
+            target.put(prepared.name, prepared.archive)
+            target.put(prepared.name + MANIFEST, prepared.manifest)
+            steps.go(status="verifying")
+            self._drill(steps, target, prepared)
+            try:
+                self._parts.clean_up(target, self._policy, self._spool)
+            except BackupFailure as failure:
+                steps.run = steps.run.with_warning("retention_failed", failure.message)
+            except Exception:
+                log.exception("old backups could not be deleted")
+                steps.run = steps.run.with_warning(
+                    "retention_failed", "Old backups could not be deleted; the log has the details."
+                )
+
+    def _drill(self, steps: _Steps, target: Target, prepared: Prepared) -> None:
+        begun = Drill(reason="run", file=prepared.name, started=stamp(self._clock()))
+        drill = self._parts.drill(target, prepared, begun, self._spool)
+        drill = replace(drill, ended=stamp(self._clock()))
+        self._save(drill)
+        steps.go(drill=drill.id)
+        if drill.result == "failed":
+            try:
+                self._parts.withdraw(target, prepared, self._spool)
+            except BackupFailure as failure:
+                steps.run = steps.run.with_warning("damaged_file_left", failure.message)
+            raise BackupFailure("drill_failed", drill.message or "What is stored is not what was sent.")
+
+    def _check_stop(self) -> None:
+        if self._stop.event.is_set():
+            raise BackupFailure(self._stop.code, "The run was broken off.")
+
+    def keep(self, run: Run) -> None:
+        """Keep a state of the run."""
+        self._save(run)
+
+
+_FULL = frozenset({28, 122})
+"""ENOSPC and EDQUOT."""
+
+
+@dataclass
+class _Steps:
+    """The run as it goes on."""
+
+    work: Work
+    run: Run
+
+    def go(self, **changes: Any) -> None:
+        """Note a change and keep it."""
+        self.run = replace(self.run, **changes)
+        self.work.keep(self.run)

@@ -1,0 +1,223 @@
+"""Backups of a node, put together: what the API asks, and what runs by itself."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from doorward.backup import drills
+from doorward.backup.failure import BackupFailure
+from doorward.backup.files import Files, StoredFile
+from doorward.backup.node import NodeView
+from doorward.backup.notices import Notices
+from doorward.backup.parts import NodeParts
+from doorward.backup.records import Clock, Drill, Log, Run, stamp, utc_now
+from doorward.backup.runner import Runner, Selected
+from doorward.backup.runs import Stop, Work
+from doorward.backup.status import BackupWatch, Freshness, freshness
+from doorward.backup.table import Table
+from doorward.backup.targets.port import Target, describe
+from doorward.configuration.management import system_backup
+from doorward.configuration.policies import backup_policies
+from doorward.events.senders import Senders
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Running
+from doorward.tree.places import Place
+
+log = structlog.get_logger()
+
+LIVE_SECONDS = 50.0
+"""How long the target may be looked at while somebody waits for the answer."""
+DRILL_SECONDS = 1200.0
+
+Upload = Callable[[str], Path | None]
+"""Gives the file of an upload by its id."""
+
+
+class DrillAtWork(Exception):
+    """A drill is not finished yet."""
+
+    def __init__(self, drill: Drill) -> None:
+        self.drill = drill
+        super().__init__(drill.id)
+
+
+class Backups:
+    """What a node does about backups. ``table`` is the one that the host schedules jobs in, ``upload`` finds an upload."""
+
+    def __init__(
+        self, node: NodeView, table: Table, senders: Senders, checks: drills.Checks, upload: Upload, clock: Clock = utc_now
+    ) -> None:  # fmt: skip
+        self.node, self._table, self._checks, self._upload, self._clock = node, table, checks, upload, clock
+        store = node.pipeline.store
+        self._spool = node.state / "backup" / "spool"
+        self.runs, self.drills = Log(store, Run), Log(store, Drill)
+        self._files = Files(node)
+        self._parts = NodeParts(node, self._files, checks, clock)
+        self._notices = Notices(senders.events, senders.mails.post, lambda: node.pipeline.running.snapshot)
+        self._went_by: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
+        self.runner = Runner(self.runs, table, self.selected, self._carry_out, self._ended, clock)
+        self.watch = BackupWatch(senders.events, self.runs, table, clock)
+        self._stop = Stop(threading.Event())
+        self._drilling = ThreadPoolExecutor(1, thread_name_prefix="backup-drill")
+        self._drill: Drill | None = None
+        self._lock = threading.Lock()
+
+    # Life
+
+    def start(self) -> None:
+        """Go by the due table. The host is as the running revision says by now."""
+        shutil.rmtree(self._spool, ignore_errors=True)  # of a process that was killed
+        for drill in self.drills.list(limit=10):
+            if not drill.finished:
+                ended = replace(drill, ended=stamp(self._clock()), result="failed", code="shutdown")
+                self.drills.save(replace(ended, message="The server ended during the drill."))
+        self.node.pipeline.published.append(self._published)
+        self.runner.start()
+
+    def stop(self) -> None:
+        """Break off what is at work."""
+        self._stop.set("shutdown")
+        self.runner.stop()
+        self._drilling.shutdown(wait=True, cancel_futures=True)
+
+    def _published(self, _before: Running, _after: Running, _edits: tuple[Edit, ...]) -> None:
+        self.runner.published()
+
+    # Runs
+
+    def selected(self) -> Selected | None:
+        """Return the policy by which backups are made now."""
+        snapshot = self.node.pipeline.running.snapshot
+        body = system_backup.selected(snapshot)
+        return None if body is None else Selected(snapshot.value(system_backup.PATH)["backup_policy"], body)
+
+    def policy(self, key: str) -> Mapping[str, Any] | None:
+        """Return the body of a policy of the running configuration."""
+        document = self.node.pipeline.running.snapshot.document(Place(backup_policies.PATH, key))
+        return document.value if document is not None else None
+
+    def _carry_out(self, run: Run, selected: Selected, stop: Stop) -> Run:
+        run = self.runs.save(replace(run, policy=selected.key, target=describe(selected.body["target"])))
+        work = Work(self._parts, selected.body, self._spool / run.id, stop, self._save, self._clock)
+        self._went_by[run.id] = (selected.body, ())
+        ended = work(run)
+        self._went_by[run.id] = (selected.body, work.paths)
+        return ended
+
+    def _save(self, kept: Run | Drill) -> None:
+        if isinstance(kept, Run):
+            self.runs.save(kept)
+        else:
+            self.drills.save(kept)
+            self.drills.prune(self._clock())
+
+    def _ended(self, run: Run) -> None:
+        """Tell of a run that is over; that can't change it any more."""
+        policy, paths = self._went_by.pop(run.id, (None, ()))
+        try:
+            self._notices(run, policy, self.drills.get(run.drill) if run.drill else None, paths)
+        except Exception:
+            log.exception("nobody could be told of a backup run", run=run.id)
+
+    # The target
+
+    @contextmanager
+    def _target(self, policy: Mapping[str, Any], seconds: float) -> Iterator[tuple[Target, Path]]:
+        """A connection to the target of a policy, and a directory to fetch into."""
+        directory = self._spool / f"live-{threading.get_ident()}-{time.monotonic_ns()}"
+        directory.mkdir(mode=0o700, parents=True)
+        try:
+            with self._parts.connect(policy, self._stop.event, directory, seconds) as target:
+                yield target, directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def files(self, policy: Mapping[str, Any], limit: int, offset: int) -> list[StoredFile]:
+        """Return what is on the target, newest first. Blocks; raises BackupFailure."""
+        with self._target(policy, LIVE_SECONDS) as (target, directory):
+            return self._files.list(target, describe(policy["target"]), directory, limit, offset)
+
+    def file(self, policy: Mapping[str, Any], name: str) -> StoredFile | None:
+        """Return one file on the target. Blocks; raises BackupFailure."""
+        with self._target(policy, LIVE_SECONDS) as (target, directory):
+            return self._files.one(target, describe(policy["target"]), directory, name)
+
+    def download(self, policy: Mapping[str, Any], name: str) -> Path | None:
+        """Fetch a file of the target into a new local file, which is the caller's. Blocks; raises BackupFailure."""
+        with self._target(policy, DRILL_SECONDS) as (target, directory):
+            if all(entry.name != name for entry in target.names()):
+                return None
+            fetched = directory / name
+            target.fetch(name, fetched)
+            return fetched.rename(self._spool / f"{directory.name}.download")
+
+    # Drills
+
+    def drill_stored(self, name: str | None, author: str) -> Drill:
+        """Begin a drill of a file on the target of the selected policy; None: the newest of ours. Raises DrillAtWork."""
+        selected = self.selected()
+        if selected is None:
+            raise BackupFailure("policy_changed", "No backup policy is selected.")
+        return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(selected.body, drill))
+
+    def drill_upload(self, upload: str, password: str | None, author: str) -> Drill | None:
+        """Begin a drill of an upload; None where there is no such upload. Raises DrillAtWork."""
+        path = self._upload(upload)
+        if path is None:
+            return None
+        return self._begin(Drill(author=author), lambda drill: drills.uploaded(self._checks, path, password, drill))
+
+    def _begin(self, drill: Drill, work: Callable[[Drill], Drill]) -> Drill:
+        with self._lock:
+            if self._drill is not None:
+                raise DrillAtWork(self._drill)
+            self._drill = drill = self.drills.save(replace(drill, started=stamp(self._clock())))
+            self._drilling.submit(self._work_on, drill, work)
+            return drill
+
+    def _work_on(self, drill: Drill, work: Callable[[Drill], Drill]) -> None:
+        try:
+            ended = work(drill)
+        except BackupFailure as failure:
+            code = "shutdown" if self._stop.event.is_set() else failure.code
+            ended = replace(drill, result="failed", code=code, message=failure.message)
+        except Exception:
+            log.exception("a restore drill stumbled", drill=drill.id)
+            message = "An internal error occurred; the log has the details."
+            ended = replace(drill, result="failed", code="store_error", message=message)
+        try:
+            self._save(replace(ended, ended=stamp(self._clock())))
+        finally:
+            with self._lock:
+                self._drill = None
+
+    def _drill_stored(self, policy: Mapping[str, Any], drill: Drill) -> Drill:
+        with self._target(policy, DRILL_SECONDS) as (target, directory):
+            name = drill.file
+            if name is None:
+                found = self._files.list(target, describe(policy["target"]), directory)
+                name = next((file.parsed.name for file in found if file.ours), None)
+            if name is None:
+                raise BackupFailure("no_such_path", "There is no backup of this node on the target.")
+            drill = replace(drill, file=name)
+            return drills.stored(self._checks, target, drill, directory, proven=self._proven(name))
+
+    def _proven(self, name: str) -> bool:
+        """Whether the archive of this name passed its own check when this node made it: its digest then ties the file to it."""
+        return any(run.result == "succeeded" and run.files and run.files[0]["name"] == name for run in self.runs.list())
+
+    # How it goes
+
+    def freshness(self) -> Freshness:
+        """Return how fresh the backups are. Blocks."""
+        return freshness(self.runs, self.drills, self._table, self._clock())

@@ -1,0 +1,103 @@
+"""Runs, drills and freshness as the API shows them (sections 10.1, 10.2 and 10.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from doorward.backup import encryption
+from doorward.backup.records import Drill, Run, stamp
+from doorward.configuration.management import exported_configuration_encryption as settings
+from doorward.configuration.policies import backup_policies
+from doorward.tree.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from doorward.backup.service import Backups
+
+
+def run_href(run_id: str) -> str:
+    """Return the path of a run."""
+    return f"/api/backup/runs/{run_id}"
+
+
+def drill_href(drill_id: str) -> str:
+    """Return the path of a drill."""
+    return f"/api/backup/drills/{drill_id}"
+
+
+def policy_reference(key: str) -> dict[str, Any]:
+    """Return a backup policy as references are shown."""
+    return {"key": key, "meta": {"href": f"{backup_policies.PATH}/{key}"}}
+
+
+def run_body(run: Run) -> dict[str, Any]:
+    """Return a run as it is shown; ``author`` only where somebody asked for it."""
+    shown = run.as_json()
+    shown["backup_policy"] = policy_reference(shown.pop("policy"))
+    shown["drill"] = drill_href(run.drill) if run.drill else None
+    if shown["author"] is None:
+        del shown["author"]
+    return shown
+
+
+def drill_body(drill: Drill) -> dict[str, Any]:
+    """Return a drill as it is shown; ``author`` only where somebody asked for it."""
+    shown = drill.as_json()
+    if shown["author"] is None:
+        del shown["author"]
+    return shown
+
+
+def status_body(backups: Backups) -> dict[str, Any]:
+    """Return how fresh the backups are. Blocks."""
+    found = backups.freshness()
+    snapshot = backups.node.pipeline.running.snapshot
+    selected, working = backups.selected(), backups.runner.working
+    success, failure, drill = found.success, found.failure, found.drill
+    encrypted = settings.is_encrypted(snapshot)
+    warnings = []
+    if selected is not None and not encrypted:
+        message = "Backups hold passwords and keys in clear text; switch encryption on."
+        warnings.append({"code": "backup_in_clear", "message": message})
+    if selected is not None and not selected.body["start_times"]:
+        message = "The policy has no start times: backups are only made by hand."
+        warnings.append({"code": "no_start_time", "message": message})
+    return {
+        "encryption": _encryption(snapshot),
+        "last_drill": drill and {"at": drill.ended, "drill": drill_href(drill.id), "level": level(drill), "result": drill.result},
+        "last_failure": failure
+        and {"at": failure.ended, "code": failure.code, "message": failure.message, "run": run_href(failure.id)},
+        "last_success": success and {"at": success.ended, "file": success.files[0]["name"], "run": run_href(success.id)},
+        "next_due": stamp(found.next_due) if found.next_due else None,
+        "overdue": found.overdue,
+        "policy": policy_reference(selected.key) if selected else None,
+        "running": run_href(working.id) if working else None,
+        "warnings": warnings,
+    }
+
+
+def level(drill: Drill) -> str | None:
+    """Return the highest level that a drill proved of what it read; what was proven before encryption is no such proof."""
+    passed = [name for name in ("stored", "readable", "restorable") if drill.levels[name]["passed"]]
+    read = [name for name in passed if drill.levels[name]["basis"] != "before_encryption"]
+    return read[-1] if read else None
+
+
+def _encryption(snapshot: Snapshot) -> dict[str, Any]:
+    certificate = encryption.configured(snapshot.value(settings.PATH))
+    if certificate is None:
+        return {"enabled": False, "expires": None, "fingerprint": None}
+    key = snapshot.value(settings.PATH)["encryption"]["gpg_public_key"]
+    end = _expires(certificate)
+    return {
+        "enabled": True,
+        "expires": stamp(datetime.fromtimestamp(end, UTC)) if end is not None else None,
+        "fingerprint": key["fingerprint"],
+    }
+
+
+@lru_cache(maxsize=4)
+def _expires(certificate: str) -> int | None:
+    found = encryption.certificates(certificate)
+    return settings.expiry(found[0]) if found else None

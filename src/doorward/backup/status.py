@@ -1,0 +1,78 @@
+"""How fresh the backups are: for ``GET /api/backup/status``, health and metrics; the alert of an overdue one (section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
+from doorward.backup.schedule import last_dues
+from doorward.backup.table import NAME, Table
+from doorward.configuration.management import system_backup
+from doorward.events.alarm import Alarm, Issue
+from doorward.events.events import Events
+
+PATIENCE = timedelta(hours=26)
+"""Nothing is overdue before that, however often it is due."""
+
+_DUES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """The newest success, failure and passed drill, when the next run is due, and whether one is overdue."""
+
+    success: Run | None
+    failure: Run | None
+    drill: Drill | None
+    next_due: datetime | None
+    overdue: bool
+
+
+def freshness(runs: Log[Run], drills: Log[Drill], table: Table, now: datetime) -> Freshness:
+    """Return how fresh the backups are."""
+    success = runs.newest("succeeded")
+    return Freshness(success, runs.newest("failed"), drills.newest("passed"), table.next_due(NAME), _overdue(success, table, now))
+
+
+def _overdue(success: Run | None, table: Table, now: datetime) -> bool:
+    """Whether nothing succeeded since the last two due times, nor for 26 hours."""
+    job, memory = table.memory()
+    if job is None or not job.times:
+        return False
+    dues = last_dues(job, memory, now, _DUES)
+    counted = min((memory.since.get(time, now) for time in job.times), default=now)
+    last = counted if success is None or success.ended is None else max(counted, moment(success.ended))
+    return len(dues) == _DUES and last < dues[-1] and now - last >= PATIENCE
+
+
+class BackupWatch:
+    """Raises ``backup_overdue`` when no backup succeeded for too long; once a day while that lasts."""
+
+    def __init__(self, events: Events, runs: Log[Run], table: Table, clock: Clock = utc_now) -> None:
+        self._alarm = Alarm(events, "backup_overdue", system_backup.PATH, repeat=86_400.0)
+        self._runs, self._table, self._clock = runs, table, clock
+        self._failed: Issue | None = None
+
+    def look(self, now: float) -> None:
+        """Look at the last success, and at how the last run ended."""
+        success = self._runs.newest("succeeded")
+        overdue = _overdue(success, self._table, self._clock())
+        last = success.ended if success else None
+        text = f"No backup has succeeded since {last}." if last else "No backup has succeeded yet."
+        self._alarm.update(now, begun=overdue, text=text, last_success=last)
+        ended = next((run for run in self._runs.list(_LATEST) if run.result in {"failed", "succeeded"}), None)
+        failed = ended is not None and ended.result == "failed" and self._table.job(NAME) is not None
+        self._failed = (
+            Issue(f"The last backup failed: {ended.code}.", f"/api/backup/runs/{ended.id}") if failed and ended else None
+        )
+
+    def issues(self) -> Iterator[Issue]:
+        """Yield what is wrong with the backups."""
+        for issue in (self._alarm.issue, self._failed):
+            if issue is not None:
+                yield issue
+
+
+_LATEST = 20

@@ -1,0 +1,238 @@
+"""Runs in their turn: what is due, what waits, what was missed, and what a restart makes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from doorward.backup import runner as module
+from doorward.backup.failure import BackupFailure
+from doorward.backup.records import Log, Run
+from doorward.backup.runner import AlreadyWaiting, Runner, Selected
+from doorward.backup.runs import Stop
+from doorward.backup.table import NAME, Table
+from doorward.host.resources import Job
+from doorward.store.sqlite import SqliteStore
+from tests.support.server import until
+from tests.unit.backup.fakes import Clock
+
+NIGHTLY = Job(NAME, ("02:30", "14:30"), "UTC", "p1")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MISSED_SECONDS", 0.0)
+    monkeypatch.setattr(module, "STEP_SECONDS", 1e9)  # the clock of the tests jumps
+
+
+class Rig:
+    """A runner whose runs take until they are let go. ``started`` False: only ``tick`` looks at the clock."""
+
+    def __init__(self, store: SqliteStore, clock: Clock, job: Job | None = NIGHTLY) -> None:
+        self.clock, self.log = clock, Log(store, Run)
+        self.table = Table(store, clock)
+        self.policy: Selected | None = Selected("p1", {"name": "nightly"})
+        if job is not None:
+            self.table.put(job)
+        self.told: list[Run] = []
+        self.go = threading.Event()
+        self.runner = Runner(self.log, self.table, lambda: self.policy, self.carry_out, self.told.append, clock)
+
+    def carry_out(self, run: Run, _selected: Selected, stop: Stop) -> Run:
+        while not self.go.wait(0.01):
+            if stop.event.is_set():
+                return run.end("cancelled", self.clock(), stop.code)
+        return run.end("succeeded", self.clock())
+
+    def results(self) -> list[tuple[str, str | None, str | None]]:
+        return [(run.reason, run.result, run.code) for run in self.log.list()]
+
+    def finished(self, count: int = 1) -> None:
+        until(lambda: sum(run.finished for run in self.log.list()) >= count and self.runner.working is None)
+
+
+@pytest.fixture
+def rig(store: SqliteStore, clock: Clock) -> Iterator[Rig]:
+    made = Rig(store, clock)
+    yield made
+    made.runner.stop()
+
+
+def test_a_run_begins_when_it_is_due_and_not_again(rig: Rig) -> None:
+    rig.go.set()
+    rig.runner.start()
+    rig.runner.tick()
+    assert rig.log.list() == []
+    rig.clock.now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    rig.runner.tick()
+    rig.finished()
+    rig.runner.tick()
+    [run] = rig.log.list()
+    assert (run.reason, run.result, run.scheduled_for, run.policy) == ("schedule", "succeeded", "2026-11-21T14:30:00Z", "p1")
+    assert [told.id for told in rig.told] == [run.id]
+
+
+def test_a_run_that_is_asked_for_says_who_asked(rig: Rig) -> None:
+    rig.go.set()
+    rig.runner.start()
+    run = rig.runner.ask("alice")
+    rig.finished()
+    found = rig.log.get(run.id)
+    assert found is not None
+    assert (found.reason, found.author, found.result) == ("manual", "alice", "succeeded")
+
+
+def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
+    rig.runner.start()
+    first = rig.runner.ask("alice")
+    until(lambda: rig.runner.working)
+    second = rig.runner.ask("bob")
+    with pytest.raises(AlreadyWaiting) as refused:
+        rig.runner.ask("carol")
+    assert refused.value.run.id == second.id
+    rig.clock.now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    rig.runner.tick()
+    rig.go.set()
+    rig.finished(3)
+    by_id = {run.id: run for run in rig.log.list()}
+    assert by_id[first.id].result == by_id[second.id].result == "succeeded"
+    [skipped] = [run for run in by_id.values() if run.id not in {first.id, second.id}]
+    assert (skipped.result, skipped.code, skipped.scheduled_for) == ("skipped", "overlap", "2026-11-21T14:30:00Z")
+    rig.runner.tick()
+    assert len(rig.log.list()) == 3
+
+
+def test_without_a_policy_nothing_can_be_asked_for_and_nothing_is_due(store: SqliteStore, clock: Clock) -> None:
+    rig = Rig(store, clock, None)
+    rig.policy = None
+    with pytest.raises(BackupFailure):
+        rig.runner.ask("alice")
+    clock.ahead(days=2)
+    rig.runner.tick()
+    assert rig.log.list() == []
+
+
+def test_a_run_can_be_cancelled_while_it_waits_and_while_it_works(rig: Rig) -> None:
+    rig.runner.start()
+    first = rig.runner.ask("alice")
+    until(lambda: rig.runner.working)
+    second = rig.runner.ask("bob")
+    assert rig.runner.cancel(second.id)
+    assert rig.runner.cancel(first.id)
+    rig.finished(2)
+    assert rig.results() == [("manual", "cancelled", "cancelled")] * 2
+    assert not rig.runner.cancel(first.id)
+    assert not rig.runner.cancel("nothing")
+
+
+def test_a_waiting_run_is_dropped_when_another_policy_is_selected(rig: Rig) -> None:
+    rig.runner.start()
+    rig.runner.ask("alice")
+    until(lambda: rig.runner.working)
+    waiting = rig.runner.ask("bob")
+    rig.runner.published()
+    assert rig.log.list()[0].status == "waiting"
+    rig.policy = Selected("p2", {})
+    rig.runner.published()
+    dropped = rig.log.get(waiting.id)
+    assert dropped is not None
+    assert (dropped.result, dropped.code) == ("skipped", "policy_changed")
+    rig.go.set()
+    rig.finished(2)
+    assert rig.log.list()[1].policy == "p1"
+
+
+def test_what_was_due_while_the_server_was_down_is_made_up_for_by_one_run(store: SqliteStore, clock: Clock) -> None:
+    before = Rig(store, clock)
+    before.runner.tick()
+    clock.ahead(days=3)
+    rig = Rig(store, clock)
+    rig.go.set()
+    rig.runner.start()
+    rig.finished()
+    [run] = rig.log.list()
+    assert (run.reason, run.scheduled_for, run.result) == ("missed", "2026-11-24T02:30:00Z", "succeeded")
+    rig.runner.stop()
+
+
+def test_a_clock_that_is_set_ahead_over_a_due_time_makes_a_missed_run(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "STEP_SECONDS", 5.0)
+    rig.go.set()
+    rig.runner.tick()
+    rig.clock.ahead(hours=5)
+    rig.runner.tick()
+    [run] = rig.log.list()
+    assert (run.reason, run.scheduled_for) == ("missed", "2026-11-21T14:30:00Z")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_ended_with_the_server_is_made_up_for_after_the_next_start(
+    store: SqliteStore, clock: Clock, *, killed: bool
+) -> None:
+    before = Rig(store, clock)
+    before.runner.start()
+    before.runner.ask("alice")
+    until(lambda: before.runner.working)
+    if killed:
+        store.put_record(store.records("backup_run")[0])  # as the process left it: neither over nor broken off
+        left = before.log.list()[0]
+        before.runner.stop()
+        before.log.save(left)
+    else:
+        before.runner.stop()
+    rig = Rig(store, clock)
+    rig.go.set()
+    rig.runner.start()
+    rig.finished(2)
+    assert rig.results() == [("missed", "succeeded", None), ("manual", "cancelled", "shutdown")]
+    rig.runner.stop()
+    again = Rig(store, clock)
+    again.runner.start()
+    again.runner.stop()
+    assert len(again.log.list()) == 2
+
+
+def test_a_run_that_ends_every_server_is_not_tried_for_ever(store: SqliteStore, clock: Clock) -> None:
+    first = Rig(store, clock)
+    first.runner.start()
+    first.runner.ask("alice")
+    for _ in range(5):
+        first.runner.stop()
+        first = Rig(store, clock)
+        first.runner.start()
+    first.runner.stop()
+    assert first.results() == [("missed", "cancelled", "shutdown")] * 2 + [("manual", "cancelled", "shutdown")]
+
+
+def test_a_run_that_stumbles_is_over_and_the_next_one_goes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    stumbles = [True]
+
+    def carry_out(run: Run, selected: Selected, stop: Stop) -> Run:
+        if stumbles:
+            stumbles.pop()
+            raise ZeroDivisionError
+        return Rig.carry_out(rig, run, selected, stop)
+
+    monkeypatch.setattr(rig.runner, "_carry_out", carry_out)
+    rig.go.set()
+    rig.runner.start()
+    rig.runner.ask("alice")
+    rig.finished()
+    rig.runner.ask("alice")
+    rig.finished(2)
+    assert rig.results() == [("manual", "succeeded", None), ("manual", "failed", "store_error")]
+
+
+def test_old_records_go(store: SqliteStore, clock: Clock) -> None:
+    log = Log(store, Run)
+    old = log.save(Run().end("succeeded", clock()))
+    unfinished = log.save(Run())
+    clock.ahead(days=401)
+    new = log.save(Run().end("succeeded", clock()))
+    log.prune(clock())
+    assert [run.id for run in log.list()] == [new.id, unfinished.id]
+    assert log.get(old.id) is None
+    assert log.newest("succeeded") == new
