@@ -117,12 +117,17 @@ class Site:
 
     def finished(self, path: str, seconds: float = 60) -> dict[str, Any]:
         """Wait for the end of a run or a drill; return its body."""
-        found: dict[str, Any] = until(lambda: self._over(path), seconds, path)
-        return found
+        seen: dict[str, Any] = {}
 
-    def _over(self, path: str) -> dict[str, Any] | None:
-        body: dict[str, Any] = self.admin.body(path)
-        return body if body["ended"] else None
+        def over() -> bool:
+            seen.update(self.admin.body(path))
+            return seen["ended"] is not None
+
+        try:
+            until(over, seconds)
+        except AssertionError:
+            raise AssertionError(f"not over in {seconds} s: {seen}") from None
+        return seen
 
     def back_up(self) -> dict[str, Any]:
         """Back up now and wait for the end."""
