@@ -92,7 +92,8 @@ class Work:
                     return self._broken_off(run)
                 if not failure.transient or pause is None or time.monotonic() + pause >= self._end:
                     return run.end("failed", self._clock(), failure.code, failure.message)
-                log.warning("a backup will be tried again", run=run.id, code=failure.code, seconds=pause)
+                log.warning("a backup will be tried again", run=run.id, code=failure.code, message=failure.message, seconds=pause)
+                self._save(run)
                 if self._stop.event.wait(pause):
                     return self._broken_off(run)
         finally:
