@@ -138,10 +138,8 @@ class Appliance:
         self._service = service = Service(self.pipeline, self._queue, self.confirmations)
         self.senders = Senders(self.pipeline, state)
         aftermath.finish(state, self.store, keeping)
-        view = NodeView(self.pipeline, state, self.node, self._machine, Signing(state, self.store))
         uploads = Shelf(state / "backup" / "uploads", self.store, "backup_upload")
-        self.backups = Backups(view, self.table, self.senders, Checks(view), uploads.path)
-        self.senders.monitor.watches.append(self.backups.watch)
+        self.backups = self._backing_up(uploads)
         key = NodeKey.at(state, self.node)
         links = Links(key, self.node, lambda: channel.port(self.pipeline.running.snapshot))
         self.cluster = Cluster(
@@ -161,6 +159,13 @@ class Appliance:
         except OSError as error:
             raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._say_if_ignored()
+
+    def _backing_up(self, uploads: Shelf) -> Backups:
+        state = self._options.state
+        view = NodeView(self.pipeline, state, self.node, self._machine, Signing(state, self.store))
+        made = Backups(view, self.table, self.senders, Checks(view), uploads.path)
+        self.senders.monitor.watches.append(made.watch)
+        return made
 
     def _value(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self.pipeline.running.snapshot.value(path)

@@ -46,9 +46,14 @@ def paged(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answe
     return items(request, list(rows)[offset : offset + limit])
 
 
+def below(request: Request, key: str) -> str:
+    """Return the path of an object of a collection."""
+    return f"{request.href}/{key.replace('/', '%2F')}"
+
+
 def items(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
     """Return one page of a collection; every row is key and body."""
-    shown = [{"body": body, "key": key, "meta": {"href": f"{request.href}/{key}"}} for key, body in rows]
+    shown = [{"body": body, "key": key, "meta": {"href": below(request, key)}} for key, body in rows]
     return Answer({"items": shown, "meta": meta(request)})
 
 
@@ -69,7 +74,7 @@ def listed(problems: Iterable[Problem], path: str) -> list[dict[str, str]]:
 
 def made(request: Request, key: str, body: dict[str, Any], status: int, warnings: list[dict[str, str]]) -> Answer:
     """Return the answer to a POST that made something."""
-    href = f"{request.href}/{key}"
+    href = below(request, key)
     about = {"href": href, "parent": request.href} | ({"warnings": warnings} if warnings else {})
     headers = {"Location": href} | ({"Preference-Applied": "handling=strict"} if request.strict else {})
     return Answer({"body": body, "key": key, "meta": about}, status, headers)
