@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,6 +14,8 @@ import httpx2
 
 from doorward.cli.verify import findings
 from doorward.configuration.datetime.ntp_servers import SOURCES, sources
+from doorward.configuration.network._addresses import addresses_in
+from doorward.host.drivers.networkd import network_path
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
 from tests.support.server import PASSWORD, Client, until
@@ -22,6 +25,8 @@ NTP = f"{CONFIGURATION}/datetime/ntp_servers"
 ZONE = f"{CONFIGURATION}/datetime/timezone"
 WEB = f"{CONFIGURATION}/management/webinterface"
 ADMIN_WEB = f"{CONFIGURATION}/local_services/admin_web"
+NIC1 = f"{CONFIGURATION}/network/nics/nic1"
+NAMING = f"{CONFIGURATION}/network/naming"
 USERS = f"{CONFIGURATION}/aaa/local_database/users"
 PASSWORDS = f"{CONFIGURATION}/passwords"
 
@@ -38,7 +43,7 @@ def accepted(answer: httpx2.Response) -> httpx2.Response:
 
 def look(client: Client) -> Seen:
     """Everything that the commits here touch, as the caller sees it."""
-    seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB, ADMIN_WEB)}
+    seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB, ADMIN_WEB, NIC1, NAMING)}
     seen[USERS] = {item["key"]: item["body"] for item in accepted(client.get(USERS)).json()["items"]}
     return seen
 
@@ -71,9 +76,26 @@ def check_host(client: Client, state: Path, seen: Seen, where: str) -> None:
     assert (root / SOURCES.lstrip("/")).read_text() == sources(seen[NTP]), where
     assert str((root / "etc/localtime").readlink()) == f"/usr/share/zoneinfo/{seen[ZONE]}", where
     assert (root / "etc/timezone").read_text() == f"{seen[ZONE]}\n", where
+    check_network(state, seen, where)
     assert listed(state) == names, where
     assert not list(root.rglob(".doorward-*")), where
     until(lambda: told(client) == (seen[ZONE], {(name, "configuration") for name in names}), 5, f"{where}: the status is as set")
+
+
+def check_network(state: Path, seen: Seen, where: str) -> None:
+    """What was taken over is as the configuration says, and nothing else was touched."""
+    root, kept = state / "root", state / "managed.json"
+    managed = json.loads(kept.read_text()) if kept.exists() else []
+    file = root / network_path("sandbox0").lstrip("/")
+    assert file.exists() == (NIC1 in managed), where
+    if file.exists():
+        found = [line.removeprefix("Address=") for line in file.read_text().splitlines() if line.startswith("Address=")]
+        assert found == [str(address) for _, address in addresses_in("nic1", seen[NIC1])], where
+    assert (root / "etc/hostname").exists() == (NAMING in managed), where
+    if NAMING in managed:
+        name = seen[NAMING]["hostname"]
+        assert (root / "etc/hostname").read_text() == f"{name}\n", where
+        assert (root / "etc/hosts").read_text() == f"127.0.1.1\t{name}.{seen[NAMING]['domainname']} {name}\n", where
 
 
 def told(client: Client) -> tuple[str, set[tuple[str, str]]]:
@@ -139,6 +161,17 @@ def write_listener(client: Client, _number: int) -> None:
         free.bind(("127.0.0.1", 0))
         body["listen"][0]["https_port"] = free.getsockname()[1]
     accepted(client.put(ADMIN_WEB, body))
+
+
+def write_network(client: Client, number: int) -> None:
+    """Another second address and another name: files, a socket, a note of what was taken over."""
+    body = client.body(NIC1)
+    [interface] = body["interfaces"]["@order"]
+    addresses = body["interfaces"][interface]["addresses"]
+    addresses["@order"] = [addresses["@order"][0], "second"]
+    addresses["second"] = f"127.88.0.{number % 250 + 1}/8"
+    accepted(client.put(NIC1, body))
+    accepted(client.put(NAMING, {"hostname": f"node{number}", "domainname": "example.com"}))
 
 
 def write_everything(client: Client, number: int) -> None:

@@ -23,6 +23,9 @@ LISTENERS = (
 )  # fmt: skip
 """Steps of a commit that moves a listener."""
 
+NETWORK = ("before SqliteStore.begin", "after Managed.keep", 20, 28, 36, "before SqliteStore.publish", "before answer")
+"""Steps of a commit that takes the network over; those with numbers are between its files."""
+
 AT_ANY_TIME = 25
 """Kills at random moments."""
 

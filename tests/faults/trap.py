@@ -93,6 +93,7 @@ def lay() -> None:
     from doorward.api.app import Application
     from doorward.api.listeners import Listeners
     from doorward.host.engine import Host
+    from doorward.host.managed import Managed
     from doorward.store.sqlite import SqliteStore
     from doorward.transaction.pipeline import Pipeline
 
@@ -103,6 +104,7 @@ def lay() -> None:
     ):
         for name in names:
             around(owner, name, _named(f"{owner.__name__}.{name}"))
+    around(Managed, "keep", lambda managed, origins: None if managed.origins == set(origins) else "Managed.keep", behind=True)
     for name in ("open", "settle"):
         around(Listeners, name, _named(f"Listeners.{name}"), behind=True)
     _around_answers(Application)
