@@ -1,6 +1,7 @@
 """How bodies are modelled: strict frozen models, unions by a member, switches, lists whose elements are all checked.
 
-Union tags stand in angle brackets, so that ``validation`` can take them out of the places of errors again.
+Union tags begin with a character that no name in JSON text has unless it is escaped, so that ``validation`` can take them out of
+the places of errors again.
 """
 
 from __future__ import annotations
@@ -64,12 +65,26 @@ class _Context(dict[str, Any]):
         return hash(tuple(self.items()))
 
 
+def tag_of(name: str) -> str:
+    """Return the tag of a variant."""
+    return f"\0<{name}>"
+
+
+def is_tag(part: str | int) -> bool:
+    """Whether a part of a pydantic place is the tag of a variant."""
+    return isinstance(part, str) and part.startswith("\0<")
+
+
+ON, OFF = tag_of("on"), tag_of("off")
+"""The tags of a block that is on, and of one that is off and hides its members."""
+
+
 def union(by: str, *variants: type[Body]) -> Any:
     """Return the type of an object whose member ``by`` ("selection" or "type") names its variant.
 
     Each variant declares that member as a ``Literal`` with one value.
     """
-    tags = {_literal(variant, by): f"<{by}={_literal(variant, by)}>" for variant in variants}
+    tags = {_literal(variant, by): tag_of(f"{by}={_literal(variant, by)}") for variant in variants}
 
     def tag(value: object) -> str | None:
         name = value.get(by) if isinstance(value, dict) else getattr(value, by, None)
@@ -101,9 +116,9 @@ def switch(on: type[Body]) -> Any:
 
     def tag(value: object) -> str | None:
         enabled = value.get("enabled") if isinstance(value, dict) else getattr(value, "enabled", None)
-        return {True: "<on>", False: "<off>"}[enabled] if isinstance(enabled, bool) else None
+        return {True: ON, False: OFF}[enabled] if isinstance(enabled, bool) else None
 
-    members = _tagged(Off, "<off>") | _tagged(on, "<on>")
+    members = _tagged(Off, OFF) | _tagged(on, ON)
     return Annotated[members, Discriminator(tag, "variant", "variant", _Context(by="enabled", allowed=""))]
 
 

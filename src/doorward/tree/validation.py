@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from doorward.tree.models import OFF, is_tag
 from doorward.tree.problems import BodyRefused, Problem, pointer
 
 
@@ -57,19 +58,15 @@ def _line(line: Any) -> dict[str, Any]:
 def _place(line: Mapping[str, Any]) -> tuple[str | int, ...]:
     """Take the union tags out of a pydantic place. The last part may look like a tag and be the name of an unknown member."""
     *above, last = (*line["loc"], None) if line["type"] != "extra_forbidden" else line["loc"]
-    place = tuple(part for part in above if not _is_tag(part))
+    place = tuple(part for part in above if not is_tag(part))
     return place if last is None else (*place, last)
-
-
-def _is_tag(part: str | int) -> bool:
-    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
 def _problem(line: dict[str, Any], body: Any) -> Problem:
     kind, place, context = str(line["type"]), _place(line), line.get("ctx") or {}
     if kind == "variant":
         return _variant(place, context, body)
-    if kind == "extra_forbidden" and line["loc"][-2:-1] == ("<off>",):
+    if kind == "extra_forbidden" and line["loc"][-2:-1] == (OFF,):
         return Problem("hidden_member", "Hidden while switched off; ignored.", pointer(place))
     if kind in _OWN:
         return Problem(kind, line["msg"], pointer(place))

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Ta
 from pydantic_core import InitErrorDetails
 
 from doorward.tree.fields import Address, Name, Port, TimeOfDay, bad_format, matching, text
-from doorward.tree.models import Body, Elements, Interrelated, union, wrong
+from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, tag_of, union, wrong
 from doorward.tree.references import Reference, RefersTo
 
 _HOST_KEY_TYPES = {
@@ -55,22 +55,22 @@ class MailWithList(Body):
     )
 
 
-_MAILS = {"none": "<type=none>", "errors-only": "<type=errors-only>", "all": "<off>"}
+_MAILS = {"none": tag_of("type=none"), "errors-only": tag_of("type=errors-only"), "all": OFF}
 
 
 def _mail(value: Any) -> str | None:
-    """Return the tag of a variant; ``<off>`` hides the limit."""
+    """Return the tag of a variant; ``OFF`` hides the limit."""
     kind, lists = (
         value.get(name) if isinstance(value, dict) else getattr(value, name, None) for name in ("type", "send_filelist")
     )
-    return "<on>" if kind == "all" and lists is True else _MAILS.get(kind) if isinstance(kind, str) else None
+    return ON if kind == "all" and lists is True else _MAILS.get(kind) if isinstance(kind, str) else None
 
 
 NotificationEvent = Annotated[
     Annotated[NoMail, Tag(_MAILS["none"])]
     | Annotated[MailOfErrors, Tag(_MAILS["errors-only"])]
-    | Annotated[MailOfAll, Tag("<off>")]
-    | Annotated[MailWithList, Tag("<on>")],
+    | Annotated[MailOfAll, Tag(OFF)]
+    | Annotated[MailWithList, Tag(ON)],
     Discriminator(_mail, "variant", "variant", {"by": "type", "allowed": "all, errors-only or none"}),
 ]
 
