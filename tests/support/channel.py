@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from doorward.cluster.channel import Channel
 from doorward.cluster.connection import Way
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, new_psk
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import Peer, unverified_context
 from doorward.cluster.server import ChannelProtocol
 from doorward.host.resources import Door, Listener
 
@@ -161,3 +162,45 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1") -
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+@contextmanager
+def in_the_middle(centre: tuple[str, int], key: NodeKey, listen: tuple[str, int] = ("127.0.0.3", 0)) -> Iterator[Way]:
+    """A relay that ends TLS with a certificate of its own, and opens its own connection to the centre."""
+    listener = socket.create_server(listen)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    key.shown_by(context)
+
+    def pump(source: ssl.SSLSocket, sink: ssl.SSLSocket) -> None:
+        with suppress(OSError, ValueError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+    def passed_on(raw: socket.socket) -> None:
+        with (
+            raw,
+            context.wrap_socket(raw, server_side=True) as inner,
+            unverified_context().wrap_socket(socket.create_connection(centre, 10)) as outer,
+        ):
+            ways = [threading.Thread(target=pump, args=both) for both in ((inner, outer), (outer, inner))]
+            for way in ways:
+                way.start()
+            for way in ways:
+                way.join(10)
+
+    def relay() -> None:
+        with suppress(OSError):
+            while True:
+                raw, _ = listener.accept()
+                with suppress(OSError):
+                    passed_on(raw)
+
+    thread = threading.Thread(target=relay, daemon=True)
+    thread.start()
+    try:
+        yield Way((listen[0],), listener.getsockname()[1])
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(20)

@@ -29,7 +29,7 @@ from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Connection, Way, connected
 from doorward.cluster.keys import NodeKey, replace
 from doorward.cluster.pins import client_context, unverified_context
-from tests.support.channel import VERSION, Node, Running, running
+from tests.support.channel import VERSION, Node, Running, in_the_middle, running
 from tests.support.pki import Authority
 from tests.support.server import until
 
@@ -78,48 +78,10 @@ def rest(sock: socket.socket) -> bytes:
 # Somebody in the middle
 
 
-@contextlib.contextmanager
-def in_the_middle(centre: Running, key: NodeKey) -> Iterator[Way]:
-    """A relay that ends TLS with a certificate of its own, and opens its own connection to the centre."""
-    listener = socket.create_server(("127.0.0.3", 0))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    key.shown_by(context)
-
-    def pump(source: ssl.SSLSocket, sink: ssl.SSLSocket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while piece := source.recv(65536):
-                sink.sendall(piece)
-            sink.shutdown(socket.SHUT_WR)
-
-    def passed_on(raw: socket.socket) -> None:
-        with raw, context.wrap_socket(raw, server_side=True) as inner, as_anyone(centre) as outer:
-            ways = [threading.Thread(target=pump, args=both) for both in ((inner, outer), (outer, inner))]
-            for way in ways:
-                way.start()
-            for way in ways:
-                way.join(10)
-
-    def relay() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                raw, _ = listener.accept()
-                with contextlib.suppress(OSError):
-                    passed_on(raw)
-
-    thread = threading.Thread(target=relay, daemon=True)
-    thread.start()
-    try:
-        yield Way(("127.0.0.3",), listener.getsockname()[1])
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(20)
-
-
 def test_pairing_through_somebody_in_the_middle_pins_nothing(centre: Running, tmp_path: Path) -> None:
     joining, middle = Node.new(tmp_path), Node.new(tmp_path)
     psk = centre.handlers.accept(joining)
-    with in_the_middle(centre, middle.key) as way, pytest.raises(ChannelError) as refused:
+    with in_the_middle(centre.at, middle.key) as way, pytest.raises(ChannelError) as refused:
         pair(way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
     assert refused.value.code == "not_accepted"
     assert centre.handlers.paired == {}
@@ -130,7 +92,7 @@ def test_pairing_through_somebody_in_the_middle_pins_nothing(centre: Running, tm
 
 def test_pinned_calls_do_not_pass_somebody_in_the_middle(centre: Running, node: Node, tmp_path: Path) -> None:
     reports = len(centre.handlers.reports)
-    with in_the_middle(centre, Node.new(tmp_path).key) as way:
+    with in_the_middle(centre.at, Node.new(tmp_path).key) as way:
         asking = Central(node.key, centre.node.peer(), way)
         with pytest.raises(ChannelError) as refused:
             asking.status({"secret": 1})
