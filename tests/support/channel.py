@@ -138,12 +138,12 @@ class Service(HttpService):
 
 
 @contextmanager
-def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1") -> Iterator[Running]:
+def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", port: int = 0) -> Iterator[Running]:
     """A channel for the time of a block."""
     node = Node.new(directory)
     handlers = Handlers(node)
     channel = Channel(node.key, handlers, hold=hold)
-    with socket.create_server((address, 0)) as free:
+    with socket.create_server((address, port)) as free:
         port = free.getsockname()[1]
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -52,6 +52,7 @@ class Call:
         self._scope, self._receive = scope, receive
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self.certificate: bytes | None = scope["peer"]
+        self.ending: Callable[[], bool] = scope["ending"]
         self.address: str = scope["client"][0]
         self.path: str = scope["path"].removeprefix(PREFIX)
         self.peer: Peer | None = None

@@ -80,13 +80,18 @@ class Channel:
         self._news.tell()
 
     def release(self) -> None:
-        """Let everybody who waits go with nothing, because a listener closes."""
-        self._news.tell(over=True)
+        """Let nobody wait any more, because the node stops."""
+        self._news.over = True
+        self._news.tell()
 
     # A request
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one HTTP request. The protocol puts the peer's certificate (DER or None) into ``scope["peer"]``."""
+        """Answer one HTTP request.
+
+        The protocol puts the peer's certificate (DER or None) into ``scope["peer"]``, and into ``scope["ending"]`` a function
+        that tells whether the connection shall end; when it comes to that, it calls ``announce``.
+        """
         if scope["type"] != "http":
             return
         call = Call(scope, receive)
@@ -186,12 +191,11 @@ class _News:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-        self._over = 0
+        self.over = False
 
-    def tell(self, *, over: bool = False) -> None:
-        """Wake everybody; with ``over``, for good."""
+    def tell(self) -> None:
+        """Wake everybody."""
         with self._lock:
-            self._over += over
             for loop, event in self._waiting:
                 loop.call_soon_threadsafe(event.set)
 
@@ -200,14 +204,14 @@ class _News:
         loop, event = asyncio.get_running_loop(), asyncio.Event()
         left = loop.create_task(call.left())
         left.add_done_callback(lambda _left: event.set())
-        end, over = loop.time() + seconds, self._over
+        end = loop.time() + seconds
         with self._lock:
             self._waiting.add((loop, event))
         try:
             while True:
                 event.clear()  # before asking: what comes while we ask is news
                 found = await asyncio.to_thread(ask)
-                if found is not None or self._over != over:
+                if found is not None or self.over or call.ending():
                     return found
                 if left.done():
                     raise Gone

@@ -205,7 +205,9 @@ class Follower:
         if self._news.is_set():
             return
         self.contact.attempt = time.time()
-        if self._following.step(link, WAIT_SECONDS, self._went_well):
+        well = self.contact.good is not None and self.contact.reason is None
+        wait = WAIT_SECONDS if well else 0.0  # at first, and after a failure, it counts that there is an answer at all
+        if self._following.step(link, wait, self._went_well):
             self._to_report.set()
         self._went_well()
 

@@ -32,6 +32,7 @@ class ChannelProtocol(HttpToolsProtocol):
     """The certificate that the other side showed, in DER; the handshake took only those that are pinned."""
 
     _head = 0
+    _ending = False
     _slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -59,7 +60,7 @@ class ChannelProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self.scope["peer"] = self.peer  # type: ignore[typeddict-unknown-key]
+        self.scope |= {"ending": lambda: self._ending, "peer": self.peer}  # type: ignore[misc]
         if self._slow is None:
             self._slow = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
@@ -80,7 +81,8 @@ class ChannelProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """End the connection, after the request that runs, because the listener closes; who waits gets nothing."""
         super().shutdown()
-        self.config.app.release()  # type: ignore[union-attr]
+        self._ending = True
+        self.config.app.announce()  # type: ignore[union-attr]
         self._hang_up()
 
     def _hang_up(self) -> None:

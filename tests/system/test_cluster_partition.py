@@ -1,0 +1,115 @@
+"""Real nodes on machines of their own, and a network that is cut between them: nobody loses anything, everybody catches up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.members import NODES, ZONE, Member, started
+from tests.support.network import Network
+from tests.support.server import Server, until
+
+HASTY = {
+    "client.REVISION_SECONDS": 1,
+    "connection.CALL_SECONDS": 1,
+    "connection.CONNECT_SECONDS": 1,
+    "follower.WAIT_SECONDS": 2,
+    "follower._LONGEST_BACKOFF": 2,
+}
+"""The waits of a node, shortened; what they wait for is the same."""
+
+
+def joined(node: Member) -> None:
+    until(lambda: node.join()[0] == "in cluster", what="the node to join")
+
+
+def follows(node: Member, zone: str) -> None:
+    until(lambda: node.zone() == zone, 60, f"the node to be in {zone}")
+
+
+def synchronised(centre: Member, node: Member) -> None:
+    until(lambda: centre.status(node.id)["sync_status"] == "up-to-date", 60, "the centre to know that all is taken")
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    made = Network.of(3)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def members(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
+    """A centre and two managed hosts, each on its machine."""
+    hasty = {"HASTY": " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in HASTY.items())}
+    with ExitStack() as stack:
+        found = []
+        for machine in network.machines[1:]:
+            launcher = (*machine.launcher, "tests/support/launcher.py")
+            state = tmp_path_factory.mktemp("node") / "state"
+            server = Server(state, launcher, hasty, ("--listen", f"{machine.address}:8443"))
+            stack.callback(server.stop)
+            found.append(started(machine.address, server))
+        centre, *nodes = found
+        centre.promoted()
+        for node in nodes:
+            centre.write(NODES, node.asked(centre.address), "POST")
+        for node in nodes:
+            joined(node)
+            body = {"address": node.address, "roles": ["managed-host", "search-local"]}
+            centre.write(f"{NODES}/{node.id}", body)
+        for node in nodes:
+            synchronised(centre, node)
+            node.api = node.server.login()  # the accounts are those of the centre now
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def healed(network: Network) -> Iterator[None]:
+    network.heal()
+    yield
+    network.heal()
+
+
+def test_one_direction_is_as_good_as_none(network: Network, members: list[Member]) -> None:
+    centre, lonely, other = members
+    for ends, zone in (((1, 2), "Europe/Vienna"), ((2, 1), "Europe/Rome")):
+        network.cut(*(network.machines[end] for end in ends), both=False)
+        centre.write(ZONE, zone)
+        follows(other, zone)
+        until(lambda: not lonely.central()["reachable"])
+        assert centre.status(lonely.id)["sync_status"] == "pending"
+        network.heal()
+        follows(lonely, zone)
+        synchronised(centre, lonely)
+
+
+def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network, members: list[Member]) -> None:
+    centre, lonely, other = members
+    before = lonely.revision()
+    network.cut(network.machines[1], network.machines[2])
+    until(lambda: not lonely.central()["reachable"])
+    assert lonely.central()["reason"] == "no_answer"
+    refused = lonely.api.put(ZONE, "Europe/Oslo")
+    assert [problem["code"] for problem in refused.json()["error"]["details"]["errors"]] == ["from_central_management"]
+    for zone in ("Europe/Paris", "Europe/Madrid", "Europe/Lisbon"):
+        centre.write(ZONE, zone)
+    follows(other, "Europe/Lisbon")
+    assert lonely.revision() == before
+    network.heal()
+    follows(lonely, "Europe/Lisbon")
+    assert lonely.revision() == before + 1
+    until(lambda: lonely.central()["reachable"])
+
+
+def test_a_bad_line_only_takes_longer(network: Network, members: list[Member]) -> None:
+    centre, *nodes = members
+    network.delay, network.loss = 0.02, 0.03
+    centre.write(ZONE, "Europe/Athens")
+    for node in nodes:
+        follows(node, "Europe/Athens")
+    network.heal()
+    for node in nodes:
+        synchronised(centre, node)
