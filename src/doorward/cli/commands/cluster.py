@@ -1,0 +1,277 @@
+"""``doorward cluster``: promote, join, accept, remove, leave, and how the nodes do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doorward.cli.failures import Failure, Usage
+from doorward.cli.options import Committing, Connection, command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from doorward.cli.session import Session
+
+_CLUSTER = "/api/cluster"
+_INTERFACE = "/api/configuration/local_services/cluster"
+_NICS = "/api/configuration/network/nics"
+_TOKEN = re.compile(r"doorward-join-1\.([A-Za-z0-9_-]{20,1000})")
+_WATCH_SECONDS = 2.0
+_WIDTH = 160
+"""Columns where nobody looks at a terminal."""
+
+app = typer.Typer(name="cluster", no_args_is_help=True, help="Nodes with one central configuration.")
+
+Listen = Annotated[
+    str | None,
+    typer.Option(help="Open the cluster interface on this address of the node first.", metavar="IP", show_default=False),
+]
+Central = Annotated[str, typer.Argument(metavar="IP", help="Cluster address of Central Management.")]
+Token = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="What `doorward cluster join` printed; - or nothing reads it from standard input, so that no secret stands in an"
+        " argument list.",
+        show_default=False,
+    ),
+]
+Roles = Annotated[
+    list[str] | None, typer.Option("--role", help="Role of the node; may be given several times.", show_default=False)
+]
+Node = Annotated[str, typer.Argument(metavar="NODE", help="UUID, address or full name of the node.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again every 2 seconds until Ctrl-C.")]
+
+
+@command
+def status(connection: Connection, watch: Watch = False) -> None:  # noqa: FBT002 - Typer's option
+    """Show how the nodes do; on a joined node, how it does itself."""
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    from doorward.cli.session import connected
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
+    with connected(connection) as session:
+        if not watch:
+            for part in _status(session):
+                console.print(part, soft_wrap=isinstance(part, str))
+            return
+        try:
+            with Live(Group(*_status(session)), console=console, auto_refresh=False, screen=console.is_terminal) as live:
+                while True:
+                    time.sleep(_WATCH_SECONDS)
+                    live.update(Group(*_status(session)), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def _status(session: Session) -> Iterator[Table | str]:
+    """Yield the table of the nodes, then what is wrong with them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from doorward.cli.failures import Refused
+
+    try:
+        answer = session.client.get(f"{_CLUSTER}/status").content
+    except Refused as refused:
+        if refused.type != "NotFound":
+            raise
+        yield f"This node: {session.client.get(f'{_CLUSTER}/join_request').content['status']}."
+        return
+    roles = {item["key"]: item["body"] for item in session.client.get(f"{_CLUSTER}/nodes").content["items"]}
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "LAST SEEN", "VERSION"):
+        table.add_column(head, overflow="fold")
+    notes: list[str] = []
+    for item in answer["items"]:
+        body = roles.get(item["key"], {"address": "", "roles": []})
+        table.add_row(*(escape(cell) for cell in _row(item, body, answer)))
+        notes += [escape(note) for note in _notes(item)]
+    yield table
+    if (central := answer.get("central_management")) and not central["reachable"]:
+        notes.append(f"Central Management at {central['address']} does not answer: {central['reason']}.")
+    yield from notes
+
+
+def _row(item: dict[str, Any], body: dict[str, Any], answer: dict[str, Any]) -> list[str]:
+    from doorward.cli.render import local_time
+
+    own = " (this node)" if answer["meta"]["self"].endswith(item["key"]) else ""
+    seen = local_time(item["last_seen"]) if "last_seen" in item else "-"
+    return [
+        f"{item['fqdn'] or item['key']}{own}", body["address"], ", ".join(body["roles"]) or "-", item["status"],
+        item["sync_status"], seen, item["version"] or "-",
+    ]  # fmt: skip
+
+
+def _notes(item: dict[str, Any]) -> Iterator[str]:
+    issues = item.get("configuration_sync", item).get("issues", {})
+    for kind in ("errors", "warnings"):
+        for issue in issues.get(kind, []):
+            places = f" ({', '.join(issue['paths'])})" if issue["paths"] else ""
+            yield f"{item['fqdn'] or item['key']}: {issue['message']}{places}"
+
+
+@command
+def promote(connection: Connection, how: Committing, listen: Listen = None) -> None:
+    """Make this node Central Management. There is no way back."""
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    with connected(connection) as session:
+
+        def write() -> None:
+            _open_interface(session, listen)
+            session.client.write("POST", f"{_CLUSTER}/promote", {})
+
+        transact(session, how, write)
+
+
+@command
+def join(central: Central, connection: Connection, how: Committing, listen: Listen = None) -> None:
+    """Ask to join a cluster, and print what `doorward cluster accept` takes on Central Management.
+
+    It is good for one pairing within 24 hours.
+    """
+    from doorward.cli.render import Line, show
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    asked: dict[str, Any] = {}
+    with connected(connection) as session:
+
+        def write() -> None:
+            _open_interface(session, listen)
+            asked.update(
+                session.client.write("POST", f"{_CLUSTER}/join_request", {"central_management_address": central}).content["body"]
+            )
+
+        transact(session, how, write)
+    if not how.dry_run:
+        show([Line("Give this to `doorward cluster accept` on Central Management:"), Line(_token(asked), "bold")])
+
+
+@command
+def accept(connection: Connection, how: Committing, file: Token = None, role: Roles = None) -> None:
+    """Let a node into the cluster of this Central Management, with what its join printed."""
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    asked = _asked(_text(file))
+    if file is None or str(file) == "-":
+        how = Committing(message=how.message, yes=True, dry_run=how.dry_run)  # standard input is used up
+    with connected(connection) as session:
+
+        def write() -> None:
+            session.client.write("POST", f"{_CLUSTER}/nodes", asked)
+            if role:
+                body = {"address": asked["address"], "roles": role}
+                session.client.write("PUT", f"{_CLUSTER}/nodes/{asked['node_id']}", body)
+
+        transact(session, how, write)
+
+
+@command
+def remove(node: Node, connection: Connection, how: Committing) -> None:
+    """Remove a node. It turns standalone at its next contact and keeps its configuration."""
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    with connected(connection) as session:
+        key = _found(session, node)
+        transact(session, how, lambda: _delete(session, f"{_CLUSTER}/nodes/{key}"))
+
+
+@command
+def leave(connection: Connection, how: Committing) -> None:
+    """Withdraw the join request of this node, or leave its cluster. What is configured stays."""
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    with connected(connection) as session:
+        transact(session, how, lambda: _delete(session, f"{_CLUSTER}/join_request"))
+
+
+def _delete(session: Session, path: str) -> None:
+    session.client.write("DELETE", path)
+
+
+def _found(session: Session, node: str) -> str:
+    """Return the UUID of a node. Raises Usage."""
+    names = {item["key"]: item["fqdn"] for item in session.client.get(f"{_CLUSTER}/status").content["items"]}
+    rows = session.client.get(f"{_CLUSTER}/nodes").content["items"]
+    keys = [row["key"] for row in rows if node in {row["key"], row["body"]["address"], names.get(row["key"])}]
+    if len(keys) != 1:
+        raise Usage(f"{len(keys) or 'No'} nodes are called {node}.")
+    return str(keys[0])
+
+
+def _open_interface(session: Session, address: str | None) -> None:
+    """Open the cluster interface on an address of this node. Raises Usage."""
+    if address is None:
+        return
+    for name in ("nic1", "nic2", "nic3"):
+        interfaces = session.client.body(f"{_NICS}/{name}")["interfaces"]
+        for interface in interfaces["@order"]:
+            addresses = interfaces[interface]["addresses"]
+            for key in addresses["@order"]:
+                if addresses[key].partition("/")[0] == address:
+                    place = f"{name}.interfaces.{interface}.addresses.{key}"
+                    session.client.write("PUT", _INTERFACE, {"enabled": True, "listen_address": place})
+                    return
+    raise Usage(f"The node has no address {address}; `doorward get network/nics` shows those that it has.")
+
+
+def _token(asked: dict[str, Any]) -> str:
+    packed = json.dumps(asked, separators=(",", ":"), sort_keys=True).encode()
+    return "doorward-join-1." + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _text(file: Path | None) -> str:
+    """Return what the user gives, from a file or standard input."""
+    if file is None and sys.stdin.isatty():
+        typed: str = typer.prompt("What the join printed", hide_input=True)
+        return typed
+    if file is None or str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """Return the body that the join request answered. Raises Failure."""
+    found = _TOKEN.search(text)
+    try:
+        packed = found[1] if found else ""
+        asked: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        asked["address"], asked["node_id"]
+    except (ValueError, binascii.Error, KeyError, TypeError):
+        raise Failure("This is not what `doorward cluster join` prints.") from None
+    return asked
+
+
+for _name, _function in {
+    "status": status,
+    "promote": promote,
+    "join": join,
+    "accept": accept,
+    "remove": remove,
+    "leave": leave,
+}.items():
+    app.command(_name)(_function)

@@ -1,0 +1,57 @@
+"""``doorward cluster``, from two fresh nodes to a cluster and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import QUICK, Server, until
+from tests.system.command_line import CommandLine
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[CommandLine, CommandLine]]:
+    """Users of two nodes; the second one is to be the centre's."""
+    found = []
+    for number in (2, 1):
+        server = Server(tmp_path / f"node{number}", QUICK, options=("--listen", f"127.0.0.{number}:0")).start()
+        (home := tmp_path / f"home{number}").mkdir()
+        found.append(CommandLine(server, home))
+    yield found[0], found[1]
+    for user in found:
+        user.server.stop()
+
+
+def test_two_nodes_become_a_cluster_and_part_again(pair: tuple[CommandLine, CommandLine]) -> None:
+    node, centre = pair
+    assert node("cluster", "status").lines == ["This node: not in cluster."]
+    wrong = centre("cluster", "promote", "--listen", "127.0.0.9")
+    assert (wrong.code, "no address 127.0.0.9" in wrong.err) == (2, True)
+    assert centre("cluster", "promote").code == 1
+    assert centre("cluster", "promote", "--listen", "127.0.0.1").code == 0
+    joined = node("cluster", "join", "127.0.0.1", "--listen", "127.0.0.2")
+    assert joined.code == 0, joined.err
+    assert joined.lines[-1].startswith("doorward-join-1.")
+    assert centre("cluster", "accept", stdin="nothing of the kind").err == "This is not what `doorward cluster join` prints.\n"
+    accepted = centre("cluster", "accept", "--role", "managed-host", "--role", "search-local", stdin=joined.out)
+    assert accepted.code == 0, accepted.err
+    until(lambda: "up-to-date" in centre("cluster", "status").out, 20, "that it is there")
+    head, own, other = centre("cluster", "status").lines
+    assert head.split() == ["NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "LAST", "SEEN", "VERSION"]
+    assert "(this node)" in own
+    assert "central-management" in own
+    assert "managed-host, search-local" in other
+    assert "127.0.0.1 does not answer" not in node("cluster", "status").out
+    centre.server.stop()
+    until(lambda: "Central Management at 127.0.0.1 does not answer" in node("cluster", "status").out, 20, "that it is away")
+    centre.server.start()
+    centre.variables = {"DOORWARD_URL": centre.server.url}
+    assert centre("cluster", "remove", "127.0.0.7").err == "No nodes are called 127.0.0.7.\n"
+    removed = centre("cluster", "remove", "127.0.0.2")
+    assert removed.code == 0, removed.err
+    until(lambda: node("cluster", "status").lines == ["This node: not in cluster."], 30, "that it is out")
+    assert node("cluster", "join", "127.0.0.1").code == 0
+    assert node("cluster", "leave").code == 0
+    assert node("cluster", "leave").code == 1
