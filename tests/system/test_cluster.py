@@ -213,7 +213,7 @@ def test_a_node_that_was_removed_while_it_was_away_learns_it_when_it_is_back(nod
     zone = node.body(ZONE)
     node.server.stop()
     until(lambda: centre.says(node)["status"] == "offline", 20, "that it is missed")
-    assert '"cluster_node_offline"' in "".join(centre.server.errors)
+    until(lambda: '"cluster_node_offline"' in "".join(centre.server.errors), 20, "the alert")
     centre.ok("DELETE", f"{NODES}/{node.id}")
     centre.commit()
     assert centre.client.get(f"{STATUS}/{node.id}").status_code == 404

@@ -18,7 +18,7 @@ from doorward.cluster.ledger import Ledger
 from doorward.cluster.pairing import Acceptance, Centre, PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
-from doorward.cluster.revisions import Envelope, MembershipEnvelope
+from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Report, Seen, observed
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
@@ -47,6 +47,8 @@ class Central:
         """How the last attempt to pair with a node went, where it went badly."""
         self.unreachable: dict[str, Issue] = {}
         """Nodes whose registered address did not answer, by id."""
+        self.expected, self.noted = 0, 0
+        """The newest running revision that nodes will have to follow, and the one up to which the ledger has looked."""
         self._alarms: dict[tuple[str, str], Alarm] = {}
         self._lock = threading.Lock()
         self.pinned: Callable[[], None] = lambda: None
@@ -157,15 +159,21 @@ class Central:
         return [item for _, item in self._items(time.time())]
 
     def _items(self, now: float) -> Iterator[tuple[str, dict[str, Any]]]:
-        newest, snapshot = self.ledger.newest, self._pipeline.running.snapshot
+        snapshot, head = self._pipeline.running.snapshot, self._head()
         for key, document in snapshot.objects(nodes.PATH).items():
             if key == self._node_id:
                 continue
             seen, member = self._seen.get(key), document.value
-            yield key, statuses.item(
-                key, managed=nodes.MANAGED in member["roles"], seen=seen, head=newest.header if newest else None,
-                issues=self._issues(key, member, seen), now=now,
-            )  # fmt: skip
+            issues, managed = self._issues(key, member, seen), nodes.MANAGED in member["roles"]
+            yield key, statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, now=now)
+
+    def _head(self) -> Header | None:
+        """Return the newest header; one that nobody has, while the ledger has yet to look at a commit."""
+        newest = self.ledger.newest
+        if newest is None:
+            return None
+        head = newest.header
+        return Header(head.epoch, head.number + 1, head.hash, head.hash) if self.expected > self.noted else head
 
     def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
         report = seen.report if seen else None

@@ -95,11 +95,17 @@ class Cluster:
     def _published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """In the commit thread: the work that follows is done elsewhere, in the order of the commits."""
         ours = any(edit.place.path.startswith(ROOT) for edit in edits)
+        if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
+            self._central.expected = after.number
         moved = interface.listen_address(before.snapshot) != interface.listen_address(after.snapshot)
         if ours or moved or self.standing.state == "central":
             self._jobs.put(lambda: self._settle(after))
         if ours or moved:
             self._follower.wake()
+
+    def _travels(self, edit: Edit) -> bool:
+        endpoint = self._pipeline.tree.endpoints.get(edit.place.path)
+        return edit.place.path == nodes.PATH or (endpoint is not None and endpoint.node.scope == "cluster")
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -113,8 +119,8 @@ class Cluster:
                 log.exception("work of the cluster failed")
 
     def _tick(self) -> None:
-        if self._unnoted is not None:
-            self._settle(self._unnoted)
+        if self._unnoted is not None or self._central.expected > self._central.noted:
+            self._settle(self._pipeline.running)
         if self.standing.state != "central":
             return
         self._central.watch()
@@ -152,7 +158,9 @@ class Cluster:
             awaits = self._pipeline.store.confirmation() is not None
             self._unnoted = running if awaits else None
             if not awaits and self._central.ledger.note(running):
-                log.info("a cluster revision", number=self._central.ledger.newest and self._central.ledger.newest.header.number)
+                newest = self._central.ledger.newest
+                log.info("a cluster revision", number=newest.header.number if newest else None)
+            self._central.noted = running.number
         elif known.state != "joined":
             self._peers.forget(list(self._peers.all()))
             if self._following.sync != self._following.nothing:

@@ -182,6 +182,17 @@ def test_alerts_come_and_go_with_the_words(centre: Centre, join: Join, monkeypat
     assert [item["key"] for item in centre.central.items()] == []
 
 
+def test_a_node_is_behind_from_the_commit_on_not_only_when_the_ledger_has_looked(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    node.report()
+    (item,) = centre.central.items()
+    assert item["sync_status"] == "up-to-date"
+    centre.central.expected = centre.central.noted + 1
+    (item,) = centre.central.items()
+    assert item["sync_status"] == "pending"
+
+
 def test_the_last_report_outlives_a_restart(centre: Centre, join: Join) -> None:
     from doorward.cluster.central import Central
 
