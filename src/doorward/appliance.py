@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import resource
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,6 +55,7 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.membership import channel
+from doorward.store.lock import StateInUse, locked
 from doorward.store.node import node_id
 from doorward.store.port import Edit, StoreDamaged
 from doorward.store.rotation import settle
@@ -324,54 +324,40 @@ class Appliance:
         self.store.close()
 
 
-@contextlib.contextmanager
-def locked(state: Path) -> Iterator[None]:
-    """Hold the state directory for one server. Raises CannotStart where another one has it."""
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise CannotStart(f"The state directory {state} can't be used: {error.strerror}.") from error
-    with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = file.read().strip() or "unknown"
-            raise CannotStart(f"Another server (process {owner}) uses the state directory {state}.") from None
-        file.truncate(0)
-        file.seek(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
 def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
     """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
-    import uvloop
-
     began = time.monotonic()
     os.umask(0o077)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every connection takes a descriptor
-    with locked(options.state):
-        try:
-            appliance = Appliance(options, say, warn)
-        except (VaultError, StoreDamaged, HostFailure, NodeKeyError) as error:
-            raise CannotStart(str(error)) from error
+    try:
+        with locked(options.state):
+            _run(options, say, warn, began)
+    except StateInUse as why:
+        raise CannotStart(str(why)) from why
 
-        def ready(address: str) -> None:
-            log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
-            say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
-            if appliance.app.state != "serving":
-                say(f"It awaits its first settings: POST {address}/api/setup.")
 
-        async def main() -> None:
-            stop = asyncio.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            await appliance.serve(ready, stop)
+def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], None], began: float) -> None:
+    import uvloop
 
-        try:
-            uvloop.run(main())
-        finally:
-            appliance.close()
+    try:
+        appliance = Appliance(options, say, warn)
+    except (VaultError, StoreDamaged, HostFailure, NodeKeyError) as error:
+        raise CannotStart(str(error)) from error
+
+    def ready(address: str) -> None:
+        log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
+        say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
+        if appliance.app.state != "serving":
+            say(f"It awaits its first settings: POST {address}/api/setup.")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await appliance.serve(ready, stop)
+
+    try:
+        uvloop.run(main())
+    finally:
+        appliance.close()

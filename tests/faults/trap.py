@@ -13,6 +13,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +91,9 @@ def lay() -> None:
     around(subprocess, "run", lambda command, **_options: f"run {' '.join(map(str, command[-2:]))}")
     around(subprocess.Popen, "__init__", _daemon, behind=True)
 
+
+def lay_in_server() -> None:
+    """Lay the trap around the parts of a server. Importing them takes most of a second."""
     from doorward.api.app import Application
     from doorward.api.listeners import Listeners
     from doorward.host.engine import Host
@@ -131,6 +135,8 @@ def _around_answers(application: Any) -> None:
 
 if __name__ == "__main__":
     lay()
+    if "serve" in sys.argv:
+        lay_in_server()
     from doorward.cli import main
 
     main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from doorward.appliance import CannotStart, locked
+from doorward.store.lock import StateInUse, locked
 from doorward.store.port import StoreDamaged
 from doorward.store.rotation import DATABASE, Rotated, rotate
 from doorward.store.vault import VaultError
@@ -21,5 +21,5 @@ def rotated(state: Path) -> Rotated:
     try:
         with locked(state):
             return rotate(state)
-    except (CannotStart, StoreDamaged, VaultError) as why:
+    except (StateInUse, StoreDamaged, VaultError) as why:
         raise NotRotated(str(why)) from why
