@@ -252,12 +252,14 @@ class Appliance:
         self.listeners.run_in(loop)
 
         def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-            """Tell the listeners and login sessions, which live in the event loop, of a commit, which runs in a thread."""
-            self.listeners.settle()
-            hand_out(after.snapshot, self._trusted)
+            """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
             loop.call_soon_threadsafe(self._logins.published, before, after, edits)
 
-        self.pipeline.published.append(published)
+        self.pipeline.published += [
+            published,
+            lambda *_: self.listeners.settle(),
+            lambda _, after, __: hand_out(after.snapshot, self._trusted),
+        ]
         self.senders.start()
         housekeeping = asyncio.create_task(self._keep_house())
         try:

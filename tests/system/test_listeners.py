@@ -240,10 +240,17 @@ def test_a_new_certificate_is_for_new_connections(server: Server, client: Client
         pass  # the file that clients of this machine trust has it
     ended = [issue["message"] for issue in client.get("/api/health_status").json()["health_status"]["issues"]["errors"]]
     assert ended == []
+    other = Authority().identity("other.example.com")
+    made = client.post(X509, {"certificate": other.certificate, "private_key": other.private_key})
+    committed(client)  # nothing refers to it yet
+    written(client, CERTIFICATES, {**client.body(CERTIFICATES), "server": made.json()["key"]})
+    committed(client)
+    with Visit(server, HOME, server.port, check=False) as fresh:
+        assert fresh.shown == _sha256(other)
     server.stop()
     server.start()
     with Visit(server, HOME, server.port, check=False) as fresh:
-        assert fresh.shown == _sha256(identity), "the private key is kept"
+        assert fresh.shown == _sha256(other), "the private key is kept"
 
 
 def fingerprint(body: dict[str, str]) -> str:

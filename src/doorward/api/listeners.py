@@ -14,6 +14,7 @@ import hmac
 import ipaddress
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -42,6 +43,9 @@ _REST_SECONDS = 0.5
 """How long no more are accepted after there was no descriptor or memory for one."""
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _GONE = {errno.ECONNABORTED, errno.EAGAIN, errno.EINTR, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH}
+
+_NO_TRACE = struct.pack("ii", 1, 0)
+"""Ends a connection without leaving its port in TIME_WAIT, where nobody could listen on it for a minute."""
 
 log = structlog.get_logger()
 
@@ -110,6 +114,7 @@ class Listeners:
         try:
             with socket.socket(_family(listener), socket.SOCK_STREAM) as source:
                 source.settimeout(_left(deadline))
+                source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_TRACE)
                 source.bind((listener.address, 0))
                 self._reach(listener, found, source, deadline)
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
 import stat
 from typing import TYPE_CHECKING
@@ -73,6 +74,16 @@ def test_a_port_in_use_is_said_plainly(server: Server, tmp_path: Path) -> None:
     code, said = ended(other)
     assert code == 1
     assert f"doorward can't start: Can't listen on 127.0.0.1:{server.port}: Address already in use." in said
+    assert "Traceback" not in said
+
+
+def test_a_configured_port_in_use_is_said_plainly(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as server:
+        where = f"127.0.0.1:{server.port}"
+    with socket.create_server(("127.0.0.1", server.port)):
+        code, said = ended(Server(tmp_path / "state"))
+    assert code == 1
+    assert said.endswith(f"doorward can't start: Listening on {where} failed: Address already in use.\n")
     assert "Traceback" not in said
 
 
