@@ -88,9 +88,8 @@ def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
     if problems:
         raise NotLoadable(problems)
     snapshot = Snapshot.of(rows)
-    for place, position, document in documents(tree.defaults(machine)):
-        if snapshot.document(place) is None:
-            snapshot = snapshot.put(place, document, position if place.key else None)
+    for place, position, document in documents(tree.defaults(machine, beside=snapshot)):
+        snapshot = snapshot.put(place, document, position if place.key else None)
     return Loaded(snapshot, _secrets(opened, snapshot), tuple(warnings))
 
 
