@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from doorward.backup.content import CHANNEL_KEY, HISTORY, RUN_KINDS, RUNS
+from doorward.backup.content import CHANNEL_KEY, CLUSTER_KINDS, HISTORY, MEMBERSHIP, RUN_KINDS, RUNS
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened
 from doorward.backup.signing import own_key
 from doorward.host.files import DiskFiles, Entry
+from doorward.membership.standing import standing
 from doorward.store import node as node_record
 from doorward.store.port import Record, Store
 from doorward.transaction.secrets import SecretKeeping
@@ -34,6 +35,7 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
     if node.signing.role(opened.signer) != "current":
         found.append(own_key(base64.b64decode(opened.public_key)))
     found.extend(_runs(opened.files.get(RUNS, b"")))
+    found.extend(Record(r["kind"], r["id"], r["body"]) for r in opened.json(MEMBERSHIP)["records"] if r["kind"] in CLUSTER_KINDS)
     if CHANNEL_KEY in opened.files:
         text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
         found.append(Record(_PENDING, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
@@ -61,9 +63,14 @@ def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
 
 
 def warnings(node: NodeView, scope: Literal["configuration", "system"], opened: Opened) -> Iterator[Problem]:
-    """Yield what somebody should know before a restore of the whole system."""
-    if scope == "system" and opened.manifest["node"]["id"] != node.id:
-        yield Problem("restart_required", "The node takes its new identity at the next start.", "", "/api/backup/restores")
+    """Yield what somebody should know before a restore."""
+    where = "/api/backup/restores"
+    if standing(node.pipeline.running.snapshot).managed:
+        message = "What Central Management sets stays as it is; only what is the node's own is restored."
+        yield Problem("cluster_part_ignored", message, "", where)
+    if scope == "system" and (opened.manifest["node"]["id"] != node.id or CHANNEL_KEY in opened.files):
+        message = "The node takes its identity and its place in the cluster at the next start."
+        yield Problem("restart_required", message, "", where)
 
 
 @contextlib.contextmanager

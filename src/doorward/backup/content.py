@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.node import NodeView
+from doorward.membership import join_request, nodes, promote
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
@@ -28,7 +29,9 @@ SECRETS = {"passwords": "secrets/passwords.json", "private_keys": "secrets/priva
 RUN_KINDS = ("backup_run", "backup_drill")
 """The records in the list of runs."""
 
-_CHANNEL_KEY = "cluster/node-key.pem"
+CLUSTER_KINDS = ("cluster_peer", "cluster_revision", "cluster_sync")
+"""The records of the cluster: pins, the revisions of the centre, how far a node follows it."""
+
 _PAGE = 200
 
 
@@ -76,8 +79,8 @@ def contents(node: NodeView, running: Running, kind: Literal["system", "export"]
             for record in reversed(store.records(name))
         ]
         parts.append(Part.of(RUNS, b"".join(runs)))
-        parts.append(Part.of(MEMBERSHIP, tree_json(tree, snapshot, inside=False)))
-        channel_key = node.state / _CHANNEL_KEY
+        parts.append(Part.of(MEMBERSHIP, encode(membership(store, snapshot))))
+        channel_key = node.state / CHANNEL_KEY
         if channel_key.exists():
             parts.append(Part.of(CHANNEL_KEY, channel_key.read_bytes()))
     return int(datetime.fromisoformat(revision.time).timestamp()), sorted(parts, key=lambda part: part.path)
@@ -96,29 +99,46 @@ def header(revision: Revision) -> dict[str, Any]:
     }
 
 
-def tree_json(tree: Tree, snapshot: Snapshot, *, inside: bool = True) -> bytes:
+def tree_json(tree: Tree, snapshot: Snapshot) -> bytes:
     """Return a configuration as canonical JSON: bodies by path, those of a collection by key with their ``@order``.
 
-    References are bare keys. Secrets that nothing refers to are left out: they would vanish after a day; others
-    have no order. ``inside`` False returns
-    what a snapshot holds outside of the configuration tree.
+    References are bare keys. Secrets that nothing in the configuration refers to are left out: they would vanish after a day, or
+    are those of a pairing. Others have no order.
     """
     found: dict[str, Any] = {}
     for path, document in snapshot.singletons.items():
-        if path.startswith(ROOT) == inside:
+        if path.startswith(f"{ROOT}/"):
             found[path] = document.value
     for path, objects in snapshot.collections.items():
-        if path.startswith(ROOT) != inside:
+        if not path.startswith(f"{ROOT}/"):
             continue
         once = path in tree.endpoints and isinstance(tree[path].node, WriteOnce)
-        kept = {
-            key: document.value
-            for key, document in objects.items()
-            if not once or snapshot.who_refers_to(Place(path, key).href)
-        }  # fmt: skip
+        kept = {key: document.value for key, document in objects.items() if not once or _owned(snapshot, Place(path, key))}
         if kept:
             found[path] = {**kept, ORDER: sorted(kept) if once else list(kept)}
     return encode(found)
+
+
+def _owned(snapshot: Snapshot, place: Place) -> bool:
+    """Whether something in the configuration refers to an object."""
+    return any(owner.path.startswith(f"{ROOT}/") for owner in snapshot.who_refers_to(place.href))
+
+
+def membership(store: Store, snapshot: Snapshot) -> dict[str, Any]:
+    """Return what the node is in its cluster. Pairings that are not over are left out: their secret never leaves the node."""
+    promotion, request = (snapshot.document(Place(path)) for path in (promote.PATH, join_request.PATH))
+    joined = request.value if request is not None and request.value is not None and request.value["joined"] else None
+    members = {key: document.value for key, document in snapshot.objects(nodes.PATH).items()}
+    return {
+        "join_request": joined,
+        "nodes": {key: body for key, body in members.items() if body["psk"] is None},
+        "promote": promotion.value if promotion is not None else None,
+        "records": [
+            {"body": record.body, "id": record.id, "kind": kind}
+            for kind in CLUSTER_KINDS
+            for record in reversed(store.records(kind))
+        ],
+    }
 
 
 def secrets(pipeline: Pipeline, snapshot: Snapshot, name: str) -> dict[str, Any]:
@@ -126,7 +146,7 @@ def secrets(pipeline: Pipeline, snapshot: Snapshot, name: str) -> dict[str, Any]
     found: dict[str, Any] = {}
     path = f"{ROOT}/{name}"
     for key in snapshot.objects(path).order:
-        if not snapshot.who_refers_to(Place(path, key).href):
+        if not _owned(snapshot, Place(path, key)):
             continue
         secret, text = pipeline.store.secret(key), pipeline.secrets.text(key)
         if secret is not None and text is not None:

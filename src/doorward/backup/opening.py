@@ -24,7 +24,7 @@ _CHUNK = 1 << 16
 
 Code = Literal[
     "not_a_backup", "encrypted_archive", "password_required", "wrong_password", "damaged", "bad_signature",
-    "unknown_signer", "other_major", "newer_version", "other_node", "device_missing",
+    "unknown_signer", "other_major", "newer_version", "other_node", "cluster_member", "device_missing",
 ]  # fmt: skip
 
 

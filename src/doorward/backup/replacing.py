@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from doorward.backup.loading import Loaded
+from doorward.membership import join_request, nodes, promote
+from doorward.membership.standing import standing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.nodes import Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
@@ -21,11 +24,18 @@ NETWORK, SERVICES = f"{ROOT}/network", f"{ROOT}/local_services"
 def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: bool) -> Candidate:
     """Return a candidate whose configuration is that of the archive.
 
-    ``keep_network``: interfaces, routing, DNS and naming stay as they run, and the addresses that services listen on.
+    ``keep_network``: interfaces, routing, DNS and naming stay as they run, and the addresses that services listen on. On a
+    managed host what Central Management sets stays as well.
     """
     candidate = Candidate.on(running)
+    managed = standing(running.snapshot).managed
     for endpoint in tree:
-        if not endpoint.path.startswith(ROOT) or (keep_network and endpoint.path.startswith(f"{NETWORK}/")):
+        path, scope = endpoint.path, endpoint.node.scope
+        if (
+            not path.startswith(f"{ROOT}/")
+            or (keep_network and path.startswith(f"{NETWORK}/"))
+            or (managed and scope == "cluster")
+        ):
             continue
         if isinstance(endpoint.node, WriteOnce):
             _stores(candidate, loaded, endpoint)
@@ -36,7 +46,24 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
             if document is not None:
                 kept = keep_network and endpoint.path.startswith(f"{SERVICES}/")
                 candidate.put(Place(endpoint.path), _keeping_addresses(document, endpoint, running) if kept else document)
+    for place in [place for place in candidate.touched if isinstance(tree[place.path].node, WriteOnce)]:
+        if not candidate.snapshot.who_refers_to(place.href):  # it belongs to something that was left out
+            candidate.remove(place)
+            candidate.kept.pop(place.key, None)
     return candidate
+
+
+def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> None:
+    """Make the node what it was in its cluster. A centre begins a new line of history, which counts as newer than any before."""
+    if found["promote"] is not None:
+        began = {**found["promote"], "epoch": int(time.time())}
+        candidate.put(Place(promote.PATH), tree.load(Place(promote.PATH), began))
+    if found["join_request"] is not None:
+        joined = {**found["join_request"], "psk": None}
+        candidate.put(Place(join_request.PATH), tree.load(Place(join_request.PATH), joined))
+    for key, body in found["nodes"].items():
+        place = Place(nodes.PATH, key)
+        candidate.put(place, tree.load(place, body))
 
 
 def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:

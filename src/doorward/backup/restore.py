@@ -11,15 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from doorward.backup import aftermath
+from doorward.backup.content import MEMBERSHIP
 from doorward.backup.loading import Loaded, NotLoadable, check_version, load
 from doorward.backup.names import archive_name
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive
-from doorward.backup.replacing import candidate_of
+from doorward.backup.replacing import candidate_of, put_membership
 from doorward.configuration.network._addresses import PATHS
 from doorward.host.engine import ApplyError
 from doorward.host.nics import found_nics
+from doorward.membership.standing import standing
 from doorward.store.port import Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order, Report
@@ -126,7 +130,7 @@ def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
     if wish.scope == "system":
         _may_become(node, wish, opened)
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
-    report = node.pipeline.plan(_candidate(node, wish, loaded), _message(wish, trial))
+    report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial))
     trial.report = report
     trial.warnings = (*loaded.warnings, *aftermath.warnings(node, wish.scope, opened), *report.warnings)
     if report.problems:
@@ -140,6 +144,8 @@ def _may_become(node: NodeView, wish: Wish, opened: Opened) -> None:
     if theirs != node.id and not wish.take_over:
         message = f"It is of the node {theirs}; this is {node.id}. With take_over this machine takes its place."
         raise ArchiveRefused("other_node", message)
+    if standing(node.pipeline.running.snapshot).state != "standalone":
+        raise ArchiveRefused("cluster_member", "This node belongs to a cluster, or asks to; let it leave first.")
     if opened.manifest["kind"] != "system":
         raise ArchiveRefused("not_a_backup", "It is an export, which holds a configuration but no whole system.")
 
@@ -154,8 +160,15 @@ def _devices_there(node: NodeView, loaded: Loaded) -> None:
             raise ArchiveRefused("device_missing", message)
 
 
-def _candidate(node: NodeView, wish: Wish, loaded: Loaded) -> Candidate:
-    return candidate_of(loaded, node.pipeline.running, node.pipeline.tree, keep_network=wish.network == "keep")
+def _candidate(node: NodeView, wish: Wish, opened: Opened, loaded: Loaded) -> Candidate:
+    tree = node.pipeline.tree
+    candidate = candidate_of(loaded, node.pipeline.running, tree, keep_network=wish.network == "keep")
+    if wish.scope == "system":
+        try:
+            put_membership(candidate, tree, opened.json(MEMBERSHIP))
+        except (ValidationError, KeyError, TypeError, AttributeError):
+            raise ArchiveRefused("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
+    return candidate
 
 
 def _message(wish: Wish, trial: Trial) -> str:
@@ -173,7 +186,7 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     assert trial.loaded is not None  # noqa: S101 - it passed
     opened = trial.opened
     with aftermath.history_beside(node, opened):
-        candidate = _candidate(node, wish, trial.loaded)
+        candidate = _candidate(node, wish, opened, trial.loaded)
         records = aftermath.records(node, opened) if wish.scope == "system" else ()
         order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records)
         done = node.pipeline.commit(candidate, order)

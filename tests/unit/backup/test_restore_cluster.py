@@ -1,0 +1,131 @@
+"""Restores of nodes that belong to a cluster, and of those that do not any more."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from doorward.backup.content import CLUSTER_KINDS
+from doorward.cluster import following, ledger, peers
+from doorward.configuration.network._addresses import addresses
+from doorward.membership import join_request, nodes, promote
+from doorward.membership.standing import standing
+from doorward.store.port import Record
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import Order
+from doorward.tree.places import Place
+from tests.unit.backup.test_archive import unpacked
+from tests.unit.backup.test_restore import archived, outcome, restored, tried
+from tests.unit.transaction.rig import SERVERS, TREE, USERS, ZONE, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.unit.backup.parts import Site
+
+CLUSTER, CENTRE, MEMBER, OTHER = (f"0000000{n}-0000-4000-8000-000000000000" for n in range(4))
+PSK = "a secret of a pairing"
+
+
+def put(site: Site, rows: dict[Place, Any], psk: bool = False) -> None:
+    """Commit documents of the cluster. With ``psk`` a node is still to be paired."""
+    candidate = Candidate.on(site.rig.pipeline.running)
+    [(address, _)] = addresses(candidate.snapshot)
+    site.rig.put(candidate, "local_services/cluster", {"enabled": True, "listen_address": address})
+    if psk:
+        key = site.rig.post(candidate, "passwords", {"plain": PSK})
+        rows = {**rows, Place(nodes.PATH, OTHER): {"address": "192.0.2.13", "psk": key, "roles": ["search-local"]}}
+    for place, body in rows.items():
+        candidate.put(place, TREE.load(place, body))
+    site.rig.pipeline.commit(candidate, Order("admin", ""))
+
+
+def central(site: Site) -> None:
+    put(
+        site,
+        {
+            Place(promote.PATH): {"cluster_id": CLUSTER, "epoch": 100, "node_id": site.node.id},
+            Place(nodes.PATH, site.node.id): {"address": "192.0.2.11", "psk": None, "roles": ["central-management"]},
+            Place(nodes.PATH, MEMBER): {"address": "192.0.2.12", "psk": None, "roles": ["managed-host"]},
+        },
+        psk=True,
+    )
+
+
+def managed(site: Site) -> None:
+    joined = {"central_node_id": CENTRE, "cluster_id": CLUSTER}
+    request = {
+        "central_management_address": "192.0.2.11", "joined": joined, "node_id": site.node.id, "previous_address": None,
+        "psk": None,
+    }  # fmt: skip
+    put(
+        site,
+        {
+            Place(join_request.PATH): request,
+            Place(nodes.PATH, site.node.id): {"address": "192.0.2.12", "psk": None, "roles": ["managed-host"]},
+        },
+    )
+
+
+def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callable[[], Site], tmp_path: Path) -> None:
+    site, other = new_site().filled(), new_site()
+    central(site)
+    site.rig.store.put_record(Record("cluster_peer", MEMBER, {"at": 1.0, "certificate": "AAAA", "removed": None}))
+    path = archived(site)
+    files = unpacked(path, tmp_path / "u")
+    assert PSK.encode() not in b"".join(files.values())
+    membership = json.loads(files["cluster/membership.json"])
+    assert sorted(membership["nodes"]) == sorted([site.node.id, MEMBER]), "pairings that are not over are left out"
+    before = time.time()
+    trial = restored(
+        other, path, scope="system", take_over=True, accept_signer=site.node.signing.fingerprint, network="restore"
+    )  # fmt: skip
+    assert trial.passed
+    snapshot = other.rig.pipeline.running.snapshot
+    assert standing(snapshot).state == "central"
+    assert snapshot.value(promote.PATH)["epoch"] >= int(before)
+    assert sorted(snapshot.objects(nodes.PATH).order) == sorted([site.node.id, MEMBER])
+    assert other.rig.store.record("cluster_peer", MEMBER) is not None
+    assert other.tree() == site.tree()
+
+
+def test_a_member_keeps_its_place_and_is_no_new_machine(site: Site) -> None:
+    path = archived(site.filled())
+    central(site)
+    site.rig.committed((ZONE, "Asia/Tokyo"))
+    assert outcome(tried(site, path, scope="system"))[1] == "cluster_member"
+    restored(site, path)
+    assert site.rig.value(ZONE) == "Europe/Budapest"
+    assert standing(site.rig.pipeline.running.snapshot).state == "central"
+    assert len(site.rig.pipeline.running.snapshot.objects(nodes.PATH).order) == 3
+
+
+def test_a_managed_host_restores_what_is_its_own(site: Site) -> None:
+    rig = site.rig
+    rig.committed((ZONE, "Europe/Budapest"), (SERVERS, [ip("192.0.2.1")]))
+    candidate = rig.candidate()
+    rig.post(candidate, USERS, {"name": "jane", "password": rig.post(candidate, "passwords", {"plain": "correct horse battery"})})
+    rig.commit(candidate)
+    path = archived(site)
+    users = rig.pipeline.running.snapshot.objects("/api/configuration/" + USERS).order
+    candidate = rig.candidate()
+    rig.delete(candidate, USERS, users[-1])
+    rig.put(candidate, ZONE, "Asia/Tokyo")
+    rig.put(candidate, SERVERS, [ip("192.0.2.2")])
+    rig.commit(candidate)
+    managed(site)
+    trial = restored(site, path)
+    assert "cluster_part_ignored" in [warning.code for warning in trial.warnings]
+    scopes = {TREE["/api/configuration/" + at].node.scope: at for at in (ZONE, SERVERS)}
+    if "node" in scopes:
+        assert rig.value(scopes["node"]) in ("Europe/Budapest", [ip("192.0.2.1")])
+    if "cluster" in scopes:
+        assert rig.value(scopes["cluster"]) in ("Asia/Tokyo", [ip("192.0.2.2")])
+    assert len(rig.pipeline.running.snapshot.objects("/api/configuration/" + USERS).order) == len(users) - 1
+    assert rig.store.check() == []
+
+
+def test_the_records_of_the_cluster_are_those_that_it_keeps() -> None:
+    assert set(CLUSTER_KINDS) == {peers._PEER, ledger._KIND, following._KIND}
