@@ -26,9 +26,9 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what is listened on is 
 
 
 def found_nics(machine: Machine) -> Sequence[FoundNic]:
-    """Return the devices of the machine, at most three. Those of the kernel; in a sandbox one that carries ``--listen``."""
+    """Return the devices of the machine: those of the kernel; in a sandbox one that carries ``--listen``."""
     if machine.kind == "system":
-        return read_nics()[:COUNT]
+        return read_nics()
     return (FoundNic(SANDBOX, ((0, tuple(_listening(machine.host))),)),)
 
 

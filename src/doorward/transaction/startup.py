@@ -18,6 +18,7 @@ from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM, now
 from doorward.transaction.secrets import Keeper
 from doorward.tree.jsontext import decode_own
+from doorward.tree.nodes import Valued
 from doorward.tree.places import Place
 from doorward.tree.registry import Tree, discover
 from doorward.tree.snapshot import Document, Snapshot
@@ -86,7 +87,8 @@ def _by_place(row: tuple[Place, int, Document]) -> Place:
 def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, list[Edit]]:
     """Return the running configuration as this release sees it, and what must be edited in the store for that.
 
-    Endpoints that this release brings have their default, and bodies of endpoints that it no longer has are gone.
+    Endpoints that this release brings have their default, and bodies of endpoints that it no longer has are gone. What follows
+    from the machine is renewed.
     """
     head = store.head()
     assert head is not None  # noqa: S101 - the first start wrote one
@@ -103,14 +105,21 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
     for place, position, document in sorted(documents(tree.defaults(machine, beside=snapshot)), key=_by_place):
         snapshot = snapshot.put(place, document, position if place.key else None)
         edits.append(Edit(place, None, document.stored, position))
+    for endpoint in tree:
+        place, node = Place(endpoint.path), endpoint.node
+        fresh = node.renewed(snapshot, place, machine) if isinstance(node, Valued) and node.renewed else None
+        if fresh is not None:
+            old, new = snapshot.document(place), tree.load(place, fresh)
+            edits.append(Edit(place, old.stored if old else None, new.stored, 0))
+            snapshot = snapshot.put(place, new)
     return Running(head.number, head.hash, snapshot), sorted(edits, key=lambda edit: edit.place)
 
 
 def load_running(tree: Tree, machine: Machine, store: Store) -> Running:
-    """Return the running configuration; what this release adds or drops is written as a revision of its own."""
+    """Return the running configuration; what this release or the machine adds or drops is written as a revision of its own."""
     running, edits = read_running(tree, machine, store)
     if not edits:
         return running
-    revision = Revision(running.number + 1, SYSTEM, "", now(), "Endpoints of this release.", len(edits))
+    revision = Revision(running.number + 1, SYSTEM, "", now(), "What this release or the machine brings.", len(edits))
     head = store.publish(revision, edits)
     return Running(head.number, head.hash, running.snapshot)

@@ -66,6 +66,7 @@ class Valued(Node):
     an NTP query is worth a warning, ``reach`` to the (place in the body, host, port) of servers that should take a TCP
     connection; port 0: whose name should resolve.
     ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write already.
+    ``renewed`` maps configuration, place and machine to the body that the stored one becomes at a start; None: it stays.
     """
 
     model: Any = Any
@@ -73,6 +74,7 @@ class Valued(Node):
     probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
     reach: Callable[[Any, Any], Iterable[tuple[str, str, int]]] | None = None
     derived: tuple[str, ...] = ()
+    renewed: Callable[[Snapshot, Place, Any], Any] | None = None
     at_write: tuple[Rule, ...] = ()
 
     @cached_property

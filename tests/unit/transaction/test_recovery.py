@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from doorward.host import nics as host_nics
+from doorward.host.drivers.netlink import FoundNic
 from doorward.host.errors import HostFailure
 from doorward.host.machine import Machine
 from doorward.host.resources import File
@@ -173,7 +175,7 @@ def test_a_release_with_more_and_other_endpoints_takes_over(rig: Rig, monkeypatc
     }
     head = rig.store.head()
     assert head is not None
-    assert (head.author, head.message) == ("doorward", "Endpoints of this release.")
+    assert (head.author, head.message) == ("doorward", "What this release or the machine brings.")
     assert rig.store.check() == []
     assert load_running(TREE, Machine(), rig.store).number == 3
 
@@ -200,3 +202,17 @@ def test_the_first_revision_holds_every_default_and_the_account_admin(tmp_path: 
     assert kept.form == "hash"
     assert (rig.secrets.text(kept.key) or "").startswith("$argon2id$")
     rig.close()
+
+
+def test_a_device_that_the_machine_gets_later_is_found_at_a_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [FoundNic("eth0"), FoundNic("sandbox0"), FoundNic("eth1"), FoundNic("eth2")]
+    monkeypatch.setattr(host_nics, "read_nics", lambda: devices)
+    running = load_running(TREE, Machine("system", "192.0.2.5"), rig.store)
+    names = [running.snapshot.value(f"{ROOT}network/nics/nic{number}")["name"] for number in (1, 2, 3)]
+    assert names == ["sandbox0", "eth0", "eth1"]
+    assert {edit.place.path.removeprefix(ROOT) for edit in rig.store.edits(running.number)} == {
+        "network/nics/nic2",
+        "network/nics/nic3",
+    }
+    assert rig.store.check() == []
+    assert load_running(TREE, Machine("system", "192.0.2.5"), rig.store).number == running.number

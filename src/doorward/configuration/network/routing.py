@@ -17,7 +17,7 @@ from doorward.configuration.network._addresses import PATHS, addresses
 from doorward.configuration.network._routes import ROUTING, way_to
 from doorward.host.machine import Machine
 from doorward.host.network_resources import Route
-from doorward.host.nics import found_nics, found_routes
+from doorward.host.nics import COUNT, found_nics, found_routes
 from doorward.tree.fields import Ip, bad_format
 from doorward.tree.models import Elements, Interrelated, wrong
 from doorward.tree.nodes import ListSingleton
@@ -83,7 +83,7 @@ def render(snapshot: Snapshot) -> Iterator[Route]:
 
 def first_routes(machine: Machine) -> list[dict[str, str]]:
     """Return the static routes of the machine whose gateways are in reach of its interfaces."""
-    interfaces = [address for nic in found_nics(machine) for _, found in nic.addresses for address in found]
+    interfaces = [address for nic in found_nics(machine)[:COUNT] for _, found in nic.addresses for address in found]
     found = []
     for network, gateway in found_routes(machine):
         address = ipaddress.ip_address(gateway)

@@ -225,6 +225,14 @@ def default(index: int) -> Callable[[Machine], dict[str, Any]]:
     return of
 
 
+def renewed(snapshot: Snapshot, place: Place, machine: Machine) -> dict[str, Any] | None:
+    """Return the body of a NIC that had no device, where the machine has got one more by now."""
+    if snapshot.value(place.path)["name"] is not None:
+        return None
+    taken = {snapshot.value(path)["name"] for path in PATHS}
+    return next((first_body(found) for found in found_nics(machine) if found.device not in taken), None)
+
+
 def nic(index: int) -> Singleton:
     """Declare the NIC with a number, 0 to 2."""
     return Singleton(
@@ -232,6 +240,7 @@ def nic(index: int) -> Singleton:
         model=Nic,
         default=default(index),
         derived=("name",),
+        renewed=renewed,
         scope="node",
         reads=(ROUTING,),
         render=render(PATHS[index]),
