@@ -45,7 +45,8 @@ format: $(VENV)/.dev ## Format the code and apply the safe fixes of the linter
 	@$(BIN)/ruff format --quiet
 
 bench: $(VENV)/.dev ## Measure side by side with Caddy and etcd, print ratios
-	@scripts/need caddy chrony etcd-server util-linux wrk
+	@scripts/need caddy chrony etcd-server libnfs-utils nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server rpcbind rsync samba \
+		smbclient util-linux wrk
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # A pin stays until it has to move; ARGS=--upgrade moves them all. The tests run with the versions users run.
