@@ -70,6 +70,7 @@ class Cluster:
         self._follower = Follower(pipeline, self._following, self._peers, connector=connector, report=self._report, events=events)
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._stopping = threading.Event()
+        self._trusting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._unnoted: Running | None = None
         self._reached = time.monotonic()
@@ -183,6 +184,10 @@ class Cluster:
 
     def _trust(self) -> None:
         """Tell the channel whom to trust."""
+        with self._trusting:  # two threads come here: the later to look must be the later to tell
+            self.channel.trust(self._trusted())
+
+    def _trusted(self) -> list[Peer]:
         known, snapshot = self.standing, self._pipeline.running.snapshot
         found = []
         for peer in self._peers.all().values():
@@ -191,7 +196,7 @@ class Cluster:
             if known.state != "central":
                 roles |= {CENTRE}
             found.append(Peer(peer.id, peer.certificate, roles, removed=peer.removed is not None))
-        self.channel.trust(found)
+        return found
 
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""

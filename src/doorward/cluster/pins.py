@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -49,13 +50,16 @@ class Pins:
         self._peers: dict[bytes, Peer] = {}
         self.context = _Changing(ssl.PROTOCOL_TLS_SERVER)
         """For the listener. Each connection is held against the pins of its moment."""
-        self.trust(())
+        self.context.present = self._context(())
+        self._changing = threading.Lock()
 
     def trust(self, peers: Iterable[Peer]) -> None:
         """Trust these peers and nobody else, from the next handshake and the next request on."""
         found = {fingerprint(peer.certificate): peer for peer in peers}
-        context = self._context(peer.certificate for peer in found.values())
-        self._peers, self.context.present = found, context
+        with self._changing:
+            if found.keys() != self._peers.keys():  # roles change more often than certificates
+                self.context.present = self._context(peer.certificate for peer in found.values())
+            self._peers = found
 
     def find(self, certificate: bytes) -> Peer | None:
         """Return the peer with a certificate."""
