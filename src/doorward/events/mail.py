@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
 from doorward.events.tls import NoCertificate, SecretText, context
 from doorward.tree.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,9 @@ def _encoded(text: str) -> str:
 
 
 def _message(snapshot: Snapshot, mail: Mail) -> EmailMessage:
+    from email.message import EmailMessage
+    from email.policy import SMTP  # the grammar of mail headers takes its time to load, and most starts send no mail
+
     message = EmailMessage(policy=SMTP)
     message["From"] = f"Doorward <{sender(snapshot)}>"
     message["To"] = mail.recipient
