@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -39,6 +40,7 @@ from doorward.backup.table import Table
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey, NodeKeyError
 from doorward.cluster.links import Links
+from doorward.cluster.statuses import Backup
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
@@ -55,6 +57,7 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.membership import channel
+from doorward.membership.standing import standing
 from doorward.store.lock import StateInUse, locked
 from doorward.store.node import node_id
 from doorward.store.port import Edit, StoreDamaged
@@ -74,6 +77,7 @@ from doorward.tree.problems import MeaningRefused
 log = structlog.get_logger()
 
 _HOUSEKEEPING_SECONDS = 3600
+_MOST_LATE = 120
 
 
 class CannotStart(Exception):
@@ -120,7 +124,7 @@ class Appliance:
             self._first_start()
         self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
-        self.table = Table(self.store)
+        self.table = Table(self.store, offset=self._late)
         self.host.handle(Job, JobKind(self.table))
         prober = Prober()
         passwords = LocalPasswords()
@@ -143,7 +147,14 @@ class Appliance:
         key = NodeKey.at(state, self.node)
         links = Links(key, self.node, lambda: channel.port(self.pipeline.running.snapshot))
         self.cluster = Cluster(
-            self.pipeline, self._queue, node_id=self.node, key=key, connector=links, events=self.senders.events, state=state
+            self.pipeline,
+            self._queue,
+            node_id=self.node,
+            key=key,
+            connector=links,
+            events=self.senders.events,
+            state=state,
+            backup=self._backup_report,
         )
         parts = Parts(
             service, self._logins, authenticator, guard, prober, self.senders, self.backups, uploads, state, self.cluster
@@ -166,6 +177,18 @@ class Appliance:
         made = Backups(view, self.table, self.senders, Checks(view), uploads.path)
         self.senders.monitor.watches.append(made.watch)
         return made
+
+    def _late(self) -> float:
+        """By how many seconds backups are late on purpose: the nodes of a cluster don't come to the target all at once."""
+        member = standing(self.pipeline.running.snapshot).is_member
+        return float(UUID(self.node).int % (_MOST_LATE + 1)) if member else 0.0
+
+    def _backup_report(self) -> Backup | None:
+        """What the other nodes are told of the backups of this one."""
+        if self.backups.selected() is None:
+            return None
+        fresh = self.backups.freshness()
+        return Backup(fresh.success.ended if fresh.success else None, fresh.overdue)
 
     def _value(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = self.pipeline.running.snapshot.value(path)

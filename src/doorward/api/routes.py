@@ -18,6 +18,7 @@ from doorward.api.backup_exports import Exports
 from doorward.api.backup_files import Files
 from doorward.api.backup_keys import SigningKeys
 from doorward.api.backup_restores import Desk, RestoreCollection
+from doorward.api.backup_targets import HostKeys, TargetTests
 from doorward.api.backup_uploads import Upload, Uploads
 from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster import Shared
@@ -66,10 +67,12 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
         "drills": Drills(backups),
         "exports": Exports(node, exports),
         "files": Files(backups),
+        "host_keys": HostKeys(backups),
         "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, partial(fetch, node))),
         "runs": Runs(backups),
         "signing_keys": SigningKeys(node.signing),
         "status": Status(backups),
+        "target_tests": TargetTests(backups),
         "uploads": Uploads(uploads),
     }
 

@@ -161,6 +161,19 @@ class Backups:
             target.fetch(name, fetched)
             return fetched.rename(self._spool / f"{directory.name}.download")
 
+    def try_target(self, target: Mapping[str, Any], *, per_node: bool) -> dict[str, Any]:
+        """Try a target; return how it went. Blocks for 45 s at most."""
+        from doorward.backup.targets.probe import try_target
+
+        secret, node = self.node.pipeline.secrets.text, self.node.id
+        return try_target(target, secret, node=node, per_node=per_node, workdir=self._spool, stop=self._stop.event).body()
+
+    def host_keys(self, server: str, port: int) -> dict[str, Any]:
+        """Return the host keys that an SSH server shows. Blocks for half a minute at most."""
+        from doorward.backup.targets.hostkeys import host_keys
+
+        return host_keys(server, port, workdir=self._spool, stop=self._stop.event).body()
+
     # Drills
 
     def drill_stored(self, name: str | None, author: str) -> Drill:

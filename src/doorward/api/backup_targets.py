@@ -1,0 +1,123 @@
+"""``/api/backup/target_tests`` and ``/api/backup/host_keys``: trying a target before it is relied on (sections 10.7 and 10.8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, TypeAdapter
+from pydantic_core import InitErrorDetails
+
+from doorward.api import errors
+from doorward.api.backup_answers import BACKUP, sent
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.backup.service import Backups
+from doorward.configuration.policies import backup_policies
+from doorward.tree.fields import Address, Port
+from doorward.tree.models import Body, Interrelated, wrong
+from doorward.tree.problems import Problem
+from doorward.tree.references import references
+
+
+class Trial(Interrelated):
+    """Which target is tried: that of a policy, or one that is in no policy yet."""
+
+    backup_policy: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = Field(
+        None, description="Key of a backup policy of the running configuration."
+    )
+    target: backup_policies.BackupTarget | None = Field(None, description="A target as in a policy; its secrets are committed.")
+    include_node_id_in_path: bool = Field(default=False, description="With target: whether the node has a directory of its own.")
+
+    @classmethod
+    def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """Want one of both."""
+        given = [name for name in ("backup_policy", "target") if sent.get(name) is not None]
+        if not given:
+            yield wrong("missing", "Required without target.", "backup_policy")
+        elif len(given) > 1:
+            yield wrong("contradiction", "Must not be given with backup_policy.", "target")
+
+
+_TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
+
+
+class TargetTests(Resource):
+    """Tries a target with a file of its own."""
+
+    operations = {
+        "POST": Operation(
+            "Write, read back and delete a file on a target.",
+            answer_schema(body={"type": "object"}, key={"const": "target_tests"}),
+            body=_TRIAL.json_schema(),
+            errors=(400, 403),
+        )
+    }
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+
+    async def post(self, request: Request) -> Answer:
+        """Answer the steps up to the first that failed."""
+        trial, warnings = await sent(request, _TRIAL)
+        target, per_node = self._target(trial, request)
+        body = await asyncio.to_thread(self._backups.try_target, target, per_node=per_node)
+        return envelope(request, "target_tests", body, **({"warnings": warnings} if warnings else {}))
+
+    def _target(self, trial: Trial, request: Request) -> tuple[Mapping[str, Any], bool]:
+        """Return the stored body of the target. Raises 400 where something it names is not there."""
+        if trial.target is None:
+            policy = self._backups.policy(trial.backup_policy or "")
+            if policy is None:
+                problem = Problem("unknown_reference", "There is no such backup policy.", "/backup_policy", request.href)
+                raise errors.meaning([problem], "request")
+            return policy["target"], policy["include_node_id_in_path"]
+        secret = self._backups.node.pipeline.secrets.text
+        missing = [
+            Problem("unknown_reference", "There is no such object in the running configuration.", _pointer(at), request.href)
+            for at, reference in references(trial.target, ("target",))
+            if secret(reference.key) is None
+        ]
+        if missing:
+            raise errors.meaning(missing, "request")
+        stored: Mapping[str, Any] = trial.target.model_dump(mode="json")
+        return stored, trial.include_node_id_in_path
+
+
+def _pointer(at: tuple[str | int, ...]) -> str:
+    return "".join(f"/{part}" for part in at)
+
+
+class Server(Body):
+    """Which SSH server is asked."""
+
+    server: Address = Field(description="The SSH server.")
+    port: Port = Field(default=22, description="Its port.")
+
+
+_SERVER: TypeAdapter[Server] = TypeAdapter(Server)
+
+
+class HostKeys(Resource):
+    """Reads the host keys of an SSH server, for a person to compare."""
+
+    operations = {
+        "POST": Operation(
+            "The host keys that an SSH server shows; nothing is stored or trusted.",
+            answer_schema(body={"type": "object"}, key={"const": "host_keys"}),
+            body=_SERVER.json_schema(),
+            errors=(400, 403),
+        )
+    }
+    privilege = BACKUP
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+
+    async def post(self, request: Request) -> Answer:
+        """Answer the keys, none and a code where the server shows none."""
+        asked, warnings = await sent(request, _SERVER)
+        body = await asyncio.to_thread(self._backups.host_keys, asked.server.value, asked.port)
+        return envelope(request, "host_keys", body, **({"warnings": warnings} if warnings else {}))
