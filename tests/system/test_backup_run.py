@@ -18,6 +18,7 @@ from tests.support import openpgp
 from tests.support.server import QUICK, running, until
 from tests.system.backup_site import DRILLS, FILES, POLICIES, RUNS, STATUS, Site, Storage, storage
 from tests.system.backup_support import Proxy, foreign_files, picture
+from tests.system.command_line import CommandLine
 from tests.system.mail_server import MailServer
 from tests.system.sshd_support import OWNER
 from tests.unit.configuration.policies.samples import HOST_KEY as OTHER_HOST_KEY
@@ -137,6 +138,67 @@ def test_a_drill_finds_every_changed_bit(site: Site) -> None:
     assert refused.json()["error"]["details"]["errors"][0]["code"] == "unknown_reference"
     wrong = site.admin.post(DRILLS, {"source": {"selection": "target", "value": "../etc/passwd"}})
     assert wrong.json()["error"]["details"]["errors"][0]["pointer"] == "/source/value"
+
+
+def test_the_key_holder_decrypts_a_backup_and_drills_it_whole(site: Site, tmp_path: Path) -> None:
+    name = site.back_up()["files"][0]["name"]
+    plain = openpgp.decrypted(site.storage.config / name)
+    sent = site.admin.post("/api/upload/backup", content=plain, headers={"Content-Type": "application/octet-stream"})
+    drill = site.drill({"selection": "upload", "value": sent.json()["key"]})
+    assert (drill["result"], drill["file"], drill["author"]) == ("passed", name, "admin")
+    assert {level: found["basis"] for level, found in drill["levels"].items()} == {
+        "readable": "upload", "restorable": "upload", "stored": "target",
+    }  # fmt: skip
+    changed = site.admin.post(
+        "/api/upload/backup", content=plain[:-9] + b"?" + plain[-8:], headers={"Content-Type": "application/octet-stream"}
+    )
+    drill = site.drill({"selection": "upload", "value": changed.json()["key"]})
+    assert (drill["result"], drill["code"], drill["levels"]["readable"]["passed"]) == ("failed", "drill_failed", False)
+
+
+def test_a_target_is_tried_and_a_server_shows_its_keys(site: Site) -> None:
+    tried = site.admin.post("/api/backup/target_tests", {"backup_policy": site.policy}).json()["body"]
+    assert (tried["result"], tried["code"]) == ("ok", None), tried
+    assert [step["step"] for step in tried["steps"]] == [
+        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
+    ]  # fmt: skip
+    target = site.admin.body(f"{POLICIES}/{site.policy}")["target"]
+    key = target["authentication_key"]["key"]
+    wrong = {**target, "authentication_key": key, "path": "/nothing/here"}
+    tried = site.admin.post("/api/backup/target_tests", {"target": wrong}).json()["body"]
+    assert (tried["result"], tried["code"]) == ("failed", "no_such_path")
+    for body, kind, code, pointer in (
+        ({}, "InvalidRequestBody", "missing", "/backup_policy"),
+        ({"backup_policy": site.policy, "target": wrong}, "InvalidRequestBody", "contradiction", "/target"),
+        ({"backup_policy": "nothing"}, "SemanticError", "unknown_reference", "/backup_policy"),
+        (
+            {"target": {**wrong, "authentication_key": "nothing"}},
+            "SemanticError",
+            "unknown_reference",
+            "/target/authentication_key",
+        ),
+    ):
+        error = site.admin.post("/api/backup/target_tests", body).json()["error"]
+        assert error["type"] == kind
+        assert [(found["code"], found["pointer"]) for found in error["details"]["errors"]] == [(code, pointer)]
+    server = {"port": site.storage.sshd.port, "server": {"selection": "ip", "value": "127.0.0.1"}}
+    shown = site.admin.post("/api/backup/host_keys", server).json()["body"]
+    assert (shown["code"], [found["public_key"] for found in shown["host_keys"]]) == (None, [site.storage.sshd.host_key])
+    assert shown["host_keys"][0]["fingerprint"].startswith("SHA256:")
+
+
+def test_the_command_backs_up_and_tells_how_the_backups_do(site: Site, tmp_path: Path) -> None:
+    run = CommandLine(site.server, tmp_path)
+    done = run("backup", "now")
+    assert done.code == 0, done
+    assert "is stored on rsync://127.0.0.1" in done.out
+    assert set(done.err.split()) & {"preparing", "uploading", "verifying"}
+    status = run.ok("backup", "status")
+    assert "Policy:       nightly" in status
+    assert site.storage.names()[-2] in status
+    assert run.ok("backup", "list", "--limit", "1").splitlines()[1].split()[3:5] == ["manual", "succeeded"]
+    assert "is in line" in run.ok("backup", "now", "--no-wait")
+    site.finished(site.items(RUNS)[0]["meta"]["href"])
 
 
 def test_old_backups_go_and_nothing_else(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,6 +80,15 @@ def fetched_manifest(target: Target, name: str, workdir: Path) -> bytes:
         return path.read_bytes()
 
 
+@contextmanager
+def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir: Path) -> Iterator[Path]:
+    """Try the level ``stored`` on a pair; its archive is on this node for the time of the block."""
+    manifest = fetched_manifest(target, name, workdir)
+    with fetched(target, name, workdir) as archive:
+        levels.attempt("stored", "target", lambda: checks.stored(archive, manifest))
+        yield archive
+
+
 def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
     """Read a pair back from the target and prove what can be proven.
 
@@ -88,9 +98,7 @@ def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, prove
     name = drill.file
     assert name is not None  # noqa: S101 - a drill of stored files names one
     levels = Levels()
-    manifest = fetched_manifest(target, name, workdir)
-    with fetched(target, name, workdir) as archive:
-        levels.attempt("stored", "target", lambda: checks.stored(archive, manifest))
+    with read_back(checks, levels, target, name, workdir) as archive:
         if not name.endswith(".gpg"):
             opened = levels.attempt("readable", "target", lambda: checks.readable(archive, None))
             levels.attempt("restorable", "target", lambda: checks.restorable(opened))
@@ -100,9 +108,19 @@ def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, prove
     return levels.result(drill)
 
 
-def uploaded(checks: Checks, archive: Path, password: str | None, drill: Drill) -> Drill:
-    """Prove the upper levels of an archive that somebody decrypted and uploaded."""
+def uploaded(checks: Checks, archive: Path, password: str | None, drill: Drill, look: Callable[[Levels], str | None]) -> Drill:
+    """Prove the upper levels of an archive that somebody decrypted and uploaded.
+
+    ``look`` then looks for the file on the target that it came from, tries the level ``stored`` on it, and returns its name.
+    """
     levels = Levels()
     opened = levels.attempt("readable", "upload", lambda: checks.readable(archive, password))
     levels.attempt("restorable", "upload", lambda: checks.restorable(opened))
-    return levels.result(drill)
+    name = None if levels.failure else look(levels)
+    return levels.result(replace(drill, file=name))
+
+
+def content_digest(archive: Path) -> str:
+    """Return the SHA-256, in hex, that a manifest names as that of its content if the archive is what was encrypted."""
+    with archive.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

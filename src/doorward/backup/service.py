@@ -188,7 +188,11 @@ class Backups:
         path = self._upload(upload)
         if path is None:
             return None
-        return self._begin(Drill(author=author), lambda drill: drills.uploaded(self._checks, path, password, drill))
+
+        def look(levels: drills.Levels) -> str | None:
+            return self._look_for(drills.content_digest(path), levels)
+
+        return self._begin(Drill(author=author), lambda drill: drills.uploaded(self._checks, path, password, drill, look))
 
     def _begin(self, drill: Drill, work: Callable[[Drill], Drill]) -> Drill:
         with self._lock:
@@ -224,6 +228,21 @@ class Backups:
                 raise BackupFailure("no_such_path", "There is no backup of this node on the target.")
             drill = replace(drill, file=name)
             return drills.stored(self._checks, target, drill, directory, proven=self._proven(name))
+
+    def _look_for(self, digest: str, levels: drills.Levels) -> str | None:
+        """Look for our file on the target whose content has a digest, and try the level ``stored`` on it; return its name."""
+        selected = self.selected()
+        if selected is None:
+            return None
+        try:
+            with self._target(selected.body, DRILL_SECONDS) as (target, directory):
+                for file in self._files.list(target, describe(selected.body["target"]), directory):
+                    if file.ours and file.claims.manifest["content"]["sha256"] == digest:
+                        with drills.read_back(self._checks, levels, target, file.parsed.name, directory):
+                            return file.parsed.name
+        except BackupFailure as failure:  # the upper levels are proven all the same
+            log.warning("the target of a drill can't be read", code=failure.code, message=failure.message)
+        return None
 
     def _proven(self, name: str) -> bool:
         """Whether the archive of this name passed its own check when this node made it: its digest then ties the file to it."""

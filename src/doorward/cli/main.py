@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from doorward import __version__
-from doorward.cli.commands import apply, archive, change, cluster, edit, get, history
+from doorward.cli.commands import apply, archive, backup, change, cluster, edit, get, history
 from doorward.cli.state import SYSTEM, sandbox_state
 
 app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -168,6 +168,7 @@ for _name, _function in {
     app.command(_name)(_function)
 
 
+app.add_typer(backup.app)
 app.add_typer(cluster.app)
 
 

@@ -1,0 +1,160 @@
+"""``doorward backup``: back up now, and how the backups do."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doorward.cli.failures import Failure
+from doorward.cli.options import Connection, command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from doorward.cli.client import Client
+    from doorward.cli.render import Line
+
+_BACKUP = "/api/backup"
+_LOOK_SECONDS = 0.5
+
+app = typer.Typer(name="backup", no_args_is_help=True, help="System backups: now, how fresh they are, what was run.")
+
+Wait = Annotated[bool, typer.Option(help="Wait for the end; --no-wait only puts the run in line.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Runs to show, the newest first.")]
+
+
+@command
+def now(connection: Connection, wait: Wait = True) -> None:  # noqa: FBT002 - Typer's option
+    """Back up by the selected policy, and wait until the file on the target is proven."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    with connected(connection) as session:
+        made = session.client.write("POST", f"{_BACKUP}/runs", {})
+        href = str(made.meta["href"])
+        if not wait:
+            render.show([render.Line(f"The run {made.content['key']} is in line.")])
+            return
+        run = _ended(session.client, href)
+        render.show(_run(run))
+    if run["result"] != "succeeded":
+        raise Failure(f"The backup {_outcome(run)}: {run['message'] or run['code']}")
+
+
+@command
+def status(connection: Connection) -> None:
+    """Show how fresh the backups are. Exit code 1: one is overdue."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    with connected(connection) as session:
+        found = session.client.body(f"{_BACKUP}/status")
+        policy = found["policy"]
+        name = session.remote.label(policy["meta"]["href"]).rpartition("/")[2] if policy else None
+        render.show(_status(found, name))
+    if found["overdue"]:
+        raise Failure("A backup is overdue.")
+
+
+@command
+def list_(connection: Connection, limit: Limit = 20) -> None:
+    """List the runs, newest first."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    with connected(connection) as session:
+        runs = [item["body"] for item in session.client.get(f"{_BACKUP}/runs?limit={limit}").content["items"]]
+        rows = [
+            [
+                render.local_time(run["started"]) if run["started"] else "",
+                run["reason"],
+                _outcome(run),
+                run["files"][0]["name"] if run["files"] else (run["message"] or ""),
+            ]
+            for run in runs
+        ]
+        render.show(render.table(["started", "reason", "result", "file"], rows) if rows else [render.Line("No run yet.", "dim")])
+
+
+for _name, _function in {"now": now, "status": status, "list": list_}.items():
+    app.command(_name)(_function)
+
+
+def _ended(client: Client, href: str) -> dict[str, Any]:
+    """Watch a run to its end, on a terminal with a line that tells how far it is."""
+    with _told() as tell:
+        while True:
+            run: dict[str, Any] = client.body(href)
+            if run["ended"]:
+                return run
+            tell(_progress(run))
+            time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _told() -> Iterator[Callable[[str], None]]:
+    from rich.console import Console
+
+    console = Console(file=sys.stderr, highlight=False)
+    if console.is_terminal:
+        with console.status("waiting") as shown:
+            yield shown.update
+        return
+    said: list[str] = []
+
+    def tell(text: str) -> None:
+        if said[-1:] != [text]:
+            said.append(text)
+            console.print(text, markup=False)
+
+    yield tell
+
+
+def _progress(run: dict[str, Any]) -> str:
+    failed = run["attempts"]
+    if failed and failed[-1]["code"]:
+        return f"{run['status']}; attempt {len(failed)} failed: {failed[-1]['code']}"
+    return str(run["status"])
+
+
+def _outcome(run: dict[str, Any]) -> str:
+    if run["result"] is None:
+        return str(run["status"])
+    return f"{run['result']} ({run['code']})" if run["code"] else str(run["result"])
+
+
+def _run(run: dict[str, Any]) -> Iterator[Line]:
+    from doorward.cli.render import Line
+
+    for file in run["files"]:
+        yield Line(f"{file['name']}: {file['size']} bytes, SHA-256 {file['sha256']}")
+    if run["result"] == "succeeded":
+        yield Line(f"Revision {run['revision']['number']} is stored on {run['target']} and proven.", "bold green")
+    for warning in run["warnings"]:
+        yield Line(f"Warning: {warning['message']}", "yellow")
+
+
+def _status(found: dict[str, Any], policy: str | None) -> Iterator[Line]:
+    from doorward.cli.render import Line, local_time
+
+    if policy is None:
+        yield Line("No backup policy is selected.", "yellow")
+        return
+    success, failure, drill = found["last_success"], found["last_failure"], found["last_drill"]
+    yield Line(f"Policy:       {policy}")
+    yield Line(f"Last success: {local_time(success['at'])}, {success['file']}" if success else "Last success: never")
+    if failure:
+        yield Line(f"Last failure: {local_time(failure['at'])}, {failure['code']}: {failure['message']}")
+    if drill:
+        yield Line(f"Last drill:   {local_time(drill['at'])}, {drill['level']}")
+    yield Line(f"Next due:     {local_time(found['next_due'])}" if found["next_due"] else "Next due:     only by hand")
+    if found["running"]:
+        yield Line(f"At work:      {found['running']}")
+    yield Line(f"Encryption:   {found['encryption']['fingerprint'] or 'off'}")
+    for warning in found["warnings"]:
+        yield Line(f"Warning: {warning['message']}", "yellow")
