@@ -23,6 +23,7 @@ from tests.system.command_line import CommandLine
 from tests.unit.configuration.test_models import bodies
 
 BUNDLES = "/api/troubleshooting/support-bundle"
+EXPORTS = "/api/backup/exports"
 OTHER_USER: dict[str, Any] = {"name": "another", "password": "to be made"}
 
 
@@ -195,7 +196,7 @@ def test_no_log_shows_a_secret(audit: Audit) -> None:
     lines = [*audit.server.output, *audit.server.errors]
     debug = [line for line in lines if '"level": "debug"' in line]
     assert len(debug) > 100
-    check(audit, [("log", "".join(lines).encode())])
+    check(audit, [("log", log(audit))])
 
 
 def test_no_support_bundle_holds_a_secret(audit: Audit) -> None:
@@ -230,3 +231,22 @@ def test_no_file_of_the_state_directory_holds_a_secret(audit: Audit) -> None:
 def test_the_look_is_not_blind(audit: Audit) -> None:
     planted = audit.planter.planted[-3]
     assert audit.planter.seen_in(json.dumps({"a": planted}).encode()) != []
+
+
+def test_an_export_with_a_password_shows_neither_the_password_nor_anything_in_it(audit: Audit) -> None:
+    admin = audit.planter.caller
+    password = f"planted-{secrets.token_hex(8)}"
+    audit.planter.planted.append(password)
+    made = admin.post(EXPORTS, {"encryption": {"password": password, "selection": "password"}}).ok(201)
+    href = made.meta["href"]
+    refused = admin.post(EXPORTS, {"encryption": {"password": [password], "selection": "password"}}).ok(400)
+    content = audit.server.login().get(f"{href}/download").content
+    assert len(content) > 1000
+    said = [("export", content), ("made", made.body), ("refused", refused.body)]
+    check(audit, [*said, *((path, admin.get(path).body) for path in (EXPORTS, href)), ("log", log(audit))])
+    files = [path for path in audit.server.state.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in files if password.encode() in path.read_bytes()] == []
+
+
+def log(audit: Audit) -> bytes:
+    return "".join([*audit.server.output, *audit.server.errors]).encode()
