@@ -26,13 +26,15 @@ def write_some(client: Client, number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def archived(victim: Victim) -> tuple[bytes, Seen]:
-    """An archive, and what was running when it was made."""
+def archived(victim: Victim) -> tuple[str, Seen]:
+    """An uploaded archive, and what was running when it was made."""
     victim.commit(write_some)
     client = victim.client
     made = accepted(client.post("/api/backup/exports", {"encryption": {"selection": "none"}})).json()
     data = accepted(client.get(f"{made['meta']['href']}/download")).content
-    return data, look(client)
+    headers = {"Content-Type": "application/octet-stream"}
+    upload = accepted(client.post("/api/upload/backup", content=data, headers=headers)).json()["key"]
+    return upload, look(client)
 
 
 def ask(victim: Victim, upload: str) -> bool:
@@ -52,12 +54,10 @@ def ask(victim: Victim, upload: str) -> bool:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_at_a_step_leaves_the_old_or_the_new(victim: Victim, archived: tuple[bytes, Seen], step: int) -> None:
-    data, wanted = archived
+def test_a_kill_at_a_step_leaves_the_old_or_the_new(victim: Victim, archived: tuple[str, Seen], step: int) -> None:
+    upload, wanted = archived
     victim.commit(write_some)
     before, number = look(victim.client), len(records(victim))
-    headers = {"Content-Type": "application/octet-stream"}
-    upload = accepted(victim.client.post("/api/upload/backup", content=data, headers=headers)).json()["key"]
     with victim.trapped(step):
         if ask(victim, upload):  # the last steps come after the end of the login session
             victim.enter(PASSWORD)

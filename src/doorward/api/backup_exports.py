@@ -15,7 +15,7 @@ from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupFailure
-from doorward.backup.keeping import KeptFile, Shelf
+from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 from doorward.backup.names import export_name
 from doorward.backup.node import NodeView
 from doorward.configuration.management import exported_configuration_encryption as settings
@@ -65,7 +65,7 @@ class Exports(Resource):
 
     operations = {
         "GET": Operation("Exports, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation("Export the configuration.", ONE, body=_ORDER.json_schema(), status=201, errors=(400, 403, 503)),
+        "POST": Operation("Export the configuration.", ONE, body=_ORDER.json_schema(), status=201, errors=(400, 403, 409, 503)),
     }
     privilege = BACKUP
 
@@ -95,6 +95,8 @@ class Exports(Resource):
             )
         try:
             kept = await asyncio.to_thread(self._made, selection, getattr(order.encryption, "password", ""))
+        except ShelfFull as full:
+            raise errors.conflict(str(full), resource=request.href) from None
         except BackupFailure as failure:
             raise _refused(failure, request) from failure
         if selection == "none":

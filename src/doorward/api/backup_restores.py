@@ -103,7 +103,11 @@ class Desk:
             raise errors.conflict("A commit awaits its confirmation.", resource="/api/transaction")
         restore = Restore(order.source.model_dump(), wish.scope, wish.network, order.dry_run, wish.user)
         self._at_work = restore
-        await asyncio.to_thread(self.restores.save, restore)
+        try:
+            await asyncio.to_thread(self.restores.save, restore)
+        except BaseException:
+            self._at_work = None
+            raise
         self._task = asyncio.create_task(self._work(restore, wish, archive))
         return restore
 

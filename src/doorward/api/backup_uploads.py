@@ -13,7 +13,7 @@ from doorward.api import errors
 from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
 from doorward.api.request import UPLOAD_LIMIT, Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
-from doorward.backup.keeping import KeptFile, Shelf
+from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 
 _PART = b"backup"
 _SLACK = 1 << 16
@@ -30,7 +30,7 @@ class Upload(Resource):
             ONE,
             body={"type": "string", "format": "binary"},
             status=201,
-            errors=(400, 403, 413),
+            errors=(400, 403, 409, 413),
         )
     }
     privilege = BACKUP
@@ -41,7 +41,11 @@ class Upload(Resource):
 
     async def post(self, request: Request) -> Answer:
         """Take the archive in. What is in it is looked at when it is used."""
-        name, path = await asyncio.to_thread(self._shelf.room)
+        try:
+            name, path = await asyncio.to_thread(self._shelf.room)
+        except ShelfFull as full:
+            await request.drain()
+            raise errors.conflict(str(full), resource=f"{ROOT}/uploads") from None
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
         boundary = _boundary(parameters) if kind.strip().lower() == "multipart/form-data" else None
         try:

@@ -12,6 +12,15 @@ from typing import Any
 from doorward.store.port import Record, Store
 
 KEPT = timedelta(hours=24)
+MOST = 20
+"""Files of a kind: what anybody may put here must not fill the disk."""
+
+
+class ShelfFull(Exception):
+    """There are as many files as there may be; the text says what to do."""
+
+    def __init__(self) -> None:
+        super().__init__(f"There are {MOST} of them already; remove one first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,9 @@ class Shelf:
                 path.unlink()
 
     def room(self) -> tuple[str, Path]:
-        """Return an id, and where its file goes before ``keep``."""
+        """Return an id, and where its file goes before ``keep``. Raises ShelfFull."""
+        if len(self.all()) >= MOST:
+            raise ShelfFull
         name = str(uuid.uuid4())
         return name, self._directory / name
 

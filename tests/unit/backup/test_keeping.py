@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from doorward.backup.keeping import Shelf
+import pytest
+
+from doorward.backup.keeping import Shelf, ShelfFull
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.unit.backup.parts import Site
 
 
@@ -56,3 +56,13 @@ def test_only_what_is_on_the_shelf_is_removed(site: Site) -> None:
     assert kept.path("../data") is None
     kept.remove(name)
     assert kept.all() == []
+
+
+def test_there_is_an_end_to_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.backup.keeping.MOST", 2)
+    kept = shelf(site)
+    names = [put(kept, b"x") for _ in range(2)]
+    with pytest.raises(ShelfFull):
+        kept.room()
+    kept.remove(names[0])
+    put(kept, b"y")
