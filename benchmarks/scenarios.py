@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from benchmarks import measure, ours, peers
 from benchmarks.backup_targets import backup_targets
+from benchmarks.cluster import following
 from benchmarks.measure import Connection, in_turns, percentile, ratio, ratio_of_medians
 from benchmarks.ours import Doorward
 from benchmarks.report import Table
@@ -297,5 +298,5 @@ def _spread(rounds: Sequence[Sequence[float]], prefix: str = "") -> dict[str, fl
 
 
 SCENARIOS: dict[str, Callable[[Bench], Table]] = {
-    scenario.__name__: scenario for scenario in (reading, committing, proving, growing, many, starting, backup_targets)
+    scenario.__name__: scenario for scenario in (reading, committing, proving, growing, many, starting, backup_targets, following)
 }
