@@ -97,9 +97,9 @@ class Member:
 
 
 @contextmanager
-def members(directory: Path, count: int) -> Iterator[list[Member]]:
+def members(directory: Path, count: int, kind: type[Member] = Member) -> Iterator[list[Member]]:
     """Nodes with their interfaces open; the first one is the centre."""
-    found = [Member(directory / f"node{number}", f"127.0.0.{number}") for number in range(1, count + 1)]
+    found = [kind(directory / f"node{number}", f"127.0.0.{number}") for number in range(1, count + 1)]
     try:
         for member in found:
             member.start()

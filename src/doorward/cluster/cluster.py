@@ -163,7 +163,8 @@ class Cluster:
                 log.info("a cluster revision", number=newest.header.number if newest else None)
             self._central.noted = running.number
         elif known.state != "joined":
-            self._peers.forget(list(self._peers.all()))
+            pinned = known.psk  # a crash may have come between the pin and the answer to the first question
+            self._peers.forget([peer.id for peer in self._peers.all().values() if pinned is None or peer.psk != pinned])
             if self._following.sync != self._following.nothing:
                 self._following.forget()
             if known.state != "standalone":

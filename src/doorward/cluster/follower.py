@@ -184,21 +184,35 @@ class Follower:
             self._in_commit_thread(lambda: self._expired(known))
             return None
         self.contact.attempt = now
-        own = self._listen_address()
-        central, certificate = self._connector.pair(known.central_addresses, text, own)
-        self._peers.forget([key for key in self._peers.all() if key != central])
-        self._peers.pin(central, certificate, time.time())
+        self._become_member(known, known.psk, text)
         psk = known.psk
-        with_pin = self._connector.connect(known.central_addresses, self._peers.all()[central], own)
-        try:
-            self._following.join(with_pin)
-        finally:
-            with_pin.close()
         destroy(store, psk)
         self._went_well()
         self._to_report.set()
-        log.info("joined a cluster", centre=central)
+        log.info("joined a cluster", centre=self._known().central_node_id)
         return None
+
+    def _become_member(self, known: Standing, psk: str, text: str) -> None:
+        """Pair, unless that was done before a crash, and be told who is there: the first good answer makes the node a member."""
+        own = self._listen_address()
+        for pinned in list(self._peers.all().values()):
+            try:
+                self._join(known, pinned, own)
+            except (CentreRefused, Removed):
+                log.info("the centre does not know this node any more; it pairs again", centre=pinned.id)
+            else:
+                return
+        central, certificate = self._connector.pair(known.central_addresses, text, own)
+        self._peers.forget([key for key in self._peers.all() if key != central])
+        self._peers.pin(central, certificate, time.time(), psk)
+        self._join(known, self._peers.all()[central], own)
+
+    def _join(self, known: Standing, centre: Pinned, own: str | None) -> None:
+        link = self._connector.connect(known.central_addresses, centre, own)
+        try:
+            self._following.join(link)
+        finally:
+            link.close()
 
     def _step(self, known: Standing) -> None:
         link = self._linked(known, "follow")

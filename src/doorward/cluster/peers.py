@@ -18,12 +18,16 @@ _PEER, _PSK = "cluster_peer", "cluster_psk"
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A node and its certificate (DER). Times are Unix times; ``removed`` None: it belongs to the cluster."""
+    """A node and its certificate (DER). Times are Unix times; ``removed`` None: it belongs to the cluster.
+
+    ``psk`` is the key of the secret that a joining node paired with.
+    """
 
     id: str
     certificate: bytes = field(repr=False)
     at: float
     removed: float | None = None
+    psk: str = ""
 
 
 class Peers:
@@ -42,9 +46,9 @@ class Peers:
         found = self._peers.get(node_id)
         return found is not None and found.removed is None
 
-    def pin(self, node_id: str, certificate: bytes, now: float) -> None:
+    def pin(self, node_id: str, certificate: bytes, now: float, psk: str = "") -> None:
         """Trust a node by its certificate."""
-        self._keep(Pinned(node_id, certificate, now))
+        self._keep(Pinned(node_id, certificate, now, psk=psk))
 
     def bury(self, node_id: str, now: float) -> None:
         """Leave of a node nothing but that it was removed."""
@@ -63,14 +67,15 @@ class Peers:
         return [p.id for p in self._peers.values() if p.removed is not None and now - p.removed > TOMBSTONE_SECONDS]
 
     def _keep(self, peer: Pinned) -> None:
-        body = {"at": peer.at, "certificate": base64.b64encode(peer.certificate).decode(), "removed": peer.removed}
+        certificate = base64.b64encode(peer.certificate).decode()
+        body = {"at": peer.at, "certificate": certificate, "psk": peer.psk, "removed": peer.removed}
         self._store.put_record(Record(_PEER, peer.id, body))
         self._peers = {**self._peers, peer.id: peer}
 
 
 def _pinned(record: Record) -> Pinned:
     body: dict[str, Any] = record.body
-    return Pinned(record.id, base64.b64decode(body["certificate"]), body["at"], body["removed"])
+    return Pinned(record.id, base64.b64decode(body["certificate"]), body["at"], body["removed"], body["psk"])
 
 
 @dataclass(frozen=True, slots=True)

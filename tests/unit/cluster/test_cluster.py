@@ -1,0 +1,278 @@
+"""A node as a whole: threads that ask, take, report and clean up, over a channel that the test holds in its hands."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from doorward.cluster.cluster import Cluster
+from doorward.cluster.follower import CentreRefused, Removed
+from doorward.cluster.peers import Peers, Pinned, psk_life
+from doorward.cluster.pins import Peer
+from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
+from doorward.cluster.statuses import Report
+from doorward.membership import join_request, nodes
+from doorward.membership.standing import standing
+from doorward.transaction.queue import CommitQueue
+from doorward.tree.places import Place
+from tests.support.server import until
+from tests.unit.cluster.pairs import Centre, Machine, Wire, put
+from tests.unit.transaction.rig import WEB, ZONE
+
+
+class Channel:
+    """The channel to a centre that can be cut: ``broken`` is what every call raises."""
+
+    def __init__(self, centre: Centre) -> None:
+        self.centre = centre
+        self.broken: Exception | None = None
+        self.paired: list[str] = []
+        self.reports = 0
+
+    def pair(self, _addresses: tuple[str, ...], psk: str, _own: str | None) -> tuple[str, bytes]:
+        self._check()
+        self.paired.append(psk)
+        return self.centre.id, self.centre.key.certificate
+
+    def connect(self, _addresses: tuple[str, ...], centre: Pinned, _own: str | None) -> Link:
+        assert centre.certificate == self.centre.key.certificate
+        return Link(self)
+
+    def answers(self, address: str, _node: Pinned, _own: str | None) -> bool:
+        return address != "10.0.0.99"
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+
+class Link:
+    """Waits shortly where the real one waits long."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel, self.closed = channel, False
+        peer = Peer("46f97a58-4028-467d-9a22-9cfe78ae3e1c", b"")
+        self.wire = Wire(channel.centre, peer)
+
+    def _until(self, ask: Callable[[], Any], wait: float) -> Any:
+        end = time.monotonic() + min(wait, 0.2)
+        while True:
+            self.channel._check()
+            if self.closed:
+                raise CentreRefused("no_answer", "closed")
+            if (found := ask()) is not None or time.monotonic() > end:
+                return found
+            time.sleep(0.01)
+
+    def head(self, since: Header | None, wait: float) -> Header | None:
+        found: Header | None = self._until(lambda: self.wire.head(since, 0), wait)
+        return found
+
+    def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
+        found: MembershipEnvelope | None = self._until(lambda: self.wire.membership(since, 0), wait)
+        return found
+
+    def revision(self, since: Header | None) -> Envelope:
+        self.channel._check()
+        return self.wire.revision(since)
+
+    def report(self, report: Report) -> None:
+        self.channel._check()
+        self.channel.reports += 1
+        self.wire.report(report)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Running(Machine):
+    """A node whose threads run."""
+
+    def __init__(self, directory: Path, channel: Channel) -> None:
+        super().__init__(directory)
+        self.id = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
+        self.queue, self.state, self.channel = CommitQueue(), directory, channel
+        self.cluster = self.made()
+
+    def made(self) -> Cluster:
+        return Cluster(
+            self.rig.pipeline, self.queue, node_id=self.id, key=self.key, connector=self.channel, events=self.events,
+            state=self.state,
+        )  # fmt: skip
+
+    def ask(self) -> str:
+        """Ask to join; the key of the secret."""
+        candidate = self.rig.candidate()
+        psk = self.rig.post(candidate, "passwords", {"plain": "x" * 64})
+        request = {"central_management_address": "10.0.0.1", "node_id": self.id, "psk": psk}
+        put(self.rig, candidate, Place(join_request.PATH), request)
+        self.queue.wait(lambda: self.rig.commit(candidate))
+        return psk
+
+    @property
+    def word(self) -> str:
+        return standing(self.rig.pipeline.running.snapshot).state
+
+    def close(self) -> None:
+        self.cluster.stop()
+        self.queue.close()
+        self.rig.close()
+
+
+@pytest.fixture
+def channel(centre: Centre) -> Channel:
+    return Channel(centre)
+
+
+@pytest.fixture
+def node(tmp_path: Path, centre: Centre, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    for name, seconds in {"SOON_SECONDS": 0.05, "_LONGEST_BACKOFF": 0.05, "REPORT_SECONDS": 0.05}.items():
+        monkeypatch.setattr(f"doorward.cluster.follower.{name}", seconds)
+    made = Running(tmp_path / "running", channel)
+    centre.write(Place(nodes.PATH, made.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
+    centre.note()
+    yield made
+    made.close()
+
+
+def test_a_node_asks_until_it_is_paired_then_follows_and_reports(centre: Centre, channel: Channel, node: Running) -> None:
+    channel.broken = CentreRefused("not_accepted")
+    node.cluster.start()
+    psk = node.ask()
+    until(lambda: node.cluster.join_details()["reason"] == "not_accepted")
+    assert node.word == "requested"
+    channel.broken = None
+    until(lambda: node.word == "joined")
+    assert channel.paired == ["x" * 64]
+    until(lambda: node.rig.store.secret(psk) is None)
+    until(lambda: node.rig.store.record("cluster_psk", psk) is None)
+    assert list(Peers(node.rig.store).all()) == [centre.id]
+    until(lambda: channel.reports > 1)
+    centre.committed((ZONE, "Asia/Tokyo"))
+    until(lambda: node.rig.value(ZONE) == "Asia/Tokyo")
+    until(lambda: centre.central.items()[0]["sync_status"] == "up-to-date")
+    (own,) = node.cluster.statuses()
+    assert (own["key"], own["sync_status"], "last_seen" in own) == (node.id, "up-to-date", False)
+    assert node.cluster.unreachable_since() is None
+    assert node.cluster.issues() == []
+
+
+def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.cluster.follower.LOST_SECONDS", 0.2)
+    node.cluster.start()
+    node.ask()
+    until(lambda: node.word == "joined")
+    channel.broken = CentreRefused("no_answer")
+    until(lambda: node.events.raised == [("cluster_central_lost", False)])
+    seen = node.cluster.central_management()
+    assert seen is not None
+    assert (seen["reachable"], seen["reason"], seen["address"]) == (False, "no_answer", "10.0.0.1")
+    assert node.cluster.unreachable_since()
+    (issue,) = node.cluster.issues()
+    assert "has not answered since" in issue.message
+    channel.broken = None
+    until(lambda: node.events.raised[1:] == [("cluster_central_lost", True)])
+    until(lambda: (node.cluster.central_management() or {})["reachable"])
+
+
+def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Running) -> None:
+    node.cluster.start()
+    node.ask()
+    until(lambda: node.word == "joined" and standing(node.rig.pipeline.running.snapshot).managed)
+    channel.broken = Removed()
+    until(lambda: node.word == "standalone")
+    until(lambda: not Peers(node.rig.store).all())
+    until(lambda: node.rig.store.record("cluster_sync", "node") is None)
+    assert node.cluster.join_details() == {"reason": "removed"}
+    assert node.rig.pipeline.running.snapshot.objects(nodes.PATH).order == ()
+    node.rig.committed((ZONE, "Etc/UTC"))
+    assert [found for found in node.events.raised if found[0] == "cluster_central_lost"]
+    channel.broken = CentreRefused("not_accepted")
+    node.ask()
+    until(lambda: node.cluster.join_details()["reason"] == "not_accepted")
+
+
+def test_a_request_fails_when_its_time_is_over(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel.broken = CentreRefused("no_answer")
+    monkeypatch.setattr("doorward.cluster.peers.PSK_SECONDS", 0.3)
+    node.cluster.start()
+    psk = node.ask()
+    until(lambda: node.word == "failed")
+    assert node.cluster.join_details()["reason"] == "expired"
+    until(lambda: node.rig.store.secret(psk) is None)
+    channel.broken = None
+    monkeypatch.setattr("doorward.cluster.peers.PSK_SECONDS", 60.0)
+    node.ask()
+    until(lambda: node.word == "joined")
+
+
+def test_a_node_that_paired_before_a_crash_does_not_pair_again(centre: Centre, channel: Channel, node: Running) -> None:
+    psk = node.ask()
+    Peers(node.rig.store).pin(centre.id, centre.key.certificate, 0.0, psk)
+    node.cluster = node.made()
+    node.cluster.start()
+    until(lambda: node.word == "joined")
+    assert channel.paired == []
+
+
+def test_what_a_crash_left_is_cleaned_up_at_the_start(centre: Centre, node: Running) -> None:
+    store = node.rig.store
+    Peers(store).pin(centre.id, centre.key.certificate, 0.0)
+    psk_life(store, str(uuid.uuid4()), 0.0)
+    node.cluster = node.made()
+    node.cluster.start()
+    assert not Peers(store).all()
+    assert store.records("cluster_psk") == []
+
+
+def test_a_commit_of_the_centre_becomes_a_revision_once_it_is_confirmed(centre: Centre, channel: Channel, tmp_path: Path) -> None:
+    queue = CommitQueue()
+    cluster = Cluster(
+        centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        state=tmp_path,
+    )  # fmt: skip
+    cluster.start()
+    ledger = cluster._central.ledger
+    number = centre.number
+    centre.rig.committed((WEB, {"timeout": 20}))
+    until(lambda: ledger.newest and ledger.newest.header.number == number + 1)
+    centre.rig.committed((WEB, {"timeout": 30}), confirm_seconds=3600)
+    centre.rig.confirmations.load()
+    time.sleep(0.2)  # nothing must come of it
+    assert ledger.newest
+    assert ledger.newest.header.number == number + 1
+    pending = centre.rig.confirmations.pending
+    assert pending
+    centre.rig.confirmations.confirm(pending)
+    until(lambda: ledger.newest and ledger.newest.header.number == number + 2)
+    cluster.stop()
+    queue.close()
+
+
+def test_a_node_that_does_not_answer_at_its_address_is_named(
+    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = CommitQueue()
+    cluster = Cluster(
+        centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        state=node.state,
+    )  # fmt: skip
+    cluster._peers.pin(node.id, node.key.certificate, 0.0)
+    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
+    monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.0)
+    cluster.start()
+    until(lambda: "address_unreachable" in codes(cluster, node.id))
+    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})
+    until(lambda: "address_unreachable" not in codes(cluster, node.id))
+    cluster.stop()
+    queue.close()
+
+
+def codes(cluster: Cluster, key: str) -> list[str]:
+    (item,) = [item for item in cluster.statuses() if item["key"] == key]
+    return [issue["code"] for issue in item.get("issues", {}).get("warnings", [])]
