@@ -186,6 +186,22 @@ def test_a_node_starts_without_a_device_and_can_be_changed(host: FakeHost, soon:
         change(host, NEW[5:], [*NEW[5:], address("192.0.2.77/24")], soon)
 
 
+def test_what_can_t_be_put_right_at_a_start_is_drift_and_the_rest_is_put_right(host: FakeHost, soon: float) -> None:
+    change(host, OLD, NEW, soon)
+    host.network.addresses.clear()
+    host.network.routes.clear()
+    host.network.fail_on = "192.0.3.5/24"
+    host.apply(host.plan(NEW, NEW, full=True), deadline=soon)
+    assert [warning.message for warning in host.drift(NEW)] == [
+        "the host does not have the address 192.0.3.5/24 on eth0",
+        "the host does not have the route to 0.0.0.0/0 by 192.0.3.1",
+    ]
+    host.network.addresses.clear()
+    host.network.owners["eth0"] = "NetworkManager"
+    assert host.plan(NEW, NEW, full=True).actions == ()
+    assert len(host.drift(NEW)) == 3
+
+
 def test_what_no_commit_has_changed_is_left_as_it_was_found(soon: float) -> None:
     host = FakeHost()
     assert host.plan(NEW, NEW, full=True).actions == ()

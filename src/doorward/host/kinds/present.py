@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from doorward.host.errors import HostFailure
 from doorward.host.kinds import READ_BACK_SECONDS, drifted
 from doorward.host.plan import Action, Change, Effect, HostWarning
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from doorward.host.resources import Resource
 
 _POLL_SECONDS: Final = 0.05
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class PresentKind:
@@ -48,7 +52,7 @@ class PresentKind:
         return []
 
     def out_of_reach(self, resource: Resource) -> bool:  # noqa: ARG002 - for those that stand on a device
-        """Whether what it stands on is missing: a node must be able to start, and to be changed, without a broken part."""
+        """Whether what it stands on is missing."""
         return False
 
     def mark(self, resource: Resource) -> object:
@@ -75,12 +79,18 @@ class PresentKind:
     def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
         """Nothing when the host has it already, else set or remove."""
         subject, wanted = change.subject, change.resource is not None
-        if self._only_looked_at(change):
+        if _looked_at(change) and self.out_of_reach(subject):
             return None, []
         asked = self.virtual and change.resource != change.previous
         if self.there(subject) == wanted and not asked:
             return None, []
-        warnings = self.check(subject)
+        try:
+            warnings = self.check(subject)
+        except HostFailure as failure:
+            if not _looked_at(change):
+                raise
+            _log.warning("host_not_put_right", what=self.text(subject), reason=failure.reason)
+            return None, []
         text = f"{'set' if wanted else 'remove'} {self.text(subject)}"
         return Action(text, self.effect, subject.origin, change.resource, change.previous), warnings
 
@@ -90,15 +100,20 @@ class PresentKind:
 
     def apply(self, change: Change, deadline: float) -> None:
         """Put it there or take it away."""
-        if change.resource is not None:
-            self.put(change.resource, deadline)
-        else:
+        if change.resource is None:
             self.take(change.subject)
+            return
+        try:
+            self.put(change.resource, deadline)
+        except HostFailure as failure:
+            if not _looked_at(change):
+                raise
+            _log.error("host_not_put_right", what=self.text(change.resource), reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Read back, for a few seconds until it shows."""
         wanted = change.resource is not None
-        if (self.virtual and not wanted) or self._only_looked_at(change):
+        if (self.virtual and not wanted) or _looked_at(change):
             return
         end = min(deadline, time.monotonic() + READ_BACK_SECONDS)
         while self.there(change.subject) != wanted:
@@ -124,6 +139,11 @@ class PresentKind:
             return [drifted(resource, failure.reason)]
         return [drifted(resource, f"the host does not have the {self.text(resource)}")]
 
-    def _only_looked_at(self, change: Change) -> bool:
-        """Whether nobody asks for a change, and there is nothing to put it on; `drift` tells."""
-        return change.resource == change.previous and self.out_of_reach(change.subject)
+
+def _looked_at(change: Change) -> bool:
+    """Whether nobody asks for a change, as at a start.
+
+    What can't be put right then is drift and no reason to give up the rest: a node starts, is reached and can be changed
+    while a part of it is broken.
+    """
+    return change.resource == change.previous
