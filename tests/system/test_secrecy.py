@@ -109,7 +109,7 @@ def test_no_output_shows_a_secret(used: Used) -> None:
 
 
 def test_no_file_holds_a_secret_that_is_not_its_own(used: Used) -> None:
-    own = {"data.key": {"data key"}}
+    own = {"data.key": {"data key"}, "backup/signing-key.pem": {"private key"}, "cluster/node-key.pem": {"private key"}}
     holds = {}
     for path in used.server.state.rglob("*"):
         if path.is_file() and not path.is_symlink():

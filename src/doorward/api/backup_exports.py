@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
 from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, listed, made, paged, sent
-from doorward.api.request import Answer, Request
+from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupFailure
@@ -161,11 +161,8 @@ class Download(Resource):
         """Who may write the backups may have one."""
         return self.may_write(request)
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, _request: Request) -> Answer:
         """Answer the bytes."""
-        try:
-            data = await asyncio.to_thread(self._kept.path.read_bytes)
-        except FileNotFoundError:
-            raise errors.not_found(request.href, self._kept.id) from None
         disposition = f'attachment; filename="{self._kept.body["file_name"]}"'
-        return Answer(data, headers={"Content-Type": "application/octet-stream", "Content-Disposition": disposition})
+        headers = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
+        return Answer(LocalFile(self._kept.path), headers=headers)
