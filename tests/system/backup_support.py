@@ -140,6 +140,7 @@ class Proxy:
     """A TCP proxy in front of a server.
 
     ``cut_after`` and ``stall_after`` count the bytes towards the server, ``cut_back_after`` those from it, over all connections.
+    ``delay``: seconds before each 64 KiB towards the server.
     """
 
     def __init__(self, server: tuple[str, int], listen: str = "127.0.0.1", port: int = 0) -> None:
@@ -149,6 +150,7 @@ class Proxy:
         self.cut_after: int | None = None
         self.cut_back_after: int | None = None
         self.stall_after: int | None = None
+        self.delay = 0.0
         self.passed = self.passed_back = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -188,6 +190,8 @@ class Proxy:
                     for end in (source, sink):
                         end.shutdown(socket.SHUT_RDWR)
                     return
+                if self.delay and not back:
+                    self._released.wait(self.delay)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 

@@ -77,7 +77,7 @@ class Ganesha:
             ["link", "set", near, "up"],
         ):
             subprocess.run(["ip", *arguments], check=True)
-        for port in PORTS:
+        for port in PORTS if self.protocols == "3" else PORTS[:2]:
             until(partial(self._listens, port), 30, f"ganesha on port {port}")
         return self
 

@@ -10,6 +10,7 @@ import random
 import socketserver
 import stat
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -223,6 +224,17 @@ def test_without_libnfs_or_nfs_3_the_kernel_must_do_it(opener: Opener, ganesha: 
     fails("nfs_unavailable", opener)
 
 
+def test_a_server_with_nfs_4_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nfs_mount, "_FILE_SYSTEMS", Path("/dev/null"))
+    with open_directory("nfs4") as directory:
+        server = Ganesha(directory, {"backup": "Access_Type = RW;"}, protocols="4")
+        try:
+            body = {"type": "nfs", "server": address(server.start().address), "path": str(directory / "backup")}
+            fails("nfs_unavailable", Opener(body, {}, tmp_path / "work"))
+        finally:
+            server.stop()
+
+
 def test_the_server_talks_something_else(opener: Opener) -> None:
     class Web(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -271,6 +283,17 @@ def test_a_server_that_stops_moving(opener: Opener, ganesha: Ganesha, path: Path
         threading.Timer(0.3, opener.stop.set).start()
         fails("cancelled", lambda: opener(server=address(near)))
     assert not (path / "config" / ARCHIVE).exists()
+
+
+def test_a_server_that_is_slow_will_do(opener: Opener, ganesha: Ganesha, path: Path, tmp_path: Path) -> None:
+    with proxied(ganesha) as (near, proxy), opener(server=address(near), stall=1) as target:
+        target.prepare()
+        proxy.delay = 0.03
+        sent = content(tmp_path, 4_000_000)
+        began = time.monotonic()
+        target.put(ARCHIVE, sent)
+        assert time.monotonic() - began > 1
+    assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 
 def test_the_commands_of_the_second_driver() -> None:

@@ -302,6 +302,10 @@ def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, sshd: Ss
         fails("connection_lost", lambda: target.put(ARCHIVE, sent))
         proxy.cut_after = None
         target.put(ARCHIVE, sent)
+        proxy.cut_back_after = proxy.passed_back + 200_000
+        fails("connection_lost", lambda: target.fetch(ARCHIVE, tmp_path / "back"))
+        assert not (tmp_path / "back").exists()
+        proxy.cut_back_after = None
         for entry in target.partial():
             target.delete(entry.name)
     assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()

@@ -7,6 +7,7 @@ import random
 import socketserver
 import stat
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -285,6 +286,17 @@ def test_a_server_that_stops_moving(opener: Opener, samba: Samba, path: Path, tm
         threading.Timer(0.3, opener.stop.set).start()
         fails("cancelled", lambda: opener(port=proxy.port))
     assert not (path / "config" / ARCHIVE).exists()
+
+
+def test_a_server_that_is_slow_will_do(opener: Opener, samba: Samba, path: Path, tmp_path: Path) -> None:
+    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port, stall=1) as target:
+        target.prepare()
+        proxy.delay = 0.03
+        sent = content(tmp_path, 4_000_000)
+        began = time.monotonic()
+        target.put(ARCHIVE, sent)
+        assert time.monotonic() - began > 1
+    assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 
 def test_an_answer_without_protection_is_not_taken() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ from doorward.backup.targets.libnfs_child import library
 from doorward.backup.targets.port import Entry, Secret
 
 _NFS, _PORTMAPPER = 2049, 111
+
+_OTHER_VERSIONS = re.compile(r"not available on|not registered|PROG_MISMATCH|PROG_UNAVAIL")
+"""What libnfs says of a server without NFSv3."""
 
 _MEANINGS: dict[int, str] = {
     errno.ENOSPC: "no_space", errno.EFBIG: "no_space", errno.EDQUOT: "quota", errno.EROFS: "read_only_target",
@@ -45,7 +49,7 @@ def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsT
             made.close()
             if failure.code == "permission_denied" and _absent(server, path, attempt):
                 raise BackupFailure("no_such_path", failure.message) from None
-            if failure.code != "server_busy" or not _speaks_other_versions(failure.message):
+            if failure.code != "protocol_unavailable":
                 raise
         except BaseException:
             made.close()
@@ -84,10 +88,6 @@ def _absent(server: str, path: str, attempt: Attempt) -> bool:
         return False
     finally:
         files.close()
-
-
-def _speaks_other_versions(message: str) -> bool:
-    return "PROG_MISMATCH" in message or "not registered" in message or "Program not available" in message
 
 
 class NfsTarget:
@@ -197,7 +197,7 @@ class NfsTarget:
                     words = f"{words}; the directory there belongs to uid {found.owner}, mode {stat.S_IMODE(found.mode):o}"
         if error.errno in _MEANINGS:
             return _MEANINGS[error.errno], words
-        return "server_busy" if _speaks_other_versions(words) else "connection_lost", words
+        return "protocol_unavailable" if _OTHER_VERSIONS.search(words) else "connection_lost", words
 
     def _holds(self, doing: str, path: str, content: Path) -> bool:
         """Whether there is a file of the name, with this content. Raises ``name_exists`` when it is something else."""

@@ -88,6 +88,7 @@ class RsyncTarget:
         self._path = str(target["path"]).rstrip("/")
         self._config = "/".join((self._path, *attempt.directories))
         self._modern = True
+        self._seen: dict[tuple[str, str], str | None] = {}
         attempt.workdir.mkdir(parents=True, exist_ok=True)
         self._directory = Path(tempfile.mkdtemp(prefix="target-", dir=attempt.workdir))
         self._login = Login(self._directory, private_key, target["server_host_keys"])
@@ -95,19 +96,23 @@ class RsyncTarget:
     def check_path(self) -> None:
         """Log in; see that the path is there and rsync on the server is not too old."""
         self._attempt.begin("authenticate")
-        doing = "Logging in"
-        ended = self._rsync(doing, ["--list-only", "--exclude=*", "--debug=PROTO1"], [f"{self._remote}{self._path}/"])
+        doing, first = "Logging in", self._attempt.directories[0]
+        options = ["--list-only", f"--include=/{first}", "--exclude=*", "--debug=PROTO1"]
+        ended = self._rsync(doing, options, [f"{self._remote}{self._path}/"])
         found = _VERSIONS.search(ended.out)
         if found and int(found[1]) < _OLDEST:
             raise self._attempt.failed("protocol_unavailable", doing, "the server has an rsync older than 3.0")
+        self._seen = {(self._path, first): _kind(_listed(ended), first)}
 
     def prepare(self) -> None:
         """Make the directories one by one, each only when its name is free."""
         parent = self._path
         for name in self._attempt.directories:
             doing = f"Making the directory {name}"
-            found = self._list(doing, parent, [f"--include=/{name}", "--exclude=*"])
-            kind = next((kind for kind, entry in found if entry.name == name), None)
+            if (parent, name) in self._seen:  # when logging in, which saves a connection
+                kind = self._seen.pop((parent, name))
+            else:
+                kind = _kind(self._list(doing, parent, [f"--include=/{name}", "--exclude=*"]), name)
             if kind is None:
                 with self._staged() as stage:
                     (stage / name).mkdir(mode=0o700)
@@ -188,8 +193,7 @@ class RsyncTarget:
     def _list(self, doing: str, directory: str, filters: Sequence[str]) -> list[tuple[str, Entry]]:
         """Return kind and entry of what a directory holds, as far as the filters let it through."""
         ended = self._rsync(doing, ["--list-only", "--no-human-readable", *filters], [f"{self._remote}{directory}/"])
-        lines = filter(None, map(_LINE.fullmatch, ended.out.splitlines()))
-        return [(line["kind"], _entry(line)) for line in lines if line["name"] != "."]
+        return _listed(ended)
 
     def _send(self, doing: str, options: Sequence[str], places: Sequence[str]) -> Ended:
         """Send, flushed to the disk where the server's rsync knows how to (3.2.4).
@@ -249,6 +253,16 @@ def diagnosed(ended: Ended, log: str, host_keys: Sequence[str]) -> tuple[str, st
         _EXITS.get(ended.code, "server_busy"),
         lines[0] if lines else f"rsync ended with {ended.code}",
     )
+
+
+def _listed(ended: Ended) -> list[tuple[str, Entry]]:
+    """Return kind and entry of each line of a list."""
+    lines = filter(None, map(_LINE.fullmatch, ended.out.splitlines()))
+    return [(line["kind"], _entry(line)) for line in lines if line["name"] != "."]
+
+
+def _kind(listed: list[tuple[str, Entry]], name: str) -> str | None:
+    return next((kind for kind, entry in listed if entry.name == name), None)
 
 
 def _entry(line: re.Match[str]) -> Entry:
