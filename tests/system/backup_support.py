@@ -140,7 +140,7 @@ class Proxy:
     """A TCP proxy in front of a server.
 
     ``cut_after`` and ``stall_after`` count the bytes towards the server, ``cut_back_after`` those from it, over all connections.
-    ``delay``: seconds before each 64 KiB towards the server.
+    ``delay``: seconds before each 64 KiB towards the server. ``heard``: what went to the server, and came from it.
     """
 
     def __init__(self, server: tuple[str, int], listen: str = "127.0.0.1", port: int = 0) -> None:
@@ -151,6 +151,7 @@ class Proxy:
         self.cut_back_after: int | None = None
         self.stall_after: int | None = None
         self.delay = 0.0
+        self.heard = b""
         self.passed = self.passed_back = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -182,6 +183,7 @@ class Proxy:
                     before = self.passed_back if back else self.passed
                     self.passed_back += whole * back
                     self.passed += whole * (not back)
+                    self.heard += data
                 if self.stall_after is not None and self.passed > self.stall_after:
                     self._released.wait(60)
                 limit = self.cut_back_after if back else self.cut_after

@@ -113,6 +113,19 @@ def test_a_file_goes_there_and_comes_back(opener: Opener, path: Path, tmp_path: 
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.parametrize("version", ["3.0", "3.1.1"])
+def test_nobody_on_the_way_can_read_it(opener: Opener, samba: Samba, tmp_path: Path, version: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"nobody may read this" * 100)
+    for encryption in (True, False):
+        with Proxy(("127.0.0.1", samba.port)) as proxy:
+            with opener(port=proxy.port, protocol_version=version, encryption=encryption) as target:
+                target.prepare()
+                target.put(f"file-{encryption}", secret)
+                target.fetch(f"file-{encryption}", tmp_path / f"back-{encryption}")
+            assert (b"nobody may read this" in proxy.heard) is not encryption
+
+
 def test_foreign_files_stay_as_they_are(opener: Opener, path: Path, tmp_path: Path) -> None:
     foreign_files(path / "config", OWNER)
     before, mode = picture(path), (path / "config").stat().st_mode
