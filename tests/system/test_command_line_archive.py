@@ -1,0 +1,71 @@
+"""`doorward export` and `doorward restore` against real servers; what the guide shows is tested with the guide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.server import Server, running
+from tests.system.command_line import CommandLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ZONE = "datetime/timezone"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("archive") / "state") as made:
+        yield made
+
+
+@pytest.fixture
+def cli(server: Server, tmp_path: Path) -> CommandLine:
+    return CommandLine(server, tmp_path)
+
+
+def test_an_export_under_a_password_comes_back(cli: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("twelve characters\n")
+    under = ("--archive-password-file", "secret")
+    cli.ok("export", "--protect", "password", *under, "-o", "x")
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    content = (tmp_path / "x").read_bytes()
+    again = cli("export", "--protect", "password", *under, "-o", "x")
+    assert (again.code, again.err) == (1, "x can't be written: File exists.\n")
+    assert (tmp_path / "x").read_bytes() == content
+    assert cli.ok("restore", *under, "x") == "Nothing to change.\n"
+    cli.ok("set", ZONE, "Asia/Tokyo")
+    refused = cli("restore", "x")
+    assert (refused.code, refused.err) == (1, "password_required: It is encrypted under a password.\n")
+    (tmp_path / "wrong").write_text("another password\n")
+    assert cli("restore", "--archive-password-file", "wrong", "x").err.startswith("wrong_password: ")
+    assert "Nothing was restored" in cli.ok("restore", "--dry-run", *under, "x")
+    assert cli.ok("get", ZONE) == "Asia/Tokyo\n"
+    assert "is in effect; all login sessions ended.\n" in cli.ok("restore", "-m", "why not", *under, "x")
+    assert cli.ok("get", ZONE) == "Etc/UTC\n"
+    assert "why not" in cli.ok("history", "--limit", "1")
+
+
+def test_what_can_not_be_done_is_said(cli: CommandLine, tmp_path: Path) -> None:
+    assert cli("export").err == "management/exported_configuration_encryption /encryption: No public key is configured.\n"
+    assert list(tmp_path.iterdir()) == []
+    assert cli("restore", "nothing").code == 2
+    (tmp_path / "other").write_text("something else")
+    assert cli("restore", "other").err == "not_a_backup: It is no archive of a Doorward configuration.\n"
+    uploads = cli.server.login().get("/api/backup/uploads").json()["items"]
+    assert uploads == [], "what was brought is taken away again"
+
+
+def test_an_archive_of_another_node_needs_a_word(cli: CommandLine, tmp_path: Path) -> None:
+    cli.ok("set", ZONE, "Europe/Budapest")
+    assert "Warning: " in cli.ok("export", "--protect", "none", "-o", "mine")
+    with running(tmp_path / "other" / "state") as other:
+        second = CommandLine(other, tmp_path)
+        refused = second("restore", "mine")
+        assert refused.err.startswith("unknown_signer: It was signed with the key SHA256:")
+        fingerprint = next(word for word in refused.err.split() if word.startswith("SHA256:"))
+        assert "is in effect" in second.ok("restore", "--accept-signer", fingerprint, "mine")
+        assert second.ok("get", ZONE) == "Europe/Budapest\n"
