@@ -1,0 +1,106 @@
+"""Which files go: ours only, by number and age; left-overs of ours after a day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doorward.backup.names import archive_name
+from doorward.backup.retention import Pair, delete, expired, pairs, sweep
+from doorward.backup.targets.port import Entry
+from tests.unit.backup.fakes import NODE, Clock, MemoryTarget
+
+OTHER = "11111111-4028-467d-9a22-9cfe78ae3e1c"
+NOW = Clock()()
+FILES = st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=12, unique_by=lambda file: file[0])
+"""Age in days, and whether it is ours."""
+
+
+def found(*ages: int) -> list[Pair]:
+    """Pairs of so many days, newest first."""
+    made = []
+    for age in sorted(ages):
+        created = NOW - timedelta(days=age)
+        name = archive_name(created, NODE, encrypted=True)
+        made.append(Pair(name, created, Entry(f"{name}.manifest", 9, None)))
+    return made
+
+
+def retention(days: int, last: int) -> dict[str, Any]:
+    return {"enabled": True, "keep_days": days, "keep_last": last}
+
+
+def ages(gone: list[Pair]) -> list[int]:
+    return [(NOW - pair.created).days for pair in gone]
+
+
+def test_old_ones_beyond_the_newest_go_oldest_first() -> None:
+    assert ages(expired(found(1, 5, 20, 40, 60), retention(10, 2), lambda _: True, NOW)) == [60, 40, 20]
+    assert ages(expired(found(20, 40, 60), retention(10, 2), lambda _: True, NOW)) == [60]
+    assert expired(found(20, 40), retention(10, 2), lambda _: True, NOW) == []
+    assert expired(found(1, 2, 3), retention(10, 1), lambda _: True, NOW) == []
+    assert expired(found(100, 200), {"enabled": False}, lambda _: True, NOW) == []
+
+
+def test_what_is_not_provably_ours_neither_goes_nor_counts_as_kept() -> None:
+    listed = found(20, 30, 40, 50)
+    foreign = {listed[0].name, listed[3].name}
+    assert ages(expired(listed, retention(10, 1), lambda pair: pair.name not in foreign, NOW)) == [40]
+
+
+def test_no_signature_is_looked_at_while_nothing_is_old_enough() -> None:
+    def look(_pair: Pair) -> bool:
+        raise AssertionError
+
+    assert expired(found(1, 2, 3), retention(10, 1), look, NOW) == []
+    assert expired(found(100, 200), retention(10, 2), look, NOW) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=12, unique_by=lambda file: file[0]),
+    st.integers(1, 90),
+    st.integers(1, 6),
+)
+def test_the_rule_holds_for_any_files(files: list[tuple[int, bool]], days: int, last: int) -> None:
+    listed = found(*(age for age, _ in files))
+    ours = {pair.name for pair, (_, own) in zip(listed, sorted(files), strict=True) if own}
+    gone = {pair.name for pair in expired(listed, retention(days, last), lambda pair: pair.name in ours, NOW)}
+    own = [pair for pair in listed if pair.name in ours]
+    assert gone <= ours
+    for pair in listed:
+        newest = [kept.name for kept in own[:last]]
+        if pair.name in ours and pair.name not in newest and NOW - pair.created > timedelta(days=days):
+            assert pair.name in gone
+        if pair.name in newest or NOW - pair.created < timedelta(days=days):
+            assert pair.name not in gone
+
+
+def test_pairs_are_archives_of_this_node_with_a_manifest() -> None:
+    mine, lonely = archive_name(NOW, NODE, encrypted=False), archive_name(NOW - timedelta(days=1), NODE, encrypted=False)
+    theirs = archive_name(NOW, OTHER, encrypted=False)
+    names = [mine, f"{mine}.manifest", lonely, theirs, f"{theirs}.manifest", f"{lonely}.gpg.manifest", f".{mine}.part", "notes"]
+    assert [pair.name for pair in pairs([Entry(name, 1, None) for name in names], NODE)] == [mine]
+
+
+def test_the_archive_goes_before_its_manifest() -> None:
+    target = MemoryTarget(Clock())
+    [pair] = found(3)
+    delete(target, [pair])
+    assert target.calls == [("delete", pair.name), ("delete", f"{pair.name}.manifest")]
+
+
+def test_left_overs_go_after_a_day(tmp_path: Path) -> None:
+    clock = Clock()
+    target = MemoryTarget(clock)
+    hour = 3600
+    target.leftovers = [
+        Entry("young", 1, clock().timestamp() - 23 * hour),
+        Entry("old", 1, clock().timestamp() - 25 * hour),
+        Entry("timeless", 1, None),
+    ]
+    sweep(target, clock())
+    assert target.calls == [("delete", "old")]
