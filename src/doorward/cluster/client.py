@@ -6,9 +6,7 @@ Blocking, for a thread of its own: what it waits for sets off commits, which run
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,17 +24,8 @@ from doorward.cluster.pins import Peer, client_context, unverified_context
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 30.0
 REVISION_SECONDS = 45.0
 """How much longer than others the call for a revision may take, which has to be put together and travels far."""
-
-
-def pauses() -> Iterator[float]:
-    """Yield how long to wait before each further try: 1, 2, 4 … 30 seconds, each up to a half shorter."""
-    pause = 1.0
-    while True:
-        yield pause * random.uniform(0.5, 1)  # noqa: S311 - spreads the nodes over time, no secret
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

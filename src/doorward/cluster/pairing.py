@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import re
 import secrets
 import string
 from dataclasses import dataclass, field
@@ -29,7 +28,6 @@ REPEAT_SECONDS = 600
 """How long the centre lets a node repeat a pairing whose answer was lost."""
 
 _ALPHABET = string.ascii_letters + string.digits
-_PSK = re.compile(rf"[A-Za-z0-9]{{{PSK_LENGTH}}}")
 _INFO = b"doorward pair v1"
 _NONCE_BYTES = 32
 
@@ -79,11 +77,6 @@ class CentreNotProven(Exception):
 def new_psk() -> str:
     """Return a new psk: 381 bits from the random source of the system."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(PSK_LENGTH))
-
-
-def is_psk(text: str) -> bool:
-    """Whether a text has the form of a psk."""
-    return _PSK.fullmatch(text) is not None
 
 
 def key_of(psk: str, node_id: UUID) -> bytes:

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from doorward.cluster import connection
 from doorward.cluster.calls import Rate, Refused, Since
-from doorward.cluster.client import Central, pair, pauses
+from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.pairing import Acceptance, new_psk
 from tests.support.channel import VERSION, Node, Running, running
@@ -363,14 +363,6 @@ def test_a_call_that_takes_too_long_is_ended(centre: Running, node: Node, monkey
     monkeypatch.setattr(centre.handlers, "head", lambda *_args: time.sleep(0.6))
     assert code(asking.head, None, 0) == "no_answer"
     asking.close()
-
-
-def test_pauses_grow_to_half_a_minute_and_differ() -> None:
-    nodes = [pauses() for _ in range(50)]
-    for most in (1, 2, 4, 8, 16, 30, 30):
-        waits = [next(node) for node in nodes]
-        assert all(most / 2 <= wait <= most for wait in waits)
-        assert len(set(waits)) > 1
 
 
 def test_nobody_is_waited_for_who_went_away(centre: Running, node: Node) -> None:
