@@ -151,7 +151,7 @@ class Proxy:
         self.cut_back_after: int | None = None
         self.stall_after: int | None = None
         self.delay = 0.0
-        self.heard = b""
+        self.heard = bytearray()
         self.passed = self.passed_back = 0
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()

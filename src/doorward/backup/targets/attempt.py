@@ -20,7 +20,7 @@ CONNECT_SECONDS = 30.0
 """How long a connection may take to come about."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_MOST_WORDS = 300
+_MOST_WORDS, _MOST_LABEL = 250, 120
 _TICK_SECONDS = 0.1
 
 
@@ -64,7 +64,7 @@ class Attempt:
 
     def failed(self, code: str, doing: str, words: str) -> BackupFailure:
         """Return a failure with the step, the target and the other side's words."""
-        return BackupFailure(code, f"{doing}, {self.label}: {clean(words, _MOST_WORDS).rstrip('.')}.")
+        return BackupFailure(code, f"{doing}, {clean(self.label, _MOST_LABEL)}: {clean(words, _MOST_WORDS).rstrip('.')}.")
 
     def leftover(self, name: str) -> bool:
         """Whether a name is that of a temporary file of this node: ours with ``.part``, or as rsync names its own."""

@@ -157,7 +157,7 @@ class RsyncTarget:
             self._rsync(doing, ["--whole-file"], [f"{self._remote}{self._config}/{name}", str(into.absolute())])
         except BackupFailure as failure:
             into.unlink(missing_ok=True)
-            if failure.code == "no_space":
+            if failure.code in {"no_space", "quota"}:
                 raise self._attempt.failed("no_local_space", doing, "no space left on this machine") from None
             raise
         if not into.is_file():

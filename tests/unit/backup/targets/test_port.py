@@ -58,6 +58,12 @@ def test_leftovers_are_told_by_our_id() -> None:
         assert not attempt().leftover(name), name
 
 
+def test_a_long_path_leaves_room_for_the_words() -> None:
+    failure = attempt(label="rsync://x/" + "y" * 1024).failed("no_space", "Writing " + "n" * 100, "No space left on device (28)")
+    assert failure.message.endswith("…: No space left on device (28).")
+    assert len(failure.message) <= 500
+
+
 def no_secret(_key: str) -> str | None:
     return None
 
