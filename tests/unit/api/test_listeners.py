@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import socket
 import ssl
@@ -258,6 +259,32 @@ def test_a_listener_that_dies_is_gone(running: Running) -> None:
     with pytest.raises(HostFailure):
         running.prove(made)
     running.prove(running.open())
+
+
+class Short:
+    """A socket that has no descriptor for a connection, for some times."""
+
+    def __init__(self, listening: socket.socket, times: int) -> None:
+        self._listening, self.times = listening, times
+
+    def accept(self) -> Any:
+        if self.times:
+            self.times -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listening.accept()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)
+
+
+def test_a_lack_of_descriptors_is_sat_out(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REST_SECONDS", 0.05)
+    running.open()
+    found = running.listeners._open[running.name]
+    found._socket = short = Short(found._socket, 3)  # type: ignore[assignment]
+    with running.connect() as one:
+        assert said(one)
+    assert short.times == 0
 
 
 def test_an_event_loop_that_ended_is_said_plainly(running: Running) -> None:

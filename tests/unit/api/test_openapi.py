@@ -23,7 +23,7 @@ DESCRIBED = ("DELETE", "GET", "POST", "PUT")
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
-    appliance = Appliance(Options(tmp_path_factory.mktemp("state"), admin_password="a password for admin"))
+    appliance = Appliance(Options(tmp_path_factory.mktemp("state"), port=0, admin_password="a password for admin"))
     described = appliance.app.root.children["api"].children["openapi.json"]
     assert isinstance(described, OpenApi)
     yield described.document
