@@ -255,7 +255,8 @@ class Appliance:
         self.listeners.settle()
         self._take_cluster_port()
         if not self._open():
-            raise CannotStart(f"No listener for administrators can be opened: {self.pipeline.unknown}.")
+            where = ", ".join(wanted.name for wanted in administrators(self._desired()))
+            raise CannotStart(f"No listener for administrators can be opened ({where}); the log says why.")
         self.confirmations.load()
 
     def _take_cluster_port(self) -> None:

@@ -123,6 +123,22 @@ def test_a_port_that_somebody_has_is_named_and_everything_stays(server: Server, 
         client.delete("/api/transaction")
 
 
+def test_a_node_starts_while_one_of_its_ports_is_taken(server: Server, client: Client) -> None:
+    keys, port = reachable_at(client, AWAY), free_port(AWAY)
+    written(client, ADMIN_WEB, web((keys[HOME], None, server.port), (keys[AWAY], None, port)))
+    committed(client)
+    server.stop()
+    with socket.create_server((AWAY, port)):
+        server.start()
+        again = server.login()
+        found = again.get("/api/health_status").json()["health_status"]["issues"]
+        message = f"nothing listens on {AWAY}:{port} as configured"
+        assert found == {"errors": [], "warnings": [{"message": message, "paths": [ADMIN_WEB]}]}
+        written(again, ADMIN_WEB, web((keys[HOME], None, server.port)))
+        committed(again)
+    until(lambda: issues(again) == {"errors": [], "warnings": []}, what="nothing is wrong")
+
+
 def test_who_is_shut_out_is_hung_up_on_before_tls(server: Server, client: Client) -> None:
     body = client.body(ADMIN_WEB)
     stranger, known = "127.0.0.9", "127.0.0.5"

@@ -126,6 +126,13 @@ def test_drift_is_what_is_not_open_or_cannot_be_reached(host: Recorder) -> None:
     assert gone.message == "nothing listens on 127.0.0.1:2 as configured"
 
 
+def test_at_a_start_one_that_cannot_be_opened_is_drift_and_the_rest_goes_on(host: Recorder) -> None:
+    wanted: list[Resource] = [listener(1), listener(9999), File("/etc/some", b"")]
+    host.apply(host.plan(wanted, wanted, full=True), deadline=time.monotonic() + 5)
+    assert host.files.read("/etc/some") is not None
+    assert [one.message for one in host.drift(wanted)] == ["nothing listens on 127.0.0.1:9999 as configured"]
+
+
 def test_names_are_those_of_a_url() -> None:
     assert Listener("::1", 443, ()).name == "[::1]:443"
     assert Listener("192.0.2.1", 443, ()).identity == ("listener", "192.0.2.1:443")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from doorward.host.errors import HostFailure
 from doorward.host.kinds import READ_BACK_SECONDS, drifted
 from doorward.host.plan import Action, Change, HostWarning
@@ -16,6 +18,8 @@ from doorward.host.resources import Listener, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Listeners(Protocol):
@@ -75,13 +79,18 @@ class ListenerKind:
         """Open it and reach it, so that nothing old closes before; or dismiss what is no longer wanted."""
         if change.resource is None:
             self._listeners.dismiss(_listener(change.subject).name)
-        else:
+            return
+        try:
             self._listeners.open(_listener(change.resource), _within(deadline))
             self._listeners.prove(_listener(change.resource), _within(deadline))
+        except HostFailure as failure:
+            if not _looked_at(change):
+                raise
+            _log.error("host_not_put_right", what=_listener(change.resource).name, reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Reach it once more, when everything else has been done."""
-        if change.resource is not None:
+        if change.resource is not None and not _looked_at(change):
             self._listeners.prove(_listener(change.resource), _within(deadline))
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
@@ -108,6 +117,11 @@ class ListenerKind:
         except HostFailure as failure:
             return [drifted(resource, failure.reason)]
         return []
+
+
+def _looked_at(change: Change) -> bool:
+    """Whether nobody asks for a change, as at a start: then what can't be opened is drift, and no reason to give up the rest."""
+    return change.resource == change.previous
 
 
 def _listener(resource: Resource) -> Listener:
