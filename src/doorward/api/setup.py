@@ -13,7 +13,7 @@ from doorward.api.resources import Operation, Resource, answer_schema
 from doorward.configuration._setup import ADAPTER, FirstSettings
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.transaction.queue import QueueTimeout
-from doorward.transaction.setup import HREF, awaited, set_up
+from doorward.transaction.setup import HREF, AlreadySetUp, awaited, set_up
 from doorward.tree.problems import BodyRefused, MeaningRefused
 from doorward.tree.validation import check
 
@@ -70,6 +70,7 @@ class Setup(Resource):
             log.warning("members of the first settings are not known", pointers=[w.pointer for w in checked.warnings])
         if checked.model.administration.root_password is not None:
             log.warning("the root password is ignored: the root account of the machine is left alone")
+        self._app.state = "starting"  # at once: the task below begins later, and nobody else's answers may come in between
         await asyncio.shield(asyncio.ensure_future(self._set_up(request, checked.model)))
         return Answer(b"", 303, {"Location": HREF})
 
@@ -82,9 +83,10 @@ class Setup(Resource):
     async def _set_up(self, request: Request, answers: FirstSettings) -> None:
         """Commit the answers; goes on when the client goes away. Meanwhile nobody else's are taken."""
         service = self._service
-        self._app.state = "starting"
         try:
             await service.queue.run(lambda: set_up(service.pipeline, answers, request.address))
+        except AlreadySetUp:
+            raise errors.conflict("The appliance is set up already.", resource=HREF) from None
         except BodyRefused as refused:
             raise errors.invalid_body(refused.problems) from None
         except MeaningRefused as refused:

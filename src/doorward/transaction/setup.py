@@ -38,11 +38,18 @@ def awaited(running: Running) -> bool:
     return document is not None and document.value["password"] is None
 
 
+class AlreadySetUp(Exception):
+    """The node has its first settings."""
+
+
 def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
     """Commit the answers, sent from an address. Blocks; runs in the commit thread.
 
-    Raises BodyRefused or MeaningRefused with places in the answers, or ApplyFailed; then the node waits as before.
+    Raises BodyRefused or MeaningRefused with places in the answers, or ApplyFailed; then the node waits as before. Raises
+    AlreadySetUp where it does not wait.
     """
+    if not awaited(pipeline.running):
+        raise AlreadySetUp
     change = _Change(pipeline)
     change.administration(answers)
     if answers.certificates is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from doorward.configuration._setup import FirstSettings, Network
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.transaction.setup import _asked_at, _with_address, awaited, set_up
+from doorward.transaction.setup import AlreadySetUp, _asked_at, _with_address, awaited, set_up
 from doorward.tree.problems import MeaningRefused, Problem
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, USERS, ZONE, Rig
 
@@ -43,6 +43,14 @@ def test_a_node_waits_until_admin_has_a_password(rig: Rig) -> None:
     again = rig.restarted()
     assert not awaited(again.pipeline.running)
     again.close()
+
+
+def test_a_node_is_set_up_once(rig: Rig) -> None:
+    set_up(rig.pipeline, answers(), "192.0.2.9")
+    password = rig.value(USERS, "-1")["password"]
+    with pytest.raises(AlreadySetUp):
+        set_up(rig.pipeline, answers("another good password"), "192.0.2.9")
+    assert rig.value(USERS, "-1")["password"] == password
 
 
 def test_blocks_that_are_left_out_leave_what_is_there(rig: Rig) -> None:
