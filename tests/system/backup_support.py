@@ -9,7 +9,7 @@ import tempfile
 import threading
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,6 +57,14 @@ def fails(code: str, action: Callable[[], object]) -> BackupFailure:
     assert caught.value.code == code, str(caught.value)
     assert len(caught.value.message) <= 500
     return caught.value
+
+
+def impatient(target: Any, seconds: float = 1.0) -> None:
+    """Have a target wait no longer for something to move. What opened it had its time, however busy the machine is."""
+    talk = getattr(target, "_talk", None)
+    for held in (target, getattr(target, "_files", None), talk, getattr(talk, "_watchdog", None)):
+        if held is not None:
+            held._attempt = replace(held._attempt, stall=seconds)
 
 
 def tried(opener: Opener, **changed: Any) -> Trial:

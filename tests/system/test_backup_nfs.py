@@ -29,6 +29,7 @@ from tests.system.backup_support import (
     content,
     fails,
     foreign_files,
+    impatient,
     open_directory,
     picture,
     read_only,
@@ -274,8 +275,9 @@ def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, ganesha:
 
 def test_a_server_that_stops_moving(opener: Opener, ganesha: Ganesha, path: Path, tmp_path: Path) -> None:
     with proxied(ganesha) as (near, proxy):
-        with opener(server=address(near), stall=1) as target:
+        with opener(server=address(near)) as target:
             target.prepare()
+            impatient(target)
             proxy.stall_after = proxy.passed + 100_000
             fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 8_000_000)))
         fails("stalled", lambda: opener(server=address(near), stall=0.5))
@@ -286,13 +288,13 @@ def test_a_server_that_stops_moving(opener: Opener, ganesha: Ganesha, path: Path
 
 
 def test_a_server_that_is_slow_will_do(opener: Opener, ganesha: Ganesha, path: Path, tmp_path: Path) -> None:
-    with proxied(ganesha) as (near, proxy), opener(server=address(near), stall=1) as target:
+    with proxied(ganesha) as (near, proxy), opener(server=address(near), stall=2) as target:
         target.prepare()
-        proxy.delay = 0.03
+        proxy.delay = 0.04
         sent = content(tmp_path, 4_000_000)
         began = time.monotonic()
         target.put(ARCHIVE, sent)
-        assert time.monotonic() - began > 1
+        assert time.monotonic() - began > 2
     assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 

@@ -24,6 +24,7 @@ from tests.system.backup_support import (
     content,
     fails,
     foreign_files,
+    impatient,
     open_directory,
     picture,
     read_only,
@@ -314,8 +315,9 @@ def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, sshd: Ss
 
 
 def test_a_server_that_stops_moving(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
-    with Proxy(("127.0.0.1", sshd.port)) as proxy, opener(port=proxy.port, stall=1) as target:
+    with Proxy(("127.0.0.1", sshd.port)) as proxy, opener(port=proxy.port) as target:
         target.prepare()
+        impatient(target)
         proxy.stall_after = proxy.passed + 100_000
         fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 4_000_000)))
     with Proxy(("127.0.0.1", sshd.port)) as proxy:

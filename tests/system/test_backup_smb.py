@@ -23,6 +23,7 @@ from tests.system.backup_support import (
     content,
     fails,
     foreign_files,
+    impatient,
     open_directory,
     picture,
     read_only,
@@ -288,8 +289,9 @@ def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, samba: S
 
 
 def test_a_server_that_stops_moving(opener: Opener, samba: Samba, path: Path, tmp_path: Path) -> None:
-    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port, stall=1) as target:
+    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port) as target:
         target.prepare()
+        impatient(target)
         proxy.stall_after = proxy.passed + 100_000
         fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 8_000_000)))
     with Proxy(("127.0.0.1", samba.port)) as proxy:
@@ -302,13 +304,13 @@ def test_a_server_that_stops_moving(opener: Opener, samba: Samba, path: Path, tm
 
 
 def test_a_server_that_is_slow_will_do(opener: Opener, samba: Samba, path: Path, tmp_path: Path) -> None:
-    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port, stall=1) as target:
+    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port, stall=2) as target:
         target.prepare()
-        proxy.delay = 0.03
+        proxy.delay = 0.04
         sent = content(tmp_path, 4_000_000)
         began = time.monotonic()
         target.put(ARCHIVE, sent)
-        assert time.monotonic() - began > 1
+        assert time.monotonic() - began > 2
     assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 
