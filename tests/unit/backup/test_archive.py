@@ -207,6 +207,18 @@ def test_a_file_for_somebody_else_does_not_leave(site: Site, monkeypatch: pytest
     assert list(site.spool.iterdir()) == []
 
 
+def test_a_file_that_a_password_opens_as_well_does_not_leave(site: Site) -> None:
+    openpgp.public_key("good")
+    path = site.spool / "both"
+    recipient = openpgp.fingerprints("good")[0]
+    both = ("--trust-model", "always", "--symmetric", "--encrypt", "--recipient", recipient, "--output", str(path))
+    openpgp.gpg("--passphrase", "a second way in", *both, data=b"content")
+    with pytest.raises(BackupFailure) as caught:
+        encryption.check(path, openpgp.public_key("good"))
+    assert caught.value.code == "encryption_check"
+    assert not path.exists()
+
+
 def test_without_gpg_nothing_leaves(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.encrypted()
     monkeypatch.setattr(gpg, "installed", lambda: False)

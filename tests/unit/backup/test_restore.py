@@ -143,6 +143,24 @@ def renamed(site: Site, name: str) -> dict[str, Any]:
     return {**value, "interfaces": interfaces}
 
 
+def test_an_order_with_gaps_comes_back_too(site: Site) -> None:
+    rig = site.rig
+    candidate = rig.candidate()
+    keys = [rig.post(candidate, USERS, {"name": name, "password": None}) for name in ("a", "b", "c", "d", "e")]
+    rig.commit(candidate)
+    candidate = rig.candidate()
+    for key in keys[:2]:
+        rig.delete(candidate, USERS, key)
+    rig.commit(candidate)
+    path, before = archived(site), site.tree()
+    candidate = rig.candidate()
+    rig.delete(candidate, USERS, keys[4])
+    rig.post(candidate, USERS, {"name": "f", "password": None})
+    rig.commit(candidate)
+    restored(site, path)
+    assert site.tree() == before
+
+
 def test_the_network_stays_unless_it_is_asked_for(site: Site) -> None:
     path, before = archived(site), site.rig.value(NIC)
     value = renamed(site, "renamed")
