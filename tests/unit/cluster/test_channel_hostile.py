@@ -62,8 +62,8 @@ def as_node(centre: Running, node: Node) -> ssl.SSLSocket:
     return client_context(node.key, centre.node.key.certificate).wrap_socket(raw)
 
 
-def as_anyone(centre: Running) -> ssl.SSLSocket:
-    return unverified_context().wrap_socket(socket.create_connection(centre.at, 10))
+def as_anyone(centre: Running, source: str = "127.0.0.1") -> ssl.SSLSocket:
+    return unverified_context().wrap_socket(socket.create_connection(centre.at, 10, (source, 0)))
 
 
 def rest(sock: socket.socket) -> bytes:
@@ -303,11 +303,13 @@ def test_connections_without_certificate_are_few_and_leave_room_for_peers(
     centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
-    most = server_module.MOST_ANONYMOUS
+    every, one = server_module.MOST_ANONYMOUS, server_module.MOST_OF_ONE
     with contextlib.ExitStack() as stack:
-        many = [stack.enter_context(as_anyone(centre)) for _ in range(most + 5)]
-        refused = many[most:]
-        assert [rest(sock) for sock in refused] == [b""] * 5
+        sources = [f"127.0.1.{number}" for number in range(1, every // one + 1)]
+        for source in sources:
+            many = [stack.enter_context(as_anyone(centre, source)) for _ in range(one + 1)]
+            assert rest(many[one]) == b"", "one address has too many"
+        assert rest(stack.enter_context(as_anyone(centre, "127.0.2.1"))) == b"", "all together are too many"
         asking = Central(node.key, centre.node.peer(), centre.way)
         assert asking.hello()
         asking.close()
