@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from benchmarks import measure, ours, peers
+from benchmarks.backup_runs import backup_runs
 from benchmarks.backup_targets import backup_targets
 from benchmarks.cluster import following
 from benchmarks.measure import Connection, in_turns, percentile, ratio, ratio_of_medians
@@ -298,5 +299,6 @@ def _spread(rounds: Sequence[Sequence[float]], prefix: str = "") -> dict[str, fl
 
 
 SCENARIOS: dict[str, Callable[[Bench], Table]] = {
-    scenario.__name__: scenario for scenario in (reading, committing, proving, growing, many, starting, backup_targets, following)
+    scenario.__name__: scenario
+    for scenario in (reading, committing, proving, growing, many, starting, backup_targets, backup_runs, following)
 }
