@@ -20,13 +20,10 @@ from doorward.backup.signing import own_key
 from doorward.host.files import DiskFiles, Entry
 from doorward.membership.standing import standing
 from doorward.store import node as node_record
-from doorward.store.port import Record, Store
+from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode
 from doorward.tree.problems import BodyRefused, Problem
-
-_PENDING = "restored_file"
-"""The kind of the records of files that are still to be put in place."""
 
 
 def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
@@ -38,7 +35,7 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
     found.extend(Record(r["kind"], r["id"], r["body"]) for r in opened.json(MEMBERSHIP)["records"] if r["kind"] in CLUSTER_KINDS)
     if CHANNEL_KEY in opened.files:
         text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
-        found.append(Record(_PENDING, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
+        found.append(Record(SEALED_FILE, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
     return tuple(found)
 
 
@@ -55,11 +52,11 @@ def _runs(lines: bytes) -> Iterator[Record]:
 
 def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
     """Put files in place that a restore brought; called after it, and at every start before anything reads them."""
-    for record in store.records(_PENDING):
+    for record in store.records(SEALED_FILE):
         text = secrets.unseal(record.id, base64.b64decode(record.body))
         (state / record.id).parent.mkdir(mode=0o700, exist_ok=True)
         DiskFiles(state).write(f"/{record.id}", Entry(text.encode(), 0o600))
-        store.remove_record(_PENDING, record.id)
+        store.remove_record(SEALED_FILE, record.id)
 
 
 def warnings(node: NodeView, scope: Literal["configuration", "system"], opened: Opened) -> Iterator[Problem]:

@@ -14,6 +14,10 @@ State = Literal["queued", "validating", "applying", "verifying", "done", "awaiti
 """The states of a commit record (protocol, section 13)."""
 
 
+SEALED_FILE = "restored_file"
+"""The kind of records whose body is a text that is sealed under the record's id, in base64. A new data key seals them anew."""
+
+
 class StaleHead(Exception):
     """Somebody else published a revision meanwhile; nothing was written."""
 

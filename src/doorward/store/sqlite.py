@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import sqlite3
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.port import SEALED_FILE, Confirmation, Edit, Intent, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -291,6 +292,12 @@ class SqliteStore:
             kept = [Secret(*row) for row in connection.execute("SELECT key, form, sealed FROM secrets")]
             sealed = [(vault.seal(s.name, self._vault.open(s.name, s.sealed)), s.key) for s in kept]
             connection.executemany("UPDATE secrets SET sealed = ? WHERE key = ?", sealed)
+            files = connection.execute("SELECT id, body FROM records WHERE kind = ?", (SEALED_FILE,)).fetchall()
+            for name, body in files:
+                again = base64.b64encode(vault.seal(name, self._vault.open(name, base64.b64decode(decode_own(body))))).decode()
+                connection.execute(
+                    "UPDATE records SET body = ? WHERE kind = ? AND id = ?", (encode(again).decode(), SEALED_FILE, name)
+                )
             marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
             connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
             return len(sealed), len(marks)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.store.port import Secret
+from doorward.store.port import SEALED_FILE, Record, Secret
 from doorward.store.rotation import KEY, NEXT, Rotated, rotate, settle, unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -67,6 +68,21 @@ def test_everything_is_under_the_new_key_and_nothing_under_the_old(state: Path) 
     store.close()
     assert not [path for path in state.rglob("*") if path.is_file() and old in path.read_bytes()]
     assert (state / KEY).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_a_restore_left_sealed_is_sealed_anew(state: Path) -> None:
+    vault = Vault.at(state / KEY, create=False)
+    store = SqliteStore(state / "doorward.db", vault)
+    store.put_record(Record(SEALED_FILE, "cluster/key.pem", base64.b64encode(vault.seal("cluster/key.pem", "a key")).decode()))
+    store.put_record(Record("other", "cluster/key.pem", "not sealed"))
+    store.close()
+    rotate(state)
+    vault = Vault.at(state / KEY, create=False)
+    store = SqliteStore(state / "doorward.db", vault)
+    [kept] = store.records(SEALED_FILE)
+    assert vault.open("cluster/key.pem", base64.b64decode(kept.body)) == "a key"
+    assert store.records("other") == [Record("other", "cluster/key.pem", "not sealed")]
+    store.close()
 
 
 def test_the_old_key_is_overwritten_where_it_lies(state: Path) -> None:
