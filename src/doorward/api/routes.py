@@ -12,17 +12,17 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
-from doorward.api.backup import Runs, Status
-from doorward.api.backup_drills import Drills
-from doorward.api.backup_exports import Exports
-from doorward.api.backup_files import Files
-from doorward.api.backup_keys import SigningKeys
-from doorward.api.backup_restores import Desk, RestoreCollection
-from doorward.api.backup_targets import HostKeys, TargetTests
-from doorward.api.backup_uploads import Upload, Uploads
+from doorward.api.backup.drills import Drills
+from doorward.api.backup.exports import Exports
+from doorward.api.backup.files import Files
+from doorward.api.backup.restores import Desk, RestoreCollection
+from doorward.api.backup.runs import Runs, Status
+from doorward.api.backup.signing_keys import SigningKeys
+from doorward.api.backup.targets import HostKeys, TargetTests
+from doorward.api.backup.uploads import Upload, Uploads
 from doorward.api.bundles import Bundles, SupportBundles
-from doorward.api.cluster import Shared
-from doorward.api.cluster_status import cluster_resources
+from doorward.api.cluster.shared import Shared
+from doorward.api.cluster.status import cluster_resources
 from doorward.api.configuration import Configuration
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Commits, Revisions

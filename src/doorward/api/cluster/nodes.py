@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from doorward.api.cluster import STATUS, ClusterResource, Shared, about, as_central, refusal
+from doorward.api.cluster.shared import STATUS, ClusterResource, Shared, about, as_central, refusal
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, Resource, answer_schema, meta
 from doorward.cluster.pairing import PSK_LENGTH

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from doorward.api.cluster import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
-from doorward.api.cluster_join import JoinRequest
-from doorward.api.cluster_nodes import Nodes
+from doorward.api.cluster.join_request import JoinRequest
+from doorward.api.cluster.nodes import Nodes
+from doorward.api.cluster.shared import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
 from doorward.membership import nodes

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from doorward.api.cluster import ClusterResource, about, own_address, refusal
+from doorward.api.cluster.shared import ClusterResource, about, own_address, refusal
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, answer_schema, meta
 from doorward.cluster.pairing import new_psk

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from doorward.api import errors
-from doorward.api.backup import no_policy, trouble
-from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, items, page
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, page
+from doorward.api.backup.runs import no_policy, trouble
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupFailure

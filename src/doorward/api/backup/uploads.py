@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from doorward.api import errors
-from doorward.api.backup_answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
 from doorward.api.request import UPLOAD_LIMIT, Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull

@@ -1,0 +1,1 @@
+"""``/api/backup``: one file for each resource (backup contract, section 10)."""

@@ -1,0 +1,1 @@
+"""``/api/cluster``: one file for each resource (cluster contract, section 2)."""
