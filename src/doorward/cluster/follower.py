@@ -32,7 +32,8 @@ LOST_SECONDS = 60.0
 SOON_SECONDS, SOON_FOR_SECONDS, LATER_SECONDS = 2.0, 300.0, 30.0
 """A join request is tried every 2 s for 5 minutes, then every 30 s."""
 _LONGEST_BACKOFF = 30.0
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 1.0
+"""A call that can't be cut, an attempt to pair, is not waited for: nothing that lasts depends on how it ends."""
 
 
 class CentreRefused(Exception):
