@@ -11,7 +11,7 @@ CONFIRMATION = 7
 
 RETURN = 44
 RECOVERY = 23
-FIRST_START = 88
+FIRST_START = 84
 """Steps of a start: that takes a commit back, that follows a kill, that makes everything."""
 
 ROTATION = 19

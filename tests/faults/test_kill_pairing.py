@@ -13,7 +13,7 @@ import pytest
 from doorward.cli.verify import findings
 from tests.faults.victim import TRAP, UNMEASURED
 from tests.support.server import Server, until
-from tests.system.cluster_nodes import JOIN, NODES, STATUS, Member, members
+from tests.system.cluster_nodes import JOIN, NODES, PORT, STATUS, Member, members
 
 STEPS = (3, 8, 13, 18)
 """Of some twenty on either side."""
@@ -25,7 +25,8 @@ class Trapped(Member):
     def __init__(self, state: Path, address: str) -> None:
         super().__init__(state, address)
         self.trap = state.with_suffix(".trap")
-        self.server = Server(state, (str(TRAP),), {"DOORWARD_TRAP": str(self.trap), **UNMEASURED}, ("--listen", f"{address}:0"))
+        options = ("--listen", f"{address}:0", "--cluster-port", PORT)
+        self.server = Server(state, (str(TRAP),), {"DOORWARD_TRAP": str(self.trap), **UNMEASURED}, options)
 
     def set_trap(self, step: int) -> None:
         part = self.trap.with_suffix(".part")

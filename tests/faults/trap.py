@@ -19,6 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 _FILE = os.environ["DOORWARD_TRAP"]
+_AHEAD_ONLY = bool(os.environ.get("DOORWARD_TRAP_AHEAD"))
+"""Leave out the steps behind something that lasts: what lasts is the same as ahead of the next step."""
 _LOCK = threading.Lock()
 _STATEMENTS = ("BEGIN", "COMMIT", "CREATE", "DELETE", "INSERT", "PRAGMA JOURNAL_MODE", "ROLLBACK", "UPDATE")
 _passed = 0
@@ -55,7 +57,7 @@ def around(owner: Any, name: str, what: Callable[..., str | None], *, behind: bo
             return original(*arguments, **options)
         step(f"before {described}")
         result = original(*arguments, **options)
-        if behind:
+        if behind and not _AHEAD_ONLY:
             step(f"after {described}")
         return result
 

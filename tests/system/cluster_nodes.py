@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ NTP, ZONE = "/api/configuration/datetime/ntp_servers", "/api/configuration/datet
 PROMOTE, JOIN = "/api/cluster/promote", "/api/cluster/join_request"
 NODES, STATUS = "/api/cluster/nodes", "/api/cluster/status"
 
+PORT = str(7500 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+"""Of the node channel: tests that run at the same time have the same addresses."""
 
 HASTY = (
     "doorward.cluster.statuses.OFFLINE_SECONDS=6 doorward.cluster.follower.LOST_SECONDS=1"
@@ -28,7 +31,7 @@ class Member:
 
     def __init__(self, state: Path, address: str) -> None:
         self.address, self.state = address, state
-        self.server = Server(state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0"))
+        self.server = Server(state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0", "--cluster-port", PORT))
         self.client: Client
         self.id = ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,28 @@ from doorward.backup.node import NodeView
 from doorward.backup.records import Clock, Drill, utc_now
 from doorward.backup.targets.port import Target, describe, open_target
 
+_QUICK = timedelta(seconds=10)
+"""A clock that is further behind than this was set back."""
+
 
 class NodeParts:
     """The parts of a run (``runs.Parts``) on a node."""
 
     def __init__(self, node: NodeView, files: Files, checks: drills.Checks, clock: Clock = utc_now) -> None:
         self._node, self._files, self._checks, self._clock = node, files, checks, clock
+        self._last: datetime | None = None
 
     def prepare(self, spool: Path) -> archive.Prepared:
         """Make the archive of the running configuration and check it."""
-        return archive.prepare(self._node, spool, self._clock())
+        return archive.prepare(self._node, spool, self._moment())
+
+    def _moment(self) -> datetime:
+        """Return the time of a new archive: names count seconds, so the second of the last one is not taken again."""
+        now = self._clock().replace(microsecond=0)
+        if self._last is not None and timedelta(0) <= self._last - now < _QUICK:
+            now = self._last + timedelta(seconds=1)
+        self._last = now
+        return now
 
     def connect(self, policy: Mapping[str, Any], stop: threading.Event, workdir: Path, seconds: float) -> Target:
         """Log in on the target of a policy."""
