@@ -43,7 +43,7 @@ from doorward.cluster.links import Links
 from doorward.cluster.statuses import Backup
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
-from doorward.configuration.management import webinterface
+from doorward.configuration.management import certificates, webinterface
 from doorward.configuration.network._addresses import listening
 from doorward.events.senders import Senders
 from doorward.host.engine import Host
@@ -279,11 +279,12 @@ class Appliance:
             """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
             loop.call_soon_threadsafe(self._logins.published, before, after, edits)
 
-        self.pipeline.published += [
-            published,
-            lambda *_: self.listeners.settle(),
-            lambda _, after, __: hand_out(after.snapshot, self._trusted),
-        ]
+        def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+            """Hand out other certificates. One never changes, so only the choice of them counts."""
+            if any(edit.place.path == certificates.PATH for edit in edits):
+                hand_out(after.snapshot, self._trusted)
+
+        self.pipeline.published += [published, lambda *_: self.listeners.settle(), trusted]
         self.senders.start()
         housekeeping = asyncio.create_task(self._keep_house())
         try:
