@@ -275,11 +275,11 @@ def test_the_queue_survives_a_kill(tmp_path: Path) -> None:
         server.kill()
     with MailServer(port=port) as mail:
         server.start()
-        until(lambda: len(mail.mails) == 1)
-        assert "xcbLogin" in mail.subjects()[0]
+        logins = lambda: [subject for subject in mail.subjects() if "xcbLogin" in subject]  # noqa: E731 - a busy machine alerts too
+        until(lambda: len(logins()) == 1)
         until(lambda: waiting(server) == 0)
         assert server.stop() == 0
-        assert len(mail.mails) == 1
+        assert len(logins()) == 1
 
 
 def waiting(server: Server) -> int:
