@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -21,7 +22,7 @@ _POLL_SECONDS: Final = 0.05
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class PresentKind:
+class PresentKind(ABC):
     """Base of kinds that a driver puts there and takes away."""
 
     rank = 0
@@ -31,21 +32,21 @@ class PresentKind:
     virtual = False
     """Nothing is really set, so what a change asks for is always told, and what it removes never looked for."""
 
+    @abstractmethod
     def there(self, resource: Resource) -> bool:
         """Whether the host has it, just so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, resource: Resource, deadline: float) -> None:
         """Put it there, in place of what stands for the same thing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, resource: Resource) -> None:
         """Take it away."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, resource: Resource) -> str:
         """What it is called in plans and reasons."""
-        raise NotImplementedError
 
     def check(self, resource: Resource) -> list[HostWarning]:  # noqa: ARG002 - for those that have something to say
         """What to warn of ahead of a change; `HostFailure` when it must not even be begun."""
