@@ -23,7 +23,7 @@ from benchmarks.measure import in_turns, percentile, ratio
 from benchmarks.process import free_port
 from benchmarks.report import Table
 from doorward.configuration.management import webinterface
-from tests.support.members import NODES, STATUS, Member, started
+from tests.support.members import STATUS, Member, started
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
@@ -66,20 +66,17 @@ def _managed(bench: Bench) -> Iterator[Callable[[], Delays]]:
     with ExitStack() as stack:
 
         def member(number: int) -> Member:
-            address = f"127.0.0.{number}"
+            address, place = f"127.0.0.{number}", bench.place(f"member{number}")
             options = ("--listen", f"{address}:0", "--cluster-port", str(port))
-            server = Server(bench.place(f"member{number}"), options=options)
-            stack.callback(server.stop)
-            return started(address, server)
+            return Member(place, address, Server(place, options=options))
 
         os.sched_setaffinity(0, {bench.core})  # the servers inherit it
         try:
-            centre, *nodes = [member(number) for number in range(1, _NODES + 2)]
+            centre, *nodes = stack.enter_context(started([member(number) for number in range(1, _NODES + 2)]))
         finally:
             os.sched_setaffinity(0, own)
-        centre.promoted()
         for node in nodes:
-            _take_in(centre, node)
+            node.join(centre, "managed-host", "search-local")
         values = itertools.count(11)
 
         def settled() -> bool:
@@ -88,25 +85,17 @@ def _managed(bench: Bench) -> Iterator[Callable[[], Delays]]:
 
         def change() -> Delays:
             until(settled, _SECONDS)
-            value = {**centre.api.body(webinterface.PATH), "timeout": next(values)}
-            assert centre.api.put(webinterface.PATH, value).status_code == 200  # noqa: PLR2004, S101 - HTTP's number
+            value = {**centre.client.body(webinterface.PATH), "timeout": next(values)}
+            assert centre.client.put(webinterface.PATH, value).status_code == 200  # noqa: PLR2004, S101 - HTTP's number
             began, seen = time.perf_counter(), dict[str, float]()
-            centre.api.commit()
+            centre.client.commit()
             while len(seen) < len(nodes):
                 for node in nodes:
-                    if node.id not in seen and node.api.body(webinterface.PATH) == value:
+                    if node.id not in seen and node.client.body(webinterface.PATH) == value:
                         seen[node.id] = time.perf_counter() - began
             return list(seen.values())
 
         yield change
-
-
-def _take_in(centre: Member, node: Member) -> None:
-    centre.write(NODES, node.asked(centre.address), "POST")
-    until(lambda: node.join()[0] == "in cluster", _SECONDS)
-    centre.write(f"{NODES}/{node.id}", {"address": node.address, "roles": ["managed-host", "search-local"]})
-    until(lambda: centre.status(node.id)["sync_status"] == "up-to-date", _SECONDS)
-    node.api = node.server.login()
 
 
 @contextmanager

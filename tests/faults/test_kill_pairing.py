@@ -12,8 +12,8 @@ import pytest
 
 from doorward.cli.verify import findings
 from tests.faults.victim import TRAP, UNMEASURED
+from tests.support.members import JOIN, NODES, PORT, STATUS, Member, members
 from tests.support.server import Server, until
-from tests.system.cluster_nodes import JOIN, NODES, PORT, STATUS, Member, members
 
 STEPS = (3, 8, 13, 18)
 """Of some twenty on either side."""

@@ -2,86 +2,162 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.support.server import Client, Server
+from tests.support.server import PASSWORD, QUICK, Client, Server, until
 
-JOIN, NODES, STATUS = "/api/cluster/join_request", "/api/cluster/nodes", "/api/cluster/status"
 INTERFACE = "/api/configuration/local_services/cluster"
 NIC = "/api/configuration/network/nics/nic1"
-ZONE = "/api/configuration/datetime/timezone"
+NTP, ZONE = "/api/configuration/datetime/ntp_servers", "/api/configuration/datetime/timezone"
+PROMOTE, JOIN = "/api/cluster/promote", "/api/cluster/join_request"
+NODES, STATUS = "/api/cluster/nodes", "/api/cluster/status"
+
+PORT = str(7500 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+"""Of the node channel: tests that run at the same time have the same addresses."""
+
+HASTY = (
+    "doorward.cluster.statuses.OFFLINE_SECONDS=6 doorward.cluster.follower.LOST_SECONDS=1"
+    " doorward.cluster.follower.REPORT_SECONDS=0.5"
+)
+"""Who is away is missed sooner than in earnest."""
 
 
-@dataclass
 class Member:
-    """A Doorward that has a place in a cluster, or wants one."""
+    """A node: its server and a client that is logged in. Without ``server`` it is a hasty one that listens at the address."""
 
-    address: str
-    server: Server
-    api: Client
-    id: str = ""
+    def __init__(self, state: Path, address: str, server: Server | None = None) -> None:
+        self.address, self.state = address, state
+        self.server = server or Server(state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0", "--cluster-port", PORT))
+        self.client: Client
+        self.id = ""
 
-    def write(self, path: str, value: Any, method: str = "PUT") -> Any:
-        """Write and commit; return the answer of the write."""
-        answer = self.api.send(method, path, value)
+    def start(self) -> None:
+        self.server.start()
+        self.login()
+
+    def login(self, user: str = "admin", password: str = PASSWORD) -> None:
+        self.client = self.server.login(user, password)
+
+    def restart(self) -> None:
+        """After a kill."""
+        self.server.kill()
+        self.start()
+
+    # Reading and writing
+
+    def body(self, path: str) -> Any:
+        return self.client.body(path)
+
+    def ok(self, method: str, path: str, value: Any = None) -> Any:
+        """Make a request that is granted; what it answers."""
+        answer = self.client.send(method, path, value)
         assert answer.status_code in {200, 201}, answer.text
-        done = self.api.commit()
-        assert done.status_code == 200, done.text
         return answer.json()
 
     def shown(self, path: str) -> Any:
-        answer = self.api.get(path)
+        """What a GET answers, whole."""
+        return self.ok("GET", path)
+
+    def commit(self, message: str | None = None) -> Any:
+        answer = self.client.commit(message)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def join(self) -> tuple[str, str | None]:
-        """Status of the join request, and why it is not better."""
-        found = self.shown(JOIN)
-        return found["status"], found["details"].get("reason")
+    def write(self, path: str, value: Any, method: str = "PUT") -> Any:
+        """Write and commit; what the write answers."""
+        made = self.ok(method, path, value)
+        self.commit()
+        return made
 
-    def asked(self, centre: str) -> Any:
-        """Ask to join; return what the centre is to accept."""
+    # Becoming a member
+
+    def enable(self) -> None:
+        """Open the cluster interface."""
+        interfaces = self.body(NIC)["interfaces"]
+        interface = interfaces["@order"][0]
+        key = f"nic1.interfaces.{interface}.addresses.{interfaces[interface]['addresses']['@order'][0]}"
+        self.write(INTERFACE, {"enabled": True, "listen_address": key})
+
+    def promote(self) -> None:
+        """Make a centre of it."""
+        self.id = self.write(PROMOTE, {}, "POST")["meta"]["href"].rpartition("/")[2]
+
+    def ask(self, centre: str) -> Any:
+        """Ask the centre at an address to join; what it is to accept."""
         body = self.write(JOIN, {"central_management_address": centre}, "POST")["body"]
         self.id = body["node_id"]
         return body
 
-    def promoted(self) -> None:
-        self.id = self.write("/api/cluster/promote", {}, "POST")["meta"]["href"].rpartition("/")[2]
+    def join(self, centre: Member, *roles: str) -> None:
+        """Ask to join, be accepted, be paired, and get roles."""
+        centre.write(NODES, self.ask(centre.address), "POST")
+        until(self.is_in, 30, "a member")
+        if roles:
+            centre.write(f"{NODES}/{self.id}", {"address": self.address, "roles": list(roles)})
+            centre.settled(self)
+            self.login()  # its accounts are those of the centre now
 
-    def status(self, node_id: str) -> Any:
+    # How it does
+
+    def request(self) -> tuple[str, str | None]:
+        """Status of the join request, and why it is not better."""
+        found = self.shown(JOIN)
+        return found["status"], found["details"].get("reason")
+
+    def is_in(self) -> bool:
+        return self.request()[0] == "in cluster"
+
+    def says(self, node: Member) -> Any:
         """How a node does, as it is seen from here."""
-        return self.shown(f"{STATUS}/{node_id}")
+        return self.shown(f"{STATUS}/{node.id}")
+
+    def settled(self, *members: Member) -> None:
+        """Wait until nodes have what this centre has, and it knows."""
+        until(lambda: all(self.says(node)["sync_status"] == "up-to-date" for node in members), 60, "up-to-date")
 
     def central(self) -> Any:
         """How the centre does, as it is seen from here."""
         return self.shown(STATUS)["central_management"]
 
     def zone(self) -> str:
-        return str(self.api.body(ZONE))
+        return str(self.body(ZONE))
 
     def revision(self) -> int:
-        return int(self.shown("/api/revisions")["items"][0]["key"])
+        return int(self.shown("/api/revisions?limit=1")["items"][0]["key"])
 
     def pinned(self) -> list[str]:
         """The node ids of whom it trusts, as they are on the disk."""
-        with closing(sqlite3.connect(f"file:{self.server.state}/doorward.db?mode=ro", uri=True)) as store:
+        with closing(sqlite3.connect(f"file:{self.state}/doorward.db?mode=ro", uri=True)) as store:
             return [row[0] for row in store.execute("SELECT id FROM records WHERE kind = 'cluster_peer'")]
 
     def holds(self, text: str) -> bool:
         """Whether a text is in its state or log in clear."""
-        files = (path for path in self.server.state.rglob("*") if path.is_file())
+        files = (path for path in self.state.rglob("*") if path.is_file())
         return text in "".join(self.server.errors) or any(text.encode() in path.read_bytes() for path in files)
 
 
-def started(address: str, server: Server) -> Member:
-    """Start a server that listens on an address and open its cluster interface there."""
-    server.start()
-    member = Member(address, server, server.login())
-    interfaces = member.api.body(NIC)["interfaces"]
-    name = interfaces["@order"][0]
-    key = f"nic1.interfaces.{name}.addresses.{interfaces[name]['addresses']['@order'][0]}"
-    member.write(INTERFACE, {"enabled": True, "listen_address": key})
-    return member
+@contextmanager
+def members(directory: Path, count: int, kind: type[Member] = Member) -> Iterator[list[Member]]:
+    """Nodes with their interfaces open, on addresses of 127.0.0.0/8; the first one is the centre."""
+    with started([kind(directory / f"node{number}", f"127.0.0.{number}") for number in range(1, count + 1)]) as found:
+        yield found
+
+
+@contextmanager
+def started(found: list[Member]) -> Iterator[list[Member]]:
+    """Start members and open their interfaces; the first one is the centre."""
+    try:
+        for member in found:
+            member.start()
+            member.enable()
+        found[0].promote()
+        yield found
+    finally:
+        for member in found:
+            if member.server.process is not None:
+                member.server.stop()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.members import INTERFACE, JOIN, NODES, NTP, STATUS, ZONE, Member, members
 from tests.support.server import PASSWORD, until
 from tests.system.chrony_support import SOURCES, listed, need_chrony
-from tests.system.cluster_nodes import INTERFACE, JOIN, NODES, NTP, STATUS, ZONE, Member, members
 
 SECONDS = 3.0
 """Within which a change is in effect on every node."""

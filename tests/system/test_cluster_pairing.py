@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.channel import Node, in_the_middle, running
 from tests.support.members import JOIN, NODES, Member, started
-from tests.support.server import Server, until
+from tests.support.server import QUICK, Server, until
 
 HASTY = " ".join(
     f"doorward.cluster.{name}"
     for name in ("channel.HOLD_SECONDS=0.5", "follower.SOON_SECONDS=0.3", "follower._LONGEST_BACKOFF=1")
 )
-CLUSTER_PORT = "--cluster-port"
 
 
 @pytest.fixture(scope="module")
@@ -27,66 +25,58 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def members(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, Member]]:
+def members(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
     """A centre, and a node that wants to join."""
-    with ExitStack() as stack:
 
-        def member(address: str) -> Member:
-            options = ("--listen", f"{address}:0", CLUSTER_PORT, str(port))
-            state = tmp_path_factory.mktemp("node") / "state"
-            server = Server(state, ("tests/support/launcher.py",), {"HASTY": HASTY}, options)
-            stack.callback(server.stop)
-            return started(address, server)
+    def member(address: str) -> Member:
+        state = tmp_path_factory.mktemp("node") / "state"
+        options = ("--listen", f"{address}:0", "--cluster-port", str(port))
+        return Member(state, address, Server(state, QUICK, {"HASTY": HASTY}, options))
 
-        centre = member("127.0.0.1")
-        centre.promoted()
-        yield centre, member("127.0.0.2")
+    with started([member("127.0.0.1"), member("127.0.0.2")]) as found:
+        yield found
 
 
-def test_a_wrong_secret_pairs_nobody(members: tuple[Member, Member]) -> None:
+def test_a_wrong_secret_pairs_nobody(members: list[Member]) -> None:
     centre, node = members
-    asked = node.asked(centre.address)
-    until(lambda: node.join()[1] == "not_accepted")
+    asked = node.ask(centre.address)
+    until(lambda: node.request()[1] == "not_accepted")
     centre.write(NODES, {**asked, "psk": asked["psk"][::-1]}, "POST")
-    until(lambda: [i["code"] for i in centre.status(node.id).get("issues", {}).get("warnings", [])] == ["psk_mismatch"])
-    assert node.join() == ("join requested", "not_accepted")
+    until(lambda: [i["code"] for i in centre.says(node).get("issues", {}).get("warnings", [])] == ["psk_mismatch"])
+    assert node.request() == ("join requested", "not_accepted")
     assert centre.pinned() == node.pinned() == []
 
 
-def test_a_machine_in_the_middle_pairs_nobody(members: tuple[Member, Member], port: int, tmp_path: Path) -> None:
+def test_a_machine_in_the_middle_pairs_nobody(members: list[Member], port: int, tmp_path: Path) -> None:
     centre, node = members
     with in_the_middle((centre.address, port), Node.new(tmp_path).key, ("127.0.0.3", port)):
-        asked = node.asked("127.0.0.3")
+        asked = node.ask("127.0.0.3")
         centre.write(NODES, asked, "POST")
-        until(lambda: node.join()[1] == "not_accepted")
-        until(lambda: "issues" in centre.status(node.id))
-        assert node.join()[0] == "join requested"
+        until(lambda: node.request()[1] == "not_accepted")
+        until(lambda: "issues" in centre.says(node))
+        assert node.request()[0] == "join requested"
         assert centre.pinned() == node.pinned() == []
     node.write(JOIN, {"central_management_address": centre.address})  # the same secret, the right way
-    until(lambda: node.join()[0] == "in cluster")
+    until(lambda: node.request()[0] == "in cluster")
     assert (centre.pinned(), node.pinned()) == ([node.id], [centre.id])
     assert not any(member.holds(asked["psk"]) for member in members)
 
 
-def test_another_machine_in_the_place_of_the_centre_is_not_obeyed(
-    members: tuple[Member, Member], port: int, tmp_path: Path
-) -> None:
+def test_another_machine_in_the_place_of_the_centre_is_not_obeyed(members: list[Member], port: int, tmp_path: Path) -> None:
     centre, node = members
     centre.server.stop()
     with running(tmp_path, address=centre.address, port=port) as impostor:
         until(lambda: node.central()["reason"] == "pin_mismatch")
         assert (impostor.handlers.asked, impostor.handlers.reports) == ([], [])
-    centre.server.start()
-    centre.api = centre.server.login()
+    centre.start()
     until(lambda: node.central()["reachable"])
 
 
-def test_a_node_that_lost_its_key_is_nobody(members: tuple[Member, Member]) -> None:
+def test_a_node_that_lost_its_key_is_nobody(members: list[Member]) -> None:
     """The pin is for the key, not for the id of the node."""
     centre, node = members
     node.server.stop()
-    (node.server.state / "cluster" / "node-key.pem").unlink()
-    node.server.start()
-    node.api = node.server.login()
+    (node.state / "cluster" / "node-key.pem").unlink()
+    node.start()
     until(lambda: node.central()["reason"] == "not_accepted")
     assert centre.pinned() == [node.id]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from tests.support.members import NODES, ZONE, Member, started
-from tests.support.network import Network
-from tests.support.server import Server, until
+from tests.support.members import ZONE, Member, started
+from tests.support.network import Machine, Network
+from tests.support.server import QUICK, Server, until
 
 HASTY = {
     "client.REVISION_SECONDS": 1,
@@ -21,16 +20,8 @@ HASTY = {
 """The waits of a node, shortened; what they wait for is the same."""
 
 
-def joined(node: Member) -> None:
-    until(lambda: node.join()[0] == "in cluster", what="the node to join")
-
-
 def follows(node: Member, zone: str) -> None:
     until(lambda: node.zone() == zone, 60, f"the node to be in {zone}")
-
-
-def synchronised(centre: Member, node: Member) -> None:
-    until(lambda: centre.status(node.id)["sync_status"] == "up-to-date", 60, "the centre to know that all is taken")
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +35,15 @@ def network() -> Iterator[Network]:
 def members(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
     """A centre and two managed hosts, each on its machine."""
     hasty = {"HASTY": " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in HASTY.items())}
-    with ExitStack() as stack:
-        found = []
-        for machine in network.machines[1:]:
-            launcher = (*machine.launcher, "tests/support/launcher.py")
-            state = tmp_path_factory.mktemp("node") / "state"
-            server = Server(state, launcher, hasty, ("--listen", f"{machine.address}:8443"))
-            stack.callback(server.stop)
-            found.append(started(machine.address, server))
-        centre, *nodes = found
-        centre.promoted()
-        for node in nodes:
-            centre.write(NODES, node.asked(centre.address), "POST")
-        for node in nodes:
-            joined(node)
-            body = {"address": node.address, "roles": ["managed-host", "search-local"]}
-            centre.write(f"{NODES}/{node.id}", body)
-        for node in nodes:
-            synchronised(centre, node)
-            node.api = node.server.login()  # the accounts are those of the centre now
+
+    def member(machine: Machine) -> Member:
+        state = tmp_path_factory.mktemp("node") / "state"
+        server = Server(state, (*machine.launcher, *QUICK), hasty, ("--listen", f"{machine.address}:8443"))
+        return Member(state, machine.address, server)
+
+    with started([member(machine) for machine in network.machines[1:]]) as found:
+        for node in found[1:]:
+            node.join(found[0], "managed-host", "search-local")
         yield found
 
 
@@ -80,10 +61,10 @@ def test_one_direction_is_as_good_as_none(network: Network, members: list[Member
         centre.write(ZONE, zone)
         follows(other, zone)
         until(lambda: not lonely.central()["reachable"])
-        assert centre.status(lonely.id)["sync_status"] == "pending"
+        assert centre.says(lonely)["sync_status"] == "pending"
         network.heal()
         follows(lonely, zone)
-        synchronised(centre, lonely)
+        centre.settled(lonely)
 
 
 def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network, members: list[Member]) -> None:
@@ -92,7 +73,7 @@ def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network,
     network.cut(network.machines[1], network.machines[2])
     until(lambda: not lonely.central()["reachable"])
     assert lonely.central()["reason"] == "no_answer"
-    refused = lonely.api.put(ZONE, "Europe/Oslo")
+    refused = lonely.client.put(ZONE, "Europe/Oslo")
     assert [problem["code"] for problem in refused.json()["error"]["details"]["errors"]] == ["from_central_management"]
     for zone in ("Europe/Paris", "Europe/Madrid", "Europe/Lisbon"):
         centre.write(ZONE, zone)
@@ -111,5 +92,4 @@ def test_a_bad_line_only_takes_longer(network: Network, members: list[Member]) -
     for node in nodes:
         follows(node, "Europe/Athens")
     network.heal()
-    for node in nodes:
-        synchronised(centre, node)
+    centre.settled(*nodes)

@@ -11,9 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.members import NODES, STATUS, ZONE, Member, members
 from tests.support.server import until
 from tests.system.backup_site import BACKUP, Site, storage
-from tests.system.cluster_nodes import NODES, STATUS, ZONE, Member, members
 
 
 class Impatient(Member):
