@@ -41,7 +41,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
     """Every sample is written with secrets and looked at, then committed if it may be; some of what is sent is refused."""
     state = tmp_path_factory.mktemp("redaction") / "state"
     options = {"environment": {"DOORWARD_LOG_LEVEL": "debug"}, "options": ("--cluster-port", "7446")}
-    with running(state, **options) as server:
+    with running(state, plain=True, **options) as server:
         admin = logged_in(server)
         planter = Planter(admin)
         said: list[tuple[str, bytes]] = []

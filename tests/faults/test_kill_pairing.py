@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from doorward.cli.verify import findings
-from tests.faults.victim import TRAP, UNMEASURED
+from tests.faults.victim import TRAP
 from tests.support.members import JOIN, NODES, PORT, STATUS, Member, members
 from tests.support.server import Server, until
+from tests.support.zygote import UNMEASURED
 
 STEPS = (3, 8, 13, 18)
 """Of some twenty on either side."""

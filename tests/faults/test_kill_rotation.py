@@ -16,8 +16,9 @@ from doorward.store.rotation import KEY, settle, unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.faults.plan import BEYOND, ROTATION
-from tests.faults.victim import TRAP, UNMEASURED
+from tests.faults.victim import TRAP
 from tests.support.server import PASSWORD, Server
+from tests.support.zygote import UNMEASURED
 
 SECRET = "the password of the mail server"
 

@@ -12,11 +12,9 @@ import httpx2
 
 from tests.faults.checks import Seen, accepted, check, look
 from tests.support.server import PASSWORD, Client, Server, until
+from tests.support.zygote import UNMEASURED
 
 TRAP = Path(__file__).with_name("trap.py")
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
-"""What is killed writes no coverage; measuring it only takes time."""
-
 COMMIT = {"status": "commit"}
 Write = Callable[[Client, int], object]
 """Writes into a candidate what the n-th commit is about."""

@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import httpx2
 
+from tests.support.zygote import Forked, fork
+
 PASSWORD = "Tr0ub4dor-and-a-horse"
 QUICK = (str(Path(__file__).with_name("launcher.py")),)
 """Launches a server whose logins take no time."""
@@ -37,13 +39,17 @@ def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -
 
 @dataclass
 class Server:
-    """``doorward serve`` on a free port. ``launcher`` replaces ``-m doorward`` where a test needs hooks."""
+    """``doorward serve`` on a free port. ``launcher`` replaces ``-m doorward`` where a test needs hooks.
+
+    ``plain``: a new Python executes it, for tests of the start itself; see ``zygote``.
+    """
 
     state: Path
     launcher: tuple[str, ...] = ("-m", "doorward")
     environment: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
-    process: subprocess.Popen[str] | None = None
+    plain: bool = False
+    process: subprocess.Popen[str] | Forked | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -53,11 +59,9 @@ class Server:
     def start(self, *, wait: bool = True) -> Self:
         """Start the server; wait for its line."""
         environment = {**os.environ, "DOORWARD_ADMIN_PASSWORD": PASSWORD, **self.environment}
-        command = [sys.executable, *self.launcher, "serve", "--state", str(self.state), "--listen", "127.0.0.1:0", *self.options]
+        command = [*self.launcher, "serve", "--state", str(self.state), "--listen", "127.0.0.1:0", *self.options]
         self.output, self.errors, self.url = [], [], ""
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self.process = _executed(command, environment) if self.plain else fork(command, environment)
         streams = ((self.process.stdout, self.output), (self.process.stderr, self.errors))
         self.drains = [threading.Thread(target=_drain, args=pair, daemon=True) for pair in streams]
         for drain in self.drains:
@@ -91,8 +95,9 @@ class Server:
         self._ended(10)
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """SIGTERM; returns the exit code. Clients go first: the server would give those that keep a connection their time."""
         assert self.process
+        self._leave()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._ended(30)
@@ -102,9 +107,12 @@ class Server:
         code = self.process.wait(seconds)
         for drain in self.drains:
             drain.join(5)
+        self._leave()
+        return code
+
+    def _leave(self) -> None:
         while self.clients:
             self.clients.pop().http.close()
-        return code
 
     def client(self, **options: Any) -> Client:
         """Return a client with its own cookie jar, not logged in."""
@@ -118,6 +126,13 @@ class Server:
         answer = client.get("/api/authentication", auth=(user, password))
         assert answer.status_code == 200, answer.text
         return client
+
+
+def _executed(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def _drain(stream: Any, lines: list[str]) -> None:

@@ -29,7 +29,7 @@ class Used:
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
-    server = Server(tmp_path_factory.mktemp("secrecy") / "state", environment={"DOORWARD_LOG_LEVEL": "debug"}).start()
+    server = Server(tmp_path_factory.mktemp("secrecy") / "state", environment={"DOORWARD_LOG_LEVEL": "debug"}, plain=True).start()
     client = server.login()
     key = client.post(PASSWORDS, {"plain": FIRST}).json()["key"]
     made = client.post(USERS, {"name": "jane", "password": key})

@@ -59,7 +59,7 @@ def alive(pid: int) -> bool:
 
 def test_sigterm_ends_the_server_and_its_chronyd(tmp_path: Path) -> None:
     need_chrony()
-    server = Server(tmp_path / "state").start()
+    server = Server(tmp_path / "state", plain=True).start()
     chronyd = pid_of(server.state)
     assert alive(chronyd)
     with Raw(server) as idle, Raw(server) as used:
@@ -78,7 +78,7 @@ def test_sigterm_ends_the_server_and_its_chronyd(tmp_path: Path) -> None:
 
 
 def test_sigint_ends_the_server_as_well(tmp_path: Path) -> None:
-    server = Server(tmp_path / "state").start()
+    server = Server(tmp_path / "state", plain=True).start()
     assert server.process
     server.process.send_signal(signal.SIGINT)
     assert server.stop() == 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server without a password in its environment."""
-    with running(tmp_path_factory.mktemp("serving") / "state", environment={"DOORWARD_ADMIN_PASSWORD": ""}) as made:
+    with running(tmp_path_factory.mktemp("serving") / "state", environment={"DOORWARD_ADMIN_PASSWORD": ""}, plain=True) as made:
         yield made
 
 
@@ -61,7 +61,7 @@ def test_everything_that_is_kept_is_readable_by_its_owner_only(server: Server) -
 
 def test_a_second_server_on_the_same_state_says_who_has_it(server: Server) -> None:
     assert server.process is not None
-    code, said = ended(Server(server.state))
+    code, said = ended(Server(server.state, plain=True))
     assert code == 1
     reason = f"Another server (process {server.process.pid}) uses the state directory {server.state}."
     assert said == f"doorward can't start: {reason}\n"

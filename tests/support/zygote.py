@@ -1,0 +1,180 @@
+"""Starts servers by forking: a process that has imported Doorward, and for each server a child of its own.
+
+Half of what a start costs is imports, and the tests start several hundred servers. A forked one is a real process, with a
+session, a working directory, an environment and pipes of its own; what is measured or read of it from outside (its command
+line, its memory, the time until it is ready) is the parent's, so tests of that start their server plainly.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+"""A process with this environment measures no coverage: what is killed writes none, and measuring takes time."""
+IMPORTED = (
+    "argon2", "coverage", "doorward.appliance", "doorward.cli", "doorward.cli.logging", "httptools", "pyroute2", "uvloop",
+    "tests.support.network",
+)  # fmt: skip
+"""What a server imports, sooner or later."""
+_LARGEST = 1 << 20
+_STREAMS = 3
+
+
+class Forked:
+    """A process that the zygote forked, as ``subprocess.Popen`` shows one that was executed."""
+
+    def __init__(self, pid: int, stdout: IO[str], stderr: IO[str], report: int) -> None:
+        self.pid, self.stdout, self.stderr = pid, stdout, stderr
+        self.returncode: int | None = None
+        self._report = report
+        self._lock = threading.Lock()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; returns the exit code, or the negative number of the signal. Raises TimeoutExpired."""
+        with self._lock:
+            if self.returncode is None:
+                if not select.select([self._report], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(["doorward"], timeout or 0)
+                self.returncode = int(os.read(self._report, 16))
+                os.close(self._report)
+            return self.returncode
+
+    def poll(self) -> int | None:
+        """Return how it ended, None while it runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Zygote:
+    """The process that forks. It ends with this one."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (self._control, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+        environment = {**os.environ, **UNMEASURED}
+        with theirs:
+            command = [sys.executable, "-m", "tests.support.zygote"]
+            self._process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=theirs.fileno())
+        self._lock = threading.Lock()
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+    def fork(self, arguments: list[str], environment: dict[str, str]) -> Forked:
+        """Run Python with these arguments: ``-m`` and a module, or a script, and what it gets."""
+        order = json.dumps({"arguments": arguments, "environment": environment, "directory": str(Path.cwd())}).encode()
+        ours, theirs = zip(*(os.pipe() for _ in range(_STREAMS)), strict=True)
+        try:
+            with self._lock:
+                socket.send_fds(self._control, [order], theirs)
+                pid = int(self._control.recv(16))
+        finally:
+            for end in theirs:
+                os.close(end)
+        stdout, stderr = (os.fdopen(end, encoding="utf-8") for end in ours[:2])
+        return Forked(pid, stdout, stderr, ours[2])
+
+
+_zygotes: dict[int, Zygote] = {}
+
+
+def fork(arguments: list[str], environment: dict[str, str]) -> Forked:
+    """Run Python with these arguments, in a child of the zygote of this process, which is made when there is none yet."""
+    if os.getpid() not in _zygotes:
+        _zygotes[os.getpid()] = Zygote()
+    return _zygotes[os.getpid()].fork(arguments, environment)
+
+
+def _next(control: socket.socket, orders: selectors.BaseSelector) -> dict[str, Any] | None:
+    """Fork for one order after the other, and report who ended. Returns in each child, with its order; None at the end."""
+    orders.register(control, selectors.EVENT_READ)
+    while True:
+        for key, _ in orders.select():
+            if key.data is not None:
+                pid, report = key.data
+                _, status = os.waitpid(pid, 0)
+                orders.unregister(key.fileobj)
+                os.close(key.fd)
+                os.write(report, b"%d" % os.waitstatus_to_exitcode(status))
+                os.close(report)
+                continue
+            data, streams, _, _ = socket.recv_fds(control, _LARGEST, _STREAMS)
+            if not data:
+                return None
+            pid = os.fork()
+            if pid == 0:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(streams[0], 1)
+                os.dup2(streams[1], 2)
+                found: dict[str, Any] = json.loads(data)
+                return found
+            os.close(streams[0])
+            os.close(streams[1])
+            orders.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, streams[2]))
+            control.send(b"%d" % pid)
+
+
+def _become(order: dict[str, Any]) -> None:
+    """Go on as if Python had been started with the arguments of the order."""
+    os.closerange(_STREAMS, os.sysconf("SC_OPEN_MAX"))
+    os.setsid()
+    os.chdir(order["directory"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    time.tzset()
+    if any(map(os.environ.get, UNMEASURED)):
+        importlib.import_module("coverage").process_startup()
+    first, *rest = order["arguments"]
+    if first == "-m":
+        sys.argv = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [first, *rest]
+        sys.path[0] = str(Path(first).absolute().parent)
+        runpy.run_path(first, run_name="__main__")
+
+
+def _live() -> None:
+    for name in IMPORTED:
+        importlib.import_module(name)
+    assert threading.active_count() == 1, "a fork would lose a thread"
+    gc.collect()
+    gc.freeze()  # what never goes away is not looked through again, so that its pages stay shared
+    with selectors.DefaultSelector() as orders, socket.socket(fileno=os.dup(0)) as control:
+        order = _next(control, orders)
+    if order is not None:
+        _become(order)
+
+
+if __name__ == "__main__":
+    _live()
