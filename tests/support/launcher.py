@@ -1,4 +1,4 @@
-"""Doorward with a password hash that takes no time, for tests of something else than passwords.
+"""Doorward with other limits and another clock.
 
 ``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks. ``DAYS_LATER`` moves the moment of a login by
 days, and the clock of backups.
@@ -11,13 +11,9 @@ import os
 from datetime import datetime, timedelta, tzinfo
 from typing import Self
 
-from argon2 import PasswordHasher
-
-from doorward.access import authentication, passwords
+from doorward.access import authentication
 from doorward.backup import records
 from doorward.cli import main
-
-passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 for limit in os.environ.get("HASTY", "").split():
     name, _, seconds = limit.partition("=")

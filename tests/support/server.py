@@ -22,7 +22,7 @@ from tests.support.zygote import Forked, fork
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
 QUICK = (str(Path(__file__).with_name("launcher.py")),)
-"""Launches a server whose logins take no time."""
+"""Launches a server whose limits are those of ``HASTY``."""
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
@@ -41,7 +41,7 @@ def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -
 class Server:
     """``doorward serve`` on a free port. ``launcher`` replaces ``-m doorward`` where a test needs hooks.
 
-    ``plain``: a new Python executes it, for tests of the start itself; see ``zygote``.
+    ``plain``: a new Python executes it, for tests of the start itself and of passwords; see ``zygote``.
     """
 
     state: Path

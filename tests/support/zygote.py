@@ -1,8 +1,8 @@
 """Starts servers by forking: a process that has imported Doorward, and for each server a child of its own.
 
-Half of what a start costs is imports, and the tests start several hundred servers. A forked one is a real process, with a
-session, a working directory, an environment and pipes of its own; what is measured or read of it from outside (its command
-line, its memory, the time until it is ready) is the parent's, so tests of that start their server plainly.
+Most of what a start costs is imports, and the tests start several hundred servers. A forked one is a real process, with a
+session, a working directory, an environment and pipes of its own. Its command line and its first environment are those of the
+parent, and its password hashes, though argon2id, take no time: tests of such things start their server plainly.
 """
 
 from __future__ import annotations
@@ -167,6 +167,11 @@ def _become(order: dict[str, Any]) -> None:
 def _live() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    from argon2 import PasswordHasher
+
+    from doorward.access import passwords
+
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     assert threading.active_count() == 1, "a fork would lose a thread"
     gc.collect()
     gc.freeze()  # what never goes away is not looked through again, so that its pages stay shared
