@@ -2,7 +2,8 @@
 
 Most of what a start costs is imports, and the tests start several hundred servers. A forked one is a real process, with a
 session, a working directory, an environment and pipes of its own. Its command line and its first environment are those of the
-parent, and its password hashes, though argon2id, take no time: tests of such things start their server plainly.
+parent, so is its network namespace, and its password hashes, though argon2id, take no time: tests of such things start their
+server plainly.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ READ = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     need_chrony()
-    made = Server(tmp_path / "state", options=("--host", "system", "--listen", "192.0.2.5:0"))
+    made = Server(tmp_path / "state", options=("--host", "system", "--listen", "192.0.2.5:0"), plain=True)
     yield made
     if made.process is not None:
         made.stop()
