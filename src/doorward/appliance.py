@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import secrets
@@ -374,6 +375,8 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
 
     def ready(address: str) -> None:
         log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
+        gc.freeze()  # what a start makes stays; later collections need not look at it
+        gc.enable()
         say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
         if appliance.app.state != "serving":
             say(f"It awaits its first settings: POST {address}/api/setup.")

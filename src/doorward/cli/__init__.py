@@ -1,5 +1,16 @@
 """The ``doorward`` command."""
 
-from doorward.cli.main import main
+from __future__ import annotations
+
+import gc
+
+
+def main() -> None:
+    """Run the command."""
+    gc.disable()  # what is imported here is no garbage; the command itself enables it
+    from doorward.cli.main import app
+
+    app()
+
 
 __all__ = ["main"]

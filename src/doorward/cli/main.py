@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from enum import StrEnum
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from doorward import __version__
+from doorward.cli import lean
 from doorward.cli.commands import apply, archive, backup, change, cluster, edit, get, history
 from doorward.cli.state import SYSTEM, sandbox_state
 
@@ -66,6 +68,7 @@ def doorward(
 ) -> None:
     """A self-hosted privileged-session appliance, managed through a transactional REST API."""
     del version
+    gc.enable()
 
 
 @app.command()
@@ -98,21 +101,22 @@ def serve(
     The first start makes the account admin: its password is taken from DOORWARD_ADMIN_PASSWORD, or generated and shown once. With
     --setup wizard it comes with the first settings, and nobody can log in before.
     """
-    from doorward.appliance import CannotStart, Options, run
-    from doorward.cli.logging import configure
-
     bind_host, port = address(listen or _LISTEN[host])
-    configure()
-    password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
-    options = Options(
-        state_directory(state, host), bind_host, port, host.value, password or None,
-        listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
-    )  # fmt: skip
-    try:
-        run(options, typer.echo, partial(typer.echo, err=True))
-    except CannotStart as why:
-        typer.echo(f"doorward can't start: {why}", err=True)
-        raise typer.Exit(1) from None
+    with lean.start():
+        from doorward.appliance import CannotStart, Options, run
+        from doorward.cli.logging import configure
+
+        configure()
+        password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
+        options = Options(
+            state_directory(state, host), bind_host, port, host.value, password or None,
+            listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
+        )  # fmt: skip
+        try:
+            run(options, typer.echo, partial(typer.echo, err=True))
+        except CannotStart as why:
+            typer.echo(f"doorward can't start: {why}", err=True)
+            raise typer.Exit(1) from None
 
 
 @app.command()
@@ -170,8 +174,3 @@ for _name, _function in {
 
 app.add_typer(backup.app)
 app.add_typer(cluster.app)
-
-
-def main() -> None:
-    """Run the command."""
-    app()
