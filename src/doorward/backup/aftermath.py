@@ -59,8 +59,10 @@ def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
         store.remove_record(SEALED_FILE, record.id)
 
 
-def warnings(node: NodeView, scope: Literal["configuration", "system"], opened: Opened) -> Iterator[Problem]:
-    """Yield what somebody should know before a restore."""
+def warnings(
+    node: NodeView, scope: Literal["configuration", "system"], opened: Opened, *, aside: bool
+) -> Iterator[Problem]:  # fmt: skip
+    """Yield what somebody should know before a restore. ``aside``: the history of the archive does not become the node's."""
     where = "/api/backup/restores"
     if standing(node.pipeline.running.snapshot).managed:
         message = "What Central Management sets stays as it is; only what is the node's own is restored."
@@ -68,6 +70,11 @@ def warnings(node: NodeView, scope: Literal["configuration", "system"], opened: 
     if scope == "system" and (opened.manifest["node"]["id"] != node.id or CHANNEL_KEY in opened.files):
         message = "The node takes its identity and its place in the cluster at the next start."
         yield Problem("restart_required", message, "", where)
+    if scope == "system" and aside:
+        message = (
+            "The history in the archive is kept as a file: the node has one of its own, or the one in the archive is not whole."
+        )
+        yield Problem("history_aside", message, "", where)
 
 
 @contextlib.contextmanager

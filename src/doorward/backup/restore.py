@@ -6,6 +6,7 @@ Everything blocks. ``Trial`` runs in any thread and changes nothing; ``carry_out
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,14 +20,16 @@ from doorward.backup.loading import Loaded, NotLoadable, check_version, load
 from doorward.backup.names import archive_name
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive
+from doorward.backup.past import past_of
 from doorward.backup.replacing import candidate_of, put_membership
 from doorward.configuration.network._addresses import PATHS
 from doorward.host.engine import ApplyError
 from doorward.host.nics import found_nics
 from doorward.membership.standing import standing
-from doorward.store.port import Ticket
+from doorward.store.port import Past, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order, Report
+from doorward.transaction.startup import is_fresh
 from doorward.tree.problems import Problem
 
 Scope = Literal["configuration", "system"]
@@ -64,7 +67,7 @@ class Wish:
 class Trial:
     """How far an archive came. ``checks`` are shown as they are; ``problems`` prevent the restore.
 
-    ``report`` is what the commit would do.
+    ``report`` is what the commit would do, ``past`` the history that a node without one of its own takes over.
     """
 
     checks: list[dict[str, Any]] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Trial:
     opened: Opened | None = None
     loaded: Loaded | None = None
     report: Report | None = None
+    past: Past | None = None
 
     @property
     def passed(self) -> bool:
@@ -132,7 +136,10 @@ def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
     report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial))
     trial.report = report
-    trial.warnings = (*loaded.warnings, *aftermath.warnings(node, wish.scope, opened), *report.warnings)
+    if wish.scope == "system" and is_fresh(node.pipeline.store):
+        trial.past = past_of(opened)
+    found = aftermath.warnings(node, wish.scope, opened, aside=trial.past is None)
+    trial.warnings = (*loaded.warnings, *found, *report.warnings)
     if report.problems:
         raise NotLoadable(report.problems)
     if wish.network == "restore":
@@ -185,10 +192,11 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     assert trial.opened is not None  # noqa: S101 - it passed
     assert trial.loaded is not None  # noqa: S101 - it passed
     opened = trial.opened
-    with aftermath.history_beside(node, opened):
+    past = trial.past if is_fresh(node.pipeline.store) else None
+    with aftermath.history_beside(node, opened) if past is None else nullcontext():
         candidate = _candidate(node, wish, opened, trial.loaded)
         records = aftermath.records(node, opened) if wish.scope == "system" else ()
-        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records)
+        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past)
         done = node.pipeline.commit(candidate, order)
     aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)
     return done

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
-from doorward.store.port import Edit, Revision
+from doorward.store.port import Edit, Past, Revision, StoreDamaged
 from doorward.store.vault import Vault
 from doorward.tree.places import Place
 
@@ -22,25 +22,47 @@ def check_history(
     The chain shows every change inside the history. Putting back an old copy of the whole file can't be seen from inside.
     """
     findings: list[str] = []
-    state: dict[Place, tuple[int, bytes]] = {}
-    number, previous = 0, ""
+    chain = _Chain()
     for revision, edits, mark in history:
-        if revision is None:
-            continue
-        number += 1
-        if revision.number != number:
-            findings.append(f"Revision {number} is missing.")
-            number = revision.number
-        if revision.parent_hash != previous:
-            findings.append(f"Revision {number} does not follow the revision before it.")
-        if replace(revision, hash="").hashed(edits) != revision.hash:
-            findings.append(f"Revision {number} was altered.")
-        elif not hmac.compare_digest(vault.mark(revision.hash), mark):
-            findings.append(f"Revision {number} was not written with this data key.")
-        findings.extend(_replay(number, edits, state))
-        previous = revision.hash
-    findings.extend(_compare(state, {place: (position, body) for place, position, body in documents}))
+        if revision is not None:
+            findings.extend(chain.follow(revision, edits, marked=hmac.compare_digest(vault.mark(revision.hash), mark)))
+    findings.extend(_compare(chain.state, {place: (position, body) for place, position, body in documents}))
     return findings
+
+
+def past(revisions: Callable[[], Iterator[tuple[Revision, list[Edit]]]]) -> Past:
+    """Return a history from elsewhere and what it leads to. Raises StoreDamaged where it is not whole."""
+    chain, head = _Chain(), None
+    for head, edits in revisions():
+        for finding in chain.follow(head, edits):
+            raise StoreDamaged(finding)
+    if head is None:
+        raise StoreDamaged("There is no revision in it.")
+    return Past(head, chain.state, revisions)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A history as it is followed from its beginning, and the documents that it has led to so far."""
+
+    state: dict[Place, tuple[int, bytes]] = field(default_factory=dict)
+    number: int = 0
+    previous: str = ""
+
+    def follow(self, revision: Revision, edits: list[Edit], *, marked: bool = True) -> Iterator[str]:
+        """Take the next revision; yield what is wrong with it. ``marked``: whether its mark fits its hash."""
+        self.number += 1
+        if revision.number != self.number:
+            yield f"Revision {self.number} is missing."
+            self.number = revision.number
+        if revision.parent_hash != self.previous:
+            yield f"Revision {self.number} does not follow the revision before it."
+        if replace(revision, hash="").hashed(edits) != revision.hash:
+            yield f"Revision {self.number} was altered."
+        elif not marked:
+            yield f"Revision {self.number} was not written with this data key."
+        yield from _replay(self.number, edits, self.state)
+        self.previous = revision.hash
 
 
 def _replay(number: int, edits: Iterable[Edit], state: dict[Place, tuple[int, bytes]]) -> Iterable[str]:

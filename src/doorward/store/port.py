@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -80,6 +80,19 @@ class Revision:
             "time": self.time,
         }
         return hashlib.sha256(encode(content)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A whole history from elsewhere that takes the place of a store's own.
+
+    ``head`` is its newest revision, ``documents`` what it leads to: position and stored body by place. ``revisions`` yields all
+    of it with its edits, oldest first, each time anew.
+    """
+
+    head: Revision
+    documents: Mapping[Place, tuple[int, bytes]]
+    revisions: Callable[[], Iterator[tuple[Revision, list[Edit]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +180,7 @@ class Store(Protocol):
     def intent(self) -> Intent | None:
         """Return the unfinished journal entry, if there is one."""
 
-    def publish(
+    def publish(  # noqa: PLR0913 - what has to happen in one step
         self,
         revision: Revision,
         edits: Sequence[Edit],
@@ -175,8 +188,13 @@ class Store(Protocol):
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
+        *,
+        past: Past | None = None,
     ) -> Revision:
         """Make a revision the running one, in one step with its edits, secrets and records.
+
+        With ``past`` it follows that history, which takes the place of the store's own in the same step: the edits begin at what
+        it leads to, and secrets that appear in neither go.
 
         With a record it is a commit: the record is written, the journal closed, and a commit that awaits its confirmation
         is taken back by it.

@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.port import SEALED_FILE, Confirmation, Edit, Intent, Record, Revision, Secret, StaleHead, StoreDamaged, Ticket
+from doorward.store.past import clear_for
+from doorward.store.port import (
+    SEALED_FILE,
+    Confirmation,
+    Edit,
+    Intent,
+    Past,
+    Record,
+    Revision,
+    Secret,
+    StaleHead,
+    StoreDamaged,
+    Ticket,
+)
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -129,7 +142,7 @@ class SqliteStore:
         found = self._read("SELECT intent FROM journal")
         return Intent.decoded(found[0][0]) if found else None
 
-    def publish(
+    def publish(  # noqa: PLR0913 - what has to happen in one step
         self,
         revision: Revision,
         edits: Sequence[Edit],
@@ -137,10 +150,16 @@ class SqliteStore:
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
+        *,
+        past: Past | None = None,
     ) -> Revision:
         """Make a revision the running one; see the port."""
 
         def work(connection: sqlite3.Connection) -> Revision:
+            if past is not None:
+                clear_for(connection, past, edits)
+                for earlier, changes in past.revisions():
+                    _put_revision(connection, earlier, self._vault.mark(earlier.hash), changes)
             head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
                 0,
                 "",

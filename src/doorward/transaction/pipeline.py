@@ -19,8 +19,9 @@ from doorward.configuration.local_services import admin_web
 from doorward.host.engine import ApplyError, Host, HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
-from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, State, Store, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Past, Record, Revision, State, Store, Ticket
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.history import continued
 from doorward.transaction.merge import MergeConflict, Merged, merge
 from doorward.transaction.probes import probe_warnings, reach_warnings
 from doorward.transaction.rules import check_rules
@@ -61,7 +62,7 @@ class Order:
     """Who asks for a commit, and with what.
 
     ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
-    with the revision.
+    with the revision, ``past`` takes the place of the store's own history.
     """
 
     user: str
@@ -72,6 +73,7 @@ class Order:
     idempotency_key: str | None = None
     request: str | None = None
     records: tuple[Record, ...] = ()
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Pipeline:
         running = self.running
         merged = merge(self.tree, candidate, running)
         findings = check_rules(self.tree, merged.snapshot, merged.edits)
-        problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate.secrets)]
+        problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate)]
         if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
             problems.extend(admin_web.shuts_out(merged.snapshot, address))
         if not candidate.from_central:
@@ -183,7 +185,11 @@ class Pipeline:
             ticket = replace(ticket, state="done", finished=now(), revision=running.number)
             self.store.save_ticket(ticket)
             return ticket
-        revision = Revision(running.number + 1, order.user, order.address, now(), order.message, len(merged.edits))
+        number, snapshot, edits = running.number, merged.snapshot, merged.edits
+        if order.past is not None:
+            number = order.past.head.number
+            snapshot, edits = continued(self.tree, order.past, snapshot)
+        revision = Revision(number + 1, order.user, order.address, now(), order.message, len(edits))
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
             with self.secrets.in_hand(candidate.texts):
@@ -195,10 +201,11 @@ class Pipeline:
             confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
         write = partial(
-            self.store.publish, edits=merged.edits, ticket=done, secrets=kept, confirmation=confirmation, records=order.records
+            self.store.publish,
+            edits=edits, ticket=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
         )  # fmt: skip
         revision = self._publish(report, revision, write)
-        self._move(Running(revision.number, revision.hash, merged.snapshot), merged.edits)
+        self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
         return done
 
     def _close_late(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -10,13 +10,16 @@ from pydantic import ValidationError
 
 from doorward.store.port import Edit, Secret, Store
 from doorward.store.vault import Vault
+from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import WriteOnce
-from doorward.tree.places import Place
+from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import Problem
 from doorward.tree.references import Form
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
+
+_GONE = "It had a secret that is not on this node: a restore brings the secrets in force, not earlier ones. Give it a new one."
 
 
 class Keeper(Protocol):
@@ -39,6 +42,14 @@ def owner_of(snapshot: Snapshot, place: Place) -> tuple[Place, Form | None] | No
     return None
 
 
+def is_lost(tree: Tree, store: Store, edit: Edit) -> bool:
+    """Whether an edit brings an object whose secret is not in the store: a restore brings the history, but no earlier secrets."""
+    place = edit.place
+    if edit.new is None or not place.path.startswith(f"{ROOT}/") or not isinstance(tree[place.path].node, WriteOnce):
+        return False
+    return decode_own(edit.new).get("has_private_key") is not False and store.secret(place.key) is None
+
+
 class SecretKeeping:
     """Prepares the secrets of a commit."""
 
@@ -46,15 +57,21 @@ class SecretKeeping:
         self._tree, self._store, self._vault, self._keeper = tree, store, vault, keeper
         self._in_hand: dict[str, str] = {}
 
-    def problems(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Problem]:
+    def problems(self, snapshot: Snapshot, edits: Sequence[Edit], candidate: Candidate) -> list[Problem]:
         """Return what forbids the new owners' secrets."""
         found: list[Problem] = []
+        texts = candidate.secrets
         for place in self._concerned(snapshot, edits):
             owned, text = owner_of(snapshot, place), self._text(place.key, texts)
             if owned is not None and owned[1] == "hash" and text is not None:
                 found.extend(self._keeper.problems(snapshot, owned[0], text, self._earlier(owned[0])))
             elif owned is not None and (kept := self._store.secret(place.key)) and {kept.form, owned[1]} == {"hash", "sealed"}:
                 found.append(Problem("unsuitable", "Its owner so far has it in another form; make a new one.", "", owned[0].href))
+        for edit in edits:
+            brought = edit.place.key in candidate.secrets or edit.place.key in candidate.kept
+            owned = owner_of(snapshot, edit.place)
+            if edit.old is None and not brought and owned is not None and is_lost(self._tree, self._store, edit):
+                found.append(Problem("secret_gone", _GONE, "", owned[0].href))
         return found
 
     def prepare(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Secret]:

@@ -21,6 +21,8 @@ from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 
 HREF = "/api/setup"
+MESSAGE = "First settings."
+"""The message of their commit."""
 CERTIFICATES = "/api/configuration/management/certificates"
 DNS = "/api/configuration/network/dns"
 NAMING = "/api/configuration/network/naming"
@@ -60,7 +62,7 @@ def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
         change.datetime(answers.datetime)
     if answers.email is not None:
         change.email(answers.email)
-    change.commit(Order("admin", address, "First settings."))
+    change.commit(Order("admin", address, MESSAGE))
 
 
 class _Change:

@@ -17,6 +17,7 @@ from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM, now
 from doorward.transaction.secrets import Keeper
+from doorward.transaction.setup import MESSAGE
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Valued
 from doorward.tree.places import Place
@@ -24,6 +25,8 @@ from doorward.tree.registry import Tree, discover
 from doorward.tree.snapshot import Document, Snapshot
 
 PASSWORDS = "/api/configuration/passwords"
+_MOST_FRESH = 10
+"""Revisions that a node can have by itself before anybody comes; more are a history."""
 
 
 def whole_tree() -> Tree:
@@ -63,6 +66,14 @@ def first_revision(  # noqa: PLR0913 - what a first revision is made of
     ]
     revision = Revision(1, SYSTEM, "", created, "First start.", len(edits))
     store.publish(revision, edits, secrets=kept)
+
+
+def is_fresh(store: Store) -> bool:
+    """Whether nobody has made a revision: all there is comes from the appliance itself, and from the setup wizard."""
+    revisions = store.revisions(limit=_MOST_FRESH + 1)
+    return len(revisions) <= _MOST_FRESH and all(
+        (revision.author == SYSTEM and not revision.address) or revision.message == MESSAGE for revision in revisions
+    )
 
 
 def identified(tree: Tree, snapshot: Snapshot) -> tuple[Snapshot, dict[str, str]]:

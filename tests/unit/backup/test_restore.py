@@ -17,7 +17,9 @@ from doorward.backup.content import HISTORY
 from doorward.backup.restore import Trial, Wish, carry_out, try_out
 from doorward.store.node import node_id
 from doorward.store.port import Record
+from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
+from doorward.tree.problems import MeaningRefused
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, ROOT, SERVERS, TREE, USERS, WEB, ZONE, ip
@@ -324,6 +326,111 @@ def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None
     again = try_out(view, wish(scope="system"), path)
     assert again.passed
     again.close()
+
+
+def revisions(site: Site) -> list[Any]:
+    """The history of a node: each revision with its changes, oldest first."""
+    store = site.rig.store
+    return [(revision, store.edits(revision.number)) for revision in reversed(store.revisions())]
+
+
+def test_a_node_without_a_history_takes_that_of_the_archive(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    path, before = archived(site), revisions(site)
+    own = set(other.rig.pipeline.running.snapshot.objects(ROOT + "x509").order)
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    trial = restored(other, path, **asked, network="restore")
+    assert "history_aside" not in [warning.code for warning in trial.warnings]
+    rig = other.rig
+    for started_anew in (False, True):
+        seen = other.rig = rig.restarted() if started_anew else rig
+        assert revisions(other)[:-1] == before
+        head, changes = revisions(other)[-1]
+        assert (head.number, head.parent_hash, head.hash) == (len(before) + 1, before[-1][0].hash, seen.pipeline.running.hash)
+        assert head.message == f"restore of {trial.file_name} ({len(before)})"
+        assert [edit.place.path for edit in changes] == [ROOT + "passwords"]  # the one that nobody owned is not in the archive
+        assert seen.store.check() == []
+        assert not any(seen.store.secret(key) for key in own), "nothing refers to what the node had made for itself"
+    assert not list((other.directory / "backup").glob("history-*"))
+
+
+def test_a_history_that_was_taken_goes_on_and_goes_back(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    candidate = site.rig.candidate()
+    keys = [site.rig.post(candidate, USERS, {"name": name, "password": None}) for name in ("a", "b", "c")]
+    site.rig.commit(candidate)
+    candidate = site.rig.candidate()
+    site.rig.delete(candidate, USERS, keys[1])
+    site.rig.commit(candidate)
+    path, last = archived(site), site.rig.number
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    restored(other, path, **asked)
+    rig = other.rig
+    assert rig.number == last + 1
+    rig.committed((ZONE, "Asia/Tokyo"))
+    candidate = rig.candidate()
+    go_back(TREE, rig.store, candidate, last - 1)
+    rig.commit(candidate)
+    assert rig.value(ZONE) == "Europe/Budapest"
+    for started_anew in (False, True):
+        seen = other.rig = rig.restarted() if started_anew else rig
+        found = list(seen.pipeline.running.snapshot.objects(ROOT + USERS).order)
+        assert found[-3:] == keys, "the one that was gone is back in its place"
+        assert seen.store.check() == []
+        assert seen.number == last + 3
+
+
+def test_what_had_an_earlier_secret_does_not_come_back_without_one(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    users = site.rig.pipeline.running.snapshot.objects(ROOT + USERS).items()
+    jane, body = next((key, document.value) for key, document in users if document.value["name"] == "jane")
+    candidate = site.rig.candidate()
+    changed = site.rig.post(candidate, "passwords", {"plain": f"{GOOD_PASSWORD} again"})
+    site.rig.put(candidate, USERS, {**body, "password": changed}, jane)
+    site.rig.commit(candidate)
+    before = site.rig.number - 1
+    fingerprint = site.node.signing.fingerprint
+    restored(other, archived(site), scope="system", accept_signer=fingerprint, take_over=True)
+    candidate = other.rig.candidate()
+    go_back(TREE, other.rig.store, candidate, before)
+    with pytest.raises(MeaningRefused) as caught:
+        other.rig.commit(candidate)
+    assert [(problem.code, problem.path) for problem in caught.value.problems] == [("secret_gone", f"{ROOT + USERS}/{jane}")]
+    fresh = other.rig.post(candidate, "passwords", {"plain": f"{GOOD_PASSWORD} anew"})
+    other.rig.put(candidate, USERS, {**body, "password": fresh}, jane)
+    other.rig.commit(candidate)
+    assert other.rig.store.check() == []
+
+
+def test_a_node_with_a_history_keeps_it(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    path = archived(site)
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    early = try_out(other.node, wish(**asked), path)
+    assert early.past is not None
+    other.rig.committed((ZONE, "Asia/Tokyo"))  # while the archive is looked at
+    own = revisions(other)
+    carry_out(other.node, wish(**asked), early, "")
+    early.close()
+    assert revisions(other)[:-1] == own
+    assert len(list((other.directory / "backup").glob("history-*"))) == 1
+    assert "history_aside" in [warning.code for warning in tried(other, path, **asked).warnings]
+
+
+def test_a_history_with_a_hole_is_kept_aside(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+
+    def holed(lines: bytes) -> bytes:
+        first, _, *rest = lines.splitlines(keepends=True)
+        return b"".join([first, *rest])
+
+    path = repacked(site, archived(site), lambda files: files.update({HISTORY: holed(files[HISTORY])}))
+    own = revisions(other)
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    trial = restored(other, path, **asked, network="restore")
+    assert "history_aside" in [warning.code for warning in trial.warnings]
+    assert revisions(other)[:-1] == own
+    assert other.tree() == site.tree()
 
 
 def test_an_export_is_no_whole_system(site: Site) -> None:

@@ -40,3 +40,11 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path, vault: Vault) -> 
 @pytest.fixture
 def store(open_store: Callable[[], Store]) -> Store:
     return open_store()
+
+
+@pytest.fixture
+def other_store(tmp_path: Path) -> Iterator[Store]:
+    """A store of another node, with another data key."""
+    made = SqliteStore(tmp_path / "other.db", Vault.at(tmp_path / "other.key", create=True))
+    yield made
+    made.close()

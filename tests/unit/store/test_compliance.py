@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHead
+from doorward.store.history import past
+from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHead, StoreDamaged
 from doorward.tree.places import Place
-from tests.unit.store.samples import HISTORY, JANE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
+from tests.unit.store.samples import HISTORY, JANE, JOE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorward.store.port import Store
+    from doorward.store.port import Revision, Store
 
 
 def running(store: Store) -> dict[object, object]:
@@ -299,3 +300,59 @@ def test_writes_from_several_threads_are_carried_out_one_after_another(store: St
     for thread in threads:
         thread.join()
     assert len(store.tickets(200)) == 80
+
+
+def taken_from(store: Store) -> list[tuple[Revision, list[Edit]]]:
+    """The whole history of a store."""
+    return [(one, store.edits(one.number)) for one in reversed(store.revisions())]
+
+
+def test_a_history_from_elsewhere_takes_the_place_of_the_own(open_store: Callable[[], Store], other_store: Store) -> None:
+    store, theirs = open_store(), taken_from_filled(other_store)
+    own = [edit(ZONE, ..., "Asia/Tokyo"), edit(JOE, ..., {"n": 9})]
+    store.publish(
+        revision(1, 2), own, ticket("own", revision=1), secrets=[Secret("joe", "hash", b"a"), Secret("stray", "hash", b"b")]
+    )
+    store.save_ticket(ticket("refused"))
+    came = past(lambda: iter(theirs))
+    assert came.head == theirs[-1][0]
+    assert came.documents == RUNNING
+    further = [edit(ZONE, "Etc/UTC", "Asia/Tokyo")]
+    made = store.publish(revision(5), further, ticket("restore", revision=5), secrets=[Secret("jane", "hash", b"c")], past=came)
+    assert made.parent_hash == theirs[-1][0].hash
+    for seen in (store, open_store()):
+        assert taken_from(seen) == [*theirs, (made, further)]
+        assert running(seen) == {**RUNNING, ZONE: (0, b'"Asia/Tokyo"')}
+        assert seen.check() == []
+        assert {one.id for one in seen.tickets()} == {"refused", "restore"}
+        assert {key for key in ("joe", "jane", "stray") if seen.secret(key)} == {"joe", "jane"}
+
+
+def test_what_does_not_follow_a_history_from_elsewhere_leaves_the_own(store: Store, other_store: Store) -> None:
+    theirs = taken_from_filled(other_store)
+    own = store.publish(revision(1), [edit(ZONE, ..., "Asia/Tokyo")], secrets=[Secret("stray", "hash", b"b")])
+    with pytest.raises(StaleHead):
+        store.publish(revision(2), [], past=past(lambda: iter(theirs)))
+    assert store.revisions() == [own]
+    assert store.secret("stray")
+    assert store.check() == []
+
+
+def test_a_history_that_is_not_whole_is_not_taken(other_store: Store) -> None:
+    theirs = taken_from_filled(other_store)
+    (third, changes), altered = theirs[2], [edit(ZONE, ..., 1)]
+    for broken in (
+        [],
+        theirs[1:],
+        [*theirs[:2], theirs[3]],
+        [*theirs[:2], (third, altered)],
+        [*theirs[:2], (third, changes[1:])],
+    ):
+        with pytest.raises(StoreDamaged):
+            past(lambda broken=broken: iter(broken))  # type: ignore[misc]
+
+
+def taken_from_filled(store: Store) -> list[tuple[Revision, list[Edit]]]:
+    """The small history, as another store made it."""
+    fill(store)
+    return taken_from(store)

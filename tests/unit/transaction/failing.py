@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from doorward.store.port import Confirmation, Edit, Intent, Record, Revision, Secret, Ticket
+from doorward.store.port import Confirmation, Edit, Intent, Past, Record, Revision, Secret, Ticket
 from doorward.store.sqlite import SqliteStore
 
 
@@ -34,9 +34,11 @@ class FailingStore(SqliteStore):
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
+        *,
+        past: Past | None = None,
     ) -> Revision:
         self._may("publish")
-        published = super().publish(revision, edits, ticket, secrets, confirmation, records)
+        published = super().publish(revision, edits, ticket, secrets, confirmation, records, past=past)
         self._may("publish_after")
         return published
 

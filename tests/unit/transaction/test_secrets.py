@@ -186,4 +186,5 @@ def test_an_owner_that_must_use_the_text_keeps_it_sealed(rig: Rig) -> None:
     [kept] = rig.secrets.prepare(snapshot, candidate.edits(), candidate.secrets)
     assert kept.form == "sealed"
     assert rig.vault.open(f"{secret}:sealed", kept.sealed) == GOOD_PASSWORD
-    assert rig.secrets.problems(snapshot, candidate.edits(), {secret: "short"}) == []
+    candidate.secrets[secret] = "short"
+    assert rig.secrets.problems(snapshot, list(candidate.edits()), candidate) == []

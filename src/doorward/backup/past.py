@@ -1,0 +1,27 @@
+"""The history in an archive: it becomes that of a node that has none of its own (section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from doorward.backup.content import HISTORY, revision_of
+from doorward.backup.opening import Opened
+from doorward.store import history
+from doorward.store.port import Edit, Past, Revision, StoreDamaged
+from doorward.tree.jsontext import decode
+from doorward.tree.problems import BodyRefused
+
+
+def past_of(opened: Opened) -> Past | None:
+    """Return the history of an archive; None where it is not whole, or does not end with the revision that was archived."""
+
+    def revisions() -> Iterator[tuple[Revision, list[Edit]]]:
+        for line in opened.lines(HISTORY):
+            yield revision_of(decode(line))
+
+    try:
+        found = history.past(revisions)
+    except (BodyRefused, StoreDamaged, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    archived = opened.manifest["revision"]
+    return found if (found.head.number, found.head.hash) == (archived["number"], archived["hash"]) else None
