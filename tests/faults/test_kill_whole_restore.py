@@ -18,10 +18,12 @@ from tests.unit.backup.parts import Site
 from tests.unit.transaction.rig import ADMIN_PASSWORD, SERVERS, USERS, ZONE, ip
 
 STEPS = {
+    "before SqliteStore.publish": False,
+    "before INSERT INTO revisions": False,
     "before DELETE FROM journal": False,
     "before Pipeline._move": True,
 }
-"""Steps, and whether the archive is in force behind them: the end of the transaction that takes the history, and what follows."""
+"""Steps of the commit, and whether the archive is in force behind them: one transaction takes the history over."""
 
 
 @dataclass
