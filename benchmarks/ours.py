@@ -15,7 +15,7 @@ import psutil
 
 import doorward.configuration
 from benchmarks.measure import Connection, Reply
-from benchmarks.process import START_SECONDS, Program
+from benchmarks.process import START_SECONDS, Program, free_port
 from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
@@ -98,7 +98,7 @@ def prepare(state: Path, accounts: int) -> list[str]:
     finally:
         os.umask(mask)
     tree = discover(doorward.configuration)
-    first_revision(tree, Machine(), store, vault, LocalPasswords(), password=PASSWORD, admin=users.ADMIN)
+    first_revision(tree, Machine(port=free_port()), store, vault, LocalPasswords(), password=PASSWORD, admin=users.ADMIN)
     keys = [secrets.token_hex(11) for _ in range(accounts - 1)]
     edits = []
     for number, key in enumerate(keys, 1):

@@ -278,7 +278,8 @@ class Appliance:
 
         def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
-            loop.call_soon_threadsafe(self._logins.published, before, after, edits)
+            if Logins.concerned(edits):
+                loop.call_soon_threadsafe(self._logins.published, before, after, edits)
 
         def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Hand out other certificates. One never changes, so only the choice of them counts."""

@@ -104,6 +104,11 @@ class Logins:
         for digest, login in self._by_digest.copy().items():
             self._end(digest, login, how)
 
+    @staticmethod
+    def concerned(edits: tuple[Edit, ...]) -> bool:
+        """Whether a commit can end login sessions."""
+        return any(edit.place.path == users.PATH for edit in edits)
+
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """End the login sessions of accounts that were removed, renamed or got another password."""
         for edit in edits:

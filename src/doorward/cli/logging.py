@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+from typing import Any
 
+import msgspec
 import structlog
 
 from doorward.events.records import TAP
@@ -16,7 +19,7 @@ def configure() -> None:
     """Set up logging for the process. ``DOORWARD_LOG_LEVEL`` (debug, info, warning, error) sets the level."""
     VERBOSITY.level = logging.getLevelNamesMapping().get(os.environ.get("DOORWARD_LOG_LEVEL", "info").upper(), logging.INFO)
     terminal = sys.stderr.isatty()
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_line)
     if terminal:  # no rich tracebacks: they show local variables, secrets included
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
@@ -30,7 +33,15 @@ def configure() -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr) if terminal else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _line(record: object, **how: Any) -> bytes:
+    """Encode a record; the slow way where it holds what JSON or UTF-8 has no place for, such as half of a surrogate pair."""
+    try:
+        return msgspec.json.encode(record)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return json.dumps(record, **how).encode()

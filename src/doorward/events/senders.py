@@ -100,7 +100,7 @@ class Senders:
     def published(self, _before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """Go over to a new revision; when this returns the senders work by it."""
         self._configure(after)
-        revision = self._pipeline.store.revision(after.number)
+        revision = self._pipeline.revision
         author = revision.author if revision else ""
         self.events.raise_(
             "config_change", f"Revision {after.number} by {author or 'unknown'}", f"/api/revisions/{after.number}",

@@ -36,6 +36,8 @@ _T = TypeVar("_T")
 _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
 _WEEKS_OF_TICKETS = 100_000
+_NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
+"""With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 _MAILS_INTO_RECORDS = """
 INSERT OR IGNORE INTO records (kind, id, body)
   SELECT 'mail', id, json_object('due', due, 'queued', queued, 'recipient', recipient, 'subject', subject, 'text', text)
@@ -173,10 +175,10 @@ class SqliteStore:
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
             )
             if ticket:
-                connection.execute("DELETE FROM journal")
+                connection.execute(_NO_JOURNAL)
                 # The only commit that is let through while another one awaits its confirmation takes that one back.
                 connection.execute("UPDATE commits SET state = 'reverted' WHERE id IN (SELECT ticket FROM confirmation)")
-                connection.execute("DELETE FROM confirmation")
+                connection.execute(_NO_CONFIRMATION)
                 _put_ticket(connection, ticket)
             if confirmation:
                 values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
@@ -191,7 +193,7 @@ class SqliteStore:
         """Forget the journal entry and update the commit record, in one step."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM journal")
+            connection.execute(_NO_JOURNAL)
             if ticket:
                 _put_ticket(connection, ticket)
 
@@ -272,7 +274,7 @@ class SqliteStore:
         """Make the awaited confirmation definite."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM confirmation")
+            connection.execute(_NO_CONFIRMATION)
             _put_ticket(connection, ticket)
 
         self._write(work)

@@ -92,6 +92,8 @@ class Pipeline:
     def __init__(self, tree: Tree, store: Store, host: Host, secrets: SecretKeeping, prober: Prober, running: Running) -> None:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
         self.running = running
+        self.revision: Revision | None = None
+        """The header of what runs, from the first commit on."""
         self.published: list[Published] = []
         self.advisers: list[Callable[[Merged], Iterable[Problem]]] = []
         """Asked in every plan for warnings that no snapshot shows."""
@@ -205,6 +207,7 @@ class Pipeline:
             edits=edits, ticket=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
         )  # fmt: skip
         revision = self._publish(report, revision, write)
+        self.revision = revision
         self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
         return done
 

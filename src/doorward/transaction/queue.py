@@ -25,24 +25,17 @@ class CommitQueue:
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Wait for the turn, run the work and return its result. Once begun it ends, whatever becomes of the caller."""
-        loop = asyncio.get_running_loop()
-        begun = asyncio.Event()
-
-        def job() -> _T:
-            loop.call_soon_threadsafe(begun.set)
-            return work()
-
-        future = self._thread.submit(job)
+        future = self._thread.submit(work)
+        result = asyncio.wrap_future(future)
+        result.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # the caller may be gone by then
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await begun.wait()
-        except TimeoutError:
-            if future.cancel():
-                raise QueueTimeout from None
+            done, _ = await asyncio.wait((result,), timeout=WAIT_SECONDS)
+            if not done and future.cancel():
+                raise QueueTimeout
+            return await asyncio.shield(result)
         except asyncio.CancelledError:
             future.cancel()
             raise
-        return await asyncio.shield(asyncio.wrap_future(future))
 
     def wait(self, work: Callable[[], _T]) -> _T:
         """Run the work in its turn and return its result, for threads that have the time to wait."""

@@ -48,9 +48,9 @@ def _concerned(tree: Tree, snapshot: Snapshot, edits: tuple[Edit, ...]) -> Itera
     for edit in edits:
         if snapshot.document(edit.place) is not None:
             yield edit.place
-    for endpoint in tree:
-        if endpoint.path not in changed and changed.intersection(endpoint.node.reads):
-            yield Place(endpoint.path)
+    for reader in dict.fromkeys(reader for path in changed for reader in tree.readers.get(path, ())):
+        if reader not in changed:
+            yield Place(reader)
 
 
 def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[Problem]:

@@ -89,6 +89,15 @@ class Tree:
         """The endpoints that ask something of the host."""
         return tuple(endpoint for endpoint in self if endpoint.node.render)
 
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """By path: the endpoints whose rules read what is there."""
+        found: dict[str, tuple[str, ...]] = {}
+        for endpoint in self:
+            for path in endpoint.node.reads:
+                found[path] = (*found.get(path, ()), endpoint.path)
+        return found
+
     def find(self, segments: Sequence[str]) -> tuple[Endpoint, str] | int:
         """Address a resource by the path segments below the root.
 

@@ -159,7 +159,8 @@ def test_rules_run_for_what_reads_a_changed_place(rig: Rig, monkeypatch: pytest.
         ran.append(getattr(where, "path", ""))
         return [Problem("contradiction", "x", "/timeout")] if not snapshot.value(ROOT + SERVERS) else []
 
-    monkeypatch.setattr(web, "node", replace(web.node, rules=(rule,), reads=(ROOT + SERVERS,)))
+    monkeypatch.setattr(web, "node", replace(web.node, rules=(rule,)))
+    monkeypatch.setattr(TREE, "readers", {**TREE.readers, ROOT + SERVERS: (ROOT + WEB,)})
     candidate = rig.candidate()
     rig.put(candidate, SERVERS, [])
     assert problems(rig, candidate)[0] == ("contradiction", WEB, "/timeout")

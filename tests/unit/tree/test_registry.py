@@ -26,9 +26,9 @@ MODULES = {
     "b/hidden": "NODE = Singleton(default=2, listed=False, also_at='/api/other')\n",
     "b/helper": "'''No endpoint: shared by its neighbours.'''\n",
     "a": "'''Written once.\n\nMore.\n'''\nNODE = WriteOnce(privilege='/special/secret')\n",
-    "c": "NODE = Singleton(default={'x': 1}, read_only=True)\n",
+    "c": "NODE = Singleton(default={'x': 1}, read_only=True, reads=('x',))\n",
     "b/inner/__init__": "NODE = Branch(privilege='/special/inner')\n",
-    "b/inner/leaf": "NODE = Singleton(default=None)\n",
+    "b/inner/leaf": "NODE = Singleton(default=None, reads=('x', 'y'))\n",
 }
 
 
@@ -142,6 +142,10 @@ def test_a_path_leads_to_an_endpoint_or_to_its_first_segment_that_is_missing(tre
 
 def test_only_endpoints_with_an_effect_are_rendered(tree: Tree) -> None:
     assert [endpoint.path for endpoint in tree.rendering] == [f"{ROOT}/b/z"]
+
+
+def test_it_is_known_who_reads_what(tree: Tree) -> None:
+    assert tree.readers == {"x": (f"{ROOT}/b/inner/leaf", f"{ROOT}/c"), "y": (f"{ROOT}/b/inner/leaf",)}
 
 
 def test_the_defaults_of_all_endpoints_make_the_first_configuration(tree: Tree) -> None:
