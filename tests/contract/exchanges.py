@@ -56,7 +56,6 @@ LATER: dict[tuple[str, str], Later] = {
     (NET, "JoinSps"): PASSWORDS_APPLIANCE,
     (NET, "Streaming.DownloadStreamAsync"): Later(404, "NotFound", "recorded sessions come later"),
     (NET, "Streaming.UploadAsync"): FIRMWARE,
-    (CSHARP, "enable cluster interface 1"): Later(200, None, "addresses are shown once listeners can be configured"),
 }
 
 
@@ -110,7 +109,7 @@ def values_at(value: Any, path: str) -> list[Any]:
         elif part == "{id}":
             found = [v[key] for v in found for key in v["@order"]]
         else:
-            found = [v[part] for v in found]
+            found = [v[int(part) if isinstance(v, list) else part] for v in found]
     return found
 
 
@@ -149,6 +148,7 @@ RULES: Mapping[str, Callable[[Any], bool]] = {
     "top-level string: job id": _full_text,
     "string that starts with the address the client connected to, e.g. '192.0.2.5/24'": lambda v: v.startswith("127.0.0.1/"),
     "string (only with -AltSyntax)": _text,
+    "string, used as listen_address of the cluster interface": lambda v: v.startswith("nic1.interfaces."),
     "top-level array": lambda value: isinstance(value, list),
     "top-level member, not null": lambda value: value is not None,
     "top-level string: 'uninitialized', 'completed', 'booting', ...": lambda value: value in {"booting", "completed"},

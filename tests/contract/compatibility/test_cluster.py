@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.contract.exchanges import listen_key
 from tests.contract.wire import TRANSACTION, Caller, logged_in
 from tests.support.server import Server
+from tests.system.listening import ADMIN_WEB, free_port
 
 INTERFACE = "/api/configuration/local_services/cluster"
 
@@ -15,6 +18,28 @@ def test_51_the_interface_takes_the_key_of_an_address(admin: Caller) -> None:
     assert admin.body(INTERFACE)["enabled"] is False
     admin.put(INTERFACE, {"enabled": True, "listen_address": listen_key(admin)}).ok()
     assert admin.body(INTERFACE)["enabled"] is True
+
+
+def test_52_the_interface_takes_what_the_web_interface_shows(admin: Caller) -> None:
+    key = admin.body(ADMIN_WEB)["listen"][0]["address"]["key"]
+    assert isinstance(key, str)
+    admin.put(INTERFACE, {"enabled": True, "listen_address": key}).ok()
+
+
+def test_44_a_commit_that_moves_the_web_listener_answers_and_then_a_login_works(
+    server: Server, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = admin.body(ADMIN_WEB)
+    old, new = body["listen"][0]["https_port"], free_port("127.0.0.1")
+    for port, other in ((new, old), (old, new)):
+        admin.put(ADMIN_WEB, {**body, "listen": [{**body["listen"][0], "https_port": port}]}).ok()
+        admin.commit().ok()
+        monkeypatch.setattr(server, "url", f"https://127.0.0.1:{port}")
+        again = logged_in(server)
+        again.get(ADMIN_WEB).ok()
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", other), 5):
+            pass
+        again.close()
 
 
 def test_80_the_password_appliance_is_not_joined(admin: Caller) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 LATER = {
     20: "logins by certificate",
-    44: "listeners that a commit moves",
-    52: "listeners of the web service",
     71: "search of recorded sessions",
     72: "search of recorded sessions",
     73: "search of recorded sessions",
