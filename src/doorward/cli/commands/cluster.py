@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,14 +146,14 @@ def promote(connection: Connection, how: Committing, listen: Listen = None) -> N
 def join(central: Central, connection: Connection, how: Committing, listen: Listen = None) -> None:
     """Ask to join a cluster, and print what `doorward cluster accept` takes on Central Management.
 
-    It is good for one pairing within 24 hours.
+    It is good for one pairing within 24 hours. Nothing else goes to standard output.
     """
     from doorward.cli.render import Line, show
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
 
     asked: dict[str, Any] = {}
-    with connected(connection) as session:
+    with redirect_stdout(sys.stderr), connected(connection) as session:
 
         def write() -> None:
             _open_interface(session, listen)
@@ -161,8 +162,10 @@ def join(central: Central, connection: Connection, how: Committing, listen: List
             )
 
         transact(session, how, write)
+        if not how.dry_run:
+            show([Line("Give this to `doorward cluster accept` on Central Management:")])
     if not how.dry_run:
-        show([Line("Give this to `doorward cluster accept` on Central Management:"), Line(_token(asked), "bold")])
+        show([Line(_token(asked), "bold")])
 
 
 @command
