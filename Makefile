@@ -14,7 +14,7 @@ WORKERS ?= 3
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test unit check format bench lock docs clean
+.PHONY: help serve test unit kills check format bench lock docs clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ test: ## Everything CI runs: checks, then all tests offline with branch coverage
 
 unit: $(VENV)/.dev ## The unit tests alone, without coverage (ARGS="-k name" selects)
 	@scripts/offline $(BIN)/pytest tests/unit $(ARGS)
+
+kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do (make test does at some)
+	@EVERY_STEP=1 scripts/offline $(BIN)/pytest tests/faults/test_kill_cluster.py $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import runpy
 import signal
 import sqlite3
 import subprocess
@@ -24,21 +25,23 @@ _AHEAD_ONLY = bool(os.environ.get("DOORWARD_TRAP_AHEAD"))
 _LOCK = threading.Lock()
 _STATEMENTS = ("BEGIN", "COMMIT", "CREATE", "DELETE", "INSERT", "PRAGMA JOURNAL_MODE", "ROLLBACK", "UPDATE")
 _passed = 0
+_set_at = 0
+"""When the trap was set; another one counts anew."""
 
 
 def step(name: str) -> None:
     """Count a step, and die when it is the one."""
-    global _passed  # noqa: PLW0603 - one trap a process
+    global _passed, _set_at  # noqa: PLW0603 - one trap a process
     if threading.current_thread().name == "monitor":  # it only looks, whenever it likes: nothing that it does lasts
         return
     with _LOCK:
         try:
             with open(_FILE) as file:  # noqa: PTH123 - what pathlib does is counted
-                fatal = file.read()
+                fatal, set_at = file.read(), os.fstat(file.fileno()).st_mtime_ns
         except FileNotFoundError:
-            _passed = 0
             return
-        _passed += 1
+        _passed = _passed + 1 if set_at == _set_at else 1
+        _set_at = set_at
         with open(f"{_FILE}.steps", "a") as file:  # noqa: PTH123
             file.write(f"{_passed} {name}\n")
         if str(_passed) == fatal or name.startswith(fatal):
@@ -139,6 +142,9 @@ if __name__ == "__main__":
     lay()
     if "serve" in sys.argv:
         lay_in_server()
-    from doorward.cli import main
+    if "HASTY" in os.environ:
+        runpy.run_module("tests.support.launcher")
+    else:
+        from doorward.cli import main
 
-    main()
+        main()

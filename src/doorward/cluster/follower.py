@@ -251,6 +251,8 @@ class Follower:
 
     def _went_well(self) -> None:
         now = time.time()
+        if self.contact.since is not None:  # the centre is back; it may have missed the last report
+            self._to_report.set()
         self.contact = Contact(now, now)
 
     def _went_badly(self, refused: CentreRefused) -> None:

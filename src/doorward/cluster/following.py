@@ -39,8 +39,8 @@ class Link(Protocol):
     def head(self, since: Header | None, wait: float) -> Header | None:
         """Return the newest header, None when there was none newer for so many seconds."""
 
-    def revision(self, since: Header | None) -> Envelope:
-        """Return the newest revision."""
+    def revision(self, since: Header | None) -> Envelope | None:
+        """Return the newest revision, None when this node is no managed host by what the centre knows."""
 
     def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
         """Return the membership, None when there was none newer for so many seconds."""
@@ -99,6 +99,8 @@ class Following:
         if newest is None or (newest == sync.tried and not again):
             return False
         envelope = link.revision(sync.applied)
+        if envelope is None:  # the role was taken away, which the membership tells
+            return self._step_of_others(link, 0.0, answered)
         self._take_membership(envelope.content.membership, envelope.header)
         if standing(self._pipeline.running.snapshot).managed:
             self._take(envelope)

@@ -65,10 +65,15 @@ class _Link:
         with _explained():
             return _as(self._central.head(_since(since), int(wait)), Header)
 
-    def revision(self, since: Header | None) -> Envelope:
-        """Return the newest revision."""
+    def revision(self, since: Header | None) -> Envelope | None:
+        """Return the newest revision, None when this node is no managed host by what the centre knows."""
         with _explained():
-            found = _as(self._central.revision(_since(since)), Envelope)
+            try:
+                found = _as(self._central.revision(_since(since)), Envelope)
+            except ChannelError as error:
+                if error.code == "role":
+                    return None
+                raise
         if found is None:
             raise CentreRefused("no_answer", "no revision came")
         return found

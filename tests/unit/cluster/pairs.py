@@ -105,6 +105,11 @@ class Centre(Machine):
         self.write(Place(nodes.PATH, node.id), {"address": address, "roles": list(roles)})
         self.note()
 
+    def manages(self, node_id: str) -> bool:
+        """Whether a node is a managed host."""
+        document = self.rig.pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
+        return document is not None and nodes.MANAGED in document.value["roles"]
+
     @property
     def number(self) -> int:
         newest = self.central.ledger.newest
@@ -127,8 +132,10 @@ class Wire:
         found = self.centre.central.head(self.peer, _since(since))
         return None if found is None else in_json(found, Header)
 
-    def revision(self, since: Header | None) -> Envelope:
+    def revision(self, since: Header | None) -> Envelope | None:
         self.calls.append("revision")
+        if not self.centre.manages(self.peer.id):
+            return None
         return self.tamper(in_json(self.centre.central.revision(self.peer, _since(since)), Envelope))
 
     def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:

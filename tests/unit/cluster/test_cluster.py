@@ -77,7 +77,7 @@ class Link:
         found: MembershipEnvelope | None = self._until(lambda: self.wire.membership(since, 0), wait)
         return found
 
-    def revision(self, since: Header | None) -> Envelope:
+    def revision(self, since: Header | None) -> Envelope | None:
         self.channel._check()
         return self.wire.revision(since)
 
@@ -178,6 +178,20 @@ def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Ru
     channel.broken = None
     until(lambda: node.events.raised[1:] == [("cluster_central_lost", True)])
     until(lambda: (node.cluster.central_management() or {})["reachable"])
+
+
+def test_a_centre_that_is_back_is_told_at_once(
+    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("doorward.cluster.follower.REPORT_SECONDS", 3600.0)
+    node.cluster.start()
+    node.ask()
+    until(lambda: node.word == "joined")
+    until(lambda: [item["sync_status"] for item in centre.central.items()] == ["up-to-date"])
+    channel.broken = CentreRefused("no_answer")
+    until(lambda: not (node.cluster.central_management() or {})["reachable"])
+    reports, channel.broken = channel.reports, None
+    until(lambda: channel.reports > reports)
 
 
 def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Running) -> None:

@@ -102,7 +102,13 @@ def test_a_new_epoch_is_a_new_revision_whatever_it_holds(centre: Centre) -> None
 def sent(centre: Centre, join: Callable[..., Node]) -> Callable[..., Envelope]:
     """Make what the centre would send to a node that has some revision."""
     node = join("managed-host")
-    return lambda since=None: node.wire.revision(since)
+
+    def envelope(since: Header | None = None) -> Envelope:
+        found = node.wire.revision(since)
+        assert found is not None
+        return found
+
+    return envelope
 
 
 def refused(envelope: Envelope, applied: Header | None, cluster_id: str) -> str:
