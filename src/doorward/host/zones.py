@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zoneinfo
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +13,27 @@ FALLBACK: Final = "Etc/UTC"
 """The zone of a host that names none."""
 
 _NOT_ZONES: Final = frozenset({"posixrules", "Factory", "localtime"})
+_OTHER_COUNTS: Final = frozenset({"posix", "right"})
+"""Copies of the database without and with leap seconds."""
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+_MAGIC: Final = b"TZif"
 
 
-@cache
-def known_zones() -> frozenset[str]:
-    """Names in the node's database, such as "America/New_York".
+def is_zone(name: str) -> bool:
+    """Whether a name, such as "America/New_York", is in the node's database.
 
-    Those of the Python package where the node has no database.
+    Where the node has none: in that of the Python package ``tzdata``.
     """
-    names = zoneinfo.available_timezones() - _NOT_ZONES
-    if DATABASE.is_dir():
-        # zoneinfo adds the names of the package `tzdata`; a link to one that the node lacks would lead nowhere.
-        names = {name for name in names if (DATABASE / name).is_file()}
-    return frozenset(name for name in names if not name.startswith(("posix/", "right/")))
+    parts = name.split("/")
+    if name in _NOT_ZONES or parts[0] in _OTHER_COUNTS or not _NO_NAMES.isdisjoint(parts):
+        return False
+    if not DATABASE.is_dir():
+        return name in zoneinfo.available_timezones()
+    try:  # the one file: to read the names of all takes as long as to read the whole configuration
+        with (DATABASE / name).open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except (OSError, ValueError):  # a directory, or no name of a file
+        return False
 
 
 def host_zone(root: Path = Path("/")) -> str:
@@ -35,11 +42,11 @@ def host_zone(root: Path = Path("/")) -> str:
         named = (root / "etc/timezone").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         named = ""
-    if named in known_zones():
+    if is_zone(named):
         return named
     try:
         target = str((root / "etc/localtime").readlink())
     except OSError:
         return FALLBACK
     linked = target.partition("zoneinfo/")[2]
-    return linked if linked in known_zones() else FALLBACK
+    return linked if is_zone(linked) else FALLBACK

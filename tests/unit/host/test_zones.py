@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from typing import TYPE_CHECKING
 
+import pytest
+
 from doorward.host import zones
-from doorward.host.zones import host_zone, known_zones
+from doorward.host.zones import host_zone, is_zone
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+
+def test_every_name_that_python_knows_and_the_node_has_is_a_zone() -> None:
+    for name in zoneinfo.available_timezones():
+        assert is_zone(name) == ((zones.DATABASE / name).is_file() and name not in {"Factory", "localtime"}), name
 
 
-def test_known_zones_are_names_only() -> None:
-    names = known_zones()
-    assert {"Etc/UTC", "Europe/Vienna", "America/New_York"} <= names
-    assert not {"Factory", "localtime", "posixrules", "tzdata.zi", "zone.tab"} & names
-    assert not [name for name in names if name.startswith(("right/", "posix/"))]
+@pytest.mark.parametrize(
+    "name",
+    ["", "/", ".", "..", "Factory", "localtime", "posixrules", "tzdata.zi", "zone.tab", "Europe", "Europe/", "Europe//Vienna",
+     "europe/vienna", "posix/UTC", "right/UTC", "/UTC", "/usr/share/zoneinfo/UTC", "./UTC", "Europe/../UTC", "../zoneinfo/UTC",
+     "../../../etc/passwd", "UTC\0", "\ud800", "Nowhere/Land"],
+)  # fmt: skip
+def test_other_names_are_no_zones(name: str) -> None:
+    assert not is_zone(name)
 
 
-def test_only_what_the_node_has_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_the_node_has_is_a_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Etc").mkdir()
-    (tmp_path / "Etc/UTC").write_bytes(b"")
+    (tmp_path / "Etc/UTC").write_bytes(b"TZif2")
+    (tmp_path / "Etc/GMT").write_bytes(b"# TZif")
     monkeypatch.setattr(zones, "DATABASE", tmp_path)
-    assert known_zones.__wrapped__() == {"Etc/UTC"}
+    assert is_zone("Etc/UTC")
+    assert not is_zone("Etc/GMT")
+    assert not is_zone("Europe/Vienna")
+
+
+def test_a_node_without_database_has_the_zones_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zones, "DATABASE", tmp_path / "none")
+    assert is_zone("Europe/Vienna")
+    assert not is_zone("Factory")
+    assert not is_zone("Nowhere/Land")
 
 
 def test_the_zone_of_the_host(tmp_path: Path) -> None:
@@ -40,4 +59,4 @@ def test_the_zone_of_the_host(tmp_path: Path) -> None:
     (etc / "localtime").unlink()
     (etc / "localtime").symlink_to("/usr/share/zoneinfo/Nowhere")
     assert host_zone(tmp_path) == "Etc/UTC"
-    assert host_zone() in known_zones()
+    assert is_zone(host_zone())

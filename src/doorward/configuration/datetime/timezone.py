@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from doorward.host.resources import File, Symlink, Zone
-from doorward.host.zones import host_zone, known_zones
+from doorward.host.zones import host_zone, is_zone
 from doorward.tree.fields import bad_format
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -24,7 +24,7 @@ PATH = "/api/configuration/datetime/timezone"
 
 def zone_name(name: str) -> str:
     """Return a name of the node's tz database, exactly as it was spelt."""
-    if name not in known_zones():
+    if not is_zone(name):
         raise bad_format("Must be a time zone of this node, such as Europe/Budapest.")
     return name
 
