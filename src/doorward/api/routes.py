@@ -28,10 +28,11 @@ from doorward.api.firmware import firmware_resources
 from doorward.api.history import Commits, Revisions
 from doorward.api.hot import HotPath
 from doorward.api.information import Info, UserInfo
+from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
 from doorward.api.resources import Container, Resource
 from doorward.api.setup import Setup
-from doorward.api.status import Health, HealthStatus, Metrics, TimeStatus
+from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.backup.fetching import fetch

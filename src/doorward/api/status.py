@@ -1,26 +1,18 @@
-"""``/api/health_status``, ``/api/time_status`` and ``/api/metrics``: how the machine and the appliance do."""
+"""``/api/health_status`` and ``/api/time_status``: how the machine and the appliance do."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from prometheus_client import Counter as Counted
-from prometheus_client.metrics_core import CounterMetricFamily
-from prometheus_client.registry import Collector
 
-from doorward.access.logins import Logins
 from doorward.api import errors
-from doorward.api.hot import HotPath
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
-from doorward.backup.status import Freshness
 from doorward.events.alarm import Issue
 from doorward.host.engine import Host, HostRefusal
 from doorward.host.plan import HostWarning
@@ -144,59 +136,3 @@ class TimeSync(Resource):
         body = stepped.status.as_dict()
         about = {"href": "/api/time_status", "parent": "/api"}
         return Answer({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})
-
-
-class Metrics(Resource, Collector):
-    """Figures for Prometheus."""
-
-    operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
-    listed = False
-
-    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
-        self._health, self._backups, self._registry = health, backups, CollectorRegistry()
-        self._answers: Counter[tuple[str, int]] = Counter()
-        self.hot: HotPath | None = None
-        self._registry.register(self)
-        self._commits = Counted("doorward_commits", "Published revisions.", registry=self._registry)
-        pipeline.published.append(lambda _before, _after, _edits: self._commits.inc())
-        self._gauge("doorward_running_revision", "Number of the running revision.", lambda: pipeline.running.number)
-        self._gauge("doorward_login_sessions", "Live login sessions.", lambda: len(logins))
-        self._gauge(
-            "doorward_host_state_unknown",
-            "1 while the state of the host is unknown.",
-            lambda: pipeline.unknown is not None,
-        )
-        self._warnings = Gauge("doorward_host_warnings", "Places where the host differs.", registry=self._registry)
-        self._backed_up = Gauge(
-            "doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", registry=self._registry
-        )
-        self._drilled = Gauge(
-            "doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", registry=self._registry
-        )
-        self._overdue = Gauge("doorward_backup_overdue", "1 while a backup is overdue.", registry=self._registry)
-        process = psutil.Process()
-        self._gauge("process_resident_memory_bytes", "Resident memory.", lambda: process.memory_info().rss)
-
-    def _gauge(self, name: str, text: str, figure: Callable[[], float]) -> None:
-        Gauge(name, text, registry=self._registry).set_function(figure)
-
-    def count(self, method: str, status: int) -> None:
-        """Count an answer."""
-        self._answers[method, status] += 1
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield the counted answers; called by the registry."""
-        answers = CounterMetricFamily("doorward_http_answers", "Answers by method and status.", labels=["method", "status"])
-        counted = self._answers + Counter({("GET", 200): self.hot.count if self.hot else 0})
-        for (method, status), number in sorted(counted.items()):
-            answers.add_metric([method, str(status)], number)
-        yield answers
-
-    async def get(self, _request: Request) -> Answer:
-        """Answer the figures as text."""
-        self._warnings.set(len(await asyncio.to_thread(self._health.warnings)))
-        fresh = await asyncio.to_thread(self._backups)
-        self._backed_up.set(fresh.success.ended_at if fresh.success else 0)
-        self._drilled.set(fresh.drill.ended_at if fresh.drill else 0)
-        self._overdue.set(fresh.overdue)
-        return Answer(generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

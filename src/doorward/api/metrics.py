@@ -1,0 +1,65 @@
+"""``/api/metrics``: figures for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import psutil
+
+from doorward.access.logins import Logins
+from doorward.api.hot import HotPath
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource
+from doorward.api.status import Health
+from doorward.backup.status import Freshness
+from doorward.transaction.pipeline import Pipeline
+
+
+class Metrics(Resource):
+    """Figures for Prometheus."""
+
+    operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
+    listed = False
+
+    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
+        self._pipeline, self._logins, self._health, self._backups = pipeline, logins, health, backups
+        self.hot: HotPath | None = None
+        self._answers: Counter[tuple[str, int]] = Counter()
+        self._commits = 0
+        self._since = time.time()
+        pipeline.published.append(self._published)
+
+    def _published(self, *_: object) -> None:
+        self._commits += 1
+
+    def count(self, method: str, status: int) -> None:
+        """Count an answer."""
+        self._answers[method, status] += 1
+
+    async def get(self, _request: Request) -> Answer:
+        """Answer the figures as text."""
+        answered = self._answers + Counter({("GET", 200): self.hot.count if self.hot else 0})
+        return await asyncio.to_thread(self._answer, answered, len(self._logins))
+
+    def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Answer:
+        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, text
+
+        fresh, pipeline = self._backups(), self._pipeline
+        success = fresh.success.ended_at if fresh.success else 0
+        drill = fresh.drill.ended_at if fresh.drill else 0
+        families = [
+            answers(answered),
+            commits(self._commits, self._since),
+            gauge("doorward_running_revision", "Number of the running revision.", pipeline.running.number),
+            gauge("doorward_login_sessions", "Live login sessions.", logins),
+            gauge("doorward_host_state_unknown", "1 while the state of the host is unknown.", pipeline.unknown is not None),
+            gauge("doorward_host_warnings", "Places where the host differs.", len(self._health.warnings())),
+            gauge("doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", success),
+            gauge("doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", drill),
+            gauge("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue),
+            gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
+        ]
+        return Answer(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})
