@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from doorward.api import errors
@@ -127,6 +128,18 @@ class Container(Resource):
         names = sorted(name for name, child in self.children.items() if child.listed)
         items = [{"key": name, "meta": {"href": f"{request.href}/{name}"}} for name in names]
         return Answer({"items": items, "meta": meta(request)})
+
+
+class Deferred(Container):
+    """Fixed children that are made when somebody asks for one: what hardly anybody uses is not even imported before."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Resource]]) -> None:
+        self._make = make
+
+    @cached_property
+    def children(self) -> Mapping[str, Resource]:  # type: ignore[override]
+        """The children."""
+        return self._make()
 
 
 def meta(request: Request, **links: Any) -> dict[str, Any]:

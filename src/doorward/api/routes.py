@@ -12,14 +12,7 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
-from doorward.api.backup.drills import Drills
-from doorward.api.backup.exports import Exports
-from doorward.api.backup.files import Files
-from doorward.api.backup.restores import Desk, RestoreCollection
-from doorward.api.backup.runs import Runs, Status
-from doorward.api.backup.signing_keys import SigningKeys
-from doorward.api.backup.targets import HostKeys, TargetTests
-from doorward.api.backup.uploads import Upload, Uploads
+from doorward.api.backup.uploads import Upload
 from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster.shared import Shared
 from doorward.api.cluster.status import cluster_resources
@@ -30,12 +23,11 @@ from doorward.api.hot import HotPath
 from doorward.api.information import Info, UserInfo
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
-from doorward.api.resources import Container, Resource
+from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
-from doorward.backup.fetching import fetch
 from doorward.backup.keeping import Shelf
 from doorward.backup.service import Backups
 from doorward.cluster.cluster import Cluster
@@ -59,11 +51,20 @@ class Parts:
     cluster: Cluster
 
 
-def backup_resources(parts: Parts) -> dict[str, Resource]:
+def backup_resources(parts: Parts, exports: Shelf) -> dict[str, Resource]:
     """Return what hangs below ``/api/backup``."""
+    from doorward.api.backup.drills import Drills
+    from doorward.api.backup.exports import Exports
+    from doorward.api.backup.files import Files
+    from doorward.api.backup.restores import Desk, RestoreCollection
+    from doorward.api.backup.runs import Runs, Status
+    from doorward.api.backup.signing_keys import SigningKeys
+    from doorward.api.backup.targets import HostKeys, TargetTests
+    from doorward.api.backup.uploads import Uploads
+    from doorward.backup.fetching import fetch
+
     backups, uploads = parts.backups, parts.uploads
     node = backups.node
-    exports = Shelf(parts.state / "backup" / "exports", node.pipeline.store, "backup_export")
     return {
         "drills": Drills(backups),
         "exports": Exports(node, exports),
@@ -88,10 +89,11 @@ def application(parts: Parts) -> Application:
         pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since
     ).resource()
     health_status = HealthStatus(health, parts.state)
+    exports = Shelf(parts.state / "backup" / "exports", pipeline.store, "backup_export")
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     api: dict[str, Resource] = {
         **firmware_resources({"backup": Upload(parts.uploads)}),
-        "backup": Container(backup_resources(parts)),
+        "backup": Deferred(partial(backup_resources, parts, exports)),
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": Commits(parts.service),
