@@ -16,7 +16,7 @@ GENERATED = "initial-admin-password"
 def kill(directory: Path, step: int) -> bool:
     """Kill a first start that generates a password, then start again, commit, and stop."""
     directory.mkdir(exist_ok=True)
-    victim = Victim(directory, DOORWARD_ADMIN_PASSWORD="", DOORWARD_TRAP_AHEAD="yes")
+    victim = Victim(directory, DOORWARD_ADMIN_PASSWORD="")
     try:
         died = victim.start_trapped(step)
         if not died:

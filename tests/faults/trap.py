@@ -21,7 +21,7 @@ from typing import Any
 
 _FILE = os.environ["DOORWARD_TRAP"]
 _AHEAD_ONLY = bool(os.environ.get("DOORWARD_TRAP_AHEAD"))
-"""Leave out the steps behind something that lasts: what lasts is the same as ahead of the next step."""
+"""Don't count the steps behind something that lasts: what lasts is the same as ahead of the next step."""
 _LOCK = threading.Lock()
 _STATEMENTS = ("BEGIN", "COMMIT", "CREATE", "DELETE", "INSERT", "PRAGMA JOURNAL_MODE", "ROLLBACK", "UPDATE")
 _passed = 0
@@ -60,11 +60,20 @@ def around(owner: Any, name: str, what: Callable[..., str | None], *, behind: bo
             return original(*arguments, **options)
         step(f"before {described}")
         result = original(*arguments, **options)
-        if behind and not _AHEAD_ONLY:
+        if behind and not (_AHEAD_ONLY and _by_number()):
             step(f"after {described}")
         return result
 
     setattr(owner, name, stepped)
+
+
+def _by_number() -> bool:
+    """Whether the fatal step is told by its number."""
+    try:
+        with open(_FILE) as file:  # noqa: PTH123
+            return file.read().isdecimal()
+    except FileNotFoundError:
+        return False
 
 
 def _named(name: str) -> Callable[..., str]:

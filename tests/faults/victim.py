@@ -25,7 +25,8 @@ class Victim:
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.state, self.trap = directory / "state", directory / "trap"
-        self.server = Server(self.state, (str(TRAP),), {"DOORWARD_TRAP": str(self.trap), **UNMEASURED, **environment})
+        trap = {"DOORWARD_TRAP": str(self.trap), "DOORWARD_TRAP_AHEAD": "yes"}
+        self.server = Server(self.state, (str(TRAP),), {**trap, **UNMEASURED, **environment})
         self.turn = 0
         self._client: Client | None = None
 
