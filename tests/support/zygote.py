@@ -171,7 +171,9 @@ def _live() -> None:
     from argon2 import PasswordHasher
 
     from doorward.access import passwords
+    from doorward.transaction.startup import whole_tree
 
+    whole_tree()  # imports what can be configured
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     assert threading.active_count() == 1, "a fork would lose a thread"
     gc.collect()
