@@ -69,3 +69,15 @@ def test_an_archive_of_another_node_needs_a_word(cli: CommandLine, tmp_path: Pat
         fingerprint = next(word for word in refused.err.split() if word.startswith("SHA256:"))
         assert "is in effect" in second.ok("restore", "--accept-signer", fingerprint, "mine")
         assert second.ok("get", ZONE) == "Europe/Budapest\n"
+
+
+def test_the_login_can_end_with_the_accounts_that_were_there(cli: CommandLine, tmp_path: Path) -> None:
+    """Of the archive is the password as well: who restored finds out how it ended only with that one."""
+    cli.ok("set", ZONE, "Europe/Paris")
+    cli.ok("export", "--protect", "none", "-o", "paris")
+    with running(tmp_path / "other" / "state", environment={"DOORWARD_ADMIN_PASSWORD": "another password of 5"}) as other:
+        second = CommandLine(other, tmp_path, {"DOORWARD_PASSWORD": "another password of 5"})
+        fingerprint = next(word for word in second("restore", "paris").err.split() if word.startswith("SHA256:"))
+        ended = second("restore", "--accept-signer", fingerprint, "paris")
+        assert (ended.code, ended.err.partition(";")[0]) == (3, "The restore is over, and the login with it")
+        assert CommandLine(other, tmp_path).ok("get", ZONE) == "Europe/Paris\n"

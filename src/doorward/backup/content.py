@@ -77,6 +77,7 @@ def contents(node: NodeView, running: Running, kind: Literal["system", "export"]
             encode({"body": record.body, "id": record.id, "kind": name}) + b"\n"
             for name in RUN_KINDS
             for record in reversed(store.records(name))
+            if record.body["ended"] is not None  # this very run goes on, and would for ever where it is restored
         ]
         parts.append(Part.of(RUNS, b"".join(runs)))
         parts.append(Part.of(MEMBERSHIP, encode(membership(store, snapshot))))

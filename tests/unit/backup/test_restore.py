@@ -302,7 +302,8 @@ def test_an_encrypted_archive_tells_what_to_do(site: Site) -> None:
 def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled(), new_site()
     for number in range(3):
-        site.rig.store.put_record(Record("backup_run", f"run{number}", {"result": "succeeded"}))
+        site.rig.store.put_record(Record("backup_run", f"run{number}", {"ended": "2026-11-21T23:00:02Z", "result": "succeeded"}))
+    site.rig.store.put_record(Record("backup_run", "the one that makes the archive", {"ended": None, "status": "preparing"}))
     (site.directory / "cluster").mkdir()
     (site.directory / "cluster" / "node-key.pem").write_text("the key of the channel")
     path, fingerprint = archived(site), site.node.signing.fingerprint
