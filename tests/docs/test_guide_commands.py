@@ -17,8 +17,8 @@ def section(title: str) -> str:
     return GUIDE.read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
-def shell(commands: str, tmp_path: Path) -> str:
-    """Run commands beside a fresh server and return what they print."""
+def shell(commands: str, tmp_path: Path, said: str = "") -> str:
+    """Run commands beside a fresh server and return what they print; ``said`` is what they have to say on standard error."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
     environment |= {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     state = tmp_path / ".local" / "state" / "doorward"
@@ -32,7 +32,7 @@ def shell(commands: str, tmp_path: Path) -> str:
             timeout=120,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert (done.returncode, done.stderr) == (0, said), done.stdout
     return done.stdout
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from doorward.cli.commands import backup_targets
 from doorward.cli.failures import Failure
 from doorward.cli.options import Connection, command
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _BACKUP = "/api/backup"
 _LOOK_SECONDS = 0.5
 
-app = typer.Typer(name="backup", no_args_is_help=True, help="System backups: now, how fresh they are, what was run.")
+app = typer.Typer(
+    name="backup", no_args_is_help=True, help="System backups: now, how fresh they are, what was run, where they go."
+)
 
 Wait = Annotated[bool, typer.Option(help="Wait for the end; --no-wait only puts the run in line.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Runs to show, the newest first.")]
@@ -81,7 +84,14 @@ def list_(connection: Connection, limit: Limit = 20) -> None:
         render.show(render.table(["started", "reason", "result", "file"], rows) if rows else [render.Line("No run yet.", "dim")])
 
 
-for _name, _function in {"now": now, "status": status, "list": list_}.items():
+_COMMANDS = {
+    "now": now,
+    "status": status,
+    "list": list_,
+    "test": backup_targets.try_target,
+    "host-keys": backup_targets.host_keys,
+}
+for _name, _function in _COMMANDS.items():
     app.command(_name)(_function)
 
 
