@@ -43,6 +43,7 @@ def test_plan_names_actions_effects_and_changes(admin: Caller) -> None:
         ("link /etc/localtime", "none", ZONE),
         ("write /etc/timezone", "none", ZONE),
         ("reload chronyd", "reload", NTP),
+        ("schedule core_files", "none", "/api/configuration/troubleshooting"),
     ]
     after = admin.body("/api/time_status")
     assert [s["value"] for s in after["sources"]] == [s["value"] for s in before["sources"]], "the host is not touched"

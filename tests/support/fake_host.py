@@ -183,7 +183,7 @@ class FakeHost(Host):
             Symlink: path_kind,
             Zone: ZoneKind(self._zone),
             Daemon: DaemonKind({"chronyd": self.daemon}),
-            Job: JobKind(self.table),
+            Job: JobKind({"core_files": self.table, "system_backup": self.table}),
             Listener: ListenerKind(self.listeners),
             Line: LineKind(self.files),
             Vlan: VlanKind(self.network),

@@ -38,6 +38,7 @@ def test_a_committed_time_zone_is_link_file_and_offset(server: Server, curl: Cur
     assert curl.get("/api/transaction/plan")["actions"] == [
         {"action": "link /etc/localtime", "effect": "none", "path": ZONE},
         {"action": "write /etc/timezone", "effect": "none", "path": ZONE},
+        {"action": "schedule core_files", "effect": "none", "path": "/api/configuration/troubleshooting"},
     ] * (before != zone)
     done = curl.commit()
     assert done.status == 200

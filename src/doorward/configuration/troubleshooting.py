@@ -7,10 +7,15 @@ Debug logging counts from the commit on, without a restart: every request and ev
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
+from doorward.configuration.datetime import timezone
+from doorward.host.resources import Job
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
+from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/troubleshooting"
 
@@ -34,9 +39,17 @@ class Troubleshooting(Body):
     debug_logging: DebugLogging = Field(DebugLogging(), description="How much is logged.")
 
 
+def render(snapshot: Snapshot) -> Iterator[Job]:
+    """Ask for old core files to be cleared away every night; how old in days is the subject of the job."""
+    days = snapshot.value(PATH)["core_files"]["retention_days"]
+    yield Job("core_files", ("03:00",), snapshot.value(timezone.PATH), subject=str(days), origin=PATH)
+
+
 NODE = Singleton(
     title="Troubleshooting",
     scope="node",
     model=Troubleshooting,
     default=Troubleshooting().model_dump(mode="json"),
+    reads=(timezone.PATH,),
+    render=render,
 )

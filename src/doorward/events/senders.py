@@ -55,6 +55,7 @@ class Senders:
         self.events = Events()
         self.mails = MailQueue(pipeline.store, self._deliver)
         self.syslog = Forwarder(pipeline.secrets.text)
+        self.core_files = CoreFiles(state)
         self.revision = 0
         """The revision that the senders work by."""
         self.events.listeners.append(Alerts(lambda: pipeline.running, self.mails.post))
@@ -63,7 +64,7 @@ class Senders:
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
             CertificateWatch(self.events, lambda: in_use(self._snapshot())),
             DriftWatch(self.events, pipeline),
-            CoreFiles(self._snapshot, state),
+            self.core_files,
         )
         self.monitor = Monitor(watches)
 

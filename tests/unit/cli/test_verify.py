@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 
 from doorward.cli.main import app
 from doorward.host import build
+from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.listener import ListenerKind
-from doorward.host.resources import Listener
+from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.store.port import Edit, Intent, Revision, Ticket
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
-from tests.support.fake_host import FakeListeners
+from tests.support.fake_host import FakeListeners, FakeTable
 from tests.unit.transaction.rig import SERVERS, Rig, ip, place
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         patched.setattr(build, "find_program", lambda _: None)
         rig.pipeline.host = sandbox(directory)
         rig.pipeline.host.handle(Listener, ListenerKind(FakeListeners()))
+        rig.pipeline.host.handle(Job, JobKind({"core_files": FakeTable()}))
         rig.pipeline.host.start()
         rig.pipeline.recover()
         rig.committed((SERVERS, [ip("192.0.2.123")]))

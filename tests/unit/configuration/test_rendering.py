@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 import doorward.configuration
+from doorward.configuration import troubleshooting
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
 from doorward.configuration.local_services import admin_web
@@ -81,10 +82,18 @@ def test_the_start_times_of_the_backup_become_a_job_in_the_time_zone_of_the_node
     ]
 
 
+def test_core_files_are_a_job_in_the_time_zone_of_the_node_whose_subject_is_their_age() -> None:
+    snapshot = with_body(timezone.PATH, "Europe/Budapest")
+    body = {"core_files": {"retention_days": 5}, "debug_logging": {"enabled": False}}
+    snapshot = snapshot.put(Place(troubleshooting.PATH), TREE.load(Place(troubleshooting.PATH), body))
+    job = Job("core_files", ("03:00",), "Europe/Budapest", subject="5", origin=troubleshooting.PATH)
+    assert list(troubleshooting.render(snapshot)) == [job]
+
+
 def test_nothing_else_touches_the_host() -> None:
     names = ("dns", "naming", "nics/nic1", "nics/nic2", "nics/nic3", "routing")
     network = {f"/api/configuration/network/{name}" for name in names}
-    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH, *network}
+    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH, troubleshooting.PATH, *network}
     assert {endpoint.path for endpoint in TREE.rendering} == asking
 
 

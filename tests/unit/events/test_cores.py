@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from doorward.events.cores import CoreFiles
+from doorward.host.resources import Job
 from tests.support.cores import core_file
-from tests.unit.events.parts import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,17 +20,19 @@ BUDAPEST = 2  # hours ahead of UTC in summer
 class Sweep:
     """A watch with a clock that is set by hand to an hour in Budapest."""
 
-    def __init__(self, state: Path, **settings: Any) -> None:
+    def __init__(self, state: Path) -> None:
         self.state, self.at = state, datetime(2026, 7, 1, tzinfo=UTC)
         state.mkdir()
         pattern = state / "pattern"
         pattern.write_text(f"{state}/core.%p\n")
-        body = {"core_files": {"retention_days": 14}, "debug_logging": {"enabled": False}, **settings}
-        self.snapshot = snapshot(troubleshooting=body)
-        self.watch = CoreFiles(lambda: self.snapshot, state, pattern, self._time)
+        self.watch = CoreFiles(state, pattern, self._time)
+        self.keep(14)
 
     def _time(self) -> float:
         return self.at.timestamp()
+
+    def keep(self, days: int) -> None:
+        self.watch.put(Job("core_files", ("03:00",), "Europe/Budapest", str(days)))
 
     def core(self, days: float) -> str:
         """Leave a core file of so many days ago; return its name."""
@@ -72,9 +74,30 @@ def test_a_day_that_was_missed_is_caught_up_on(sweep: Sweep) -> None:
 def test_the_days_that_are_set_count_from_the_next_time_on(sweep: Sweep) -> None:
     kept = sweep.core(13)
     assert sweep.look(1, 3) == {kept}
-    sweep.snapshot = snapshot(troubleshooting={"core_files": {"retention_days": 5}})
+    sweep.keep(5)
     assert sweep.look(2, 3) == set()
 
 
 def test_it_is_nothing_to_tell_of(sweep: Sweep) -> None:
     assert list(sweep.watch.issues()) == []
+
+
+def test_without_its_job_it_does_nothing(sweep: Sweep) -> None:
+    left = sweep.core(20)
+    sweep.watch.remove("core_files")
+    assert sweep.watch.next_due("core_files") is None
+    assert sweep.look(1, 3) == {left}
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-07-01T00:59:59+00:00", "2026-07-01T01:00:00+00:00"),
+        ("2026-07-01T01:00:00+00:00", "2026-07-02T01:00:00+00:00"),
+        ("2026-10-24T01:00:00+00:00", "2026-10-25T02:00:00+00:00"),  # the night in which the clock is set back
+        ("2026-03-28T02:00:00+00:00", "2026-03-29T01:00:00+00:00"),  # and the one in which it is set forward
+    ],
+)
+def test_the_next_time_is_three_in_the_zone_of_the_node(sweep: Sweep, now: str, due: str) -> None:
+    sweep.at = datetime.fromisoformat(now)
+    assert sweep.watch.next_due("core_files") == datetime.fromisoformat(due)

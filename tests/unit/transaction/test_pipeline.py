@@ -233,6 +233,7 @@ def test_a_plan_touches_nothing(rig: Rig) -> None:
         ("link /etc/localtime", "none", ZONE),
         ("write /etc/timezone", "none", ZONE),
         ("reload chronyd", "reload", SERVERS),
+        ("schedule core_files", "none", "troubleshooting"),
     ]
     assert report.problems == ()
     assert rig.host.files.entries == files

@@ -11,6 +11,7 @@ from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Job, Resource
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
 
@@ -36,9 +37,9 @@ class JobKind:
     rank = 30
     follows = False
 
-    def __init__(self, table: DueTable) -> None:
-        """`table` is the one that the scheduler of this process works by."""
-        self._table = table
+    def __init__(self, tables: Mapping[str, DueTable]) -> None:
+        """`tables` are those that the schedulers of this process work by, each by the name of its job."""
+        self._tables = tables
 
     def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
         """No path."""
@@ -51,48 +52,52 @@ class JobKind:
     def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
         """Put it into the table, unless it is there as wanted."""
         job = _job(change.subject)
-        if self._table.job(job.name) == change.resource:
+        if self._now(job) == change.resource:
             return None, []
         verb = "unschedule" if change.resource is None else "schedule"
         return Action(f"{verb} {job.name}", "none", job.origin, change.resource, change.previous), []
 
     def observe(self, change: Change) -> object:
         """The job in the table."""
-        return self._table.job(_job(change.subject).name)
+        return self._now(_job(change.subject))
 
     def apply(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - a step in memory is not interrupted
         """Put it into the table, or take it out."""
-        self._set(_job(change.subject).name, change.resource)
+        self._set(_job(change.subject), change.resource)
 
     def verify(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
         """Read the table back: the job as wanted, and due at an instant that is still to come."""
         job = _job(change.subject)
-        if self._table.job(job.name) != change.resource:
+        if self._now(job) != change.resource:
             raise HostFailure(f"the due table does not show {job.name} as wanted")
         if isinstance(change.resource, Job) and change.resource.times:
-            due = self._table.next_due(job.name)
+            due = self._tables[job.name].next_due(job.name)
             if due is None or due <= datetime.now(UTC):
                 raise HostFailure(f"the due table has no next time for {job.name}")
 
     def restore(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as apply
         """Put back what was in the table."""
-        self._set(_job(change.subject).name, before)
+        self._set(_job(change.subject), before)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as verify
         """The table is as it was."""
-        if self._table.job(_job(change.subject).name) != before:
+        if self._now(_job(change.subject)) != before:
             raise HostFailure("the due table is not as it was before")
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """One warning when the table does not hold the job."""
         job = _job(resource)
-        return [] if self._table.job(job.name) == job else [drifted(job, f"{job.name} is not scheduled as it should be")]
+        return [] if self._now(job) == job else [drifted(job, f"{job.name} is not scheduled as it should be")]
 
-    def _set(self, name: str, wanted: object) -> None:
+    def _now(self, job: Job) -> Job | None:
+        return self._tables[job.name].job(job.name)
+
+    def _set(self, job: Job, wanted: object) -> None:
+        table = self._tables[job.name]
         if isinstance(wanted, Job):
-            self._table.put(wanted)
+            table.put(wanted)
         else:
-            self._table.remove(name)
+            table.remove(job.name)
 
 
 def _job(resource: Resource) -> Job:
