@@ -1,0 +1,37 @@
+"""The order of the test files: the longest begin first, so that no core waits for one of them at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+LONG = (
+    "faults/test_kill_first_start.py",
+    "system/test_schemathesis.py",
+    "faults/test_kill_cluster.py",
+    "system/test_cluster.py",
+    "docs/test_guide_commands.py",
+    "faults/test_disk_full.py",
+    "faults/test_kill_everything.py",
+    "faults/test_kill_return.py",
+    "faults/test_kill_restore.py",
+    "faults/test_kill_recovery.py",
+    "faults/test_kill_confirmation.py",
+    "faults/test_kill_backup.py",
+    "faults/test_kill_time_servers.py",
+    "system/test_backup_smb.py",
+    "system/test_backup_run.py",
+    "unit/transaction/test_machine.py",
+    "contract/test_transactions_confirm.py",
+    "unit/api/test_openapi.py",
+)
+"""Files that take more than ten seconds, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the long files first; the others stay as they are."""
+    folder = Path(__file__).parent
+    ranks = {folder / name: rank for rank, name in enumerate(LONG)}
+    assert all(path.exists() for path in ranks), "a long file has moved"
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
