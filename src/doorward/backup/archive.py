@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
@@ -139,20 +141,15 @@ def _node(node: NodeView, running: Running) -> dict[str, str]:
     return {"fqdn": full_name(running.snapshot), "id": node.id}
 
 
-class _new:  # noqa: N801 - reads as the function it stands for
+@contextmanager
+def _new(path: Path) -> Iterator[IO[bytes]]:
     """A new file, readable by its owner only; gone again if the block fails."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> IO[bytes]:
-        self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        return self._file
-
-    def __exit__(self, failed: object, *_: object) -> None:
-        self._file.close()
-        if failed:
-            self._path.unlink(missing_ok=True)
+    with open(path, "xb", opener=partial(os.open, mode=0o600)) as file:
+        try:
+            yield file
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
