@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ MISSED_SECONDS = 10.0
 _MOST_BROKEN = 3
 """After so many runs in a row that ended with the server, nothing is caught up: the run itself may end it."""
 _STOP_SECONDS = 10.0
+_NICENESS = 10
+"""Of the thread of the runs, which is all that Linux changes, and of the programs that it starts: commits go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,7 @@ class Runner:
                     self._turn.wait(max(0.05, min(TICK_SECONDS, left)))
 
     def _work(self) -> None:
+        os.nice(_NICENESS)
         while True:
             with self._turn:
                 while not self._closing and (self._waiting is None or time.monotonic() < self._not_before):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -83,6 +84,25 @@ def test_a_run_that_is_asked_for_says_who_asked(rig: Rig) -> None:
     found = rig.log.get(run.id)
     assert found is not None
     assert (found.reason, found.author, found.result) == ("manual", "alice", "succeeded")
+
+
+def test_a_run_lets_others_go_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    seen: list[int] = []
+
+    def carry_out(run: Run, selected: Selected, stop: Stop) -> Run:
+        seen.append(niceness())
+        return Rig.carry_out(rig, run, selected, stop)
+
+    monkeypatch.setattr(rig.runner, "_carry_out", carry_out)
+    before = niceness()
+    rig.go.set()
+    rig.runner.start()
+    rig.runner.ask("alice")
+    rig.finished()
+    assert (seen, niceness()) == ([before + 10], before)
 
 
 def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
