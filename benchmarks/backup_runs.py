@@ -1,153 +1,166 @@
-"""A backup from the request to the proven file, beside tar, gzip, gpg and rsync by hand; and what commits feel of one.
+"""A backup from the request to the file on its target, beside tar, gzip, gpg and a copy by hand; and what commits feel of one.
 
 The measuring runs again as a child, ``python -m benchmarks.backup_runs``, in a network namespace of its own.
 """
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
+import resource
+import shlex
 import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.backup_node import Node, filled
+from benchmarks.backup_places import PLACES, Place, filled_in, need_programs
 from benchmarks.measure import in_turns, percentile, ratio
 from benchmarks.report import Table
-from doorward.store.port import Revision
-from doorward.store.sqlite import SqliteStore
-from doorward.store.vault import Vault
 from tests.support import openpgp
-from tests.support.server import Server
-from tests.system.backup_site import Site, Storage, storage
-from tests.system.sshd_support import ACCOUNT
+from tests.system.backup_support import open_directory
 
 if TYPE_CHECKING:
     from benchmarks.scenarios import Bench
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_REVISIONS, _BYTES = 55, 1 << 20
-"""History of an old appliance: so many revisions with so many random bytes each, which don't compress."""
 _COMMITS = 40
-_LOOK_SECONDS = 0.05
-_NTP = "/api/configuration/datetime/ntp_servers"
 
 
 def backup_runs(bench: Bench) -> Table:
-    """A backup of a large node to an SSH server, encrypted; and commits while one runs."""
+    """A backup of a large node to every kind of target, encrypted; and commits while one runs."""
+    need_programs()
     command = [sys.executable, "-m", "benchmarks.backup_runs", str(bench.core), str(bench.effort.rounds)]
     said = subprocess.run([str(_CHECKOUT / "scripts" / "offline"), *command], cwd=_CHECKOUT, check=True, stdout=subprocess.PIPE)
     found = json.loads(said.stdout)
-    return Table("backup_runs", f"a backup of {found['size'] / 2**20:.0f} MiB, encrypted, and commits beside it", found["rows"])
+    title = (
+        f"a backup of {found['size'] / 2**20:.0f} MiB, encrypted, until it is on its target (drill not counted), with at most "
+        f"{found['grown'] / 1e6:.0f} MB more than the idle server; commits beside it"
+    )
+    return Table("backup_runs", title, found["rows"])
+
+
+@dataclass(frozen=True)
+class _Took:
+    """Seconds on the clock, and those of processor time that the party itself took, its programs with it."""
+
+    wall: float
+    processor: float
 
 
 def _measured(core: int, rounds: int) -> dict[str, Any]:
-    usable = os.sched_getaffinity(0)
-    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder, storage(Path(folder)) as kept:
+    rows, size = [], 0
+    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder, open_directory("bench") as served, ExitStack() as stack:
         directory = Path(folder)
-        server = Server(directory / "state").start()
-        server.stop()
-        _fill(directory / "state")
-        os.sched_setaffinity(0, {core})
-        server.start()
-        os.sched_setaffinity(0, usable)
-        try:
-            site = Site(server, kept)
-            site.set_up()
-            size = site.back_up()["files"][0]["size"]
-            by_hand = partial(_by_hand, _unpacked(site, directory), kept, directory, core)
-            drilled: list[float] = []
-            parties: dict[str, Callable[[], float]] = {"Doorward": partial(_ours, site, drilled), "tar|gzip|gpg, rsync": by_hand}
-            seconds = in_turns(parties, rounds)
-            commits = in_turns({"alone": partial(_commits, site), "during": partial(_commits, site, during=True)}, rounds)
-        finally:
-            server.stop()
-    rows = [
-        {"party": name, "seconds": statistics.median(took), "Doorward : this": ratio(seconds["Doorward"], took)}
-        for name, took in seconds.items()
+        server = filled(directory / "state", core)
+        stack.callback(server.stop)
+        places = [stack.enter_context(place(served)) for place in PLACES]
+        node = Node(server, server.login())
+        node.set_up(places)
+        for place in places:
+            node.select(place)
+            size = node.until(node.begin())["files"][0]["size"]
+            rows += _runs(node, place, directory, core, rounds)
+        rows += _beside(node, rounds)
+    return {"rows": rows, "size": size, "grown": max(node.grown)}
+
+
+def _runs(node: Node, place: Place, directory: Path, core: int, rounds: int) -> list[dict[str, Any]]:
+    content = _unpacked(place, directory)
+    drilled: list[float] = []
+    parties: dict[str, Callable[[], _Took]] = {
+        f"Doorward, {place.kind}": partial(_ours, node, place, drilled),
+        f"tar|gzip|gpg, {place.by_hand}": partial(_by_hand, content, place, directory, core),
+    }
+    found = in_turns(parties, rounds)
+    ours = found[f"Doorward, {place.kind}"]
+    return [
+        {
+            "party": name,
+            "seconds": statistics.median(one.wall for one in took),
+            "with drill s": statistics.median(drilled) if took is ours else "",
+            "Doorward : this": ratio([one.wall for one in ours], [one.wall for one in took]),
+            "processor s": statistics.median(one.processor for one in took),
+            "ratio of it": ratio([one.processor for one in ours], [one.processor for one in took]),
+        }
+        for name, took in found.items()
     ]
-    whole = {"party": "Doorward, its restore drill as well", "seconds": statistics.median(drilled)}
-    rows.append({**whole, "Doorward : this": ratio(seconds["Doorward"], drilled)})
-    alone, during = ([percentile(round_, 0.95) for round_ in commits[name]] for name in ("alone", "during"))
-    rows += [
-        {"party": "commit p95, alone", "seconds": statistics.median(alone), "Doorward : this": 1.0},
-        {"party": "commit p95, during a backup", "seconds": statistics.median(during), "Doorward : this": ratio(during, alone)},
-    ]
-    return {"rows": rows, "size": size}
 
 
-def _fill(state: Path) -> None:
-    """Give a node that is down a long history."""
-    store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False))
-    try:
-        head = store.head()
-        number = head.number if head else 0
-        for extra in range(1, _REVISIONS + 1):
-            words = base64.b64encode(os.urandom(_BYTES)).decode()
-            store.publish(Revision(number + extra, "bench", "", "2026-11-21T10:00:00Z", words, 0), [])
-    finally:
-        store.close()
+def _beside(node: Node, rounds: int) -> list[dict[str, Any]]:
+    found = in_turns({"alone": partial(_commits, node), "during a backup": partial(_commits, node, during=True)}, rounds)
+    p95 = {name: [percentile(seconds, 0.95) for seconds in every] for name, every in found.items()}
+    return [
+        {
+            "party": f"commit p95, {name}", "seconds": statistics.median(seconds), "with drill s": "",
+            "Doorward : this": ratio(seconds, p95["alone"]), "processor s": "", "ratio of it": "",
+        }
+        for name, seconds in p95.items()
+    ]  # fmt: skip
 
 
-def _ours(site: Site, drilled: list[float]) -> float:
-    """Return the seconds until the file is on the server and compared with ours; add those until the drill passed."""
-    began, path = time.monotonic(), site.now()
-    while site.admin.body(path)["status"] not in {"verifying", "finished"}:
-        time.sleep(_LOOK_SECONDS)
-    seconds = time.monotonic() - began
-    run = site.finished(path, 120)
-    drilled.append(time.monotonic() - began)
-    if run["result"] != "succeeded":
-        raise RuntimeError(run["message"])
-    return seconds
+def _ours(node: Node, place: Place, drilled: list[float]) -> _Took:
+    """Back up until the file is on the server under its name; add the seconds until the drill passed."""
+    with node.watched():
+        before, began = node.processor(), time.monotonic()
+        path = node.begin()
+        node.until(path, "verifying")
+        took = _Took(time.monotonic() - began, node.processor() - before)
+        node.until(path)
+        drilled.append(time.monotonic() - began)
+    for file in (place.path / "config").iterdir():
+        file.unlink()
+    return took
 
 
-def _unpacked(site: Site, directory: Path) -> Path:
-    """Return a folder with what is in a backup."""
-    place = directory / "unpacked"
-    name = next(name for name in site.storage.names() if name.endswith(".gpg"))
-    with tarfile.open(fileobj=io.BytesIO(openpgp.decrypted(site.storage.config / name))) as archive:
-        archive.extractall(place, filter="data")
-    return place
+def _unpacked(place: Place, directory: Path) -> Path:
+    """Return a folder with what is in a backup, which is deleted."""
+    content = directory / place.kind
+    for file in (place.path / "config").iterdir():
+        if file.suffix == ".gpg":
+            with tarfile.open(fileobj=io.BytesIO(openpgp.decrypted(file))) as archive:
+                archive.extractall(content, filter="data")
+        file.unlink()
+    return content
 
 
-def _by_hand(place: Path, kept: Storage, directory: Path, core: int) -> float:
-    """Pack, encrypt and send, then compare what came there by its checksum, as a careful administrator does."""
-    key, known, file = directory / "client", directory / "known_hosts", directory / "by-hand.tar.gz.gpg"
-    known.write_text(f"[127.0.0.1]:{kept.sshd.port} {kept.sshd.host_key}\n")
-    shell = f"ssh -F /dev/null -p {kept.sshd.port} -i {key} -o UserKnownHostsFile={known} -l {ACCOUNT}"
+def _by_hand(content: Path, place: Place, directory: Path, core: int) -> _Took:
+    """Pack, encrypt and send."""
+    file, name = directory / "by-hand.tar.gz.gpg", f"by-hand-{uuid.uuid4()}"
     encrypt = f"gpg --homedir {openpgp.home()} --batch --yes --trust-model always -r good@example.com --compress-algo none -e"
-    script = (
-        f"set -e; tar c -C {place} . | gzip -6 | {encrypt} > {file}; "
-        f"rsync -e '{shell}' {file} 127.0.0.1:{kept.path}/by-hand; "
-        f"rsync -n --checksum -e '{shell}' {file} 127.0.0.1:{kept.path}/by-hand"
-    )
-    began = time.monotonic()
-    subprocess.run(["taskset", "-c", str(core), "sh", "-c", script], check=True, stdin=subprocess.DEVNULL)
-    return time.monotonic() - began
+    put = shlex.join(filled_in(place.put, file, name))
+    script = f"set -e; tar c -C {content} . | gzip -6 | {encrypt} > {file}; {put}"
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    command = ["taskset", "-c", str(core), "sh", "-c", script]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if (place.path / name).stat().st_size != file.stat().st_size:
+        raise RuntimeError(f"{place.by_hand} did not send the whole file")
+    (place.path / name).unlink()
+    return _Took(wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
-def _commits(site: Site, *, during: bool = False) -> list[float]:
+def _commits(node: Node, *, during: bool = False) -> list[float]:
     """Return how long commits of one small change took, with a backup at work or without."""
-    run = site.now() if during else ""
+    run = node.begin() if during else ""
     found = []
     for number in range(_COMMITS):
-        site.write("PUT", _NTP, [{"selection": "ip", "value": f"192.0.2.{1 + number % 200}"}])
-        began = time.monotonic()
-        site.commit()
-        found.append(time.monotonic() - began)
-        if during and site.admin.body(run)["ended"]:
+        found.append(node.change(number))
+        if during and node.over(run):
             break
     if during:
-        site.finished(run, 120)
+        node.until(run)
     return found
 
 
