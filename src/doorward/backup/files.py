@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from doorward.backup.checking import Claims, read_manifest
-from doorward.backup.drills import fetched_manifest
-from doorward.backup.failure import BackupFailure
 from doorward.backup.names import MANIFEST, Parsed, parse
 from doorward.backup.node import NodeView
 from doorward.backup.records import stamp
@@ -57,44 +56,57 @@ class Files:
         parsed = [known for known in map(parse, found) if known is not None]
         parsed.sort(key=lambda known: (known.created, known.name), reverse=True)
         page = parsed[offset:] if limit < 0 else parsed[offset : offset + limit]
-        return [self._stored(target, label, workdir, known, found) for known in page]
+        manifests = [found[name] for known in page if (name := known.name + MANIFEST) in found]
+        said = self._said(target, label, workdir, manifests)
+        return [self._stored(said, known, found) for known in page]
 
     def one(self, target: Target, label: str, workdir: Path, name: str) -> StoredFile | None:
         """Return one archive; None where it is not there."""
         found = {entry.name: entry for entry in target.names()}
         known = parse(name)
-        return self._stored(target, label, workdir, known, found) if known is not None and name in found else None
+        if known is None or name not in found:
+            return None
+        manifest = found.get(name + MANIFEST)
+        said = self._said(target, label, workdir, [manifest] if manifest else [])
+        return self._stored(said, known, found)
 
-    def is_ours(self, target: Target, label: str, workdir: Path, name: str, manifest: Entry) -> bool:
-        """Whether an archive is provably ours."""
-        known = parse(name)
-        return known is not None and self._ours(known, self._claims(target, label, workdir, name, manifest))
+    def ours(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> set[str]:
+        """Return the names of the archives that are provably ours, of those with these manifests beside them."""
+        said = self._said(target, label, workdir, manifests)
+        known = [parse(manifest.name.removesuffix(MANIFEST)) for manifest in manifests]
+        return {one.name for one in known if one is not None and self._ours(one, self._claims(said, one.name))}
 
-    def _stored(self, target: Target, label: str, workdir: Path, parsed: Parsed, found: Mapping[str, Entry]) -> StoredFile:
-        manifest = found.get(parsed.name + MANIFEST)
-        claims = read_manifest(None, self._node.signing)
-        if manifest is not None:
-            claims = self._claims(target, label, workdir, parsed.name, manifest)
+    def _stored(self, said: Mapping[str, bytes], parsed: Parsed, found: Mapping[str, Entry]) -> StoredFile:
+        name = parsed.name + MANIFEST
+        large = name in found and found[name].size > _LONGEST_MANIFEST
+        claims = _INVALID if large else self._claims(said, parsed.name)
         return StoredFile(parsed, found[parsed.name].size, claims, self._ours(parsed, claims))
 
     def _ours(self, parsed: Parsed, claims: Claims) -> bool:
         return claims.ours and parsed.node == self._node.id[:8]
 
-    def _claims(self, target: Target, label: str, workdir: Path, name: str, manifest: Entry) -> Claims:
+    def _claims(self, said: Mapping[str, bytes], name: str) -> Claims:
         """Return what the manifest beside an archive says; one of another archive says nothing about this one."""
-        data = self._seen.get((label, manifest))
-        if data is None:
-            if manifest.size > _LONGEST_MANIFEST:
-                return _INVALID
-            try:
-                data = fetched_manifest(target, name, workdir)
-            except BackupFailure as failure:
-                if failure.code != "no_such_path":
-                    raise
-                return read_manifest(None, self._node.signing)  # gone since it was listed
-            if manifest.modified is not None:
-                while len(self._seen) >= _REMEMBERED:
-                    del self._seen[next(iter(self._seen))]
-                self._seen[label, manifest] = data
-        claims = read_manifest(data, self._node.signing)
+        claims = read_manifest(said.get(name + MANIFEST), self._node.signing)
         return _INVALID if claims.manifest and claims.manifest["archive"]["name"] != name else claims
+
+    def _said(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> dict[str, bytes]:
+        """Return the content of manifests by name, over one connection; those that went since they were listed are left out."""
+        small = [manifest for manifest in manifests if manifest.size <= _LONGEST_MANIFEST]
+        known = {manifest.name: self._seen.get((label, manifest)) for manifest in small}
+        unread = [manifest for manifest in small if known[manifest.name] is None]
+        if unread:
+            with tempfile.TemporaryDirectory(prefix="manifests-", dir=workdir) as directory:
+                target.fetch_all([manifest.name for manifest in unread], Path(directory))
+                for manifest in unread:
+                    path = Path(directory, manifest.name)
+                    if path.is_file():
+                        known[manifest.name] = self._remembered(label, manifest, path.read_bytes())
+        return {name: data for name, data in known.items() if data is not None}
+
+    def _remembered(self, label: str, manifest: Entry, data: bytes) -> bytes:
+        if manifest.modified is not None:
+            while len(self._seen) >= _REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+            self._seen[label, manifest] = data
+        return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,8 @@ class NodeParts:
         """Delete old backups as the policy says, and what broken uploads left."""
         now, label = self._clock(), describe(policy["target"])
 
-        def ours(pair: retention.Pair) -> bool:
-            return self._files.is_ours(target, label, workdir, pair.name, pair.manifest)
+        def ours(pairs: Sequence[retention.Pair]) -> set[str]:
+            return self._files.ours(target, label, workdir, [pair.manifest for pair in pairs])
 
         if policy["retention"]["enabled"]:
             found = retention.pairs(target.names(), self._node.id)
@@ -69,6 +69,6 @@ class NodeParts:
     def withdraw(self, target: Target, prepared: archive.Prepared, workdir: Path) -> None:
         """Delete a pair that reads back differently, if it is provably ours."""
         manifest = next((entry for entry in target.names() if entry.name == prepared.name + MANIFEST), None)
-        if manifest is not None and self._files.is_ours(target, "", workdir, prepared.name, manifest):
+        if manifest is not None and self._files.ours(target, "", workdir, [manifest]):
             target.delete(prepared.name)
             target.delete(prepared.name + MANIFEST)

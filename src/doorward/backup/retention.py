@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,8 +39,10 @@ def pairs(entries: Iterable[Entry], node: str) -> list[Pair]:
     return sorted(own, key=lambda pair: (pair.created, pair.name), reverse=True)
 
 
-def expired(found: list[Pair], retention: Mapping[str, Any], ours: Callable[[Pair], bool], now: datetime) -> list[Pair]:
-    """Return the pairs to delete, oldest first. ``found``: newest first; ``ours`` looks at the signature, which takes its time.
+def expired(
+    found: list[Pair], retention: Mapping[str, Any], ours: Callable[[list[Pair]], Collection[str]], now: datetime
+) -> list[Pair]:  # fmt: skip
+    """Return the pairs to delete, oldest first. ``found``: newest first; ``ours`` looks at signatures and returns names.
 
     A pair goes when it is ours, not among the newest ``keep_last`` of ours, and older than ``keep_days``.
     """
@@ -50,13 +52,9 @@ def expired(found: list[Pair], retention: Mapping[str, Any], ours: Callable[[Pai
     before = now - timedelta(days=retention["keep_days"])
     if len(found) <= keep_last or found[-1].created >= before:
         return []
-    kept, gone = 0, []
-    for pair in found:
-        if kept < keep_last:
-            kept += ours(pair)
-        elif pair.created < before and ours(pair):
-            gone.append(pair)
-    return gone[::-1]
+    own = ours(found)
+    named = [pair for pair in found if pair.name in own]
+    return [pair for pair in named[keep_last:] if pair.created < before][::-1]
 
 
 def delete(target: Target, gone: Iterable[Pair]) -> None:

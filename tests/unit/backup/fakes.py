@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,12 @@ class MemoryTarget:
         if name not in self.content:
             raise BackupFailure("no_such_path", "There is no file of that name.")
         into.write_bytes(self.content[name])
+
+    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+        self.calls.append(("fetch_all", " ".join(names)))
+        for name in names:
+            if name in self.content:
+                (into / name).write_bytes(self.content[name])
 
     def delete(self, name: str) -> None:
         self.calls.append(("delete", name))

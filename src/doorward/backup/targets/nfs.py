@@ -6,7 +6,7 @@ import errno
 import hashlib
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from doorward.backup.targets.attempt import Attempt, checked, reach
 from doorward.backup.targets.files import Files, LocalTrouble
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
-from doorward.backup.targets.port import Entry, Secret
+from doorward.backup.targets.port import Entry, Secret, one_by_one
 
 _NFS, _PORTMAPPER = 2049, 111
 
@@ -155,6 +155,10 @@ class NfsTarget:
         except BaseException:
             into.unlink()
             raise
+
+    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+        """Read files."""
+        one_by_one(self, names, into)
 
     def delete(self, name: str) -> None:
         """Delete a file."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
+from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.attempt import Attempt, Step
 
 Secret = Callable[[str], str | None]
@@ -57,6 +58,9 @@ class Target(Protocol):
     def fetch(self, name: str, into: Path) -> None:
         """Copy a file to a new local file, mode 0600. ``no_such_path`` when there is none of that name."""
 
+    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+        """Copy files into an empty local directory, all over one connection; those that are not there any more are left out."""
+
     def delete(self, name: str) -> None:
         """Delete the file of exactly this name; none there: done."""
 
@@ -94,6 +98,16 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     attempt.check("Connecting")
     driver = importlib.import_module(f"doorward.backup.targets.{target['type']}")
     return cast("Target", driver.opened(target, secret, attempt))
+
+
+def one_by_one(target: Target, names: Sequence[str], into: Path) -> None:
+    """Do what ``fetch_all`` does, for a target whose connection lasts."""
+    for name in names:
+        try:
+            target.fetch(name, into / name)
+        except BackupFailure as failure:
+            if failure.code != "no_such_path":
+                raise
 
 
 def describe(target: Mapping[str, Any]) -> str:

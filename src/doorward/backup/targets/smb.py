@@ -7,7 +7,7 @@ name that is taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from smbprotocol.open import (
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.attempt import Attempt, checked
-from doorward.backup.targets.port import Entry, Secret
+from doorward.backup.targets.port import Entry, Secret, one_by_one
 from doorward.backup.targets.smb_session import Conversation
 
 _CHUNK = 1024 * 1024
@@ -133,6 +133,10 @@ class SmbTarget:
                 if isinstance(error, OSError):
                     raise self._attempt.failed("no_local_space", doing, f"{error.strerror} on this machine") from None
                 raise
+
+    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+        """Read files."""
+        one_by_one(self, names, into)
 
     def delete(self, name: str) -> None:
         """Delete a file."""
