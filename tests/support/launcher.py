@@ -1,7 +1,7 @@
 """Doorward with other limits and another clock.
 
-``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks. ``DAYS_LATER`` moves the moment of a login by
-days, and the clock of backups.
+``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks; several seconds are divided by commas. ``DAYS_LATER``
+moves the moment of a login by days, and the clock of backups.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from doorward.cli import main
 for limit in os.environ.get("HASTY", "").split():
     name, _, seconds = limit.partition("=")
     module, _, attribute = name.rpartition(".")
-    assert isinstance(getattr(importlib.import_module(module), attribute), float)
-    setattr(importlib.import_module(module), attribute, float(seconds))
+    several = tuple(map(float, seconds.split(",")))
+    limited = importlib.import_module(module)
+    assert isinstance(getattr(limited, attribute), tuple if several[1:] else float)
+    setattr(limited, attribute, several if several[1:] else several[0])
 
 
 class Later(datetime):

@@ -19,6 +19,8 @@ ROOT = "/api/configuration"
 POLICIES, SELECTED = f"{ROOT}/policies/backup_policies", f"{ROOT}/management/system_backup"
 ENCRYPTION, EMAIL = f"{ROOT}/management/exported_configuration_encryption", f"{ROOT}/management/email"
 BACKUP = "/api/backup"
+SECRETS = {"rsync": ("private_keys", "private_key"), "smb": ("passwords", "plain")}
+"""The store in which the secret of a policy is, and the member that brings it."""
 RUNS, DRILLS, FILES, STATUS = (f"{BACKUP}/{name}" for name in ("runs", "drills", "files", "status"))
 
 
@@ -27,7 +29,8 @@ class Storage:
     """An account on an SSH server, and the directory in it that backups go to."""
 
     sshd: Sshd
-    private_key: str
+    secret: str
+    kind: str = "rsync"
 
     @property
     def path(self) -> Path:
@@ -68,7 +71,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 class Site:
     """A node and its backups, as a client sees them."""
 
-    def __init__(self, server: Server, kept: Storage) -> None:
+    def __init__(self, server: Server, kept: Any) -> None:
         self.server, self.storage = server, kept
         self.admin: Client = server.login()
         self.policy = ""
@@ -82,7 +85,7 @@ class Site:
     def set_up(self, *, encrypted: bool = True, mail: MailServer | None = None, **policy: Any) -> str:
         """Commit a policy and select it."""
         self.admin.post("/api/transaction")
-        key = self.write("POST", f"{ROOT}/private_keys", {"private_key": self.storage.private_key})["key"]
+        key = self.secret(self.storage.secret)
         body = {"name": "nightly", "target": self.storage.target(key), **policy}
         self.policy = self.write("POST", POLICIES, body)["key"]
         self.write("PUT", SELECTED, {"backup_policy": self.policy})
@@ -96,13 +99,27 @@ class Site:
         self.commit()
         return self.policy
 
+    def secret(self, text: str | None) -> str:
+        """Bring what to log in on the target with; its key."""
+        if text is None:
+            return ""
+        store, member = SECRETS[self.storage.kind]
+        return str(self.write("POST", f"{ROOT}/{store}", {member: text})["key"])
+
     def change(self, **members: Any) -> None:
         """Commit other members of the policy."""
         self.admin.post("/api/transaction")
-        body = self.admin.body(f"{POLICIES}/{self.policy}")
-        body["target"]["authentication_key"] = body["target"]["authentication_key"]["key"]
+        body = {**self.admin.body(f"{POLICIES}/{self.policy}"), "target": self.target()}
         self.write("PUT", f"{POLICIES}/{self.policy}", {**body, **members})
         self.commit()
+
+    def target(self) -> dict[str, Any]:
+        """The target of the policy, as it can be written again."""
+        found: dict[str, Any] = self.admin.body(f"{POLICIES}/{self.policy}")["target"]
+        for holder, member in ((found, "authentication_key"), (found.get("authentication", {}), "password")):
+            if member in holder:
+                holder[member] = holder[member]["key"]
+        return found
 
     def commit(self) -> None:
         """Commit what was written."""

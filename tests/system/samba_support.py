@@ -45,20 +45,27 @@ class Samba:
         )
         configuration = self.directory / "smb.conf"
         configuration.write_text(self._configuration())
-        inside = ["unshare", "--mount", "sh", "-c", 'mount --bind "$1" /etc/passwd && shift && exec "$@"', "sh", str(accounts)]
-        subprocess.run(
-            [*inside, "smbpasswd", "-c", str(configuration), "-s", "-a", ACCOUNT],
-            input=f"{PASSWORD}\n{PASSWORD}\n".encode(), check=True, capture_output=True,
-        )  # fmt: skip
+        self.account("-s", "-a", typed=f"{PASSWORD}\n{PASSWORD}\n")
         program = shutil.which("smbd", path="/usr/sbin:/usr/bin:/sbin")
         assert program, "smbd is not installed (Debian package samba)"
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(  # a session of its own: at its end smbd signals the whole group
-                [*inside, program, "--foreground", "--no-process-group", "--debug-stdout", "-s", str(configuration)],
+                [*self._inside, program, "--foreground", "--no-process-group", "--debug-stdout", "-s", str(configuration)],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until(self._listens, what="smbd")
         return self
+
+    @property
+    def _inside(self) -> list[str]:
+        """What makes a program see the accounts of the server."""
+        script = 'mount --bind "$1" /etc/passwd && shift && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self.directory / "passwd")]
+
+    def account(self, *options: str, typed: str = "") -> None:
+        """Add, lock (``-d``) or unlock (``-e``) the account."""
+        command = [*self._inside, "smbpasswd", "-c", str(self.directory / "smb.conf"), *options, ACCOUNT]
+        subprocess.run(command, input=typed.encode(), check=True, capture_output=True)
 
     def _configuration(self) -> str:
         base = self.directory

@@ -18,7 +18,7 @@ def configured(setting: Mapping[str, Any]) -> str | None:
 
 
 def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
-    """Encrypt to the newest usable subkey. Raises BackupFailure: gpg_absent, key_expired, key_revoked, encryption_check."""
+    """Encrypt to the newest usable subkey. Raises BackupFailure."""
     found = _certificate(certificate)
     if found.primary.validity == "r":
         raise BackupFailure("key_revoked", f"The key {found.primary.fingerprint} is revoked.")
@@ -28,7 +28,7 @@ def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
 
 
 def to_password(plain: IO[bytes], password: str, into: IO[bytes]) -> None:
-    """Encrypt under a password. Raises BackupFailure: gpg_absent, encryption_check."""
+    """Encrypt under a password. Raises BackupFailure."""
     if not gpg.installed():
         raise BackupFailure("gpg_absent", "gpg is not installed.")
     _run(lambda: gpg.encrypt_with_password(plain, password, into))
@@ -74,4 +74,5 @@ def _run(encrypt: Any) -> None:
     try:
         encrypt()
     except HostFailure as failure:
-        raise BackupFailure("encryption_check", failure.reason) from failure
+        code = "no_local_space" if isinstance(failure, gpg.DiskFull) else "encryption_check"
+        raise BackupFailure(code, failure.reason) from failure

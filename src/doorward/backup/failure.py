@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import unicodedata
 
 _TRANSIENT = frozenset({
@@ -42,6 +43,12 @@ class BackupFailure(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+def of_this_node(error: OSError) -> BackupFailure:
+    """Return the failure of work with files of this node."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return BackupFailure("no_local_space" if full else "store_error", f"On this node: {error.strerror}.")
 
 
 def clean(words: str, most: int = _MOST_CHARACTERS) -> str:

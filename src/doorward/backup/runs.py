@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, of_this_node
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import Clock, Drill, Run, stamp, utc_now
 from doorward.backup.targets.port import Target
@@ -117,9 +117,7 @@ class Work:
         except BackupFailure as failed:
             failure = failed
         except OSError as error:
-            failure = BackupFailure(
-                "no_local_space" if error.errno in _FULL else "store_error", f"On this node: {error.strerror}."
-            )
+            failure = of_this_node(error)
         except Exception:
             log.exception("a backup stumbled", run=run.id)
             failure = BackupFailure("store_error", "An internal error occurred; the log has the details.")
@@ -180,10 +178,6 @@ class Work:
     def keep(self, run: Run) -> None:
         """Keep a state of the run."""
         self._save(run)
-
-
-_FULL = frozenset({28, 122})
-"""ENOSPC and EDQUOT."""
 
 
 @dataclass

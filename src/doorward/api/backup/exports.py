@@ -14,7 +14,7 @@ from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, listed, made, p
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup import archive, encryption
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, of_this_node
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 from doorward.backup.names import export_name
 from doorward.backup.node import NodeView
@@ -99,6 +99,8 @@ class Exports(Resource):
             raise errors.conflict(str(full), resource=request.href) from None
         except BackupFailure as failure:
             raise _refused(failure, request) from failure
+        except OSError as error:
+            raise _refused(of_this_node(error), request) from error
         if selection == "none":
             clear = Problem("secrets_in_clear", "The file holds passwords and keys in clear text.", "/encryption/selection")
             warnings += listed([clear], request.href)

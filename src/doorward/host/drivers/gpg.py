@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -180,7 +181,13 @@ def encrypt(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
         recipient.write_text(certificate)
         done = run(home, *_PLAIN, "--recipient-file", str(recipient), "--encrypt", stdin=plain, stdout=into)
     if done.returncode:
-        raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
+        raise _failed(done)
+
+
+def _failed(done: subprocess.CompletedProcess[bytes]) -> HostFailure:
+    """Return why gpg does not encrypt."""
+    kind = DiskFull if any(os.strerror(code).encode() in done.stderr for code in (errno.ENOSPC, errno.EDQUOT)) else HostFailure
+    return kind(f"gpg does not encrypt: {_said(done.stderr)}")
 
 
 def try_encryption(certificate: str) -> None:
@@ -196,7 +203,7 @@ def encrypt_with_password(plain: IO[bytes], password: str, into: IO[bytes]) -> N
     with _home() as home:
         done = run(home, *_PLAIN, *strong, "--symmetric", stdin=plain, stdout=into, secret=password.encode())
     if done.returncode:
-        raise HostFailure(f"gpg does not encrypt: {_said(done.stderr)}")
+        raise _failed(done)
 
 
 def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes], most: int) -> bool:
@@ -204,6 +211,10 @@ def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes], most:
     with _home() as home, encrypted.open("rb") as stdin:
         limited = ("--max-output", str(most), "--output", "-", "--decrypt")
         return run(home, *limited, stdin=stdin, stdout=into, secret=password.encode()).returncode == 0
+
+
+class DiskFull(HostFailure):
+    """There is no space for what gpg writes."""
 
 
 @dataclass(frozen=True, slots=True)

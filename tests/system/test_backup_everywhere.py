@@ -1,0 +1,296 @@
+"""Backups to every kind of target through the API of a real Doorward, and the way back to an empty machine.
+
+``CELLS`` says which test looks at what fault of which target: there must be a clear error, an alert, and nothing lost.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from doorward.cli.verify import findings
+from tests.support import openpgp
+from tests.support.server import QUICK, Server, running, until
+from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, SELECTED, STATUS, Site
+from tests.system.backup_storages import answering, storages
+from tests.system.command_line import CommandLine
+from tests.system.mail_server import MailServer
+
+KINDS = ("nfs", "rsync", "smb")
+ZONE = f"{ROOT}/datetime/timezone"
+RESTORES = f"{BACKUP}/restores"
+GONE = "doorward-20200101T000000Z-00000000.config"
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+HERE, RUN = "system.test_backup_everywhere", "system.test_backup_run"
+EACH = "system.test_backup_{kind}"
+CELLS: dict[str, dict[str, str]] = {
+    "told by status, alert and mail; the next run is clean": dict.fromkeys(KINDS, f"{HERE}:a_failure_is_told"),
+    "server down": dict.fromkeys(KINDS, f"{HERE}:a_server_that_is_down"),
+    "nobody there at all": dict.fromkeys(KINDS, f"{EACH}:nobody_listens"),
+    "connection cut at a random byte": dict.fromkeys(KINDS, f"{EACH}:cut_anywhere"),
+    "host key changed": {"rsync": f"{EACH}:the_host_key_is_another"},
+    "key or password refused": {"rsync": f"{EACH}:the_key_is_refused", "smb": f"{EACH}:the_login_is_refused"},
+    "share or directory cannot be written": {
+        "nfs": f"{EACH}:the_export_or_the_directory", "rsync": f"{EACH}:the_directory_belongs", "smb": f"{EACH}:the_share_or_the",
+    },
+    "share read-only; disk full on the target": dict.fromkeys(KINDS, f"{EACH}:the_disk_is_full_or_read_only"),
+    "quota on the target": {kind: f"unit.backup.targets.test_{kind}:" for kind in KINDS},
+    "disk full here": dict.fromkeys(KINDS, f"{HERE}:a_disk_that_is_full_here"),
+    "server that stops": dict.fromkeys(KINDS, f"{EACH}:a_server_that_stops_moving"),
+    "slow server": dict.fromkeys(KINDS, f"{EACH}:a_server_that_is_slow"),
+    "half a file of an earlier run": dict.fromkeys(KINDS, f"{EACH}:what_an_earlier_try_left"),
+    "name taken": dict.fromkeys(KINDS, f"{EACH}:a_taken_name"),
+    "clock jump": dict.fromkeys(KINDS, "unit.backup.test_runner:a_clock_that_is_set_ahead"),
+    "process killed": {"rsync": "faults.test_kill_backup:a_kill_in_the_middle_of_an_upload"},
+    "process ended": dict.fromkeys(KINDS, f"{HERE}:a_server_that_is_told_to_end"),
+    "files of somebody else": dict.fromkeys(KINDS, f"{EACH}:foreign_files"),
+}  # fmt: skip
+"""Fault, target, and the module with the beginning of the name of the test. What a target does not have is left out."""
+
+
+@pytest.mark.parametrize(("cell", "kind"), [(cell, kind) for cell, found in CELLS.items() for kind in found])
+def test_every_cell_of_the_matrix_has_its_test(cell: str, kind: str) -> None:
+    module, _, name = CELLS[cell][kind].format(kind=kind).partition(":")
+    assert any(found.startswith(f"test_{name}") for found in vars(importlib.import_module(f"tests.{module}")))
+
+
+@dataclass
+class Lost:
+    """What is left of a node: a backup that the key holder decrypted, and what has to come back."""
+
+    plain: bytes = b""
+    name: str = ""
+    tree: bytes = b""
+    history: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    """A node that backs up to one server of each kind, one at a time."""
+
+    server: Server
+    mail: MailServer
+    sites: dict[str, Site]
+    lost: dict[str, Lost]
+    signer: str
+    """The key that the backups are signed with."""
+
+    def site(self, kind: str, *, encrypted: bool = True) -> Site:
+        """Back up to this kind from now on."""
+        site = self.sites[kind]
+        site.admin = self.server.login()
+        site.admin.post("/api/transaction")
+        site.write("PUT", SELECTED, {"backup_policy": site.policy})
+        gpg = {"enabled": True, "gpg_public_key": {"public_key": openpgp.public_key("good")}}
+        site.write("PUT", ENCRYPTION, {"encryption": gpg if encrypted else {"enabled": False}})
+        site.commit()
+        return site
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    limits = ("backup.runs.PAUSES=0.3,2,30", "backup.runner.MISSED_SECONDS=0.1", "events.alerts.HOLD_SECONDS=0.1")
+    hasty = {"HASTY": " ".join(f"doorward.{limit}" for limit in limits)}
+    state = tmp_path_factory.mktemp("node") / "state"
+    with ExitStack() as stack:
+        kept = stack.enter_context(storages(tmp_path_factory.mktemp("keys")))
+        mail, server = stack.enter_context(MailServer()), stack.enter_context(running(state, launcher=QUICK, environment=hasty))
+        sites = {kind: Site(server, kept[kind]) for kind in KINDS}
+        for kind, site in sites.items():
+            told = {"type": "errors-only", "send_filelist": False, "file_count_limit": 1}
+            site.set_up(encrypted=False, mail=mail, name=kind, notification_event=told)
+        keys = sites["nfs"].items(f"{BACKUP}/signing_keys")
+        signer = next(item["key"] for item in keys if item["body"]["role"] == "current")
+        yield World(server, mail, sites, {kind: Lost() for kind in KINDS}, signer)
+
+
+def tree_of(plain: bytes) -> bytes:
+    """The configuration in an archive."""
+    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:gz") as archive:
+        found = archive.extractfile("configuration/tree.json")
+        assert found
+        return found.read()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_backup_is_there_is_proven_and_can_be_read_by_the_key_holder(world: World, kind: str) -> None:
+    site = world.site(kind)
+    run = site.back_up()
+    assert (run["result"], run["code"], run["target"].partition(":")[0]) == ("succeeded", None, kind), run
+    name = run["files"][0]["name"]
+    assert site.storage.names() == [name, f"{name}.manifest"]
+    before = site.storage.logins() if kind == "rsync" else 0
+    [listed] = site.items(FILES)
+    assert (listed["key"], listed["body"]["ours"], listed["body"]["signature"]) == (name, True, "valid")
+    assert (listed["body"]["sha256"], listed["body"]["size"]) == (run["files"][0]["sha256"], run["files"][0]["size"])
+    if kind == "rsync":
+        assert site.storage.logins() - before <= 3, "a login, a list, all manifests"
+    assert site.drill({"selection": "target", "value": None})["levels"]["stored"] == {"basis": "target", "passed": True}
+    stored = site.storage.config / name
+    assert site.admin.get(f"{FILES}/{name}/download").content == stored.read_bytes()
+    plain = openpgp.decrypted(stored)
+    history = site.items("/api/revisions?limit=500")
+    world.lost[kind] = Lost(plain, name, tree_of(plain), [item["body"] for item in history])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plain_backup_comes_back_from_the_target(world: World, kind: str) -> None:
+    site = world.site(kind, encrypted=False)
+    name = site.back_up()["files"][0]["name"]
+    site.admin.post("/api/transaction")
+    site.write("PUT", ZONE, "Asia/Tokyo")
+    site.commit()
+    answer = site.admin.post(RESTORES, {"source": {"selection": "target", "value": name}})
+    assert ended(world.server, answer)["result"] == "succeeded"
+    assert world.server.login().body(ZONE) == "UTC"
+    assert list((world.server.state / "backup").glob("*.fetched")) == []
+    answer = world.server.login().post(RESTORES, {"source": {"selection": "target", "value": GONE}})
+    restore = ended(world.server, answer)
+    assert (restore["result"], restore["code"]) == ("failed", "no_such_path")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failure_is_told_and_the_next_run_is_clean(world: World, kind: str) -> None:
+    site = world.site(kind)
+    before = site.storage.names()
+    with site.storage.shut() as code:
+        run = site.back_up()
+        assert (run["result"], run["code"], len(run["attempts"])) == ("failed", code, 1), run
+        if code == "auth_failed":  # what cannot be written can still be read
+            restore = ended(world.server, site.admin.post(RESTORES, {"source": {"selection": "target", "value": GONE}}))
+            assert (restore["result"], restore["code"]) == ("failed", code)
+            site.admin = world.server.login()
+            answer = site.admin.get(FILES)
+            assert (answer.status_code, answer.json()["error"]["details"]["code"]) == (503, code)
+    assert site.admin.body(STATUS)["last_failure"]["code"] == code
+    texts = until(lambda: found if len(found := told(world.mail, run["message"])) > 1 else None, what="alert and mail")
+    subjects = [mail.message["Subject"] for mail in texts]
+    assert any("xcbBackupFailed" in subject for subject in subjects)
+    assert any(f"Backup failed: {kind}" in subject for subject in subjects)
+    assert site.storage.names() == before
+    assert site.back_up()["result"] == "succeeded"
+
+
+def told(mail: MailServer, words: str) -> list[Any]:
+    """The mails that say something."""
+    plain = " ".join(words.split())
+    return [found for found in mail.mails if plain in " ".join(found.message.get_content().split())]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_is_down_is_waited_for(world: World, kind: str) -> None:
+    site = world.site(kind)
+    good = site.target()
+    site.change(target={**good, **site.storage.aside()})
+    path = site.now()
+    until(lambda: site.admin.body(path)["attempts"], what="the first attempt")
+    with answering(site.storage):
+        run = site.finished(path)
+        assert (run["result"], run["attempts"][0]["code"], run["attempts"][-1]["code"]) == ("succeeded", "connect", None), run
+    assert run["files"][0]["name"] in site.storage.names()
+    site.change(target=good)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_is_full_here_is_waited_for(world: World, kind: str) -> None:
+    site = world.site(kind)
+    spool = world.server.state / "backup" / "spool"
+    spool.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "small", str(spool)], check=True)
+    try:
+        path = site.now()
+        [attempt] = until(lambda: site.admin.body(path)["attempts"], what="the first attempt")
+    finally:
+        subprocess.run(["umount", "--lazy", str(spool)], check=True)
+    assert attempt["code"] == "no_local_space", attempt
+    assert site.finished(path)["result"] == "succeeded"
+
+
+def ended(machine: Server, begun: httpx2.Response, url: str = "") -> dict[str, Any]:
+    """Wait for the end of a restore; its body. ``url``: where the machine is afterwards, with the accounts of the archive."""
+    assert begun.status_code == 202, begun.text
+    seen: dict[str, Any] = {}
+
+    def over() -> bool:
+        with suppress(httpx2.TransportError, AssertionError):
+            answer = machine.login().get(begun.headers["location"])
+            seen.update(answer.json().get("body", {}))
+            return seen.get("result") is not None
+        machine.url = url or machine.url
+        return False
+
+    until(over, 60, "the end of the restore")
+    return seen
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of a machine to which nobody ever came."""
+    state = tmp_path_factory.mktemp("untouched") / "state"
+    with running(state):
+        pass
+    return state
+
+
+@pytest.fixture
+def machine(untouched: Path, tmp_path: Path) -> Iterator[Server]:
+    """An empty machine."""
+    shutil.copytree(untouched, tmp_path / "state", ignore=shutil.ignore_patterns("*.sock"))
+    with running(tmp_path / "state") as made:
+        yield made
+
+
+def by_rest(machine: Server, lost: Lost, signer: str, url: str, _home: Path) -> None:
+    """Restore by an upload."""
+    admin = machine.login()
+    upload = admin.post("/api/upload/backup", content=lost.plain, headers=OCTETS).json()["key"]
+    order = {"source": {"selection": "upload", "value": upload}, "scope": "system", "take_over": True, "network": "restore"}
+    restore = ended(machine, admin.post(RESTORES, {**order, "accept_signer": signer}), url)
+    assert restore["result"] == "succeeded", restore
+
+
+def by_command(machine: Server, lost: Lost, signer: str, url: str, home: Path) -> None:
+    """Restore by ``doorward restore``."""
+    (home / "backup").write_bytes(lost.plain)
+    options = ("--scope", "system", "--take-over", "--network", "restore", "--accept-signer", signer)
+    done = CommandLine(machine, home)("restore", *options, "backup")
+    assert done.code == 0 or "The restore is over" in done.err, done  # it moves to the address of the archive
+    machine.url = url
+
+
+WAYS: dict[str, Callable[..., None]] = {"nfs": by_rest, "rsync": by_command, "smb": by_rest}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_machine_becomes_the_one_that_was_lost(world: World, machine: Server, tmp_path: Path, kind: str) -> None:
+    lost = world.lost[kind]
+    assert lost.plain, "the tests before made it"
+    gone = world.server
+    gone.stop()
+    WAYS[kind](machine, lost, world.signer, gone.url, tmp_path)
+    admin = machine.login()
+    export = admin.post(f"{BACKUP}/exports", {"encryption": {"selection": "none"}}).json()
+    back = admin.get(f"{export['meta']['href']}/download").content
+    assert tree_of(back) == lost.tree
+    history = [item["body"] for item in admin.get("/api/revisions?limit=500").json()["items"]]
+    assert history[1:] == lost.history
+    assert history[0]["commit_message"].startswith("restore of doorward-")
+    machine.stop()
+    assert findings(machine.state, "sandbox") == []
+    machine.start()
+    site = Site(machine, world.sites[kind].storage)
+    [old] = [item["body"] for item in site.items(FILES) if item["key"] == lost.name]
+    assert (old["ours"], old["signature"]) == (True, "valid"), "signed with a key that this node had formerly"
+    assert site.back_up()["result"] == "succeeded"
