@@ -10,6 +10,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ import pytest
 from doorward.cli.verify import findings
 from tests.support import openpgp
 from tests.support.server import QUICK, Server, running, until
-from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, SELECTED, STATUS, Site
+from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, RUNS, SELECTED, STATUS, Site
 from tests.system.backup_storages import answering, storages
 from tests.system.command_line import CommandLine
 from tests.system.mail_server import MailServer
@@ -84,6 +85,8 @@ class World:
     mail: MailServer
     sites: dict[str, Site]
     lost: dict[str, Lost]
+    plain: dict[str, str]
+    """The name of a file in clear on each target."""
     signer: str
     """The key that the backups are signed with."""
 
@@ -113,7 +116,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             site.set_up(encrypted=False, mail=mail, name=kind, notification_event=told)
         keys = sites["nfs"].items(f"{BACKUP}/signing_keys")
         signer = next(item["key"] for item in keys if item["body"]["role"] == "current")
-        yield World(server, mail, sites, {kind: Lost() for kind in KINDS}, signer)
+        yield World(server, mail, sites, {kind: Lost() for kind in KINDS}, {}, signer)
 
 
 def tree_of(plain: bytes) -> bytes:
@@ -148,7 +151,7 @@ def test_a_backup_is_there_is_proven_and_can_be_read_by_the_key_holder(world: Wo
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plain_backup_comes_back_from_the_target(world: World, kind: str) -> None:
     site = world.site(kind, encrypted=False)
-    name = site.back_up()["files"][0]["name"]
+    name = world.plain[kind] = site.back_up()["files"][0]["name"]
     site.admin.post("/api/transaction")
     site.write("PUT", ZONE, "Asia/Tokyo")
     site.commit()
@@ -216,6 +219,29 @@ def test_a_disk_that_is_full_here_is_waited_for(world: World, kind: str) -> None
         subprocess.run(["umount", "--lazy", str(spool)], check=True)
     assert attempt["code"] == "no_local_space", attempt
     assert site.finished(path)["result"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world: World, kind: str) -> None:
+    site = world.site(kind)
+    good, before = site.target(), site.storage.names()
+    site.change(target={**good, **site.storage.aside()})
+    with answering(site.storage) as proxy:
+        proxy.stall_after = 12_000  # in the middle of the login, or of the file
+        path = site.now()
+        until(lambda: proxy.passed > 12_000, what="the middle of the upload")
+        began = time.monotonic()
+        assert world.server.stop() == 0
+        assert time.monotonic() - began < 8, "nobody waits for the target"
+        assert [name for name in site.storage.names() if not name.startswith(".")] == before
+        proxy.stall_after = None
+        world.server.start()
+        site.admin = world.server.login()
+        broken = site.admin.body(path)
+        assert (broken["result"], broken["code"]) == ("cancelled", "shutdown")
+        newest = until(lambda: next((item for item in site.items(f"{RUNS}?limit=1") if item["body"]["reason"] == "missed"), None))
+        assert site.finished(newest["meta"]["href"])["result"] == "succeeded"
+    site.change(target=good)
 
 
 def ended(machine: Server, begun: httpx2.Response, url: str = "") -> dict[str, Any]:
@@ -294,3 +320,25 @@ def test_an_empty_machine_becomes_the_one_that_was_lost(world: World, machine: S
     [old] = [item["body"] for item in site.items(FILES) if item["key"] == lost.name]
     assert (old["ours"], old["signature"]) == (True, "valid"), "signed with a key that this node had formerly"
     assert site.back_up()["result"] == "succeeded"
+
+
+def test_an_empty_machine_becomes_it_from_the_target(world: World, machine: Server) -> None:
+    """With a policy there is a history already: that of the archive is kept aside."""
+    world.server.stop()
+    site = Site(machine, world.sites["nfs"].storage)
+    site.set_up(encrypted=False, name="for-now")
+    order = {"source": {"selection": "target", "value": world.plain["nfs"]}, "scope": "system", "take_over": True}
+    refused = ended(machine, site.admin.post(RESTORES, order))
+    assert (refused["result"], refused["code"]) == ("failed", "unknown_signer")
+    restore = ended(machine, machine.login().post(RESTORES, {**order, "accept_signer": world.signer}))
+    assert restore["result"] == "succeeded", restore
+    assert {"history_aside", "restart_required"} <= {warning["code"] for warning in restore["warnings"]}
+    admin = machine.login()
+    policies = {item["body"]["name"] for item in admin.get(f"{ROOT}/policies/backup_policies").json()["items"]}
+    assert policies == set(KINDS)
+    assert len(list((machine.state / "backup").glob("history-*"))) == 1
+    machine.stop()
+    assert findings(machine.state, "sandbox") == []
+    machine.start()
+    site = Site(machine, world.sites["nfs"].storage)
+    assert next(item["body"]["ours"] for item in site.items(FILES) if item["key"] == world.plain["nfs"])

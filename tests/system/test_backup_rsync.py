@@ -7,6 +7,7 @@ import random
 import socketserver
 import stat
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -324,6 +325,17 @@ def test_a_server_that_stops_moving(opener: Opener, sshd: Sshd, path: Path, tmp_
         proxy.stall_after = 0
         fails("timeout", lambda: opener(port=proxy.port, stall=1))
     assert list((path / "config").glob("doorward*")) == []
+
+
+def test_a_server_that_is_slow_will_do(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
+    with Proxy(("127.0.0.1", sshd.port)) as proxy, opener(port=proxy.port, stall=2) as target:
+        target.prepare()
+        proxy.delay = 0.04
+        sent = content(tmp_path, 2_000_000)
+        began = time.monotonic()
+        target.put(ARCHIVE, sent)
+        assert time.monotonic() - began > 1
+    assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 
 def test_time_runs_out_or_somebody_stops_it(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:

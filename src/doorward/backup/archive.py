@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Self
 from doorward import __version__
 from doorward.backup import checking, container, encryption
 from doorward.backup.content import Part, contents
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, Check, never
 from doorward.backup.names import MANIFEST, archive_name
 from doorward.backup.node import NodeView
 from doorward.configuration.management import exported_configuration_encryption as settings
@@ -65,11 +65,11 @@ class Built:
         return {"hash": self.running.hash, "number": self.running.number}
 
 
-def build(node: NodeView, kind: Kind, now: datetime) -> Built:
-    """Build an archive of the running revision and prove that it can be restored. Raises BackupFailure."""
+def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Built:
+    """Build an archive of the running revision and prove that it can be restored. Raises BackupFailure, as ``check`` may."""
     running = node.pipeline.running
     created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    seconds, parts = contents(node, running, kind)
+    seconds, parts = contents(node, running, kind, check)
     inner = encode({
         "created": created,
         "files": [{"path": part.path, "sha256": part.sha256, "size": part.size} for part in parts],
@@ -83,18 +83,23 @@ def build(node: NodeView, kind: Kind, now: datetime) -> Built:
     file = container.in_memory()
     try:
         container.write(((part.path, part.size, part.chunks()) for part in (*first, *parts)), file, seconds)
+        check()
         checking.self_check(node, file, running)
+        check()
     except BaseException:
         file.close()
         raise
     return Built(file, inner, created, running, tuple(part.path for part in [*first, *parts]))
 
 
-def prepare(node: NodeView, spool: Path, now: datetime | None = None) -> Prepared:
-    """Make a system backup: archive and manifest in the spool, encrypted where that is configured. Raises BackupFailure."""
+def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Check = never) -> Prepared:
+    """Make a system backup: archive and manifest in the spool, encrypted where that is configured. Raises BackupFailure.
+
+    ``check`` is called time and again and may raise, to break it off.
+    """
     now = now or datetime.now(UTC)
     certificate = encryption.configured(node.pipeline.running.snapshot.value(settings.PATH))
-    with build(node, "system", now) as built:
+    with build(node, "system", now, check) as built:
         name = archive_name(now, node.id, encrypted=certificate is not None)
         path = spool / name
         with _new(path) as file:

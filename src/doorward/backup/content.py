@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, Check, never
 from doorward.backup.node import NodeView
 from doorward.membership import join_request, nodes, promote
 from doorward.store.port import Edit, Revision, Store
@@ -59,8 +59,13 @@ class Part:
         return cls(path, size, digest.hexdigest(), lambda: iter(lines()))
 
 
-def contents(node: NodeView, running: Running, kind: Literal["system", "export"]) -> tuple[int, list[Part]]:
-    """Return the Unix time of a revision, and the files of its archive in the order of their paths. Raises BackupFailure."""
+def contents(
+    node: NodeView, running: Running, kind: Literal["system", "export"], check: Check = never
+) -> tuple[int, list[Part]]:  # fmt: skip
+    """Return the Unix time of a revision, and the files of its archive in the order of their paths. Raises BackupFailure.
+
+    ``check`` is called time and again, also while the parts are read, and may raise.
+    """
     store = node.pipeline.store
     revision = store.revision(running.number)
     if revision is None:
@@ -69,7 +74,7 @@ def contents(node: NodeView, running: Running, kind: Literal["system", "export"]
     parts = [
         Part.of(REVISION, encode(header(revision))),
         Part.of(TREE, tree_json(tree, snapshot)),
-        Part.lines(HISTORY, partial(_history, store, running.number)),
+        Part.lines(HISTORY, partial(_history, store, running.number, check)),
         *(Part.of(path, encode(secrets(node.pipeline, snapshot, name))) for name, path in SECRETS.items()),
     ]
     if kind == "system":
@@ -155,11 +160,12 @@ def secrets(pipeline: Pipeline, snapshot: Snapshot, name: str) -> dict[str, Any]
     return found
 
 
-def _history(store: Store, last: int) -> Iterator[bytes]:
+def _history(store: Store, last: int, check: Check) -> Iterator[bytes]:
     """Yield every revision with its changes, oldest first."""
     for begin in range(1, last + 1, _PAGE):
         page = store.revisions(before=min(begin + _PAGE, last + 1), limit=min(_PAGE, last + 1 - begin))
         for revision in reversed(page):
+            check()
             changes = [edit.as_json() for edit in store.edits(revision.number)]
             yield encode({**header(revision), "changes": changes}) + b"\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import unicodedata
+from collections.abc import Callable
 
 _TRANSIENT = frozenset({
     "resolve", "connect", "timeout", "stalled", "connection_lost", "server_busy",
@@ -21,6 +22,10 @@ CODES = _TRANSIENT | _PERMANENT
 """Every code there is."""
 
 _MOST_CHARACTERS = 500
+
+
+Check = Callable[[], None]
+"""Raises BackupFailure when work is to be broken off."""
 
 
 class BackupFailure(Exception):
@@ -43,6 +48,10 @@ class BackupFailure(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+def never() -> None:
+    """Let work go on that nobody breaks off."""
 
 
 def of_this_node(error: OSError) -> BackupFailure:

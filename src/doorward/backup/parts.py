@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from doorward.backup import archive, drills, retention
+from doorward.backup.failure import Check
 from doorward.backup.files import Files
 from doorward.backup.names import MANIFEST
 from doorward.backup.node import NodeView
@@ -26,9 +27,9 @@ class NodeParts:
         self._node, self._files, self._checks, self._clock = node, files, checks, clock
         self._last: datetime | None = None
 
-    def prepare(self, spool: Path) -> archive.Prepared:
-        """Make the archive of the running configuration and check it."""
-        return archive.prepare(self._node, spool, self._moment())
+    def prepare(self, spool: Path, check: Check) -> archive.Prepared:
+        """Make the archive of the running configuration and prove it; ``check`` breaks it off."""
+        return archive.prepare(self._node, spool, self._moment(), check)
 
     def _moment(self) -> datetime:
         """Return the time of a new archive: names count seconds, so the second of the last one is not taken again."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure, of_this_node
+from doorward.backup.failure import BackupFailure, Check, of_this_node
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import Clock, Drill, Run, stamp, utc_now
 from doorward.backup.targets.port import Target
@@ -32,8 +32,8 @@ _READ_BACK_DIFFERS = frozenset({"verify_failed", "drill_failed"})
 class Parts(Protocol):
     """What a run is made of. Everything blocks and raises BackupFailure."""
 
-    def prepare(self, spool: Path) -> Prepared:
-        """Make the archive of the running configuration and check it."""
+    def prepare(self, spool: Path, check: Check) -> Prepared:
+        """Make the archive of the running configuration and prove it; ``check`` raises when that is to be broken off."""
 
     def connect(self, policy: Mapping[str, Any], stop: threading.Event, workdir: Path, seconds: float) -> Target:
         """Log in on the target of a policy."""
@@ -131,7 +131,7 @@ class Work:
         steps.go(status="preparing")
         shutil.rmtree(self._spool, ignore_errors=True)
         self._spool.mkdir(mode=0o700, parents=True)
-        prepared = self._prepared = self._parts.prepare(self._spool)
+        prepared = self._prepared = self._parts.prepare(self._spool, self._check_stop)
         self.paths = prepared.paths
         files = [{"name": prepared.name, "sha256": prepared.sha256, "size": prepared.size}]
         steps.go(files=files, revision=dict(prepared.revision))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, Check
 from doorward.backup.records import Drill
 from doorward.backup.targets.port import Entry, Target
 
@@ -96,8 +96,9 @@ class FakeParts:
         self.used.append(part)
         self.trouble(part)
 
-    def prepare(self, spool: Path) -> Prepared:
+    def prepare(self, spool: Path, check: Check) -> Prepared:
         self._use("prepare")
+        check()
         self.made += 1
         name = f"doorward-20261121T12000{self.made}Z-{NODE[:8]}.config"
         data = f"archive {self.made}".encode()

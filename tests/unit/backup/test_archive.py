@@ -150,6 +150,23 @@ def test_the_history_is_in_it(site: Site, tmp_path: Path) -> None:
     assert len(lines[1]["changes"]) == 2
 
 
+def test_wherever_the_making_is_broken_off_nothing_is_left(site: Site) -> None:
+    site.filled()
+    left = 0
+
+    def check() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise BackupFailure("shutdown", "The run was broken off.")
+
+    for passed in range(2 * site.rig.number + 2):  # the history is read twice; the proof comes between two more
+        left = passed
+        with pytest.raises(BackupFailure, match="broken off"):
+            archive.prepare(site.node, site.spool, check=check)
+        assert list(site.spool.iterdir()) == []
+
+
 def test_the_same_revision_gives_the_same_bytes(site: Site, tmp_path: Path) -> None:
     node = site.filled().node
     first = unpacked(prepare(node, site.spool, NOW).archive, tmp_path / "a")
