@@ -66,9 +66,8 @@ class SqliteStore:
             raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA busy_timeout = 5000")
+            for setting in ("synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+                connection.execute(f"PRAGMA {setting}")
             if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 _make_tables(connection)
             found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
