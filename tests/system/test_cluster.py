@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.members import INTERFACE, JOIN, NODES, NTP, STATUS, ZONE, Member, members
+from tests.support.members import INTERFACE, JOIN, NIC, NODES, NTP, STATUS, ZONE, Member, members
 from tests.support.server import PASSWORD, until
 from tests.system.chrony_support import SOURCES, listed, need_chrony
 
@@ -172,6 +172,52 @@ def test_without_the_centre_the_nodes_go_on_and_catch_up_when_it_is_back(nodes: 
     centre.settled(node, other)
     until(lambda: sees()["reachable"], 20, "that the centre is back")
     assert zone_of(node) == "America/New_York"
+
+
+def test_a_centre_that_moves_warns_of_nodes_that_were_not_told(nodes: tuple[Member, Member, Member]) -> None:
+    centre, node, away = nodes
+    nic = centre.body(NIC)
+    [interface] = nic["interfaces"]["@order"]
+    addresses = nic["interfaces"][interface]["addresses"]
+    [first] = addresses["@order"]
+    centre.write(NIC, nic | {"interfaces": nic["interfaces"] | {interface: {**nic["interfaces"][interface], "addresses": {
+        **addresses, "@order": [first, "other"], "other": "127.0.1.1/8",
+    }}}})  # fmt: skip
+
+    def move(address: str) -> None:
+        key = f"nic1.interfaces.{interface}.addresses.{address}"
+        centre.ok("PUT", INTERFACE, {"enabled": True, "listen_address": key})
+
+    def tell(address: str) -> None:
+        centre.write(f"{NODES}/{centre.id}", {"address": address, "roles": ["central-management"]})
+
+    def untold(warnings: list[Any]) -> set[str]:
+        (found,) = [found["message"] for found in warnings if found["code"] == "nodes_not_told"] or [""]
+        return {member.id for member in (node, away) if member.id in found}
+
+    move("other")
+    assert untold(centre.body("/api/transaction/plan")["warnings"]) == {node.id, away.id}
+    centre.ok("DELETE", "/api/transaction")
+    away.server.kill()
+    tell("127.0.1.1")
+    until(lambda: node.central()["address"] == "127.0.1.1", 20, "that one was told")
+    until(lambda: node.central()["reachable"], 20, "that it is reached at the earlier address still")
+    move("other")
+    until(lambda: untold(centre.body("/api/transaction/plan")["warnings"]) == {away.id}, 20, "that only one was not")
+    assert untold(centre.commit()["meta"]["warnings"]) == {away.id}
+    until(lambda: node.central()["reachable"], 20, "that the centre is found at its new address")
+    away.start()
+    until(lambda: away.central()["reason"] == "no_answer", 20, "that it is looked for in vain")
+    away.write(JOIN, {"central_management_address": "127.0.1.1"})
+    set_time(centre, "127.0.0.46", "Asia/Tokyo")
+    centre.settled(node, away)
+    tell(centre.address)
+    until(lambda: all(member.central()["address"] == centre.address for member in (node, away)), 20, "that they are told")
+    centre.settled(node, away)
+    move(first)
+    until(lambda: not untold(centre.body("/api/transaction/plan")["warnings"]), 20, "that all have said so")
+    assert not untold(centre.commit()["meta"].get("warnings", []))
+    until(lambda: node.central()["reachable"] and away.central()["reachable"], 20, "that it is back")
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.03, 0.06, 0.1])

@@ -208,8 +208,9 @@ class Central:
         return self._alarms[what, key]
 
     def not_told(self, address: str) -> list[str]:
-        """Return the nodes that look for the centre elsewhere."""
-        return sorted(key for key, seen in self._seen.items() if seen.report.central_address not in {None, address})
+        """Return the paired nodes that look for the centre elsewhere, by what they said last."""
+        told = {key for key, seen in self._seen.items() if seen.report.central_address == address}
+        return sorted(key for key in self._peers.all() if self._peers.paired(key) and key not in told)
 
     def forget(self, node_id: str) -> None:
         """Forget how a node did that was removed."""

@@ -210,6 +210,11 @@ def test_nodes_that_look_elsewhere_are_known(centre: Centre, join: Join) -> None
     node.report()
     assert centre.central.not_told("10.0.0.9") == [node.id]
     assert centre.central.not_told("10.0.0.1") == []
+    silent = str(uuid.uuid4())
+    centre.peers.pin(silent, b"", 0.0)
+    assert centre.central.not_told("10.0.0.1") == [silent]
+    centre.peers.bury(silent, 0.0)
+    assert centre.central.not_told("10.0.0.1") == []
 
 
 def test_the_standing_of_the_centre_is_final(centre: Centre) -> None:
