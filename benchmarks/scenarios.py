@@ -18,6 +18,7 @@ from benchmarks import measure, ours, peers
 from benchmarks.backup_runs import backup_runs
 from benchmarks.backup_targets import backup_targets
 from benchmarks.cluster import following
+from benchmarks.hosts import hosts
 from benchmarks.measure import Connection, in_turns, percentile, ratio, ratio_of_medians
 from benchmarks.ours import Doorward
 from benchmarks.report import Table
@@ -303,5 +304,5 @@ def _spread(rounds: Sequence[Sequence[float]], prefix: str = "") -> dict[str, fl
 
 SCENARIOS: dict[str, Callable[[Bench], Table]] = {
     scenario.__name__: scenario
-    for scenario in (reading, committing, proving, growing, many, starting, backup_targets, backup_runs, following)
+    for scenario in (reading, committing, proving, growing, many, starting, backup_targets, backup_runs, following, hosts)
 }

@@ -31,12 +31,14 @@ class Join(Deed):
 
     dies = "node"
     asked: Any = None
+    address: str
 
     def prepare(self) -> None:
         self.part()
+        self.address = self.centre.listens()
 
     def act(self) -> None:
-        self.asked = self.node.ok("POST", JOIN, {"central_management_address": self.centre.listens()})["body"]
+        self.asked = self.node.ok("POST", JOIN, {"central_management_address": self.address})["body"]
         self.node.id = self.asked["node_id"]
         self.node.commit()
 

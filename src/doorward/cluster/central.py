@@ -13,12 +13,13 @@ import msgspec
 from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.calls import Refused, Since
+from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.pairing import Acceptance, Centre, PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
-from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
+from doorward.cluster.revisions import Header, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Report, Seen, observed
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
@@ -41,8 +42,11 @@ class Central:
         self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
         self._store = pipeline.store
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
+        self._envelopes = Envelopes(self.ledger)
         self._seen = {record.id: msgspec.convert(record.body, Seen) for record in self._store.records(_STATUS)}
         self._kept: dict[str, float] = {}
+        self._unkept: set[str] = set()
+        """Nodes whose last report is to be written to the store."""
         self._trials: dict[str, Issue] = {}
         """How the last attempt to pair with a node went, where it went badly."""
         self.unreachable: dict[str, Issue] = {}
@@ -122,12 +126,7 @@ class Central:
         """Return the newest revision, complete."""
         self._standing()
         self.contacted(peer.id)
-        newest = self.ledger.newest
-        if newest is None:
-            raise Refused(503, "starting")
-        headers = self.ledger.headers_after(since.epoch, since.number) if since else []
-        secrets = self.ledger.secrets(newest.content)
-        return Envelope(newest.header, headers, __version__, newest.author, newest.message, newest.content, secrets)
+        return self._envelopes.newest(since)
 
     def membership(self, peer: Peer, since: Since | None) -> Any | None:
         """Return who belongs to the cluster, None where the node knows."""
@@ -144,13 +143,23 @@ class Central:
         found, now = msgspec.convert(report, Report), time.time()
         with self._lock:
             before = self._seen.get(peer.id)
-            self._seen[peer.id] = seen = Seen(now, found)
-            news = before is None or msgspec.structs.replace(before.report, time=found.time) != found
+            self._seen[peer.id] = Seen(now, found)
+            news = before is None or _lasting(before.report) != _lasting(found)
             if news or now - self._kept.get(peer.id, 0.0) > _KEEP_SECONDS:
-                self._store.put_record(Record(_STATUS, peer.id, msgspec.to_builtins(seen)))
-                self._kept[peer.id] = now
-        self.watch()
+                self._unkept.add(peer.id)
+            document = self._pipeline.running.snapshot.document(Place(nodes.PATH, peer.id))
+            if document is not None:
+                self._alert(peer.id, self._item(peer.id, document.value, self._head(), now), now)
         return {"time": now}
+
+    def keep(self) -> None:
+        """Write the reports that came since the last time, all in one step."""
+        with self._lock:
+            seen = {key: self._seen[key] for key in self._unkept if key in self._seen}
+            self._unkept.clear()
+        if seen:
+            self._store.put_record(*(Record(_STATUS, key, msgspec.to_builtins(one)) for key, one in seen.items()))
+            self._kept |= {key: one.at for key, one in seen.items()}
 
     # The state of the nodes
 
@@ -161,11 +170,13 @@ class Central:
     def _items(self, now: float) -> Iterator[tuple[str, dict[str, Any]]]:
         snapshot, head = self._pipeline.running.snapshot, self._head()
         for key, document in snapshot.objects(nodes.PATH).items():
-            if key == self._node_id:
-                continue
-            seen, member = self._seen.get(key), document.value
-            issues, managed = self._issues(key, member, seen), nodes.MANAGED in member["roles"]
-            yield key, statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, now=now)
+            if key != self._node_id:
+                yield key, self._item(key, document.value, head, now)
+
+    def _item(self, key: str, member: dict[str, Any], head: Header | None, now: float) -> dict[str, Any]:
+        seen = self._seen.get(key)
+        issues, managed = self._issues(key, member, seen), nodes.MANAGED in member["roles"]
+        return statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, now=now)
 
     def _head(self) -> Header | None:
         """Return the newest header; one that nobody has, while the ledger has yet to look at a commit."""
@@ -187,20 +198,24 @@ class Central:
         return (report.issues if report else statuses.Issues()).with_warnings(found)
 
     def watch(self) -> None:
-        """Raise and end the alerts about nodes."""
+        """Raise and end the alerts about nodes, and let go of what is not asked for any more. Once a second."""
+        self._envelopes.tidy()
         with self._lock:
             now, there = time.time(), set()
             for key, item in self._items(now):
                 there.add(key)
-                name = item["fqdn"] or key
-                if key in self._seen:
-                    offline = item["status"] == "offline"
-                    self._alarm("cluster_node_offline", key).update(now, begun=offline, text=f"The node {name} is offline.")
-                outdated = item["sync_status"] == "outdated"
-                text = f"The node {name} could not take the configuration."
-                self._alarm("cluster_sync_failed", key).update(now, begun=outdated, text=text)
+                self._alert(key, item, now)
             for name in [name for name in self._alarms if name[1] not in there]:
                 del self._alarms[name]
+
+    def _alert(self, key: str, item: dict[str, Any], now: float) -> None:
+        name = item["fqdn"] or key
+        if key in self._seen:
+            offline = item["status"] == "offline"
+            self._alarm("cluster_node_offline", key).update(now, begun=offline, text=f"The node {name} is offline.")
+        outdated = item["sync_status"] == "outdated"
+        text = f"The node {name} could not take the configuration."
+        self._alarm("cluster_sync_failed", key).update(now, begun=outdated, text=text)
 
     def _alarm(self, what: str, key: str) -> Alarm:
         if (what, key) not in self._alarms:
@@ -246,6 +261,11 @@ class Central:
             for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items()
             if (psk := document.value["psk"]) and psk_life(self._store, psk, now).over(now)
         ]
+
+
+def _lasting(report: Report) -> Report:
+    """Return a report without what is another in each one, and of no use after a restart."""
+    return msgspec.structs.replace(report, time=0.0, last_checked=None, health_status=None)
 
 
 def _is_news(at: tuple[int, int], since: Since | None) -> bool:

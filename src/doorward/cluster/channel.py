@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -27,6 +27,8 @@ HOLD_SECONDS = 6.0
 
 Ten attempts a minute are allowed: who waits for each answer never comes to more.
 """
+ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
+"""So many attempts to pair within so many seconds may come from one address."""
 BODY_LIMIT = 64 << 20
 PAIR_LIMIT = 16 << 10
 
@@ -34,7 +36,9 @@ T = TypeVar("T")
 
 
 class ClusterHandlers(Protocol):
-    """What the channel serves. Called in threads. Anything may raise Refused; JSON values are what msgspec encodes.
+    """What the channel serves. Called in threads, ``head`` and ``membership`` in the event loop: they look at memory alone.
+
+    Anything may raise Refused; JSON values are what msgspec encodes, or Ready.
 
     A node that is no centre raises ``Refused(404, "not_central")`` from everything but ``hello``.
     """
@@ -65,7 +69,7 @@ class Channel:
         self.key, self._handlers, self._hold = key, handlers, HOLD_SECONDS if hold is None else hold
         self._pins = Pins(key)
         self.context = self._pins.context
-        self._attempts = Rate(most=10, seconds=60.0)
+        self._attempts = Rate(most=ATTEMPTS, seconds=ATTEMPT_SECONDS)
         self._news = _News()
 
     # For whoever holds the state; from any thread
@@ -128,7 +132,7 @@ class Channel:
         if ask == "revision":
             return await asyncio.to_thread(lambda: handlers.revision(peer, since))
         asked = handlers.head if ask == "head" else handlers.membership
-        return await self._news.until(call, lambda: asked(self._admit(call), since), wait)
+        return await self._news.until(call, _at_once(lambda: asked(self._admit(call), since)), wait)
 
     def _admit(self, call: Call) -> Peer:
         """Return the peer that may make the call. Anew after each wait: it may have been removed."""
@@ -157,7 +161,7 @@ class Channel:
                     return None
                 raise Refused(409, refused.code) from refused
 
-        answer = await self._news.until(call, attempt, self._hold)
+        answer = await self._news.until(call, lambda: asyncio.to_thread(attempt), self._hold)
         if answer is None:
             raise Refused(403, "not_accepted")
         return answer
@@ -185,6 +189,15 @@ def _refusal(error: Exception, call: Call) -> Refused:
     return Refused(500, "internal", "An internal error; it is logged.")
 
 
+def _at_once(ask: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """Return a function that asks in the event loop, to be waited for as others are."""
+
+    async def asked() -> T:
+        return ask()
+
+    return asked
+
+
 class _News:
     """Wakes those who wait, whatever thread it is told from."""
 
@@ -199,7 +212,7 @@ class _News:
             for loop, event in self._waiting:
                 loop.call_soon_threadsafe(event.set)
 
-    async def until(self, call: Call, ask: Callable[[], T | None], seconds: float) -> T | None:
+    async def until(self, call: Call, ask: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
         """Ask, and again after all news, until there is an answer or the time is over. Raises Gone."""
         loop, event = asyncio.get_running_loop(), asyncio.Event()
         left = loop.create_task(call.left())
@@ -210,7 +223,7 @@ class _News:
         try:
             while True:
                 event.clear()  # before asking: what comes while we ask is news
-                found = await asyncio.to_thread(ask)
+                found = await ask()
                 if found is not None or self.over or call.ending():
                     return found
                 if left.done():

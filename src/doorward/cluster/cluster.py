@@ -72,8 +72,8 @@ class Cluster:
         self._stopping = threading.Event()
         self._trusting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
+        self._reaching = threading.Thread(target=self._reach_often, name="cluster-reach", daemon=True)
         self._unnoted: Running | None = None
-        self._reached = time.monotonic()
 
     # Life
 
@@ -83,15 +83,17 @@ class Cluster:
         self._pipeline.advisers.append(self._advice)
         self._settle(self._pipeline.running)
         self._thread.start()
+        self._reaching.start()
         self._follower.start()
 
     def stop(self) -> None:
-        """End, before the commit queue does."""
+        """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
         self._stopping.set()
         self._jobs.put(lambda: None)
         self._follower.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
+            self._central.keep()
 
     def _published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """In the commit thread: the work that follows is done elsewhere, in the order of the commits."""
@@ -125,11 +127,18 @@ class Cluster:
         if self.standing.state != "central":
             return
         self._central.watch()
+        self._central.keep()
         for node_id in self._central.due():
             self._queue.wait(partial(self._central.retire, node_id))
-        if time.monotonic() - self._reached > _REACH_SECONDS:
-            self._reached = time.monotonic()
-            self._reach()
+
+    def _reach_often(self) -> None:
+        """Look for the nodes. In a thread of its own: each of those that are away takes some seconds."""
+        while not self._stopping.wait(_REACH_SECONDS):
+            try:
+                if self.standing.state == "central":
+                    self._reach()
+            except Exception:
+                log.exception("looking for the nodes failed")
 
     def _reach(self) -> None:
         """Ask every paired node at the address that is registered for it whether it is there."""

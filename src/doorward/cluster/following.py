@@ -101,7 +101,7 @@ class Following:
         envelope = link.revision(sync.applied)
         if envelope is None:  # the role was taken away, which the membership tells
             return self._step_of_others(link, 0.0, answered)
-        self._take_membership(envelope.content.membership, envelope.header)
+        self._take_membership(envelope.content.membership, envelope.header, keep=False)
         if standing(self._pipeline.running.snapshot).managed:
             self._take(envelope)
         return True
@@ -121,27 +121,30 @@ class Following:
         self._note(checked=time.time())
         answered()
 
-    def _take_membership(self, membership: Membership, header: Header) -> None:
+    def _take_membership(self, membership: Membership, header: Header, *, keep: bool = True) -> None:
+        """Take the list of nodes. ``keep`` False: what is taken next keeps note of it."""
         if membership.cluster_id != (standing(self._pipeline.running.snapshot).cluster_id or membership.cluster_id):
             raise NotTaken([Issue("history_fork", "The centre has another cluster than the one this node joined.")])
         if header != self.sync.membership:
             self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership))
-            self._note(membership=header, keep=True)
+            self._note(membership=header, keep=keep)
 
     def _take(self, envelope: Envelope) -> None:
         pipeline, sync = self._pipeline, self.sync
         known = standing(pipeline.running.snapshot)
         self._tried_at = time.monotonic()
+        made = msgspec.structs.replace(sync, applied=envelope.header, tried=envelope.header, updated=time.time(), issues=Issues())
         try:
             check(envelope, sync.applied, known.cluster_id or "")
-            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope))
+            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)))
         except NotTaken as refused:
             log.error("a cluster revision was not taken", number=envelope.header.number, reason=str(refused))
             self._note(tried=envelope.header, issues=Issues(errors=refused.issues), keep=True)
             return
         log.info("a cluster revision was taken", number=envelope.header.number, revision=pipeline.running.number)
-        made = {"applied": envelope.header, "tried": envelope.header, "updated": time.time()}
-        self._note(**made, issues=Issues(warnings=warnings), keep=True)
+        self.sync = made
+        if warnings:
+            self._note(issues=Issues(warnings=warnings), keep=True)
 
     def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:
         """Run work in the commit thread, once no commit of this node awaits its confirmation any more."""
@@ -163,7 +166,7 @@ class Following:
 
     def _keep(self, sync: Sync) -> None:
         self.sync = sync
-        self._pipeline.store.put_record(Record(_KIND, _ID, msgspec.to_builtins(sync)))
+        self._pipeline.store.put_record(_record(sync))
 
     def note_removed(self, *, removed: bool) -> None:
         """Remember that the centre removed this node, or that this is of no interest any more."""
@@ -177,3 +180,7 @@ class Following:
         """Forget everything; the node has left."""
         self.sync = Sync()
         self._pipeline.store.remove_record(_KIND, _ID)
+
+
+def _record(sync: Sync) -> Record:
+    return Record(_KIND, _ID, msgspec.to_builtins(sync))

@@ -15,7 +15,7 @@ from doorward.cluster.revisions import Envelope, Header, Membership, Row, docume
 from doorward.cluster.statuses import Issue
 from doorward.membership import join_request, nodes
 from doorward.membership.standing import standing
-from doorward.store.port import Store, Ticket
+from doorward.store.port import Record, Store, Ticket
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
@@ -81,7 +81,9 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
         if key not in wanted:
             candidate.remove(Place(nodes.PATH, key))
     for key, body in wanted.items():
-        _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
+        known = candidate.snapshot.document(Place(nodes.PATH, key))
+        if known is None or known.value != {**body, "psk": None}:
+            _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
     place = Place(join_request.PATH)
     document = candidate.snapshot.document(place)
     if document is None or document.value is None:
@@ -97,15 +99,16 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
     return True
 
 
-def take(pipeline: Pipeline, envelope: Envelope) -> list[Issue]:
-    """Put a checked revision into effect; return the warnings. Raises NotTaken."""
+def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue]:
+    """Put a checked revision into effect and write the note of it, both or none; return the warnings. Raises NotTaken."""
     candidate = Candidate.on(pipeline.running)
     candidate.from_central = True
     fill(pipeline.tree, pipeline.store, candidate, envelope)
     if not candidate.changed:
+        pipeline.store.put_record(note)
         return []
     author, message = envelope.author or "unknown", envelope.message or f"cluster revision {envelope.header.number}"
-    ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}")
+    ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
     return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in ticket.warnings]
 
 
@@ -141,10 +144,10 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
     candidate.put(place, tree.load(place, body))
 
 
-def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str) -> Ticket:
+def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> Ticket:
     address = standing(candidate.snapshot).central_addresses
     try:
-        return pipeline.commit(candidate, Order(author, address[0] if address else "", message[:4096]))
+        return pipeline.commit(candidate, Order(author, address[0] if address else "", message[:4096], records=notes))
     except MeaningRefused as refused:
         issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]
         raise NotTaken(issues) from refused

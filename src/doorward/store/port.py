@@ -249,8 +249,8 @@ class Store(Protocol):
     def record(self, kind: str, record_id: str) -> Record | None:
         """Return one record."""
 
-    def put_record(self, record: Record) -> None:
-        """Add a record, or replace the body of the one with its kind and id, which keeps its place in the order."""
+    def put_record(self, *records: Record) -> None:
+        """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
 
     def remove_record(self, kind: str, record_id: str) -> None:
         """Forget a record."""

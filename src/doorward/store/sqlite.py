@@ -338,9 +338,14 @@ class SqliteStore:
         found = self._read("SELECT body FROM records WHERE kind = ? AND id = ?", kind, record_id)
         return Record(kind, record_id, decode_own(found[0][0])) if found else None
 
-    def put_record(self, record: Record) -> None:
-        """Add a record, or replace the body of the one with its kind and id, which keeps its place in the order."""
-        self._write(lambda connection: _put_record(connection, record))
+    def put_record(self, *records: Record) -> None:
+        """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for record in records:
+                _put_record(connection, record)
+
+        self._write(work)
 
     def remove_record(self, kind: str, record_id: str) -> None:
         """Forget a record."""

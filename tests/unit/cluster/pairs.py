@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from doorward.cluster.calls import Since
+from doorward.cluster.calls import Ready, Since
 from doorward.cluster.central import Central
 from doorward.cluster.following import Following
 from doorward.cluster.keys import NodeKey
@@ -34,7 +35,8 @@ _T = TypeVar("_T")
 
 def in_json(value: Any, kind: type[_T]) -> _T:
     """What arrives of a value at the other end of the channel."""
-    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+    sent = gzip.decompress(value.compressed) if isinstance(value, Ready) else msgspec.json.encode(value)
+    return msgspec.json.decode(sent, type=kind)
 
 
 class Told(Events):

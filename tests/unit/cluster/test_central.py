@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from doorward.cluster.calls import Refused, Since
+from doorward.cluster.calls import Ready, Refused, Since
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefused, PairRequest, new_psk
 from doorward.cluster.peers import TOMBSTONE_SECONDS, Peers
@@ -19,6 +19,7 @@ from doorward.configuration import passwords
 from doorward.membership import nodes, promote
 from doorward.tree.places import Place
 from tests.unit.cluster.pairs import Centre, Machine, Node
+from tests.unit.transaction.rig import ZONE
 
 Join = Callable[..., Node]
 
@@ -200,6 +201,7 @@ def test_the_last_report_outlives_a_restart(centre: Centre, join: Join) -> None:
     node.follow()
     node.report()
     (before,) = centre.central.items()
+    centre.central.keep()
     again = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
     again.ledger.note(centre.rig.pipeline.running)
     assert again.items() == [before]
@@ -219,3 +221,42 @@ def test_nodes_that_look_elsewhere_are_known(centre: Centre, join: Join) -> None
 
 def test_the_standing_of_the_centre_is_final(centre: Centre) -> None:
     assert centre.rig.pipeline.running.snapshot.value(promote.PATH)["cluster_id"] == centre.cluster_id
+
+
+def test_a_revision_is_put_together_once_for_all_who_have_the_same(
+    centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = join("managed-host").wire.peer
+    other = Peer(str(uuid.uuid4()), b"another", one.roles)
+    centre.committed((ZONE, "Asia/Tokyo"))
+
+    def sent(peer: Peer, number: int) -> Ready:
+        found = centre.central.revision(peer, Since(1_795_291_200, number))
+        assert isinstance(found, Ready)
+        return found
+
+    last = centre.number - 1
+    assert sent(one, last) is sent(other, last)
+    assert sent(other, last - 1) is not sent(one, last)
+    first = sent(one, last)
+    monkeypatch.setattr("doorward.cluster.envelopes.KEEP_SECONDS", 0.0)
+    centre.central.watch()
+    assert sent(one, last) is not first
+    assert sent(one, last).compressed == first.compressed
+    first = sent(one, last)
+    centre.committed((ZONE, "Europe/Budapest"))
+    assert sent(one, last).compressed != first.compressed
+
+
+def test_figures_alone_are_no_news_for_the_disk(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    node.report()
+    centre.central.keep()
+    (before,) = centre.rig.store.records("cluster_status")
+    node.report(now=2_000.0)
+    centre.central.keep()
+    assert centre.rig.store.records("cluster_status") == [before]
+    node.report(fqdn="other.example.com")
+    centre.central.keep()
+    assert centre.rig.store.records("cluster_status") != [before]

@@ -278,7 +278,7 @@ def test_a_node_that_does_not_answer_at_its_address_is_named(
     )  # fmt: skip
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
     centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
-    monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.0)
+    monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.05)
     cluster.start()
     until(lambda: "address_unreachable" in codes(cluster, node.id))
     centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})

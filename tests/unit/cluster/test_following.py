@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
 from doorward.cluster.statuses import Issue
 from doorward.membership import join_request, nodes
@@ -62,6 +63,20 @@ def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays
     revision = node.rig.store.head()
     assert revision is not None
     assert (revision.author, revision.message) == ("central-management: admin", "central-management: for all")
+
+
+def test_the_note_of_a_revision_is_written_with_it(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = join("managed-host")
+    node.follow()
+    centre.committed((WEB, {"timeout": 30}))
+    writes: list[object] = []
+    monkeypatch.setattr(node.rig.store, "put_record", lambda *records: writes.append(records))
+    node.follow()
+    again = Following(node.rig.pipeline, lambda work: work()).sync
+    assert again.applied == again.tried == again.membership == node.following.sync.applied
+    assert again.applied
+    assert again.applied.number == centre.number
+    assert writes == []
 
 
 def test_the_role_overwrites_what_the_node_had_and_its_history_keeps_it(centre: Centre, join: Join) -> None:
@@ -199,8 +214,6 @@ def test_a_centre_that_moved_is_looked_for_at_both_addresses(centre: Centre, joi
 
 
 def test_a_restart_goes_on_where_it_was(centre: Centre, join: Join) -> None:
-    from doorward.cluster.following import Following
-
     node = join("managed-host")
     node.follow()
     sync = node.following.sync

@@ -164,9 +164,9 @@ def test_the_thread_sends_as_soon_as_something_is_posted(office: Office) -> None
 
 def test_a_mail_about_a_full_disk_leaves_all_the_same(tmp_path: Path) -> None:
     class Full(FailingStore):
-        def put_record(self, record: Record) -> None:
+        def put_record(self, *records: Record) -> None:
             self._may("put_record")
-            super().put_record(record)
+            super().put_record(*records)
 
     rig = Rig(tmp_path, make=Full).started()
     office = Office(rig)

@@ -33,8 +33,8 @@ def test_records_are_kept_by_kind_those_made_last_first(open_store: Callable[[],
 def test_a_record_that_is_put_again_keeps_its_place(store: Store) -> None:
     for name in ("a", "b"):
         store.put_record(Record("run", name, 1))
-    store.put_record(Record("run", "a", 2))
-    assert [(record.id, record.body) for record in store.records("run")] == [("b", 1), ("a", 2)]
+    store.put_record(Record("run", "a", 2), Record("run", "z", 3))
+    assert [(record.id, record.body) for record in store.records("run")] == [("z", 3), ("b", 1), ("a", 2)]
 
 
 def test_a_removed_record_is_gone(store: Store) -> None:
