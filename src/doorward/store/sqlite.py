@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.store.history import check_history
-from doorward.store.past import clear_for
+from doorward.store.past import take_over
 from doorward.store.port import (
     SEALED_FILE,
     Confirmation,
@@ -158,9 +158,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Revision:
             if past is not None:
-                clear_for(connection, past, edits)
-                for earlier, changes in past.revisions():
-                    _put_revision(connection, earlier, self._vault.mark(earlier.hash), changes)
+                take_over(connection, past, edits, lambda one, its: _put_revision(connection, one, self._vault.mark(one.hash), its))
             head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
                 0,
                 "",
