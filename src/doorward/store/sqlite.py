@@ -158,7 +158,8 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Revision:
             if past is not None:
-                take_over(connection, past, edits, lambda one, its: _put_revision(connection, one, self._vault.mark(one.hash), its))
+                mark = self._vault.mark
+                take_over(connection, past, edits, lambda one, its: _put_revision(connection, one, mark(one.hash), its))
             head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
                 0,
                 "",
