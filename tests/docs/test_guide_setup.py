@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
+from tests.docs.guide import blocks
 from tests.support.server import running
-
-GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 
 
 def test_the_section_on_the_wizard_is_true(tmp_path: Path) -> None:
-    section = GUIDE.read_text().partition("## Set up a node with the wizard")[2].partition("\n## ")[0]
-    [answers] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
-    [commands] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    [answers] = blocks("Set up a node with the wizard", "json")
+    [commands] = blocks("Set up a node with the wizard", "sh")
     (tmp_path / "answers.json").write_text(answers)
     state = tmp_path / ".local" / "state" / "doorward"
     with running(state, options=("--setup", "wizard"), environment={"DOORWARD_ADMIN_PASSWORD": ""}) as server:
