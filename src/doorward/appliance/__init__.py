@@ -1,0 +1,10 @@
+"""The composition root: the only place where the parts are put together, started and stopped in order.
+
+``node`` puts them together on the ``ground`` of a state directory; ``running`` makes a process of it.
+"""
+
+from doorward.appliance.node import Appliance
+from doorward.appliance.options import CannotStart, Options
+from doorward.appliance.running import run
+
+__all__ = ["Appliance", "CannotStart", "Options", "run"]

@@ -1,0 +1,64 @@
+"""Where administrators come in: what the configuration says, what is open, and what ``--listen`` and ``--cluster-port`` ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from doorward.api.listeners import Listeners
+from doorward.api.web import administrators, open_early
+from doorward.appliance.options import CannotStart, Options
+from doorward.host.errors import HostFailure
+from doorward.host.nics import WILDCARDS, resolved
+from doorward.membership import channel
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
+from doorward.tree.places import Place
+from doorward.tree.problems import MeaningRefused
+
+
+class Doors:
+    """The listeners for administrators, by the running revision."""
+
+    def __init__(self, options: Options, pipeline: Pipeline, listeners: Listeners) -> None:
+        self._options, self._pipeline, self._listeners = options, pipeline, listeners
+
+    def ignored(self) -> str | None:
+        """Return a sentence where ``--listen`` asks for something else than the configuration, which counts."""
+        options, wanted = self._options, administrators(self._desired())
+        asked = {str(address) for address in resolved(options.host)}
+        met = [one for one in wanted if options.host in WILDCARDS or one.address in asked]
+        if not options.listen_given or any(options.port in {0, one.port} for one in met):
+            return None
+        return (
+            f"--listen {options.host}:{options.port} counts at the first start only;"
+            f" this node listens where local_services/admin_web says: {', '.join(one.name for one in wanted)}."
+        )
+
+    def open_early(self) -> None:
+        """Open them, by which everybody learns that the server is starting. Runs in the commit thread."""
+        try:
+            open_early(self._listeners, self._desired())
+        except HostFailure as failure:
+            raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+
+    def open(self) -> list[str]:
+        """Return where administrators are served. Raises CannotStart where that is nowhere."""
+        wanted = [one.name for one in administrators(self._desired())]
+        found = [name for name in wanted if self._listeners.at(name) is not None]
+        if not found:
+            raise CannotStart(f"No listener for administrators can be opened ({', '.join(wanted)}); the log says why.")
+        return found
+
+    def take_cluster_port(self) -> None:
+        """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread."""
+        wanted, pipeline, place = self._options.cluster_port, self._pipeline, Place(channel.PATH)
+        if wanted is not None and wanted != channel.port(pipeline.running.snapshot):
+            candidate = Candidate.on(pipeline.running)
+            candidate.put(place, pipeline.tree.load(place, wanted))
+            try:
+                pipeline.commit(candidate, Order(SYSTEM, "", "The start option --cluster-port."))
+            except (ApplyFailed, MeaningRefused) as error:
+                raise CannotStart(f"--cluster-port {wanted} can't be used: {error}") from error
+
+    def _desired(self) -> list[Any]:
+        return self._pipeline.desired(self._pipeline.running.snapshot)

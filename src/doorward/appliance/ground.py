@@ -1,0 +1,87 @@
+"""What everything stands on: the state directory. At the first start it is made here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from doorward.access.passwords import LocalPasswords
+from doorward.api.listeners import Listeners, bind
+from doorward.appliance.options import CannotStart, Options
+from doorward.configuration.aaa.local_database import users
+from doorward.configuration.network._addresses import listening
+from doorward.host.machine import Machine
+from doorward.host.nics import WILDCARDS
+from doorward.store.rotation import settle
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault
+from doorward.transaction.startup import first_revision, whole_tree
+from doorward.tree.registry import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What can be configured, the machine as the defaults see it, and what is kept of a node."""
+
+    tree: Tree
+    machine: Machine
+    vault: Vault
+    store: SqliteStore
+
+
+def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -> Ground:
+    """Open the state directory. At the first start a listener may be bound already. Raises as ``Appliance`` does."""
+    tree, state = whole_tree(), options.state
+    fresh = not (state / "doorward.db").exists()
+    settle(state)
+    vault = Vault.at(state / "data.key", create=fresh)
+    store = SqliteStore(state / "doorward.db", vault)
+    if store.head() is not None:
+        # Port 0 is any port at the first start; later the configuration alone says where to listen.
+        return Ground(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)
+    ground = Ground(tree, _bound(options, listeners), vault, store)
+    _first_start(ground, options, say)
+    return ground
+
+
+def _bound(options: Options, listeners: Listeners) -> Machine:
+    """Bind what ``--listen`` says, ahead of the first revision: only then the port is known. Raises CannotStart."""
+    try:
+        bound = bind(options.host, options.port)
+    except OSError as error:
+        raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
+    host, port = bound.getsockname()[:2]
+    machine = Machine(options.machine, host, port)
+    if host in WILDCARDS:
+        bound.close()
+    else:
+        listeners.adopt(bound)
+    if not listening(machine):
+        raise CannotStart(f"No network interface has the address {host}; say with --listen where to serve.")
+    return machine
+
+
+def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -> None:
+    """Write revision 1: the defaults, and the password of ``admin`` unless the wizard asks for it."""
+    if options.wizard:
+        if options.admin_password is not None:
+            raise CannotStart("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
+        _first_revision(ground, None)
+        return
+    password = options.admin_password or secrets.token_urlsafe(15)
+    path = options.state / "initial-admin-password"
+    if options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(password + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    _first_revision(ground, password)
+    if options.admin_password is None:
+        say(f"First start: log in as admin with the password {password} (kept in {path}).")
+
+
+def _first_revision(ground: Ground, password: str | None) -> None:
+    tree, machine, store, vault = ground.tree, ground.machine, ground.store, ground.vault
+    first_revision(tree, machine, store, vault, LocalPasswords(), password=password, admin=users.ADMIN)

@@ -1,0 +1,36 @@
+"""What is forgotten after a day: Idempotency-Keys, and secrets that nobody came to own."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.transaction.queue import CommitQueue
+from doorward.transaction.sweep import unowned
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS = 3600
+
+
+async def keep_house(pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations) -> None:
+    """Forget what is due, every hour, without end."""
+    while True:
+        await asyncio.sleep(_EVERY_SECONDS)
+        try:
+            await queue.run(lambda: _sweep(pipeline, confirmations))
+        except Exception:
+            log.exception("housekeeping failed")
+
+
+def _sweep(pipeline: Pipeline, confirmations: Confirmations) -> None:
+    """Runs in the commit thread."""
+    before = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    pipeline.store.forget_tickets(before)
+    candidate = unowned(pipeline.tree, pipeline.running, before)
+    if candidate is not None and confirmations.pending is None:
+        pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))

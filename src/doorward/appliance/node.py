@@ -1,0 +1,205 @@
+"""A node: its store, its host, its API. Put together here, brought to its running revision, served, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from doorward.access.authentication import Authenticator
+from doorward.access.guard import Guard
+from doorward.access.logins import Logins
+from doorward.access.passwords import LocalPasswords
+from doorward.api.app import Application
+from doorward.api.listeners import Listeners
+from doorward.api.routes import Parts, application
+from doorward.api.setup import ready_state
+from doorward.api.tls import no_identity, web_identity
+from doorward.api.transaction import Service
+from doorward.api.web import channel_service, hand_out, web_services
+from doorward.appliance.backing_up import backups, late, report
+from doorward.appliance.doors import Doors
+from doorward.appliance.ground import opened
+from doorward.appliance.housekeeping import keep_house
+from doorward.appliance.options import CannotStart, Options
+from doorward.backup import aftermath
+from doorward.backup.keeping import Shelf
+from doorward.backup.node import NodeView
+from doorward.backup.restores import Restores
+from doorward.backup.signing import Signing
+from doorward.backup.table import Table
+from doorward.cluster.cluster import Cluster
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.links import Links
+from doorward.configuration.aaa import settings
+from doorward.configuration.aaa.local_database import users
+from doorward.configuration.management import certificates, webinterface
+from doorward.events.senders import Senders
+from doorward.host.engine import Host
+from doorward.host.errors import HostFailure
+from doorward.host.kinds.job import JobKind
+from doorward.host.kinds.listener import ListenerKind
+from doorward.host.ntp_probe import Prober
+from doorward.host.resources import Job, Listener
+from doorward.host.sandbox import sandbox
+from doorward.host.system import system
+from doorward.membership import channel
+from doorward.store.node import node_id
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Running
+from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.startup import load_running
+from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
+
+
+class Appliance:
+    """A node. Raises CannotStart, HostFailure, NodeKeyError, StoreDamaged or VaultError where it can't be put together."""
+
+    def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
+        self._options, state = options, options.state
+        self.listeners = Listeners()
+        self._ground = ground = opened(options, self.listeners, say)
+        self.store = ground.store
+        self.node = node_id(self.store)
+        self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
+        self._prober = Prober()
+        self.pipeline, keeping = self._configured()
+        self._queue = CommitQueue()
+        self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
+        self._service = Service(self.pipeline, self._queue, self.confirmations)
+        self.senders = Senders(self.pipeline, state)
+        aftermath.finish(state, self.store, keeping)
+        table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
+        self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
+        uploads = Shelf(state / "backup" / "uploads", self.store, "backup_upload")
+        view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
+        self.backups = backups(view, table, self.senders, uploads)
+        self.cluster = self._clustered()
+        self._logins = Logins(lambda: int(self._value(webinterface.PATH)["timeout"]) * 60)
+        self.app: Application = application(self._parts(keeping, uploads))
+        self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
+        self.listeners.services["cluster"] = channel_service(self.cluster.channel)
+        self.host.handle(Listener, ListenerKind(self.listeners))
+        self._trusted = state / "tls" / "ca.pem"
+        try:
+            hand_out(self._snapshot, self._trusted)
+        except OSError as error:
+            raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
+        self._doors = Doors(options, self.pipeline, self.listeners)
+        if ignored := self._doors.ignored():
+            warn(ignored)
+
+    # The parts
+
+    def _configured(self) -> tuple[Pipeline, SecretKeeping]:
+        """Return what keeps the configuration, and its secrets. Raises VaultError where the data key is another store's."""
+        tree, store = self._ground.tree, self.store
+        keeping = SecretKeeping(tree, store, self._ground.vault, LocalPasswords())
+        running = load_running(tree, self._ground.machine, store)
+        admin = running.snapshot.document(Place(users.PATH, users.ADMIN))
+        if admin and (password := admin.value["password"]):
+            keeping.text(password)
+        return Pipeline(tree, store, self.host, keeping, self._prober, running), keeping
+
+    def _clustered(self) -> Cluster:
+        state = self._options.state
+        key = NodeKey.at(state, self.node)
+        links = Links(key, self.node, lambda: channel.port(self._snapshot))
+        return Cluster(
+            self.pipeline,
+            self._queue,
+            node_id=self.node,
+            key=key,
+            connector=links,
+            events=self.senders.events,
+            state=state,
+            backup=lambda: report(self.backups),
+        )
+
+    def _parts(self, keeping: SecretKeeping, uploads: Shelf) -> Parts:
+        authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
+        guard = Guard(lambda: self._value(settings.PATH)["bruteforce_protection"])
+        return Parts(
+            self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, uploads,
+            self._options.state, self.cluster,
+        )  # fmt: skip
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return self.pipeline.running.snapshot
+
+    def _value(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._snapshot.value(path)
+        return found
+
+    # Life
+
+    def converge(self) -> None:
+        """Bring the host to the running revision. Blocks; runs in the commit thread."""
+        try:
+            self.host.start()
+        except HostFailure as failure:
+            raise CannotStart(f"The host can't be prepared: {failure.reason}.") from failure
+        self.pipeline.recover()
+        Restores(self.store).close_unfinished()
+        self.listeners.settle()
+        self._doors.take_cluster_port()
+        self._doors.open()
+        self.confirmations.load()
+
+    async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Serve until told to stop. ``ready`` gets the address once connections are answered."""
+        loop = asyncio.get_running_loop()
+        self.listeners.run_in(loop)
+        self._tell_of_commits(loop)
+        self.senders.start()
+        housekeeping = asyncio.create_task(keep_house(self.pipeline, self._queue, self.confirmations))
+        try:
+            await self._queue.run(self._doors.open_early)
+            await self._queue.run(self.converge)
+            self.cluster.start()
+            self.app.state = ready_state(self._service)
+            await asyncio.to_thread(self.backups.start)
+            self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
+            scheme = "http" if self._options.plain_http else "https"
+            ready(f"{scheme}://{self._doors.open()[0]}")
+            await stop.wait()
+        finally:
+            self.app.state = "stopping"
+            await asyncio.to_thread(self.backups.stop)
+            housekeeping.cancel()
+            self.listeners.refuse()
+            with contextlib.suppress(QueueTimeout):
+                await self._queue.run(lambda: None)  # a commit that runs may move listeners
+            stopping = asyncio.create_task(self.listeners.stop())
+            await asyncio.sleep(0)  # idle connections end first, so that nobody asks again
+            self.cluster.channel.release()
+            await stopping
+
+    def _tell_of_commits(self, loop: asyncio.AbstractEventLoop) -> None:
+        def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+            """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
+            if Logins.concerned(edits):
+                loop.call_soon_threadsafe(self._logins.published, before, after, edits)
+
+        def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+            """Hand out other certificates. One never changes, so only the choice of them counts."""
+            if any(edit.place.path == certificates.PATH for edit in edits):
+                hand_out(after.snapshot, self._trusted)
+
+        self.pipeline.published += [published, lambda *_: self.listeners.settle(), trusted]
+
+    def close(self) -> None:
+        """Stop what was started, the store last."""
+        self.cluster.stop()
+        self._queue.close()
+        self.confirmations.close()
+        self.senders.stop()
+        self.listeners.release()
+        self.host.stop()
+        self.store.close()

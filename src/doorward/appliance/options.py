@@ -1,0 +1,32 @@
+"""How a node is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from doorward.host.machine import MachineKind
+
+
+class CannotStart(Exception):
+    """Why the server can't start, in one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run.
+
+    ``host`` and ``port`` count at the first start; ``listen_given``: somebody asked for them. ``cluster_port`` None: as it was.
+    ``plain_http`` is for measurements on loopback only.
+    """
+
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 8443
+    machine: MachineKind = "sandbox"
+    admin_password: str | None = None
+    plain_http: bool = False
+    listen_given: bool = False
+    cluster_port: int | None = None
+    wizard: bool = False
+    """Whether a first start leaves the first settings to ``POST /api/setup``."""

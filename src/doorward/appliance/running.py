@@ -1,0 +1,64 @@
+"""A node as a process: one for a state directory, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+
+import structlog
+
+from doorward.appliance.node import Appliance
+from doorward.appliance.options import CannotStart, Options
+from doorward.cluster.keys import NodeKeyError
+from doorward.host.errors import HostFailure
+from doorward.store.lock import StateInUse, locked
+from doorward.store.port import StoreDamaged
+from doorward.store.vault import VaultError
+
+log = structlog.get_logger()
+
+
+def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
+    """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
+    began = time.monotonic()
+    os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every connection takes a descriptor
+    try:
+        with locked(options.state):
+            _run(options, say, warn, began)
+    except StateInUse as why:
+        raise CannotStart(str(why)) from why
+
+
+def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], None], began: float) -> None:
+    import uvloop
+
+    try:
+        appliance = Appliance(options, say, warn)
+    except (VaultError, StoreDamaged, HostFailure, NodeKeyError) as error:
+        raise CannotStart(str(error)) from error
+
+    def ready(address: str) -> None:
+        log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
+        gc.freeze()  # what a start makes stays; later collections need not look at it
+        gc.enable()
+        say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
+        if appliance.app.state != "serving":
+            say(f"It awaits its first settings: POST {address}/api/setup.")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await appliance.serve(ready, stop)
+
+    try:
+        uvloop.run(main())
+    finally:
+        appliance.close()
