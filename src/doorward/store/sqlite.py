@@ -27,6 +27,7 @@ from doorward.store.port import (
     StoreDamaged,
     Ticket,
 )
+from doorward.store.rows import TICKET, put_record, put_revision, put_ticket, ticket_of
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
@@ -34,7 +35,6 @@ from doorward.tree.places import Place
 FORMAT = "1"
 _T = TypeVar("_T")
 _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
-_TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
 _WEEKS_OF_TICKETS = 100_000
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
@@ -134,7 +134,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO journal VALUES (1, ?)", (intent.encoded(),))
-            _put_ticket(connection, ticket)
+            put_ticket(connection, ticket)
 
         self._write(work)
 
@@ -158,8 +158,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Revision:
             if past is not None:
-                mark = self._vault.mark
-                take_over(connection, past, edits, lambda one, its: _put_revision(connection, one, mark(one.hash), its))
+                take_over(connection, past, edits, self._vault)
             head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
                 0,
                 "",
@@ -168,7 +167,7 @@ class SqliteStore:
                 raise StaleHead(f"Revision {head[0]} is running; {revision.number} can't follow it.")
             chained = replace(revision, parent_hash=head[1])
             chained = replace(chained, hash=chained.hashed(edits))
-            _put_revision(connection, chained, self._vault.mark(chained.hash), edits)
+            put_revision(connection, chained, self._vault.mark(chained.hash), edits)
             connection.executemany(
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
             )
@@ -177,12 +176,12 @@ class SqliteStore:
                 # The only commit that is let through while another one awaits its confirmation takes that one back.
                 connection.execute("UPDATE commits SET state = 'reverted' WHERE id IN (SELECT ticket FROM confirmation)")
                 connection.execute(_NO_CONFIRMATION)
-                _put_ticket(connection, ticket)
+                put_ticket(connection, ticket)
             if confirmation:
                 values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
                 connection.execute("INSERT INTO confirmation VALUES (1, ?, ?, ?, ?)", values)
             for record in records:
-                _put_record(connection, record)
+                put_record(connection, record)
             return chained
 
         return self._write(work)
@@ -193,7 +192,7 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_JOURNAL)
             if ticket:
-                _put_ticket(connection, ticket)
+                put_ticket(connection, ticket)
 
         self._write(work)
 
@@ -240,17 +239,17 @@ class SqliteStore:
     def ticket(self, id_or_key: str, user: str | None = None) -> Ticket | None:
         """Return a commit record by id, or by the Idempotency-Key of that user; the newest, if several have it."""
         where = "id = ? OR (idempotency_key = ? AND user = ?) ORDER BY started DESC, rowid DESC LIMIT 1"
-        found = self._read(f"SELECT {_TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, user)  # noqa: S608 - constants
-        return _ticket(found[0]) if found else None
+        found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, user)  # noqa: S608 - constants
+        return ticket_of(found[0]) if found else None
 
     def tickets(self, limit: int = 100) -> list[Ticket]:
         """Return commit records, newest first."""
-        sql = f"SELECT {_TICKET} FROM commits ORDER BY started DESC, rowid DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [_ticket(row) for row in self._read(sql, limit)]
+        sql = f"SELECT {TICKET} FROM commits ORDER BY started DESC, rowid DESC LIMIT ?"  # noqa: S608 - constant columns
+        return [ticket_of(row) for row in self._read(sql, limit)]
 
     def save_ticket(self, ticket: Ticket) -> None:
         """Write a commit record that changes nothing else."""
-        self._write(lambda connection: _put_ticket(connection, ticket))
+        self._write(lambda connection: put_ticket(connection, ticket))
 
     def forget_tickets(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
@@ -273,7 +272,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_CONFIRMATION)
-            _put_ticket(connection, ticket)
+            put_ticket(connection, ticket)
 
         self._write(work)
 
@@ -342,7 +341,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             for record in records:
-                _put_record(connection, record)
+                put_record(connection, record)
 
         self._write(work)
 
@@ -361,44 +360,3 @@ class SqliteStore:
 def _make_tables(connection: sqlite3.Connection) -> None:
     script = files("doorward.store").joinpath("schema.sql").read_text()
     connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
-
-
-def _put_revision(connection: sqlite3.Connection, revision: Revision, mark: str, edits: Sequence[Edit]) -> None:
-    values = (
-        revision.number, revision.author, revision.address, revision.time, revision.message, revision.changes,
-        revision.parent_hash, revision.hash, mark,
-    )  # fmt: skip
-    connection.execute("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    rows = [
-        (revision.number, ordinal, path, key, position, old, new)
-        for ordinal, (path, key, position, old, new) in enumerate(edit.as_json() for edit in edits)
-    ]
-    connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    kept = [(path, key, position, new) for _, _, path, key, position, _, new in rows if new is not None]
-    gone = [(path, key) for _, _, path, key, _, _, new in rows if new is None]
-    connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", kept)
-    connection.executemany("DELETE FROM documents WHERE path = ? AND key = ?", gone)
-
-
-def _put_record(connection: sqlite3.Connection, record: Record) -> None:
-    values = (record.kind, record.id, encode(record.body).decode())
-    sql = "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
-    connection.execute(sql, values)
-
-
-def _put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
-    values = (
-        ticket.id, ticket.user, ticket.started, ticket.state, ticket.finished, ticket.revision,
-        None if ticket.error is None else encode(ticket.error).decode(), encode(ticket.warnings).decode(),
-        ticket.idempotency_key, ticket.request,
-    )  # fmt: skip
-    updated = ", ".join(f"{name} = excluded.{name}" for name in _TICKET.split(", ")[3:])
-    sql = f"INSERT INTO commits ({_TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
-    connection.execute(sql, values)
-
-
-def _ticket(row: Sequence[Any]) -> Ticket:
-    values = list(row)
-    error, warnings = values[6:8]
-    values[6:8] = None if error is None else decode_own(error), decode_own(warnings)
-    return Ticket(*values)
