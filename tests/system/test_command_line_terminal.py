@@ -171,9 +171,8 @@ def test_an_editor_that_fails(cli: CommandLine) -> None:
 
 
 def test_a_shell_completes_paths_without_a_server(cli: CommandLine) -> None:
-    script = subprocess.run(
-        [PROGRAM, "--show-completion", "bash"], env=cli.environment(), capture_output=True, text=True, check=True
-    ).stdout
+    bash = cli.environment(_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="yes")  # whatever shell this was started from, if any
+    script = subprocess.run([PROGRAM, "--show-completion", "bash"], env=bash, capture_output=True, text=True, check=True).stdout
     asked = 'COMP_WORDS=(doorward get datetime/t); COMP_CWORD=2; _doorward_completion doorward; printf "%s\\n" "${COMPREPLY[@]}"'
     environment = {
         **cli.environment(DOORWARD_URL="https://127.0.0.1:1"),
