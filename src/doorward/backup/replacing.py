@@ -54,9 +54,12 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
 
 
 def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> None:
-    """Make the node what it was in its cluster. A centre begins a new line of history, which counts as newer than any before."""
+    """Make the node what it was in its cluster. A centre begins a new line of history, which counts as newer than the one before.
+
+    It does so whatever the clock of the machine says.
+    """
     if found["promote"] is not None:
-        began = {**found["promote"], "epoch": int(time.time())}
+        began = {**found["promote"], "epoch": max(int(time.time()), found["promote"]["epoch"] + 1)}
         candidate.put(Place(promote.PATH), tree.load(Place(promote.PATH), began))
     if found["join_request"] is not None:
         joined = {**found["join_request"], "psk": None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,7 @@ import msgspec
 from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.calls import Refused, Since
+from doorward.cluster.clock import Clock
 from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
@@ -38,12 +38,17 @@ _KEEP_SECONDS = 60.0
 class Central:
     """Implements ``ClusterHandlers``; called in any thread."""
 
-    def __init__(self, pipeline: Pipeline, node_id: str, key: NodeKey, peers: Peers, events: Events) -> None:
+    def __init__(
+        self, pipeline: Pipeline, node_id: str, key: NodeKey, peers: Peers, events: Events, clock: Clock | None = None
+    ) -> None:
         self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
-        self._store = pipeline.store
+        self._store, self._clock = pipeline.store, clock or Clock()
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
         self._envelopes = Envelopes(self.ledger)
         self._seen = {record.id: msgspec.convert(record.body, Seen) for record in self._store.records(_STATUS)}
+        now, since = self._clock.time(), self._clock.monotonic()
+        self._came = {key: since - max(0.0, now - seen.at) for key, seen in self._seen.items()}
+        """When nodes reported last, by the clock that nobody sets."""
         self._kept: dict[str, float] = {}
         self._unkept: set[str] = set()
         """Nodes whose last report is to be written to the store."""
@@ -76,7 +81,7 @@ class Central:
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk of an accepted node and pin its certificate."""
         del address
-        known, now = self._standing(), time.time()
+        known, now = self._standing(), self._clock.time()
         node_id = str(request.node_id)
         centre = Centre(__version__, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
         with self._lock:
@@ -140,16 +145,17 @@ class Central:
     def status(self, peer: Peer, report: Any) -> Any | None:
         """Take what a node says of itself."""
         self._standing()
-        found, now = msgspec.convert(report, Report), time.time()
+        found, now = msgspec.convert(report, Report), self._clock.time()
         with self._lock:
             before = self._seen.get(peer.id)
             self._seen[peer.id] = Seen(now, found)
+            self._came[peer.id] = came = self._clock.monotonic()
             news = before is None or _lasting(before.report) != _lasting(found)
-            if news or now - self._kept.get(peer.id, 0.0) > _KEEP_SECONDS:
+            if news or came - self._kept.get(peer.id, -_KEEP_SECONDS) >= _KEEP_SECONDS:
                 self._unkept.add(peer.id)
             document = self._pipeline.running.snapshot.document(Place(nodes.PATH, peer.id))
             if document is not None:
-                self._alert(peer.id, self._item(peer.id, document.value, self._head(), now), now)
+                self._alert(peer.id, self._item(peer.id, document.value, self._head(), came), came)
         return {"time": now}
 
     def keep(self) -> None:
@@ -159,16 +165,16 @@ class Central:
             self._unkept.clear()
         if seen:
             self._store.put_record(*(Record(_STATUS, key, msgspec.to_builtins(one)) for key, one in seen.items()))
-            self._kept |= {key: one.at for key, one in seen.items()}
+            self._kept |= {key: self._came.get(key, 0.0) for key in seen}
 
     # The state of the nodes
 
     def items(self) -> list[dict[str, Any]]:
         """Return how every node does, without ``meta``; the centre itself as well."""
-        return [item for _, item in self._items(time.time())]
+        return [item for _, item in self._items()]
 
-    def _items(self, now: float) -> Iterator[tuple[str, dict[str, Any]]]:
-        snapshot, head = self._pipeline.running.snapshot, self._head()
+    def _items(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        snapshot, head, now = self._pipeline.running.snapshot, self._head(), self._clock.monotonic()
         for key, document in snapshot.objects(nodes.PATH).items():
             if key != self._node_id:
                 yield key, self._item(key, document.value, head, now)
@@ -176,7 +182,8 @@ class Central:
     def _item(self, key: str, member: dict[str, Any], head: Header | None, now: float) -> dict[str, Any]:
         seen = self._seen.get(key)
         issues, managed = self._issues(key, member, seen), nodes.MANAGED in member["roles"]
-        return statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, now=now)
+        silent = now - self._came[key] if key in self._came else None
+        return statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, silent=silent)
 
     def _head(self) -> Header | None:
         """Return the newest header; one that nobody has, while the ledger has yet to look at a commit."""
@@ -201,12 +208,13 @@ class Central:
         """Raise and end the alerts about nodes, and let go of what is not asked for any more. Once a second."""
         self._envelopes.tidy()
         with self._lock:
-            now, there = time.time(), set()
-            for key, item in self._items(now):
+            now, there = self._clock.monotonic(), set()
+            for key, item in self._items():
                 there.add(key)
                 self._alert(key, item, now)
             for name in [name for name in self._alarms if name[1] not in there]:
-                del self._alarms[name]
+                gone = self._alarms.pop(name)
+                gone.update(now, begun=False, text=gone.text)  # nobody waits for a node that was removed
 
     def _alert(self, key: str, item: dict[str, Any], now: float) -> None:
         name = item["fqdn"] or key
@@ -231,6 +239,7 @@ class Central:
         """Forget how a node did that was removed."""
         with self._lock:
             self._seen.pop(node_id, None)
+            self._came.pop(node_id, None)
             self._trials.pop(node_id, None)
             self.unreachable.pop(node_id, None)
             self._store.remove_record(_STATUS, node_id)
@@ -244,7 +253,7 @@ class Central:
         if document is None or not (psk := document.value["psk"]) or self._store.confirmation() is not None:
             return
         paired = self._peers.paired(node_id)
-        if not paired and not psk_life(self._store, psk, time.time()).over(time.time()):
+        if not paired and not psk_life(self._store, psk, self._clock.time()).over(self._clock.time()):
             return
         candidate = Candidate.on(self._pipeline.running)
         candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
@@ -255,7 +264,7 @@ class Central:
 
     def due(self) -> list[str]:
         """Return the nodes whose psk has come to its end."""
-        now = time.time()
+        now = self._clock.time()
         return [
             key
             for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +14,7 @@ import msgspec
 import structlog
 
 from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, packed
+from doorward.cluster.clock import Clock
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.pins import CENTRE, MANAGED, Peer, Pins
@@ -65,10 +65,11 @@ class ClusterHandlers(Protocol):
 class Channel:
     """An ASGI application. ``hold`` is how long, in seconds, a refused pairing waits; None: HOLD_SECONDS."""
 
-    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float | None = None) -> None:
+    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float | None = None, clock: Clock | None = None) -> None:
         self.key, self._handlers, self._hold = key, handlers, HOLD_SECONDS if hold is None else hold
         self._pins = Pins(key)
         self.context = self._pins.context
+        self._clock = clock or Clock()
         self._attempts = Rate(most=ATTEMPTS, seconds=ATTEMPT_SECONDS)
         self._news = _News()
 
@@ -149,7 +150,7 @@ class Channel:
         return peer
 
     async def _pair(self, call: Call) -> PairAnswer:
-        if not self._attempts.admit(call.address, time.monotonic()):
+        if not self._attempts.admit(call.address, self._clock.monotonic()):
             raise Refused(429, "too_many_attempts", headers={"retry-after": "60"})
         request = decoded(await call.body(PAIR_LIMIT), PairRequest)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
 from doorward.cluster.channel import Channel
+from doorward.cluster.clock import Clock
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import Connector, Follower
 from doorward.cluster.following import Following
@@ -59,15 +59,23 @@ class Cluster:
         events: Events,
         state: Path,
         backup: Callable[[], Backup | None] = lambda: None,
+        clock: Clock | None = None,
     ) -> None:
         self._pipeline, self._queue, self.node_id, self._state, self._backup = pipeline, queue, node_id, state, backup
-        self._connector = connector
+        self._connector, self._clock = connector, clock or Clock()
         self._peers = Peers(pipeline.store)
-        self._central = Central(pipeline, node_id, key, self._peers, events)
+        self._central = Central(pipeline, node_id, key, self._peers, events, self._clock)
         self._central.pinned, self._central.contacted = self._trust, self._contacted
-        self.channel = Channel(key, self._central)
-        self._following = Following(pipeline, queue.wait)
-        self._follower = Follower(pipeline, self._following, self._peers, connector=connector, report=self._report, events=events)
+        self.channel = Channel(key, self._central, clock=self._clock)
+        self._following = Following(pipeline, queue.wait, self._clock)
+        self.follower = Follower(
+            pipeline,
+            self._following,
+            self._peers,
+            connector=connector,
+            report=self._report,
+            events=events,
+        )
         self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._stopping = threading.Event()
         self._trusting = threading.Lock()
@@ -78,19 +86,23 @@ class Cluster:
     # Life
 
     def start(self) -> None:
-        """Begin. What a crash left half done is finished first."""
+        """Begin."""
+        self.attach()
+        self._thread.start()
+        self._reaching.start()
+        self.follower.start()
+
+    def attach(self) -> None:
+        """Finish what a crash left half done, and listen to commits from now on."""
         self._pipeline.published.append(self._published)
         self._pipeline.advisers.append(self._advice)
         self._settle(self._pipeline.running)
-        self._thread.start()
-        self._reaching.start()
-        self._follower.start()
 
     def stop(self) -> None:
         """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
         self._stopping.set()
         self._jobs.put(lambda: None)
-        self._follower.stop()
+        self.follower.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
             self._central.keep()
@@ -104,7 +116,7 @@ class Cluster:
         if ours or moved or self.standing.state == "central":
             self._jobs.put(lambda: self._settle(after))
         if ours or moved:
-            self._follower.wake()
+            self.follower.wake()
 
     def _travels(self, edit: Edit) -> bool:
         endpoint = self._pipeline.tree.endpoints.get(edit.place.path)
@@ -112,14 +124,19 @@ class Cluster:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            try:
-                job = self._jobs.get(timeout=_TICK_SECONDS)
-            except Empty:
-                job = self._tick
-            try:
-                job()
-            except Exception:
-                log.exception("work of the cluster failed")
+            self.work(_TICK_SECONDS)
+
+    def work(self, wait: float) -> bool:
+        """Do what came up within so many seconds, or what is done regularly; return whether something came up."""
+        try:
+            job = self._jobs.get(timeout=wait)
+        except Empty:
+            job = None
+        try:
+            (job or self._tick)()
+        except Exception:
+            log.exception("work of the cluster failed")
+        return job is not None
 
     def _tick(self) -> None:
         if self._unnoted is not None or self._central.expected > self._central.noted:
@@ -158,7 +175,7 @@ class Cluster:
 
     def _settle(self, running: Running) -> None:
         """Bring what is no configuration in line with a configuration. Does nothing the second time."""
-        known, snapshot, now = standing(running.snapshot), running.snapshot, time.time()
+        known, snapshot, now = standing(running.snapshot), running.snapshot, self._clock.time()
         members = set(snapshot.objects(nodes.PATH).order)
         if known.state == "central":
             for key in [key for key in self._peers.all() if key not in members]:
@@ -235,7 +252,7 @@ class Cluster:
         checked, updated = sync.times
         known = self.standing
         return Report(
-            full_name(snapshot), __version__, interface.listen_address(snapshot), time.time(), sync.applied, sync.tried,
+            full_name(snapshot), __version__, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, sync.issues, figures(self._state), self._backup(),
             known.central_addresses[0] if known.central_addresses else None,
         )  # fmt: skip
@@ -246,7 +263,7 @@ class Cluster:
 
     def join_details(self) -> dict[str, Any]:
         """Return ``details`` of the join request as far as they are no configuration."""
-        state, contact = self.standing.state, self._follower.contact
+        state, contact = self.standing.state, self.follower.contact
         if state == "standalone":
             return {"reason": "removed"} if self._following.removed else {}
         if state == "central":
@@ -263,15 +280,15 @@ class Cluster:
                 "status": "ok", "sync_status": "n/a", "version": __version__,
             }  # fmt: skip
             return [own, *self._central.items()]
-        now, report = time.time(), self._report()
-        seen = Seen(now, report)
-        item = statuses.item(self.node_id, managed=known.managed, seen=seen, head=report.tried, issues=report.issues, now=now)
+        report = self._report()
+        seen = Seen(report.time, report)
+        item = statuses.item(self.node_id, managed=known.managed, seen=seen, head=report.tried, issues=report.issues, silent=0.0)
         del item["last_seen"]
         return [item]
 
     def central_management(self) -> dict[str, Any] | None:
         """Return how the centre is seen from a joined node; None on the centre."""
-        known, contact = self.standing, self._follower.contact
+        known, contact = self.standing, self.follower.contact
         if known.state != "joined":
             return None
         return {
@@ -283,12 +300,12 @@ class Cluster:
 
     def unreachable_since(self) -> str | None:
         """Return since when the centre has not answered (UTC text)."""
-        since = self._follower.contact.since
-        return utc(since) if since is not None and self._follower.lost_seconds() is not None else None
+        since = self.follower.contact.since
+        return utc(since) if since is not None and self.follower.lost_seconds() is not None else None
 
     def issues(self) -> Iterable[Issue]:
         """Return what is wrong, for the health of the node."""
         return [
-            *self._follower.issues(),
+            *self.follower.issues(),
             *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.sync.issues.errors),
         ]

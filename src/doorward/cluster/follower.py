@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -80,6 +79,8 @@ class Contact:
     reason: str | None = None
     since: float | None = None
     """Since when it has not answered."""
+    moment: float | None = None
+    """Of ``since``, or else of ``good``, by the clock that nobody sets."""
 
 
 class Follower:
@@ -96,7 +97,8 @@ class Follower:
         events: Events,
     ) -> None:
         self._pipeline, self._following, self._peers, self._connector = pipeline, following, peers, connector
-        self._report, self._events = report, events
+        self._report, self._events, self._clock = report, events, following.clock
+        self._failures = 0
         self.contact = Contact()
         self._lost = Alarm(events, "cluster_central_lost", f"{ROOT}/status")
         self._news, self._to_report = threading.Event(), threading.Event()
@@ -131,33 +133,41 @@ class Follower:
     # Asking and taking
 
     def _follow(self) -> None:
-        failures = 0
         while not self._stopping.is_set():
             self._news.clear()
-            known = self._known()
-            pause: float | None = None
-            try:
-                if known.state == "requested":
-                    pause = self._pair(known)
-                elif known.state == "joined":
-                    self._step(known)
-                failures = 0
-            except CentreRefused as refused:
-                failures += 1
-                self._went_badly(refused)
-                pause = self._again_in(known, failures)
-            except Removed:
-                self._was_removed()
-            except NotTaken as refused:
-                log.error("the membership was not taken", reason=str(refused))
-                pause = _LONGEST_BACKOFF
-            except Stopping:
-                return
-            except Exception:
-                log.exception("following the centre failed")
-                pause = _LONGEST_BACKOFF
-            if pause is not None or known.state not in {"requested", "joined"}:
+            pause = self.turn()
+            if pause != 0.0:
                 self._news.wait(pause)
+
+    def turn(self) -> float | None:
+        """Ask once and take what is new; return after how many seconds to ask again, None: when there is news."""
+        known = self._known()
+        if known.state not in {"requested", "joined"}:
+            return None
+        try:
+            pause = self._asked(known)
+        except Stopping:
+            return None
+        except NotTaken as refused:
+            log.error("the membership was not taken", reason=str(refused))
+            return _LONGEST_BACKOFF
+        except Exception:
+            log.exception("following the centre failed")
+            return _LONGEST_BACKOFF
+        return pause
+
+    def _asked(self, known: Standing) -> float:
+        try:
+            pause = self._pair(known) if known.state == "requested" else self._step(known)
+        except CentreRefused as refused:
+            self._failures += 1
+            self._went_badly(refused)
+            return self._again_in(known, self._failures)
+        except Removed:
+            self._was_removed()
+            return 0.0
+        self._failures = 0
+        return pause
 
     def _known(self) -> Standing:
         return standing(self._pipeline.running.snapshot)
@@ -170,20 +180,20 @@ class Follower:
     def _pairing_pause(self, known: Standing) -> float:
         psk, since = self._asked_since
         if psk != known.psk:
-            since = time.monotonic()
+            since = self._clock.monotonic()
             self._asked_since = known.psk or "", since
-        return SOON_SECONDS if time.monotonic() - since < SOON_FOR_SECONDS else LATER_SECONDS
+        return SOON_SECONDS if self._clock.monotonic() - since < SOON_FOR_SECONDS else LATER_SECONDS
 
-    def _pair(self, known: Standing) -> float | None:
+    def _pair(self, known: Standing) -> float:
         """Try once to be paired, and to be told who else is there; a good answer makes the node a member."""
         assert known.psk is not None  # noqa: S101 - the request is open
-        now, store = time.time(), self._pipeline.store
+        now, store = self._clock.time(), self._pipeline.store
         if store.confirmation() is not None:
             return 1.0
         text = self._pipeline.secrets.text(known.psk)
         if text is None or psk_life(store, known.psk, now).over(now):
             self._in_commit_thread(lambda: self._expired(known))
-            return None
+            return 0.0
         self.contact.attempt = now
         self._become_member(known, known.psk, text)
         psk = known.psk
@@ -191,7 +201,7 @@ class Follower:
         self._went_well()
         self._to_report.set()
         log.info("joined a cluster", centre=self._known().central_node_id)
-        return None
+        return 0.0
 
     def _become_member(self, known: Standing, psk: str, text: str) -> None:
         """Pair, unless that was done before a crash, and be told who is there: the first good answer makes the node a member."""
@@ -205,7 +215,7 @@ class Follower:
                 return
         central, certificate = self._connector.pair(known.central_addresses, text, own)
         self._peers.forget([key for key in self._peers.all() if key != central])
-        self._peers.pin(central, certificate, time.time(), psk)
+        self._peers.pin(central, certificate, self._clock.time(), psk)
         self._join(known, self._peers.all()[central], own)
 
     def _join(self, known: Standing, centre: Pinned, own: str | None) -> None:
@@ -215,16 +225,17 @@ class Follower:
         finally:
             link.close()
 
-    def _step(self, known: Standing) -> None:
+    def _step(self, known: Standing) -> float:
         link = self._linked(known, "follow")
         if self._news.is_set():
-            return
-        self.contact.attempt = time.time()
+            return 0.0
+        self.contact.attempt = self._clock.time()
         well = self.contact.good is not None and self.contact.reason is None
         wait = WAIT_SECONDS if well else 0.0  # at first, and after a failure, it counts that there is an answer at all
         if self._following.step(link, wait, self._went_well):
             self._to_report.set()
         self._went_well()
+        return 0.0
 
     def _linked(self, known: Standing, slot: str) -> Connected:
         """Return the link of a thread, a new one where addresses or the certificate of the centre are others by now."""
@@ -250,17 +261,18 @@ class Follower:
         return listen_address(self._pipeline.running.snapshot)
 
     def _went_well(self) -> None:
-        now = time.time()
+        now = self._clock.time()
         if self.contact.since is not None:  # the centre is back; it may have missed the last report
             self._to_report.set()
-        self.contact = Contact(now, now)
+        self.contact = Contact(now, now, moment=self._clock.monotonic())
 
     def _went_badly(self, refused: CentreRefused) -> None:
         if self._stopping.is_set() or self._news.is_set():  # given up by ourselves
             return
         before = self.contact
-        since = before.since or before.good or before.attempt or time.time()
-        self.contact = Contact(time.time(), before.good, refused.reason, since)
+        since = before.since or before.good or before.attempt or self._clock.time()
+        moment = self._clock.monotonic() if before.moment is None else before.moment
+        self.contact = Contact(self._clock.time(), before.good, refused.reason, since, moment)
         if before.reason != refused.reason:
             log.warning("the centre does not answer as it should", reason=str(refused))
 
@@ -298,12 +310,17 @@ class Follower:
 
     def _push(self) -> None:
         while not self._stopping.is_set():
-            known = self._known()
-            if known.state == "joined":
-                self._push_once(known)
-            self._watch(known)
-            self._to_report.wait(REPORT_SECONDS if known.state == "joined" else None)
+            pause = self.push()
+            self._to_report.wait(pause)
             self._to_report.clear()
+
+    def push(self) -> float | None:
+        """Report once; return after how many seconds to report again, None: when there is something to report."""
+        known = self._known()
+        if known.state == "joined":
+            self._push_once(known)
+        self._watch(known)
+        return REPORT_SECONDS if known.state == "joined" else None
 
     def _push_once(self, known: Standing) -> None:
         try:
@@ -317,13 +334,14 @@ class Follower:
         """Raise and end the alert that the centre does not answer."""
         lost = self.lost_seconds(known)
         text = f"Central Management at {', '.join(known.central_addresses)} does not answer."
-        self._lost.update(time.monotonic(), begun=lost is not None and lost >= LOST_SECONDS, over=lost is None, text=text)
+        self._lost.update(self._clock.monotonic(), begun=lost is not None and lost >= LOST_SECONDS, over=lost is None, text=text)
 
     def lost_seconds(self, known: Standing | None = None) -> float | None:
         """Return for how long the centre has not answered; None: it does, or there is none."""
-        if (known or self._known()).state != "joined" or self.contact.since is None:
+        contact = self.contact
+        if (known or self._known()).state != "joined" or contact.since is None or contact.moment is None:
             return None
-        return time.time() - self.contact.since
+        return self._clock.monotonic() - contact.moment
 
     def issues(self) -> list[Issue]:
         """Return what is wrong, for the health of the node."""

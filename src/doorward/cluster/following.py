@@ -6,13 +6,13 @@ A step asks, takes what is new and remembers how that went. Who asks again and w
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 import structlog
 
+from doorward.cluster.clock import Clock
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
 from doorward.cluster.taking import NotTaken, check, take, take_membership
@@ -66,8 +66,10 @@ class Sync(msgspec.Struct, frozen=True, omit_defaults=True):
 class Following:
     """Follows the centre. ``in_commit_thread`` runs work where commits run and returns its result."""
 
-    def __init__(self, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], Any]], Any]) -> None:
-        self._pipeline, self._in_commit_thread = pipeline, in_commit_thread
+    def __init__(
+        self, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], Any]], Any], clock: Clock | None = None
+    ) -> None:
+        self._pipeline, self._in_commit_thread, self.clock = pipeline, in_commit_thread, clock or Clock()
         self._tried_at = 0.0
         self.stopping = threading.Event()
         self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
@@ -93,7 +95,7 @@ class Following:
             return self._step_of_others(link, wait, answered)
         sync = self.sync
         refused = sync.tried != sync.applied
-        again = refused and time.monotonic() - self._tried_at > RETRY_SECONDS
+        again = refused and self.clock.monotonic() - self._tried_at > RETRY_SECONDS
         newest = link.head(None if again else sync.tried, wait)
         self._checked(answered)
         if newest is None or (newest == sync.tried and not again):
@@ -101,7 +103,11 @@ class Following:
         envelope = link.revision(sync.applied)
         if envelope is None:  # the role was taken away, which the membership tells
             return self._step_of_others(link, 0.0, answered)
-        self._take_membership(envelope.content.membership, envelope.header, keep=False)
+        try:
+            self._take_membership(envelope.content.membership, envelope.header, keep=False)
+        except NotTaken as refused:
+            self._refuse(envelope.header, refused)
+            return True
         if standing(self._pipeline.running.snapshot).managed:
             self._take(envelope)
         return True
@@ -118,33 +124,42 @@ class Following:
         return True
 
     def _checked(self, answered: Callable[[], None]) -> None:
-        self._note(checked=time.time())
+        self._note(checked=self.clock.time())
         answered()
 
     def _take_membership(self, membership: Membership, header: Header, *, keep: bool = True) -> None:
-        """Take the list of nodes. ``keep`` False: what is taken next keeps note of it."""
+        """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotTaken."""
         if membership.cluster_id != (standing(self._pipeline.running.snapshot).cluster_id or membership.cluster_id):
             raise NotTaken([Issue("history_fork", "The centre has another cluster than the one this node joined.")])
-        if header != self.sync.membership:
+        known = self.sync.membership
+        if known is not None and header.at < known.at:
+            older = f"The centre has the older cluster revision {header.number} of {utc(header.epoch)}, and no newer one."
+            raise NotTaken([Issue("history_fork", older)])
+        if header != known:
             self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership))
             self._note(membership=header, keep=keep)
 
     def _take(self, envelope: Envelope) -> None:
         pipeline, sync = self._pipeline, self.sync
         known = standing(pipeline.running.snapshot)
-        self._tried_at = time.monotonic()
-        made = msgspec.structs.replace(sync, applied=envelope.header, tried=envelope.header, updated=time.time(), issues=Issues())
+        made = msgspec.structs.replace(
+            sync, applied=envelope.header, tried=envelope.header, updated=self.clock.time(), issues=Issues()
+        )
         try:
             check(envelope, sync.applied, known.cluster_id or "")
             warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)))
         except NotTaken as refused:
-            log.error("a cluster revision was not taken", number=envelope.header.number, reason=str(refused))
-            self._note(tried=envelope.header, issues=Issues(errors=refused.issues), keep=True)
+            self._refuse(envelope.header, refused)
             return
         log.info("a cluster revision was taken", number=envelope.header.number, revision=pipeline.running.number)
         self.sync = made
         if warnings:
             self._note(issues=Issues(warnings=warnings), keep=True)
+
+    def _refuse(self, header: Header, refused: NotTaken) -> None:
+        log.error("a cluster revision was not taken", number=header.number, reason=str(refused))
+        self._tried_at = self.clock.monotonic()
+        self._note(tried=header, issues=Issues(errors=refused.issues), keep=True)
 
     def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:
         """Run work in the commit thread, once no commit of this node awaits its confirmation any more."""
@@ -171,7 +186,7 @@ class Following:
     def note_removed(self, *, removed: bool) -> None:
         """Remember that the centre removed this node, or that this is of no interest any more."""
         if removed:
-            self._pipeline.store.put_record(Record(_KIND, _REMOVED, utc(time.time())))
+            self._pipeline.store.put_record(Record(_KIND, _REMOVED, utc(self.clock.time())))
         elif self.removed:
             self._pipeline.store.remove_record(_KIND, _REMOVED)
         self.removed = removed

@@ -94,14 +94,14 @@ def sync_word(head: Header | None, report: Report | None) -> SyncWord:
     """Return how far a managed host is, by the newest revision of the centre and its last report."""
     if report is None or report.tried is None:
         return "not-fetched"
-    if head is not None and report.tried.at < head.at:
+    if head is not None and report.tried != head:
         return "pending"
     return "up-to-date" if report.applied == report.tried else "outdated"
 
 
-def status_word(seen: Seen | None, issues: Issues, now: float) -> StatusWord:
-    """Return how a node does in a word."""
-    if seen is None or now - seen.at > OFFLINE_SECONDS:
+def status_word(silent: float | None, issues: Issues) -> StatusWord:
+    """Return how a node does in a word. ``silent``: seconds since its last report, None: it never made one."""
+    if silent is None or silent > OFFLINE_SECONDS:
         return "offline"
     return "issues" if issues else "ok"
 
@@ -122,10 +122,15 @@ def utc(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def item(key: str, *, managed: bool, seen: Seen | None, head: Header | None, issues: Issues, now: float) -> dict[str, Any]:
-    """Return what is shown of a node, without ``meta``. ``issues`` are all of them, those of the report included."""
+def item(
+    key: str, *, managed: bool, seen: Seen | None, head: Header | None, issues: Issues, silent: float | None
+) -> dict[str, Any]:
+    """Return what is shown of a node, without ``meta``. ``issues`` are all of them, those of the report included.
+
+    ``silent`` is for ``status_word``.
+    """
     report = seen.report if seen else None
-    word = status_word(seen, issues, now)
+    word = status_word(silent, issues)
     shown: dict[str, Any] = {
         "fqdn": report.fqdn if report else None,
         "health_status": report.health_status if report and word != "offline" else None,

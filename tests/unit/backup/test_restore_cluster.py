@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from doorward.backup.content import CLUSTER_KINDS
+from doorward.backup.replacing import put_membership
 from doorward.cluster import following, ledger, peers
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import join_request, nodes, promote
@@ -129,3 +130,10 @@ def test_a_managed_host_restores_what_is_its_own(site: Site) -> None:
 
 def test_the_records_of_the_cluster_are_those_that_it_keeps() -> None:
     assert set(CLUSTER_KINDS) == {peers._PEER, ledger._KIND, following._KIND}
+
+
+def test_a_centre_that_comes_back_is_newer_than_before_whatever_its_clock_says(site: Site) -> None:
+    candidate = Candidate.on(site.rig.pipeline.running)
+    promotion = {"cluster_id": CLUSTER, "epoch": 1 << 33, "node_id": site.node.id}
+    put_membership(candidate, TREE, {"join_request": None, "nodes": {}, "promote": promotion})
+    assert candidate.snapshot.value(promote.PATH)["epoch"] == (1 << 33) + 1

@@ -17,7 +17,9 @@ from doorward.cluster import connection
 from doorward.cluster.calls import Rate, Refused, Since
 from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Way
+from doorward.cluster.links import Links
 from doorward.cluster.pairing import Acceptance, new_psk
+from doorward.cluster.peers import Pinned
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.server import until
 
@@ -161,6 +163,15 @@ def test_roles_decide_what_a_peer_may_ask(centre: Running, node: Node, roles: tu
         else:
             assert code(call) == "role", name
     asking.close()
+
+
+def test_a_node_understands_that_it_has_no_role(centre: Running, node: Node) -> None:
+    centre.channel.trust([node.peer()])
+    links = Links(node.key, str(node.id), lambda: centre.way.port)
+    pinned = Pinned(str(centre.node.id), centre.node.key.certificate, 0.0)
+    link = links.connect(centre.way.addresses, pinned, "127.0.0.1")
+    assert link.revision(None) is None
+    link.close()
 
 
 def test_a_role_is_given_and_taken_on_an_open_connection(centre: Running, node: Node) -> None:

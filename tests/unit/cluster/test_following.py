@@ -10,7 +10,7 @@ import pytest
 from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
 from doorward.cluster.statuses import Issue
-from doorward.membership import join_request, nodes
+from doorward.membership import join_request, nodes, promote
 from doorward.membership.standing import standing
 from doorward.store.port import Confirmation, Revision, Ticket
 from doorward.tree.places import Place
@@ -270,3 +270,37 @@ def test_restoring_an_earlier_revision_does_not_touch_the_membership(centre: Cen
     restore(node.rig.tree, node.rig.store, candidate, 1)
     assert standing(candidate.snapshot).state == "joined"
     assert place(SERVERS) not in candidate.touched
+
+
+def _begins_earlier(centre: Centre) -> None:
+    """A clock that was behind, or an earlier Central Management that came back."""
+    centre.promote(centre.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] - 1)
+    centre.note()
+
+
+def test_a_managed_host_does_not_follow_an_older_history(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    sync, running = node.following.sync, node.rig.pipeline.running
+    _begins_earlier(centre)
+    node.report()
+    assert centre.central.items()[0]["sync_status"] == "pending", "what it has is not the newest here"
+    assert node.step()
+    assert not node.step(), "it is not asked for again at once"
+    assert node.codes() == ["history_fork"]
+    assert (node.following.sync.applied, node.following.sync.membership) == (sync.applied, sync.membership)
+    assert node.rig.pipeline.running is running
+    node.report()
+    assert centre.central.items()[0]["sync_status"] == "outdated"
+
+
+def test_no_node_takes_the_membership_of_an_older_history(centre: Centre, join: Join) -> None:
+    from doorward.cluster.taking import NotTaken
+
+    node = join()
+    sync, running = node.following.sync, node.rig.pipeline.running
+    _begins_earlier(centre)
+    with pytest.raises(NotTaken, match="older cluster revision"):
+        node.step()
+    assert node.following.sync.membership == sync.membership
+    assert node.rig.pipeline.running is running

@@ -30,7 +30,7 @@ def report(applied: Header | None = None, tried: Header | None = None, issues: I
         (NEW, report(OLD, NEW), "outdated"),
         (NEW, report(None, NEW), "outdated"),
         (NEW, report(NEW, NEW), "up-to-date"),
-        (OLD, report(NEW, NEW), "up-to-date"),
+        (OLD, report(NEW, NEW), "pending"),
         (None, report(NEW, NEW), "up-to-date"),
     ],
 )
@@ -39,7 +39,7 @@ def test_how_far_a_managed_host_is(head: Header | None, said: Report | None, wor
 
 
 @pytest.mark.parametrize(
-    ("age", "issues", "word"),
+    ("silent", "issues", "word"),
     [
         (None, Issues(), "offline"),
         (None, WRONG, "offline"),
@@ -51,9 +51,8 @@ def test_how_far_a_managed_host_is(head: Header | None, said: Report | None, wor
         (0.0, Issues(), "ok"),
     ],
 )
-def test_how_a_node_does(age: float | None, issues: Issues, word: str) -> None:
-    seen = None if age is None else Seen(1000.0 - age, report())
-    assert status_word(seen, issues, 1000.0) == word
+def test_how_a_node_does(silent: float | None, issues: Issues, word: str) -> None:
+    assert status_word(silent, issues) == word
 
 
 @pytest.mark.parametrize(
@@ -78,7 +77,7 @@ def test_the_item_of_a_managed_host_is_the_one_of_the_contract() -> None:
     said = msgspec.structs.replace(
         report(OLD, NEW, REMARK), health_status=FIGURES, backup=Backup("2026-11-21T23:00:10Z", overdue=False)
     )
-    found = item("46f9", managed=True, seen=Seen(1000.0, said), head=NEW, issues=REMARK, now=1001.0)
+    found = item("46f9", managed=True, seen=Seen(1000.0, said), head=NEW, issues=REMARK, silent=1.0)
     assert found == {
         "backup": {"last_success": "2026-11-21T23:00:10Z", "overdue": False},
         "configuration_sync": {
@@ -102,7 +101,7 @@ def test_the_item_of_a_managed_host_is_the_one_of_the_contract() -> None:
 
 
 def test_a_node_that_was_never_seen_shows_nothing_of_itself() -> None:
-    found = item("46f9", managed=False, seen=None, head=NEW, issues=Issues(), now=0.0)
+    found = item("46f9", managed=False, seen=None, head=NEW, issues=Issues(), silent=None)
     assert found == {
         "fqdn": None, "health_status": None, "key": "46f9", "status": "offline", "sync_status": "n/a", "version": None,
     }  # fmt: skip
@@ -110,7 +109,7 @@ def test_a_node_that_was_never_seen_shows_nothing_of_itself() -> None:
 
 def test_the_health_of_a_node_that_is_offline_is_not_known() -> None:
     said = msgspec.structs.replace(report(), health_status=FIGURES)
-    found = item("46f9", managed=False, seen=Seen(0.0, said), head=NEW, issues=WRONG, now=61.0)
+    found = item("46f9", managed=False, seen=Seen(0.0, said), head=NEW, issues=WRONG, silent=61.0)
     assert (found["health_status"], found["status"]) == (None, "offline")
     assert found["issues"]["errors"][0]["code"] == "port_conflict"
     assert "warnings" not in found["issues"]
