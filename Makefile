@@ -15,13 +15,15 @@ PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
 NEEDED := chrony curl gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl rpcbind rsync rsyslog \
 	rsyslog-openssl samba util-linux
+# Of random schedules.
+COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills check format bench lock docs clean
+.PHONY: help serve test coverage unit kills schedules check format bench lock docs clean
 
 help: ## List the targets
-	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS="--listen HOST:PORT --state DIR")
 	@scripts/need --optional chrony gnupg libnfs13 openssh-client rsync
@@ -45,6 +47,9 @@ unit: $(VENV)/.dev ## The unit tests alone (ARGS="-k name" selects)
 
 kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do (make test does at some)
 	@EVERY_STEP=1 scripts/offline $(BIN)/pytest tests/faults/test_kill_cluster.py $(ARGS)
+
+schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
+	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest tests/schedules $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet

@@ -1,0 +1,1 @@
+"""Random schedules of what can happen to a cluster, and one checker of what must be true all the while."""

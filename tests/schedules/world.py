@@ -1,0 +1,144 @@
+"""What must be true of a simulated cluster, after each step and in the end."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tests.schedules.administrators import Administrators
+from tests.schedules.base import TICK
+from tests.schedules.machine import NAMES
+from tests.schedules.node import Node
+
+KEPT = 60.0 + 2 * TICK
+"""Up to how many seconds before a report the one may have come that a centre remembers through a restart."""
+NOTICED = 45.0
+"""After how many seconds a node has noticed that the centre is away, which it asks every 25 s at least."""
+BACK = 90.0
+"""After how many seconds without any trouble everybody has found everybody again."""
+
+
+class World(Administrators):
+    """A cluster that is looked at."""
+
+    def _reported(self, node: Node, centre: Node) -> None:
+        """The centre took the report of a node."""
+        sync = node.cluster._following.sync
+        self.unsure.discard(node.id)
+        self.reports[node.id] = self.now, centre.lives, node.content
+        if node.standing.managed and sync.applied is not None and sync.applied == sync.tried:
+            try:
+                self.checker.revision(sync.applied.at, sync.applied.hash, node.content)
+            except AssertionError as error:  # the node would take it for a fault of its own
+                self.untrue = error
+
+    def _look(self, node: Node) -> None:
+        """Look at a node after each step."""
+        ledger, sync = node.cluster._central.ledger.newest, node.cluster._following.sync
+        if ledger is not None:
+            caught_up = node.cluster._central.noted == node.pipeline.running.number
+            self.checker.revision(ledger.header.at, ledger.header.hash, node.content if caught_up else None)
+        for header in (sync.applied, sync.tried, sync.membership):
+            if header is not None:
+                self.checker.revision(header.at, header.hash)
+        if sync.applied is None:
+            self.checker.let_go(node.name)
+        else:
+            self.checker.applied(node.name, sync.applied.at)
+        if sync.membership is None:
+            self.checker.let_go(f"{node.name}'s membership")
+        else:
+            self.checker.applied(f"{node.name}'s membership", sync.membership.at)
+
+    def check(self) -> None:
+        """Look at the whole, after each event."""
+        if self.untrue is not None:
+            raise self.untrue
+        for node in self.nodes:
+            if node.alive:
+                self.checker.history(node.name, node.revision)
+                if node.standing.state == "joined":
+                    self._check_contact(node)
+        if self.centre.alive and self.centre.standing.state == "central":
+            items = self.centre.cluster.statuses()[1:]
+            self.reports = {item["key"]: self.reports[item["key"]] for item in items if item["key"] in self.reports}
+            for item in items:
+                if item["key"] not in self.unsure:
+                    self._check_status(item)
+
+    def _check_status(self, item: dict[str, Any]) -> None:
+        centre = self.centre
+        name = next(node.name for node in self.nodes if node.id == item["key"])
+        at, life, running = self.reports.get(item["key"], (-math.inf, centre.lives, None))
+        silent = self.now - at
+        again = life != centre.lives  # of the time before a start a centre knows what its clock, which may have been set, says
+        least, most = (min(silent, self.now - self.begun), silent + KEPT) if again else (silent, silent)
+        self.checker.status(name, item, (least, most), centre.content, running)
+
+    def _check_contact(self, node: Node) -> None:
+        """What a node says of its centre is true as well."""
+        seen = node.cluster.central_management()
+        assert seen is not None
+        answered = self.answered.get(node.name, -math.inf)
+        silent = self.now - max(answered, self._slow)
+        assert not seen["reachable"] or silent <= NOTICED, f"{node.name} thinks to reach a centre that it has not for {silent} s"
+        peer = self.centre.cluster._peers.all().get(node.id) if self.centre.alive else None
+        told = self.centre.listens_at in node.standing.central_addresses
+        quiet = self.now - self.trouble > BACK and not self.net.cuts and not self.net.loss and not self.net.delay
+        if quiet and told and peer is not None and peer.certificate == node.key.certificate:
+            assert peer.removed is None, f"{node.name} was removed, could know, and does not"
+            assert seen["reachable"], f"{node.name} does not find its centre: {seen}"
+
+    def settle(self) -> None:
+        """Heal everything, wait until it is quiet, and see whether everybody is where they should be."""
+        self.net.amid = None
+        for node in self.nodes:
+            node.fuse.steps = None
+            node.host.fail_at = None
+            if node.alive and node.pipeline.unknown:  # whose machine would be put right by its next commit
+                self.kill(node.name)
+        self.heal()
+        for name in NAMES:
+            self.start(name)
+        centre = self.centre
+        for node in self.nodes[1:]:
+            if node.standing.state in {"joined", "requested"} and centre.listens_at not in node.standing.central_addresses:
+                self.follow_anew(node.name)
+        self.advance(760.0)
+        self.check()
+        for node in self.nodes:
+            assert node.store.check() == [], node.name
+            assert node.pipeline.unknown is None, node.name
+            if node is not centre:
+                self._check_converged(node)
+        shown = {item["key"]: item for item in centre.cluster.statuses()}
+        for key, path in centre.events.lasting:
+            told = shown[path.rpartition("/")[2]]
+            assert {"cluster_node_offline": "offline", "cluster_sync_failed": None}[key] == told["status"], (key, told)
+
+    def _check_converged(self, node: Node) -> None:
+        centre, known = self.centre, node.standing
+        member, item = self._member(node.name), {i["key"]: i for i in centre.cluster.statuses()}.get(node.id)
+        peer = centre.cluster._peers.all().get(node.id)
+        if known.state == "requested":
+            asked, psk = node.pipeline.secrets.text(known.psk or ""), member and member["psk"]
+            same = psk and centre.pipeline.secrets.text(psk) == asked
+            assert not same, f"{node.name} was accepted and does not get in: {node.cluster.join_details()}"
+        if known.state != "joined" or known.cluster_id != centre.standing.cluster_id:
+            return
+        assert node.secrets_of_pairings() == [], node.name
+        if peer is None or peer.certificate != node.key.certificate:
+            assert node.cluster.join_details()["reason"] == "not_accepted", node.name
+            return
+        assert peer.removed is None, f"{node.name} was removed and does not know"
+        assert member is not None
+        assert item is not None
+        assert member["psk"] is None, f"{node.name} is in, and the centre keeps its secret"
+        assert item["status"] != "offline", item
+        newest = centre.cluster._central.ledger.newest
+        assert newest is not None
+        sync = node.cluster._following.sync
+        assert list(known.roles) == member["roles"]
+        assert sync.membership == newest.header
+        if known.managed:
+            assert (item["sync_status"], sync.applied, node.content) == ("up-to-date", newest.header, centre.content), item
