@@ -22,21 +22,19 @@ def blocks(title: str, kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
 
 
+def pasted(commands: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run commands in a shell of a user."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
+    environment |= {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
+    command = ["bash", "-eu", "-o", "pipefail", "-c", commands]
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=300, check=False)
+
+
 def shell(commands: str, tmp_path: Path, said: str = "", **variables: str) -> str:
     """Run commands beside a fresh server and return what they print; ``said`` matches what they say on standard error."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
-    environment |= {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     state = tmp_path / ".local" / "state" / "doorward"
     with running(state, environment={"HOME": str(tmp_path), "DOORWARD_ADMIN_PASSWORD": ""}) as server:
-        done = subprocess.run(
-            ["bash", "-eu", "-c", commands],
-            env={**environment, "DOORWARD_URL": server.url, **variables},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = pasted(commands, tmp_path, DOORWARD_URL=server.url, **variables)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(said, done.stderr), done.stderr
     return done.stdout

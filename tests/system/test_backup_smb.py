@@ -314,6 +314,20 @@ def test_a_server_that_is_slow_will_do(opener: Opener, samba: Samba, path: Path,
     assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
 
 
+def test_no_more_is_on_the_way_than_the_server_allows(
+    opener: Opener, samba: Samba, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from doorward.backup.targets import smb
+
+    monkeypatch.setattr(smb, "_ON_THE_WAY", 10_000)
+    with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port) as target:
+        target.prepare()
+        proxy.delay = 0.005
+        sent = content(tmp_path, 8_000_000)
+        target.put(ARCHIVE, sent)
+    assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
+
+
 def test_an_answer_without_protection_is_not_taken() -> None:
     from types import SimpleNamespace
 

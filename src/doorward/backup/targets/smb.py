@@ -7,7 +7,8 @@ name that is taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,10 @@ from doorward.backup.targets.port import Entry, Secret, one_by_one
 from doorward.backup.targets.smb_session import Conversation
 
 _CHUNK = 1024 * 1024
+_PIECE, _ON_THE_WAY = 256 * 1024, 8
+"""What is written at a time, and how much of that without an answer: one by one, every piece would wait for both machines."""
+_CREDIT_BYTES = 65536
+_CREDITS = _ON_THE_WAY * _PIECE // _CREDIT_BYTES
 _READ = FilePipePrinterAccessMask.FILE_READ_DATA | FilePipePrinterAccessMask.FILE_READ_ATTRIBUTES
 _WRITE = (
     FilePipePrinterAccessMask.FILE_WRITE_DATA
@@ -264,16 +269,34 @@ class SmbTarget:
             yield chunk
 
     def _write(self, doing: str, file: Open, source: BinaryIO) -> None:
-        """Write all and have the server put it on the disk."""
-        offset, most = 0, min(_CHUNK, file.connection.max_write_size)
-        while chunk := source.read(most):
-            with self._talk.talking(doing):
-                written = file.write(chunk, offset)
-            if written != len(chunk):
-                raise self._attempt.failed("no_space", doing, f"only {written} of {len(chunk)} bytes were taken")
-            offset += written
+        """Write all, several pieces on the way at a time, and have the server put it on the disk."""
+        offset, most = 0, min(_PIECE, file.connection.max_write_size)
+        sent: deque[tuple[int, Callable[[], int]]] = deque()
+        while piece := source.read(most):
+            while sent and (len(sent) == _ON_THE_WAY or self._talk.credits < -(-len(piece) // _CREDIT_BYTES)):
+                self._taken(doing, *sent.popleft())
+            sent.append((len(piece), self._send(doing, file, piece, offset)))
+            offset += len(piece)
+        while sent:
+            self._taken(doing, *sent.popleft())
         with self._talk.talking(doing):
             file.flush()
+
+    def _send(self, doing: str, file: Open, piece: bytes, offset: int) -> Callable[[], int]:
+        """Send a piece of a file; what is returned waits for the answer and tells how many bytes were taken."""
+        tree, connection = self._talk.tree, self._talk.connection
+        with self._talk.talking(doing):
+            message, answered = file.write(piece, offset, send=False)
+            wanted = _CREDITS if self._talk.credits < _CREDITS else None  # else as many as it takes
+            request = connection.send(message, tree.session.session_id, tree.tree_connect_id, credit_request=wanted)
+        return partial(answered, request)
+
+    def _taken(self, doing: str, size: int, answer: Callable[[], int]) -> None:
+        """Wait until the server has taken a piece."""
+        with self._talk.talking(doing):
+            taken = answer()
+        if taken != size:
+            raise self._attempt.failed("no_space", doing, f"only {taken} of {size} bytes were taken")
 
     def _stat(self, doing: str, name: str) -> int:
         with self._open(doing, name, FilePipePrinterAccessMask.FILE_READ_ATTRIBUTES, share=_SHARED) as file:

@@ -155,6 +155,12 @@ class Conversation:
             code, words = meaning(error)
             raise attempt.failed(code, doing, words) from None
 
+    @property
+    def credits(self) -> int:
+        """How many requests the server lets us send now; one with more than 64 KiB counts as several."""
+        window = self.connection.sequence_window
+        return int(window["high"] - window["low"])
+
     def progress(self) -> None:
         """Something moved."""
         self._watchdog.progress()
