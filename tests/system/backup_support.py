@@ -45,6 +45,10 @@ class Opener:
             attempt_seconds=attempt, stall_seconds=stall, step=step,
         )  # fmt: skip
 
+    def changed(self, **changed: Any) -> Opener:
+        """Return one that opens something else."""
+        return Opener({**self.body, **changed}, self.secrets, self.workdir)
+
     def with_secret(self, key: str, text: str) -> Opener:
         """Return one that has another secret."""
         return Opener(self.body, {**self.secrets, key: text}, self.workdir)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from doorward.backup.failure import BackupFailure
 from doorward.backup.targets import programs, rsync
 from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
+from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
     NODE,
@@ -28,7 +30,6 @@ from tests.system.backup_support import (
     impatient,
     open_directory,
     picture,
-    read_only,
     small_disk,
     tried,
 )
@@ -87,6 +88,22 @@ def either(opener: Opener, restricted: Opener, request: pytest.FixtureRequest) -
     return restricted if request.param == "rrsync" else opener
 
 
+@pytest.fixture
+def disk(restricted: Opener, sshd: Sshd) -> tuple[Opener, Path]:
+    return restricted.changed(path="/disk"), sshd.directory / "served" / "disk"
+
+
+class TestPromises(Promises):
+    owner = OWNER
+    listed = Promises.listed | {"a*"}
+    left = f".{ARCHIVE}.Xy12Zz"
+    beside = (f".{ARCHIVE.replace('46f97a58', '00000000')}.Xy12Zz",)
+
+    @pytest.fixture
+    def guarded(self, restricted: Opener) -> Opener:
+        return restricted
+
+
 def test_a_file_goes_there_and_comes_back(either: Opener, path: Path, tmp_path: Path) -> None:
     foreign_files(path / "other", OWNER)
     before = picture(path)
@@ -112,19 +129,6 @@ def test_a_file_goes_there_and_comes_back(either: Opener, path: Path, tmp_path: 
     assert list(either.workdir.iterdir()) == []
 
 
-def test_foreign_files_stay_as_they_are(opener: Opener, path: Path, tmp_path: Path) -> None:
-    foreign_files(path / "config", OWNER)
-    before, mode = picture(path), (path / "config").stat().st_mode
-    with opener() as target:
-        target.prepare()
-        assert {entry.name for entry in target.names()} >= {"notes.txt", "with blank", ".hidden", "a*"}
-        target.put(ARCHIVE, content(tmp_path))
-        target.fetch(ARCHIVE, tmp_path / "back")
-        target.delete(ARCHIVE)
-    assert picture(path) == before
-    assert (path / "config").stat().st_mode == mode
-
-
 def test_a_config_that_is_a_link_stays_one(opener: Opener, path: Path, tmp_path: Path) -> None:
     (path / "elsewhere").mkdir()
     os.chown(path / "elsewhere", OWNER, OWNER)
@@ -134,28 +138,6 @@ def test_a_config_that_is_a_link_stays_one(opener: Opener, path: Path, tmp_path:
         target.put(ARCHIVE, content(tmp_path))
     assert (path / "config").is_symlink()
     assert (path / "elsewhere" / ARCHIVE).is_file()
-
-
-def test_a_taken_name_is_not_overwritten(opener: Opener, path: Path, tmp_path: Path) -> None:
-    with opener() as target:
-        target.prepare()
-        (path / "config" / ARCHIVE).write_text("of somebody else")
-        before = picture(path)
-        fails("name_exists", lambda: target.put(ARCHIVE, content(tmp_path)))
-    assert picture(path) == before
-
-
-def test_what_an_earlier_try_left_is_listed_and_does_not_hinder(opener: Opener, path: Path, tmp_path: Path) -> None:
-    left = f".{ARCHIVE}.Xy12Zz"
-    with opener() as target:
-        target.prepare()
-        (path / "config" / left).write_bytes(b"half")
-        (path / "config" / f".{ARCHIVE.replace('46f97a58', '00000000')}.Xy12Zz").write_bytes(b"half")
-        target.put(ARCHIVE, content(tmp_path))
-        assert [entry.name for entry in target.partial()] == [left]
-        target.delete(left)
-        assert target.partial() == []
-    assert len(list((path / "config").iterdir())) == 2
 
 
 def test_a_path_with_blanks_and_wildcards(opener: Opener, path: Path, tmp_path: Path) -> None:
@@ -262,34 +244,6 @@ def test_there_is_no_rsync_on_the_server(opener: Opener, sshd: Sshd, keys: dict[
         sshd.authorize(*before)
 
 
-def test_the_directory_belongs_to_somebody_else(restricted: Opener, path: Path, tmp_path: Path) -> None:
-    with restricted() as target:
-        target.prepare()
-        os.chown(path / "config", 0, 0)
-        (path / "config").chmod(0o755)
-        (path / "config" / "kept").write_text("kept")
-        before = picture(path)
-        fails("permission_denied", lambda: target.put(ARCHIVE, content(tmp_path)))
-        fails("permission_denied", lambda: target.delete("kept"))
-        os.chown(path, 0, 0)
-    with restricted(per_node=True) as target:
-        fails("permission_denied", target.prepare)
-    assert picture(path) == before
-
-
-def test_the_disk_is_full_or_read_only(restricted: Opener, sshd: Sshd, tmp_path: Path) -> None:
-    disk = sshd.directory / "served" / "disk"
-    with restricted(path="/disk") as target:
-        target.prepare()
-        fails("no_space", lambda: target.put(ARCHIVE, content(tmp_path, 3_000_000)))
-        assert list((disk / "config").iterdir()) == []
-        target.put(ARCHIVE, content(tmp_path))
-        with read_only(disk):
-            fails("read_only_target", lambda: target.put("second", content(tmp_path)))
-            fails("read_only_target", lambda: target.delete(ARCHIVE))
-        assert [entry.name for entry in target.names()] == [ARCHIVE]
-
-
 def test_cut_anywhere_the_final_name_is_whole_or_absent(opener: Opener, sshd: Sshd, path: Path, tmp_path: Path) -> None:
     sent = content(tmp_path, 400_000)
     foreign_files(path / "config", OWNER)
@@ -323,7 +277,9 @@ def test_a_server_that_stops_moving(opener: Opener, sshd: Sshd, path: Path, tmp_
         fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 4_000_000)))
     with Proxy(("127.0.0.1", sshd.port)) as proxy:
         proxy.stall_after = 0
-        fails("timeout", lambda: opener(port=proxy.port, stall=1))
+        with pytest.raises(BackupFailure) as caught:
+            opener(port=proxy.port, stall=1)
+        assert caught.value.code in {"timeout", "stalled"}, "whichever of ssh and rsync notices first"
     assert list((path / "config").glob("doorward*")) == []
 
 
@@ -363,18 +319,6 @@ def test_the_private_key_is_in_no_file(opener: Opener, keys: dict[str, tuple[str
         target.prepare()
     assert seen
     assert not any(seen)
-
-
-def test_a_trial_changes_nothing(opener: Opener, path: Path) -> None:
-    foreign_files(path / "config", OWNER)
-    before = picture(path)
-    trial = tried(opener)
-    assert (trial.code, trial.message) == (None, None)
-    assert [step.step for step in trial.steps] == [
-        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
-    ]  # fmt: skip
-    assert trial.body()["result"] == "ok"
-    assert picture(path) == before
 
 
 def test_a_trial_tells_the_step_that_failed(opener: Opener, path: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
     NODE,
@@ -26,9 +27,7 @@ from tests.system.backup_support import (
     impatient,
     open_directory,
     picture,
-    read_only,
     small_disk,
-    tried,
 )
 from tests.system.rsyslog_support import free_port
 from tests.system.samba_support import ACCOUNT, PASSWORD, Samba
@@ -82,6 +81,16 @@ def opener(samba: Samba, path: Path, tmp_path: Path) -> Opener:
     return Opener(body, {"password": PASSWORD}, tmp_path / "work")
 
 
+@pytest.fixture
+def disk(opener: Opener, samba: Samba) -> tuple[Opener, Path]:
+    return opener.changed(share="disk", path=""), samba.directory / "disk"
+
+
+class TestPromises(Promises):
+    owner = OWNER
+    listed = Promises.listed | {"ümlaut"}
+
+
 @pytest.mark.parametrize(
     "protection",
     [
@@ -125,45 +134,6 @@ def test_nobody_on_the_way_can_read_it(opener: Opener, samba: Samba, tmp_path: P
                 target.put(f"file-{encryption}", secret)
                 target.fetch(f"file-{encryption}", tmp_path / f"back-{encryption}")
             assert (b"nobody may read this" in proxy.heard) is not encryption
-
-
-def test_foreign_files_stay_as_they_are(opener: Opener, path: Path, tmp_path: Path) -> None:
-    foreign_files(path / "config", OWNER)
-    before, mode = picture(path), (path / "config").stat().st_mode
-    with opener() as target:
-        target.prepare()
-        assert {entry.name for entry in target.names()} >= {"notes.txt", "with blank", ".hidden", "ümlaut"}
-        target.put(ARCHIVE, content(tmp_path))
-        target.fetch(ARCHIVE, tmp_path / "back")
-        target.delete(ARCHIVE)
-    assert picture(path) == before
-    assert (path / "config").stat().st_mode == mode
-
-
-def test_a_taken_name_is_not_overwritten(opener: Opener, path: Path, tmp_path: Path) -> None:
-    sent = content(tmp_path)
-    with opener() as target:
-        target.prepare()
-        for held in (b"of somebody else", bytes(100_000)):
-            (path / "config" / ARCHIVE).write_bytes(held)
-            before = picture(path)
-            fails("name_exists", lambda: target.put(ARCHIVE, sent))
-            assert picture(path) == before
-
-
-def test_what_an_earlier_try_left_is_listed_and_does_not_hinder(opener: Opener, path: Path, tmp_path: Path) -> None:
-    left, sent = f".{ARCHIVE}.manifest.part", content(tmp_path)
-    with opener() as target:
-        target.prepare()
-        for name in (left, f".{ARCHIVE}.part", f".{ARCHIVE.replace('46f97a58', '00000000')}.part"):
-            (path / "config" / name).write_bytes(bytes(300_000))
-            os.chown(path / "config" / name, OWNER, OWNER)
-        target.put(ARCHIVE, sent)
-        assert (path / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
-        assert [entry.name for entry in target.partial()] == [left]
-        target.delete(left)
-        assert target.partial() == []
-    assert len(list((path / "config").iterdir())) == 2
 
 
 def test_a_path_or_share_that_is_missing_is_not_made(opener: Opener, path: Path, tmp_path: Path) -> None:
@@ -215,34 +185,10 @@ def test_a_server_without_encryption_or_without_smb3(samba: Samba, tmp_path: Pat
             server.stop()
 
 
-def test_the_share_or_the_directory_cannot_be_written(opener: Opener, samba: Samba, path: Path, tmp_path: Path) -> None:
+def test_a_share_that_cannot_be_written(opener: Opener, samba: Samba, tmp_path: Path) -> None:
     (samba.directory / "fixed" / "config").mkdir(exist_ok=True)
     with opener(share="fixed", path="") as target:
         fails("read_only_target", lambda: target.put(ARCHIVE, content(tmp_path)))
-    with opener() as target:
-        target.prepare()
-        os.chown(path / "config", 0, 0)
-        (path / "config").chmod(0o755)
-        (path / "config" / "kept").write_text("kept")
-        before = picture(path)
-        fails("permission_denied", lambda: target.put(ARCHIVE, content(tmp_path)))
-        fails("permission_denied", lambda: target.delete("kept"))
-        os.chown(path, 0, 0)
-    with opener(per_node=True) as target:
-        fails("permission_denied", target.prepare)
-    assert picture(path) == before
-
-
-def test_the_disk_is_full_or_read_only(opener: Opener, samba: Samba, tmp_path: Path) -> None:
-    disk = samba.directory / "disk"
-    with opener(share="disk", path="") as target:
-        target.prepare()
-        fails("no_space", lambda: target.put(ARCHIVE, content(tmp_path, 3_000_000)))
-        assert list((disk / "config").iterdir()) == []
-        target.put(ARCHIVE, content(tmp_path))
-        with read_only(disk):
-            fails("read_only_target", lambda: target.put("second", content(tmp_path)))
-        assert [entry.name for entry in target.names()] == [ARCHIVE]
 
 
 def test_nobody_listens_and_nobody_is_called_that(opener: Opener) -> None:
@@ -343,15 +289,3 @@ def test_an_answer_without_protection_is_not_taken() -> None:
         connection.session_table[1] = SimpleNamespace(encrypt_data=encrypted, signing_required=not encrypted)
         with pytest.raises(SMBException, match=words):
             connection.verify_signature(answer, 1)
-
-
-def test_a_trial_changes_nothing(opener: Opener, path: Path) -> None:
-    foreign_files(path / "config", OWNER)
-    before = picture(path)
-    trial = tried(opener)
-    assert (trial.code, trial.message) == (None, None)
-    assert [step.step for step in trial.steps] == [
-        "resolve", "connect", "identify", "authenticate", "write", "read_back", "delete",
-    ]  # fmt: skip
-    assert trial.body()["result"] == "ok"
-    assert picture(path) == before

@@ -151,8 +151,8 @@ class Watchdog:
         self._thread.join()
 
     def _watch(self) -> None:
-        attempt = self._attempt
         while not self._over.wait(_TICK_SECONDS):
+            attempt = self._attempt
             if not self._working:
                 continue
             if attempt.stop.is_set():
