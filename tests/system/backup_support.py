@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from doorward.backup.failure import BackupFailure
+from doorward.backup.signing import Signing
 from doorward.backup.targets.port import Target, open_target
 from doorward.backup.targets.probe import Trial, try_target
+from doorward.backup.targets.probes import Probes
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,8 +77,18 @@ def impatient(target: Any, seconds: float = 1.0) -> None:
 
 def tried(opener: Opener, **changed: Any) -> Trial:
     """Try a target."""
-    body = {**opener.body, **changed}
-    return try_target(body, opener.secrets.get, node=NODE, per_node=False, workdir=opener.workdir, seconds=20)
+    body, place = {**opener.body, **changed}, opener.workdir.parent
+    with prober(place, place) as probes:
+        return try_target(
+            body, opener.secrets.get, node=NODE, per_node=False, workdir=opener.workdir, probes=probes, seconds=20
+        )  # fmt: skip
+
+
+@contextmanager
+def prober(state: Path, place: Path) -> Iterator[Probes]:
+    """What makes probes with the key that is in a state directory, or comes to be there. ``place`` is for files of ours."""
+    with closing(SqliteStore(place / "probes.db", Vault.at(place / "probes.key", create=True))) as store:
+        yield Probes(Signing(state, store))
 
 
 def address(ip: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -25,6 +26,7 @@ from tests.support import openpgp
 from tests.support.server import QUICK, Server, running, until
 from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, RUNS, SELECTED, STATUS, Site
 from tests.system.backup_storages import answering, storages
+from tests.system.backup_support import prober
 from tests.system.command_line import CommandLine
 from tests.system.mail_server import MailServer
 
@@ -242,6 +244,24 @@ def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world
         newest = until(lambda: next((item for item in site.items(f"{RUNS}?limit=1") if item["body"]["reason"] == "missed"), None))
         assert site.finished(newest["meta"]["href"])["result"] == "succeeded"
     site.change(target=good)
+
+
+@pytest.mark.parametrize("kind", ["rsync", "smb"])  # Ganesha takes its time to show what was changed behind its back
+def test_what_a_killed_trial_left_goes_with_the_next_one(world: World, kind: str, tmp_path: Path) -> None:
+    site = world.site(kind)
+    with prober(world.server.state, tmp_path) as ours, prober(tmp_path, tmp_path) as theirs:
+        left = [ours.new(), ours.new(), theirs.new()]
+    for (name, content), hours in zip(left, (2, 0, 2), strict=True):
+        file = site.storage.config / name
+        file.write_bytes(content)
+        shutil.chown(file, site.storage.config.stat().st_uid)
+        os.utime(file, (time.time() - hours * 3600,) * 2)
+    others = left[1:]
+    tried = site.admin.post(f"{BACKUP}/target_tests", {"backup_policy": site.policy}).json()["body"]
+    assert tried["code"] is None, tried
+    assert [name for name in site.storage.names() if name.startswith(".doorward-probe-")] == sorted(name for name, _ in others)
+    for name, _ in others:
+        (site.storage.config / name).unlink()
 
 
 def ended(machine: Server, begun: httpx2.Response, url: str = "") -> dict[str, Any]:

@@ -15,6 +15,7 @@ from doorward.backup.names import MANIFEST
 from doorward.backup.node import NodeView
 from doorward.backup.records import Clock, Drill, utc_now
 from doorward.backup.targets.port import Target, describe, open_target
+from doorward.backup.targets.probes import Probes
 
 _QUICK = timedelta(seconds=10)
 """A clock that is further behind than this was set back."""
@@ -65,7 +66,7 @@ class NodeParts:
         if policy["retention"]["enabled"]:
             found = retention.pairs(target.names(), self._node.id)
             retention.delete(target, retention.expired(found, policy["retention"], ours, now))
-        retention.sweep(target, now)
+        retention.sweep(target, now, Probes(self._node.signing), workdir)
 
     def withdraw(self, target: Target, prepared: archive.Prepared, workdir: Path) -> None:
         """Delete a pair that reads back differently, if it is provably ours."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from doorward.backup.names import MANIFEST, parse
 from doorward.backup.targets.port import Entry, Target
+from doorward.backup.targets.probes import Probes, is_probe
 
 log = structlog.get_logger()
 
@@ -65,9 +67,13 @@ def delete(target: Target, gone: Iterable[Pair]) -> None:
         log.info("old backup deleted", file=pair.name)
 
 
-def sweep(target: Target, now: datetime) -> None:
-    """Delete temporary files of ours that are a day old."""
-    for entry in target.partial():
+def sweep(target: Target, now: datetime, probes: Probes, workdir: Path) -> None:
+    """Delete temporary files of ours that are a day old, and probes of ours that are old."""
+    left = target.partial()
+    probes.sweep(target, left, workdir, now)
+    for entry in left:
+        if is_probe(entry.name):
+            continue
         if entry.modified is not None and entry.modified < (now - LEFTOVER).timestamp():
             target.delete(entry.name)
             log.info("left-over of an upload deleted", file=entry.name)

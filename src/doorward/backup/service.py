@@ -26,6 +26,7 @@ from doorward.backup.runs import Stop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
 from doorward.backup.table import Table
 from doorward.backup.targets.port import Target, describe
+from doorward.backup.targets.probes import Probes
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
 from doorward.events.senders import Senders
@@ -165,8 +166,11 @@ class Backups:
         """Try a target; return how it went. Blocks for 45 s at most."""
         from doorward.backup.targets.probe import try_target
 
-        secret, node = self.node.pipeline.secrets.text, self.node.id
-        return try_target(target, secret, node=node, per_node=per_node, workdir=self._spool, stop=self._stop.event).body()
+        node = self.node
+        return try_target(
+            target, node.pipeline.secrets.text, node=node.id, per_node=per_node, workdir=self._spool,
+            probes=Probes(node.signing), stop=self._stop.event,
+        ).body()  # fmt: skip
 
     def host_keys(self, server: str, port: int) -> dict[str, Any]:
         """Return the host keys that an SSH server shows. Blocks for half a minute at most."""

@@ -5,19 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.backup.names import archive_name
 from doorward.backup.retention import Pair, delete, expired, pairs, sweep
+from doorward.backup.signing import Signing
 from doorward.backup.targets.port import Entry
+from doorward.backup.targets.probes import PREFIX, Probes
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault
 from tests.unit.backup.fakes import NODE, Clock, MemoryTarget
 
 OTHER = "11111111-4028-467d-9a22-9cfe78ae3e1c"
 NOW = Clock()()
 FILES = st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=12, unique_by=lambda file: file[0])
 """Age in days, and whether it is ours."""
+
+
+@pytest.fixture
+def probes(tmp_path: Path, store: SqliteStore) -> Probes:
+    return Probes(Signing(tmp_path, store))
 
 
 def found(*ages: int) -> list[Pair]:
@@ -98,7 +109,7 @@ def test_the_archive_goes_before_its_manifest() -> None:
     assert target.calls == [("delete", pair.name), ("delete", f"{pair.name}.manifest")]
 
 
-def test_left_overs_go_after_a_day(tmp_path: Path) -> None:
+def test_left_overs_go_after_a_day(tmp_path: Path, probes: Probes) -> None:
     clock = Clock()
     target = MemoryTarget(clock)
     hour = 3600
@@ -107,5 +118,25 @@ def test_left_overs_go_after_a_day(tmp_path: Path) -> None:
         Entry("old", 1, clock().timestamp() - 25 * hour),
         Entry("timeless", 1, None),
     ]
-    sweep(target, clock())
+    sweep(target, clock(), probes, tmp_path)
     assert target.calls == [("delete", "old")]
+
+
+def test_old_probes_go_that_this_node_has_signed_and_no_others(tmp_path: Path, probes: Probes) -> None:
+    clock = Clock()
+    target = MemoryTarget(clock)
+    (tmp_path / "stranger").mkdir()
+    stranger = Probes(Signing(tmp_path / "stranger", SqliteStore(tmp_path / "stranger.db", Vault(bytes(32)))))
+    (old, content), (young, other), (theirs, of_theirs) = probes.new(), probes.new(), stranger.new()
+    copied, _ = probes.new()
+    altered, changed = probes.new()
+    target.content = {
+        old: content, young: other, theirs: of_theirs, copied: content, altered: changed.replace(b"0", b"1", 1),
+        f"{PREFIX}no-uuid": content, f"{PREFIX}{UUID(int=1)}": b"", f"{PREFIX}{UUID(int=2)}": b"[]",
+    }  # fmt: skip
+    ages = {name: 59 if name == young else 61 for name in target.content}
+    target.times = {name: (clock() - timedelta(minutes=age)).timestamp() for name, age in ages.items()}
+    target.leftovers = [*target.names(), Entry(f"{PREFIX}{UUID(int=3)}", 9000, 0.0), Entry(f"{PREFIX}{UUID(int=4)}", 9, 0.0)]
+    sweep(target, clock(), probes, tmp_path)
+    assert [name for did, name in target.calls if did == "delete"] == [old]
+    assert 3800 < len(content) < 4200

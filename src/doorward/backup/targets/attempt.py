@@ -67,9 +67,9 @@ class Attempt:
         return BackupFailure(code, f"{doing}, {clean(self.label, _MOST_LABEL)}: {clean(words, _MOST_WORDS).rstrip('.')}.")
 
     def leftover(self, name: str) -> bool:
-        """Whether a name is that of a temporary file of this node: ours with ``.part``, or as rsync names its own."""
+        """Whether a name is that of a temporary file of this node, ours or as rsync names its own, or of a probe of whomever."""
         stem = rf"\.doorward-\d{{8}}T\d{{6}}Z-{re.escape(self.node[:8])}\.config(\.gpg)?(\.manifest)?"
-        return re.fullmatch(stem + r"\.(part|[A-Za-z0-9]{6})", name) is not None
+        return re.fullmatch(stem + r"\.(part|[A-Za-z0-9]{6})|\.doorward-probe-[0-9a-f-]{36}", name) is not None
 
 
 def checked(name: str) -> str:

@@ -65,7 +65,7 @@ class Target(Protocol):
         """Delete the file of exactly this name; none there: done."""
 
     def partial(self) -> list[Entry]:
-        """Return left-over temporary files with the id of this node in the name."""
+        """Return left-over temporary files with the id of this node in the name, and probes of whomever."""
 
     def close(self) -> None:
         """Log out and forget the secrets. Never fails."""

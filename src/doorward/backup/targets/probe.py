@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.port import Secret, Target, describe, open_target
+from doorward.backup.targets.probes import Probes
 
 SECONDS = 45.0
 """How long a trial may take."""
 _STALL_SECONDS = 15.0
-_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,7 @@ def try_target(  # noqa: PLR0913 - the limit has a default
     node: str,
     per_node: bool,
     workdir: Path,
+    probes: Probes,
     stop: threading.Event | None = None,
     seconds: float = SECONDS,
 ) -> Trial:
@@ -84,20 +84,22 @@ def try_target(  # noqa: PLR0913 - the limit has a default
             attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=trial.begin,
         ) as opened:  # fmt: skip
             trial.begin("write")
-            _exercise(opened, Path(directory), trial, describe(target))
+            _exercise(opened, Path(directory), trial, describe(target), probes)
         trial.begin(None)
     except BackupFailure as failure:
         trial.fail(failure)
     return trial
 
 
-def _exercise(target: Target, directory: Path, trial: Trial, label: str) -> None:
-    """Use the target as a backup does. The file goes, whatever happens."""
-    name = f".doorward-probe-{uuid.uuid4()}"
+def _exercise(target: Target, directory: Path, trial: Trial, label: str, probes: Probes) -> None:
+    """Use the target as a backup does. The file goes, whatever happens; so does what killed trials left."""
+    name, content = probes.new()
     sent, back = directory / "sent", directory / "back"
-    sent.write_bytes(os.urandom(_BYTES))
+    sent.write_bytes(content)
     target.prepare()
-    before = {entry.name for entry in target.names()}
+    entries = target.names()
+    before = {entry.name for entry in entries}
+    probes.sweep(target, entries, directory, datetime.now(UTC))
     try:
         target.put(name, sent)
         trial.begin("read_back")

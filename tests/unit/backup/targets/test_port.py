@@ -43,7 +43,13 @@ def test_leftovers_are_told_by_our_id() -> None:
     ours = "doorward-20261121T230002Z-46f97a58.config"
     assert attempt().directories == ("config",)
     assert attempt(per_node=True).directories == (NODE, "config")
-    for name in (f".{ours}.part", f".{ours}.gpg.part", f".{ours}.gpg.manifest.part", f".{ours}.gpg.aB3dE6"):
+    for name in (
+        f".{ours}.part",
+        f".{ours}.gpg.part",
+        f".{ours}.gpg.manifest.part",
+        f".{ours}.gpg.aB3dE6",
+        f".doorward-probe-{NODE}",
+    ):
         assert attempt().leftover(name), name
     other = ours.replace("46f97a58", "00000000")
     for name in (
@@ -54,6 +60,8 @@ def test_leftovers_are_told_by_our_id() -> None:
         f".{ours}.aB3dE67",
         f".x{ours}.part",
         f".{ours}.gpg.zip.part",
+        f".doorward-probe-{NODE}.part",
+        f"doorward-probe-{NODE}",
     ):
         assert not attempt().leftover(name), name
 

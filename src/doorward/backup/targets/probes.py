@@ -1,0 +1,69 @@
+"""The small files by which a target is tried: signed, so that one that a killed process left is known again (section 5)."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from doorward.backup.failure import BackupFailure
+from doorward.backup.signing import SignatureWrong, Signing, verify
+from doorward.backup.targets.port import Entry, Target
+from doorward.tree.jsontext import decode, encode
+from doorward.tree.problems import BodyRefused
+
+log = structlog.get_logger()
+
+PREFIX = ".doorward-probe-"
+OLD = timedelta(hours=1)
+"""How old a probe must be to go: a younger one may belong to a trial that still runs."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_RANDOM_BYTES, _MOST_BYTES = 1792, 8192
+
+
+class Probes:
+    """Makes the probes of a node, and knows them again."""
+
+    def __init__(self, signing: Signing) -> None:
+        self._signing = signing
+
+    def new(self) -> tuple[str, bytes]:
+        """Return name and content of a new probe, about 4 KiB."""
+        name = f"{PREFIX}{uuid.uuid4()}"
+        told = {"probe": name, "random": os.urandom(_RANDOM_BYTES).hex()}
+        return name, encode({"signature": self._signing.sign(encode(told)), "told": told})
+
+    def is_ours(self, name: str, content: bytes) -> bool:
+        """Whether this node made a probe, under this very name."""
+        try:
+            value = decode(content)
+            return value["told"]["probe"] == name and self._signing.is_own(verify(encode(value["told"]), value["signature"]))
+        except (BodyRefused, KeyError, TypeError, SignatureWrong):
+            return False
+
+    def sweep(self, target: Target, entries: list[Entry], workdir: Path, now: datetime) -> None:
+        """Delete those of some files on a target that are old probes of this node. What fails is left for the next time."""
+        oldest = (now - OLD).timestamp()
+        for entry in entries:
+            if is_probe(entry.name) and entry.size <= _MOST_BYTES and entry.modified is not None and entry.modified < oldest:
+                try:
+                    with tempfile.TemporaryDirectory(prefix="old-probe-", dir=workdir) as directory:
+                        path = Path(directory, "content")
+                        target.fetch(entry.name, path)
+                        ours = self.is_ours(entry.name, path.read_bytes())
+                    if ours:
+                        target.delete(entry.name)
+                        log.info("left-over of a trial deleted", file=entry.name)
+                except BackupFailure as failure:
+                    log.warning("a left-over of a trial stays", file=entry.name, code=failure.code, message=failure.message)
+
+
+def is_probe(name: str) -> bool:
+    """Whether a file has the name of a probe."""
+    return name.startswith(PREFIX) and _UUID.fullmatch(name.removeprefix(PREFIX)) is not None
