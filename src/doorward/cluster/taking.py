@@ -92,7 +92,8 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
     centre = wanted.get(membership.central_node_id, {"address": asked["central_management_address"]})["address"]
     moved = {} if centre == asked["central_management_address"] else {"previous_address": asked["central_management_address"]}
     told = {"central_management_address": centre, "joined": joined, "psk": None}
-    _put(pipeline.tree, candidate, place, asked | moved | told)
+    if asked | moved | told != asked:
+        _put(pipeline.tree, candidate, place, asked | moved | told)
     if not candidate.changed:
         return False
     _commit(pipeline, candidate, AUTHOR, "Nodes of the cluster.")
