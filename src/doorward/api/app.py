@@ -22,7 +22,7 @@ from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
 from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
-from doorward.api.resources import Resource, meta
+from doorward.api.resources import Deferred, Resource, meta
 from doorward.events.verbosity import VERBOSITY
 from doorward.tree.jsontext import encode
 
@@ -55,6 +55,8 @@ class Application:
         self.hot: HotPath | None = None
         self.counted: Any = None
         """Called with (method, status) of every answer."""
+        self.deferred: dict[bytes, Deferred] = {}
+        """What is made when somebody asks for something below its path: in a thread, for it takes a moment."""
 
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
@@ -68,6 +70,7 @@ class Application:
             return
         request = Request(scope["method"], (), scope, receive, os.urandom(16).hex())
         try:
+            await self._make(scope["raw_path"])
             resource = self._admit(request)
             async with asyncio.timeout(resource.seconds or REQUEST_SECONDS):
                 answer = await self._carry_out(resource, request)
@@ -81,6 +84,11 @@ class Application:
             log.exception("internal error", request_id=request.id, method=request.method, path=request.href)
             answer = self._refused(request, errors.internal(request.id))
         await self._send(request, answer, send)
+
+    async def _make(self, path: bytes) -> None:
+        for prefix in [prefix for prefix in self.deferred if path.startswith(prefix)]:
+            await asyncio.to_thread(self.deferred[prefix].make)
+            self.deferred.pop(prefix, None)
 
     # The checks
 

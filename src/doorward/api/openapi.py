@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -71,6 +72,10 @@ class OpenApi(Resource):
             },
         }
 
+    @cached_property
+    def _text(self) -> bytes:
+        return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode()
+
     def _operation(
         self, path: str, method: str, operation: Operation, resource: Resource, schemas: dict[str, Any]
     ) -> dict[str, Any]:
@@ -99,8 +104,8 @@ class OpenApi(Resource):
         return described
 
     async def get(self, _request: Request) -> Answer:
-        """Answer the document."""
-        return Answer(json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode())
+        """Answer the document. To make it takes a moment."""
+        return Answer(await asyncio.to_thread(lambda: self._text))
 
 
 def _response(code: int, schema: Mapping[str, Any], media_type: str = "application/json") -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from doorward.api import errors
@@ -133,13 +133,22 @@ class Container(Resource):
 class Deferred(Container):
     """Fixed children that are made when somebody asks for one: what hardly anybody uses is not even imported before."""
 
-    def __init__(self, make: Callable[[], Mapping[str, Resource]]) -> None:
-        self._make = make
+    def __init__(self, children: Callable[[], Mapping[str, Resource]]) -> None:
+        self._make = children
+        self._made: Mapping[str, Resource] | None = None
+        self._lock = threading.Lock()
 
-    @cached_property
+    def make(self) -> Mapping[str, Resource]:
+        """Return the children, made unless they are there already. Blocks for a moment then; safe in any thread."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    @property
     def children(self) -> Mapping[str, Resource]:  # type: ignore[override]
-        """The children."""
-        return self._make()
+        """The children, made by now."""
+        return self.make()
 
 
 def meta(request: Request, **links: Any) -> dict[str, Any]:

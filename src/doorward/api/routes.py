@@ -91,9 +91,10 @@ def application(parts: Parts) -> Application:
     health_status = HealthStatus(health, parts.state)
     exports = Shelf(parts.state / "backup" / "exports", pipeline.store, "backup_export")
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
+    backup = Deferred(partial(backup_resources, parts, exports))
     api: dict[str, Resource] = {
         **firmware_resources({"backup": Upload(parts.uploads)}),
-        "backup": Deferred(partial(backup_resources, parts, exports)),
+        "backup": backup,
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": Commits(parts.service),
@@ -115,4 +116,5 @@ def application(parts: Parts) -> Application:
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count
+    app.deferred[b"/api/backup"] = backup
     return app
