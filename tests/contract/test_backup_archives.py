@@ -150,7 +150,7 @@ def test_a_trial_shows_what_would_change(admin: Caller, client: Client, login: C
     found = restored(login, admin, order(upload, dry_run=True))
     assert (found["result"], found["dry_run"], found["code"], found["revision"]) == ("succeeded", True, None, None)
     assert found["changes"] == [{"new_value": "Etc/UTC", "old_value": "Asia/Tokyo", "path": ZONE, "type": "replace"}]
-    assert {action["path"] for action in found["plan"]} == {ZONE}
+    assert {action["path"] for action in found["plan"]} == {ZONE, "/api/configuration/troubleshooting"}
     assert all(check["passed"] for check in found["checks"])
     assert admin.body(ZONE) == "Asia/Tokyo"
     assert admin.get(RESTORES).ok().json["items"][0]["body"] == found
