@@ -8,6 +8,7 @@ import pytest
 
 LONG = (
     "faults/test_kill_first_start.py",
+    "faults/test_kill_commit.py",
     "system/test_schemathesis.py",
     "faults/test_kill_cluster.py",
     "system/test_cluster.py",
@@ -15,11 +16,9 @@ LONG = (
     "faults/test_disk_full.py",
     "faults/test_kill_everything.py",
     "faults/test_kill_return.py",
-    "faults/test_kill_restore.py",
     "faults/test_kill_recovery.py",
     "faults/test_kill_confirmation.py",
     "faults/test_kill_backup.py",
-    "faults/test_kill_time_servers.py",
     "system/test_backup_smb.py",
     "system/test_backup_run.py",
     "unit/transaction/test_machine.py",
