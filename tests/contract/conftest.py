@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.contract.wire import TRANSACTION, Caller, logged_in
+from tests.contract.wire import Caller, logged_in, resumed
 from tests.support.server import PASSWORD, Server, running
 
 
@@ -48,9 +48,5 @@ def shared_cookie(server: Server) -> str:
 @pytest.fixture
 def admin(server: Server, shared_cookie: str) -> Iterator[Caller]:
     """A login session of admin without transaction; the same one for all tests of a module, for logging in takes time."""
-    caller = Caller(server)
-    caller.cookie = shared_cookie
-    yield caller
-    caller.cookie = shared_cookie
-    caller.delete(TRANSACTION)
-    caller.close()
+    with resumed(server, shared_cookie) as caller:
+        yield caller

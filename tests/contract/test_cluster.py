@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.wire import TRANSACTION, Caller, Reply, logged_in
+from tests.contract.wire import Caller, Reply, logged_in, resumed
 from tests.support.server import Server, running
 
 CLUSTER = "/api/cluster"
@@ -59,11 +59,8 @@ def cookie(central: Server) -> str:
 
 @pytest.fixture
 def centre(central: Server, cookie: str) -> Iterator[Caller]:
-    caller = Caller(central)
-    caller.cookie = cookie
-    yield caller
-    caller.delete(TRANSACTION)
-    caller.close()
+    with resumed(central, cookie) as caller:
+        yield caller
 
 
 def own_id(caller: Caller) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, logged_in, make_user
+from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, logged_in, make_user, resumed
 from tests.support.server import Server, running, until
 
 JANE = "the password of jane"
@@ -40,11 +40,8 @@ def janes_cookie(server: Server) -> str:
 @pytest.fixture
 def jane(server: Server, janes_cookie: str) -> Iterator[Caller]:
     """Somebody else."""
-    caller = Caller(server)
-    caller.cookie = janes_cookie
-    yield caller
-    caller.delete(TRANSACTION)
-    caller.close()
+    with resumed(server, janes_cookie) as caller:
+        yield caller
 
 
 def test_pending_commit_is_in_effect_and_seen_by_everybody(admin: Caller, jane: Caller, settled: None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.wire import ACCOUNTING, GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, make_user
+from tests.contract.wire import ACCOUNTING, GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, make_user, resumed
 from tests.support.server import Server
 
 JANE = "the password of jane"
@@ -30,11 +30,8 @@ def janes_cookie(server: Server) -> str:
 @pytest.fixture
 def jane(server: Server, janes_cookie: str) -> Iterator[Caller]:
     """Somebody else."""
-    caller = Caller(server)
-    caller.cookie = janes_cookie
-    yield caller
-    caller.delete(TRANSACTION)
-    caller.close()
+    with resumed(server, janes_cookie) as caller:
+        yield caller
 
 
 def ip(last: int) -> dict[str, str]:

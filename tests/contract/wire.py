@@ -7,8 +7,8 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPResponse
@@ -260,6 +260,17 @@ def logged_in(server: Server, user: str = "admin", password: str = PASSWORD, *, 
     caller = Caller(server, address=address)
     caller.login(user, password).ok()
     return caller
+
+
+@contextmanager
+def resumed(server: Server, cookie: str) -> Iterator[Caller]:
+    """Give a client of a login session that exists, and leave it without transaction."""
+    caller = Caller(server)
+    caller.cookie = cookie
+    yield caller
+    caller.cookie = cookie
+    caller.delete(TRANSACTION)
+    caller.close()
 
 
 def chunked(content: bytes, size: int = 65536) -> bytes:
