@@ -137,9 +137,16 @@ class Node:
             watching.join()
 
     def _processes(self) -> list[psutil.Process]:
+        """The server first, its programs, and the connection that ssh keeps in a directory of the run."""
         assert self.server.process  # noqa: S101 - it runs
         first = psutil.Process(self.server.process.pid)
-        return [first, *first.children(recursive=True)]
+        kept = [one for one in psutil.process_iter() if one.name() == "ssh" and self._is_inside(one)]
+        return list(dict.fromkeys([first, *first.children(recursive=True), *kept]))
+
+    def _is_inside(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            return Path(process.cwd()).is_relative_to(self.server.state)
+        return False
 
     def _held(self) -> int:
         held = 0

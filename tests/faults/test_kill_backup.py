@@ -99,7 +99,7 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_nothing_half(victim: Victim, k
     before = kept.names()
     with Proxy(("127.0.0.1", kept.sshd.port)) as proxy:
         victim.site.change(target={**target, "port": proxy.port, "server": address("127.0.0.1")})
-        proxy.stall_after = proxy.passed + 20_000
+        proxy.stall_after = proxy.passed + 10_000
         victim.site.now()
         until(lambda: proxy.stall_after is not None and proxy.passed > proxy.stall_after)
         victim.server.kill()

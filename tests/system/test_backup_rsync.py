@@ -11,12 +11,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets import programs, rsync
 from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
+from tests.support.server import until
 from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
@@ -127,6 +129,25 @@ def test_a_file_goes_there_and_comes_back(either: Opener, path: Path, tmp_path: 
         fails("no_such_path", lambda: target.fetch(ARCHIVE, tmp_path / "again"))
     assert {name: seen for name, seen in picture(path).items() if name.startswith("other")} == before
     assert list(either.workdir.iterdir()) == []
+
+
+def test_all_calls_share_one_connection_which_ends_with_the_target(either: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    def logins() -> int:
+        return (sshd.directory / "log").read_text().count("Accepted publickey")
+
+    def at_work() -> list[str]:
+        found = psutil.process_iter(["cwd", "name"])
+        return [one.info["name"] for one in found if (one.info["cwd"] or "").startswith(str(either.workdir))]
+
+    before = logins()
+    with either(per_node=True) as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+        target.fetch(ARCHIVE, tmp_path / "back")
+        target.delete(ARCHIVE)
+        assert at_work() == ["ssh"]
+    assert logins() == before + 1
+    until(lambda: not at_work(), what="the end of the connection")
 
 
 def test_a_config_that_is_a_link_stays_one(opener: Opener, path: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Target ``rsync``: files over SSH by the ``rsync`` and ``ssh`` programs (backup contract, section 11.1).
 
-Nothing but rsync runs on the server, so a key restricted to ``rrsync`` is enough. Every call is a connection of its own.
+Nothing but rsync runs on the server, so a key restricted to ``rrsync`` is enough. All calls share one connection.
 rsync itself makes each file atomic: it writes a temporary file and renames it. Directories are given as ``<path>/.``, which
 rsync enters but cannot make, so a path that is missing stays missing.
 """

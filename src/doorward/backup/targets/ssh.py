@@ -1,4 +1,8 @@
-"""The ``ssh`` program as the transport of rsync: pinned host keys, one private key, nothing of the machine's own settings."""
+"""The ``ssh`` program as the transport of rsync: pinned host keys, one private key, nothing of the machine's own settings.
+
+The connection of the first call is kept for the later ones, by ``ssh`` itself in a process of its own. A server that does not let
+several use one gets one for each: ``ssh`` falls back by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,17 @@ import base64
 import hashlib
 import os
 import re
+import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt
 
 _ALIAS = "doorward-target"
+_SOCKET, _IDLE_SECONDS = "control", 60
+"""Where later calls find the connection of the first; how long it outlives the last one if nobody closes it."""
+_CLOSE_SECONDS = 2.0
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 """Algorithms for a type of host key, where they are not named as the type. Never SHA-1."""
 
@@ -20,7 +29,7 @@ class Login:
     """What ``ssh`` needs to log in. The private key lies in a file that exists in memory only and goes with the process."""
 
     def __init__(self, directory: Path, private_key: str, host_keys: Sequence[str]) -> None:
-        self._log = directory / "ssh.log"
+        self._directory, self._log = directory, directory / "ssh.log"
         self._host_keys = tuple(host_keys)
         (directory / "known_hosts").write_text("".join(f"{_ALIAS} {key}\n" for key in host_keys), encoding="ascii")
         self._key = os.memfd_create("key")
@@ -32,7 +41,8 @@ class Login:
         connect = max(1, int(min(CONNECT_SECONDS, attempt.stall, attempt.left)))
         options = {
             "AddressFamily": "any", "BatchMode": "yes", "CheckHostIP": "no", "ClearAllForwardings": "yes",
-            "ConnectTimeout": connect, "ConnectionAttempts": 1, "ControlMaster": "no", "ControlPath": "none",
+            "ConnectTimeout": connect, "ConnectionAttempts": 1, "ControlMaster": "auto", "ControlPath": _SOCKET,
+            "ControlPersist": _IDLE_SECONDS,
             "GSSAPIAuthentication": "no", "GlobalKnownHostsFile": "/dev/null", "HostKeyAlgorithms": self._algorithms(),
             "HostKeyAlias": _ALIAS, "HostbasedAuthentication": "no", "IdentitiesOnly": "yes", "IdentityAgent": "none",
             "KbdInteractiveAuthentication": "no", "LogLevel": "VERBOSE", "PasswordAuthentication": "no",
@@ -53,11 +63,18 @@ class Login:
         if not self._log.exists():
             return ""
         words = self._log.read_text(encoding="utf-8", errors="replace")
-        self._log.unlink()
+        os.truncate(self._log, 0)  # what keeps the connection goes on writing there
         return words
 
     def close(self) -> None:
-        """Forget the key."""
+        """End the connection; forget the key."""
+        if (self._directory / _SOCKET).exists():
+            with suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(
+                    ["ssh", "-F/dev/null", f"-oControlPath={_SOCKET}", "-Oexit", _ALIAS], cwd=self._directory, check=False,
+                    env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._directory)}, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_CLOSE_SECONDS,
+                )  # fmt: skip
         os.close(self._key)
 
 
