@@ -17,6 +17,7 @@ OFFLINE = 60.0
 class Checker:
     """Remembers what was said, and fails where something else is said later."""
 
+    offline: float = OFFLINE
     acknowledged: dict[str, dict[int, str]] = field(default_factory=dict)
     """By node: the revisions whose commit was answered, with their hashes."""
     contents: dict[At, tuple[str, str | None]] = field(default_factory=dict)
@@ -30,10 +31,10 @@ class Checker:
         """A commit was acknowledged."""
         self.acknowledged.setdefault(node, {})[number] = digest
 
-    def history(self, node: str, revision: Callable[[int], str | None]) -> None:
-        """Look for everything acknowledged in the history of a node."""
+    def history(self, node: str, revision: Callable[[int], str | None], since: int = 0) -> None:
+        """Look for everything acknowledged in the history of a node, from a revision on."""
         for number, digest in self.acknowledged.get(node, {}).items():
-            assert revision(number) == digest, f"{node} lost its revision {number}"
+            assert number < since or revision(number) == digest, f"{node} lost its revision {number}"
 
     def restored(self, node: str, number: int) -> None:
         """A node is again what it was at a revision, on purpose."""
@@ -70,8 +71,8 @@ class Checker:
         """
         least, most = silent
         offline = item["status"] == "offline"
-        assert offline or least <= OFFLINE, f"{node} has been silent for {least:.0f} s and is not shown as offline"
-        assert not offline or most > OFFLINE, f"{node} is shown as offline, and reported {most:.0f} s ago"
+        assert offline or least <= self.offline, f"{node} has been silent for {least:.0f} s and is not shown as offline"
+        assert not offline or most > self.offline, f"{node} is shown as offline, and reported {most:.0f} s ago"
         if item["sync_status"] == "up-to-date":
             assert running == wanted, f"{node} is shown as up-to-date and runs something else"
         if item["sync_status"] == "outdated":

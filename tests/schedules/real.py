@@ -1,0 +1,249 @@
+"""The real cluster for schedules: five processes on machines of their own, a switch between them that fails, and their API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from tests.schedules.checks import Checker
+from tests.schedules.machine import NAMES
+from tests.support.members import JOIN, NODES, NTP, STATUS, ZONE, Member
+from tests.support.network import Network
+from tests.support.server import until
+
+ZONES = ("Europe/Vienna", "Europe/Rome", "Asia/Tokyo", "Etc/UTC", "America/Lima", "Europe/Oslo")
+WEB, OWN, USERS = (
+    f"/api/configuration/{path}" for path in ("management/webinterface", "troubleshooting", "aaa/local_database/users")
+)
+OFFLINE = 6.0
+"""Seconds after which these nodes are missed."""
+LONGEST = 1.5
+"""What a schedule's time is cut down to, in seconds."""
+
+
+class Real:
+    """The same events as in a simulated cluster, on one that goes on from schedule to schedule."""
+
+    def __init__(self, network: Network, members: list[Member]) -> None:
+        self.network, self.members = network, dict(zip(NAMES, members, strict=True))
+        self.machines = dict(zip(NAMES, network.machines[1:], strict=True))
+        self.centre = members[0]
+        self.checker = Checker(offline=OFFLINE)
+        self.asked: dict[str, Any] = {}
+        self.accepted: dict[str, Any] = {}
+        self.dead: set[str] = set()
+
+    # What machines and networks do
+
+    def cut(self, one: str, other: str, *, both: bool) -> None:
+        self.network.cut(self.machines[one], self.machines[other], both=both)
+
+    def heal(self) -> None:
+        self.network.heal()
+
+    def worsen(self, loss: float, delay: float) -> None:
+        """Less than in a simulated world: the questions of the test take the same way."""
+        self.network.loss, self.network.delay = min(loss, 0.03), min(delay, 0.02)
+
+    def kill(self, name: str) -> None:
+        if name not in self.dead:
+            self.dead.add(name)
+            self.members[name].server.kill()
+
+    def start(self, name: str) -> None:
+        if name in self.dead:
+            self.members[name].start()
+            self.dead.remove(name)
+
+    def advance(self, seconds: float) -> None:
+        """Look at everything for a while."""
+        end = time.monotonic() + min(seconds, LONGEST)
+        while time.monotonic() < end:
+            self.check()
+
+    # What administrators do
+
+    def commit(self, what: str, value: int) -> None:
+        """Change something on the centre."""
+        body: tuple[str, Any] = {
+            "zone": (ZONE, ZONES[value % len(ZONES)]),
+            "servers": (NTP, [{"selection": "ip", "value": f"127.0.0.{40 + number}"} for number in range(value % 4)]),
+            "timeout": (WEB, {"timeout": 10 + value}),
+            "user": (WEB, {"timeout": 20 + value}),
+        }[what]
+        self._carried_out("centre", lambda centre: _put(centre, *body))
+
+    def die_amid_commits(self, value: int) -> None:
+        """Let the centre die while it commits; what it acknowledged must be there when it is back."""
+        if "centre" in self.dead:
+            return
+        done: list[int] = []
+
+        def commits() -> None:
+            with suppress(httpx2.TransportError):
+                while self._carried_out("centre", lambda centre: _put(centre, WEB, {"timeout": 30 + (value + len(done)) % 20})):
+                    done.append(1)
+
+        thread = threading.Thread(target=commits, daemon=True)
+        thread.start()
+        until(lambda: len(done) > value, 30, "some commits")
+        self.kill("centre")
+        thread.join(30)
+        self.start("centre")
+
+    def local(self, name: str, value: int) -> None:
+        body = {"core_files": {"retention_days": 1 + value}}
+        self._carried_out(name, lambda member: _put(member, OWN, member.body(OWN) | body))
+
+    def meddle(self, name: str, value: int) -> None:
+        """Change on a node what Central Management sets; a managed host refuses it."""
+        if name in self.dead or not self._logged_in(name):
+            return
+        member = self.members[name]
+        managed = member.is_in() and "managed-host" in member.body("/api/info")["roles"]
+        if managed:
+            answer = member.client.put(ZONE, ZONES[value % len(ZONES)])
+            codes = [problem["code"] for problem in answer.json()["error"]["details"]["errors"]]
+            assert (answer.status_code, codes) == (400, ["from_central_management"])
+        else:
+            self._carried_out(name, lambda node: _put(node, ZONE, ZONES[value % len(ZONES)]))
+
+    def ask(self, name: str) -> None:
+        def work(member: Member) -> bool:
+            answer = member.client.post(JOIN, {"central_management_address": self.centre.address})
+            done = answer.status_code == 201 and member.client.commit().status_code == 200
+            if done:
+                self.asked[name] = answer.json()["body"]
+                member.id = self.asked[name]["node_id"]
+            return done
+
+        self._carried_out(name, work)
+
+    def accept(self, name: str) -> None:
+        if name in self.asked and self._carried_out("centre", lambda centre: _sent(centre, "POST", NODES, self.asked[name])):
+            self.accepted[name] = self.asked[name]
+
+    def give(self, name: str, *, managed: bool) -> None:
+        member = self.members[name]
+        body = {"address": member.address, "roles": ["search-local", *(["managed-host"] if managed else [])]}
+        self._carried_out("centre", lambda centre: _sent(centre, "PUT", f"{NODES}/{member.id}", body))
+
+    def remove(self, name: str) -> None:
+        if self._carried_out("centre", lambda centre: _sent(centre, "DELETE", f"{NODES}/{self.members[name].id}")):
+            self.accepted.pop(name, None)
+
+    def leave(self, name: str) -> None:
+        self._carried_out(name, lambda member: _sent(member, "DELETE", JOIN))
+
+    def _logged_in(self, name: str) -> bool:
+        """Whether somebody is; the accounts of a node are those of the centre as soon as it is managed."""
+        member = self.members[name]
+        if member.client.get("/api/info").status_code == 401:
+            member.login()
+        return True
+
+    def _carried_out(self, name: str, work: Callable[[Member], bool]) -> bool:
+        """Let an administrator do something; whether it was granted. An acknowledged commit may never be lost."""
+        if name in self.dead or not self._logged_in(name):
+            return False
+        member = self.members[name]
+        done = work(member)
+        if done:
+            newest = member.shown("/api/revisions?limit=1")["items"][0]
+            self.checker.committed(name, int(newest["key"]), newest["body"]["hash"])
+        else:
+            member.client.delete("/api/transaction")
+        return done
+
+    # What must be true
+
+    def check(self) -> None:
+        for name, member in self.members.items():
+            if name not in self.dead and self._logged_in(name):
+                known = {int(one["key"]): one["body"]["hash"] for one in member.shown("/api/revisions?limit=100")["items"]}
+                self.checker.history(name, known.get, since=min(known))
+        if "centre" not in self.dead:
+            for item in self.centre.shown(STATUS)["items"][1:]:
+                self._check_status(item)
+
+    def _check_status(self, item: dict[str, Any]) -> None:
+        name = next(name for name, member in self.members.items() if member.id == item["key"])
+        running = wanted = None
+        applied = (item.get("configuration_sync") or {}).get("applied")
+        if applied and item["sync_status"] == "up-to-date" and name not in self.dead and self._logged_in(name):
+            member = self.members[name]
+            if member.is_in() and "managed-host" in member.body("/api/info")["roles"]:
+                running, wanted = content(member), content(self.centre)
+                at = applied["epoch"], applied["number"]
+                self.checker.revision(at, item["configuration_sync"]["downloaded_xml_hash"], wanted)
+                self.checker.applied(name, at)
+            else:
+                self.checker.let_go(name)
+        age = math.inf
+        if "last_seen" in item:
+            age = (datetime.now(UTC) - datetime.fromisoformat(item["last_seen"])).total_seconds()
+        self.checker.status(name, item, (age - 2.0, age + 2.0), wanted, running)
+
+    def settle(self) -> None:
+        """Heal everything, wait until everybody is where they should be, and look for secrets that should be gone."""
+        self.heal()
+        for name in NAMES:
+            self.start(name)
+        for name in NAMES[1:]:
+            until(lambda name=name: self._in_place(name), 60, f"{name} in its place")  # type: ignore[misc]
+        self.check()
+
+    def _in_place(self, name: str) -> bool:
+        self._logged_in("centre"), self._logged_in(name)
+        member = self.members[name]
+        status, _ = member.request()
+        row = self.centre.client.get(f"{NODES}/{member.id}").json().get("body") if member.id else None
+        if status != "in cluster":
+            expected = (
+                name in self.accepted and self.accepted[name] == self.asked.get(name) and row and status == "join requested"
+            )
+            return not expected
+        if row is None:
+            return False  # it was removed, and is to learn so
+        said = self.centre.says(member)
+        synced = "up-to-date" if "managed-host" in row["roles"] else "n/a"
+        well = (said["status"] != "offline", said["sync_status"], member.body("/api/info")["roles"]) == (
+            True,
+            synced,
+            row["roles"],
+        )
+        return well and bool(member.central()["reachable"]) and not _psks(member)
+
+    def close(self) -> None:
+        """The cluster goes on."""
+
+
+def content(member: Member) -> str:
+    """A digest of some of the settings that Central Management sets."""
+    return hashlib.sha256(json.dumps([member.body(path) for path in (ZONE, NTP, WEB)], sort_keys=True).encode()).hexdigest()
+
+
+def _put(member: Member, path: str, body: Any) -> bool:
+    return _sent(member, "PUT", path, body)
+
+
+def _sent(member: Member, method: str, path: str, body: Any = None) -> bool:
+    """Write and commit; whether both were granted."""
+    answer = member.client.send(method, path, body)
+    return answer.status_code in {200, 201} and member.client.commit().status_code == 200
+
+
+def _psks(member: Member) -> int:
+    """How many secrets of pairings a node keeps."""
+    with closing(sqlite3.connect(f"{(member.state / 'doorward.db').as_uri()}?mode=ro", uri=True)) as store:
+        return int(store.execute("SELECT count(*) FROM records WHERE kind = 'cluster_psk'").fetchone()[0])

@@ -1,0 +1,81 @@
+"""Random schedules among five real processes in network namespaces: the events and the checks of the simulated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from tests.schedules.machine import Schedules
+from tests.schedules.real import OFFLINE, Real
+from tests.schedules.test_schedules import COUNT
+from tests.support.members import Member, started
+from tests.support.network import Machine, Network
+from tests.support.server import QUICK, Server
+
+EVENTS = 12
+HASTY = {
+    "client.REVISION_SECONDS": 1,
+    "connection.CALL_SECONDS": 1,
+    "connection.CONNECT_SECONDS": 1,
+    "follower.LOST_SECONDS": 1,
+    "follower.REPORT_SECONDS": 0.5,
+    "follower.WAIT_SECONDS": 2,
+    "follower._LONGEST_BACKOFF": 2,
+    "statuses.OFFLINE_SECONDS": OFFLINE,
+}
+"""The waits of a node, shortened; what they wait for is the same."""
+
+
+class RealSchedules(Schedules):
+    """What only real processes do: die in the middle of whatever they do."""
+
+    templates = ("joined",)
+
+    @rule(value=st.integers(0, 4))
+    def die_amid_commits(self, value: int) -> None:
+        self.world.die_amid_commits(value)
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Network]:
+    made = Network.of(5)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def real(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """A centre, two managed hosts, a node without that role, and one that knows nothing of the cluster."""
+    hasty = {"HASTY": " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in HASTY.items())}
+
+    def member(machine: Machine) -> Member:
+        state = tmp_path_factory.mktemp("node") / "state"
+        server = Server(state, (*machine.launcher, *QUICK), hasty, ("--listen", f"{machine.address}:8443"))
+        return Member(state, machine.address, server)
+
+    with started([member(machine) for machine in network.machines[1:]]) as found:
+        centre, one, two, three, _ = found
+        one.join(centre, "managed-host", "search-local")
+        two.join(centre, "managed-host", "search-local")
+        three.join(centre)
+        yield Real(network, found)
+
+
+def test_whatever_happens_to_real_nodes_they_say_the_truth_and_converge(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RealSchedules, "begin", staticmethod(lambda _template, _seed: real), raising=False)
+    run_state_machine_as_test(
+        RealSchedules,
+        settings=settings(
+            max_examples=max(3, COUNT // 25),
+            stateful_step_count=EVENTS,
+            deadline=None,
+            database=None,
+            derandomize=COUNT < 100,
+            phases=[Phase.generate],  # what has happened to a real cluster can't be taken back to try less
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
