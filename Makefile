@@ -49,7 +49,7 @@ kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do
 	@EVERY_STEP=1 scripts/offline $(BIN)/pytest tests/faults/test_kill_cluster.py $(ARGS)
 
 schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
-	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest tests/schedules $(ARGS)
+	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/schedules $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet

@@ -31,9 +31,12 @@ class Schedules(RuleBasedStateMachine):
 
     # What administrators do
 
-    @rule(what=settings, value=values)
     def commit(self, what: str, value: int) -> None:
         self.world.commit(what, value)
+
+    # What is drawn more often than others stands here more often.
+    commits = rule(what=settings, value=values)(commit)
+    commits_more = rule(what=settings, value=values)(commit)
 
     @rule(name=node, value=values)
     def local(self, name: str, value: int) -> None:
@@ -56,9 +59,11 @@ class Schedules(RuleBasedStateMachine):
         self.world.ask(name)
         self.world.accept(name)
 
-    @rule(name=node, managed=st.booleans())
     def give(self, name: str, managed: bool) -> None:
         self.world.give(name, managed=managed)
+
+    gives = rule(name=node, managed=st.booleans())(give)
+    gives_more = rule(name=node, managed=st.booleans())(give)
 
     @rule(name=node)
     def remove(self, name: str) -> None:
@@ -87,13 +92,20 @@ class Schedules(RuleBasedStateMachine):
     def kill(self, name: str) -> None:
         self.world.kill(name)
 
-    @rule(name=anybody)
     def start(self, name: str) -> None:
         self.world.start(name)
 
-    @rule(time=seconds)
+    starts = rule(name=anybody)(start)
+    starts_more = rule(name=anybody)(start)
+
     def advance(self, time: float) -> None:
         self.world.advance(time)
+
+    passes = rule(time=seconds)(advance)
+    passes_on = rule(time=seconds)(advance)
+    goes_by = rule(time=seconds)(advance)
+    runs = rule(time=seconds)(advance)
+    flies = rule(time=seconds)(advance)
 
     # At the end
 

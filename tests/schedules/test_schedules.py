@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.schedules.beginnings import simulated, templates
@@ -48,6 +48,7 @@ def test_whatever_happens_the_cluster_says_the_truth_and_converges() -> None:
             deadline=None,
             database=None,
             print_blob=True,
+            phases=[Phase.generate, Phase.shrink],
             derandomize=COUNT < 100,
             suppress_health_check=list(HealthCheck),
         ),
