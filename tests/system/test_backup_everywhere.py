@@ -55,7 +55,10 @@ CELLS: dict[str, dict[str, str]] = {
     "half a file of an earlier run": dict.fromkeys(KINDS, f"{EACH}:what_an_earlier_try_left"),
     "name taken": dict.fromkeys(KINDS, f"{EACH}:a_taken_name"),
     "clock jump": dict.fromkeys(KINDS, "unit.backup.test_runner:a_clock_that_is_set_ahead"),
-    "process killed": {"rsync": "faults.test_kill_backup:a_kill_in_the_middle_of_an_upload"},
+    "process killed": {
+        "rsync": "faults.test_kill_backup:a_kill_in_the_middle_of_an_upload",
+        **dict.fromkeys(("nfs", "smb"), f"{HERE}:a_server_that_is_killed"),
+    },
     "process ended": dict.fromkeys(KINDS, f"{HERE}:a_server_that_is_told_to_end"),
     "files of somebody else": dict.fromkeys(KINDS, f"{EACH}:foreign_files"),
 }  # fmt: skip
@@ -224,8 +227,8 @@ def test_a_disk_that_is_full_here_is_waited_for(world: World, kind: str) -> None
     assert site.finished(path)["result"] == "succeeded"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world: World, kind: str) -> None:
+def ends_while_it_uploads(world: World, kind: str, end: Callable[[], object]) -> None:
+    """End the server in the middle of an upload: no final name appears, and the next start makes up for it."""
     site = world.site(kind)
     good, before = site.target(), site.storage.names()
     site.change(target={**good, **site.storage.aside()})
@@ -233,18 +236,32 @@ def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world
         proxy.stall_after = 12_000  # in the middle of the login, or of the file
         path = site.now()
         until(lambda: proxy.passed > 12_000, what="the middle of the upload")
-        began = time.monotonic()
-        assert world.server.stop() == 0
-        assert time.monotonic() - began < 8, "nobody waits for the target"
-        assert [name for name in site.storage.names() if not name.startswith(".")] == before
-        proxy.stall_after = None
+        end()
+    assert [name for name in site.storage.names() if name not in before and not name.startswith(".")] == []
+    with answering(site.storage):
         world.server.start()
         site.admin = world.server.login()
         broken = site.admin.body(path)
         assert (broken["result"], broken["code"]) == ("cancelled", "shutdown")
         newest = until(lambda: next((item for item in site.items(f"{RUNS}?limit=1") if item["body"]["reason"] == "missed"), None))
-        assert site.finished(newest["meta"]["href"])["result"] == "succeeded"
+        run = site.finished(newest["meta"]["href"])
+        assert run["result"] == "succeeded", run
     site.change(target=good)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world: World, kind: str) -> None:
+    def stop() -> None:
+        began = time.monotonic()
+        assert world.server.stop() == 0
+        assert time.monotonic() - began < 8, "nobody waits for the target"
+
+    ends_while_it_uploads(world, kind, stop)
+
+
+@pytest.mark.parametrize("kind", ["nfs", "smb"])  # rsync: tests/faults/test_kill_backup.py
+def test_a_server_that_is_killed_leaves_nothing_half(world: World, kind: str) -> None:
+    ends_while_it_uploads(world, kind, world.server.kill)
 
 
 @pytest.mark.parametrize("kind", ["rsync", "smb"])  # Ganesha takes its time to show what was changed behind its back
