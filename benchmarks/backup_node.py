@@ -140,13 +140,12 @@ class Node:
         """The server first, its programs, and the connection that ssh keeps in a directory of the run."""
         assert self.server.process  # noqa: S101 - it runs
         first = psutil.Process(self.server.process.pid)
-        kept = [one for one in psutil.process_iter() if one.name() == "ssh" and self._is_inside(one)]
-        return list(dict.fromkeys([first, *first.children(recursive=True), *kept]))
+        found = psutil.process_iter(["cwd", "name"])
+        ssh = [one for one in found if one.info["name"] == "ssh" and self._is_inside(one.info["cwd"])]
+        return list(dict.fromkeys([first, *first.children(recursive=True), *ssh]))
 
-    def _is_inside(self, process: psutil.Process) -> bool:
-        with suppress(psutil.Error):
-            return Path(process.cwd()).is_relative_to(self.server.state)
-        return False
+    def _is_inside(self, directory: str | None) -> bool:
+        return directory is not None and Path(directory).is_relative_to(self.server.state)
 
     def _held(self) -> int:
         held = 0
