@@ -206,6 +206,7 @@ def kill(deed: Deed, step: int) -> bool:
         until(lambda: mortal.dead or alive(deed.done), 60, "the end of one or of the deed")
     where = f"{type(deed).__name__}, at {mortal.passed[-1] if mortal.passed else 'no step'}"
     if died := mortal.dead:
+        mortal.server.kill()  # only what is left: connections of its clients
         with other.still():
             mortal.start()
             deed.check(where)

@@ -398,6 +398,7 @@ class Alone:
                 answered = True
             until(lambda: node.dead or alive(self.noted), 20, "the end of the node or its promotion")
         if died := node.dead:
+            node.server.kill()  # only what is left: connections of its clients
             node.start()
         where = f"at {node.passed[-1]}"
         central = self.is_central()
