@@ -22,10 +22,14 @@ from tests.faults.checks import (
     write_web,
 )
 from tests.faults.full_disk import Disk, ShortFiles, small_disk
-from tests.support.server import Client, Server
+from tests.support.server import QUICK, Client, Server
 
 COMMIT = {"commit_message": "x" * 4000, "status": "commit"}
 """A long message makes the record of the revision need space."""
+
+
+WITHOUT_ROOM = "doorward.store.sqlite._LOG_BYTES=0"
+"""The log of the store has no space of its own, which would let commits through for a while."""
 
 
 @pytest.fixture(params=["a full disk", "a limit on files"])
@@ -40,7 +44,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 @pytest.fixture
 def server(disk: Disk, tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "disk").mkdir(exist_ok=True)
-    made = Server(tmp_path / "disk" / "state").start()
+    made = Server(tmp_path / "disk" / "state", QUICK, {"HASTY": WITHOUT_ROOM}).start()
     yield made
     made.stop()
 
@@ -91,6 +95,23 @@ def test_a_commit_without_space_is_refused_and_works_later(server: Server, disk:
     server.kill()
     server.start()
     check(server.login(), server.state, [after], "after a full disk and a kill")
+
+
+def test_a_commit_that_has_its_room_in_the_log_outlives_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        server = Server(tmp_path / "disk" / "state").start()
+        try:
+            client = server.login()
+            write_web(client, 2)
+            after = look(client)
+            disk.fill(server)
+            accepted(commit(client))
+            server.kill()
+            disk.free(server)
+            server.start()
+            check(server.login(), server.state, [after], "after a full disk and a kill")
+        finally:
+            server.stop()
 
 
 def test_wherever_the_space_ends_the_commit_is_whole_or_not_at_all(server: Server, disk: Disk) -> None:

@@ -20,7 +20,7 @@ for limit in os.environ.get("HASTY", "").split():
     module, _, attribute = name.rpartition(".")
     several = tuple(map(float, seconds.split(",")))
     limited = importlib.import_module(module)
-    assert isinstance(getattr(limited, attribute), tuple if several[1:] else float)
+    assert isinstance(getattr(limited, attribute), tuple if several[1:] else int | float)
     setattr(limited, attribute, several if several[1:] else several[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -269,6 +270,16 @@ def test_requests_in_one_write_are_answered_in_order(server: Server) -> None:
         assert hrefs == [WEB, WEB, NTP, "/api/health_status", WEB, "/api/transaction", WEB]
         timeouts = [answered["body"]["timeout"] for _, _, answered in answers if answered["meta"]["href"] == WEB]
         assert timeouts == [12, 12, 12, 10]
+
+
+@pytest.mark.parametrize("request_line", ["POST /api/transaction HTTP/1.1", "GET /api/nothing HTTP/1.1", "HEAD /api HTTP/1.1"])
+def test_an_answer_comes_in_one_piece(server: Server, request_line: str) -> None:
+    with Raw(server) as one:
+        one.send(request_line, one.log_in(), *(["Content-Length: 0"] if request_line.startswith("POST") else []))
+        head, _, body = one.socket.recv(1 << 16).partition(b"\r\n\r\n")  # never more than one record of TLS
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        assert length
+        assert len(body) == (0 if request_line.startswith("HEAD") else int(length[1]))
 
 
 def test_100_continue_is_sent_when_the_body_is_wanted(server: Server) -> None:

@@ -48,6 +48,32 @@ def _never(_target: bytes, _headers: list[tuple[bytes, bytes]]) -> bytes | None:
     return None
 
 
+class _InOne:
+    """Sends the head of a response together with what comes behind it: each write costs a packet, a record of TLS, a wake-up."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        """Keep the first piece for the second; send the others."""
+        if self._begun:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head, self._begun = data, True
+
+    def close(self) -> None:
+        """Send what was kept, and close."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection closes."""
+        return self._transport.is_closing()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection. Adds to uvicorn's: a limit of size and time for the head, and JSON where the request is not HTTP."""
 
@@ -99,6 +125,8 @@ class HttpProtocol(HttpToolsProtocol):
             raise BadHead
         if not self._answered_at_once():
             super().on_headers_complete()
+            if self.parser.get_method() != b"HEAD" and not self.expect_100_continue:  # more, or less, than a head and a body
+                self.cycle.transport = cast("asyncio.Transport", _InOne(self.transport))
 
     def _head_arrived(self) -> None:
         self._in_head = False

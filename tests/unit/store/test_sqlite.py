@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -19,6 +21,40 @@ def test_the_file_is_written_ahead_and_synced(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "doorward.db", VAULT)
     for name, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
         assert store._writer.execute(f"PRAGMA {name}").fetchone() == (value,)
+    store.close()
+
+
+def test_the_log_has_its_room_from_the_start_and_what_it_holds_outlives_a_kill(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    log = tmp_path / "doorward.db-wal"
+    room = log.stat().st_size
+    assert room > 1 << 20
+    fill(store)
+    assert log.stat().st_size == room, "what was written lies in the room"
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("doorward.db", "doorward.db-wal"):
+        (killed / name).write_bytes((tmp_path / name).read_bytes())
+    store.close()
+    again = SqliteStore(killed / "doorward.db", VAULT)
+    assert again.check() == []
+    assert [found.number for found in again.revisions()] == [4, 3, 2, 1]
+    assert (killed / "doorward.db-wal").stat().st_size == room
+    again.publish(revision(5, 0), [])
+    assert again.check() == []
+    again.close()
+
+
+def test_a_log_for_which_there_is_no_room_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    monkeypatch.undo()
+    assert (tmp_path / "doorward.db-wal").stat().st_size < 1 << 20
+    fill(store)
+    assert store.check() == []
     store.close()
 
 
