@@ -12,8 +12,8 @@ import pytest
 
 from doorward.cluster import connection
 from doorward.cluster.calls import Since
-from doorward.cluster.client import Central, pair
-from doorward.cluster.connection import ChannelError
+from doorward.cluster.client import Central, Paired, pair
+from doorward.cluster.connection import ChannelError, Way
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.network import Machine, Network
 from tests.support.server import until
@@ -52,14 +52,25 @@ def code(machine: Machine, call: Any) -> str:
     return failed.value.code
 
 
+def paired_at_last(way: Way, node: Node, psk: str, address: str) -> Paired:
+    """Pair as a node does: again where a try found no answer in time, which on a busy machine comes about as well."""
+    for _ in range(4):
+        try:
+            return pair(way, node.key, node_id=node.id, psk=psk, version=VERSION, address=address)
+        except ChannelError as error:
+            if error.code != "no_answer":
+                raise
+    raise AssertionError("four tries found no answer")
+
+
 def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machine, centre: Running, node: Node) -> None:
     centre.handlers.answer = {"tree": [str(number) for number in range(20_000)]}
     network.delay, network.loss = 0.01, 0.03
     psk = centre.handlers.accept(node)
     way = centre.way
-    paired = machine.do(lambda: pair(way, node.key, node_id=node.id, psk=psk, version=VERSION, address=machine.address))
+    paired = machine.do(lambda: paired_at_last(way, node, psk, machine.address))
     assert paired.certificate == centre.node.key.certificate
-    assert centre.handlers.asked == [machine.address]
+    assert set(centre.handlers.asked) == {machine.address}
     asking = Central(node.key, centre.node.peer(), way)
     assert machine.do(lambda: asking.revision(None)) == centre.handlers.answer
     assert network.dropped > 0
@@ -70,15 +81,16 @@ def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machi
 def test_a_cut_is_noticed_and_survived(
     network: Network, machine: Machine, centre: Running, node: Node, direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     asking = Central(node.key, centre.node.peer(), centre.way)
     assert machine.do(asking.hello)
+    monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
     ends = {"there": (machine, network.machines[0]), "back": (network.machines[0], machine)}.get(direction)
     network.cut(*(ends or (machine, network.machines[0])), both=ends is None)
     assert code(machine, asking.hello) == "no_answer"  # on the open connection
     assert code(machine, asking.hello) == "no_answer"  # on a new one
     network.heal()
+    monkeypatch.undo()
     assert machine.do(asking.hello)["you"] == str(node.id)
     asking.close()
 

@@ -103,7 +103,7 @@ def test_no_answer_shows_a_secret(used: Used) -> None:
 
 def test_no_output_shows_a_secret(used: Used) -> None:
     said = "".join(used.server.output + used.server.errors)
-    assert '"event": "login"' in said
+    assert '"event":"login"' in said
     assert found(said.encode(), used) == []
     assert used.token not in said
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from doorward.backup import archive, drills, retention
 from doorward.backup.failure import Check
 from doorward.backup.files import Files
-from doorward.backup.names import MANIFEST
+from doorward.backup.names import MANIFEST, parse
 from doorward.backup.node import NodeView
-from doorward.backup.records import Clock, Drill, utc_now
+from doorward.backup.records import Clock, Drill, Log, Run, utc_now
 from doorward.backup.targets.port import Target, describe, open_target
 from doorward.backup.targets.probes import Probes
-
-_QUICK = timedelta(seconds=10)
-"""A clock that is further behind than this was set back."""
+from doorward.store.port import Store
 
 
 class NodeParts:
@@ -26,19 +25,19 @@ class NodeParts:
 
     def __init__(self, node: NodeView, files: Files, checks: drills.Checks, clock: Clock = utc_now) -> None:
         self._node, self._files, self._checks, self._clock = node, files, checks, clock
-        self._last: datetime | None = None
+        self._taken: set[datetime] = set()
 
     def prepare(self, spool: Path, check: Check) -> archive.Prepared:
         """Make the archive of the running configuration and prove it; ``check`` breaks it off."""
         return archive.prepare(self._node, spool, self._moment(), check)
 
     def _moment(self) -> datetime:
-        """Return the time of a new archive: names count seconds, so the second of the last one is not taken again."""
-        now = self._clock().replace(microsecond=0)
-        if self._last is not None and timedelta(0) <= self._last - now < _QUICK:
-            now = self._last + timedelta(seconds=1)
-        self._last = now
-        return now
+        """Return the time of a new archive. Names count seconds: where one is taken, this waits for the next."""
+        taken = self._taken | _known(self._node.pipeline.store)
+        while (second := (now := self._clock()).replace(microsecond=0)) in taken:
+            time.sleep(1 - now.microsecond / 1e6)
+        self._taken.add(second)
+        return second
 
     def connect(self, policy: Mapping[str, Any], stop: threading.Event, workdir: Path, seconds: float) -> Target:
         """Log in on the target of a policy."""
@@ -74,3 +73,9 @@ class NodeParts:
         if manifest is not None and self._files.ours(target, "", workdir, [manifest]):
             target.delete(prepared.name)
             target.delete(prepared.name + MANIFEST)
+
+
+def _known(store: Store) -> set[datetime]:
+    """Return the times in the names of the archives of all runs that are kept."""
+    names = (parse(file["name"]) for run in Log(store, Run).list() for file in run.files)
+    return {name.created for name in names if name is not None}
