@@ -296,6 +296,7 @@ def ended(machine: Server, begun: httpx2.Response, url: str = "") -> dict[str, A
         return False
 
     until(over, 60, "the end of the restore")
+    machine.url = url or machine.url  # the answer may be the last one from where it was
     return seen
 
 
