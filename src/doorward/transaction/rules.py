@@ -35,6 +35,8 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
         else:
             problems.extend(_integrity(tree, snapshot, edit.place, document))
             warnings.extend(_step(tree, snapshot, edit, document))
+    for path in dict.fromkeys(edit.place.path for edit in edits):
+        problems.extend(_too_many(tree, snapshot, path))
     for place in _concerned(tree, snapshot, edits):
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
@@ -86,10 +88,14 @@ def _integrity(tree: Tree, snapshot: Snapshot, place: Place, document: Document)
                 yield Problem("referenced_twice", f"Also used by {other.href}.", pointer(at), place.href)
 
 
+def _too_many(tree: Tree, snapshot: Snapshot, path: str) -> Iterator[Problem]:
+    node = tree[path].node
+    if isinstance(node, Collection) and len(snapshot.objects(path)) > node.most:
+        yield Problem("length", f"At most {node.most} objects.", "", path)
+
+
 def _unique_name(snapshot: Snapshot, node: Collection, place: Place, document: Document) -> Iterator[Problem]:
     objects = snapshot.objects(place.path)
     if document.name is not None and len(objects.with_names(document.name)) > 1:
         other = next(key for key in objects.with_names(document.name) if key != place.key)
         yield Problem("duplicate", f"The name is taken by {place.path}/{other}.", pointer([node.unique]), place.href)
-    if len(objects) > node.most:
-        yield Problem("length", f"At most {node.most} objects.", "", place.path)

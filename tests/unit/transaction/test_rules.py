@@ -142,10 +142,11 @@ def test_all_problems_come_at_once(rig: Rig) -> None:
 
 
 def test_a_collection_that_two_people_filled_beyond_its_limit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TREE[ROOT + GROUPS].node.__dict__, "most", 28)
+    monkeypatch.setitem(TREE[ROOT + GROUPS].node.__dict__, "most", 29)
     mine, theirs = rig.candidate(), rig.candidate()
-    rig.post(mine, GROUPS, {"name": "mine"})
-    rig.post(theirs, GROUPS, {"name": "theirs"})
+    for number in range(2):
+        rig.post(mine, GROUPS, {"name": f"mine{number}"})
+        rig.post(theirs, GROUPS, {"name": f"theirs{number}"})
     rig.commit(theirs)
     assert problems(rig, mine) == [("length", GROUPS, "")]
 
