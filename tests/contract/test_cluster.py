@@ -270,6 +270,18 @@ def test_a_node_that_never_paired_can_be_accepted_again_with_another_secret(acce
     assert len(accepted.get(NODES).json["items"]) == 2
 
 
+def test_a_cluster_has_room_for_a_thousand_nodes(centre: Caller) -> None:
+    def accept(number: int) -> Reply:
+        address, node_id = f"10.0.{number >> 8}.{number & 255}", f"{OTHER[:-4]}{number:04x}"
+        return centre.post(NODES, {**ACCEPT, "address": address, "node_id": node_id})
+
+    for number in range(1, 1000):
+        accept(number).ok(201)
+    accept(1000).refuses("SemanticError", ("length", ""))
+    accept(999).ok(201)
+    centre.delete("/api/transaction").ok()
+
+
 @pytest.mark.parametrize(
     ("change", "codes"),
     [

@@ -85,6 +85,8 @@ class Nodes(ClusterResource):
             known = snapshot.document(place)
             if body.node_id == self.shared.view.node_id or (known is not None and self.shared.view.paired(body.node_id)):
                 raise refusal("already_in_cluster", "The node is in the cluster.", request.href, "/node_id")
+            if known is None and len(snapshot.objects(nodes.PATH)) >= nodes.NODE.most:
+                raise refusal("length", f"At most {nodes.NODE.most} nodes.", request.href)
             _free(snapshot, "", body.address, known_as=body.node_id)
             psk = self.shared.keep_psk(candidate, body.psk, known.value["psk"] if known else None)
             roles = known.value["roles"] if known else []
