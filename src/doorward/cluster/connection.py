@@ -59,6 +59,7 @@ class Connection(http.client.HTTPConnection):
         super().__init__(address, way.port, CONNECT_SECONDS, source)
         self.auto_open = 0
         self._tls: ssl.SSLSocket | None = None
+        self._certificate: bytes | None = None
         self._is_cut = False
         self._context = context
 
@@ -68,11 +69,12 @@ class Connection(http.client.HTTPConnection):
         _notice_silence(self.sock)
         with self._within(2 * CONNECT_SECONDS):
             self.sock = self._tls = self._context.wrap_socket(self.sock)
+        self._certificate = self._tls.getpeercert(binary_form=True)  # raises where there was no handshake
         self._tls.settimeout(None)  # each call has its own limit
 
     def certificate(self) -> bytes:
-        """Return the certificate that the server shows, in DER."""
-        return (self._tls.getpeercert(binary_form=True) if self._tls else None) or b""
+        """Return the certificate that the server showed, in DER."""
+        return self._certificate or b""
 
     def ask(self, method: str, target: str, body: bytes | None = None, more: float = 0.0) -> bytes:
         """Make a call and return the body of the answer. Raises Stale or ChannelError.
