@@ -12,11 +12,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import psutil
@@ -28,7 +29,7 @@ from benchmarks.process import free_port
 from benchmarks.report import Table
 from doorward import __version__
 from doorward.cluster.calls import Since
-from doorward.cluster.client import Central, pair
+from doorward.cluster.client import Central, Paired, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import REPORT_SECONDS
@@ -46,14 +47,22 @@ from tests.support.server import Server, until
 if TYPE_CHECKING:
     from benchmarks.scenarios import Bench
 
+T = TypeVar("T")
+
 _HOSTS, _ACCOUNTS, _CHANGES = 50, 1_000, 20
 _IDLE_SECONDS, _QUICK_SECONDS = 60, 5
 _SECONDS = 60.0
+_PAUSE = 1.0
+_FIRST = IPv4Address("127.0.1.0")
 
 
 @dataclass
 class Host:
-    """A simulated managed host. ``at`` holds when (perf_counter) it had each cluster revision, and when the centre knew."""
+    """A simulated managed host.
+
+    ``at`` holds when (perf_counter) it had each cluster revision, and when the centre knew; ``failed`` counts the calls that did
+    not come off.
+    """
 
     key: NodeKey
     id: str
@@ -64,25 +73,37 @@ class Host:
     at: dict[int, tuple[float, float]] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     links: list[Central] = field(default_factory=list)
+    failed: int = 0
 
     def asked(self) -> dict[str, Any]:
         """Return what the centre accepts."""
         return {"address": self.way.source, "node_id": self.id, "psk": self.psk, "roles": []}
 
     def run(self) -> None:
-        """Pair, then follow until it is stopped."""
-        try:
-            made = pair(
-                self.way, self.key, node_id=uuid.UUID(self.id), psk=self.psk, version=__version__, address=str(self.way.source)
-            )
-            peer = Peer(str(made.central_node_id), made.certificate)
-            following, reporting = self.links[:] = [Central(self.key, peer, self.way) for _ in range(2)]
-            threading.Thread(target=self._report_often, args=(reporting,), daemon=True).start()
-            while not self.stopping.is_set():
-                self._follow(following, str(made.cluster_id), reporting)
-        except ChannelError:
-            if not self.stopping.is_set():
-                raise
+        """Pair, then follow until it is stopped; what does not come off is tried again, as a node does."""
+        made = self._tried(self._pair)
+        if made is None:
+            return
+        peer = Peer(str(made.central_node_id), made.certificate)
+        following, reporting = self.links[:] = [Central(self.key, peer, self.way) for _ in range(2)]
+        threading.Thread(target=self._report_often, args=(reporting,), daemon=True).start()
+        while not self.stopping.is_set():
+            self._tried(lambda: self._follow(following, str(made.cluster_id), reporting))
+
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        """Do something until it comes off, or until this host is stopped."""
+        while not self.stopping.is_set():
+            try:
+                return work()
+            except ChannelError:
+                self.failed += 1
+                self.stopping.wait(_PAUSE)
+        return None
+
+    def _pair(self) -> Paired:
+        return pair(
+            self.way, self.key, node_id=uuid.UUID(self.id), psk=self.psk, version=__version__, address=str(self.way.source)
+        )
 
     def _since(self) -> Since | None:
         return Since(self.applied.epoch, self.applied.number) if self.applied else None
@@ -108,7 +129,7 @@ class Host:
 
     def _report_often(self, link: Central) -> None:
         while not self.stopping.wait(REPORT_SECONDS):
-            self._report(link)
+            self._tried(lambda: self._report(link))
 
     def stop(self) -> None:
         """End."""
@@ -142,6 +163,7 @@ def hosts(bench: Bench) -> Table:
         {"figure": "a change until the centre knows of all, p50 ms", "value": percentile(known, 0.5) * 1e3},
         {"figure": "  p95 ms", "value": percentile(known, 0.95) * 1e3},
         {"figure": "  CPU of the centre a change, ms", "value": spent * 1e3},
+        {"figure": "calls that had to be made again", "value": sum(host.failed for host in made)},
         {"figure": "memory of the centre a host, after joining, kB", "value": own / _HOSTS / 1e3},
         {"figure": "  after all the changes, kB", "value": grown / _HOSTS / 1e3},
     ]
@@ -169,7 +191,7 @@ def _centre(bench: Bench) -> Iterator[tuple[Member, int]]:
 def _host(folder: Path, centre: Member, port: int, number: int) -> Host:
     folder.mkdir(parents=True)
     node_id = str(uuid.uuid4())
-    return Host(NodeKey.at(folder, node_id), node_id, Way((centre.address,), port, f"127.0.1.{number}"), folder)
+    return Host(NodeKey.at(folder, node_id), node_id, Way((centre.address,), port, str(_FIRST + number)), folder)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -9,9 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 16 << 10
 """Bytes of request line and header fields."""
-MOST_CONNECTIONS = 512
 MOST_ANONYMOUS, MOST_OF_ONE = 64, 8
-"""Connections without a certificate at one time, of all and of one address; each is for one attempt to pair."""
+"""Connections at one time: without a certificate of all and of one address, each for one attempt to pair, and of one node."""
 FAREWELL_SECONDS = 0.5
 """How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
@@ -39,15 +38,17 @@ class ChannelProtocol(HttpToolsProtocol):
         """Begin a connection, after the handshake."""
         super().connection_made(transport)
         self.peer = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        if len(self.connections) > MOST_CONNECTIONS or (self.peer is None and self._one_too_many()):
+        if self._one_too_many():
             transport.abort()
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.abort)
 
     def _one_too_many(self) -> bool:
-        """Whether too many without a certificate are here, so that others who want to pair would find no room."""
-        anonymous = [one for one in self.connections if isinstance(one, ChannelProtocol) and one.peer is None]
-        own = [one for one in anonymous if one.client and self.client and one.client[0] == self.client[0]]
-        return len(anonymous) > MOST_ANONYMOUS or len(own) > MOST_OF_ONE
+        """Whether there are too many of this node, or without a certificate, so that others would find no room."""
+        alike = [one for one in self.connections if isinstance(one, ChannelProtocol) and one.peer == self.peer]
+        if self.peer is not None:
+            return len(alike) > MOST_OF_ONE
+        own = [one for one in alike if one.client and self.client and one.client[0] == self.client[0]]
+        return len(alike) > MOST_ANONYMOUS or len(own) > MOST_OF_ONE
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -24,6 +25,7 @@ from psutil import Process
 
 from doorward.api import listeners
 from doorward.cluster import channel as channel_module
+from doorward.cluster import connection as connection_module
 from doorward.cluster import server as server_module
 from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Connection, Way, connected
@@ -316,6 +318,22 @@ def test_connections_without_certificate_are_few_and_leave_room_for_peers(
     until(lambda: centre.connections() < 5)
 
 
+def test_one_node_takes_no_room_from_the_others(
+    centre: Running, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
+    other = Node.new(tmp_path)
+    centre.channel.trust([node.peer("managed-host"), other.peer()])
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(as_node(centre, node)) for _ in range(server_module.MOST_OF_ONE + 1)]
+        assert rest(many[-1]) == b""
+        asking = Central(other.key, centre.node.peer(), centre.way)
+        assert asking.hello()
+        asking.close()
+    centre.channel.trust([node.peer("managed-host")])
+    until(lambda: centre.connections() < 5)
+
+
 def test_reader_that_never_reads_holds_its_own_answer_only(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_module, "REQUEST_SECONDS", 1.0)
     monkeypatch.setattr(centre.handlers, "answer", ["0" * 1000] * 30_000)
@@ -363,6 +381,25 @@ def test_clients_do_not_believe_what_is_no_centre(tmp_path: Path) -> None:
             assert failed.value.code in {"no_answer", "bad_answer"}, answer[:80]
             asking.close()
         thread.join(10)
+
+
+def test_a_centre_that_hangs_up_before_the_handshake_has_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes such a socket for one that is yet to be connected, and shakes no hands."""
+    node = Node.new(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up(sock: socket.socket) -> None:
+            raw, _ = listener.accept()
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raw.close()
+            with contextlib.suppress(ConnectionResetError):
+                sock.recv(1)
+
+        monkeypatch.setattr(connection_module, "_notice_silence", hang_up)
+        way = Way(("127.0.0.1",), listener.getsockname()[1])
+        with pytest.raises(ChannelError) as failed:
+            pair(way, node.key, node_id=node.id, psk="a" * 64, version=VERSION, address="127.0.0.2")
+    assert failed.value.code == "no_answer"
 
 
 def test_a_connection_is_for_the_expected_certificate_alone(centre: Running, node: Node, tmp_path: Path) -> None:
