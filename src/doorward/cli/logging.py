@@ -6,13 +6,39 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import IO, Any
 
 import msgspec
 import structlog
 
 from doorward.events.records import TAP
 from doorward.events.verbosity import VERBOSITY
+
+
+class _Lasting:
+    """A stream that takes what it can: where the disk of the log is full, or nobody reads it any more, the appliance goes on."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> None:
+        """Write, or leave it."""
+        with suppress(OSError):
+            self._stream.write(data)
+
+    def flush(self) -> None:
+        """Write what is still here, or leave it."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def _logger_factory(*, terminal: bool) -> Any:
+    if terminal:
+        return structlog.PrintLoggerFactory(_Lasting(sys.stderr))  # type: ignore[arg-type]
+    # Unbuffered: what could not be written must not come up again at the end of the process.
+    raw = open(sys.stderr.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115 - it lasts as long as the process
+    return structlog.BytesLoggerFactory(_Lasting(raw))  # type: ignore[arg-type]
 
 
 def configure() -> None:
@@ -33,7 +59,7 @@ def configure() -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr) if terminal else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=_logger_factory(terminal=terminal),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

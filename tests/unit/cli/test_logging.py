@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 _PROGRAM = """
 import structlog
@@ -32,3 +36,18 @@ def test_every_record_is_a_line_of_json(tmp_path: Path) -> None:
     assert foreign["digits"] == 10**30
     assert "x" in foreign["path"]
     assert "ValueError: broken" in failed["exception"]
+
+
+def nobody_reads() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("opened", [nobody_reads, lambda: os.open("/dev/full", os.O_WRONLY)], ids=["no reader", "full disk"])
+def test_a_log_that_takes_nothing_stops_nobody(tmp_path: Path, opened: Callable[[], int]) -> None:
+    log = opened()
+    try:
+        subprocess.run([sys.executable, "-c", _PROGRAM], stderr=log, check=True, cwd=tmp_path)
+    finally:
+        os.close(log)
