@@ -55,8 +55,18 @@ class Confirmations:
         self._cancel()
 
     def go_back(self) -> None:
-        """Take the pending commit back, as a commit of its own. Runs in the commit thread. Tried again if the host refuses."""
-        pending = self._store.confirmation()
+        """Take the pending commit back, as a commit of its own. Runs in the commit thread. Tried again whatever goes wrong."""
+        try:
+            self._go_back()
+        except (ApplyFailed, MeaningRefused, MergeConflict) as error:
+            log.error("a commit that was not confirmed could not be taken back", reason=str(error))
+            self._arm(_TRY_AGAIN_SECONDS)
+        except Exception:
+            log.exception("a commit that was not confirmed could not be taken back")
+            self._arm(_TRY_AGAIN_SECONDS)
+
+    def _go_back(self) -> None:
+        pending = self.pending = self._store.confirmation()
         if pending is None:
             return
         if (left := pending.deadline - time.time()) > 0:  # the clock was set back meanwhile
@@ -64,13 +74,8 @@ class Confirmations:
             return
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
-        try:
-            restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
-            self._pipeline.commit(candidate, Order(SYSTEM, "", message))
-        except (ApplyFailed, MeaningRefused, MergeConflict) as error:
-            log.error("a commit that was not confirmed could not be taken back", revision=pending.revision, reason=str(error))
-            self._arm(_TRY_AGAIN_SECONDS)
-            return
+        restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
+        self._pipeline.commit(candidate, Order(SYSTEM, "", message))
         ticket = self._store.ticket(pending.ticket)
         if self._store.confirmation() is not None and ticket is not None:  # there was nothing to take back
             self._store.confirmed(replace(ticket, state="reverted"))

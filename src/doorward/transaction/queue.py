@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+import structlog
+
+log = structlog.get_logger()
 
 WAIT_SECONDS = 10.0
 """How long a commit may wait for its turn (protocol, section 8.6)."""
@@ -42,9 +46,14 @@ class CommitQueue:
         return self._thread.submit(work).result()
 
     def later(self, work: Callable[[], None]) -> None:
-        """Put work into the queue for which nobody waits."""
-        self._thread.submit(work)
+        """Put work into the queue for which nobody waits; what it raises is for the log."""
+        self._thread.submit(work).add_done_callback(_tell)
 
     def close(self) -> None:
         """Wait for the commit that runs and take no more."""
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("work in the commit thread failed", exc_info=error)

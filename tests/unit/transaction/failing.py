@@ -42,6 +42,14 @@ class FailingStore(SqliteStore):
         self._may("publish_after")
         return published
 
+    def confirmation(self) -> Confirmation | None:
+        self._may("confirmation")
+        return super().confirmation()
+
+    def confirmed(self, ticket: Ticket) -> None:
+        self._may("confirmed")
+        super().confirmed(ticket)
+
     def close_journal(self, ticket: Ticket | None = None) -> None:
         self._may("close_journal")
         super().close_journal(ticket)

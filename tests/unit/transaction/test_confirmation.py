@@ -10,10 +10,12 @@ import pytest
 
 from doorward.transaction import confirmation, pipeline
 from tests.support.server import until
+from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import GROUPS, PASSWORDS, SERVERS, WEB, ZONE, Rig, ip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
 POOL = [{"selection": "fqdn", "value": "pool.ntp.org"}]
@@ -172,6 +174,36 @@ def test_a_return_that_the_host_refuses_is_tried_again(clock: Clock, rig: Rig) -
     assert state(rig, ticket) == "reverted"
 
 
+def nothing_to_take_back(rig: Rig) -> str:
+    """A commit that awaits its confirmation; a password that nobody owns stays where it is."""
+    candidate = rig.candidate()
+    rig.post(candidate, PASSWORDS, {"plain": "correct horse battery"})
+    ticket = rig.commit(candidate, confirm_seconds=60)
+    rig.confirmations.load()
+    return ticket.id
+
+
+@pytest.mark.parametrize("made", [pending_commit, nothing_to_take_back])
+@pytest.mark.parametrize("broken", ["begin", "confirmation", "confirmed", "publish", "save_ticket"])
+def test_a_return_that_the_store_refuses_is_tried_again(
+    clock: Clock, tmp_path: Path, broken: str, made: Callable[[Rig], str]
+) -> None:
+    rig = Rig(tmp_path, make=FailingStore).started()
+    assert isinstance(rig.store, FailingStore)
+    ticket = made(rig)
+    clock.now += 60
+    rig.store.fails = frozenset({broken})
+    Timer.running[0].go_off()
+    rig.store.fails = frozenset()
+    for timer in list(Timer.running):
+        timer.go_off()
+    assert state(rig, ticket) == "reverted"
+    assert rig.value(SERVERS) == POOL
+    assert rig.confirmations.pending is None
+    assert Timer.running == []
+    rig.close()
+
+
 def test_a_clock_that_was_set_back_delays_the_return_and_does_not_lose_it(clock: Clock, rig: Rig) -> None:
     """The timer runs by the monotonic clock, the deadline by the time of day."""
     pending_commit(rig)
@@ -193,14 +225,10 @@ def test_a_commit_without_changes_awaits_nothing(clock: Clock, rig: Rig) -> None
 
 
 def test_a_pending_commit_that_leaves_nothing_to_take_back_is_over_too(clock: Clock, rig: Rig) -> None:
-    """A password that nobody owns stays where it is: going back to before it is no change."""
-    candidate = rig.candidate()
-    rig.post(candidate, PASSWORDS, {"plain": "correct horse battery"})
-    ticket = rig.commit(candidate, confirm_seconds=60)
-    rig.confirmations.load()
+    ticket = nothing_to_take_back(rig)
     clock.now += 60
     Timer.running[0].go_off()
-    assert state(rig, ticket.id) == "reverted"
+    assert state(rig, ticket) == "reverted"
     assert rig.confirmations.pending is None
     assert rig.store.confirmation() is None
 

@@ -7,9 +7,11 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from doorward.transaction import queue
 from doorward.transaction.queue import CommitQueue, QueueTimeout
+from tests.support.server import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +168,17 @@ def test_work_for_which_nobody_waits_has_its_turn_too(commits: CommitQueue) -> N
     done = threading.Event()
     commits.later(done.set)
     assert done.wait(20)
+
+
+def test_what_work_raises_that_nobody_waits_for_is_in_the_log(commits: CommitQueue) -> None:
+    def broken() -> None:
+        raise ValueError("broken")
+
+    with structlog.testing.capture_logs() as records:
+        commits.later(broken)
+        commits.wait(lambda: None)
+        until(lambda: records)
+    assert [str(record["exc_info"]) for record in records] == ["broken"]
 
 
 def test_closing_waits_for_what_runs_and_takes_no_more() -> None:
