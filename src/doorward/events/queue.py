@@ -48,7 +48,9 @@ class MailQueue:
 
     def start(self) -> None:
         """Take up what an earlier run left, and begin to send."""
-        self._mails = {record.id: Mail(record.id, **record.body) for record in reversed(self._store.records(KIND))}
+        left = {record.id: Mail(record.id, **record.body) for record in reversed(self._store.records(KIND))}
+        with self._changed:
+            self._mails = left | self._mails  # some may have been posted meanwhile
         self._thread.start()
 
     def stop(self) -> None:

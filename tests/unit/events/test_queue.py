@@ -177,6 +177,27 @@ def test_a_mail_about_a_full_disk_leaves_all_the_same(tmp_path: Path) -> None:
     rig.close()
 
 
+def test_a_mail_that_comes_before_the_queue_is_ready_is_not_forgotten(tmp_path: Path) -> None:
+    """Only the memory has it: the store would not take it, or was read a moment before."""
+    rig = Rig(tmp_path).started()
+    first = Office(rig)
+    first.post("left by an earlier run")
+    second = Office(rig)
+    read = rig.store.records
+
+    def slow(kind: str) -> list[Record]:
+        found = read(kind)
+        second.post("meanwhile")
+        return found
+
+    rig.store.records = slow  # type: ignore[assignment, method-assign]
+    second.queue.start()
+    until(lambda: len(second.tries) == 2)
+    assert [subject for _, subject in second.tries] == ["left by an earlier run", "meanwhile"]
+    second.queue.stop()
+    rig.close()
+
+
 def test_no_more_than_a_thousand_mails_wait(office: Office, monkeypatch: Any) -> None:
     monkeypatch.setattr("doorward.events.queue._MOST", 3)
     office.failure = MailFailed("connect", "no route")
