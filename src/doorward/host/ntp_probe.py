@@ -61,17 +61,21 @@ def probe(host: str, *, port: int = 123, timeout: float = 2.0) -> ProbeResult:
         return ProbeResult(resolved=False, answered=False)
     with selectors.DefaultSelector() as selector:
         try:
-            for family, kind, protocol, _, address in found[:_ADDRESSES]:
-                _send(selector, socket.socket(family, kind, protocol), address)
+            for family, _, _, _, address in found[:_ADDRESSES]:
+                _send(selector, family, address)
             return _receive(selector, time.monotonic() + timeout)
         finally:
             for key in list(selector.get_map().values()):
                 key.fileobj.close()  # type: ignore[union-attr]
 
 
-def _send(selector: selectors.BaseSelector, channel: socket.socket, address: tuple[object, ...]) -> None:
+def _send(selector: selectors.BaseSelector, family: int, address: tuple[object, ...]) -> None:
     # A random transmit time instead of the real one: the answer must echo it, and nobody off the path can guess it.
     cookie = secrets.token_bytes(8)
+    try:
+        channel = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError:  # IPv6 may be switched off in the kernel; names have such addresses all the same
+        return
     try:
         channel.settimeout(0)
         # Connected, so the kernel drops datagrams from anywhere else.

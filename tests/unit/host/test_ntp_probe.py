@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
 import threading
@@ -162,6 +164,22 @@ def test_the_prober_never_waits_and_asks_once(server: Server) -> None:
     assert result is not None
     assert result.answered
     assert len(server.asked) == 1
+
+
+def test_an_address_of_a_family_that_the_kernel_lacks_hinders_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    class WithoutIpv6(socket.socket):
+        def __init__(self, family: int = -1, *more: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, *more)
+
+    both = [
+        (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", server.port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_DGRAM, 17, "", (ADDRESS, server.port)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    monkeypatch.setattr(socket, "socket", WithoutIpv6)
+    assert probe("both.invalid", port=server.port).answered
 
 
 def test_the_prober_asks_again_when_the_result_is_old(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
