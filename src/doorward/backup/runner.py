@@ -190,7 +190,9 @@ class Runner:
     def _drop(self, result: Any, code: str, message: str) -> None:
         run, self._waiting = self._waiting, None
         assert run is not None  # noqa: S101 - asked before
-        self._ended(self._log.save(run.end(result, self._clock(), code, message)))
+        ended = run.end(result, self._clock(), code, message)
+        self._keep(ended)
+        self._ended(ended)
 
     def _notify(self) -> None:
         with self._turn:
@@ -231,12 +233,23 @@ class Runner:
         except Exception:
             log.exception("a backup run stumbled", run=run.id)
             message = "An internal error occurred; the log has the details."
-            ended = (self._log.get(run.id) or run).end("failed", self._clock(), "store_error", message)
-        try:
-            self._log.save(ended)
-            self._log.prune(self._clock())
-        except Exception:
-            log.exception("the record of a backup run could not be kept", run=run.id)
+            ended = self._so_far(run).end("failed", self._clock(), "store_error", message)
+        self._keep(ended)
         with self._turn:
             self._working = None
         self._ended(ended)
+
+    def _so_far(self, run: Run) -> Run:
+        """Return a run as it was kept last; as it began where the store can't tell."""
+        try:
+            return self._log.get(run.id) or run
+        except Exception:  # noqa: BLE001 - the store says so itself
+            return run
+
+    def _keep(self, run: Run) -> None:
+        """Keep the record of a run that is over. It is over all the same where the store refuses."""
+        try:
+            self._log.save(run)
+            self._log.prune(self._clock())
+        except Exception:
+            log.exception("the record of a backup run could not be kept", run=run.id)

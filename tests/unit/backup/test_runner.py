@@ -16,6 +16,7 @@ from doorward.backup.runner import AlreadyWaiting, Runner, Selected
 from doorward.backup.runs import Stop
 from doorward.backup.table import NAME, Table
 from doorward.host.resources import Job
+from doorward.store.port import StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from tests.support.server import until
 from tests.unit.backup.fakes import Clock
@@ -244,6 +245,33 @@ def test_a_run_that_stumbles_is_over_and_the_next_one_goes(rig: Rig, monkeypatch
     rig.runner.ask("alice")
     rig.finished(2)
     assert rig.results() == [("manual", "succeeded", None), ("manual", "failed", "store_error")]
+
+
+def test_a_store_that_fails_ends_neither_the_runs_nor_the_server(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise StoreDamaged("The disk does not answer.")
+
+    def carry_out(_run: Run, _selected: Selected, _stop: Stop) -> Run:
+        for name in ("get", "save"):
+            monkeypatch.setattr(rig.log, name, broken)
+        raise StoreDamaged("The disk does not answer.")
+
+    rig.runner.start()
+    with monkeypatch.context() as once:
+        once.setattr(rig.runner, "_carry_out", carry_out)
+        rig.runner.ask("alice")
+        until(lambda: rig.told)
+    assert [(run.result, run.code) for run in rig.told] == [("failed", "store_error")]
+    monkeypatch.undo()
+    rig.runner.ask("alice")  # which the first one is waited for
+    until(lambda: rig.runner.working)
+    rig.runner.ask("bob")
+    monkeypatch.setattr(rig.log, "save", broken)
+    rig.runner.stop()
+    assert [(run.author, run.result, run.code) for run in rig.told[1:]] == [
+        ("bob", "cancelled", "shutdown"), ("alice", "cancelled", "shutdown"),
+    ]  # fmt: skip
+    monkeypatch.undo()
 
 
 def test_old_records_go(store: SqliteStore, clock: Clock) -> None:
