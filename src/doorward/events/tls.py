@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from doorward.configuration import x509
+from doorward.store.port import StoreDamaged
+from doorward.store.vault import VaultError
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
@@ -31,7 +33,10 @@ def context(snapshot: Snapshot, block: Mapping[str, Any], secret: SecretText) ->
     if not check["enabled"]:
         made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
     if client["enabled"]:
-        key = secret(client["x509_identity"])
+        try:
+            key = secret(client["x509_identity"])
+        except (StoreDamaged, VaultError) as error:
+            raise NoCertificate(f"the private key of the client certificate can't be had: {str(error).rstrip('.')}") from error
         if key is None:
             raise NoCertificate("the private key of the client certificate is not here")
         show(made, certificate(snapshot, client["x509_identity"]) + key)

@@ -14,6 +14,8 @@ from doorward.events.forwarder import Forwarder
 from doorward.events.receiver import MOST_WAITING, Receiver
 from doorward.events.records import Record
 from doorward.events.syslog import Origin
+from doorward.events.tls import context
+from doorward.store.vault import VaultError
 from tests.support.server import until
 from tests.unit.events.parts import snapshot
 
@@ -207,6 +209,27 @@ def test_another_configuration_leaves_alone_the_receivers_that_stay() -> None:
     forwarder.stop()
     one.close()
     two.close()
+
+
+def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(collector: Collector) -> None:
+    def broken(_key: str) -> str:
+        if broken_now:
+            raise VaultError("The secret was altered.")
+        return "no key"
+
+    broken_now = [True]
+    identity = {"client_authentication": {"enabled": True, "x509_identity": "k"}, "server_certificate_check": {"enabled": False}}
+    settings = {
+        "address": {"value": "127.0.0.1"}, "message_format": "rfc5424", "port": collector.port,
+        "transport": {"selection": "tls", **identity},
+    }  # fmt: skip
+    receiver = Receiver(settings, lambda: Origin("node"), lambda: context(snapshot(), settings["transport"], broken), pause=0.02)
+    receiver.start()
+    receiver.put(record(1))
+    until(lambda: receiver.away == "the private key of the client certificate can't be had: The secret was altered")
+    broken_now.clear()
+    until(lambda: receiver.away == "a certificate that the configuration refers to is gone")  # it goes on trying
+    receiver.stop()
 
 
 def test_debug_records_stay_here(collector: Collector) -> None:
