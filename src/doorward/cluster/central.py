@@ -182,7 +182,8 @@ class Central:
     def _item(self, key: str, member: dict[str, Any], head: Header | None, now: float) -> dict[str, Any]:
         seen = self._seen.get(key)
         issues, managed = self._issues(key, member, seen), nodes.MANAGED in member["roles"]
-        silent = now - self._came[key] if key in self._came else None
+        came = self._came.get(key)
+        silent = now - came if came is not None else None
         return statuses.item(key, managed=managed, seen=seen, head=head, issues=issues, silent=silent)
 
     def _head(self) -> Header | None:
@@ -198,10 +199,7 @@ class Central:
         found = observed(member["address"], report, report.time - seen.at if report and seen else None)
         if not self._peers.paired(key) and not member["psk"]:
             found.append(Issue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
-        if key in self._trials:
-            found.append(self._trials[key])
-        if key in self.unreachable:
-            found.append(self.unreachable[key])
+        found += [issue for issue in (self._trials.get(key), self.unreachable.get(key)) if issue is not None]
         return (report.issues if report else statuses.Issues()).with_warnings(found)
 
     def watch(self) -> None:
@@ -232,7 +230,7 @@ class Central:
 
     def not_told(self, address: str) -> list[str]:
         """Return the paired nodes that look for the centre elsewhere, by what they said last."""
-        told = {key for key, seen in self._seen.items() if seen.report.central_address == address}
+        told = {key for key, seen in self._seen.copy().items() if seen.report.central_address == address}
         return sorted(key for key in self._peers.all() if self._peers.paired(key) and key not in told)
 
     def forget(self, node_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,11 +32,15 @@ class Pinned:
 
 
 class Peers:
-    """The peers of this node; on a node that joined, the centre alone. Methods that change something block and are durable."""
+    """The peers of this node; on a node that joined, the centre alone. Methods that change something block and are durable.
+
+    Safe in any thread.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._peers = {record.id: _pinned(record) for record in store.records(_PEER)}
+        self._changing = threading.RLock()
 
     def all(self) -> Mapping[str, Pinned]:
         """Return the peers by node id, tombstones included."""
@@ -52,15 +57,17 @@ class Peers:
 
     def bury(self, node_id: str, now: float) -> None:
         """Leave of a node nothing but that it was removed."""
-        found = self._peers.get(node_id)
-        if found is not None and found.removed is None:
-            self._keep(replace(found, removed=now))
+        with self._changing:
+            found = self._peers.get(node_id)
+            if found is not None and found.removed is None:
+                self._keep(replace(found, removed=now))
 
     def forget(self, node_ids: Iterable[str]) -> None:
         """Forget peers altogether."""
         for node_id in node_ids:
-            self._store.remove_record(_PEER, node_id)
-            self._peers = {key: peer for key, peer in self._peers.items() if key != node_id}
+            with self._changing:
+                self._store.remove_record(_PEER, node_id)
+                self._peers = {key: peer for key, peer in self._peers.items() if key != node_id}
 
     def over(self, now: float) -> list[str]:
         """Return the nodes whose tombstone has stood long enough."""
@@ -69,8 +76,9 @@ class Peers:
     def _keep(self, peer: Pinned) -> None:
         certificate = base64.b64encode(peer.certificate).decode()
         body = {"at": peer.at, "certificate": certificate, "psk": peer.psk, "removed": peer.removed}
-        self._store.put_record(Record(_PEER, peer.id, body))
-        self._peers = {**self._peers, peer.id: peer}
+        with self._changing:
+            self._store.put_record(Record(_PEER, peer.id, body))
+            self._peers = {**self._peers, peer.id: peer}
 
 
 def _pinned(record: Record) -> Pinned:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from doorward.cluster.calls import Ready, Refused, Since
@@ -15,6 +17,7 @@ from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefused, PairRequest, new_psk
 from doorward.cluster.peers import TOMBSTONE_SECONDS, Peers
 from doorward.cluster.pins import Peer
+from doorward.cluster.statuses import Issue, Report
 from doorward.configuration import passwords
 from doorward.membership import nodes, promote
 from doorward.tree.places import Place
@@ -241,6 +244,58 @@ def test_nodes_that_look_elsewhere_are_known(centre: Centre, join: Join) -> None
     assert centre.central.not_told("10.0.0.1") == [silent]
     centre.peers.bury(silent, 0.0)
     assert centre.central.not_told("10.0.0.1") == []
+
+
+def test_nodes_may_report_while_somebody_looks_for_those_that_look_elsewhere(centre: Centre, join: Join) -> None:
+    node = join()
+    node.report()
+
+    class Address(str):
+        """An address during whose comparison another node reports for the first time."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            report = msgspec.to_builtins(Report("another", "0.1.0", None, 0.0))
+            centre.central.status(Peer(str(uuid.uuid4()), b""), report)
+            return str(self) == other
+
+    assert centre.central.not_told(Address("10.0.0.1")) == []
+
+
+def test_an_issue_may_go_while_the_nodes_are_looked_at(centre: Centre, join: Join) -> None:
+    class Going(dict[str, Issue]):
+        """Issues that another thread takes away as soon as they were seen."""
+
+        def __contains__(self, key: object) -> bool:
+            return self.pop(str(key), None) is not None
+
+    node = join()
+    node.report()
+    centre.central.unreachable = Going({node.id: Issue("address_unreachable", "It does not answer.")})
+    assert len(centre.central.items()) == 1
+
+
+def test_a_peer_that_is_pinned_while_another_is_forgotten_stays(centre: Centre) -> None:
+    pinning = threading.Thread(target=centre.peers.pin, args=("new", b"", 0.0))
+
+    class Old(str):
+        """An id during whose comparison another thread pins a peer."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __ne__(self, other: object) -> bool:
+            if not pinning.ident:
+                pinning.start()
+                pinning.join(0.2)
+            return str(self) != other
+
+    centre.peers.pin("old", b"", 0.0)
+    centre.peers.forget([Old("old")])
+    pinning.join()
+    assert list(centre.peers.all()) == ["new"]
 
 
 def test_the_standing_of_the_centre_is_final(centre: Centre) -> None:
