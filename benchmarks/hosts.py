@@ -35,12 +35,13 @@ from doorward.cluster.figures import figures
 from doorward.cluster.follower import REPORT_SECONDS
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import new_psk
-from doorward.cluster.pins import MANAGED, Peer
+from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Envelope, Header
 from doorward.cluster.statuses import Report, utc
 from doorward.cluster.taking import check
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
+from doorward.membership.nodes import MANAGED
 from tests.support.members import NODES, STATUS, Member, started
 from tests.support.server import Server, until
 

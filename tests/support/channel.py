@@ -23,7 +23,7 @@ from doorward.cluster.calls import Since
 from doorward.cluster.channel import Channel
 from doorward.cluster.connection import Way
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, new_psk
+from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, PskLife, new_psk
 from doorward.cluster.pins import Peer, unverified_context
 from doorward.cluster.server import ChannelProtocol
 from doorward.host.resources import Door, Listener
@@ -65,7 +65,7 @@ class Handlers:
 
     def accept(self, node: Node) -> str:
         """Accept a node; return its psk."""
-        self.accepted[node.id] = Acceptance(node.id, new_psk(), time.time() + PSK_SECONDS)
+        self.accepted[node.id] = Acceptance(node.id, new_psk(), PskLife(time.time() + PSK_SECONDS))
         return self.accepted[node.id].psk
 
     def hello(self, peer: Peer) -> Any:

@@ -90,7 +90,7 @@ class Central:
             text = self._pipeline.secrets.text(psk) if psk else None
             acceptance = None
             if life is not None and text is not None:
-                acceptance = Acceptance(request.node_id, text, life.until, life.pinned, life.pinned_at)
+                acceptance = Acceptance(request.node_id, text, life)
             try:
                 answer = centre.answer(request, acceptance, now)
             except PairingRefused as refused:

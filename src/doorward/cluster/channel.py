@@ -17,7 +17,8 @@ from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, pa
 from doorward.cluster.clock import Clock
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
-from doorward.cluster.pins import CENTRE, MANAGED, Peer, Pins
+from doorward.cluster.pins import Peer, Pins
+from doorward.membership.nodes import CENTRAL, MANAGED
 
 log = structlog.get_logger()
 
@@ -170,9 +171,9 @@ class Channel:
 
 _ALLOWED: dict[str, Callable[[Peer], bool]] = {
     "hello": lambda _peer: True,
-    "head": lambda peer: CENTRE not in peer.roles,
-    "membership": lambda peer: CENTRE not in peer.roles,
-    "status": lambda peer: CENTRE not in peer.roles,
+    "head": lambda peer: CENTRAL not in peer.roles,
+    "membership": lambda peer: CENTRAL not in peer.roles,
+    "status": lambda peer: CENTRAL not in peer.roles,
     "revision": lambda peer: MANAGED in peer.roles,
 }
 """Which pinned peer may make which call; ``pair`` is for those who are not pinned yet."""

@@ -21,7 +21,7 @@ from doorward.cluster.follower import Connector, Follower
 from doorward.cluster.following import Following
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers, destroy, psk_life, psks
-from doorward.cluster.pins import CENTRE, Peer
+from doorward.cluster.pins import Peer
 from doorward.cluster.statuses import Backup, Report, Seen, utc
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
@@ -221,7 +221,7 @@ class Cluster:
             document = snapshot.document(Place(nodes.PATH, peer.id))
             roles = frozenset(document.value["roles"]) if document else frozenset()
             if known.state != "central":
-                roles |= {CENTRE}
+                roles |= {nodes.CENTRAL}
             found.append(Peer(peer.id, peer.certificate, roles, removed=peer.removed is not None))
         return found
 

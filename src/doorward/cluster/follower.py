@@ -13,7 +13,7 @@ import structlog
 from doorward.cluster.following import Following, Link, Stopping
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.statuses import Report, utc
-from doorward.cluster.taking import NotTaken
+from doorward.cluster.taking import AUTHOR, NotTaken
 from doorward.configuration.local_services.cluster import listen_address
 from doorward.events.alarm import Alarm, Issue
 from doorward.events.events import Events
@@ -296,7 +296,7 @@ class Follower:
             for key in list(candidate.snapshot.objects(nodes.PATH).order):
                 candidate.remove(Place(nodes.PATH, key))
             candidate.from_central = True
-            self._pipeline.commit(candidate, Order("central-management", "", "Removed by Central Management."))
+            self._pipeline.commit(candidate, Order(AUTHOR, "", "Removed by Central Management."))
 
         self._following.note_removed(removed=True)
         self._in_commit_thread(work)

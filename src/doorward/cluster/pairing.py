@@ -122,21 +122,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
-    """A node that an administrator of the centre accepted. ``until`` and ``pinned_at`` are Unix times.
+class PskLife:
+    """How long a psk lives: until a Unix time, and for which fingerprint alone once it has paired (``pinned_at``, Unix time)."""
 
-    ``pinned`` is the fingerprint that the psk has been used for, if it has.
-    """
-
-    node_id: UUID
-    psk: str = field(repr=False)
     until: float
     pinned: bytes | None = None
     pinned_at: float = 0.0
 
-    def alive(self, now: float) -> bool:
-        """Whether the psk may still pair: 24 hours, and ten minutes after it did, for an answer that was lost."""
-        return now < (self.until if self.pinned is None else min(self.until, self.pinned_at + REPEAT_SECONDS))
+    def over(self, now: float) -> bool:
+        """Whether it has come to its end: after 24 hours, or ten minutes after it paired, for an answer that was lost."""
+        return now >= (self.until if self.pinned is None else min(self.until, self.pinned_at + REPEAT_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A node that an administrator of the centre accepted, the psk for it, and how long that lives."""
+
+    node_id: UUID
+    psk: str = field(repr=False)
+    life: PskLife
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +157,14 @@ class Centre:
 
         Unknown node, dead psk and wrong proof take the same time and get the same refusal.
         """
-        alive = acceptance is not None and acceptance.node_id == request.node_id and acceptance.alive(now)
+        alive = acceptance is not None and acceptance.node_id == request.node_id and not acceptance.life.over(now)
         psk = acceptance.psk if acceptance is not None and alive else _DECOY
         key, node = key_of(psk, request.node_id), fingerprint(request.certificate)
         text = node_text(request.node_id, request.nonce, node, self.fingerprint, request.version)
         right = hmac.compare_digest(hmac.digest(key, text, "sha256"), request.mac)
         right = proves(request.certificate, text, request.signature) and right
-        if acceptance is not None and acceptance.pinned is not None:
-            right = hmac.compare_digest(acceptance.pinned, node) and right
+        if acceptance is not None and acceptance.life.pinned is not None:
+            right = hmac.compare_digest(acceptance.life.pinned, node) and right
         if not (alive and right):
             raise PairingRefused("not_accepted", psk_differs=alive)
         if request.version != self.version:

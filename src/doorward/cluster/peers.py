@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from doorward.cluster.pairing import PSK_SECONDS, REPEAT_SECONDS
+from doorward.cluster.pairing import PSK_SECONDS, PskLife
 from doorward.store.port import Record, Store
 
 TOMBSTONE_SECONDS = 30 * 86_400
@@ -84,19 +84,6 @@ class Peers:
 def _pinned(record: Record) -> Pinned:
     body: dict[str, Any] = record.body
     return Pinned(record.id, base64.b64decode(body["certificate"]), body["at"], body["removed"], body["psk"])
-
-
-@dataclass(frozen=True, slots=True)
-class PskLife:
-    """How long a psk lives: until a Unix time, and for which fingerprint alone once it has paired."""
-
-    until: float
-    pinned: bytes | None = None
-    pinned_at: float = 0.0
-
-    def over(self, now: float) -> bool:
-        """Whether it has come to its end."""
-        return now >= (self.until if self.pinned is None else min(self.until, self.pinned_at + REPEAT_SECONDS))
 
 
 def psk_life(store: Store, key: str, now: float) -> PskLife:

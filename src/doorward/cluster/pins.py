@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 
 from doorward.cluster.keys import NodeKey, fingerprint
 
-CENTRE = "central-management"
-MANAGED = "managed-host"
-
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which the standard library has no name for
 
 

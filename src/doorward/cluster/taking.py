@@ -16,7 +16,7 @@ from doorward.cluster.statuses import Issue
 from doorward.membership import join_request, nodes
 from doorward.membership.standing import standing
 from doorward.store.port import Record, Store, Ticket
-from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.tree.nodes import WriteOnce
@@ -25,6 +25,7 @@ from doorward.tree.problems import MeaningRefused
 from doorward.tree.registry import Tree
 
 AUTHOR = "central-management"
+"""Of the revisions that Central Management brings about on a node."""
 _HREF = re.compile(r"/api/[A-Za-z0-9_/#-]+")
 
 
@@ -170,8 +171,3 @@ def _at(pointer: str) -> str:
 
 def _fault(code: str, message: str) -> NotTaken:
     return NotTaken([Issue(code, message)])
-
-
-def is_managed(running: Running) -> bool:
-    """Whether the node takes its configuration from the centre."""
-    return standing(running.snapshot).managed

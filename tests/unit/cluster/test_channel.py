@@ -18,7 +18,7 @@ from doorward.cluster.calls import Rate, Refused, Since
 from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.links import Links
-from doorward.cluster.pairing import Acceptance, new_psk
+from doorward.cluster.pairing import Acceptance, PskLife, new_psk
 from doorward.cluster.peers import Pinned
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.server import until
@@ -74,7 +74,7 @@ def test_pairing_is_done_at_once_when_the_node_is_accepted_meanwhile(tmp_path: P
         thread = threading.Thread(target=lambda: found.append(tried(centre, node, psk)))
         thread.start()
         until(lambda: centre.handlers.asked)
-        centre.handlers.accepted[node.id] = Acceptance(node.id, psk, time.time() + 60)
+        centre.handlers.accepted[node.id] = Acceptance(node.id, psk, PskLife(time.time() + 60))
         centre.channel.announce()
         thread.join(10)
         assert [one.central_node_id for one in found] == [centre.node.id]
@@ -89,11 +89,13 @@ def test_refused_pairing_pins_nothing_and_tells_nothing(centre: Running, node: N
     if why == "psk":
         psk = new_psk()
     if why == "expired":
-        centre.handlers.accepted[node.id] = replace(accepted, until=time.time())
+        centre.handlers.accepted[node.id] = replace(accepted, life=PskLife(time.time()))
     if why == "psk of another":
         psk = centre.handlers.accept(Node.new(tmp_path))
     if why == "used":
-        centre.handlers.accepted[node.id] = replace(accepted, pinned=bytes(32), pinned_at=time.time())
+        centre.handlers.accepted[node.id] = replace(
+            accepted, life=replace(accepted.life, pinned=bytes(32), pinned_at=time.time())
+        )
     began = time.monotonic()
     with pytest.raises(ChannelError, match=r"the centre answers 403$") as refused:
         tried(centre, node, psk)

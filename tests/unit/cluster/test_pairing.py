@@ -25,6 +25,7 @@ from doorward.cluster.pairing import (
     PairAnswer,
     PairingRefused,
     PairRequest,
+    PskLife,
     centre_text,
     fields,
     key_of,
@@ -61,7 +62,7 @@ def middle(keys: tuple[NodeKey, NodeKey, NodeKey]) -> NodeKey:
     return keys[2]
 
 
-ACCEPTED = Acceptance(NODE_ID, PSK, NOW + PSK_SECONDS)
+ACCEPTED = Acceptance(NODE_ID, PSK, PskLife(NOW + PSK_SECONDS))
 
 
 def asked(attempt: Attempt, version: str = "1.0") -> PairRequest:
@@ -168,7 +169,7 @@ def test_every_refusal_looks_the_same(node: NodeKey, centre: Centre, middle: Nod
     cases: dict[str, tuple[PairRequest, Acceptance | None, bool]] = {
         "not accepted": (request, None, False),
         "psk of another node": (request, replace(ACCEPTED, node_id=uuid4()), False),
-        "expired": (request, replace(ACCEPTED, until=NOW), False),
+        "expired": (request, replace(ACCEPTED, life=PskLife(NOW)), False),
         "another psk": (request, replace(ACCEPTED, psk=new_psk()), True),
         "mac altered": (msgspec.structs.replace(request, mac=bytes(32)), ACCEPTED, True),
         "nonce altered": (msgspec.structs.replace(request, nonce=bytes(32)), ACCEPTED, True),
@@ -176,7 +177,11 @@ def test_every_refusal_looks_the_same(node: NodeKey, centre: Centre, middle: Nod
         "signature of another key": (msgspec.structs.replace(request, signature=other.signature), ACCEPTED, True),
         "certificate of another": (msgspec.structs.replace(request, certificate=middle.certificate), ACCEPTED, True),
         "no certificate": (msgspec.structs.replace(request, certificate=b"\x30\x03abc"), ACCEPTED, True),
-        "another node pinned": (request, replace(ACCEPTED, pinned=middle.fingerprint, pinned_at=NOW), True),
+        "another node pinned": (
+            request,
+            replace(ACCEPTED, life=replace(ACCEPTED.life, pinned=middle.fingerprint, pinned_at=NOW)),
+            True,
+        ),
     }
     for name, (asking, acceptance, differs) in cases.items():
         refused = refusal(centre, asking, acceptance)
@@ -203,10 +208,11 @@ def test_other_release_is_told_to_who_proved_himself_only(node: NodeKey, centre:
 
 def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, centre: Centre) -> None:
     request = asked(Attempt(PSK, NODE_ID, node, centre.fingerprint))
-    pinned = replace(ACCEPTED, pinned=fingerprint(request.certificate), pinned_at=NOW)
+    life = replace(ACCEPTED.life, pinned=fingerprint(request.certificate), pinned_at=NOW)
+    pinned = replace(ACCEPTED, life=life)
     centre.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
     assert refusal(centre, request, pinned, NOW + REPEAT_SECONDS).code == "not_accepted"
-    assert refusal(centre, request, replace(pinned, until=NOW + 5), NOW + 5).code == "not_accepted"
+    assert refusal(centre, request, replace(pinned, life=replace(life, until=NOW + 5)), NOW + 5).code == "not_accepted"
 
 
 @pytest.mark.parametrize(
