@@ -169,7 +169,7 @@ def test_a_wrong_password_is_told_but_not_shown(admin: Client, server: Server) -
         found = tried(admin)
         assert (found["code"], found["result"], mail.mails) == ("auth", "failed", [])
         assert "535" in found["message"]
-        assert "4711" not in found["message"] + "".join(server.errors)
+        assert "wrong-secret" not in found["message"] + "".join(server.errors)
 
 
 def test_a_server_without_logins(admin: Client) -> None:
