@@ -61,7 +61,6 @@ def backup_resources(parts: Parts, exports: Shelf) -> dict[str, Resource]:
     from doorward.api.backup.signing_keys import SigningKeys
     from doorward.api.backup.targets import HostKeys, TargetTests
     from doorward.api.backup.uploads import Uploads
-    from doorward.backup.fetching import fetch
 
     backups, uploads = parts.backups, parts.uploads
     node = backups.node
@@ -70,7 +69,7 @@ def backup_resources(parts: Parts, exports: Shelf) -> dict[str, Resource]:
         "exports": Exports(node, exports),
         "files": Files(backups),
         "host_keys": HostKeys(backups),
-        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, partial(fetch, node))),
+        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, backups.fetch)),
         "runs": Runs(backups),
         "signing_keys": SigningKeys(node.signing),
         "status": Status(backups),

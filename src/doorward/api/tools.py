@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from doorward.api import errors
+from doorward.api.afar import afar
 from doorward.api.firmware import BASIC, Unsupported
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
@@ -117,7 +118,7 @@ class MailTest(Resource):
             missing.append(Problem("required_with", "Needed while admin_address is not set.", "/recipient", request.href))
         if missing:
             raise errors.meaning(missing)
-        outcome = await asyncio.to_thread(self._try, recipient)
+        outcome = await afar(self._try, recipient)
         return envelope(request, "mailtest", {"code": outcome.code, "message": outcome.message, "result": outcome.result})
 
 

@@ -102,6 +102,13 @@ class Backups:
         body = system_backup.selected(snapshot)
         return None if body is None else Selected(snapshot.value(system_backup.PATH)["backup_policy"], body)
 
+    def _policy(self) -> Mapping[str, Any]:
+        """Return the body of the selected policy. Raises BackupFailure where none is."""
+        selected = self.selected()
+        if selected is None:
+            raise BackupFailure("policy_changed", "No backup policy is selected.")
+        return selected.body
+
     def policy(self, key: str) -> Mapping[str, Any] | None:
         """Return the body of a policy of the running configuration."""
         document = self.node.pipeline.running.snapshot.document(Place(backup_policies.PATH, key))
@@ -162,6 +169,11 @@ class Backups:
             target.fetch(name, fetched)
             return fetched.rename(self._spool / f"{directory.name}.download")
 
+    def fetch(self, name: str, into: Path) -> None:
+        """Copy a file on the target of the selected policy to a new local file. Blocks; raises BackupFailure."""
+        with self._target(self._policy(), DRILL_SECONDS) as (target, _):
+            target.fetch(name, into)
+
     def try_target(self, target: Mapping[str, Any], *, per_node: bool) -> dict[str, Any]:
         """Try a target; return how it went. Blocks for 45 s at most."""
         from doorward.backup.targets.probe import try_target
@@ -182,10 +194,8 @@ class Backups:
 
     def drill_stored(self, name: str | None, author: str) -> Drill:
         """Begin a drill of a file on the target of the selected policy; None: the newest of ours. Raises DrillAtWork."""
-        selected = self.selected()
-        if selected is None:
-            raise BackupFailure("policy_changed", "No backup policy is selected.")
-        return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(selected.body, drill))
+        policy = self._policy()
+        return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(policy, drill))
 
     def drill_upload(self, upload: str, password: str | None, author: str) -> Drill | None:
         """Begin a drill of an upload; None where there is no such upload. Raises DrillAtWork."""

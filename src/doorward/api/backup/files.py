@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from doorward.api import errors
+from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, page
 from doorward.api.backup.runs import no_policy, trouble
 from doorward.api.request import Answer, LocalFile, Request
@@ -62,7 +62,7 @@ class Files(Resource):
         limit, offset = page(request)
         policy = policy_of(self._backups, request)
         try:
-            found = await asyncio.to_thread(self._backups.files, policy, limit, offset)
+            found = await afar(self._backups.files, policy, limit, offset)
         except BackupFailure as failure:
             raise trouble(failure, request.href) from None
         return items(request, [(file.parsed.name, file.as_json()) for file in found])
@@ -82,7 +82,7 @@ class File(Resource):
         """Answer what the manifest says."""
         policy = policy_of(self._backups, request)
         try:
-            found = await asyncio.to_thread(self._backups.file, policy, self._name)
+            found = await afar(self._backups.file, policy, self._name)
         except BackupFailure as failure:
             raise trouble(failure, request.href) from None
         if found is None:
@@ -116,7 +116,7 @@ class Download(Resource):
         """Answer the bytes."""
         policy = policy_of(self._backups, request)
         try:
-            path = await asyncio.to_thread(self._backups.download, policy, self._name)
+            path = await afar(self._backups.download, policy, self._name)
         except BackupFailure as failure:
             raise trouble(failure, request.href) from None
         if path is None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.access.logins import Logins
 from doorward.api import errors
+from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, listed, made, paged, sent
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
@@ -36,7 +37,7 @@ log = structlog.get_logger()
 HREF = f"{ROOT}/restores"
 
 Fetch = Callable[[str, Path], None]
-"""Copies a file of the target to a new local file. Blocks; raises BackupFailure."""
+"""Copies a file of the target of the selected policy to a new local file. Blocks; raises BackupFailure."""
 
 
 class FromUpload(Body):
@@ -143,7 +144,7 @@ class Desk:
         try:
             if fetched is not None:
                 try:
-                    await asyncio.to_thread(self._fetch, restore.source["value"], fetched)
+                    await afar(self._fetch, restore.source["value"], fetched)
                 except BackupFailure as failure:
                     return restore.finished("failed", failure.code, failure.message)
             trial = await asyncio.to_thread(try_out, self._node, wish, archive or fetched or Path())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 from pydantic_core import InitErrorDetails
 
 from doorward.api import errors
+from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, sent
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
@@ -63,7 +63,7 @@ class TargetTests(Resource):
         """Answer the steps up to the first that failed."""
         trial, warnings = await sent(request, _TRIAL)
         target, per_node = self._target(trial, request)
-        body = await asyncio.to_thread(self._backups.try_target, target, per_node=per_node)
+        body = await afar(self._backups.try_target, target, per_node=per_node)
         return envelope(request, "target_tests", body, **({"warnings": warnings} if warnings else {}))
 
     def _target(self, trial: Trial, request: Request) -> tuple[Mapping[str, Any], bool]:
@@ -119,5 +119,5 @@ class HostKeys(Resource):
     async def post(self, request: Request) -> Answer:
         """Answer the keys, none and a code where the server shows none."""
         asked, warnings = await sent(request, _SERVER)
-        body = await asyncio.to_thread(self._backups.host_keys, asked.server.value, asked.port)
+        body = await afar(self._backups.host_keys, asked.server.value, asked.port)
         return envelope(request, "host_keys", body, **({"warnings": warnings} if warnings else {}))
