@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,29 @@ def test_a_port_in_use_is_named(server: Server, tmp_path: Path) -> None:
 def test_an_address_of_somebody_else_is_named(tmp_path: Path) -> None:
     said = ends(tmp_path / "other", "--listen", "192.0.2.1:8443")
     assert said == "doorward can't start: Can't listen on 192.0.2.1:8443: Cannot assign requested address.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("backup/signing-key.pem", "The file {} holds no private key."),
+        ("managed.json", "The file {} is damaged: it does not say what of the machine is managed."),
+    ],
+)
+def test_a_file_that_is_damaged_is_named(tmp_path: Path, name: str, said: str) -> None:
+    file = tmp_path / "state" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("garbage")
+    assert ends(tmp_path / "state") == f"doorward can't start: {said.format(file)}\n"
+
+
+def test_a_first_start_without_room_says_so_and_is_made_up_for(tmp_path: Path) -> None:
+    command = ["prlimit", "--fsize=150000", sys.executable, "-m", "doorward", "serve"]
+    options = ["--state", str(tmp_path / "state"), "--listen", "127.0.0.1:0"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"doorward can't start: The store in {tmp_path}/state can't be written: .*\.\n", done.stderr)
+    assert Server(tmp_path / "state").start().stop() == 0
 
 
 def test_ipv6_is_served(tmp_path: Path) -> None:

@@ -58,7 +58,11 @@ from doorward.tree.snapshot import Snapshot
 
 
 class Appliance:
-    """A node. Raises CannotStart, HostFailure, NodeKeyError, StoreDamaged or VaultError where it can't be put together."""
+    """A node.
+
+    Raises CannotStart, HostFailure, NodeKeyError, SigningKeyError, StoreDamaged, VaultError, sqlite3.Error or OSError where it
+    can't be put together.
+    """
 
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
         self._options, state = options, options.state

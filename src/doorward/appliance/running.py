@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ import structlog
 
 from doorward.appliance.node import Appliance
 from doorward.appliance.options import CannotStart, Options
+from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
 from doorward.host.errors import HostFailure
 from doorward.store.lock import StateInUse, locked
@@ -41,8 +43,14 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
 
     try:
         appliance = Appliance(options, say, warn)
-    except (VaultError, StoreDamaged, HostFailure, NodeKeyError) as error:
+    except (VaultError, StoreDamaged, NodeKeyError, SigningKeyError) as error:
         raise CannotStart(str(error)) from error
+    except HostFailure as failure:
+        raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+    except sqlite3.Error as error:
+        raise CannotStart(f"The store in {options.state} can't be written: {error}.") from error
+    except OSError as error:
+        raise CannotStart(f"{error.filename or options.state} can't be used: {error.strerror}.") from error
 
     def ready(address: str) -> None:
         log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))

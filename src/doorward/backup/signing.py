@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -35,6 +35,10 @@ KIND = "backup_signing_key"
 
 Role = Literal["current", "former", "trusted"]
 _RAW_BYTES = 32
+
+
+class SigningKeyError(Exception):
+    """The file holds no key to sign with, or can't be read. The text says what is wrong."""
 
 
 class SignatureWrong(Exception):
@@ -72,21 +76,12 @@ def verify(data: bytes, signature: object) -> str:
 
 
 class Signing:
-    """The keys of a node. ``state`` is the state directory. Safe in any thread."""
+    """The keys of a node. ``state`` is the state directory. Safe in any thread. Raises SigningKeyError or HostFailure."""
 
     def __init__(self, state: Path, store: Store) -> None:
         self._store = store
-        path = state / NAME
-        try:
-            key = load_pem_private_key(path.read_bytes(), None)
-        except FileNotFoundError:
-            key = Ed25519PrivateKey.generate()
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
-        assert isinstance(key, Ed25519PrivateKey)  # noqa: S101 - we made it
-        self._key = key
-        self._raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self._key = _private_key(state)
+        self._raw = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.fingerprint = fingerprint(self._raw)
         if self._role(self.fingerprint) != "former":
             store.put_record(own_key(self._raw))
@@ -141,6 +136,25 @@ class Signing:
     def _role(self, name: str) -> Role | None:
         record = self._store.record(KIND, name)
         return None if record is None else "former" if record.body["role"] == "own" else "trusted"
+
+
+def _private_key(state: Path) -> Ed25519PrivateKey:
+    """Return the key of the node; make it where there is none."""
+    path = state / NAME
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except FileNotFoundError:
+        key = Ed25519PrivateKey.generate()
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+    except OSError as error:
+        raise SigningKeyError(f"The key of the backups in {path} can't be read: {error.strerror}.") from error
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise SigningKeyError(f"The file {path} holds no private key.") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SigningKeyError(f"The private key in {path} is none that backups are signed with.")
+    return key
 
 
 def own_key(raw: bytes) -> Record:
