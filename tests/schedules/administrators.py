@@ -79,6 +79,7 @@ class Administrators(Base):
     def accept(self, name: str) -> None:
         """Accept on the centre what a node asked for."""
         if name in self.asked:
+            self.to_be_told.discard(name)
             self._carried_out(self.centre, lambda: self.centre.ask("POST", nodes.PATH, self.asked[name]))
 
     def give(self, name: str, *, managed: bool, address: str | None = None) -> None:
@@ -99,8 +100,12 @@ class Administrators(Base):
 
     def remove(self, name: str) -> None:
         self._disturbed()
+        node = self[name]
         if self._member(name) is not None:
-            self._carried_out(self.centre, lambda: self.centre.ask("DELETE", f"{nodes.PATH}/{self[name].id}"))
+            paired = node.standing.state == "joined" and self.centre.cluster.paired(node.id)
+            done = self._carried_out(self.centre, lambda: self.centre.ask("DELETE", f"{nodes.PATH}/{node.id}"))
+            if done and paired:
+                self.to_be_told.add(name)
 
     def leave(self, name: str) -> None:
         self._carried_out(self[name], lambda: self[name].ask("DELETE", join_request.PATH))
@@ -183,6 +188,7 @@ class Administrators(Base):
         centre.commit(candidate)
         centre.close()
         self.reports.clear()
+        self.to_be_told.clear()
         self.start(centre.name)
 
 

@@ -69,6 +69,8 @@ class Base:
         """By node id: when the centre took its last report, in which of its lives, and what the node ran."""
         self.unsure: set[str] = set()
         """Nodes whose last report the centre took, or did not: it died over it."""
+        self.to_be_told: set[str] = set()
+        """Members that were removed by a centre that remembers it."""
         self.answered: dict[str, float] = {}
         self.untrue: AssertionError | None = None
         self.trouble = self.now

@@ -130,6 +130,7 @@ class World(Administrators):
             assert not same, f"{node.name} was accepted and does not get in: {node.cluster.join_details()}"
         if known.state != "joined" or known.cluster_id != centre.standing.cluster_id:
             return
+        assert node.name not in self.to_be_told, f"{node.name} was removed and was not told: {node.cluster.join_details()}"
         assert node.secrets_of_pairings() == [], node.name
         if peer is None or peer.certificate != node.key.certificate:
             assert node.cluster.join_details()["reason"] == "not_accepted", node.name

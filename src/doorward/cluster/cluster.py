@@ -174,20 +174,31 @@ class Cluster:
     # What follows from a commit, or was left undone by a crash
 
     def _settle(self, running: Running) -> None:
-        """Bring what is no configuration in line with a configuration. Does nothing the second time."""
-        known, snapshot, now = standing(running.snapshot), running.snapshot, self._clock.time()
-        members = set(snapshot.objects(nodes.PATH).order)
+        """Bring what is no configuration in line with a configuration. Does nothing the second time.
+
+        What can't be taken back waits for the confirmation of a commit on trial: nobody is told that he was removed, no
+        certificate and no secret of a pairing is let go.
+        """
+        central = self.standing.state == "central"
+        if self._pipeline.store.confirmation() is not None:
+            self._unnoted = running
+        else:
+            self._unnoted = None
+            self._settle_for_good(standing(running.snapshot), running)
+        if central:
+            self._central.noted = running.number
+        self._trust()
+
+    def _settle_for_good(self, known: Standing, running: Running) -> None:
+        now, members = self._clock.time(), set(running.snapshot.objects(nodes.PATH).order)
         if known.state == "central":
             for key in [key for key in self._peers.all() if key not in members]:
                 self._peers.bury(key, now)
                 self._central.forget(key)
             self._peers.forget(self._peers.over(now))
-            awaits = self._pipeline.store.confirmation() is not None
-            self._unnoted = running if awaits else None
-            if not awaits and self._central.ledger.note(running):
+            if self._central.ledger.note(running):
                 newest = self._central.ledger.newest
                 log.info("a cluster revision", number=newest.header.number if newest else None)
-            self._central.noted = running.number
         elif known.state != "joined":
             pinned = known.psk  # a crash may have come between the pin and the answer to the first question
             self._peers.forget([peer.id for peer in self._peers.all().values() if pinned is None or peer.psk != pinned])
@@ -196,7 +207,6 @@ class Cluster:
             if known.state != "standalone":
                 self._following.note_removed(removed=False)
         self._settle_psks(running, now)
-        self._trust()
 
     def _settle_psks(self, running: Running, now: float) -> None:
         """Let the time of new psks begin, and destroy those that nothing refers to any more."""

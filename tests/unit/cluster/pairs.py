@@ -64,16 +64,16 @@ class Machine:
         self.peers, self.events = Peers(self.rig.store), Told()
         self.central = Central(self.rig.pipeline, self.id, self.key, self.peers, self.events)
 
-    def write(self, place: Place, body: Any) -> None:
+    def write(self, place: Place, body: Any, **order: Any) -> None:
         """Commit a document of the membership."""
         candidate = self.rig.candidate()
         put(self.rig, candidate, place, body)
-        self.rig.commit(candidate)
+        self.rig.commit(candidate, **order)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, place: Place, **order: Any) -> None:
         candidate = self.rig.candidate()
         candidate.remove(place)
-        self.rig.commit(candidate)
+        self.rig.commit(candidate, **order)
 
 
 def put(rig: Rig, candidate: Candidate, place: Place, body: Any) -> None:

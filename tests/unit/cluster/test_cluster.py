@@ -268,6 +268,55 @@ def test_a_commit_of_the_centre_becomes_a_revision_once_it_is_confirmed(centre: 
     queue.close()
 
 
+def test_nobody_is_told_of_his_removal_before_it_is_confirmed(centre: Centre, channel: Channel, node: Running) -> None:
+    centre.peers.pin(node.id, node.key.certificate, 0.0)
+    cluster = Cluster(
+        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        state=node.state,
+    )  # fmt: skip
+    cluster.attach()
+    centre.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
+    centre.rig.confirmations.load()
+    settled(cluster)
+    assert cluster.paired(node.id)
+    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": ["managed-host"]})  # as a commit that goes back does
+    settled(cluster)
+    assert cluster.paired(node.id)
+    centre.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
+    centre.rig.confirmations.load()
+    settled(cluster)
+    pending = centre.rig.confirmations.pending
+    assert pending
+    centre.rig.confirmations.confirm(pending)
+    cluster.work(0)
+    peer = Peers(centre.rig.store).all()[node.id]
+    assert peer.removed is not None, "a node that was removed is told so, not forgotten"
+    assert [(p.id, p.removed) for p in cluster._trusted()] == [(node.id, True)]
+
+
+def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Centre, node: Running) -> None:
+    node.cluster.start()
+    node.ask()
+    until(lambda: node.word == "joined" and standing(node.rig.pipeline.running.snapshot).managed)
+    until(lambda: node.cluster._following.sync.applied)
+    request = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
+    assert request is not None
+    node.queue.wait(lambda: node.write(Place(join_request.PATH), None, confirm_seconds=3600))
+    node.rig.confirmations.load()
+    assert node.word == "standalone"
+    until(lambda: node.cluster._unnoted is not None)
+    assert list(Peers(node.rig.store).all()) == [centre.id]
+    node.queue.wait(lambda: node.write(Place(join_request.PATH), request.value))
+    assert node.word == "joined"
+    centre.committed((ZONE, "Asia/Tokyo"))
+    until(lambda: node.rig.value(ZONE) == "Asia/Tokyo")
+
+
+def settled(cluster: Cluster) -> None:
+    while cluster.work(0):
+        pass
+
+
 def test_a_node_that_does_not_answer_at_its_address_is_named(
     centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
