@@ -11,11 +11,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from doorward.backup.content import CHANNEL_KEY, CLUSTER_KINDS, HISTORY, MEMBERSHIP, RUN_KINDS, RUNS
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened
+from doorward.backup.records import checked
 from doorward.backup.signing import own_key
 from doorward.host.files import DiskFiles, Entry
 from doorward.membership.standing import standing
@@ -32,7 +33,7 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
     if node.signing.role(opened.signer) != "current":
         found.append(own_key(base64.b64decode(opened.public_key)))
     found.extend(_runs(opened.files.get(RUNS, b"")))
-    found.extend(Record(r["kind"], r["id"], r["body"]) for r in opened.json(MEMBERSHIP)["records"] if r["kind"] in CLUSTER_KINDS)
+    found.extend(_of_the_cluster(opened.json(MEMBERSHIP)))
     if CHANNEL_KEY in opened.files:
         text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
         found.append(Record(SEALED_FILE, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
@@ -43,11 +44,22 @@ def _runs(lines: bytes) -> Iterator[Record]:
     for line in lines.splitlines():
         try:
             value = decode(line)
-            kind, name, body = value["kind"], value["id"], value["body"]
-        except (BodyRefused, KeyError, TypeError):
+            record = Record(value["kind"], value["id"], value["body"])
+            if record.kind in RUN_KINDS:
+                yield checked(record)
+        except (BodyRefused, KeyError, TypeError, ValueError):
             raise ArchiveRefused("damaged", f"{RUNS} can't be read.") from None
-        if kind in RUN_KINDS and isinstance(name, str):
-            yield Record(kind, name, body)
+
+
+def _of_the_cluster(membership: Any) -> Iterator[Record]:
+    try:
+        for value in membership["records"]:
+            if value["kind"] in CLUSTER_KINDS:
+                if not (isinstance(value["id"], str) and isinstance(value["body"], dict)):
+                    raise TypeError
+                yield Record(value["kind"], value["id"], value["body"])
+    except (KeyError, TypeError):
+        raise ArchiveRefused("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
 
 
 def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:

@@ -15,7 +15,7 @@ import struct
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, Self
 
 from doorward.backup.failure import BackupFailure
 
@@ -23,6 +23,7 @@ MOST_BYTES = 64 << 20
 """Bytes of an archive: what can be uploaded again (protocol, section 12)."""
 MOST_CONTENT = 1 << 30
 """Bytes of everything in it."""
+MOST_FILES = 10_000
 
 _DIGEST = 32
 _BEGINNING = b"\x1f\x8b\x08\x04"
@@ -30,6 +31,7 @@ _FIELD = struct.pack("<H2sH", 4 + _DIGEST, b"DW", _DIGEST)
 _DIGEST_AT = 10 + len(_FIELD)
 _LEVEL = 6
 _CHUNK = 1 << 16
+_FOREIGN = "It holds something that no archive holds."
 _BLOCK = 1 << 18
 """Bytes that go through tar at a time; its own 10 KiB cost more calls than they are worth."""
 
@@ -138,17 +140,31 @@ def check_bytes(file: IO[bytes]) -> None:
         raise Damaged("It is not the file that was made: bytes of it were changed or are missing.")
 
 
+class _Plain(tarfile.TarInfo):
+    """A header of a plain file. All others are refused before tarfile looks at them: it reads theirs into memory, however long."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type != tarfile.REGTYPE:
+            raise Damaged(_FOREIGN)
+        return found
+
+
 def members(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Yield path, size and content of every file; each content is read before the next one. Raises Damaged."""
     file.seek(0)
-    total = 0
+    count, total = 0, 0
     try:
-        with gzip.GzipFile(fileobj=file) as plain, tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK) as archive:
+        with (
+            gzip.GzipFile(fileobj=file) as plain,
+            tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK, tarinfo=_Plain) as archive,
+        ):
             for member in archive:
-                content = archive.extractfile(member) if member.isreg() else None
-                total += member.size
-                if content is None or total > MOST_CONTENT:
-                    raise Damaged("It holds something that no archive holds.")
+                content = archive.extractfile(member)
+                count, total = count + 1, total + member.size
+                if content is None or count > MOST_FILES or total > MOST_CONTENT:
+                    raise Damaged(_FOREIGN)
                 yield member.name, member.size, content
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
         raise Damaged("It can't be unpacked.") from error

@@ -105,7 +105,8 @@ def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:
         return
     objects = _object(value, TREE)
     order = objects.get(ORDER)
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(objects.keys() - {ORDER}):
+    listed = isinstance(order, list) and all(isinstance(key, str) for key in order)
+    if not listed or sorted(order) != sorted(objects.keys() - {ORDER}):
         raise ArchiveRefused("damaged", f"{TREE} does not list the objects of {endpoint.path}.")
     for key in order:
         yield Place(endpoint.path, key), objects[key]

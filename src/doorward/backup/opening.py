@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 from doorward.backup import container
 from doorward.backup.signing import SignatureWrong, verify
 from doorward.host.drivers import gpg
+from doorward.host.errors import HostFailure
 from doorward.tree.jsontext import decode
 from doorward.tree.problems import BodyRefused
 
@@ -20,6 +23,8 @@ _MANIFEST, _SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
 _STREAMED = "history/"
 """Files that may be long; they are read again when they are needed."""
 _MOST_HELD = 128 << 20
+_LONGEST_MANIFEST = 4 << 20
+"""It is read before anybody's signature was looked at."""
 _CHUNK = 1 << 16
 
 Code = Literal[
@@ -98,7 +103,12 @@ def _decrypted(path: Path, password: str | None) -> IO[bytes]:
     if packets.other:
         raise ArchiveRefused("damaged", "Its encryption is damaged.")
     file = container.in_memory()
-    if not gpg.decrypt_with_password(path, password, file, container.MOST_BYTES):
+    try:
+        right = gpg.decrypt_with_password(path, password, file, container.MOST_BYTES)
+    except HostFailure as failure:
+        file.close()
+        raise ArchiveRefused("damaged", f"It can't be decrypted: {failure.reason}.") from failure
+    if not right:
         file.close()
         raise ArchiveRefused("wrong_password", "The password does not open it, or it was changed.")
     return file
@@ -122,14 +132,16 @@ def _read(file: IO[bytes]) -> Opened:
     for name, size, content in container.members(file):
         if name in found:
             raise container.Damaged(f"{name} is in it twice.")
+        held += 0 if name.startswith(_STREAMED) else size
+        if held > _MOST_HELD or (name in {_MANIFEST, _SIGNATURE} and size > _LONGEST_MANIFEST):
+            raise container.Damaged(f"It holds more than an archive does: {name} is too long.")
         digest, chunks, length = hashlib.sha256(), [], 0
         while data := content.read(_CHUNK):
             digest.update(data)
             length += len(data)
             if not name.startswith(_STREAMED):
                 chunks.append(data)
-        held += 0 if name.startswith(_STREAMED) else length
-        if held > _MOST_HELD or length != size:
+        if length != size:
             raise container.Damaged(f"{name} is not as long as it should be.")
         found[name] = (digest.hexdigest(), length)
         if not name.startswith(_STREAMED):
@@ -149,7 +161,7 @@ def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, d
             raise ArchiveRefused("not_a_backup", "It is in a format that this release does not know.")
         listed = {str(entry["path"]): (str(entry["sha256"]), int(entry["size"])) for entry in value["files"]}
         shaped = (
-            isinstance(value["created"], str) and isinstance(value["node"]["id"], str) and isinstance(value["node"]["fqdn"], str)
+            _is_time(value["created"]) and _is_uuid(value["node"]["id"]) and isinstance(value["node"]["fqdn"], str)
             and isinstance(value["product"]["version"], str) and isinstance(value["revision"]["number"], int)
             and isinstance(value["revision"]["hash"], str) and value["kind"] in {"system", "export"}
         )  # fmt: skip
@@ -162,6 +174,16 @@ def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, d
         if size != listed[name][1] or not hmac.compare_digest(digest.encode(), listed[name][0].encode()):
             raise container.Damaged(f"{name} is not what its manifest says.")
     return inner, value
+
+
+def _is_time(text: object) -> bool:
+    """Whether a text is a time as this program writes it. ValueError where it is none at all."""
+    return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
+
+
+def _is_uuid(text: object) -> bool:
+    """Whether a text is a UUID as nodes have it. ValueError where it is none at all."""
+    return isinstance(text, str) and str(uuid.UUID(text)) == text
 
 
 def _signed(

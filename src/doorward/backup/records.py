@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
+import msgspec
+
+from doorward.backup.names import parse
 from doorward.store.port import Record, Store
 
 KEPT = 1_000
@@ -125,6 +128,19 @@ class Drill(Kept):
     levels: dict[str, dict[str, Any]] = field(default_factory=lambda: {level: untried() for level in LEVELS})
     result: Literal["passed", "failed", "partial"] | None = None
     author: str | None = None
+
+
+def checked(record: Record) -> Record:
+    """Return the record of a run or a drill that somebody brings. Some error where this release could not read it."""
+    made = {Run.kind: Run, Drill.kind: Drill}[record.kind]
+    kept = made.of(record)
+    msgspec.convert({"id": kept.id, **kept.as_json()}, made)
+    for text in (kept.started, kept.ended):
+        moment(text or "1970-01-01T00:00:00Z")
+    if isinstance(kept, Run):
+        for file in kept.files:
+            parse(file["name"])
+    return record
 
 
 _Kept = TypeVar("_Kept", Run, Drill)

@@ -134,6 +134,8 @@ def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
     if wish.scope == "system":
         _may_become(node, wish, opened)
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
+    if wish.scope == "system":
+        aftermath.records(node, opened)  # refused while nothing was done yet
     report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial))
     trial.report = report
     if wish.scope == "system" and is_fresh(node.pipeline.store):
@@ -193,6 +195,8 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     assert trial.loaded is not None  # noqa: S101 - it passed
     opened = trial.opened
     past = trial.past if is_fresh(node.pipeline.store) else None
+    if wish.scope == "system":
+        _may_become(node, wish, opened)  # it may have joined a cluster since
     with aftermath.history_beside(node, opened) if past is None else nullcontext():
         candidate = _candidate(node, wish, opened, trial.loaded)
         records = aftermath.records(node, opened) if wish.scope == "system" else ()

@@ -14,11 +14,16 @@ from doorward.access.passwords import matches
 from doorward.backup import archive, restore
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
+from doorward.backup.opening import ArchiveRefused
+from doorward.backup.records import Run
 from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.configuration.network._addresses import addresses
+from doorward.membership import promote
 from doorward.store.node import node_id
 from doorward.store.port import Record
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
+from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting
 from tests.unit.configuration.policies.samples import BACKUP_NFS
@@ -255,6 +260,10 @@ CHANGES: dict[str, tuple[Any, bool, str]] = {
     "zone": (edited(TREE_JSON, lambda tree: tree.update({ROOT + ZONE: "No/Where"})), True, "format"),
     "number": (edited(TREE_JSON, lambda tree: tree.update({ROOT + WEB: {"timeout": -1}})), True, "range"),
     "order": (edited(TREE_JSON, lambda tree: tree[f"{ROOT}{USERS}"].pop("@order")), True, "damaged"),
+    "keys": (edited(TREE_JSON, lambda tree: tree.update({ROOT + USERS: {"1": {}, "@order": [1]}})), True, "damaged"),
+    "time": (edited("MANIFEST.json", lambda manifest: manifest.update(created="yesterday")), True, "damaged"),
+    "no zone": (edited("MANIFEST.json", lambda manifest: manifest.update(created="2026-11-21T23:00:02")), True, "damaged"),
+    "node": (edited("MANIFEST.json", lambda manifest: manifest["node"].update(id="../../..")), True, "damaged"),
     "policy": (edited(TREE_JSON, lambda tree: tree.update({BACKUP: {"backup_policy": "x"}})), True, "unknown_reference"),
 }
 
@@ -266,6 +275,48 @@ def test_archives_that_somebody_changed(site: Site, name: str) -> None:
     before = site.tree()
     assert outcome(tried(site, path))[1] == code
     assert site.tree() == before
+
+
+RUN = {"body": {**Run().as_json(), "ended": "2026-11-21T23:00:10Z"}, "id": "x", "kind": "backup_run"}
+PEER = {"body": {}, "id": "x", "kind": "cluster_peer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "weather": "fine"}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "files": [{}]}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "result": "perhaps"}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "ended": "today"}}),
+        ("backup/runs.jsonl", {**RUN, "body": []}),
+        ("cluster/membership.json", {"records": 1}),
+        ("cluster/membership.json", {"records": [{**PEER, "body": []}]}),
+        ("cluster/membership.json", {"records": [{**PEER, "id": None}]}),
+    ],
+)
+def test_records_that_nobody_could_read_later_are_not_taken(site: Site, name: str, content: Any) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        whole = content if name.endswith("jsonl") else json.loads(files[name]) | content
+        files[name] = json.dumps(whole).encode()
+
+    path = repacked(site, archived(site), change)
+    assert outcome(tried(site, path, scope="system"))[1] == "damaged"
+    assert tried(site, path).passed
+
+
+def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> None:
+    (address, _), *_ = addresses(site.rig.pipeline.running.snapshot)
+    site.rig.committed(("local_services/cluster", {"enabled": True, "listen_address": address}))
+    trial = try_out(site.node, wish(scope="system"), archived(site))
+    assert trial.passed
+    candidate = site.rig.candidate()
+    promotion = {"cluster_id": site.node.id, "epoch": 1, "node_id": site.node.id}
+    candidate.put(Place(promote.PATH), TREE.load(Place(promote.PATH), promotion))
+    site.rig.commit(candidate)
+    with pytest.raises(ArchiveRefused) as refused:
+        carry_out(site.node, wish(scope="system"), trial, "")
+    trial.close()
+    assert refused.value.code == "cluster_member"
 
 
 def test_every_problem_is_told(site: Site) -> None:

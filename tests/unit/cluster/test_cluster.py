@@ -279,7 +279,8 @@ def test_nobody_is_told_of_his_removal_before_it_is_confirmed(centre: Centre, ch
     centre.rig.confirmations.load()
     settled(cluster)
     assert cluster.paired(node.id)
-    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": ["managed-host"]})  # as a commit that goes back does
+    # What goes back by itself is put again.
+    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
     settled(cluster)
     assert cluster.paired(node.id)
     centre.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)

@@ -23,6 +23,7 @@ from doorward.backup import names
 from doorward.backup.failure import BackupFailure
 from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
+from doorward.backup.opening import ArchiveRefused
 from doorward.backup.restore import Trial, Wish, carry_out, try_out
 from doorward.backup.restores import Restore, Restores
 from doorward.transaction.merge import MergeConflict
@@ -182,6 +183,8 @@ class Desk:
             return restore.finished("failed", "busy", "Other commits were in the way.")
         except errors.Refusal as refusal:
             return restore.finished("failed", "busy", refusal.message)
+        except ArchiveRefused as refused:
+            return restore.finished("failed", refused.code, refused.message)
         except MeaningRefused as refused:
             found = replace(restore, problems=listed(refused.problems, HREF))
             return found.finished("failed", refused.problems[0].code, refused.problems[0].message)

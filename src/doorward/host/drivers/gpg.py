@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import IO, Final
 from doorward.host.errors import HostFailure
 
 _SECONDS: Final = 120.0
+_LONGEST_LISTING: Final = 1 << 20
 _PUBKEY: Final = re.compile(rb"^:pubkey enc packet:.* keyid ([0-9A-F]{16})", re.MULTILINE)
 _SYMKEY: Final = re.compile(rb"^:symkey enc packet:", re.MULTILINE)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
@@ -107,7 +109,7 @@ def run(
             pass_fds=passed,
             timeout=_SECONDS,
             check=False,
-            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(home)},
+            env=_environment(home),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostFailure("gpg does not start, or does not end") from error
@@ -228,9 +230,14 @@ class Packets:
 
 
 def packets(path: Path) -> Packets:
-    """List the packets of a file; gpg has no key and no password here, so nothing is opened."""
-    with _home() as home, path.open("rb") as stdin:
-        listing = run(home, "--list-only", "--list-packets", stdin=stdin).stdout
+    """List the packets of a file; gpg has no key and no password here, so nothing is opened.
+
+    What is compressed is unpacked, though: a small file of somebody's may have more packets than memory holds the list of. Such
+    a one, and one that gpg does not get through, is no encrypted message.
+    """
+    listing = _listing(path)
+    if listing is None:
+        return Packets((), 0, other=True)
     kinds = re.findall(rb"^:([a-z ]+) packet:", listing, re.MULTILINE)
     sealed = kinds.count(b"encrypted data") == 1 and b"mdc_method: 2" in listing and kinds[-1] == b"encrypted data"
     known = {b"pubkey enc", b"symkey enc", b"encrypted data"}
@@ -239,6 +246,35 @@ def packets(path: Path) -> Packets:
         len(_SYMKEY.findall(listing)),
         not sealed or bool(set(kinds) - known),
     )
+
+
+def _listing(path: Path) -> bytes | None:
+    """Return what gpg lists; None where that is too long, or takes too long."""
+    with (
+        _home() as home,
+        path.open("rb") as stdin,
+        subprocess.Popen(
+            _command(home, "--list-only", "--list-packets"),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(home),
+        ) as gpg,
+    ):
+        in_time = threading.Timer(_SECONDS, gpg.kill)
+        in_time.start()
+        try:
+            assert gpg.stdout is not None  # noqa: S101 - a pipe, as asked for
+            listing = gpg.stdout.read(_LONGEST_LISTING)
+            if len(listing) == _LONGEST_LISTING:
+                gpg.kill()
+            return listing if gpg.wait() >= 0 else None
+        finally:
+            in_time.cancel()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": str(home)}
 
 
 def _said(words: bytes) -> str:
