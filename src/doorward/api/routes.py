@@ -47,11 +47,12 @@ class Parts:
     senders: Senders
     backups: Backups
     uploads: Shelf
+    exports: Shelf
     state: Path
     cluster: Cluster
 
 
-def backup_resources(parts: Parts, exports: Shelf) -> dict[str, Resource]:
+def backup_resources(parts: Parts) -> dict[str, Resource]:
     """Return what hangs below ``/api/backup``."""
     from doorward.api.backup.drills import Drills
     from doorward.api.backup.exports import Exports
@@ -66,7 +67,7 @@ def backup_resources(parts: Parts, exports: Shelf) -> dict[str, Resource]:
     node = backups.node
     return {
         "drills": Drills(backups),
-        "exports": Exports(node, exports),
+        "exports": Exports(node, parts.exports),
         "files": Files(backups),
         "host_keys": HostKeys(backups),
         "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, backups.fetch)),
@@ -88,9 +89,8 @@ def application(parts: Parts) -> Application:
         pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since
     ).resource()
     health_status = HealthStatus(health, parts.state)
-    exports = Shelf(parts.state / "backup" / "exports", pipeline.store, "backup_export")
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
-    backup = Deferred(partial(backup_resources, parts, exports))
+    backup = Deferred(partial(backup_resources, parts))
     api: dict[str, Resource] = {
         **firmware_resources({"backup": Upload(parts.uploads)}),
         "backup": backup,

@@ -1,12 +1,14 @@
-"""What is forgotten after a day: Idempotency-Keys, and secrets that nobody came to own."""
+"""What is forgotten after a day: Idempotency-Keys, secrets that nobody came to own, uploaded archives and exports."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from doorward.backup.keeping import Shelf
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
@@ -17,11 +19,15 @@ log = structlog.get_logger()
 _EVERY_SECONDS = 3600
 
 
-async def keep_house(pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations) -> None:
+async def keep_house(
+    pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations, shelves: Sequence[Shelf]
+) -> None:  # fmt: skip
     """Forget what is due, every hour, without end."""
     while True:
         await asyncio.sleep(_EVERY_SECONDS)
         try:
+            for shelf in shelves:
+                await asyncio.to_thread(shelf.tidy)
             await queue.run(lambda: _sweep(pipeline, confirmations))
         except Exception:
             log.exception("housekeeping failed")

@@ -80,12 +80,13 @@ class Appliance:
         aftermath.finish(state, self.store, keeping)
         table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
         self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
-        uploads = Shelf(state / "backup" / "uploads", self.store, "backup_upload")
+        uploads, exports = (Shelf(state / "backup" / f"{kind}s", self.store, f"backup_{kind}") for kind in ("upload", "export"))
+        self._shelves = uploads, exports
         view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
         self._logins = Logins(lambda: int(self._value(webinterface.PATH)["timeout"]) * 60)
-        self.app: Application = application(self._parts(keeping, uploads))
+        self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
         self.listeners.services["cluster"] = channel_service(self.cluster.channel)
         self.host.handle(Listener, ListenerKind(self.listeners))
@@ -125,11 +126,11 @@ class Appliance:
             backup=lambda: report(self.backups),
         )
 
-    def _parts(self, keeping: SecretKeeping, uploads: Shelf) -> Parts:
+    def _parts(self, keeping: SecretKeeping) -> Parts:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         guard = Guard(lambda: self._value(settings.PATH)["bruteforce_protection"])
         return Parts(
-            self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, uploads,
+            self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
             self._options.state, self.cluster,
         )  # fmt: skip
 
@@ -162,7 +163,7 @@ class Appliance:
         self.listeners.run_in(loop)
         self._tell_of_commits(loop)
         self.senders.start()
-        housekeeping = asyncio.create_task(keep_house(self.pipeline, self._queue, self.confirmations))
+        housekeeping = asyncio.create_task(keep_house(self.pipeline, self._queue, self.confirmations, self._shelves))
         try:
             await self._queue.run(self._doors.open_early)
             await self._queue.run(self.converge)

@@ -141,7 +141,7 @@ def check_bytes(file: IO[bytes]) -> None:
 
 
 class _Plain(tarfile.TarInfo):
-    """A header of a plain file. All others are refused before tarfile reads what belongs to them into memory, however long."""
+    """A header of a plain file. Others are refused before tarfile reads what belongs to them into memory, however long."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,25 +40,45 @@ class Shelf:
 
     def __init__(self, directory: Path, store: Store, kind: str) -> None:
         self._directory, self._store, self._kind = directory, store, kind
+        self._lock, self._filling = threading.Lock(), set[str]()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         known = {record.id for record in store.records(kind)}
         for path in directory.iterdir():  # of a process that was killed
             if path.name not in known:
                 path.unlink()
+        self.tidy()
 
-    def room(self) -> tuple[str, Path]:
-        """Return an id, and where its file goes before ``keep``. Raises ShelfFull."""
-        if len(self.all()) >= MOST:
-            raise ShelfFull
-        name = str(uuid.uuid4())
-        return name, self._directory / name
+    @contextmanager
+    def room(self) -> Iterator[tuple[str, Path]]:
+        """An id, and where its file goes, for the time of a block that ends with ``keep``; else the file goes again.
+
+        Raises ShelfFull. What others are still writing counts.
+        """
+        with self._lock:
+            if len(self.all()) + len(self._filling) >= MOST:
+                raise ShelfFull
+            name = str(uuid.uuid4())
+            self._filling.add(name)
+        try:
+            yield name, self._directory / name
+        finally:
+            with self._lock:
+                self._filling.discard(name)
+            if self._store.record(self._kind, name) is None:
+                (self._directory / name).unlink(missing_ok=True)
 
     def keep(self, name: str, body: dict[str, Any]) -> KeptFile:
         """Take in a file that was written to its place."""
         now = datetime.now(UTC)
         whole = {**body, "created": _text(now), "expires": _text(now + KEPT)}
         self._store.put_record(Record(self._kind, name, whole))
+        with self._lock:
+            self._filling.discard(name)
         return KeptFile(name, self._directory / name, whole)
+
+    def tidy(self) -> None:
+        """Remove the files that are too old: they may hold every secret in clear text, and nobody may come to ask for them."""
+        self.all()
 
     def all(self) -> list[KeptFile]:
         """Return the files, newest first; those that are too old go."""

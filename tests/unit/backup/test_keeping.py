@@ -18,9 +18,9 @@ def shelf(site: Site) -> Shelf:
 
 
 def put(kept: Shelf, content: bytes) -> str:
-    name, path = kept.room()
-    path.write_bytes(content)
-    return kept.keep(name, {"size": len(content)}).id
+    with kept.room() as (name, path):
+        path.write_bytes(content)
+        return kept.keep(name, {"size": len(content)}).id
 
 
 def test_files_are_kept_through_a_restart_and_strays_go(site: Site) -> None:
@@ -47,6 +47,14 @@ def test_after_a_day_they_are_gone(site: Site, monkeypatch: pytest.MonkeyPatch) 
     assert site.rig.store.records("test_shelf") == []
 
 
+def test_what_nobody_asks_for_goes_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, now = shelf(site), time.time()
+    put(kept, b"every secret")
+    monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now + 25 * 3600)
+    shelf(site)
+    assert list((site.directory / "shelf").iterdir()) == []
+
+
 def test_only_what_is_on_the_shelf_is_removed(site: Site) -> None:
     kept = shelf(site)
     name = put(kept, b"one")
@@ -63,6 +71,19 @@ def test_there_is_an_end_to_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     kept = shelf(site)
     names = [put(kept, b"x") for _ in range(2)]
     with pytest.raises(ShelfFull):
-        kept.room()
+        put(kept, b"x")
     kept.remove(names[0])
     put(kept, b"y")
+
+
+def test_what_is_still_being_written_counts_and_goes_when_it_breaks_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.backup.keeping.MOST", 2)
+    kept = shelf(site)
+    with kept.room() as (_, path):
+        path.write_bytes(b"half of it")
+        put(kept, b"x")
+        with pytest.raises(ShelfFull):
+            put(kept, b"y")
+    assert not path.exists(), "nobody said that it was whole"
+    put(kept, b"z")
+    assert len(kept.all()) == 2

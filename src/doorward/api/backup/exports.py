@@ -107,11 +107,11 @@ class Exports(Resource):
         return made(request, kept.id, kept.body, 201, warnings)
 
     def _made(self, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:
-        name, path = self._shelf.room()
-        facts = archive.export(self._node, path, selection, password)
-        snapshot = self._node.pipeline.running.snapshot
-        file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)
-        return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})
+        with self._shelf.room() as (name, path):
+            facts = archive.export(self._node, path, selection, password)
+            snapshot = self._node.pipeline.running.snapshot
+            file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)
+            return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})
 
 
 def _refused(failure: BackupFailure, request: Request) -> errors.Refusal:

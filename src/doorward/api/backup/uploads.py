@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 from doorward.api import errors
@@ -41,21 +42,17 @@ class Upload(Resource):
 
     async def post(self, request: Request) -> Answer:
         """Take the archive in. What is in it is looked at when it is used."""
-        try:
-            name, path = await asyncio.to_thread(self._shelf.room)
-        except ShelfFull as full:
-            await request.drain()
-            raise errors.conflict(str(full), resource=f"{ROOT}/uploads") from None
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
         boundary = _boundary(parameters) if kind.strip().lower() == "multipart/form-data" else None
-        try:
+        with ExitStack() as until_kept:
+            try:
+                name, path = await asyncio.to_thread(until_kept.enter_context, self._shelf.room())
+            except ShelfFull as full:
+                await request.drain()
+                raise errors.conflict(str(full), resource=f"{ROOT}/uploads") from None
             await _received(request, path, UPLOAD_LIMIT + (_SLACK if boundary else 0))
             kept = await asyncio.to_thread(self._kept, name, path, boundary)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
         if kept is None:
-            path.unlink(missing_ok=True)
             raise errors.bad_request("A multipart body needs one part with the name backup.")
         href = f"{ROOT}/uploads/{kept.id}"
         return Answer({"body": kept.body, "key": kept.id, "meta": meta(request, upload=href)}, 201, {"Location": href})
