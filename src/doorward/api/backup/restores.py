@@ -181,10 +181,9 @@ class Desk:
             ticket = await self._service.queue.run(lambda: self._commit(restore, wish, trial))
         except QueueTimeout:
             return restore.finished("failed", "busy", "Other commits were in the way.")
-        except errors.Refusal as refusal:
-            return restore.finished("failed", "busy", refusal.message)
-        except ArchiveRefused as refused:
-            return restore.finished("failed", refused.code, refused.message)
+        except (errors.Refusal, ArchiveRefused) as refusal:
+            code = refusal.code if isinstance(refusal, ArchiveRefused) else "busy"
+            return restore.finished("failed", code, refusal.message)
         except MeaningRefused as refused:
             found = replace(restore, problems=listed(refused.problems, HREF))
             return found.finished("failed", refused.problems[0].code, refused.problems[0].message)
