@@ -18,6 +18,7 @@ from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened
 from doorward.backup.records import checked
 from doorward.backup.signing import own_key
+from doorward.configuration.aaa.local_database import users
 from doorward.host.files import DiskFiles, Entry
 from doorward.membership.standing import standing
 from doorward.store import node as node_record
@@ -25,6 +26,7 @@ from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode
 from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.snapshot import Snapshot
 
 
 def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
@@ -72,9 +74,14 @@ def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
 
 
 def warnings(
-    node: NodeView, scope: Literal["configuration", "system"], opened: Opened, *, aside: bool
+    node: NodeView, scope: Literal["configuration", "system"], opened: Opened, after: Snapshot, user: str, *, aside: bool
 ) -> Iterator[Problem]:  # fmt: skip
-    """Yield what somebody should know before a restore. ``aside``: the history of the archive does not become the node's."""
+    """Yield what the one who asks should know before a restore.
+
+    ``after`` is the configuration that it would come to, ``user`` who asks. ``aside``: the history of the archive does not become
+    the node's.
+    """
+    yield from _account(node.pipeline.running.snapshot, after, user)
     where = "/api/backup/restores"
     if standing(node.pipeline.running.snapshot).managed:
         message = "What Central Management sets stays as it is; only what is the node's own is restored."
@@ -87,6 +94,21 @@ def warnings(
             "The history in the archive is kept as a file: the node has one of its own, or the one in the archive is not whole."
         )
         yield Problem("history_aside", message, "", where)
+
+
+def _account(before: Snapshot, after: Snapshot, user: str) -> Iterator[Problem]:
+    """Warn who would not come in afterwards with the password of now."""
+    now, then = (_user(snapshot, user) for snapshot in (before, after))
+    if now is not None and then is None:
+        message = f"There is no account {user} in the archive: whoever is to log in afterwards needs another one of its accounts."
+        yield Problem("account_missing", message, "", users.PATH)
+    elif now is not None and then is not None and now["password"] != then["password"]:
+        message = f"The account {user} has the password of the archive afterwards, which is not the one that it has now."
+        yield Problem("other_password", message, "", users.PATH)
+
+
+def _user(snapshot: Snapshot, name: str) -> dict[str, Any] | None:
+    return next((body for _, one in snapshot.objects(users.PATH).items() if (body := one.value)["name"] == name), None)
 
 
 @contextlib.contextmanager

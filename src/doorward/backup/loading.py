@@ -105,8 +105,8 @@ def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:
         return
     objects = _object(value, TREE)
     order = objects.get(ORDER)
-    listed = isinstance(order, list) and all(isinstance(key, str) for key in order)
-    if not listed or sorted(order) != sorted(objects.keys() - {ORDER}):
+    named = isinstance(order, list) and all(isinstance(key, str) for key in order)
+    if order is None or not named or sorted(order) != sorted(objects.keys() - {ORDER}):
         raise ArchiveRefused("damaged", f"{TREE} does not list the objects of {endpoint.path}.")
     for key in order:
         yield Place(endpoint.path, key), objects[key]

@@ -19,3 +19,8 @@ class NodeView:
     id: str
     machine: Machine
     signing: Signing
+
+    @property
+    def spool(self) -> Path:
+        """Where files lie while they are worked on. What a killed process left there goes at the next start."""
+        return self.state / "backup" / "spool"

@@ -132,9 +132,8 @@ class Drill(Kept):
 
 def checked(record: Record) -> Record:
     """Return the record of a run or a drill that somebody brings. Some error where this release could not read it."""
-    made = {Run.kind: Run, Drill.kind: Drill}[record.kind]
-    kept = made.of(record)
-    msgspec.convert({"id": kept.id, **kept.as_json()}, made)
+    kept: Kept = Run.of(record) if record.kind == Run.kind else Drill.of(record)
+    msgspec.convert({"id": kept.id, **kept.as_json()}, type(kept))
     for text in (kept.started, kept.ended):
         moment(text or "1970-01-01T00:00:00Z")
     if isinstance(kept, Run):

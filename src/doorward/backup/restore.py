@@ -136,11 +136,11 @@ def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
     if wish.scope == "system":
         aftermath.records(node, opened)  # refused while nothing was done yet
-    report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial))
+    report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial), address=wish.address)
     trial.report = report
     if wish.scope == "system" and is_fresh(node.pipeline.store):
         trial.past = past_of(opened)
-    found = aftermath.warnings(node, wish.scope, opened, aside=trial.past is None)
+    found = aftermath.warnings(node, wish.scope, opened, report.merged.snapshot, wish.user, aside=trial.past is None)
     trial.warnings = (*loaded.warnings, *found, *report.warnings)
     if report.problems:
         raise NotLoadable(report.problems)

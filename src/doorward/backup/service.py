@@ -60,7 +60,7 @@ class Backups:
     ) -> None:  # fmt: skip
         self.node, self._table, self._checks, self._upload, self._clock = node, table, checks, upload, clock
         store = node.pipeline.store
-        self._spool = node.state / "backup" / "spool"
+        self._spool = node.spool
         self.runs, self.drills = Log(store, Run), Log(store, Drill)
         self._files = Files(node)
         self._parts = NodeParts(node, self._files, checks, clock)

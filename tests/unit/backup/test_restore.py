@@ -277,17 +277,18 @@ def test_archives_that_somebody_changed(site: Site, name: str) -> None:
     assert site.tree() == before
 
 
-RUN = {"body": {**Run().as_json(), "ended": "2026-11-21T23:00:10Z"}, "id": "x", "kind": "backup_run"}
-PEER = {"body": {}, "id": "x", "kind": "cluster_peer"}
+A_RUN = {**Run().as_json(), "ended": "2026-11-21T23:00:10Z"}
+RUN: dict[str, Any] = {"body": A_RUN, "id": "x", "kind": "backup_run"}
+PEER: dict[str, Any] = {"body": {}, "id": "x", "kind": "cluster_peer"}
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "weather": "fine"}}),
-        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "files": [{}]}}),
-        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "result": "perhaps"}}),
-        ("backup/runs.jsonl", {**RUN, "body": {**RUN["body"], "ended": "today"}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**A_RUN, "weather": "fine"}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**A_RUN, "files": [{}]}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**A_RUN, "result": "perhaps"}}),
+        ("backup/runs.jsonl", {**RUN, "body": {**A_RUN, "ended": "today"}}),
         ("backup/runs.jsonl", {**RUN, "body": []}),
         ("cluster/membership.json", {"records": 1}),
         ("cluster/membership.json", {"records": [{**PEER, "body": []}]}),
@@ -317,6 +318,33 @@ def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> N
         carry_out(site.node, wish(scope="system"), trial, "")
     trial.close()
     assert refused.value.code == "cluster_member"
+
+
+def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) -> None:
+    def said(name: str, **changes: Any) -> list[str]:
+        trial = try_out(other.node, Wish(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path)
+        trial.close()
+        return [warning.code for warning in trial.warnings]
+
+    site, other = new_site().filled(), new_site()
+    rig, path = other.rig, archived(site)
+    candidate = rig.candidate()
+    for name in ("jane", "gone", "mary"):
+        password = None if name == "gone" else rig.post(candidate, "passwords", {"plain": "some other password"})
+        rig.post(candidate, USERS, {"name": name, "password": password})
+    rig.commit(candidate)
+    assert "account_missing" in said("mary")
+    assert "other_password" in said("jane")
+    assert {"account_missing", "other_password"}.isdisjoint(said("nobody"))
+    own = try_out(site.node, wish(), path)
+    own.close()
+    assert own.warnings == ()
+
+
+def test_a_restore_that_shuts_out_who_asks_is_refused_before_it_begins(site: Site) -> None:
+    closed = {"access_restriction": {"enabled": True, "allowed_from": ["10.9.9.0/24"]}}
+    change = edited(TREE_JSON, lambda tree: tree[f"{ROOT}local_services/admin_web"].update(closed))
+    assert outcome(tried(site, repacked(site, archived(site), change)))[1] == "locks_out_caller"
 
 
 def test_every_problem_is_told(site: Site) -> None:

@@ -141,9 +141,10 @@ class Desk:
             self._logins.close_all("lost its login session: the configuration was restored")
 
     async def _carried_out(self, restore: Restore, wish: Wish, archive: Path | None) -> Restore:
-        fetched = self._node.state / "backup" / f"{restore.id}.fetched" if archive is None else None
+        fetched = self._node.spool / f"{restore.id}.fetched" if archive is None else None
         try:
             if fetched is not None:
+                fetched.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 try:
                     await afar(self._fetch, restore.source["value"], fetched)
                 except BackupFailure as failure:
