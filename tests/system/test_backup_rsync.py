@@ -172,6 +172,22 @@ def test_a_path_with_blanks_and_wildcards(opener: Opener, path: Path, tmp_path: 
     assert [place.name for place in path.iterdir()] == [odd.name]
 
 
+def test_a_wildcard_in_the_path_means_itself(either: Opener, path: Path, tmp_path: Path) -> None:
+    for name in ("b [1]*?", "b 1xy"):
+        (path / name).mkdir()
+        os.chown(path / name, OWNER, OWNER)
+    sent = content(tmp_path)
+    with either(path=f"{either.body['path']}/b [1]*?") as target:
+        target.prepare()
+        target.put(ARCHIVE, sent)
+        target.fetch(ARCHIVE, tmp_path / "fetched")
+        assert [entry.name for entry in target.names()] == [ARCHIVE]
+        assert (path / "b [1]*?" / "config" / ARCHIVE).read_bytes() == sent.read_bytes()
+        target.delete(ARCHIVE)
+        assert target.names() == []
+    assert not list((path / "b 1xy").iterdir())
+
+
 def test_a_path_below_the_home_of_the_account(opener: Opener, sshd: Sshd, tmp_path: Path) -> None:
     below = sshd.directory / "home" / "backup"
     below.mkdir()

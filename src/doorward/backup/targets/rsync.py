@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LINE = re.compile(r"(?P<kind>[-a-z])\S+ +(?P<size>[\d,.]+) (?P<time>\d+/\d\d/\d\d \d\d:\d\d:\d\d) (?P<name>.*)")
 _VERSIONS = re.compile(r"Protocol versions: remote=(\d+)")
+_WILD = re.compile(r"[*?[]")
+"""What the other side, a shell or ``rrsync``, takes for a wildcard; in brackets it is itself, to both of them."""
 _OLDEST = 30
 """Protocol of rsync 3.0."""
 
@@ -85,7 +87,7 @@ class RsyncTarget:
         self._attempt, self._target = attempt, target
         server = str(target["server"]["value"])
         self._remote = f"[{server}]:" if ":" in server else f"{server}:"
-        self._path = str(target["path"]).rstrip("/")
+        self._path = _WILD.sub(r"[\g<0>]", str(target["path"]).rstrip("/"))
         self._config = "/".join((self._path, *attempt.directories))
         self._modern = True
         self._seen: dict[tuple[str, str], str | None] = {}
