@@ -1,4 +1,4 @@
-"""What the tests of the effect on the host share."""
+"""What the tests of a whole server share: the server of a module, somebody who is logged in, an authority."""
 
 from __future__ import annotations
 
@@ -7,13 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server
+from tests.support.pki import Authority
+from tests.support.server import Client, Server, running
 from tests.system.chrony_support import need_chrony
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need_chrony()
-    made = Server(tmp_path / "state").start()
-    yield made
-    made.stop()
+    with running(tmp_path_factory.mktemp("server") / "state") as started:
+        yield started
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own."""
+    need_chrony()
+    with running(tmp_path / "state") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def admin(server: Server) -> Client:
+    return server.login()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()

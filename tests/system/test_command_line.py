@@ -17,17 +17,10 @@ from tests.support.server import PASSWORD, Server, running
 from tests.system.command_line import CommandLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 NTP = "/api/configuration/datetime/ntp_servers"
 TIMEOUT = "management/webinterface.timeout"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("cli") / "state") as made:
-        yield made
 
 
 @pytest.fixture

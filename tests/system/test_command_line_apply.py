@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.server import Server, running
+from tests.support.server import Server
 from tests.system.command_line import CommandLine
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ configuration:
     timezone: Europe/Budapest
 """
 JANE, BOB = "Corr3ct-horse-battery", "Another-long-passw0rd"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("apply") / "state") as made:
-        yield made
 
 
 @pytest.fixture

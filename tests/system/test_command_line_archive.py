@@ -10,16 +10,9 @@ from tests.support.server import Server, running
 from tests.system.command_line import CommandLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ZONE = "datetime/timezone"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("archive") / "state") as made:
-        yield made
 
 
 @pytest.fixture

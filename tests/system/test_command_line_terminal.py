@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.server import PASSWORD, Server, running
+from tests.support.server import PASSWORD, Server
 from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TIMEOUT = "management/webinterface.timeout"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("terminal") / "state") as made:
-        yield made
 
 
 @pytest.fixture

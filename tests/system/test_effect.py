@@ -14,15 +14,15 @@ POOL = {"selection": "fqdn", "value": "pool.ntp.org"}
 
 
 @pytest.fixture
-def curl(server: Server, tmp_path: Path) -> Curl:
-    made = Curl(server, tmp_path)
+def curl(fresh: Server, tmp_path: Path) -> Curl:
+    made = Curl(fresh, tmp_path)
     assert made.log_in().status == 200
     return made
 
 
-def test_a_server_added_with_curl_is_in_chronyds_own_list_and_survives_kill_9(server: Server, curl: Curl, tmp_path: Path) -> None:
+def test_a_server_added_with_curl_is_in_chronyds_own_list_and_survives_kill_9(fresh: Server, curl: Curl, tmp_path: Path) -> None:
     assert curl.get(NTP) == [POOL]
-    assert listed(server.state) == ["pool.ntp.org"]
+    assert listed(fresh.state) == ["pool.ntp.org"]
 
     added = curl("POST", NTP, {"selection": "ip", "value": "127.0.0.40"})
     assert added.status == 201
@@ -38,53 +38,53 @@ def test_a_server_added_with_curl_is_in_chronyds_own_list_and_survives_kill_9(se
         {"action": "reload chronyd", "effect": "reload", "path": NTP},
     ]
     assert (plan["changes"], plan["conflicts"], plan["problems"]) == (1, [], [])
-    assert listed(server.state) == ["pool.ntp.org"], "nothing has happened yet"
+    assert listed(fresh.state) == ["pool.ntp.org"], "nothing has happened yet"
 
     done = curl.commit(commit_message="Own time server")
     # No waiting: when the answer is here, chronyd uses it.
-    assert set(listed(server.state)) == {"pool.ntp.org", "127.0.0.40"}
+    assert set(listed(fresh.state)) == {"pool.ntp.org", "127.0.0.40"}
     assert done.body["status"] == "closed"
     assert done.json["meta"]["revision"] == 2
     assert curl.get(done.json["meta"]["commit"])["state"] == "done"
 
-    server.kill()
-    server.start()
-    again = Curl(server, tmp_path, "again")
+    fresh.kill()
+    fresh.start()
+    again = Curl(fresh, tmp_path, "again")
     again.log_in()
     assert again.get(NTP) == [POOL, *ip("127.0.0.40")]
-    assert set(listed(server.state)) == {"pool.ntp.org", "127.0.0.40"}
+    assert set(listed(fresh.state)) == {"pool.ntp.org", "127.0.0.40"}
     assert again.get(done.json["meta"]["commit"])["state"] == "done"
     revision = again.get("/api/revisions/2")
     assert (revision["author"], revision["address"], revision["commit_message"]) == ("admin", "127.0.0.1", "Own time server")
     assert again("GET", "/api/revisions/2/changes").json["changes"][0]["path"] == NTP
 
 
-def test_a_removed_server_is_gone_from_chronyds_list(server: Server, curl: Curl) -> None:
+def test_a_removed_server_is_gone_from_chronyds_list(fresh: Server, curl: Curl) -> None:
     curl("PUT", NTP, [*ip("127.0.0.40", "127.0.0.41"), {"selection": "fqdn", "value": "time.invalid"}])
     assert curl.commit().status == 200
-    assert set(listed(server.state)) == {"127.0.0.40", "127.0.0.41", "time.invalid"}
+    assert set(listed(fresh.state)) == {"127.0.0.40", "127.0.0.41", "time.invalid"}
     curl("PUT", NTP, ip("127.0.0.41"))
     assert curl.commit().status == 200
-    assert listed(server.state) == ["127.0.0.41"]
+    assert listed(fresh.state) == ["127.0.0.41"]
     curl("PUT", NTP, [])
     emptied = curl.commit()
     assert emptied.status == 200
     assert [warning["code"] for warning in emptied.json["meta"]["warnings"]] == ["no_time_source"]
-    assert listed(server.state) == []
+    assert listed(fresh.state) == []
 
 
-def test_a_discarded_change_leaves_no_trace(server: Server, curl: Curl) -> None:
+def test_a_discarded_change_leaves_no_trace(fresh: Server, curl: Curl) -> None:
     assert curl("POST", NTP, {"selection": "ip", "value": "127.0.0.40"}).status == 201
     assert curl("DELETE", "/api/transaction").status == 200
     assert curl.get(NTP) == [POOL]
     assert curl.get("/api/transaction") == {"commit_message": "optional", "status": "closed"}
     assert curl("GET", "/api/transaction/changes").json["changes"] == []
     assert curl("DELETE", "/api/transaction").status == 409
-    assert listed(server.state) == ["pool.ntp.org"]
+    assert listed(fresh.state) == ["pool.ntp.org"]
 
 
-def test_two_logins_collide_and_lose_nothing(server: Server, curl: Curl, tmp_path: Path) -> None:
-    other = Curl(server, tmp_path, "other")
+def test_two_logins_collide_and_lose_nothing(fresh: Server, curl: Curl, tmp_path: Path) -> None:
+    other = Curl(fresh, tmp_path, "other")
     other.log_in()
     mine, theirs = ip("127.0.0.40"), ip("127.0.0.41")
     curl("PUT", NTP, mine)
@@ -100,7 +100,7 @@ def test_two_logins_collide_and_lose_nothing(server: Server, curl: Curl, tmp_pat
     }
     assert curl.get(NTP) == mine, "the candidate is still there"
     assert other.get(NTP) == theirs
-    assert listed(server.state) == ["127.0.0.41"]
+    assert listed(fresh.state) == ["127.0.0.41"]
     assert curl.get("/api/transaction/plan")["conflicts"] == [NTP]
 
     # Settled by taking the running value, or by starting again.
@@ -108,17 +108,17 @@ def test_two_logins_collide_and_lose_nothing(server: Server, curl: Curl, tmp_pat
     assert curl.commit().json["meta"]["revision"] == 2
     curl("PUT", NTP, mine)
     assert curl.commit().json["meta"]["revision"] == 3
-    assert listed(server.state) == ["127.0.0.40"]
+    assert listed(fresh.state) == ["127.0.0.40"]
     assert curl.get(ZONE) == "Europe/Budapest"
 
 
-def test_a_timed_commit_goes_back_on_host_and_in_store(server: Server, curl: Curl) -> None:
+def test_a_timed_commit_goes_back_on_host_and_in_store(fresh: Server, curl: Curl) -> None:
     curl("PUT", NTP, ip("127.0.0.40"))
     done = curl.commit(confirm_seconds=10)
-    assert listed(server.state) == ["127.0.0.40"]
+    assert listed(fresh.state) == ["127.0.0.40"]
     assert 0 < done.json["meta"]["confirm_remaining_seconds"] <= 10
     until(lambda: curl.get(NTP) == [POOL], 30, "the commit goes back")
-    assert listed(server.state) == ["pool.ntp.org"]
+    assert listed(fresh.state) == ["pool.ntp.org"]
     until(lambda: curl.get(done.json["meta"]["commit"])["state"] == "reverted", 5, "its record says so")
     assert curl.get("/api/revisions/3")["author"] == "doorward"
     assert curl.issues() == {"errors": [], "warnings": []}

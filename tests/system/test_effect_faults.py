@@ -17,8 +17,8 @@ WITHOUT_CHRONY = Path(__file__).with_name("without_chrony.py")
 
 
 @pytest.fixture
-def curl(server: Server, tmp_path: Path) -> Curl:
-    made = Curl(server, tmp_path)
+def curl(fresh: Server, tmp_path: Path) -> Curl:
+    made = Curl(fresh, tmp_path)
     assert made.log_in().status == 200
     made("PUT", NTP, ip("127.0.0.40"))
     assert made.commit().status == 200
@@ -48,10 +48,10 @@ def refused(curl: Curl, action: str, path: str) -> str:
     return reason
 
 
-def test_a_broken_directory_of_chronyd_is_named_and_the_candidate_stays(server: Server, curl: Curl, tmp_path: Path) -> None:
-    other = Curl(server, tmp_path, "other")
+def test_a_broken_directory_of_chronyd_is_named_and_the_candidate_stays(fresh: Server, curl: Curl, tmp_path: Path) -> None:
+    other = Curl(fresh, tmp_path, "other")
     other.log_in()
-    directory = sources(server.state).parent
+    directory = sources(fresh.state).parent
     away = directory.rename(directory.with_name("away"))
     directory.write_text("in the way")
     curl("PUT", NTP, ip("127.0.0.41"))
@@ -60,54 +60,54 @@ def test_a_broken_directory_of_chronyd_is_named_and_the_candidate_stays(server: 
     assert reason == f"writing {SOURCES} failed: File exists"
     assert other.get(NTP) == ip("127.0.0.40")
     assert curl.get(NTP) == ip("127.0.0.41")
-    assert listed(server.state) == ["127.0.0.40"]
-    assert (server.state / "root/etc/timezone").read_text() != "Asia/Kathmandu\n"
+    assert listed(fresh.state) == ["127.0.0.40"]
+    assert (fresh.state / "root/etc/timezone").read_text() != "Asia/Kathmandu\n"
     assert other("GET", "/api/revisions").json["items"][0]["key"] == "2"
     directory.unlink()
     away.rename(directory)
     assert curl.commit().json["meta"]["revision"] == 3
-    assert listed(server.state) == ["127.0.0.41"]
-    assert (server.state / "root/etc/timezone").read_text() == "Asia/Kathmandu\n"
+    assert listed(fresh.state) == ["127.0.0.41"]
+    assert (fresh.state / "root/etc/timezone").read_text() == "Asia/Kathmandu\n"
     assert other.get(NTP) == ip("127.0.0.41")
 
 
-def test_a_step_that_fails_late_takes_the_earlier_ones_back(server: Server, curl: Curl) -> None:
-    link = server.state / "root/etc/localtime"
-    before, zone = link.readlink(), (server.state / "root/etc/timezone").read_text()
-    (server.state / "root/etc/timezone").unlink()
-    (server.state / "root/etc/timezone").mkdir()
+def test_a_step_that_fails_late_takes_the_earlier_ones_back(fresh: Server, curl: Curl) -> None:
+    link = fresh.state / "root/etc/localtime"
+    before, zone = link.readlink(), (fresh.state / "root/etc/timezone").read_text()
+    (fresh.state / "root/etc/timezone").unlink()
+    (fresh.state / "root/etc/timezone").mkdir()
     curl("PUT", NTP, ip("127.0.0.41"))
     curl("PUT", ZONE, "Asia/Kathmandu")
     reason = refused(curl, "write /etc/timezone", ZONE)
     assert reason == "/etc/timezone is neither a file nor a symbolic link"
     assert link.readlink() == before
-    assert listed(server.state) == ["127.0.0.40"]
-    assert sources(server.state).read_text() == "server 127.0.0.40 iburst\n"
-    (server.state / "root/etc/timezone").rmdir()
-    (server.state / "root/etc/timezone").write_text(zone)
+    assert listed(fresh.state) == ["127.0.0.40"]
+    assert sources(fresh.state).read_text() == "server 127.0.0.40 iburst\n"
+    (fresh.state / "root/etc/timezone").rmdir()
+    (fresh.state / "root/etc/timezone").write_text(zone)
     assert curl.commit().status == 200
     assert str(link.readlink()) == "/usr/share/zoneinfo/Asia/Kathmandu"
 
 
-def test_a_killed_chronyd_is_back_with_its_list(server: Server, curl: Curl) -> None:
-    killed = pid_of(server.state)
+def test_a_killed_chronyd_is_back_with_its_list(fresh: Server, curl: Curl) -> None:
+    killed = pid_of(fresh.state)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: pid_of(server.state) not in {0, killed}, 20, "a new chronyd")
+    until(lambda: pid_of(fresh.state) not in {0, killed}, 20, "a new chronyd")
     until(lambda: curl.get("/api/time_status")["daemon"]["running"], 20, "an answer of it")
-    assert listed(server.state) == ["127.0.0.40"]
+    assert listed(fresh.state) == ["127.0.0.40"]
     until(lambda: curl.issues() == {"errors": [], "warnings": []}, 20, "health")
 
 
-def test_a_commit_while_chronyd_is_down_starts_it(server: Server, curl: Curl) -> None:
+def test_a_commit_while_chronyd_is_down_starts_it(fresh: Server, curl: Curl) -> None:
     curl("PUT", NTP, ip("127.0.0.41"))
-    os.kill(pid_of(server.state), signal.SIGKILL)
+    os.kill(pid_of(fresh.state), signal.SIGKILL)
     assert curl.commit().status == 200
-    assert listed(server.state) == ["127.0.0.41"]
+    assert listed(fresh.state) == ["127.0.0.41"]
 
 
-def test_a_chronyd_that_cannot_start_is_named(server: Server, curl: Curl) -> None:
-    run = run_directory(server.state)
-    killed = pid_of(server.state)
+def test_a_chronyd_that_cannot_start_is_named(fresh: Server, curl: Curl) -> None:
+    run = run_directory(fresh.state)
+    killed = pid_of(fresh.state)
     away = run.rename(run.with_name("away"))
     run.write_text("in the way")
     os.kill(killed, signal.SIGKILL)
@@ -119,11 +119,11 @@ def test_a_chronyd_that_cannot_start_is_named(server: Server, curl: Curl) -> Non
     curl("PUT", NTP, ip("127.0.0.41"))
     reason = refused(curl, "start chronyd", NTP)
     assert reason == "chronyd did not start within 5 s"
-    assert sources(server.state).read_text() == "server 127.0.0.40 iburst\n"
+    assert sources(fresh.state).read_text() == "server 127.0.0.40 iburst\n"
     run.unlink()
     away.rename(run)
     assert curl.commit().status == 200
-    assert listed(server.state) == ["127.0.0.41"]
+    assert listed(fresh.state) == ["127.0.0.41"]
 
 
 def test_without_chrony_the_plan_the_answer_and_health_say_so(tmp_path: Path) -> None:

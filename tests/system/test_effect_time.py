@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,18 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support.server import Server, until
-from tests.system.chrony_support import SOURCES, listed, need_chrony, time_server
+from tests.system.chrony_support import SOURCES, listed, time_server
 from tests.system.curl import NTP, ZONE, Curl, ip
 
 TIME_SERVER = "127.0.0.3"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    need_chrony()
-    made = Server(tmp_path_factory.mktemp("time") / "state").start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

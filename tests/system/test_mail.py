@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.pki import Authority
-from tests.support.server import Client, Server, running, until
+from tests.support.server import Client, Server, until
 from tests.system.mail_server import MailServer
 
 if TYPE_CHECKING:
@@ -28,22 +28,10 @@ CLEAR = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TL
 """For servers that take logins in clear text: the library knows that it is unwise."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("mail") / "state") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def admin(server: Server) -> Client:
-    client = server.login()
-    committed(client, {}, {})
-    return client
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+@pytest.fixture(scope="module", autouse=True)
+def calm(admin: Client) -> None:
+    """Switch the alerts of a busy machine off."""
+    committed(admin, {}, {})
 
 
 @pytest.fixture

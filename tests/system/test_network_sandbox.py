@@ -18,13 +18,6 @@ WEB = "/api/configuration/local_services/admin_web"
 FILE = "etc/systemd/network/10-doorward-sandbox0.network"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("network") / "state").start()
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
     made = server.login()

@@ -23,14 +23,6 @@ WEB = "/api/configuration/management/webinterface"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    need_chrony()
-    made = Server(tmp_path_factory.mktemp("serving") / "state").start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that gives a client half a second for the head of a request."""
     limits = {"HASTY": "doorward.api.server.HEAD_SECONDS=0.5"}

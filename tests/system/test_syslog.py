@@ -9,29 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.pki import Authority
-from tests.support.server import Client, Server, running, until
+from tests.support.server import Client, Server, until
 from tests.system.rsyslog_support import Rsyslog, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SYSLOG = "/api/configuration/management/syslog"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("syslog") / "state") as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def admin(server: Server) -> Client:
-    return server.login()
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
 
 
 @pytest.fixture

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-
-import pytest
 
 from doorward.host.core_files import PATTERN, places
 from tests.support.cores import core_file
@@ -18,13 +15,6 @@ PATH = "/api/configuration/troubleshooting"
 ZONE = "/api/configuration/datetime/timezone"
 NTP = "/api/configuration/datetime/ntp_servers"
 SECRET = "never-in-any-log-7531"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("troubleshooting") / "state").start()
-    yield server
-    server.stop()
 
 
 def records(server: Server) -> list[dict[str, Any]]:
