@@ -153,6 +153,7 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - another file than at the start of Python
     if any(map(os.environ.get, UNMEASURED)):
         importlib.import_module("coverage").process_startup()
     first, *rest = order["arguments"]

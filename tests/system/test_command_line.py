@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -14,7 +15,7 @@ from doorward.cli.failures import Unreachable
 from doorward.cli.options import Connection
 from doorward.cli.session import trust
 from tests.support.server import PASSWORD, Server, running
-from tests.system.command_line import CommandLine
+from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,8 +204,32 @@ def test_the_first_steps_on_this_machine_need_no_options(tmp_path: Path) -> None
             environment.pop(name)
         cli.environment = lambda **more: {**environment, **more}  # type: ignore[method-assign]
         assert cli.installed("get", TIMEOUT).out == "10\n"
+        first = state / "initial-admin-password"
+        first.write_text("an older one\n")
+        stale = cli("get", TIMEOUT)
+        assert stale.code == 3
+        assert f"The password tried is that of the first start, in {first}; " in stale.err
         nobody = cli("get", TIMEOUT, "--user", "jane")
         assert (nobody.code, nobody.err) == (3, "No password for jane: set DOORWARD_PASSWORD or give --password-file.\n")
+
+
+def test_what_a_locale_can_not_show_is_shown_by_its_number(cli: CommandLine) -> None:
+    shown = cli.installed("set", "network/naming.nickname", "Größe", "--dry-run", PYTHONIOENCODING="ascii")
+    assert (shown.code, shown.out.splitlines()[2]) == (0, "  + Gr\\xf6\\xdfe")
+
+
+def test_a_message_that_is_no_text_is_refused(cli: CommandLine) -> None:
+    done = cli.installed("set", TIMEOUT, "47", "-m", "\udcff")
+    assert (done.code, done.err) == (2, "What was given is no text in UTF-8.\n")
+
+
+def test_an_output_that_is_full_is_said(cli: CommandLine) -> None:
+    for command in ("get datetime", "history", "reference"):
+        full = f"exec {PROGRAM} {command} > /dev/full"
+        done = subprocess.run(
+            ["sh", "-c", full], env=cli.environment(), stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (1, "The output can't be written: No space left on device.\n"), command
 
 
 class Losing(httpx2.BaseTransport):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.server import Server, running
-from tests.system.command_line import CommandLine
+from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +45,22 @@ def test_an_export_under_a_password_comes_back(cli: CommandLine, tmp_path: Path)
 
 def test_what_can_not_be_done_is_said(cli: CommandLine, tmp_path: Path) -> None:
     assert cli("export").err == "management/exported_configuration_encryption /encryption: No public key is configured.\n"
+    assert cli("export", "--protect", "password").err == "No password for the archive: give --archive-password-file.\n"
     assert list(tmp_path.iterdir()) == []
     assert cli("restore", "nothing").code == 2
     (tmp_path / "other").write_text("something else")
     assert cli("restore", "other").err == "not_a_backup: It is no archive of a Doorward configuration.\n"
     uploads = cli.server.login().get("/api/backup/uploads").json()["items"]
     assert uploads == [], "what was brought is taken away again"
+
+
+def test_half_an_export_is_not_left_behind(cli: CommandLine, tmp_path: Path) -> None:
+    limit = f"ulimit -f 1; trap '' XFSZ; exec {PROGRAM} export --protect none --output half"
+    done = subprocess.run(
+        ["bash", "-c", limit], env=cli.environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "half can't be written: File too large.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_of_another_node_needs_a_word(cli: CommandLine, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[CommandLine, CommandLine]]:
 def test_two_nodes_become_a_cluster_and_part_again(pair: tuple[CommandLine, CommandLine]) -> None:
     node, centre = pair
     assert node("cluster", "status").lines == ["This node: not in cluster."]
+    assert node("cluster", "remove", "127.0.0.1").err == "This node is in no cluster.\n"
     wrong = centre("cluster", "promote", "--listen", "127.0.0.9")
     assert (wrong.code, "no address 127.0.0.9" in wrong.err) == (2, True)
     assert centre("cluster", "promote").code == 1

@@ -157,10 +157,26 @@ def test_what_somebody_else_changed_meanwhile_is_not_overwritten(cli: CommandLin
     assert cli.ok("get", TIMEOUT) == "29\n"
 
 
+def test_a_text_that_is_not_committed_is_kept(cli: CommandLine) -> None:
+    script = editor(cli, 'echo "timeout: 31" > "$1"')
+    with cli.on_terminal("edit", "management/webinterface", EDITOR=script) as terminal:
+        terminal.awaits("Commit? [y/N]: ")
+        terminal.types("n")
+        done = terminal.ended()
+    [kept] = texts_left(cli)
+    assert (done.code, done.out.splitlines()[-1]) == (1, f"Your text is kept in {kept}.")
+    kept.unlink()
+    tried = cli.installed("edit", "management/webinterface", "--dry-run", EDITOR=script)
+    [kept] = texts_left(cli)
+    assert (tried.code, tried.out.splitlines()[-1]) == (0, f"Your text is kept in {kept}.")
+
+
 def test_an_editor_that_fails(cli: CommandLine) -> None:
     assert cli.installed("edit", "datetime/timezone", EDITOR="false").code == 1
     missing = cli.installed("edit", "datetime/timezone", EDITOR="/missing/editor")
     assert (missing.code, missing.err) == (2, "The editor /missing/editor can't be started: No such file or directory.\n")
+    unclosed = cli.installed("edit", "datetime/timezone", EDITOR="vi '")
+    assert (unclosed.code, unclosed.err) == (2, "The editor vi ' can't be started: No closing quotation.\n")
 
 
 def test_a_shell_completes_paths_without_a_server(cli: CommandLine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from doorward.cli.failures import Refused, Unreachable, Usage
+from doorward.cli.failures import LoginRefused, Refused, Unreachable, Usage
 
 _SECONDS = 60.0
 """Longer than any answer of the server takes."""
 TRANSACTION = "/api/transaction"
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _PIECE = 1 << 18
 """Bytes of a file that are sent or written at a time."""
 
@@ -39,14 +41,14 @@ class Answer:
 
 def checked_url(url: str) -> str:
     """Return the address of a server without a path. Raises Usage."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         usable = parts.scheme == "https" and parts.hostname and not parts.username and (parts.port or 443)
+        if usable and not (parts.path.strip("/") or parts.query or parts.fragment):
+            return f"https://{parts.netloc}"
     except ValueError:
-        usable = None
-    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
-        raise Usage(f"--url must be https://HOST:PORT, not {url}.")
-    return f"https://{parts.netloc}"
+        pass  # brackets or a port that are none
+    raise Usage(f"--url must be https://HOST:PORT, not {url}.")
 
 
 def on_this_machine(url: str) -> bool:
@@ -85,13 +87,13 @@ class Client:
         self._http.close()
 
     def login(self, user: str, password: str) -> None:
-        """Log in. Raises Unreachable."""
-        credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        """Log in. Raises LoginRefused and Unreachable."""
+        credentials = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
         self._http.cookies.clear()
         try:
             self._request("GET", "/api/authentication", headers={"Authorization": f"Basic {credentials}"})
         except Refused as refused:
-            raise Unreachable(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
+            raise LoginRefused(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
 
     def get(self, path: str) -> Answer:
         """Read a resource."""
@@ -154,6 +156,8 @@ class Client:
             answer = self._http.request(method, quote(path, safe="/?=&-._~"), **options)
         except httpx2.TransportError as error:
             raise Unreachable(f"{self.url} does not answer: {_reason(error)}.") from None
+        except UnicodeEncodeError:
+            raise Usage("What was given is no text in UTF-8.") from None
         try:
             content = answer.json()
             if not isinstance(content.get("meta"), dict):
@@ -168,7 +172,7 @@ class Client:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error) or type(error).__name__
+    text = _NUMBER.sub("", str(error)) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return f"its certificate is not trusted ({text.partition('failed: ')[2].partition(' (_ssl')[0]}); --ca names another one"
     return text

@@ -30,6 +30,10 @@ class Unreachable(Failure):
     code = 3
 
 
+class LoginRefused(Unreachable):
+    """The server answers, but takes neither this account nor this password."""
+
+
 class Refused(Failure):
     """The API refused a request. ``error`` is the ``error`` of the answer; ``about`` is what the request was about."""
 

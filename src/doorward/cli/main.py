@@ -14,6 +14,7 @@ import typer
 from doorward import __version__
 from doorward.cli import lean
 from doorward.cli.commands import apply, archive, backup, change, cluster, edit, get, history
+from doorward.cli.options import command
 from doorward.cli.state import SYSTEM, sandbox_state
 
 app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -120,6 +121,7 @@ def serve(
 
 
 @app.command()
+@command
 def verify(state: State = None, host: On = Machine.sandbox) -> None:
     """Check the hash chain of the history, and the host against the running revision."""
     from doorward.cli.verify import findings
@@ -149,6 +151,7 @@ def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
 
 
 @app.command()
+@command
 def reference() -> None:
     """Print the manual of every configuration node, in Markdown."""
     from doorward.cli.reference import manual

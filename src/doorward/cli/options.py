@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -86,6 +88,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for line in failure.lines:
                 typer.secho(plain(line), err=True, fg=typer.colors.RED)
             raise typer.Exit(failure.code) from None
+        except BrokenPipeError:
+            raise  # whoever read has enough
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries again at its end
+            typer.secho(f"{error.filename or 'The output'} can't be written: {error.strerror}.", err=True, fg=typer.colors.RED)
+            raise typer.Exit(1) from None
 
     del run.__wrapped__  # whoever follows it finds the parameters before they were spread
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import typer
 
 import doorward.configuration
 from doorward.cli.client import Client, checked_url, on_this_machine
-from doorward.cli.failures import Unreachable, Usage
+from doorward.cli.failures import LoginRefused, Unreachable, Usage
 from doorward.cli.options import Connection
 from doorward.cli.remote import Remote
 from doorward.cli.state import local_file
@@ -50,18 +50,30 @@ def trust(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
+def password_of(path: Path) -> str:
+    """Return the password that a file holds. Raises Usage."""
+    try:
+        found = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    if not found:
+        raise Usage(f"{path} holds no password.")
+    return found
+
+
+def _first_password(connection: Connection) -> Path | None:
+    """Return the file with the password of the first start, where it is the one to try."""
+    if connection.user == _FIRST_ACCOUNT and on_this_machine(connection.url):
+        return local_file("initial-admin-password")
+    return None
+
+
 def password(connection: Connection) -> str:
     """Return the password: the environment's, the file's, that of the first start, or what is typed."""
     if given := os.environ.get("DOORWARD_PASSWORD"):
         return given
-    path = connection.password_file
-    if path is None and connection.user == _FIRST_ACCOUNT and on_this_machine(connection.url):
-        path = local_file("initial-admin-password")
-    if path is not None:
-        try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Usage(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    if path := connection.password_file or _first_password(connection):
+        return password_of(path)
     if not sys.stdin.isatty():
         raise Unreachable(f"No password for {connection.user}: set DOORWARD_PASSWORD or give --password-file.")
     typed: str = typer.prompt(f"Password of {connection.user}", hide_input=True, err=True)
@@ -73,6 +85,13 @@ def connected(connection: Connection) -> Iterator[Session]:
     """Log in for the time of a block."""
     checked_url(connection.url)
     with Client(connection.url, trust(connection.ca)) as client:
-        client.login(connection.user, password(connection))
+        try:
+            client.login(connection.user, password(connection))
+        except LoginRefused as refused:
+            first = None if os.environ.get("DOORWARD_PASSWORD") or connection.password_file else _first_password(connection)
+            if first is None:
+                raise
+            hint = f"The password tried is that of the first start, in {first}; if it is another one now, set DOORWARD_PASSWORD."
+            raise LoginRefused(*refused.lines, hint) from None
         tree = discover(doorward.configuration)
         yield Session(client, tree, Remote(client, tree))

@@ -45,6 +45,7 @@ def test_addresses_of_servers(url: str) -> None:
         "127.0.0.1:8443",
         "https://",
         "https://x:99999",
+        "https://[::1",
         "https://x/api",
         "https://u:p@x",
         "https://x?a",
@@ -72,6 +73,12 @@ def test_the_password_of_the_environment_goes_first(home: Path, monkeypatch: pyt
     monkeypatch.delenv("DOORWARD_PASSWORD")
     assert session.password(Connection(password_file=home / "pw")) == "of the file"
     assert session.password(Connection()) == "of the first start"
+
+
+def test_a_file_without_a_password_is_not_tried(home: Path) -> None:
+    (home / "pw").write_text("\n")
+    with pytest.raises(Usage, match="pw holds no password"):
+        session.password(Connection(password_file=home / "pw"))
 
 
 def test_only_the_end_of_the_line_is_taken_off_a_password(home: Path) -> None:

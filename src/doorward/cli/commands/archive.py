@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,10 +70,15 @@ def export(
         client = session.client
         made = client.write("POST", _EXPORTS, {"encryption": encryption}).content
         href = f"{_EXPORTS}/{made['key']}"
-        path = output or Path(made["body"]["file_name"]).name
+        path = output or Path(Path(made["body"]["file_name"]).name)
         try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                client.download(f"{href}/download", file)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    client.download(f"{href}/download", file)
+            except BaseException:
+                path.unlink()  # half an archive is none
+                raise
         except OSError as error:
             raise Failure(f"{path} can't be written: {error.strerror}.") from None
         finally:
@@ -181,10 +187,11 @@ def _ended(session: Session, connection: Connection, order: dict[str, Any]) -> d
 
 
 def _password(path: Path | None, *, confirm: bool = False) -> str:
-    if path is None:
-        typed: str = typer.prompt("Password of the archive", hide_input=True, confirmation_prompt=confirm, err=True)
-        return typed
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    from doorward.cli.session import password_of
+
+    if path is not None:
+        return password_of(path)
+    if not sys.stdin.isatty():
+        raise Usage("No password for the archive: give --archive-password-file.")
+    typed: str = typer.prompt("Password of the archive", hide_input=True, confirmation_prompt=confirm, err=True)
+    return typed

@@ -34,13 +34,21 @@ def read_value(given: str) -> Any:
 
     text, where = given, "VALUE"
     if given == "-":
-        text, where = sys.stdin.read(), "standard input"
+        text, where = read_input(), "standard input"
     elif given.startswith("@"):
         text, where = read_file(Path(given[1:])), given[1:]
     try:
         return load(text)
     except NotReadable as error:
         raise Usage(f"{where}: {error}") from None
+
+
+def read_input() -> str:
+    """Return what standard input holds. Raises Usage."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise Usage(f"Standard input can't be read: {error}.") from None
 
 
 def read_file(path: Path) -> str:

@@ -100,17 +100,18 @@ def _append(session: Session, address: Address, value: Any) -> None:
 
 
 def _delete(session: Session, address: Address) -> None:
+    from doorward.cli.failures import short
     from doorward.cli.members import with_member
     from doorward.tree.changes import MISSING
 
-    node = _valued(address)
+    _valued(address)
     if address.member:
         body = with_member(session.client.body(address.href), address.member, MISSING)
         session.client.write("PUT", address.href, body)
     elif address.key:
         session.client.write("DELETE", address.href)
     else:
-        raise Usage(f"Only objects and members can be removed, not {node.title or address.href}.")
+        raise Usage(f"{short(address.href)} is no object and no member, and can't be removed; `doorward set` replaces it.")
 
 
 def _valued(address: Address) -> Any:

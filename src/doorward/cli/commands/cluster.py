@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from doorward.cli.commands.arguments import read_file, read_input
 from doorward.cli.failures import Failure, Usage
 from doorward.cli.options import Committing, Connection, command
 
@@ -215,7 +216,14 @@ def _delete(session: Session, path: str) -> None:
 
 def _found(session: Session, node: str) -> str:
     """Return the UUID of a node. Raises Usage."""
-    names = {item["key"]: item["fqdn"] for item in session.client.get(f"{_CLUSTER}/status").content["items"]}
+    from doorward.cli.failures import Refused
+
+    try:
+        names = {item["key"]: item["fqdn"] for item in session.client.get(f"{_CLUSTER}/status").content["items"]}
+    except Refused as refused:
+        if refused.type != "NotFound":
+            raise
+        raise Failure("This node is in no cluster.") from None
     rows = session.client.get(f"{_CLUSTER}/nodes").content["items"]
     keys = [row["key"] for row in rows if node in {row["key"], row["body"]["address"], names.get(row["key"])}]
     if len(keys) != 1:
@@ -250,11 +258,8 @@ def _text(file: Path | None) -> str:
         typed: str = typer.prompt("What the join printed", hide_input=True)
         return typed
     if file is None or str(file) == "-":
-        return sys.stdin.read()
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{file} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+        return read_input()
+    return read_file(file)
 
 
 def _asked(text: str) -> dict[str, Any]:

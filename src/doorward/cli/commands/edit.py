@@ -50,8 +50,14 @@ def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
             reasons = tuple(failure.lines)
             if not _again(reasons):
                 raise Failure(*reasons, f"Your text is kept in {file}.") from None
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):  # whoever was asked does not want it now
+            typer.echo(f"Your text is kept in {file}.")
+            raise
         else:
-            file.unlink()
+            if how.dry_run and not same(value, shown):
+                typer.echo(f"Your text is kept in {file}.")
+            else:
+                file.unlink()
             return
 
 
@@ -80,9 +86,9 @@ def _edited(file: Path, reasons: tuple[str, ...]) -> str:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         code = subprocess.run([*shlex.split(editor), str(file)], check=False).returncode
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: quotes without an end
         file.unlink()
-        raise Usage(f"The editor {editor} can't be started: {error.strerror}.") from None
+        raise Usage(f"The editor {editor} can't be started: {getattr(error, 'strerror', None) or error}.") from None
     if code:
         raise Failure(f"The editor ended with {code}; nothing was changed. Your text is kept in {file}.")
     return read_file(file)
