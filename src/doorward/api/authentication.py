@@ -16,6 +16,9 @@ from doorward.events.events import Events
 _MOST_WAITING = 64
 """Logins that may wait for their hash at a time; a hash takes tens of milliseconds."""
 
+_AT_A_TIME = 2
+"""Hashes that are computed at a time."""
+
 _METHODS = {"local"}
 _TYPES = {"basic", "x509"}
 
@@ -40,7 +43,8 @@ class Authentication(Resource):
     def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard, events: Events) -> None:
         self._logins, self._authenticator, self._guard, self._events = logins, authenticator, guard, events
         logins.ended = self._ended
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="login")
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="login")
+        self._turn = asyncio.Semaphore(_AT_A_TIME)
         self._waiting = 0
         self.children = {"login_methods": LoginMethods()}
 
@@ -49,8 +53,8 @@ class Authentication(Resource):
         header = request.headers.get("authorization")
         by_certificate = request.query.get("type") == "x509"
         brings = header is not None or by_certificate
-        if brings and (seconds := self._guard.blocked_for(request.address)):
-            raise errors.too_many_requests(seconds)
+        if brings:
+            self._refuse_blocked(request)
         self._check_query(request)
         if not brings:
             if request.login is None:
@@ -58,7 +62,7 @@ class Authentication(Resource):
             return Answer({"meta": meta(request)})
         account = None
         if not by_certificate:
-            account = await self._check(header or "")
+            account = await self._check(request, header or "")
         if account is None or not self._authenticator.stands(account):
             self._guard.failed(request.address)
             text = f"A login from {request.address} was refused"
@@ -72,14 +76,20 @@ class Authentication(Resource):
         )  # fmt: skip
         return Answer({"meta": meta(request)}, cookie=cookie)
 
-    async def _check(self, header: str) -> Account | None:
+    def _refuse_blocked(self, request: Request) -> None:
+        if seconds := self._guard.blocked_for(request.address):
+            raise errors.too_many_requests(seconds)
+
+    async def _check(self, request: Request, header: str) -> Account | None:
         """Check credentials in threads of their own, so that a flood of logins leaves room for everything else."""
         if self._waiting >= _MOST_WAITING:
             raise errors.unavailable("Too many logins at once.")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._authenticator.check, basic_credentials(header))
+            async with self._turn:
+                self._refuse_blocked(request)  # again: those before it may have been guesses from the same address
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, self._authenticator.check, basic_credentials(header))
         finally:
             self._waiting -= 1
 
