@@ -17,11 +17,11 @@ BASIC = "Authorization: Basic " + base64.b64encode(f"admin:{PASSWORD}".encode())
 class Raw:
     """A connection to a server."""
 
-    def __init__(self, server: Server, *, version: ssl.TLSVersion | None = None) -> None:
+    def __init__(self, server: Server, *, version: ssl.TLSVersion | None = None, address: str = "127.0.0.1") -> None:
         context = ssl.create_default_context(cafile=str(server.certificate))
         if version is not None:
             context.minimum_version = context.maximum_version = version
-        plain = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", server.port), timeout=30, source_address=(address, 0))
         try:
             self.socket = context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:

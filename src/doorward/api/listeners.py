@@ -24,6 +24,8 @@ from typing import TypeVar
 import structlog
 from uvicorn.server import ServerState
 
+from doorward.access.guard import source_of
+from doorward.api.protocol import crowd
 from doorward.api.server import Identity, Service
 from doorward.host.errors import HostFailure, os_reason
 from doorward.host.resources import Door, Listener
@@ -32,6 +34,8 @@ GRACE_SECONDS = 60.0
 """How long connections go on that their listener no longer lets in."""
 HANDSHAKE_SECONDS = 10.0
 """How long a client may take for the TLS handshake."""
+MOST_HANDSHAKES = 500
+"""Handshakes that go on at a time; then the address that has the most loses its first one."""
 STOP_SECONDS = 20.0
 """How long requests that run may go on when the server ends."""
 _DISMISSED_SECONDS = 60.0
@@ -215,7 +219,7 @@ class _Open:
         self.identity: Identity | None = None
         self.dismissed: asyncio.TimerHandle | None = None
         self._states: dict[str, ServerState] = {}
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], str] = {}
         self._resume: asyncio.TimerHandle | None = None
         self._dead = False
         listening.listen(_BACKLOG)
@@ -250,9 +254,14 @@ class _Open:
                 connection.close()
                 continue
             connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            if len(self._handshakes) >= MOST_HANDSHAKES:
+                source = crowd(self._handshakes.values())
+                first = next(task for task, of in self._handshakes.items() if of == source)
+                self._handshakes.pop(first)
+                first.cancel()
             task = self.loop.create_task(self._welcome(connection, service))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._handshakes[task] = source_of(peer[0])
+            task.add_done_callback(lambda ended: self._handshakes.pop(ended, None))
 
     def _again(self) -> None:
         if not self._dead:
@@ -277,6 +286,9 @@ class _Open:
             )
         except OSError:  # the client went away, or its TLS is none that we speak
             connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         except Exception:
             log.exception("a connection could not be begun", address=listener.name)
             connection.close()

@@ -1,0 +1,293 @@
+"""Connections by HTTP: uvicorn's protocol with the limits and the error shape of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from doorward.access.guard import source_of
+from doorward.api.app import head
+from doorward.api.errors import bad_request
+from doorward.api.request import Answer
+from doorward.tree.jsontext import encode
+
+HEAD_LIMIT = 16 << 10
+"""Bytes of request line and header fields (protocol, section 12), and of what stands around and behind a chunked body."""
+HEAD_SECONDS = 30.0
+"""How long a client may take to send them, or the rest of a body that nobody waits for any more."""
+STALLED_SECONDS = 60.0
+"""How long a client may leave an answer unread."""
+KEEP_ALIVE_SECONDS = 75
+MOST_CONNECTIONS = 1000
+"""Connections that a listener keeps for one service; each takes some 50 kB."""
+MOST_WAITING = 100
+"""Requests that a client may send on without awaiting the answers; behind those it has to ask again."""
+FAREWELL_SECONDS = 0.5
+"""How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
+
+
+class BadHead(Exception):
+    """Request line and header fields are beyond the limit, or of another HTTP than 1.x; or too many requests wait."""
+
+
+def crowd(sources: Iterable[str]) -> str:
+    """Return the source that is there most often, of several the one that came first."""
+    return Counter(sources).most_common(1)[0][0]
+
+
+class _Answered:
+    """Stands for the cycle of a request that was answered at once."""
+
+    response_started = response_complete = True
+    message_event = asyncio.Event()
+
+
+_ANSWERED: Any = _Answered()
+
+
+def _never(_target: bytes, _headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Stand for the short way of an application that has none."""
+    return None
+
+
+class _InOne:
+    """Sends the head of a response together with what comes behind it: each write costs a packet, a record of TLS, a wake-up."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        """Keep the first piece for the second; send the others."""
+        if self._begun:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head, self._begun = data, True
+
+    def close(self) -> None:
+        """Send what was kept, and close."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection closes."""
+        return self._transport.is_closing()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. Adds to uvicorn's: limits of size and time, and JSON where the request is not HTTP.
+
+    A timer runs whenever it is the client's turn, so that nobody keeps a connection for nothing: for the head of a request, for
+    a body whose answer is out already, for the next request, and for reading an answer. While the application works, or waits
+    for a body, the time is the application's to limit.
+    """
+
+    _size = 0
+    """Bytes of this head, or since the last piece of this body."""
+    _moved = False
+    """Whether what came last began a request or was a piece of a body."""
+    _in_head = True
+    _in_body = False
+    _at_work: RequestResponseCycle | None = None
+    """The request that the application has, or had last."""
+    _deaf = False
+    """Whether what comes is not looked at any more."""
+    _slow: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _stopping = False
+    _used = 0.0
+    """When the last request was answered, by the clock of the event loop."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection; the first head is awaited."""
+        super().connection_made(transport)
+        self._used = self.loop.time()
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._make_room()
+        self._at_once = getattr(self.config.app, "at_once", _never)
+        self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
+
+    def _make_room(self) -> None:
+        """End one of the connections of the address that has the most: if possible one that is not in use, for the longest time.
+
+        So who keeps all of them takes nobody else's room.
+        """
+        others = [one for one in self.connections if isinstance(one, HttpProtocol)]
+        source = crowd(one.source for one in others)
+        least = min((one for one in others if one.source == source), key=lambda one: (bool(one._unanswered()), one._used))  # noqa: SLF001
+        least.transport.abort()
+
+    @property
+    def source(self) -> str:
+        """What the client's address counts as."""
+        return source_of(self.client[0]) if self.client else ""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._in_time()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a head that is still not whole has limited time and size."""
+        if self._deaf:
+            return
+        self._moved = False
+        super().data_received(data)
+        if not self._moved and (self._in_head or self._in_body):
+            self._size += len(data)
+            if self._size > 2 * HEAD_LIMIT and not self.transport.is_closing():
+                self.send_400_response("")
+        if not self.transport.is_closing():
+            self._await_client()
+
+    def _await_client(self) -> None:
+        """See that a timer runs if it is the client's turn."""
+        if self._unanswered():
+            return
+        if self._in_head or self._in_body:
+            if self._slow is None:
+                self._slow = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        elif self.timeout_keep_alive_task is None:
+            self._in_time()
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _in_time(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._in_head, self._size, self._moved = True, 0, True
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request target."""
+        self._size += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field. Those behind a chunked body are none: they came after every check."""
+        if self._in_head:
+            self._size += len(name) + len(value) + 4
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Take the end of the head; an exception here becomes a 400."""
+        self._in_time()
+        if self._size > HEAD_LIMIT or self.parser.get_http_version() not in {"1.0", "1.1"} or len(self.pipeline) >= MOST_WAITING:
+            raise BadHead
+        if not self._answered_at_once():
+            super().on_headers_complete()
+            if self.parser.should_upgrade():
+                self.cycle.keep_alive = False  # the parser drops what came behind
+            if self.parser.get_method() != b"HEAD" and not self.expect_100_continue:  # more, or less, than a head and a body
+                self.cycle.transport = cast("asyncio.Transport", _InOne(self.transport))
+        self._in_head, self._in_body, self._size = False, True, 0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._at_work = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._size, self._moved = 0, True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client may ask for another protocol, and a server need not have it."""
+
+    # The answers
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, unless the listener closes."""
+        super().on_response_complete()
+        self._used = self.loop.time()
+        if self._stopping:
+            self._hang_up()
+
+    def shutdown(self) -> None:
+        """End the connection, after the request that runs, because the listener closes."""
+        super().shutdown()
+        self._stopping = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """Note that the client does not read what it is sent."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Note that the client reads on."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+    def _answered_at_once(self) -> bool:
+        """Answer what needs no task; see ``hot``. Everything else goes uvicorn's way."""
+        parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        if (before is not None and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
+            return False
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        answer = self._at_once(self.url, self.headers)
+        if answer is None:
+            return False
+        self.cycle = _ANSWERED
+        self.transport.write(answer)
+        self.on_response_complete()
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, in the shape of every error, and close the connection.
+
+        Where a request before it still awaits its answer nothing is said, for it would be taken for that one's.
+        """
+        del msg
+        unanswered = self._unanswered()
+        if self._in_body and unanswered and unanswered[0] is self.cycle:
+            del unanswered[0]
+        if unanswered:
+            self._deaf, unanswered[0].keep_alive = True, False
+            return
+        if not (self._in_body and self.cycle.response_started):
+            self.transport.write(_refusal())
+        self.transport.close()
+
+    def _unanswered(self) -> list[RequestResponseCycle]:
+        """Return the requests that await their answer, the latest first."""
+        waiting = [cycle for cycle, _ in self.pipeline]
+        if self._at_work is not None and not self._at_work.response_complete:
+            waiting.append(self._at_work)
+        return waiting
+
+
+def _refusal() -> bytes:
+    refusal = bad_request()
+    error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
+    body = encode({"error": error, "meta": {"href": "/", "parent": None}})
+    fields = head(Answer(body, headers={"Connection": "close"}), (), len(body), os.urandom(16).hex(), int(time.time()))
+    lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+    return b"HTTP/1.1 400 Bad Request\r\n" + lines + b"\r\n" + body
