@@ -13,6 +13,7 @@ from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.sweep import unowned
+from doorward.tree.times import stamp
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ async def keep_house(
 
 def _sweep(pipeline: Pipeline, confirmations: Confirmations) -> None:
     """Runs in the commit thread."""
-    before = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = stamp(datetime.now(UTC) - timedelta(days=1))
     pipeline.store.forget_tickets(before)
     candidate = unowned(pipeline.tree, pipeline.running, before)
     if candidate is not None and confirmations.pending is None:

@@ -22,6 +22,7 @@ from doorward.configuration.management import exported_configuration_encryption 
 from doorward.events.node import full_name
 from doorward.transaction.candidate import Running
 from doorward.tree.jsontext import encode
+from doorward.tree.times import stamp
 
 FORMAT = "doorward-backup/1"
 
@@ -68,7 +69,7 @@ class Built:
 def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Built:
     """Build an archive of the running revision and prove that it can be restored. Raises BackupFailure, as ``check`` may."""
     running = node.pipeline.running
-    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = stamp(now)
     seconds, parts = contents(node, running, kind, check)
     inner = encode({
         "created": created,

@@ -11,8 +11,8 @@ from typing import Any
 from doorward.backup.checking import Claims, read_manifest
 from doorward.backup.names import MANIFEST, Parsed, parse
 from doorward.backup.node import NodeView
-from doorward.backup.records import stamp
 from doorward.backup.targets.port import Entry, Target
+from doorward.tree.times import stamp
 
 _LONGEST_MANIFEST = 1 << 20
 _REMEMBERED = 5_000

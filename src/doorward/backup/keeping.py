@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from doorward.store.port import Record, Store
+from doorward.tree.times import stamp
 
 KEPT = timedelta(hours=24)
 MOST = 20
@@ -70,7 +71,7 @@ class Shelf:
     def keep(self, name: str, body: dict[str, Any]) -> KeptFile:
         """Take in a file that was written to its place."""
         now = datetime.now(UTC)
-        whole = {**body, "created": _text(now), "expires": _text(now + KEPT)}
+        whole = {**body, "created": stamp(now), "expires": stamp(now + KEPT)}
         self._store.put_record(Record(self._kind, name, whole))
         with self._lock:
             self._filling.discard(name)
@@ -82,7 +83,7 @@ class Shelf:
 
     def all(self) -> list[KeptFile]:
         """Return the files, newest first; those that are too old go."""
-        now, found = _text(datetime.fromtimestamp(time.time(), UTC)), []
+        now, found = stamp(datetime.fromtimestamp(time.time(), UTC)), []
         for record in self._store.records(self._kind):
             kept = KeptFile(record.id, self._directory / record.id, record.body)
             if kept.body["expires"] <= now or not kept.path.exists():
@@ -105,7 +106,3 @@ class Shelf:
         if self._store.record(self._kind, name) is not None:
             (self._directory / name).unlink(missing_ok=True)
             self._store.remove_record(self._kind, name)
-
-
-def _text(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

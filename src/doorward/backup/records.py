@@ -12,6 +12,7 @@ import msgspec
 
 from doorward.backup.names import parse
 from doorward.store.port import Record, Store
+from doorward.tree.times import stamp
 
 KEPT = 1_000
 """Most records of a kind."""
@@ -30,11 +31,6 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """Return the present time."""
     return datetime.now(UTC)
-
-
-def stamp(at: datetime) -> str:
-    """Return a time as it is kept and shown: UTC, seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> datetime:

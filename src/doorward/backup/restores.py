@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from doorward.store.port import Record, Store
+from doorward.tree.times import now
 
 KIND = "backup_restore"
 KEPT = 1_000
 
 Status = Literal["checking", "applying", "verifying", "finished"]
 Result = Literal["succeeded", "failed", "reverted", "unknown"]
-
-
-def now() -> str:
-    """Return the time as it is kept: UTC, seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from typing import Any
 import structlog
 
 from doorward.backup.failure import BackupFailure
-from doorward.backup.records import Clock, Log, Run, stamp, utc_now
+from doorward.backup.records import Clock, Log, Run, utc_now
 from doorward.backup.runs import Stop
 from doorward.backup.schedule import Due
 from doorward.backup.table import NAME, Table
+from doorward.tree.times import stamp
 
 log = structlog.get_logger()
 

@@ -15,8 +15,9 @@ import structlog
 from doorward.backup.archive import Prepared
 from doorward.backup.failure import BackupFailure, Check, of_this_node
 from doorward.backup.names import MANIFEST
-from doorward.backup.records import Clock, Drill, Run, stamp, utc_now
+from doorward.backup.records import Clock, Drill, Run, utc_now
 from doorward.backup.targets.port import Target
+from doorward.tree.times import stamp
 
 log = structlog.get_logger()
 

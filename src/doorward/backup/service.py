@@ -20,7 +20,7 @@ from doorward.backup.files import Files, StoredFile
 from doorward.backup.node import NodeView
 from doorward.backup.notices import Notices
 from doorward.backup.parts import NodeParts
-from doorward.backup.records import Clock, Drill, Log, Run, stamp, utc_now
+from doorward.backup.records import Clock, Drill, Log, Run, utc_now
 from doorward.backup.runner import Runner, Selected
 from doorward.backup.runs import Stop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
@@ -33,6 +33,7 @@ from doorward.events.senders import Senders
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
+from doorward.tree.times import stamp
 
 log = structlog.get_logger()
 

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from doorward.backup import encryption
-from doorward.backup.records import Drill, Run, stamp
+from doorward.backup.records import Drill, Run
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.configuration.policies import backup_policies
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import stamp
 
 if TYPE_CHECKING:
     from doorward.backup.service import Backups

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from doorward.host.files import DiskFiles, Entry
 from doorward.store.port import Record, Store
+from doorward.tree.times import now
 
 NAME = "backup/signing-key.pem"
 """Where the private key lies below the state directory."""
@@ -163,5 +163,4 @@ def own_key(raw: bytes) -> Record:
 
 
 def _body(raw: bytes, role: Literal["own", "trusted"]) -> dict[str, Any]:
-    added = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"added": added, "public_key": base64.b64encode(raw).decode(), "role": role}
+    return {"added": now(), "public_key": base64.b64encode(raw).decode(), "role": role}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.cluster.revisions import Header
+from doorward.tree.times import stamp
 
 OFFLINE_SECONDS = 60.0
 SKEW_SECONDS = 60.0
@@ -119,7 +120,7 @@ def observed(address: str, report: Report | None, skew: float | None) -> list[Is
 
 def utc(at: float) -> str:
     """Return a Unix time as it is shown."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.fromtimestamp(at, UTC))
 
 
 def item(

@@ -6,7 +6,6 @@ its owner lets go, the password vanishes at that commit. Nothing on the host cha
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from doorward.tree.fields import bad_format
 from doorward.tree.models import Body
 from doorward.tree.nodes import WriteOnce
+from doorward.tree.times import now
 
 PATH = "/api/configuration/passwords"
 
@@ -37,7 +37,7 @@ class NewPassword(Body):
 
 def make(model: NewPassword) -> tuple[dict[str, Any], str]:
     """Return the public body and the secret."""
-    return {"created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}, model.plain
+    return {"created": now()}, model.plain
 
 
 def show(body: dict[str, Any], owners: list[str], form: str | None) -> dict[str, Any]:

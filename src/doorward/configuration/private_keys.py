@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -21,6 +20,7 @@ from pydantic_core import InitErrorDetails
 from doorward.configuration._keys import PrivateKey, read_private_key, type_of
 from doorward.tree.models import Body, Interrelated, wrong
 from doorward.tree.nodes import WriteOnce
+from doorward.tree.times import now
 
 PATH = "/api/configuration/private_keys"
 _COMMENT = "doorward"
@@ -61,7 +61,7 @@ def make(model: NewPrivateKey) -> tuple[dict[str, Any], str]:
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
     body = {
-        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": now(),
         "fingerprint": "SHA256:" + base64.b64encode(digest).decode().rstrip("="),
         "public_key": f"{public} {_COMMENT}",
         "type": type_of(key),

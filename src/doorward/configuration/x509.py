@@ -24,6 +24,7 @@ from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import stamp
 
 PATH = "/api/configuration/x509"
 _MOST = 10
@@ -73,19 +74,15 @@ def _described(chain: list[x509.Certificate]) -> dict[str, Any]:
     serial = f"{leaf.serial_number:x}"
     return {
         "certificate": "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain),
-        "created": _utc(datetime.now(UTC)),
+        "created": stamp(datetime.now(UTC)),
         "fingerprint": f"SHA256:{leaf.fingerprint(hashes.SHA256()).hex()}",
         "issuer": leaf.issuer.rfc4514_string(),
-        "not_after": _utc(leaf.not_valid_after_utc),
-        "not_before": _utc(leaf.not_valid_before_utc),
+        "not_after": stamp(leaf.not_valid_after_utc),
+        "not_before": stamp(leaf.not_valid_before_utc),
         "serial_number": serial.zfill(len(serial) + len(serial) % 2),
         "subject": leaf.subject.rfc4514_string(),
         "subject_alternative_names": list(_names(leaf)),
     }
-
-
-def _utc(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _KINDS: dict[type[x509.GeneralName], str] = {

@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -31,6 +30,7 @@ from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import MeaningRefused, Problem
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import now
 
 log = structlog.get_logger()
 
@@ -41,11 +41,6 @@ SYSTEM = "doorward"
 """The author of revisions that nobody asked for, such as the first one."""
 
 Published = Callable[[Running, Running, tuple[Edit, ...]], None]
-
-
-def now() -> str:
-    """Return the time as it is stored: UTC, seconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ApplyFailed(Exception):

@@ -15,7 +15,7 @@ from doorward.membership import ROOT as CLUSTER
 from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
-from doorward.transaction.pipeline import SYSTEM, now
+from doorward.transaction.pipeline import SYSTEM
 from doorward.transaction.secrets import Keeper
 from doorward.transaction.setup import MESSAGE
 from doorward.tree.jsontext import decode_own
@@ -23,6 +23,7 @@ from doorward.tree.nodes import Valued
 from doorward.tree.places import Place
 from doorward.tree.registry import Tree, discover
 from doorward.tree.snapshot import Document, Snapshot
+from doorward.tree.times import now
 
 PASSWORDS = "/api/configuration/passwords"
 _MOST_FRESH = 10

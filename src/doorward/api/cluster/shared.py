@@ -21,12 +21,12 @@ from doorward.configuration.local_services import cluster as interface
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.standing import standing
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.pipeline import now
 from doorward.tree.models import Body
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import now
 from doorward.tree.validation import check
 
 PRIVILEGE = "/special/cluster"
