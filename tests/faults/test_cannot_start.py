@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.cluster.keys import NodeKey, NodeKeyError
 from tests.support.server import Server, running
 
 MAY_NOT = "-dac_override,-dac_read_search"
@@ -90,14 +91,39 @@ def wrong_document(state: Path) -> None:
         connection.execute("UPDATE documents SET body = '\"soon\"' WHERE path LIKE '%/webinterface'")
 
 
-@pytest.mark.parametrize("damage", [garbage_header, garbage_inside, cut_off, other_database, later_format, no_documents])
+def unreadable_schema(state: Path) -> None:
+    """SQLite shows the broken text in its message, which is then no UTF-8 either."""
+    data = (state / "doorward.db").read_bytes()
+    overwritten(state / "doorward.db", data.index(b"tabledocuments") - 4, b"\xff\xff")
+
+
+def later_release(state: Path) -> None:
+    with closing(sqlite3.connect(state / "doorward.db", isolation_level=None)) as connection:
+        assert connection.execute("UPDATE meta SET value = '0.99.7' WHERE name = 'release'").rowcount == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [unreadable_schema, later_release, garbage_header, garbage_inside, cut_off, other_database, later_format, no_documents],
+)
 def test_a_damaged_database_is_named(whole: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     state = shutil.copytree(whole, tmp_path / "state")
     damage(state)
     refusal(state, str(state / "doorward.db"))
 
 
-@pytest.mark.parametrize("damage", [garbage_document, wrong_document])
+def valid_but_other(state: Path) -> None:
+    with closing(sqlite3.connect(state / "doorward.db", isolation_level=None)) as connection:
+        sql = "UPDATE documents SET body = replace(body, '\"timeout\":10', '\"timeout\":11') WHERE path LIKE '%/webinterface'"
+        connection.execute(sql)
+
+
+def gone_document(state: Path) -> None:
+    with closing(sqlite3.connect(state / "doorward.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM documents WHERE path LIKE '%/webinterface'")
+
+
+@pytest.mark.parametrize("damage", [garbage_document, wrong_document, valid_but_other, gone_document])
 def test_a_damaged_part_of_the_configuration_is_named(whole: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     state = shutil.copytree(whole, tmp_path / "state")
     damage(state)
@@ -126,6 +152,52 @@ def test_the_data_key_of_another_appliance_is_named(whole: Path, tmp_path: Path)
     state = shutil.copytree(whole, tmp_path / "state")
     (state / "data.key").write_bytes(os.urandom(32))
     refusal(state, "data key")
+
+
+def test_the_key_of_the_web_server_that_was_altered_is_named(whole: Path, tmp_path: Path) -> None:
+    state = shutil.copytree(whole, tmp_path / "state")
+    with closing(sqlite3.connect(state / "doorward.db", isolation_level=None)) as connection:
+        sealed = "UPDATE secrets SET sealed = zeroblob(length(sealed)) WHERE form = 'sealed'"
+        assert connection.execute(sealed).rowcount
+    refusal(state, "secret", "altered")
+
+
+@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem"])
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_key_that_is_none_is_named(whole: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    state = shutil.copytree(whole, tmp_path / "state")
+    (state / name).write_bytes(content)
+    refusal(state, name)
+
+
+def test_every_byte_of_the_key_of_a_node_counts(whole: Path, tmp_path: Path) -> None:
+    data = (whole / "cluster" / "node-key.pem").read_bytes()
+    inside = [at for at in range(0, len(data), 7) if chr(data[at]).isalnum() and b"-----" not in data[at - 30 : at + 30]]
+    (tmp_path / "cluster").mkdir()
+    for at in inside:
+        altered = bytearray(data)
+        altered[at] = ord("B") if data[at] == ord("A") else ord("A")
+        (tmp_path / "cluster" / "node-key.pem").write_bytes(altered)
+        with pytest.raises(NodeKeyError):
+            NodeKey.at(tmp_path, "")
+
+
+def test_commits_behind_a_damaged_place_of_the_log_are_not_dropped(tmp_path: Path) -> None:
+    """SQLite alone would start with the revision ahead of the damage, as if the later ones had never been."""
+    server = Server(tmp_path / "state").start()
+    client = server.login()
+    web = "/api/configuration/management/webinterface"
+    body = client.body(web)
+    for timeout in (31, 32, 33):
+        client.post("/api/transaction")
+        assert client.put(web, body | {"timeout": timeout}).is_success
+        assert client.commit().is_success
+    server.kill()
+    log = server.state / "doorward.db-wal"
+    overwritten(log, log.read_bytes().index(b'"timeout":31'), b'"timeout":41')
+    damaged = log.read_bytes()
+    refusal(server.state, str(log), "damaged")
+    assert log.read_bytes() == damaged
 
 
 def test_what_clients_trust_is_written_anew(whole: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,13 +23,13 @@ from tests.faults.checks import (
     write_web,
 )
 from tests.faults.full_disk import Disk, ShortFiles, small_disk
-from tests.support.server import QUICK, Client, Server
+from tests.support.server import QUICK, Client, Server, until
 
 COMMIT = {"commit_message": "x" * 4000, "status": "commit"}
 """A long message makes the record of the revision need space."""
 
 
-WITHOUT_ROOM = "doorward.store.sqlite._LOG_BYTES=0"
+WITHOUT_ROOM = "doorward.store.log.BYTES=0"
 """The log of the store has no space of its own, which would let commits through for a while."""
 
 
@@ -112,6 +113,48 @@ def test_a_commit_that_has_its_room_in_the_log_outlives_a_full_disk(tmp_path: Pa
             check(server.login(), server.state, [after], "after a full disk and a kill")
         finally:
             server.stop()
+
+
+def test_what_needs_space_besides_commits_is_refused_as_long_as_there_is_none(server: Server, disk: Disk) -> None:
+    if isinstance(disk, ShortFiles):  # another error, which is none of space
+        return
+    client = server.login()
+    key = {"public_key": base64.b64encode(bytes(range(32))).decode()}
+    disk.fill(server)
+    for answer in (
+        client.post("/api/upload/backup", content=bytes(1 << 20), headers={"Content-Type": "application/octet-stream"}),
+        client.post("/api/backup/exports", {"encryption": {"selection": "none"}}),
+        client.post("/api/backup/signing_keys", key),
+    ):
+        assert answer.status_code == 503, answer.text
+        error = answer.json()["error"]
+        assert (error["type"], error["details"]["code"]) == ("ServiceUnavailable", "no_local_space")
+    bundle = accepted(client.post("/api/troubleshooting/support-bundle")).headers["Location"]
+    until(lambda: client.body(bundle)["status"] == "failed")
+    assert list(server.state.rglob("*.part")) == []
+    disk.free(server)
+    accepted(client.post("/api/backup/signing_keys", key))
+    bundle = accepted(client.post("/api/troubleshooting/support-bundle")).headers["Location"]
+    until(lambda: client.body(bundle)["status"] == "finished")
+
+
+def test_a_first_start_without_space_says_so_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if isinstance(disk, ShortFiles):  # there is no process yet whose files could be short
+            return
+        server = Server(tmp_path / "disk" / "state")
+        disk.fill(server)
+        server.start(wait=False)
+        assert server.process
+        assert server.process.wait(30) == 1
+        server.stop()
+        said = "".join(server.errors)
+        assert said.startswith("doorward can't start: "), said
+        assert said.endswith("No space left on device.\n"), said
+        disk.free(server)
+        server.start()
+        assert server.login().body("/api/configuration/management/webinterface")
+        assert server.stop() == 0
 
 
 def test_wherever_the_space_ends_the_commit_is_whole_or_not_at_all(server: Server, disk: Disk) -> None:

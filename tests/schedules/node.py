@@ -73,8 +73,8 @@ class FusedStore(SqliteStore):
 
     fuse: Fuse | None = None
 
-    def _open(self) -> sqlite3.Connection:
-        connection = super()._open()
+    def _open(self, *, room: bool) -> sqlite3.Connection:
+        connection = super()._open(room=room)
         connection.execute("PRAGMA synchronous = OFF")  # the machine goes on, only the node dies
         return connection
 

@@ -24,6 +24,7 @@ from doorward.api.hot import HotPath
 from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
 from doorward.api.resources import Deferred, Resource, meta
 from doorward.events.verbosity import VERBOSITY
+from doorward.store.room import is_full
 from doorward.tree.jsontext import encode
 
 log = structlog.get_logger()
@@ -80,9 +81,13 @@ class Application:
             answer = self._refused(request, errors.unavailable("The request took too long."))
         except Disconnected:
             return
-        except Exception:
-            log.exception("internal error", request_id=request.id, method=request.method, path=request.href)
-            answer = self._refused(request, errors.internal(request.id))
+        except Exception as error:
+            full = is_full(error)
+            if full:
+                log.error("no space left", request_id=request.id, method=request.method, path=request.href)
+            else:
+                log.exception("internal error", request_id=request.id, method=request.method, path=request.href)
+            answer = self._refused(request, errors.no_room() if full else errors.internal(request.id))
         await self._send(request, answer, send)
 
     async def _make(self, path: bytes) -> None:

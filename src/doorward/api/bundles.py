@@ -97,19 +97,22 @@ class Bundles:
     def _write(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         part = path.with_suffix(".part")
-        with tarfile.open(part, "w:gz") as archive:
-            for name, value in self._contents().items():
-                data = encode(value)
-                member = tarfile.TarInfo(f"support-bundle/{name}.json")
-                member.size, member.mtime = len(data), int(time.time())
-                archive.addfile(member, io.BytesIO(data))
-        part.rename(path)
+        try:
+            with tarfile.open(part, "w:gz") as archive:
+                for name, found in self._contents().items():
+                    data = encode(_told(name, found))
+                    member = tarfile.TarInfo(f"support-bundle/{name}.json")
+                    member.size, member.mtime = len(data), int(time.time())
+                    archive.addfile(member, io.BytesIO(data))
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
 
-    def _contents(self) -> dict[str, Any]:
+    def _contents(self) -> dict[str, Callable[[], Any]]:
         pipeline = self._pipeline
         running, store = pipeline.running, pipeline.store
         return {
-            "about": {
+            "about": lambda: {
                 "doorward": __version__,
                 "level": SPS_LEVEL,
                 "machine": platform.platform(),
@@ -117,12 +120,21 @@ class Bundles:
                 "python": platform.python_version(),
                 "revision": running.number,
             },
-            "commits": [asdict(ticket) for ticket in store.tickets(_HISTORY)],
-            "configuration": {place.href: document.value for place, _, document in documents(running.snapshot)},
-            "health_status": self._health(),
-            "revisions": [asdict(revision) for revision in store.revisions(limit=_HISTORY)],
-            "time_status": pipeline.host.time_status().as_dict(),
+            "commits": lambda: [asdict(ticket) for ticket in store.tickets(_HISTORY)],
+            "configuration": lambda: {place.href: document.value for place, _, document in documents(running.snapshot)},
+            "health_status": self._health,
+            "revisions": lambda: [asdict(revision) for revision in store.revisions(limit=_HISTORY)],
+            "time_status": lambda: pipeline.host.time_status().as_dict(),
         }
+
+
+def _told(name: str, found: Callable[[], Any]) -> Any:
+    """Return what a file of the bundle says; on a node that is broken, why it can't be said."""
+    try:
+        return found()
+    except Exception as error:
+        log.exception("a part of a support bundle could not be made", part=name)
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 _STATUS = answer_schema(body={"type": "object"}, key={"type": "string"})

@@ -154,3 +154,10 @@ def internal(error_id: str) -> Refusal:
 def unavailable(message: str, seconds: int = 5) -> Refusal:
     """Not now."""
     return Refusal(503, "ServiceUnavailable", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
+
+
+def no_room() -> Refusal:
+    """The disk of this node is full."""
+    refusal = unavailable("On this node: No space left on device.", 60)
+    refusal.details["code"] = "no_local_space"
+    return refusal

@@ -24,6 +24,9 @@ from doorward.store.vault import VaultError
 
 log = structlog.get_logger()
 
+_DAMAGED = (VaultError, StoreDamaged, NodeKeyError, SigningKeyError)
+"""What a start finds wrong in the state directory."""
+
 
 def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
     """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
@@ -43,7 +46,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
 
     try:
         appliance = Appliance(options, say, warn)
-    except (VaultError, StoreDamaged, NodeKeyError, SigningKeyError) as error:
+    except _DAMAGED as error:
         raise CannotStart(str(error)) from error
     except HostFailure as failure:
         raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
@@ -64,7 +67,10 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await appliance.serve(ready, stop)
+        try:
+            await appliance.serve(ready, stop)
+        except _DAMAGED as error:
+            raise CannotStart(str(error)) from error
 
     try:
         uvloop.run(main())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import unicodedata
 from collections.abc import Callable
+
+from doorward.store.room import is_full
 
 _TRANSIENT = frozenset({
     "resolve", "connect", "timeout", "stalled", "connection_lost", "server_busy",
@@ -56,8 +57,7 @@ def never() -> None:
 
 def of_this_node(error: OSError) -> BackupFailure:
     """Return the failure of work with files of this node."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return BackupFailure("no_local_space" if full else "store_error", f"On this node: {error.strerror}.")
+    return BackupFailure("no_local_space" if is_full(error) else "store_error", f"On this node: {error.strerror}.")
 
 
 def clean(words: str, most: int = _MOST_CHARACTERS) -> str:

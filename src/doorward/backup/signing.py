@@ -138,22 +138,32 @@ class Signing:
         return None if record is None else "former" if record.body["role"] == "own" else "trusted"
 
 
-def _private_key(state: Path) -> Ed25519PrivateKey:
-    """Return the key of the node; make it where there is none."""
+def read_key(state: Path) -> Ed25519PrivateKey | None:
+    """Return the key of a state directory, None where there is none yet. Raises SigningKeyError."""
     path = state / NAME
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except FileNotFoundError:
-        key = Ed25519PrivateKey.generate()
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+        return None
     except OSError as error:
         raise SigningKeyError(f"The key of the backups in {path} can't be read: {error.strerror}.") from error
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise SigningKeyError(f"The file {path} holds no private key.") from error
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise SigningKeyError(f"The private key in {path} is none that backups are signed with.")
+        raise SigningKeyError(
+            f"The file {path} holds no private key. Remove it for a new one: what the old one signed stays good."
+        )
+    return key
+
+
+def _private_key(state: Path) -> Ed25519PrivateKey:
+    """Return the key of the node; make it where there is none."""
+    key = read_key(state)
+    if key is None:
+        key = Ed25519PrivateKey.generate()
+        (state / NAME).parent.mkdir(mode=0o700, exist_ok=True)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
     return key
 
 

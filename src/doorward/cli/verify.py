@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from doorward.backup.signing import SigningKeyError, read_key
+from doorward.cluster.keys import NAME, NodeKey, NodeKeyError
+from doorward.host.errors import HostFailure
 from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.store.port import StoreDamaged
+from doorward.store.node import node_id
+from doorward.store.port import Store, StoreDamaged
 from doorward.store.rotation import unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -16,30 +21,57 @@ from doorward.transaction.startup import read_running, whole_tree
 
 
 def findings(state: Path, machine: MachineKind) -> list[str]:
-    """Return what is wrong with the history or with the host, a sentence each."""
+    """Return what is wrong with the history, with what is sealed and with the host, a sentence each."""
     database = state / "doorward.db"
     if not database.exists():
         return [f"{state} holds no state of Doorward."]
     if unsettled(state):
         return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
     try:
-        store = SqliteStore(database, Vault.at(state / "data.key", create=False))
+        vault = Vault.at(state / "data.key", create=False)
+        store = SqliteStore(database, vault, room=False)
     except (VaultError, StoreDamaged) as error:
         return [str(error)]
     try:
-        found = store.check()
-        if found:
-            return found
-        if store.intent() is not None:
-            found.append("A commit is unfinished; the next start undoes it.")
-        tree = whole_tree()
-        running = read_running(tree, Machine(machine), store)[0].snapshot
-        host = sandbox(state) if machine == "sandbox" else system(state)
-        asked = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
-        # Jobs and listeners live and die with the server.
-        desired = [resource for resource in asked if not isinstance(resource, Job | Listener)]
-        # So do the daemons of a sandbox; none of them is a child of this command.
-        elsewhere = {"daemon_down"} if machine == "sandbox" else set()
-        return found + [warning.message for warning in host.drift(desired) if warning.code not in elsewhere]
+        return store.check() or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
+    except (HostFailure, StoreDamaged) as error:
+        return [str(error)]
     finally:
         store.close()
+
+
+def _sealed(store: Store, vault: Vault) -> Iterator[str]:
+    """Yield what can't be opened."""
+    for secret in store.secrets():
+        try:
+            vault.open(secret.name, secret.sealed)
+        except VaultError as error:
+            yield str(error)
+
+
+def _keys(state: Path, store: Store) -> Iterator[str]:
+    """Yield which of the keys that lie in files of their own can't be used; one that is missing is made at the next start."""
+    try:
+        if (state / NAME).exists():
+            NodeKey.at(state, node_id(store))
+    except NodeKeyError as error:
+        yield str(error)
+    try:
+        read_key(state)
+    except SigningKeyError as error:
+        yield str(error)
+
+
+def _effect(store: Store, state: Path, machine: MachineKind) -> Iterator[str]:
+    """Yield where the host is not what the running revision says."""
+    if store.intent() is not None:
+        yield "A commit is unfinished; the next start undoes it."
+    tree = whole_tree()
+    running = read_running(tree, Machine(machine), store)[0].snapshot
+    host = sandbox(state) if machine == "sandbox" else system(state)
+    asked = [resource for endpoint in tree.rendering if endpoint.node.render for resource in endpoint.node.render(running)]
+    # Jobs and listeners live and die with the server.
+    desired = [resource for resource in asked if not isinstance(resource, Job | Listener)]
+    # So do the daemons of a sandbox; none of them is a child of this command.
+    elsewhere = {"daemon_down"} if machine == "sandbox" else set()
+    yield from (warning.message for warning in host.drift(desired) if warning.code not in elsewhere)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -114,9 +114,11 @@ def _read(pem: bytes) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     try:
         private = load_pem_private_key(pem, password=None)
         found = x509.load_pem_x509_certificate(pem)
-    except (ValueError, TypeError) as error:
+        public = found.public_key()
+        found.verify_directly_issued_by(found)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise NodeKeyError(f"The file {NAME} holds no private key with its certificate.") from error
-    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != found.public_key():
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != public:
         raise NodeKeyError(f"The private key in {NAME} is not the one of the certificate beside it.")
     return private, found.public_bytes(Encoding.DER)
 

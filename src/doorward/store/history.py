@@ -26,7 +26,7 @@ def check_history(
     for revision, edits, mark in history:
         if revision is not None:
             findings.extend(chain.follow(revision, edits, marked=hmac.compare_digest(vault.mark(revision.hash), mark)))
-    findings.extend(_compare(chain.state, {place: (position, body) for place, position, body in documents}))
+    findings.extend(compare(chain.state, {place: (position, body) for place, position, body in documents}))
     return findings
 
 
@@ -75,7 +75,8 @@ def _replay(number: int, edits: Iterable[Edit], state: dict[Place, tuple[int, by
             state[edit.place] = (edit.position, edit.new)
 
 
-def _compare(expected: dict[Place, tuple[int, bytes]], found: dict[Place, tuple[int, bytes]]) -> Iterable[str]:
+def compare(expected: dict[Place, tuple[int, bytes]], found: dict[Place, tuple[int, bytes]]) -> Iterable[str]:
+    """Yield where the running documents are not what the history leads to."""
     for place in sorted(expected.keys() | found.keys()):
         if expected.get(place) != found.get(place):
             yield f"The running {place.href} is not what the history leads to."

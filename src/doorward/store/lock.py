@@ -21,14 +21,15 @@ def locked(state: Path) -> Iterator[None]:
         descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StateInUse(f"The state directory {state} can't be used: {error.strerror}.") from error
-    with os.fdopen(descriptor, "r+") as file:
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = file.read().strip() or "unknown"
+            owner = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
             raise StateInUse(f"Another server (process {owner}) uses the state directory {state}.") from None
-        file.truncate(0)
-        file.seek(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # on a full disk the lock has no name, but holds
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
+    finally:
+        os.close(descriptor)

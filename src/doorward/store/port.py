@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
 
@@ -157,9 +159,12 @@ class Intent:
 
     @classmethod
     def decoded(cls, data: bytes) -> Intent:
-        """Return the intent of bytes made by ``encoded``."""
-        value = decode_own(data)
-        return cls(value["ticket"], tuple(Edit.from_json(row) for row in value["edits"]))
+        """Return the intent of bytes made by ``encoded``. Raises StoreDamaged."""
+        try:
+            value = decode_own(data)
+            return cls(value["ticket"], tuple(Edit.from_json(row) for row in value["edits"]))
+        except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
+            raise StoreDamaged("The journal of the commit that was going on was altered.") from error
 
 
 class Store(Protocol):
@@ -240,6 +245,9 @@ class Store(Protocol):
     def secret(self, key: str) -> Secret | None:
         """Return a secret as it is kept."""
 
+    def secrets(self) -> Iterator[Secret]:
+        """Yield every secret as it is kept."""
+
     def forget_secret(self, key: str) -> None:
         """Destroy a secret that must not be had again, not even by going back to an earlier revision."""
 
@@ -256,7 +264,10 @@ class Store(Protocol):
         """Forget a record."""
 
     def check(self) -> list[str]:
-        """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""
+        """Return what is wrong with the file and the history: any edit, removal or reordering. Empty: nothing."""
+
+    def check_running(self) -> list[str]:
+        """Return which running documents are not the last of their place in the history: a part of ``check`` that is cheap."""
 
     def close(self) -> None:
         """Close the store. Nothing may be asked of it afterwards."""

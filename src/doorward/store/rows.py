@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from doorward.store.port import Edit, Record, Revision, Ticket
+import msgspec
+
+from doorward.store.port import Edit, Record, Revision, StoreDamaged, Ticket
 from doorward.tree.jsontext import decode_own, encode
 
 TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
@@ -50,9 +52,17 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     connection.execute(sql, values)
 
 
+def value_of(text: str) -> Any:
+    """Return the JSON value of a column. Raises StoreDamaged where it holds none."""
+    try:
+        return decode_own(text.encode())
+    except msgspec.DecodeError as error:
+        raise StoreDamaged(f"A row of the database was altered: {error}.") from error
+
+
 def ticket_of(row: Sequence[Any]) -> Ticket:
     """Return the commit record of a row."""
     values = list(row)
     error, warnings = values[6:8]
-    values[6:8] = None if error is None else decode_own(error), decode_own(warnings)
+    values[6:8] = None if error is None else value_of(error), value_of(warnings)
     return Ticket(*values)

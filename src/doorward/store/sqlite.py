@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from doorward.store.history import check_history
+from doorward import __version__
+from doorward.store import log
+from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, make_tables, newer
+from doorward.store.history import check_history, compare
 from doorward.store.past import take_over
 from doorward.store.port import (
     SEALED_FILE,
@@ -29,41 +29,40 @@ from doorward.store.port import (
     StoreDamaged,
     Ticket,
 )
-from doorward.store.rows import TICKET, put_record, put_revision, put_ticket, ticket_of
+from doorward.store.rows import TICKET, put_record, put_revision, put_ticket, ticket_of, value_of
 from doorward.store.vault import Vault
-from doorward.tree.jsontext import decode_own, encode
+from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 
-FORMAT = "1"
 _T = TypeVar("_T")
 _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _WEEKS_OF_TICKETS = 100_000
-_LOG_PAGES, _LOG_BYTES = 256, 5 << 18
-"""After so many pages the log is carried into the file and begun again; so much room has what it holds until then."""
+_LOG_PAGES = 256
+"""After so many pages the log is carried into the file and begun again."""
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
-_MAILS_INTO_RECORDS = """
-INSERT OR IGNORE INTO records (kind, id, body)
-  SELECT 'mail', id, json_object('due', due, 'queued', queued, 'recipient', recipient, 'subject', subject, 'text', text)
-  FROM mails;
-DROP TABLE mails;
-"""
-"""Run once on a store that still has a table for mails."""
 
 
 class SqliteStore:
-    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history."""
+    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history.
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    ``room`` False is for who only looks, maybe beside a server: the log gets no room ahead, and no release is noted.
+    """
+
+    def __init__(self, path: Path, vault: Vault, *, room: bool = True) -> None:
         self._path = path
+        wal = path.with_name(f"{path.name}-wal")
+        log.check(wal)
         self._vault = vault
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self.failed: list[Callable[[str], None]] = []
-        self._writer = self._open()
+        self._writer = self._open(room=room)
+        if room:
+            log.make_room(wal)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *, room: bool) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except sqlite3.DatabaseError as error:
@@ -73,21 +72,32 @@ class SqliteStore:
             settings = ("synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}")
             for setting in settings:
                 connection.execute(f"PRAGMA {setting}")
-            if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                _make_tables(connection)
-            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        except sqlite3.DatabaseError as error:
+            self._take(connection, room=room)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
             connection.close()
             raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
-        if found is None or found[0] != FORMAT:
+        except StoreDamaged:
             connection.close()
-            raise StoreDamaged(f"{self._path} has format {found and found[0]}; this release reads format {FORMAT}.")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
-            _make_tables(connection)  # the youngest table: the store was made before there was one
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
-            connection.executescript(f"BEGIN IMMEDIATE;{_MAILS_INTO_RECORDS}COMMIT;")
-        _make_room(self._path.with_name(f"{self._path.name}-wal"))
+            raise
         return connection
+
+    def _take(self, connection: sqlite3.Connection, *, room: bool) -> None:
+        """Make the tables of this release, unless another one that it can't follow was here."""
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            make_tables(connection)
+        meta = dict(connection.execute("SELECT name, value FROM meta"))
+        if meta.get("format") != FORMAT:
+            raise StoreDamaged(f"{self._path} has format {meta.get('format')}; this release reads format {FORMAT}.")
+        if newer(meta.get("release", __version__)):
+            raise StoreDamaged(
+                f"{self._path} was used by release {meta['release']}; this is {__version__}, which would lose some."
+            )
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
+            make_tables(connection)  # the youngest table: the store was made before there was one
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
+            connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
+        if room and meta.get("release") != __version__:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
 
     def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run one transaction, one at a time, and return when it is on the disk."""
@@ -106,7 +116,7 @@ class SqliteStore:
             self._refused(error)
             raise
 
-    def _refused(self, error: sqlite3.Error) -> None:
+    def _refused(self, error: Exception) -> None:
         for tell in self.failed:
             tell(str(error))
 
@@ -119,7 +129,7 @@ class SqliteStore:
                 self._local.connection = connection
                 self._readers.append(connection)
             return connection.execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._refused(error)
             raise StoreDamaged(f"{self._path} can't be read: {error}.") from error
 
@@ -229,8 +239,18 @@ class SqliteStore:
         sql = f"SELECT {_REVISION} FROM revisions WHERE number > ? ORDER BY number"  # noqa: S608 - constant columns
         return [(revision, self.edits(revision.number)) for revision in (Revision(*row) for row in self._read(sql, number))]
 
+    def check_running(self) -> list[str]:
+        """Return which running documents are not the last of their place in the history."""
+        # SQLite takes the other columns from the row that has the greatest number.
+        rows = self._read("SELECT path, key, position, new, max(revision) FROM changes GROUP BY path, key")
+        expected = {Place(path, key): (position, new.encode()) for path, key, position, new, _ in rows if new is not None}
+        return list(compare(expected, {place: (position, body) for place, position, body in self.documents()}))
+
     def check(self) -> list[str]:
-        """Return what is wrong with the history: any edit, removal or reordering. Empty: nothing."""
+        """Return what is wrong with the file and the history: any edit, removal or reordering. Empty: nothing."""
+        torn = [row[0] for row in self._read("PRAGMA integrity_check(10)") if row[0] != "ok"]
+        if torn:
+            return [f"{self._path} is damaged: {' '.join(text.split())}." for text in torn]
         marks = dict(self._read("SELECT number, mark FROM revisions"))
         numbers = [row[0] for row in self._read("SELECT number FROM revisions ORDER BY number")]
         strays = self._read("SELECT DISTINCT revision FROM changes WHERE revision NOT IN (SELECT number FROM revisions)")
@@ -289,6 +309,11 @@ class SqliteStore:
         found = self._read("SELECT key, form, sealed FROM secrets WHERE key = ?", key)
         return Secret(*found[0]) if found else None
 
+    def secrets(self) -> Iterator[Secret]:
+        """Yield every secret as it is kept."""
+        for row in self._read("SELECT key, form, sealed FROM secrets"):
+            yield Secret(*row)
+
     def forget_secret(self, key: str) -> None:
         """Destroy a secret; its row is overwritten, not only unlinked."""
 
@@ -318,7 +343,7 @@ class SqliteStore:
             connection.executemany("UPDATE secrets SET sealed = ? WHERE key = ?", sealed)
             files = connection.execute("SELECT id, body FROM records WHERE kind = ?", (SEALED_FILE,)).fetchall()
             for name, body in files:
-                again = base64.b64encode(vault.seal(name, self._vault.open(name, base64.b64decode(decode_own(body))))).decode()
+                again = base64.b64encode(vault.seal(name, self._vault.open(name, base64.b64decode(value_of(body))))).decode()
                 connection.execute(
                     "UPDATE records SET body = ? WHERE kind = ? AND id = ?", (encode(again).decode(), SEALED_FILE, name)
                 )
@@ -335,12 +360,12 @@ class SqliteStore:
     def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
         """Return the records of a kind, those made last first; a negative limit means all."""
         sql = "SELECT id, body FROM records WHERE kind = ? ORDER BY number DESC LIMIT ? OFFSET ?"
-        return [Record(kind, row[0], decode_own(row[1])) for row in self._read(sql, kind, limit, offset)]
+        return [Record(kind, row[0], value_of(row[1])) for row in self._read(sql, kind, limit, offset)]
 
     def record(self, kind: str, record_id: str) -> Record | None:
         """Return one record."""
         found = self._read("SELECT body FROM records WHERE kind = ? AND id = ?", kind, record_id)
-        return Record(kind, record_id, decode_own(found[0][0])) if found else None
+        return Record(kind, record_id, value_of(found[0][0])) if found else None
 
     def put_record(self, *records: Record) -> None:
         """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
@@ -361,23 +386,3 @@ class SqliteStore:
             reader.close()
         with self._writing:  # last, since the last one leaves everything in the one file
             self._writer.close()
-
-
-def _make_room(log: Path) -> None:
-    """Write zeros behind what the log holds: to overwrite them later costs a commit half of what it costs to append.
-
-    SQLite's log ends where a frame has no valid checksum. Without room on the disk it stays as it is.
-    """
-    with suppress(OSError), log.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        try:
-            file.write(bytes(max(0, _LOG_BYTES - size)))
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            os.ftruncate(file.fileno(), size)
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    script = files("doorward.store").joinpath("schema.sql").read_text()
-    connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")

@@ -38,7 +38,7 @@ class Vault:
         except FileNotFoundError:
             raise VaultError(f"The data key {path} is missing; without it the secrets can't be opened.") from None
         except OSError as error:
-            raise VaultError(f"The data key {path} can't be read: {error.strerror}.") from error
+            raise VaultError(f"The data key {path} can't be {'made' if create else 'read'}: {error.strerror}.") from error
 
     def seal(self, name: str, text: str) -> bytes:
         """Encrypt a text under a name."""

@@ -128,7 +128,12 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
 
 
 def load_running(tree: Tree, machine: Machine, store: Store) -> Running:
-    """Return the running configuration; what this release or the machine adds or drops is written as a revision of its own."""
+    """Return the running configuration; what this release or the machine adds or drops is written as a revision of its own.
+
+    Raises StoreDamaged where what runs is not what was committed.
+    """
+    for finding in store.check_running():
+        raise StoreDamaged(f"{finding} Bring back a copy of the state directory; doorward verify tells all that is damaged.")
     running, edits = read_running(tree, machine, store)
     if not edits:
         return running

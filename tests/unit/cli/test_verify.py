@@ -126,6 +126,42 @@ def test_a_missing_data_key_is_named(state: Path) -> None:
     assert not (state / "data.key").exists()
 
 
+def test_a_text_of_the_database_that_can_not_be_read_is_named(state: Path) -> None:
+    statement(state, "UPDATE changes SET path = CAST(X'2fe4' AS TEXT) WHERE ordinal = 1 AND revision = 1")
+    code, output = verify(state)
+    assert code == 1
+    assert "can't be read: Could not decode to UTF-8 column" in output
+
+
+def test_an_index_that_does_not_fit_its_table_is_named(state: Path) -> None:
+    connection = sqlite3.connect(state / "doorward.db")
+    page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_secrets_1'").fetchone()[0]
+    connection.close()
+    with (state / "doorward.db").open("r+b") as file:
+        file.seek(page * 4096 - 10)  # within the first cell of the page
+        file.write(b"x")
+    code, output = verify(state)
+    assert code == 1
+    assert f"{state / 'doorward.db'} is damaged: " in output
+
+
+def test_a_secret_that_can_not_be_opened_is_named(state: Path) -> None:
+    statement(state, "INSERT INTO secrets VALUES ('k1', 'hash', X'00112233445566778899aabbccddeeff00112233445566778899aabbcc')")
+    code, output = verify(state)
+    assert code == 1
+    assert output == "The secret k1:hash was altered, or the data key is not the one it was sealed with.\n"
+
+
+@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem"])
+def test_a_key_that_is_none_is_named(state: Path, name: str) -> None:
+    (state / name).parent.mkdir(exist_ok=True)
+    (state / name).write_text("-----BEGIN NOTHING-----\n")
+    code, output = verify(state)
+    assert code == 1
+    assert name in output
+    assert len(output.splitlines()) == 1
+
+
 def test_a_file_that_is_no_database_is_named(state: Path) -> None:
     (state / "doorward.db").write_bytes(b"something else" * 1000)
     code, output = verify(state)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from doorward.store.format import FORMAT
 from doorward.store.port import StoreDamaged
-from doorward.store.sqlite import FORMAT, SqliteStore
+from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import ZONE, edit, fill, revision, ticket
 
