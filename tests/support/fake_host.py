@@ -47,7 +47,6 @@ class FakeDaemon:
         self.absent: str | None = None
         self.alive = False
         self.names: frozenset[str] = frozenset()
-        self.reloads = 0
 
     def absence(self) -> str | None:
         """See `Driver.absence`; set `absent` to play one that is not installed."""
@@ -64,7 +63,6 @@ class FakeDaemon:
 
     def reload(self, daemon: Daemon, deadline: float) -> None:
         """See `Driver.reload`."""
-        self.reloads += 1
         self.names = frozenset(daemon.lists)
 
     def restart(self, daemon: Daemon, deadline: float) -> None:

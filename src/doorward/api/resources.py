@@ -119,9 +119,8 @@ class Container(Resource):
 
     operations = {"GET": Operation("The children.", answer_schema(items=ITEMS))}
 
-    def __init__(self, children: Mapping[str, Resource], *, listed: bool = True) -> None:
+    def __init__(self, children: Mapping[str, Resource]) -> None:
         self.children = children
-        self.listed = listed
 
     async def get(self, request: Request) -> Answer:
         """List the children in byte order."""

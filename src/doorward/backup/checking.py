@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from doorward.backup import encryption
+from doorward.backup.content import TREE, tree_json
 from doorward.backup.failure import BackupFailure
 from doorward.backup.loading import Loaded, NotLoadable, load, rehearse
 from doorward.backup.node import NodeView
@@ -110,8 +111,6 @@ def restorable(opened: Opened, node: NodeView) -> Loaded:
 
 def self_check(node: NodeView, file: IO[bytes], running: Running) -> None:
     """Prove of a new archive, before it is encrypted, that it would restore. Raises BackupFailure ``self_check``."""
-    from doorward.backup.content import TREE, tree_json
-
     try:
         opened = open_plain(file)
         loaded = load(opened, node.pipeline.tree, node.machine)

@@ -2,6 +2,5 @@
 
 A caller describes what the machine should be like as a sequence of resources (`resources.py`); a `Host` (`engine.py`)
 plans the actions that lead there, carries them out, reads back, and puts everything back when a step fails.
-`sandbox.py` and `system.py` build the two hosts, `fake.py` the one for tests. Everything here blocks and belongs in a
-worker thread.
+`sandbox.py` and `system.py` build the two hosts. Everything here blocks and belongs in a worker thread.
 """

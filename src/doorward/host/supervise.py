@@ -61,11 +61,6 @@ class Child:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    @property
-    def supervised(self) -> bool:
-        """Whether somebody keeps it running (it may be between two attempts)."""
-        return self._thread is not None
-
     def start(self) -> None:
         """Begin to keep it running; returns at once. A child in its back-off pause is tried again now."""
         if self._thread is not None and self.pid is None:

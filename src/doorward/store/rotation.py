@@ -17,8 +17,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from doorward.host.files import sync_directory
 from doorward.store.sqlite import SqliteStore
-from doorward.store.vault import KEY_BYTES, Vault, VaultError, sync_directory
+from doorward.store.vault import KEY_BYTES, Vault, VaultError
 
 DATABASE, KEY, NEXT = "doorward.db", "data.key", "data.key.next"
 

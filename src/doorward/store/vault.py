@@ -11,6 +11,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from doorward.host.files import sync_directory
+
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
@@ -70,12 +72,3 @@ def _write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     part.rename(path)
     sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make lasting what was renamed or removed in a directory."""
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

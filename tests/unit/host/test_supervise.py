@@ -67,7 +67,6 @@ def test_a_dead_child_is_restarted_and_an_ended_one_is_not(keep: Callable[[Child
     second = child.pid
     assert second is not None
     child.stop()
-    assert not child.supervised
     assert not running(second)
     child.stop()
 

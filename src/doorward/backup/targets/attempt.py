@@ -131,14 +131,10 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, daemon=True, name="backup-watchdog")
         self._thread.start()
 
-    def progress(self) -> None:
-        """Something moved."""
-        self._moved = time.monotonic()
-
     @contextmanager
     def working(self) -> Iterator[None]:
         """Watch while the block runs; outside of it nothing has to move."""
-        self.progress()
+        self._moved = time.monotonic()
         self._working += 1
         try:
             yield

@@ -161,10 +161,6 @@ class Conversation:
         window = self.connection.sequence_window
         return int(window["high"] - window["low"])
 
-    def progress(self) -> None:
-        """Something moved."""
-        self._watchdog.progress()
-
     def writable(self) -> bool:
         """Whether the share may be written to at all, whatever the rights in it."""
         request = SMB2TreeConnectRequest()

@@ -6,6 +6,7 @@ composition root may give it whatever it needs to run, such as the applications 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from doorward.host.plan import HostWarning
@@ -64,6 +65,20 @@ class Kind(Protocol):
 def rank(kind: Kind, change: Change) -> int:
     """Place of a change in a plan; a kind whose `leaves` differs from its `rank` takes things away at another time."""
     return int(getattr(kind, "leaves", kind.rank)) if change.resource is None else kind.rank
+
+
+def within(deadline: float) -> float:
+    """The sooner of `deadline` and the end of what one step may take (`time.monotonic()` values)."""
+    return min(deadline, time.monotonic() + READ_BACK_SECONDS)
+
+
+def looked_at(change: Change) -> bool:
+    """Whether nobody asks for a change, as at a start.
+
+    What can't be put right then is drift and no reason to give up the rest: a node starts, is reached and can be changed
+    while a part of it is broken.
+    """
+    return change.resource == change.previous
 
 
 def drifted(resource: Resource, message: str) -> HostWarning:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from doorward.host.errors import HostFailure
-from doorward.host.kinds import READ_BACK_SECONDS
+from doorward.host.kinds import within
 from doorward.host.plan import Action, Change, Effect, HostWarning
 from doorward.host.resources import Daemon, Resource
 
@@ -106,18 +106,18 @@ class DaemonKind:
         if driver.absence() is not None:
             return
         if not driver.running():
-            driver.start(daemon, _within(deadline))
+            driver.start(daemon, within(deadline))
             return
         try:
-            driver.reload(daemon, _within(deadline))
+            driver.reload(daemon, within(deadline))
         except HostFailure:
-            driver.restart(daemon, _within(deadline))
+            driver.restart(daemon, within(deadline))
 
     def verify(self, change: Change, deadline: float) -> None:
         """Ask the daemon until it shows all of `lists` and nothing that the change removed; an absent one passes."""
         if change.resource is None or self._driver(_daemon(change.resource)).absence() is not None:
             return
-        self._await(_daemon(change.resource), normalised(_daemon(change.resource).lists), _removed(change), _within(deadline))
+        self._await(_daemon(change.resource), normalised(_daemon(change.resource).lists), _removed(change), within(deadline))
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
         """Re-read the files that are back; a daemon that was down before stays as it is."""
@@ -130,7 +130,7 @@ class DaemonKind:
             return
         old = _old(change)
         brought = normalised(_daemon(change.subject).lists) - before.listed
-        self._await(old, normalised(old.lists) & before.listed, brought, _within(deadline))
+        self._await(old, normalised(old.lists) & before.listed, brought, within(deadline))
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """`daemon_absent`, `daemon_down`, or `configuration_drift` when it uses something else.
@@ -227,10 +227,6 @@ def _removed(change: Change) -> frozenset[str]:
 
 def _named(lists: tuple[str, ...], missing: frozenset[str]) -> str:
     return ", ".join(name for name in lists if normal(name) in missing) or ", ".join(sorted(missing))
-
-
-def _within(deadline: float) -> float:
-    return min(deadline, time.monotonic() + READ_BACK_SECONDS)
 
 
 def _absent(daemon: Daemon, absence: str) -> HostWarning:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from doorward.host.errors import HostFailure
-from doorward.host.kinds import READ_BACK_SECONDS, drifted
+from doorward.host.kinds import READ_BACK_SECONDS, drifted, looked_at, within
 from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Listener, Resource
 
@@ -81,29 +81,29 @@ class ListenerKind:
             self._listeners.dismiss(_listener(change.subject).name)
             return
         try:
-            self._listeners.open(_listener(change.resource), _within(deadline))
-            self._listeners.prove(_listener(change.resource), _within(deadline))
+            self._listeners.open(_listener(change.resource), within(deadline))
+            self._listeners.prove(_listener(change.resource), within(deadline))
         except HostFailure as failure:
-            if not _looked_at(change):
+            if not looked_at(change):
                 raise
             _log.error("host_not_put_right", what=_listener(change.resource).name, reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Reach it once more, when everything else has been done."""
-        if change.resource is not None and not _looked_at(change):
-            self._listeners.prove(_listener(change.resource), _within(deadline))
+        if change.resource is not None and not looked_at(change):
+            self._listeners.prove(_listener(change.resource), within(deadline))
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
         """Open what was open, close what was not."""
         if isinstance(before, Listener):
-            self._listeners.open(before, _within(deadline))
+            self._listeners.open(before, within(deadline))
         else:
             self._listeners.close(_listener(change.subject).name)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:
         """What was open can be reached again; what was not is closed."""
         if isinstance(before, Listener):
-            self._listeners.prove(before, _within(deadline))
+            self._listeners.prove(before, within(deadline))
         elif self._listeners.at(name := _listener(change.subject).name) is not None:
             raise HostFailure(f"{name} is still open")
 
@@ -119,16 +119,7 @@ class ListenerKind:
         return []
 
 
-def _looked_at(change: Change) -> bool:
-    """Whether nobody asks for a change, as at a start: then what can't be opened is drift, and no reason to give up the rest."""
-    return change.resource == change.previous
-
-
 def _listener(resource: Resource) -> Listener:
     if isinstance(resource, Listener):
         return resource
     raise TypeError(type(resource).__name__)
-
-
-def _within(deadline: float) -> float:
-    return min(deadline, time.monotonic() + READ_BACK_SECONDS)

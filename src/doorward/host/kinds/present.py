@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from doorward.host.errors import HostFailure
-from doorward.host.kinds import READ_BACK_SECONDS, drifted
+from doorward.host.kinds import drifted, looked_at, within
 from doorward.host.plan import Action, Change, Effect, HostWarning
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class PresentKind(ABC):
     def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
         """Nothing when the host has it already, else set or remove."""
         subject, wanted = change.subject, change.resource is not None
-        if _looked_at(change) and self.out_of_reach(subject):
+        if looked_at(change) and self.out_of_reach(subject):
             return None, []
         asked = self.virtual and change.resource != change.previous
         if self.there(subject) == wanted and not asked:
@@ -88,7 +88,7 @@ class PresentKind(ABC):
         try:
             warnings = self.check(subject)
         except HostFailure as failure:
-            if not _looked_at(change):
+            if not looked_at(change):
                 raise
             _log.warning("host_not_put_right", what=self.text(subject), reason=failure.reason)
             return None, []
@@ -107,16 +107,16 @@ class PresentKind(ABC):
         try:
             self.put(change.resource, deadline)
         except HostFailure as failure:
-            if not _looked_at(change):
+            if not looked_at(change):
                 raise
             _log.error("host_not_put_right", what=self.text(change.resource), reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Read back, for a few seconds until it shows."""
         wanted = change.resource is not None
-        if (self.virtual and not wanted) or _looked_at(change):
+        if (self.virtual and not wanted) or looked_at(change):
             return
-        end = min(deadline, time.monotonic() + READ_BACK_SECONDS)
+        end = within(deadline)
         while self.there(change.subject) != wanted:
             if time.monotonic() >= end:
                 raise HostFailure(f"the host {'does not show' if wanted else 'still shows'} the {self.text(change.subject)}")
@@ -139,12 +139,3 @@ class PresentKind(ABC):
         except HostFailure as failure:
             return [drifted(resource, failure.reason)]
         return [drifted(resource, f"the host does not have the {self.text(resource)}")]
-
-
-def _looked_at(change: Change) -> bool:
-    """Whether nobody asks for a change, as at a start.
-
-    What can't be put right then is drift and no reason to give up the rest: a node starts, is reached and can be changed
-    while a part of it is broken.
-    """
-    return change.resource == change.previous
