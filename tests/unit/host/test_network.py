@@ -116,7 +116,7 @@ def test_a_step_that_fails_puts_everything_back(host: FakeHost, soon: float, ste
 
 
 def test_the_proof_that_fails_puts_everything_back(host: FakeHost, soon: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.host.kinds.present.READ_BACK_SECONDS", 0.1)
+    monkeypatch.setattr("doorward.host.kinds.READ_BACK_SECONDS", 0.1)
     host.network.forgets = "192.0.3.5/24"
     new: list[Resource] = [address("192.0.2.5/24"), address("192.0.3.5/24"), route("192.0.2.1")]
     with pytest.raises(ApplyError, match=r"does not show the address 192\.0\.3\.5/24") as caught:
