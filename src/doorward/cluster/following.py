@@ -142,9 +142,10 @@ class Following:
     def _take(self, envelope: Envelope) -> None:
         pipeline, sync = self._pipeline, self.sync
         known = standing(pipeline.running.snapshot)
+        of_now = Issues(warnings=sync.issues.warnings)
         made = msgspec.structs.replace(
-            sync, applied=envelope.header, tried=envelope.header, updated=self.clock.time(), issues=Issues()
-        )
+            sync, applied=envelope.header, tried=envelope.header, updated=self.clock.time(), issues=of_now
+        )  # fmt: skip
         try:
             check(envelope, sync.applied, known.cluster_id or "")
             warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)))
@@ -153,13 +154,13 @@ class Following:
             return
         log.info("a cluster revision was taken", number=envelope.header.number, revision=pipeline.running.number)
         self.sync = made
-        if warnings:
+        if warnings is not None and warnings != of_now.warnings:
             self._note(issues=Issues(warnings=warnings), keep=True)
 
     def _refuse(self, header: Header, refused: NotTaken) -> None:
         log.error("a cluster revision was not taken", number=header.number, reason=str(refused))
         self._tried_at = self.clock.monotonic()
-        self._note(tried=header, issues=Issues(errors=refused.issues), keep=True)
+        self._note(tried=header, issues=Issues(refused.issues, self.sync.issues.warnings), keep=True)
 
     def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:
         """Run work in the commit thread, once no commit of this node awaits its confirmation any more."""

@@ -101,14 +101,17 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
     return True
 
 
-def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue]:
-    """Put a checked revision into effect and write the note of it, both or none; return the warnings. Raises NotTaken."""
+def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | None:
+    """Put a checked revision into effect and write the note of it, both or none.
+
+    Return the warnings; None where nothing changes, so that those of what runs stay true. Raises NotTaken.
+    """
     candidate = Candidate.on(pipeline.running)
     candidate.from_central = True
     fill(pipeline.tree, pipeline.store, candidate, envelope)
     if not candidate.changed:
         pipeline.store.put_record(note)
-        return []
+        return None
     author, message = envelope.author or "unknown", envelope.message or f"cluster revision {envelope.header.number}"
     ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
     return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in ticket.warnings]

@@ -16,6 +16,7 @@ from doorward.store.port import Confirmation, Revision, Ticket
 from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused
 from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
 
 Join = Callable[..., Node]
@@ -113,6 +114,33 @@ def test_a_revision_that_changes_nothing_here_only_moves_the_number(centre: Cent
     node.follow()
     assert node.rig.number == before
     assert node.following.sync.applied.number == centre.number  # type: ignore[union-attr]
+
+
+def test_warnings_stay_while_what_runs_is_the_same(centre: Centre, join: Join) -> None:
+    def warned() -> list[str]:
+        return [issue.code for issue in node.following.sync.issues.warnings]
+
+    node = join("managed-host")
+    candidate = centre.rig.candidate()
+    centre.rig.post(candidate, "policies/backup_policies", BACKUP_NFS)
+    centre.rig.commit(candidate)
+    centre.note()
+    node.follow()
+    found = warned()
+    assert "unprotected_transport" in found
+    centre.committed((WEB, {"timeout": 33}))
+    centre.committed((WEB, {"timeout": 10}))
+    node.follow()
+    assert warned() == found, "that revision changed nothing here"
+    node.wire.tamper = lambda envelope: msgspec.structs.replace(envelope, version="9.9.9")
+    centre.committed((WEB, {"timeout": 33}))
+    node.follow()
+    assert (node.codes(), warned()) == (["version_mismatch"], found)
+    node.wire.tamper = lambda envelope: envelope
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.follow()
+    assert node.codes() == []
+    assert "unprotected_transport" not in warned(), "those of a commit are about what it changed"
 
 
 def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, join: Join) -> None:
