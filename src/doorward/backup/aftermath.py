@@ -19,12 +19,15 @@ from doorward.backup.opening import ArchiveRefused, Opened
 from doorward.backup.records import checked
 from doorward.backup.signing import own_key
 from doorward.configuration.aaa.local_database import users
+from doorward.configuration.local_services import cluster
 from doorward.host.files import DiskFiles, Entry
+from doorward.membership import nodes
 from doorward.membership.standing import standing
 from doorward.store import node as node_record
 from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode
+from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, Problem
 from doorward.tree.snapshot import Snapshot
 
@@ -89,11 +92,22 @@ def warnings(
     if scope == "system" and (opened.manifest["node"]["id"] != node.id or CHANNEL_KEY in opened.files):
         message = "The node takes its identity and its place in the cluster at the next start."
         yield Problem("restart_required", message, "", where)
+    if scope == "system":
+        yield from _address(after, where)
     if scope == "system" and aside:
         message = (
             "The history in the archive is kept as a file: the node has one of its own, or the one in the archive is not whole."
         )
         yield Problem("history_aside", message, "", where)
+
+
+def _address(after: Snapshot, where: str) -> Iterator[Problem]:
+    """Warn of a member of a cluster that is not where the others know it to be."""
+    known, here = standing(after), cluster.listen_address(after)
+    member = after.document(Place(nodes.PATH, known.node_id or ""))
+    if member is not None and member.value["address"] != here:
+        message = f"The cluster interface is at {here} afterwards; the cluster knows this node at {member.value['address']}."
+        yield Problem("address_differs", message, "", where)
 
 
 def _account(before: Snapshot, after: Snapshot, user: str) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from doorward.backup.loading import Loaded
+from doorward.configuration.local_services import admin_web, cluster
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.standing import standing
 from doorward.transaction.candidate import Candidate, Running
@@ -56,7 +57,8 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
 def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> None:
     """Make the node what it was in its cluster. A centre begins a new line of history, which counts as newer than the one before.
 
-    It does so whatever the clock of the machine says.
+    It does so whatever the clock of the machine says. A machine whose cluster interface is closed opens it where administrators
+    are served.
     """
     if found["promote"] is not None:
         began = {**found["promote"], "epoch": max(int(time.time()), found["promote"]["epoch"] + 1)}
@@ -67,6 +69,10 @@ def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> N
     for key, body in found["nodes"].items():
         place = Place(nodes.PATH, key)
         candidate.put(place, tree.load(place, body))
+    snapshot, interface = candidate.snapshot, Place(cluster.PATH)
+    if standing(snapshot).is_member and not snapshot.value(cluster.PATH)["enabled"]:
+        opened = {"enabled": True, "listen_address": snapshot.value(admin_web.PATH)["listen"][0]["address"]}
+        candidate.put(interface, tree.load(interface, opened))
 
 
 def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:
@@ -112,6 +118,8 @@ def _keeping_addresses(document: Document, endpoint: Endpoint, running: Running)
     named = {at for body in (document, present) for at in _naming_addresses(node, body)}
     if not named:
         return document
+    if any(name in document.value and name not in present.value for name in named):
+        return present  # a service that is closed here has no address to keep
     body: dict[str, Any] = {name: value for name, value in document.value.items() if name not in named}
     body |= {name: present.value[name] for name in named if name in present.value}
     try:

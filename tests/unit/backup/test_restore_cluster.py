@@ -6,9 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from doorward.backup.content import CLUSTER_KINDS
 from doorward.backup.replacing import put_membership
 from doorward.cluster import following, ledger, peers
+from doorward.configuration.local_services import cluster
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.standing import standing
@@ -90,6 +93,25 @@ def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callabl
     assert sorted(snapshot.objects(nodes.PATH).order) == sorted([site.node.id, MEMBER])
     assert other.rig.store.record("cluster_peer", MEMBER) is not None
     assert other.tree() == site.tree()
+
+
+@pytest.mark.parametrize("make", [central, managed])
+def test_a_machine_with_another_network_and_no_open_interface_takes_the_place(
+    new_site: Callable[[], Site], make: Callable[[Site], None]
+) -> None:
+    site, other = new_site().filled(), new_site()
+    make(site)
+    path = archived(site)
+    asked: dict[str, Any] = {"take_over": True, "accept_signer": site.node.signing.fingerprint}
+    alone = restored(other, path, **asked)
+    assert "address_differs" not in [warning.code for warning in alone.warnings]
+    assert other.rig.value("local_services/cluster") == {"enabled": False}, "it is in no cluster, and stays closed"
+    trial = restored(other, path, scope="system", **asked)
+    assert "address_differs" in [warning.code for warning in trial.warnings]
+    running = other.rig.pipeline.running.snapshot
+    assert standing(running).is_member
+    (address, _), *_ = addresses(running)
+    assert running.value(cluster.PATH) == {"enabled": True, "listen_address": address}
 
 
 def test_a_member_keeps_its_place_and_is_no_new_machine(site: Site) -> None:
