@@ -127,10 +127,20 @@ def test_what_can_not_be_done_to_a_path_is_a_mistake_of_usage(cli: CommandLine) 
         ("remove", "datetime/timezone"),
         ("edit", "datetime"),
         ("get", "datetime/tinezone"),
+        ("get", "passwords"),
+        ("set", "local_services/cluster", "{enabled: true, listen_address: 127.0.0.77}"),
     ):
         done = cli(*arguments)
         assert (done.code, done.out) == (2, ""), arguments
         assert len(done.err.splitlines()) == 1, done.err
+
+
+def test_a_member_that_can_not_be_written_is_named(cli: CommandLine) -> None:
+    assert cli.ok("set", "network/nics/nic2.name", "eth9").splitlines() == [
+        "Warning: network/nics/nic2 /name: It stays as it is: the member is read-only, or the value means the same.",
+        "Nothing to change.",
+    ]
+    assert cli.ok("set", "network/nics/nic2.name", "null") == "Nothing to change.\n"
 
 
 def test_history_differences_and_the_way_back(server: Server, cli: CommandLine) -> None:

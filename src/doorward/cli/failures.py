@@ -66,6 +66,8 @@ def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
                 yield problem_line(found["path"], "", f"{who}; it is {_brief(found['running_value'])} now")
         case "Conflict" if "confirm_remaining_seconds" in details:
             yield f"{message} ({details['user']}, {details['confirm_remaining_seconds']} s left)"
+        case "TooManyRequests":
+            yield problem_line(about, "", f"{message} Try again in {details['retry_after']} s.")
         case "ApplyFailed":
             yield message
             yield problem_line(details["path"], "", f"{details['action']}: {details['reason']}")

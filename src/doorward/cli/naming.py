@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_interface
 from typing import Any
 
+from doorward.cli.failures import Usage
 from doorward.cli.parts import key_of
 from doorward.cli.referring import At, mapped
 from doorward.cli.remote import Remote
@@ -42,17 +44,26 @@ def with_names(node: Valued, body: Any, remote: Remote) -> Any:
 
 
 def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
-    """Return a body whose references by name are keys; what is no name stays, for the server to judge."""
+    """Return a body whose references by name are keys; what is no name stays, for the server to judge. Raises Usage."""
 
     def change(to: RefersTo, value: Any, _at: At) -> Any:
         key, target = bare(value), tree.endpoints.get(to.to)
         if isinstance(to, RefersToPart) and isinstance(key, str):
-            return key_of(remote.parts(to), key) or key
+            return key_of(remote.parts(to), key) or _no_address(key)
         if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
             return key
         return key_named(target.node, remote.objects(to.to), key) or key
 
     return mapped(node.model, body, change)
+
+
+def _no_address(text: str) -> str:
+    """Return what is no address at all, for the server to judge. Raises Usage for an address."""
+    try:
+        ip_interface(text)
+    except ValueError:
+        return text
+    raise Usage(f"{text} is no address of this node, or more than one; `doorward get network/nics` shows those that it has.")
 
 
 def key_named(node: Collection, objects: dict[str, Any], name: str) -> str | None:

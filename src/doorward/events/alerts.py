@@ -96,7 +96,7 @@ def _lines(event: Event, running: Running, held: int) -> Iterator[str]:
     if details:
         yield ""
     for name, value in details.items():
-        yield f"{name}: {value}"[:_LONGEST_DETAIL]
+        yield f"{name}: {', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"[:_LONGEST_DETAIL]
     if held:
         yield ""
         yield f"Held back since the last mail with this subject: {held}"

@@ -142,6 +142,10 @@ PATH = "/api/configuration/datetime/ntp_servers"
             {"type": "ApplyFailed", "message": "Put back.", "details": {"action": "reload", "path": PATH, "reason": "it died"}},
             ["Put back.", "datetime/ntp_servers: reload: it died"],
         ),
+        (
+            {"type": "TooManyRequests", "message": "Too many.", "details": {"retry_after": 9}},
+            ["datetime/ntp_servers: Too many. Try again in 9 s."],
+        ),
         ({"type": "InternalError", "message": "Look.", "details": {"error_id": "1"}}, ["datetime/ntp_servers: Look."]),
     ],
 )  # fmt: skip

@@ -34,7 +34,12 @@ class Desk:
 
 def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
     desk = Desk()
-    assert desk.raised(path="/api/authentication", details={"user": "jane", "address": "192.0.2.9", "nothing": None}) == 1
+    assert (
+        desk.raised(
+            path="/api/authentication", details={"user": "jane", "address": "192.0.2.9", "nothing": None, "parts": ["a", "b"]}
+        )
+        == 1
+    )
     [(recipient, subject, text)] = desk.mails
     assert recipient == "admin@example.com"
     assert subject == "[doorward1] xcbLogin: jane logged in"
@@ -48,6 +53,7 @@ def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
         "",
         "user: jane",
         "address: 192.0.2.9",
+        "parts: a, b",
     ]
 
 

@@ -64,8 +64,15 @@ def _put(session: Session, address: Address, value: Any) -> None:
         raise Usage(
             "A collection is not replaced as a whole; `doorward add` makes an object, `doorward apply` describes them all."
         )
-    body = with_member(session.client.body(address.href), address.member, value) if address.member else value
-    session.client.write("PUT", address.href, with_keys(session.tree, node, body, session.remote))
+    if not address.member:
+        session.client.write("PUT", address.href, with_keys(session.tree, node, value, session.remote))
+        return
+    before = session.client.body(address.href)
+    body = with_keys(session.tree, node, with_member(before, address.member, value), session.remote)
+    session.client.write("PUT", address.href, body)
+    if body != before and session.client.body(address.href) == before:
+        why = "It stays as it is: the member is read-only, or the value means the same."
+        session.client.warnings.append({"path": address.href, "pointer": f"/{'/'.join(address.member)}", "message": why})
 
 
 def _post(session: Session, address: Address, value: Any) -> None:

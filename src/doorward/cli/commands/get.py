@@ -48,15 +48,18 @@ def _raw(session: Session, address: Address) -> Any:
 
 
 def _readable(session: Session, address: Address) -> Any:
+    from doorward.cli.failures import Usage, short
     from doorward.cli.members import member
     from doorward.cli.naming import with_names
-    from doorward.tree.nodes import Branch, Collection, Valued
+    from doorward.tree.nodes import Branch, Collection, Valued, WriteOnce
 
     endpoint, node = address.endpoint, address.endpoint.node
     if isinstance(node, Branch):
         return _branch(session, endpoint)
     if isinstance(node, Collection) and not address.key:
         return _objects(session, endpoint)
+    if isinstance(node, WriteOnce) and not address.key:
+        raise Usage(f"{short(address.href)} can be added to, but not listed; name a key.")
     body = session.client.body(address.href)
     return member(with_names(node, body, session.remote) if isinstance(node, Valued) else body, address.member)
 
