@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import unicodedata
-from collections.abc import Callable
-
-from doorward.store.room import is_full
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _TRANSIENT = frozenset({
     "resolve", "connect", "timeout", "stalled", "connection_lost", "server_busy",
@@ -55,9 +55,15 @@ def never() -> None:
     """Let work go on that nobody breaks off."""
 
 
-def of_this_node(error: OSError) -> BackupFailure:
-    """Return the failure of work with files of this node."""
-    return BackupFailure("no_local_space" if is_full(error) else "store_error", f"On this node: {error.strerror}.")
+@contextmanager
+def on_this_node() -> Iterator[None]:
+    """Turn trouble with files of this node, such as a full disk, into a BackupFailure."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        words = f"On this node: {error.strerror or type(error).__name__}."
+        raise BackupFailure("no_local_space" if full else "store_error", words) from error
 
 
 def clean(words: str, most: int = _MOST_CHARACTERS) -> str:

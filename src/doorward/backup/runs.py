@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure, Check, of_this_node
+from doorward.backup.failure import BackupFailure, Check, on_this_node
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import Clock, Drill, Run, utc_now
 from doorward.backup.targets.port import Target
@@ -111,14 +111,13 @@ class Work:
         failure: BackupFailure | None = None
         steps = _Steps(self, run)
         try:
-            if self._prepared is None:
-                self._prepare(steps)
-                begun = stamp(self._clock())
-            self._deliver(steps)
+            with on_this_node():
+                if self._prepared is None:
+                    self._prepare(steps)
+                    begun = stamp(self._clock())
+                self._deliver(steps)
         except BackupFailure as failed:
             failure = failed
-        except OSError as error:
-            failure = of_this_node(error)
         except Exception:
             log.exception("a backup stumbled", run=run.id)
             failure = BackupFailure("store_error", "An internal error occurred; the log has the details.")

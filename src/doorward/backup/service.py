@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from doorward.backup import drills
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.files import Files, StoredFile
 from doorward.backup.node import NodeView
 from doorward.backup.notices import Notices
@@ -144,10 +144,11 @@ class Backups:
     def _target(self, policy: Mapping[str, Any], seconds: float) -> Iterator[tuple[Target, Path]]:
         """A connection to the target of a policy, and a directory to fetch into."""
         directory = self._spool / f"live-{threading.get_ident()}-{time.monotonic_ns()}"
-        directory.mkdir(mode=0o700, parents=True)
         try:
-            with self._parts.connect(policy, self._stop.event, directory, seconds) as target:
-                yield target, directory
+            with on_this_node():
+                directory.mkdir(mode=0o700, parents=True)
+                with self._parts.connect(policy, self._stop.event, directory, seconds) as target:
+                    yield target, directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 

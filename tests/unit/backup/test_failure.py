@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
-from doorward.backup.failure import CODES, BackupFailure
+from doorward.backup.failure import CODES, BackupFailure, on_this_node
 
 
 def test_there_are_the_codes_of_the_contract_and_no_others() -> None:
@@ -22,3 +25,12 @@ def test_a_message_is_one_line_for_people() -> None:
     assert len(failure.message) == 500
     assert failure.message.endswith("x…")
     assert str(BackupFailure("connect", "No way.")) == "connect: No way."
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "no_local_space"), (errno.EDQUOT, "no_local_space"), (errno.EIO, "store_error")]
+)
+def test_trouble_with_files_of_this_node_is_told_from_that_of_the_target(number: int, code: str) -> None:
+    with pytest.raises(BackupFailure) as failed, on_this_node():
+        raise OSError(number, os.strerror(number))
+    assert (failed.value.code, failed.value.message) == (code, f"On this node: {os.strerror(number)}.")

@@ -14,7 +14,7 @@ from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, listed, made, p
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup import archive, encryption
-from doorward.backup.failure import BackupFailure, of_this_node
+from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 from doorward.backup.names import export_name
 from doorward.backup.node import NodeView
@@ -99,15 +99,13 @@ class Exports(Resource):
             raise errors.conflict(str(full), resource=request.href) from None
         except BackupFailure as failure:
             raise _refused(failure, request) from failure
-        except OSError as error:
-            raise _refused(of_this_node(error), request) from error
         if selection == "none":
             clear = Problem("secrets_in_clear", "The file holds passwords and keys in clear text.", "/encryption/selection")
             warnings += listed([clear], request.href)
         return made(request, kept.id, kept.body, 201, warnings)
 
     def _made(self, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:
-        with self._shelf.room() as (name, path):
+        with on_this_node(), self._shelf.room() as (name, path):
             facts = archive.export(self._node, path, selection, password)
             snapshot = self._node.pipeline.running.snapshot
             file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.targets.attempt import Attempt, reach
 from doorward.backup.targets.programs import need, run
 from doorward.backup.targets.ssh import fingerprint, mismatch
@@ -42,7 +42,8 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
     try:
         need(attempt, "ssh-keyscan")
         reach(attempt, server, port)
-        keys = scan(attempt, server, port)
+        with on_this_node():
+            keys = scan(attempt, server, port)
         if not keys:
             raise attempt.failed("protocol_unavailable", "Reading the host keys", "the server showed none, it may not speak SSH")
     except BackupFailure as failure:

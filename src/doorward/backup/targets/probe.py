@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.targets.port import Secret, Target, describe, open_target
 from doorward.backup.targets.probes import Probes
 
@@ -77,14 +77,15 @@ def try_target(  # noqa: PLR0913 - the limit has a default
     Arguments are those of ``open_target``. The directories of backups are made where they are missing, and stay.
     """
     trial = Trial()
-    workdir.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="probe-", dir=workdir) as directory, open_target(
-            target, secret, node=node, per_node=per_node, stop=stop or threading.Event(), workdir=workdir,
-            attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=trial.begin,
-        ) as opened:  # fmt: skip
-            trial.begin("write")
-            _exercise(opened, Path(directory), trial, describe(target), probes)
+        with on_this_node():
+            workdir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="probe-", dir=workdir) as directory, open_target(
+                target, secret, node=node, per_node=per_node, stop=stop or threading.Event(), workdir=workdir,
+                attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=trial.begin,
+            ) as opened:  # fmt: skip
+                trial.begin("write")
+                _exercise(opened, Path(directory), trial, describe(target), probes)
         trial.begin(None)
     except BackupFailure as failure:
         trial.fail(failure)
