@@ -19,7 +19,7 @@ from doorward.api.resources import META, Operation, Resource, answer_schema, env
 from doorward.host.engine import ApplyError
 from doorward.store.port import Ticket
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
@@ -46,7 +46,7 @@ class CommitOrder(Body):
 
     status: Literal["commit"] = Field(description="What to do.")
     commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why; blank counts as missing.")
-    confirm_seconds: int | None = Field(None, ge=10, le=3600, description="Goes back by itself after so many seconds.")
+    confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
 
 
 class ConfirmOrder(Body):

@@ -77,7 +77,9 @@ class MailQueue:
         """Try the mails that are due. Where the server can't be talked to, the others are not tried in vain."""
         now = self._clock()
         with self._changed:
-            due = sorted((mail for mail in self._mails.values() if mail.due <= now), key=lambda mail: (mail.due, mail.queued))
+            # A mail that was queued at a time still to come waits for a clock that has been set back since.
+            waits = (mail for mail in self._mails.values() if mail.due <= now or mail.queued > now)
+            due = sorted(waits, key=lambda mail: (mail.due, mail.queued))
         down: tuple[str, str] | None = None
         for mail in due:
             if self._stopping:
@@ -105,12 +107,14 @@ class MailQueue:
 
     def _again(self, mail: Mail, failure: tuple[str, str]) -> None:
         code, reason = failure
-        due = next_try(mail.queued, self._clock())
+        now = self._clock()
+        queued = min(mail.queued, now)
+        due = next_try(queued, now)
         if due is None:
             self._forget(mail)
             log.error("mail dropped", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
             return
-        later = replace(mail, due=due)
+        later = replace(mail, due=due, queued=queued)
         with self._changed:
             self._mails[mail.id] = later
         self._keep(later)

@@ -19,15 +19,22 @@ from doorward.tree.problems import MeaningRefused
 log = structlog.get_logger()
 
 _TRY_AGAIN_SECONDS = 30.0
+LONGEST = 3600
+"""Most seconds that anybody may take to confirm."""
 
 
 class Confirmations:
-    """Knows the pending confirmation. ``in_commit_thread`` runs work where commits run."""
+    """Knows the pending confirmation. ``in_commit_thread`` runs work where commits run.
+
+    The seconds count by the monotonic clock: a commit may well be what sets the time of day. Only over a restart that has to do,
+    and then for no longer than anybody could have asked for.
+    """
 
     def __init__(self, store: Store, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], None]], object]) -> None:
         self._store, self._pipeline, self._in_commit_thread = store, pipeline, in_commit_thread
         self._timer: threading.Timer | None = None
         self.pending: Confirmation | None = None
+        self._until = 0.0
 
     def load(self) -> None:
         """Read the pending confirmation; one whose time is over goes back at once. Called before serving and after commits."""
@@ -35,7 +42,8 @@ class Confirmations:
         self._cancel()
         if self.pending is None:
             return
-        left = self.pending.deadline - time.time()
+        left = min(self.pending.deadline - time.time(), LONGEST)
+        self._until = time.monotonic() + left
         if left <= 0:
             self.go_back()
         else:
@@ -44,7 +52,7 @@ class Confirmations:
     @property
     def remaining_seconds(self) -> int | None:
         """Whole seconds until the pending commit goes back; None when none is pending."""
-        return None if self.pending is None else max(0, round(self.pending.deadline - time.time()))
+        return None if self.pending is None else max(0, round(self._until - time.monotonic()))
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Make the pending commit definite. Runs in the commit thread."""
@@ -68,9 +76,6 @@ class Confirmations:
     def _go_back(self) -> None:
         pending = self.pending = self._store.confirmation()
         if pending is None:
-            return
-        if (left := pending.deadline - time.time()) > 0:  # the clock was set back meanwhile
-            self._arm(left)
             return
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."

@@ -66,6 +66,19 @@ def office(rig: Rig) -> Iterator[Office]:
     made.queue.stop()
 
 
+def test_a_clock_that_is_set_back_keeps_no_mail(office: Office) -> None:
+    office.failure = NoServer()
+    office.post("one")
+    office.until(120)
+    office.now -= 365 * 24 * HOUR
+    office.began, office.tries = office.now, []
+    office.until(400)
+    assert [round(at / MINUTE, 1) for at, _ in office.tries] == [0, 1, 5]
+    office.failure = None
+    office.until(1000)
+    assert len(office.queue) == 0
+
+
 def test_the_times_of_the_tries() -> None:
     tries, now = [0.0], 0.0
     while (due := next_try(0.0, now)) is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.transaction import confirmation, pipeline
+from doorward.transaction.confirmation import Confirmations
 from tests.support.server import until
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import GROUPS, PASSWORDS, SERVERS, WEB, ZONE, Rig, ip
@@ -22,14 +23,17 @@ POOL = [{"selection": "fqdn", "value": "pool.ntp.org"}]
 
 
 class Clock:
-    """Stands in for the module ``time``; only what time of day it is can be moved."""
+    """Stands in for the module ``time``: ``now`` moves as time passes, ``set`` is by how much the time of day was changed."""
 
     def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.monotonic = time.monotonic
+        self.now = self._began = 1_000_000.0
+        self.set = 0.0
 
     def time(self) -> float:
-        return self.now
+        return self.now + self.set
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.now - self._began
 
 
 class Timer:
@@ -204,17 +208,28 @@ def test_a_return_that_the_store_refuses_is_tried_again(
     rig.close()
 
 
-def test_a_clock_that_was_set_back_delays_the_return_and_does_not_lose_it(clock: Clock, rig: Rig) -> None:
-    """The timer runs by the monotonic clock, the deadline by the time of day."""
-    pending_commit(rig)
+@pytest.mark.parametrize("years", [-1, 1])
+def test_a_clock_that_is_set_changes_nothing_in_the_time_to_confirm(clock: Clock, rig: Rig, years: int) -> None:
+    ticket = pending_commit(rig)
+    clock.set = years * 365 * 86400.0
     clock.now += 50
-    Timer.running[0].go_off()
-    assert (rig.number, rig.value(SERVERS)) == (2, A)
-    [timer] = Timer.running
-    assert timer.seconds == pytest.approx(10)
+    assert rig.confirmations.remaining_seconds == 10
     clock.now += 10
+    (timer,) = Timer.running
+    assert timer.seconds == 60
     timer.go_off()
-    assert (rig.number, rig.value(SERVERS)) == (3, POOL)
+    assert state(rig, ticket) == "reverted"
+
+
+def test_a_clock_that_is_set_back_over_a_restart_keeps_nobody_longer_than_the_longest_time(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.set = -365 * 86400.0
+    again = Confirmations(rig.store, rig.pipeline, lambda work: work())
+    rig.confirmations.close()
+    again.load()
+    assert again.remaining_seconds == 3600
+    Timer.running[0].go_off()
+    assert state(rig, ticket) == "reverted"
 
 
 def test_a_commit_without_changes_awaits_nothing(clock: Clock, rig: Rig) -> None:
