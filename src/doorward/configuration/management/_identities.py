@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from doorward import BUILD_DATE
 from doorward.configuration.x509 import NewCertificate
 
 Role = Literal["ca", "server", "tsa"]
@@ -21,8 +22,11 @@ _YEARS = 10
 _MOST_COMMON_NAME = 64
 
 
-def made(names: Sequence[str]) -> dict[Role, NewCertificate]:
-    """Make an authority, and signed by it the server's identity for some names and addresses, and one for time stamps."""
+def made(names: Sequence[str], now: dt.datetime | None = None) -> dict[Role, NewCertificate]:
+    """Make an authority, and signed by it the server's identity for some names and addresses, and one for time stamps.
+
+    ``now`` is the present time, in UTC.
+    """
     authority = ec.generate_private_key(ec.SECP256R1())
     issuer = _subject(f"Doorward CA {secrets.token_hex(4)}")
     usages = {
@@ -32,7 +36,7 @@ def made(names: Sequence[str]) -> dict[Role, NewCertificate]:
     }
     keys = {"ca": authority, "server": ec.generate_private_key(ec.SECP256R1()), "tsa": ec.generate_private_key(ec.SECP256R1())}
     subjects = {"ca": issuer, "server": _subject(names[0]), "tsa": _subject(f"{names[0]} time stamps")}
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    begin, end = _validity(now or dt.datetime.now(dt.UTC))
     found: dict[Role, NewCertificate] = {}
     role: Role
     for role in ("ca", "server", "tsa"):
@@ -43,8 +47,8 @@ def made(names: Sequence[str]) -> dict[Role, NewCertificate]:
             .issuer_name(issuer)
             .public_key(own)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=365 * _YEARS))
+            .not_valid_before(begin)
+            .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=role == "ca", path_length=None), critical=True)
             .add_extension(usages[role], critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
@@ -58,6 +62,17 @@ def made(names: Sequence[str]) -> dict[Role, NewCertificate]:
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
         found[role] = _pair(builder.sign(authority, hashes.SHA256()), keys[role])
     return found
+
+
+def _validity(now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """Return from when to when certificates are good that are made now.
+
+    The clock of a first start may be far off, until a time server sets it: nobody could come in then by a certificate that is
+    over, or not good yet. No clock that is right shows a time before that of this release.
+    """
+    built = dt.datetime.fromisoformat(BUILD_DATE)
+    begin, end = min(now, built), max(now, built)
+    return begin.replace(microsecond=0) - dt.timedelta(days=1), end.replace(microsecond=0) + dt.timedelta(days=365 * _YEARS)
 
 
 def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> NewCertificate:
