@@ -206,3 +206,21 @@ def test_lenient_handling_says_nothing_of_the_preference(admin: Caller) -> None:
 def test_unknown_members_named_like_our_own_words_are_unknown_members(admin: Caller) -> None:
     answer = admin.put(NTP, [{**POOL[0], "<selection=ip>": 1, "0": 2, "": 3}]).ok()
     assert sorted(w["pointer"] for w in answer.meta["warnings"]) == ["/0/", "/0/0", "/0/<selection=ip>"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" + b"{}," * 300_000 + b"{}]", b'{"timeout":11,' + b",".join(b'"%d":1' % n for n in range(90_000)) + b"}"]
+)
+def test_a_body_full_of_mistakes_gets_a_short_answer(admin: Caller, content: bytes) -> None:
+    path = NTP if content.startswith(b"[") else WEB
+    admin.put(path, content=content).refuses("InvalidRequestBody", ("length", ""))
+    assert admin.status() == "closed"
+
+
+def test_a_large_body_is_written_like_a_small_one(admin: Caller) -> None:
+    blanks = b" " * 100_000
+    assert admin.put(WEB, content=blanks + b'{"timeout":17}').ok().json["body"] == {"timeout": 17}
+    admin.post(NTP, content=blanks + b'{"selection":"ip","value":"192.0.2.99"}').ok(201)
+    admin.post(NTP, content=blanks + b'[{"selection":"ip"}]').refuses("InvalidRequestBody", ("missing", "/0/value"))
+    admin.put(WEB, content=blanks + b'{"timeout":').refuses("InvalidRequestBody", ("invalid_json", ""))
+    assert sorted(change["path"] for change in admin.changes()) == [NTP, f"{WEB}#timeout"]

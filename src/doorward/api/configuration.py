@@ -23,6 +23,9 @@ from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Snapshot
 
+_LARGE = 1 << 16
+"""Bytes of a body beyond which it is decoded, checked and written in a thread."""
+
 
 class Configuration:
     """What the resources of the tree share. ``away`` tells since when Central Management has not answered, if it is away."""
@@ -184,7 +187,8 @@ class NodeResource(Resource):
     ) -> Answer:
         """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace.
 
-        ``slow`` turns what was sent into what ``write`` gets, in a thread of its own: others are served meanwhile.
+        ``slow`` turns what was sent into what ``write`` gets, in a thread of its own, as a large body is written: others are
+        served meanwhile.
         """
         _no_query(request)
         login, place = request.member, self.place
@@ -192,13 +196,19 @@ class NodeResource(Resource):
         async with login.writing:
             self._check_still_there(request)
             self._check_match(request)
-            value = request.decoded(raw)
+            large = len(raw) > _LARGE
+            value = await asyncio.to_thread(request.decoded, raw) if large else request.decoded(raw)
             try:
                 value = await asyncio.to_thread(slow, value) if slow else value
                 candidate = login.candidate or Candidate.on(self._shared.running())
                 self._shared.check_scope(candidate, place)
                 before = candidate.snapshot.document(place)
-                warnings = (*write(candidate, value), *self._shared.told(place))
+                if large:
+                    candidate = candidate.copy()  # others go on reading the one that is there
+                    written = await asyncio.to_thread(write, candidate, value)
+                else:
+                    written = write(candidate, value)
+                warnings = (*written, *self._shared.told(place))
             except BodyRefused as refused:
                 raise errors.invalid_body(refused.problems) from None
             except MeaningRefused as refused:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from doorward.access.logins import Login
 from doorward.api import errors
-from doorward.tree.jsontext import decode
+from doorward.tree.jsontext import WIDEST, decode
 from doorward.tree.problems import BodyRefused
 
 BODY_LIMIT = 1 << 20
@@ -154,7 +154,7 @@ class Request:
     def decoded(self, body: bytes) -> Any:
         """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""
         try:
-            return decode(body)
+            return decode(body, WIDEST)
         except BodyRefused as refused:
             raise errors.invalid_body(refused.problems) from None
 

@@ -17,6 +17,9 @@ from doorward.tree.problems import BodyRefused, Problem, pointer
 MAX_DEPTH = 32
 """Levels of nesting a written body may have."""
 
+WIDEST = 1001
+"""Members that an object, and elements that an array of a written body may have: an ordered map of 1,000, and its order."""
+
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
 
@@ -37,11 +40,11 @@ class _Twice(dict[str, Any]):
     names: tuple[str, ...] = ()
 
 
-def decode(data: bytes) -> Any:
-    """Decode a request body.
+def decode(data: bytes, widest: float = math.inf) -> Any:
+    """Decode JSON that somebody else wrote. ``widest``: how many members an object and elements an array may have.
 
-    Raises BodyRefused with the codes ``invalid_utf8``, ``invalid_json``, ``too_deep``, ``duplicate_member`` or ``format``
-    (a lone surrogate, which no UTF-8 text can hold).
+    Raises BodyRefused with the codes ``invalid_utf8``, ``invalid_json``, ``too_deep``, ``duplicate_member``, ``length`` or
+    ``format`` (a lone surrogate, which no UTF-8 text can hold).
     """
     try:
         text = data.decode("utf-8")
@@ -71,7 +74,7 @@ def decode(data: bytes) -> Any:
     except ValueError as error:
         _refuse("invalid_json", str(error) if isinstance(error, _ConstantError) else "A number has too many digits.")
     surrogates = re.search(r"\\u[dD][89a-fA-F]", text) is not None
-    if problems := tuple(_Inspection(duplicates, surrogates).faults(value)):
+    if problems := tuple(_Inspection(duplicates, surrogates, widest).faults(value)):
         raise BodyRefused(problems)
     return value
 
@@ -112,13 +115,14 @@ _EXPLAINED = {
 
 @dataclass(frozen=True, slots=True)
 class _Inspection:
-    """Finds what the parser lets through: nesting beyond the limit, members twice, lone surrogates.
+    """Finds what the parser lets through: nesting and width beyond the limit, members twice, lone surrogates.
 
     ``duplicates`` and ``surrogates`` say whether there can be any.
     """
 
     duplicates: bool
     surrogates: bool
+    widest: float
 
     def faults(self, value: object, at: tuple[str | int, ...] = ()) -> Iterator[Problem]:
         """Yield the faults of a value at a place."""
@@ -129,6 +133,9 @@ class _Inspection:
             return
         elif len(at) >= MAX_DEPTH:
             yield Problem("too_deep", f"More than {MAX_DEPTH} levels.", pointer(at))
+        elif len(value) > self.widest:
+            kind = "elements" if isinstance(value, list) else "members"
+            yield Problem("length", f"At most {self.widest} {kind}.", pointer(at))
         elif isinstance(value, list):
             for index, element in enumerate(value):
                 yield from self.faults(element, (*at, index))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.tree.jsontext import MAX_DEPTH, decode, decode_own, encode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import BodyRefused, Problem
 
 
 def refused(data: bytes) -> list[tuple[str, str]]:
@@ -187,3 +188,25 @@ def test_a_number_beyond_every_float_is_no_json_number() -> None:
         decode(b"[1e999]")
     assert [problem.code for problem in caught.value.problems] == ["invalid_json"]
     assert not math.isinf(decode(b"1e308"))
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"[[1,2,3],[1,2]]", []),
+        (b'{"a":{"b":1,"c":2,"d":3}}', []),
+        (b"[1,2,3,4]", [("length", "")]),
+        (b'{"a":[1,2,3,{}],"b":{"b":1,"c":2,"d":3,"e":[[],[],[],[]]}}', [("length", "/a"), ("length", "/b")]),
+    ],
+)
+def test_width_is_limited_where_a_limit_is_given(data: bytes, found: list[tuple[str, str]]) -> None:
+    decode(data)
+    assert [(problem.code, problem.pointer) for problem in too_wide(data)] == found
+
+
+def too_wide(data: bytes) -> Sequence[Problem]:
+    try:
+        decode(data, 3)
+    except BodyRefused as refused:
+        return refused.problems
+    return ()
