@@ -230,6 +230,8 @@ class Backups:
             ended = replace(drill, result="failed", code="store_error", message=message)
         try:
             self._save(replace(ended, ended=stamp(self._clock())))
+        except Exception:
+            log.exception("the record of a restore drill could not be kept", drill=drill.id)
         finally:
             with self._lock:
                 self._drill = None

@@ -317,9 +317,12 @@ class Follower:
     def push(self) -> float | None:
         """Report once; return after how many seconds to report again, None: when there is something to report."""
         known = self._known()
-        if known.state == "joined":
-            self._push_once(known)
-        self._watch(known)
+        try:
+            if known.state == "joined":
+                self._push_once(known)
+            self._watch(known)
+        except Exception:
+            log.exception("reporting to the centre failed")
         return REPORT_SECONDS if known.state == "joined" else None
 
     def _push_once(self, known: Standing) -> None:
@@ -327,8 +330,6 @@ class Follower:
             self._linked(known, "report").report(self._report())
         except (CentreRefused, Removed) as refused:  # said by the other thread, which meets the same
             log.debug("no report", reason=str(refused))
-        except Exception:
-            log.exception("reporting to the centre failed")
 
     def _watch(self, known: Standing) -> None:
         """Raise and end the alert that the centre does not answer."""

@@ -1,18 +1,23 @@
-"""Looking at a target while this very node has no room: said as what it is, not as an internal error."""
+"""Work that fails on this very node: said as what it is, and in nobody's way afterwards."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from doorward.backup.checking import Checks
 from doorward.backup.failure import BackupFailure
+from doorward.backup.records import Drill
 from doorward.backup.service import Backups
 from doorward.backup.table import Table
 from doorward.events.senders import Senders
+from doorward.store.port import StoreDamaged
+from tests.support.server import until
 from tests.unit.backup.parts import Site
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 
@@ -22,13 +27,37 @@ def backups(tmp_path: Path) -> Iterator[Backups]:
     """The backups of a node on which no file can be made for them."""
     site = Site(tmp_path / "node")
     senders = Senders(site.rig.pipeline, site.directory)
-    yield Backups(site.node, Table(site.rig.store), senders, Checks(site.node), lambda _key: None)
+    yield Backups(site.node, Table(site.rig.store), senders, Checks(site.node), lambda _key: tmp_path / "upload")
     site.rig.close()
 
 
 @pytest.fixture(autouse=True)
 def no_room(backups: Backups) -> None:
     (backups.node.state / "backup" / "spool").write_text("in the way")
+
+
+def test_a_drill_whose_record_can_not_be_kept_is_in_the_log_and_over(backups: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = backups.drills.save
+
+    def broken(drill: Drill) -> Drill:
+        if drill.finished:
+            raise StoreDamaged("The disk does not answer.")
+        return save(drill)
+
+    monkeypatch.setattr(backups.drills, "save", broken)
+    with capture_logs() as records:
+        for _ in range(2):  # the first one does not stand in the way of the second
+            drill = backups.drill_upload("any", None, "alice")
+            assert drill is not None
+            until(lambda drill=drill: {"drill": drill.id, "event": KEPT} in [_named(record) for record in records])  # type: ignore[misc]
+            backups._drilling.submit(lambda: None).result()
+
+
+KEPT = "the record of a restore drill could not be kept"
+
+
+def _named(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record.get(name) for name in ("drill", "event")}
 
 
 def test_what_is_on_the_target_can_not_be_looked_at(backups: Backups) -> None:

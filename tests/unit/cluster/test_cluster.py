@@ -162,6 +162,23 @@ def test_a_node_asks_until_it_is_paired_then_follows_and_reports(centre: Centre,
     assert node.cluster.issues() == []
 
 
+def test_an_error_while_it_reports_does_not_end_the_reports(
+    channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stumbles = [ZeroDivisionError()] * 2
+
+    def update(*_: object, **__: object) -> None:
+        if stumbles:
+            raise stumbles.pop()
+
+    monkeypatch.setattr(node.cluster.follower._lost, "update", update)
+    node.cluster.start()
+    node.ask()
+    until(lambda: not stumbles)
+    before = channel.reports
+    until(lambda: channel.reports > before)
+
+
 def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.cluster.follower.LOST_SECONDS", 0.2)
     node.cluster.start()
