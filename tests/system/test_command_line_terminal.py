@@ -81,6 +81,19 @@ def test_a_conflict_says_who_changed_what(server: Server, cli: CommandLine) -> N
     assert cli.ok("get", TIMEOUT) == "25\n"
 
 
+def test_a_login_that_ended_meanwhile_is_no_riddle(server: Server, cli: CommandLine) -> None:
+    before = cli.ok("get", TIMEOUT)
+    with cli.on_terminal("set", TIMEOUT, "48") as terminal:
+        terminal.awaits("Commit? [y/N]: ")
+        server.stop()
+        server.start()
+        cli.variables |= {"DOORWARD_URL": server.url}
+        terminal.types("y")
+        done = terminal.ended()
+    assert (done.code, "The login has ended: " in done.out) == (3, True), done
+    assert cli.ok("get", TIMEOUT) == before
+
+
 def test_the_password_is_asked_for_and_not_shown(cli: CommandLine) -> None:
     environment = cli.environment()
     del environment["DOORWARD_PASSWORD"]

@@ -39,6 +39,8 @@ class Refused(Failure):
 
     def __init__(self, status: int, error: Mapping[str, Any], about: str) -> None:
         self.status, self.type = status, str(error.get("type", ""))
+        if self.type == "Unauthenticated":
+            self.code = Unreachable.code
         super().__init__(*_explained(error, short(about)))
 
 
@@ -66,6 +68,8 @@ def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
                 yield problem_line(found["path"], "", f"{who}; it is {_brief(found['running_value'])} now")
         case "Conflict" if "confirm_remaining_seconds" in details:
             yield f"{message} ({details['user']}, {details['confirm_remaining_seconds']} s left)"
+        case "Unauthenticated":
+            yield "The login has ended: the server was restarted, or waited too long. Nothing has changed; begin again."
         case "TooManyRequests":
             yield problem_line(about, "", f"{message} Try again in {details['retry_after']} s.")
         case "ApplyFailed":
