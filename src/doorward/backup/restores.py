@@ -57,9 +57,11 @@ class Restores:
         self._store = store
 
     def save(self, restore: Restore) -> Restore:
-        """Write a record."""
+        """Write a record; the oldest beyond those that are kept go."""
         body = {name: value for name, value in asdict(restore).items() if name != "id"}
         self._store.put_record(Record(KIND, restore.id, body))
+        for old in self._store.records(KIND, offset=KEPT):
+            self._store.remove_record(KIND, old.id)
         return restore
 
     def all(self) -> list[Restore]:

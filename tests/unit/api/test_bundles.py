@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,18 @@ import pytest
 
 from doorward.api.bundles import Bundles
 from doorward.api.errors import Refusal
+from doorward.store.port import StoreDamaged
+from tests.unit.transaction.rig import Rig
 
 PIPELINE: Any = object()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    (tmp_path / "rig").mkdir()
+    made = Rig(tmp_path / "rig").started()
+    yield made
+    made.close()
 
 
 def never_asked() -> dict[str, Any]:
@@ -51,3 +64,28 @@ def test_bundles_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
     left.write_bytes(b"")
     Bundles(left.parent, PIPELINE, never_asked)
     assert not left.exists()
+
+
+def test_a_bundle_of_a_broken_node_says_what_it_can(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def damaged(_limit: int) -> list[Any]:
+        raise StoreDamaged("doorward.db can't be read: disk I/O error.")
+
+    def unhealthy() -> dict[str, Any]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(rig.store, "tickets", damaged)
+
+    async def scenario() -> Path:
+        bundles = Bundles(tmp_path / "bundles", rig.pipeline, unhealthy)
+        bundle = bundles.begin()
+        assert bundles._running is not None
+        await bundles._running
+        assert bundle.status == "finished"
+        return bundle.path
+
+    with tarfile.open(asyncio.run(scenario())) as archive:
+        told = {member.name: json.loads(archive.extractfile(member).read()) for member in archive}  # type: ignore[union-attr]
+    assert told["support-bundle/commits.json"] == {"error": "StoreDamaged: doorward.db can't be read: disk I/O error."}
+    assert told["support-bundle/health_status.json"] == {"error": "PermissionError: [Errno 13] Permission denied"}
+    assert told["support-bundle/revisions.json"]
+    assert told["support-bundle/configuration.json"]
