@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import structlog
 from pydantic import ValidationError
 
 from doorward.backup import aftermath
@@ -31,6 +32,8 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order, Report
 from doorward.transaction.startup import is_fresh
 from doorward.tree.problems import Problem
+
+log = structlog.get_logger()
 
 Scope = Literal["configuration", "system"]
 
@@ -202,7 +205,10 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
         records = aftermath.records(node, opened) if wish.scope == "system" else ()
         order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past)
         done = node.pipeline.commit(candidate, order)
-    aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)
+    try:
+        aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)
+    except OSError as error:  # the restore is done all the same, and the node takes its identity at the next start anyway
+        log.warning("files of a restore are put in place at the next start", error=error.strerror)
     return done
 
 

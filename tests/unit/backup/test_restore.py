@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doorward.access.passwords import matches
-from doorward.backup import archive, restore
+from doorward.backup import aftermath, archive, restore
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
 from doorward.backup.opening import ArchiveRefused
@@ -406,6 +406,21 @@ def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None
     again = try_out(view, wish(scope="system"), path)
     assert again.passed
     again.close()
+
+
+def test_a_file_that_can_not_be_put_in_place_waits_for_the_next_start_and_what_is_restored_is_restored(
+    new_site: Callable[[], Site],
+) -> None:
+    site, other = new_site().filled(), new_site()
+    (site.directory / "cluster").mkdir()
+    (site.directory / "cluster" / "node-key.pem").write_text("the key of the channel")
+    (other.directory / "cluster").write_text("in the way")
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    restored(other, archived(site), **asked, network="restore")
+    assert other.tree() == site.tree()
+    (other.directory / "cluster").unlink()
+    aftermath.finish(other.directory, other.rig.store, other.rig.secrets)
+    assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
 
 
 def revisions(site: Site) -> list[Any]:

@@ -20,7 +20,7 @@ from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
 from doorward.api.transaction import Service, trimmed
 from doorward.backup import names
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused
@@ -129,7 +129,10 @@ class Desk:
 
     async def _work(self, restore: Restore, wish: Wish, archive: Path | None) -> None:
         try:
-            restore = await self._carried_out(restore, wish, archive)
+            with on_this_node():
+                restore = await self._carried_out(restore, wish, archive)
+        except BackupFailure as failure:
+            restore = restore.finished("failed", failure.code, failure.message)
         except Exception:
             log.exception("a restore stumbled", restore=restore.id)
             restore = restore.finished("failed", "internal", "An internal error occurred; the log has the details.")
