@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+import tarfile
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.contract.wire import GROUPS, NTP, PASSWORDS, TRANSACTION, USERS, WEB, ZONE, Caller, Reply, make_user
+from tests.support.server import until
 
 Login = Callable[..., Caller]
 PASSWORD_OF_ALL = "one password for all of them"
 MEMBERS = {"nobody": (), "viewer": ("-1001",), "writer": ("-1002",), "auditor": ("-1006",), "keeper": ("-1004", "-1002")}
 ACLS = "/api/configuration/aaa/acls"
+BUNDLES = "/api/troubleshooting/support-bundle"
 BRANCHES = ("/api", "/api/configuration", "/api/configuration/aaa", "/api/configuration/datetime", "/api/user")
 BASIC = (NTP, ZONE, WEB, "/api/configuration/network/naming", "/api/health_status", "/api/time_status")
 AUTH = (ACLS, USERS, f"{USERS}/-1", GROUPS, f"{GROUPS}/-1001", "/api/configuration/aaa/settings")
@@ -220,3 +225,35 @@ def test_deleted_account_leaves_its_groups(admin: Caller) -> None:
     admin.commit().ok()
     for group in ("-1001", "-1006"):
         assert key not in [member["key"] for member in admin.body(f"{GROUPS}/{group}")["members"]]
+
+
+def test_a_support_bundle_is_no_way_around_the_rights(people: dict[str, Caller], admin: Caller) -> None:
+    def made(caller: Caller) -> str:
+        href = f"{BUNDLES}/{caller.post(BUNDLES).ok(202).json['key']}"
+        until(lambda: caller.body(href)["status"] == "finished", 30, "the bundle")
+        return f"{href}/download"
+
+    def configuration(content: bytes) -> set[str]:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            (revisions, commits, found) = (
+                json.load(archive.extractfile(f"support-bundle/{name}.json") or io.BytesIO())
+                for name in ("revisions", "commits", "configuration")
+            )
+        assert bool(revisions) == bool(commits) == (ACLS in found)
+        return set(found)
+
+    of_admin, of_writer = made(admin), made(people["writer"])
+    assert {ACLS, NTP, WEB} <= configuration(downloaded(admin, of_admin))
+    for who in (admin, people["writer"], people["viewer"]):
+        found = configuration(downloaded(who, of_writer))
+        assert {NTP, WEB} <= found
+        assert not any(path.startswith(("/api/configuration/aaa", "/api/configuration/pol")) for path in found)
+    unauthorized(people["viewer"].get(of_admin), of_admin, "read")
+    unauthorized(people["writer"].get(of_admin), of_admin, "read")
+    people["viewer"].get(of_admin.removesuffix("/download")).ok()
+
+
+def downloaded(caller: Caller, href: str) -> bytes:
+    answer = caller.server.client().get(href, headers={"Cookie": f"session_id={caller.cookie}"})
+    assert answer.status_code == 200, answer.text
+    return answer.content

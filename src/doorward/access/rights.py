@@ -29,6 +29,10 @@ class Rights:
         """Whether the resource at a path, guarded by an ACL object, may be written."""
         return self.everything or privilege in self.writable or _within(path, self.writable)
 
+    def covers(self, other: Rights) -> bool:
+        """Whether everything that the other rights let somebody read may be read."""
+        return self.everything or (not other.everything and other.readable <= self.readable)
+
     @property
     def may_write_something(self) -> bool:
         """Whether there is anything to open a transaction for."""

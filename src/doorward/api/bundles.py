@@ -1,6 +1,7 @@
 """``/api/troubleshooting/support-bundle``: what support needs to see of a node, in one archive without secrets.
 
-A bundle is made in a thread, one at a time, kept as a file in the state directory and gone after 24 hours or a restart.
+A bundle is made in a thread, one at a time, kept as a file in the state directory and gone after 24 hours or a restart. It holds
+what its maker may read, and is for those who may read as much: it is no way around the rights.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from typing import Any
 import structlog
 
 from doorward import SPS_LEVEL, __version__
+from doorward.access.rights import Rights
 from doorward.api import errors
+from doorward.api.history import CHANGELOG
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
 from doorward.tree.jsontext import encode
+from doorward.tree.nodes import WriteOnce
+from doorward.tree.places import Place
 
 log = structlog.get_logger()
 
@@ -40,6 +45,8 @@ class Bundle:
     """One bundle. ``status``: queued, running, finished or failed."""
 
     path: Path
+    rights: Rights
+    """Of its maker."""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: str = "queued"
     made: float = field(default_factory=time.monotonic)
@@ -61,13 +68,13 @@ class Bundles:
                 self.remove(bundle)
         return list(self._bundles.values())
 
-    def begin(self) -> Bundle:
-        """Start to make a bundle. Raises 409 while another one is unfinished."""
+    def begin(self, rights: Rights) -> Bundle:
+        """Start to make a bundle for somebody with these rights. Raises 409 while another one is unfinished."""
         for other in self.all():
             if other.status in {"queued", "running"}:
                 href = f"/api/troubleshooting/support-bundle/{other.key}"
                 raise errors.conflict("Another support bundle is not finished yet.", resource=href)
-        bundle = Bundle(self._directory)
+        bundle = Bundle(self._directory, rights)
         bundle.path = self._directory / f"{bundle.key}.tar.gz"
         self._bundles[bundle.key] = bundle
         self._running = asyncio.ensure_future(self._make(bundle))
@@ -76,7 +83,7 @@ class Bundles:
     async def _make(self, bundle: Bundle) -> None:
         bundle.status = "running"
         try:
-            await asyncio.to_thread(self._write, bundle.path)
+            await asyncio.to_thread(self._write, bundle.path, bundle.rights)
         except Exception:
             log.exception("a support bundle could not be made")
             bundle.status = "failed"
@@ -94,12 +101,12 @@ class Bundles:
         self._bundles.pop(bundle.key, None)
         bundle.path.unlink(missing_ok=True)
 
-    def _write(self, path: Path) -> None:
+    def _write(self, path: Path, rights: Rights) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         part = path.with_suffix(".part")
         try:
             with tarfile.open(part, "w:gz") as archive:
-                for name, found in self._contents().items():
+                for name, found in self._contents(rights).items():
                     data = encode(_told(name, found))
                     member = tarfile.TarInfo(f"support-bundle/{name}.json")
                     member.size, member.mtime = len(data), int(time.time())
@@ -108,9 +115,10 @@ class Bundles:
         finally:
             part.unlink(missing_ok=True)
 
-    def _contents(self) -> dict[str, Callable[[], Any]]:
+    def _contents(self, rights: Rights) -> dict[str, Callable[[], Any]]:
         pipeline = self._pipeline
         running, store = pipeline.running, pipeline.store
+        history = _HISTORY if rights.may_read(CHANGELOG, "") else 0
         return {
             "about": lambda: {
                 "doorward": __version__,
@@ -120,12 +128,19 @@ class Bundles:
                 "python": platform.python_version(),
                 "revision": running.number,
             },
-            "commits": lambda: [asdict(ticket) for ticket in store.tickets(_HISTORY)],
-            "configuration": lambda: {place.href: document.value for place, _, document in documents(running.snapshot)},
+            "commits": lambda: [asdict(ticket) for ticket in store.tickets(history)],
+            "configuration": lambda: {
+                place.href: document.value for place, _, document in documents(running.snapshot) if self._readable(place, rights)
+            },
             "health_status": self._health,
-            "revisions": lambda: [asdict(revision) for revision in store.revisions(limit=_HISTORY)],
+            "revisions": lambda: [asdict(revision) for revision in store.revisions(limit=history)],
             "time_status": lambda: pipeline.host.time_status().as_dict(),
         }
+
+    def _readable(self, place: Place, rights: Rights) -> bool:
+        endpoint = self._pipeline.tree[place.path]
+        secret = isinstance(endpoint.node, WriteOnce)
+        return rights.everything or (not secret and rights.may_read(endpoint.privilege, place.href))
 
 
 def _told(name: str, found: Callable[[], Any]) -> Any:
@@ -159,7 +174,7 @@ class SupportBundles(Resource):
 
     def template(self) -> tuple[str, Resource]:
         """Return what a bundle is like."""
-        return "key", SupportBundle(self._bundles, Bundle(Path()))
+        return "key", SupportBundle(self._bundles, Bundle(Path(), Rights()))
 
     async def get(self, request: Request) -> Answer:
         """List the bundles."""
@@ -172,7 +187,7 @@ class SupportBundles(Resource):
     async def post(self, request: Request) -> Answer:
         """Begin to make a bundle."""
         await request.read()
-        bundle = self._bundles.begin()
+        bundle = self._bundles.begin(request.member.rights)
         answer = envelope(request, bundle.key, {"status": "queued"})
         answer.status = 202
         answer.headers["Location"] = f"{request.href}/{bundle.key}"
@@ -212,6 +227,10 @@ class Download(Resource):
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+
+    def may_read(self, request: Request) -> bool:
+        """Who may read what its maker could."""
+        return super().may_read(request) and request.member.rights.covers(self._bundle.rights)
 
     async def get(self, request: Request) -> Answer:
         """Answer the bytes of the archive."""

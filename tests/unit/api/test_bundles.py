@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from doorward.access.rights import Rights
 from doorward.api.bundles import Bundles
 from doorward.api.errors import Refusal
 from doorward.store.port import StoreDamaged
@@ -34,13 +35,13 @@ def never_asked() -> dict[str, Any]:
 def test_a_second_bundle_waits_for_the_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         bundles = Bundles(tmp_path / "bundles", PIPELINE, never_asked)
-        first = bundles.begin()
+        first = bundles.begin(Rights(everything=True))
         with pytest.raises(Refusal) as refused:
-            bundles.begin()
+            bundles.begin(Rights(everything=True))
         assert (refused.value.status, refused.value.type) == (409, "Conflict")
         assert first.key in refused.value.details["resource"]
         bundles.remove(first)
-        second = bundles.begin()
+        second = bundles.begin(Rights(everything=True))
         assert [bundle.key for bundle in bundles.all()] == [second.key]
 
     asyncio.run(scenario())
@@ -49,10 +50,10 @@ def test_a_second_bundle_waits_for_the_first(tmp_path: Path) -> None:
 def test_a_bundle_that_can_not_be_made_has_failed(tmp_path: Path) -> None:
     async def scenario() -> str:
         bundles = Bundles(tmp_path / "bundles", PIPELINE, never_asked)
-        bundle = bundles.begin()
+        bundle = bundles.begin(Rights(everything=True))
         assert bundles._running is not None
         await bundles._running
-        bundles.begin()  # a failed one is in nobody's way
+        bundles.begin(Rights(everything=True))  # a failed one is in nobody's way
         return bundle.status
 
     assert asyncio.run(scenario()) == "failed"
