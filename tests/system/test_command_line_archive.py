@@ -33,7 +33,10 @@ def test_an_export_under_a_password_comes_back(cli: CommandLine, tmp_path: Path)
     assert cli.ok("restore", *under, "x") == "Nothing to change.\n"
     cli.ok("set", ZONE, "Asia/Tokyo")
     refused = cli("restore", "x")
-    assert (refused.code, refused.err) == (1, "password_required: It is encrypted under a password.\n")
+    assert (refused.code, refused.err) == (
+        1,
+        "password_required: It is encrypted under a password. Give --archive-password-file.\n",
+    )
     (tmp_path / "wrong").write_text("another password\n")
     assert cli("restore", "--archive-password-file", "wrong", "x").err.startswith("wrong_password: ")
     assert "Nothing was restored" in cli.ok("restore", "--dry-run", *under, "x")

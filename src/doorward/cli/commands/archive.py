@@ -160,7 +160,8 @@ def _refuse(found: dict[str, Any]) -> None:
     """Raise Failure with everything that speaks against a restore."""
     if found["result"] != "succeeded":
         problems = [problem_line(p["path"], p["pointer"], p["message"]) for p in found["problems"]]
-        raise Failure(*(problems or [f"{found['code']}: {found['message']}"]))
+        hint = " Give --archive-password-file." if found["code"] == "password_required" else ""
+        raise Failure(*(problems or [f"{found['code']}: {found['message']}{hint}"]))
 
 
 def _ended(session: Session, connection: Connection, order: dict[str, Any]) -> dict[str, Any]:
