@@ -78,7 +78,7 @@ def test_a_bundle_of_a_broken_node_says_what_it_can(rig: Rig, monkeypatch: pytes
 
     async def scenario() -> Path:
         bundles = Bundles(tmp_path / "bundles", rig.pipeline, unhealthy)
-        bundle = bundles.begin()
+        bundle = bundles.begin(Rights(everything=True))
         assert bundles._running is not None
         await bundles._running
         assert bundle.status == "finished"
