@@ -280,17 +280,26 @@ class Pipeline:
             except Exception:
                 log.exception("a listener failed after a commit", revision=running.number)
 
+    def _intended(self, intent: Intent) -> Snapshot:
+        """Return what a commit would have made of the running configuration, as far as this release knows what it wrote."""
+        found = self.running.snapshot
+        for edit in intent.edits:
+            try:
+                if edit.new is not None:
+                    found = found.put(edit.place, self.tree.load(edit.place, decode_own(edit.new)))
+                elif found.document(edit.place):
+                    found = found.remove(edit.place)
+            except (KeyError, ValueError):  # such as pydantic and msgspec raise
+                log.warning(
+                    "an edit of an unfinished commit is of another release", path=edit.place.href, error=type(error).__name__
+                )
+        return found
+
     def recover(self) -> None:
         """Make the host what the running revision says; called before serving. An unfinished journal entry is undone."""
         intent = self.store.intent()
         running = self.running.snapshot
-        intended = running
-        if intent is not None:
-            for edit in intent.edits:
-                if edit.new is None:
-                    intended = intended.remove(edit.place) if intended.document(edit.place) else intended
-                else:
-                    intended = intended.put(edit.place, self.tree.load(edit.place, decode_own(edit.new)))
+        intended = running if intent is None else self._intended(intent)
         try:
             plan = self.host.plan(self.desired(intended), self.desired(running), full=True)
             self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS)

@@ -11,14 +11,16 @@ import pytest
 from doorward.host.engine import ApplyError
 from doorward.host.errors import HostFailure
 from doorward.host.ntp_probe import ProbeResult
+from doorward.store.port import Edit, Intent, Ticket
 from doorward.transaction.pipeline import Order
+from doorward.tree.jsontext import encode
+from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused
 from tests.support.server import until
 from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, place
 from tests.unit.transaction.steps import A, B, failed, servers, ticket, why_unknown
 
 if TYPE_CHECKING:
-    from doorward.store.port import Edit
     from doorward.transaction.candidate import Running
 
 
@@ -138,6 +140,21 @@ def test_a_host_that_cannot_be_put_back_is_unknown_and_loud(rig: Rig) -> None:
     rig.host.fail_verify = rig.host.fail_revert = False
     rig.pipeline.recover()
     assert why_unknown(rig) is None
+    assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
+
+
+def test_an_unfinished_commit_of_another_release_is_undone_as_far_as_it_is_known(rig: Rig) -> None:
+    """The server was killed in the middle of a commit, and upgraded before it started again."""
+    edits = (
+        Edit(Place(f"{ROOT}nowhere/now"), None, b"1"),
+        Edit(place(ZONE), b'"UTC"', b'{"name":"UTC"}'),
+        Edit(place(SERVERS), encode(rig.value(SERVERS)), encode(A)),
+    )
+    rig.store.begin(Intent("t1", edits), Ticket("t1", "jane", "2026-11-22T10:00:00Z", "applying"))
+    rig.pipeline.recover()
+    assert rig.store.intent() is None
+    assert why_unknown(rig) is None
+    assert ticket(rig).state == "reverted"
     assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
 
 
