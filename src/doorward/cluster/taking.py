@@ -84,7 +84,11 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
     for key, body in wanted.items():
         known = candidate.snapshot.document(Place(nodes.PATH, key))
         if known is None or known.value != {**body, "psk": None}:
-            _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
+            try:
+                _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
+            except ValidationError as error:  # a centre of another release knows roles that this node does not
+                href = f"{nodes.PATH}/{key}"
+                raise NotTaken([_issue("unsuitable", f"This node does not take what stands at {href}.", href)]) from error
     place = Place(join_request.PATH)
     document = candidate.snapshot.document(place)
     if document is None or document.value is None:

@@ -166,6 +166,23 @@ def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, jo
     assert (node.codes(), node.rig.value(SERVERS)) == ([], [ip("192.0.2.2")])
 
 
+def test_a_role_of_another_release_is_told_as_what_is_wrong(centre: Centre, join: Join) -> None:
+    def of_another_release(envelope: Envelope) -> Envelope:
+        rows = [msgspec.structs.replace(row, roles=["search-emperor"]) for row in envelope.content.membership.nodes]
+        membership = msgspec.structs.replace(envelope.content.membership, nodes=rows)
+        return msgspec.structs.replace(envelope, content=msgspec.structs.replace(envelope.content, membership=membership))
+
+    node = join("managed-host")
+    node.follow()
+    before = node.rig.pipeline.running
+    node.wire.tamper = of_another_release
+    centre.committed((ZONE, "Asia/Tokyo"))
+    assert node.step()
+    (issue,) = node.following.sync.issues.errors
+    assert (issue.code, issue.paths) == ("unsuitable", [f"{nodes.PATH}/{centre.id}"])
+    assert node.rig.pipeline.running is before
+
+
 def test_what_the_host_refuses_is_an_error_of_the_path(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node = join("managed-host")
     node.follow()
