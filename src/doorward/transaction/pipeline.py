@@ -290,9 +290,7 @@ class Pipeline:
                 elif found.document(edit.place):
                     found = found.remove(edit.place)
             except (KeyError, ValueError):  # such as pydantic and msgspec raise
-                log.warning(
-                    "an edit of an unfinished commit is of another release", path=edit.place.href, error=type(error).__name__
-                )
+                log.warning("an edit of an unfinished commit is of another release", path=edit.place.href)
         return found
 
     def recover(self) -> None:
