@@ -42,31 +42,41 @@ _AROUND = 3
 
 def changes(found: Iterable[Mapping[str, Any]], remote: Names) -> Iterator[Line]:
     """Yield changes as the API lists them. ``remote`` gives names to paths and references."""
+    found = list(found)
+    own = {str(change["path"]): name for change in found if (name := _own_name(change, remote))}
     for change in found:
         sign, style = _SIGNS.get(change["type"], Line("~", "bold yellow"))
         order = " (order)" if change["type"] == "reorder" else ""
         yield Line(f"{sign} {_label(change, remote)}{order}", style)
         old, new = (change.get(f"{age}_order", change.get(f"{age}_value", MISSING)) for age in ("old", "new"))
-        yield from difference(readable(old, remote), readable(new, remote))
+        yield from difference(readable(old, remote, own), readable(new, remote, own))
 
 
 def _label(change: Mapping[str, Any], remote: Names) -> str:
     """Return the path of a change, with the name of an object that came or went: nobody but the change knows that."""
+    path, name = str(change["path"]), _own_name(change, remote)
+    return short(f"{path.rpartition('/')[0]}/{name}") if name else remote.label(path)
+
+
+def _own_name(change: Mapping[str, Any], remote: Names) -> str:
+    """Return the name of the object that a change is about, or nothing."""
     path = str(change["path"])
     for age in ("new_value", "old_value"):
         name = value_at(change.get(age), ("name",))
         if "#" not in path and isinstance(name, str) and remote.is_object(path):
-            return short(f"{path.rpartition('/')[0]}/{name}")
-    return remote.label(path)
+            return name
+    return ""
 
 
-def readable(value: Any, remote: Names) -> Any:
-    """Return a value of the API with its expanded references as names."""
+def readable(value: Any, remote: Names, own: Mapping[str, str]) -> Any:
+    """Return a value of the API with its expanded references as names. ``own`` has those that only the changes know, by path."""
     if isinstance(value, dict):
         if value.keys() == {"key", "meta"} and isinstance(value["key"], str) and isinstance(value["meta"], dict):
-            return remote.name(str(value["meta"].get("href", "")).rpartition("/")[0], value["key"])
-        return {name: readable(member, remote) for name, member in value.items()}
-    return [readable(element, remote) for element in value] if isinstance(value, list) else value
+            href = str(value["meta"].get("href", ""))
+            name = remote.name(href.rpartition("/")[0], value["key"])
+            return own.get(href, name) if name == value["key"] else name
+        return {name: readable(member, remote, own) for name, member in value.items()}
+    return [readable(element, remote, own) for element in value] if isinstance(value, list) else value
 
 
 def difference(old: Any, new: Any) -> Iterator[Line]:

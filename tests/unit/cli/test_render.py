@@ -50,24 +50,24 @@ def test_a_difference_shows_what_goes_and_what_comes(old: Any, new: Any, expecte
 
 
 def test_changes_name_objects_and_references() -> None:
-    reference = {"key": "k1", "meta": {"href": f"{USERS}/k1"}}
+    reference, gone = ({"key": key, "meta": {"href": f"{USERS}/{key}"}} for key in ("k1", "k2"))
     changes: list[dict[str, Any]] = [
-        {"type": "create", "path": f"{USERS}/k2", "new_value": {"name": "bob"}},
+        {"type": "delete", "path": f"{USERS}/k2", "old_value": {"name": "bob"}},
         {"type": "delete", "path": f"{USERS}/k1", "old_value": {"name": "jane"}},
         {"type": "replace", "path": f"{USERS}/k1#password", "old_value": None, "new_value": "p"},
-        {"type": "replace", "path": "/api/configuration/x#members", "old_value": [], "new_value": [reference]},
+        {"type": "replace", "path": "/api/configuration/x#members", "old_value": [gone], "new_value": [reference]},
         {"type": "reorder", "path": "/api/configuration/y", "old_order": ["a", "b"], "new_order": ["b", "a"]},
     ]
     assert texts(render.changes(changes, Names())) == [
-        "+ aaa/local_database/users/bob",
-        "  + name: bob",
+        "- aaa/local_database/users/bob",
+        "  - name: bob",
         "- aaa/local_database/users/jane",
         "  - name: jane",
         "~ aaa/local_database/users/jane#password",
         "  - null",
         "  + p",
         "~ x#members",
-        "  - []",
+        "  - - bob",
         "  + - jane",
         "~ y (order)",
         "  + - b",
