@@ -25,7 +25,7 @@ from doorward import SPS_LEVEL, __version__
 from doorward.access.rights import Rights
 from doorward.api import errors
 from doorward.api.history import CHANGELOG
-from doorward.api.request import Answer, Request
+from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
@@ -236,5 +236,4 @@ class Download(Resource):
         """Answer the bytes of the archive."""
         if self._bundle.status != "finished":
             raise errors.conflict("The support bundle is not finished.", resource=request.href)
-        data = await asyncio.to_thread(self._bundle.path.read_bytes)
-        return Answer(data, headers={"Content-Type": "application/gzip"})
+        return Answer(LocalFile(self._bundle.path), headers={"Content-Type": "application/gzip"})
