@@ -159,7 +159,10 @@ def test_an_address_of_somebody_else_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("backup/signing-key.pem", "The file {} holds no private key."),
+        (
+            "backup/signing-key.pem",
+            "The file {} holds no private key. Remove it for a new one: what the old one signed stays good.",
+        ),
         ("managed.json", "The file {} is damaged: it does not say what of the machine is managed."),
     ],
 )
