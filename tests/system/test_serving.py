@@ -137,6 +137,25 @@ def test_a_commit_whose_client_goes_away_is_finished(tmp_path: Path) -> None:
         server.stop()
 
 
+def test_a_commit_that_outlives_its_request_is_not_said_to_be_done(tmp_path: Path) -> None:
+    need_chrony()
+    limits = {"HASTY": "doorward.api.app.REQUEST_SECONDS=1"}
+    server = Server(tmp_path / "state", QUICK, limits).start()
+    try:
+        client = server.login()
+        client.put(NTP, [{"selection": "ip", "value": "127.0.0.60"}])
+        chronyd = pid_of(server.state)
+        os.kill(chronyd, signal.SIGSTOP)
+        key = {"Idempotency-Key": "once"}
+        for _ in range(2):
+            assert client.commit(headers=key).status_code == 503, "it goes on"
+        os.kill(chronyd, signal.SIGCONT)
+        again = until(lambda: (a := client.commit(headers=key)).status_code == 200 and a, 20, "the end of the commit")
+        assert (again.json()["meta"]["revision"], again.headers["Idempotency-Replayed"]) == (2, "true")
+    finally:
+        server.stop()
+
+
 def test_a_second_server_on_the_same_state_is_refused(server: Server) -> None:
     assert server.process
     said = ends(server.state)

@@ -173,8 +173,9 @@ class NodeResource(Resource):
                 writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
-            if not login.ended:
-                login.candidate = candidate
+            if login.ended:
+                raise errors.unauthenticated(request.href)
+            login.candidate = candidate
         return Answer({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
     async def _write(

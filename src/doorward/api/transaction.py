@@ -106,7 +106,7 @@ class Transaction(Resource):
     def __init__(self, service: Service) -> None:
         self._service = service
         self.children = {"changes": Changes(service), "plan": PlanResource(service)}
-        self._in_flight: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._in_flight: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""
@@ -160,20 +160,26 @@ class Transaction(Resource):
             return await self._commit(request, order, None, None)
         name = (request.member.name, key)
         while (running := self._in_flight.get(name)) is not None:
-            await asyncio.shield(running)
-        running = self._in_flight[name] = asyncio.get_running_loop().create_future()
-        try:
-            ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
-            if ticket is not None and ticket.idempotency_key == key and ticket.state != "failed":
-                if ticket.request != digest:
-                    raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
-                answer = self._replayed(request, ticket)
-                answer.headers["Idempotency-Replayed"] = "true"
-                return answer
-            return await self._commit(request, order, key, digest)
-        finally:
+            await asyncio.wait([running])
+
+        def ended(task: asyncio.Task[Answer]) -> None:
             del self._in_flight[name]
-            running.set_result(None)
+            if not task.cancelled():
+                task.exception()  # whoever waited may be gone by now
+
+        running = self._in_flight[name] = asyncio.ensure_future(self._unless_known(request, order, key, digest))
+        running.add_done_callback(ended)
+        return await asyncio.shield(running)
+
+    async def _unless_known(self, request: Request, order: CommitOrder, key: str, digest: str) -> Answer:
+        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
+        if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
+            return await self._commit(request, order, key, digest)
+        if ticket.request != digest:
+            raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
+        answer = self._replayed(request, ticket)
+        answer.headers["Idempotency-Replayed"] = "true"
+        return answer
 
     async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
         login = request.member
