@@ -65,7 +65,7 @@ class Cluster:
         self._connector, self._clock = connector, clock or Clock()
         self._peers = Peers(pipeline.store)
         self._central = Central(pipeline, node_id, key, self._peers, events, self._clock)
-        self._central.pinned, self._central.contacted = self._trust, self._contacted
+        self._central.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = Channel(key, self._central, clock=self._clock)
         self._following = Following(pipeline, queue.wait, self._clock)
         self.follower = Follower(
@@ -82,6 +82,7 @@ class Cluster:
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._reaching = threading.Thread(target=self._reach_often, name="cluster-reach", daemon=True)
         self._unnoted: Running | None = None
+        self._ticked = self._clock.monotonic()
 
     # Life
 
@@ -127,15 +128,16 @@ class Cluster:
             self.work(_TICK_SECONDS)
 
     def work(self, wait: float) -> bool:
-        """Do what came up within so many seconds, or what is done regularly; return whether something came up."""
+        """Do what came up within so many seconds, and regularly what is to be done so; return whether something came up."""
         try:
             job = self._jobs.get(timeout=wait)
         except Empty:
             job = None
-        try:
-            (job or self._tick)()
-        except Exception:
-            log.exception("work of the cluster failed")
+        if job is not None:
+            _carried_out(job)
+        if job is None or self._clock.monotonic() - self._ticked > _TICK_SECONDS:  # also where commits leave no pause
+            self._ticked = self._clock.monotonic()
+            _carried_out(self._tick)
         return job is not None
 
     def _tick(self) -> None:
@@ -235,6 +237,11 @@ class Cluster:
             found.append(Peer(peer.id, peer.certificate, roles, removed=peer.removed is not None))
         return found
 
+    def _pinned(self) -> None:
+        """Another node is trusted; it may have been removed in this very moment."""
+        self._trust()
+        self._jobs.put(lambda: self._settle(self._pipeline.running))
+
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
         document = self._pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
@@ -319,3 +326,10 @@ class Cluster:
             *self.follower.issues(),
             *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.sync.issues.errors),
         ]
+
+
+def _carried_out(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Exception:
+        log.exception("work of the cluster failed")

@@ -330,6 +330,39 @@ def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Cen
     until(lambda: node.rig.value(ZONE) == "Asia/Tokyo")
 
 
+def test_a_node_that_pairs_while_it_is_removed_is_told_so(centre: Centre, channel: Channel, node: Running) -> None:
+    cluster = Cluster(
+        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        state=node.state,
+    )  # fmt: skip
+    cluster.attach()
+    centre.remove(Place(nodes.PATH, node.id))
+    settled(cluster)
+    cluster._peers.pin(node.id, node.key.certificate, 0.0)
+    cluster._central.pinned()
+    settled(cluster)
+    assert [(peer.id, peer.removed) for peer in cluster._trusted()] == [(node.id, True)]
+
+
+def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
+    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0.0]
+    monkeypatch.setattr("doorward.cluster.clock.Clock.monotonic", lambda _clock: passed[0])
+    cluster = Cluster(
+        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        state=node.state,
+    )  # fmt: skip
+    cluster.attach()
+    watched: list[float] = []
+    monkeypatch.setattr(cluster._central, "watch", lambda: watched.append(passed[0]))
+    for number in range(8):
+        centre.rig.committed((WEB, {"timeout": 20 + number}))
+        assert cluster.work(0)
+        passed[0] += 0.5
+    assert watched == [1.5, 3.0]
+
+
 def settled(cluster: Cluster) -> None:
     while cluster.work(0):
         pass
