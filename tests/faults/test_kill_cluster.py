@@ -17,13 +17,15 @@ import pytest
 
 from tests.faults.checks import NIC1, ZONE, Seen, look, write_everything
 from tests.faults.cluster_victims import Deed, Trapped, alive, chosen, kill, steps_of, two
-from tests.support.members import INTERFACE, JOIN, NODES, PROMOTE, STATUS
+from tests.support.members import INTERFACE, JOIN, LEFT_OPEN, NODES, PROMOTE, STATUS
 from tests.support.server import until
 
 MANAGED = ("managed-host", "search-local")
 ELSEWHERE = "127.0.2.1"
 """Nobody is there."""
 TURNS = itertools.count(1)
+
+pytestmark = pytest.mark.filterwarnings(LEFT_OPEN)
 
 
 class Join(Deed):

@@ -12,9 +12,11 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from tests.schedules.machine import Schedules
 from tests.schedules.real import OFFLINE, Real
 from tests.schedules.test_schedules import COUNT
-from tests.support.members import Member, started
+from tests.support.members import LEFT_OPEN, Member, started
 from tests.support.network import Machine, Network
 from tests.support.server import QUICK, Server
+
+pytestmark = pytest.mark.filterwarnings(LEFT_OPEN)
 
 EVENTS = 12
 HASTY = {

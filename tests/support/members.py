@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.server import PASSWORD, QUICK, Client, Server, until
+from tests.support.server import PASSWORD, QUICK, WORKER, Client, Server, until
 
 INTERFACE = "/api/configuration/local_services/cluster"
 NIC = "/api/configuration/network/nics/nic1"
@@ -17,8 +16,11 @@ NTP, ZONE = "/api/configuration/datetime/ntp_servers", "/api/configuration/datet
 PROMOTE, JOIN = "/api/cluster/promote", "/api/cluster/join_request"
 NODES, STATUS = "/api/cluster/nodes", "/api/cluster/status"
 
-PORT = str(7500 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+PORT = str(7500 + WORKER)
 """Of the node channel: tests that run at the same time have the same addresses."""
+
+LEFT_OPEN = "ignore:unclosed <ssl.SSLSocket:ResourceWarning"
+"""Python 3.11 leaves a socket to the garbage collection whose other side was killed right before the TLS handshake."""
 
 HASTY = (
     "doorward.cluster.statuses.OFFLINE_SECONDS=6 doorward.cluster.follower.LOST_SECONDS=1"

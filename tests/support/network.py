@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.server import WORKER
+
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _CLONE_NEWNET = 0x40000000
 _BROADCAST = b"\xff" * 6
-SUBNET = "10.77.0"
+SUBNET = f"10.77.{WORKER}"
+"""Tests that run at the same time are on all of their networks."""
 _chance = random.Random(7)  # noqa: S311 - the same losses in every run
 
 

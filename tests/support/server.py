@@ -21,6 +21,8 @@ import httpx2
 from tests.support.zygote import Forked, fork
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""The number of this process among those that run tests at the same time, all with the same network."""
 QUICK = (str(Path(__file__).with_name("launcher.py")),)
 """Launches a server whose limits are those of ``HASTY``."""
 

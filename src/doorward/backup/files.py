@@ -14,7 +14,8 @@ from doorward.backup.node import NodeView
 from doorward.backup.targets.port import Entry, Target
 from doorward.tree.times import stamp
 
-_LONGEST_MANIFEST = 1 << 20
+_LONGEST_MANIFEST = 32 << 10
+"""Bytes. Ours have a few thousand, and what lies on a target is remembered, whoever put it there."""
 _REMEMBERED = 5_000
 _INVALID = Claims("invalid", {}, None, ours=False)
 
