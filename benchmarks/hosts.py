@@ -97,8 +97,7 @@ class Host:
             try:
                 return work()
             except ChannelError:
-                self.failed += 1
-                self.stopping.wait(_PAUSE)
+                self.failed += not self.stopping.wait(_PAUSE)
         return None
 
     def _pair(self) -> Paired:
