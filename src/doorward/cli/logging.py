@@ -33,6 +33,18 @@ class _Lasting:
             self._stream.flush()
 
 
+class _Theirs(logging.Handler):
+    """Makes records like ours of what libraries log, with ``logger`` for where it comes from."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on."""
+        try:
+            text, cause = record.getMessage(), record.exc_info if record.exc_info and record.exc_info[0] else None
+            structlog.get_logger().log(record.levelno, text, logger=record.name, **({"exc_info": cause} if cause else {}))
+        except Exception:  # noqa: BLE001 - as every handler does
+            self.handleError(record)
+
+
 def _logger_factory(*, terminal: bool) -> Any:
     if terminal:
         return structlog.PrintLoggerFactory(_Lasting(sys.stderr))  # type: ignore[arg-type]
@@ -62,7 +74,7 @@ def configure() -> None:
         logger_factory=_logger_factory(terminal=terminal),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Theirs()])
 
 
 def _line(record: object, **how: Any) -> bytes:

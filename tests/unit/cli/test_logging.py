@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _PROGRAM = """
+import logging
 import structlog
 from pathlib import Path
 from doorward.cli.logging import configure
@@ -25,17 +26,23 @@ try:
     raise ValueError("broken")
 except ValueError:
     log.exception("failed")
+    logging.getLogger("uvicorn.error").error("Invalid %s", "HTTP", exc_info=True)
+logging.getLogger("asyncio").warning("slow")
+logging.getLogger("asyncio").info("silent")
 """
 
 
 def test_every_record_is_a_line_of_json(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", _PROGRAM], stderr=subprocess.PIPE, check=True, cwd=tmp_path)
-    ordinary, half, foreign, failed = (json.loads(line) for line in ran.stderr.splitlines())
+    ordinary, half, foreign, failed, theirs, slow = (json.loads(line) for line in ran.stderr.splitlines())
     assert (ordinary["event"], ordinary["level"], ordinary["number"], ordinary["text"]) == ("ordinary", "info", 1, "é")
     assert half["text"] == "\udc80"
     assert foreign["digits"] == 10**30
     assert "x" in foreign["path"]
     assert "ValueError: broken" in failed["exception"]
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Invalid HTTP", "error", "uvicorn.error")
+    assert theirs["exception"] == failed["exception"]
+    assert (slow["event"], slow["level"], "exception" in slow) == ("slow", "warning", False)
 
 
 def nobody_reads() -> int:
