@@ -13,8 +13,7 @@ from tests.schedules.machine import Schedules
 from tests.schedules.real import OFFLINE, Real
 from tests.schedules.test_schedules import COUNT
 from tests.support.members import LEFT_OPEN, Member, started
-from tests.support.network import Machine, Network
-from tests.support.server import QUICK, Server
+from tests.support.network import Network
 
 pytestmark = pytest.mark.filterwarnings(LEFT_OPEN)
 
@@ -52,14 +51,8 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def real(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """A centre, two managed hosts, a node without that role, and one that knows nothing of the cluster."""
-    hasty = {"HASTY": " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in HASTY.items())}
-
-    def member(machine: Machine) -> Member:
-        state = tmp_path_factory.mktemp("node") / "state"
-        server = Server(state, (*machine.launcher, *QUICK), hasty, ("--listen", f"{machine.address}:8443"))
-        return Member(state, machine.address, server)
-
-    with started([member(machine) for machine in network.machines[1:]]) as found:
+    nodes = [Member.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]]
+    with started(nodes) as found:
         centre, one, two, three, _ = found
         one.join(centre, "managed-host", "search-local")
         two.join(centre, "managed-host", "search-local")

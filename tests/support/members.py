@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from tests.support.network import Machine
 from tests.support.server import PASSWORD, QUICK, WORKER, Client, Server, until
 
 INTERFACE = "/api/configuration/local_services/cluster"
@@ -37,6 +38,13 @@ class Member:
         self.server = server or Server(state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0", "--cluster-port", PORT))
         self.client: Client
         self.id = ""
+
+    @classmethod
+    def on(cls, machine: Machine, state: Path, hasty: Mapping[str, float]) -> Self:
+        """A node on a machine of a network, with limits of ``doorward.cluster`` of its own."""
+        limits = " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in hasty.items())
+        options = ("--listen", f"{machine.address}:8443")
+        return cls(state, machine.address, Server(state, (*machine.launcher, *QUICK), {"HASTY": limits}, options))
 
     def start(self) -> None:
         self.server.start()

@@ -53,6 +53,17 @@ class Raw:
         assert status == 200
         return "Cookie: " + fields["set-cookie"].partition(";")[0]
 
+    def ends_though(self, piece: bytes) -> bool:
+        """Send a piece, and tell whether the other side has closed."""
+        self.socket.settimeout(0.05)
+        try:
+            self.socket.sendall(piece)
+            return self.socket.recv(1) == b""
+        except TimeoutError:
+            return False
+        except (ConnectionError, ssl.SSLEOFError):
+            return True
+
     def closed(self) -> bool:
         """Wait until the other side has closed, which it must do without a word."""
         try:

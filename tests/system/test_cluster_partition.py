@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.members import ZONE, Member, started
-from tests.support.network import Machine, Network
-from tests.support.server import QUICK, Server, until
+from tests.support.network import Network
+from tests.support.server import until
 
 HASTY = {
     "client.REVISION_SECONDS": 1,
@@ -34,14 +34,8 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def members(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
     """A centre and two managed hosts, each on its machine."""
-    hasty = {"HASTY": " ".join(f"doorward.cluster.{name}={seconds}" for name, seconds in HASTY.items())}
-
-    def member(machine: Machine) -> Member:
-        state = tmp_path_factory.mktemp("node") / "state"
-        server = Server(state, (*machine.launcher, *QUICK), hasty, ("--listen", f"{machine.address}:8443"))
-        return Member(state, machine.address, server)
-
-    with started([member(machine) for machine in network.machines[1:]]) as found:
+    nodes = [Member.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]]
+    with started(nodes) as found:
         for node in found[1:]:
             node.join(found[0], "managed-host", "search-local")
         yield found

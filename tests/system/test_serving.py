@@ -239,18 +239,7 @@ def test_a_client_that_says_nothing_is_disconnected(hasty: Server) -> None:
 def test_a_client_that_never_ends_its_head_is_disconnected(hasty: Server) -> None:
     with Raw(hasty) as one:
         one.socket.sendall(b"GET /api/info HTTP/1.1\r\n")
-        one.socket.settimeout(0.05)
-
-        def dribbled() -> bool:
-            try:
-                one.socket.sendall(b"X-More: x\r\n")
-                return one.socket.recv(1) == b""
-            except TimeoutError:
-                return False
-            except (ConnectionError, ssl.SSLEOFError):
-                return True
-
-        until(dribbled, 20, "the end of the connection")
+        until(lambda: one.ends_though(b"X-More: x\r\n"), 20, "the end of the connection")
 
 
 def test_a_client_whose_second_head_does_not_end_is_disconnected(hasty: Server) -> None:

@@ -73,18 +73,7 @@ def test_who_dribbles_a_body_that_is_answered_already_is_disconnected(server: Se
     with Raw(server) as one:
         one.send("POST /api/transaction HTTP/1.1", "Content-Length: 1000000")
         assert one.answer()[0] == 401
-        one.socket.settimeout(0.05)
-
-        def dribbled() -> bool:
-            try:
-                one.socket.sendall(b"x")
-                return one.socket.recv(1) == b""
-            except TimeoutError:
-                return False
-            except (ConnectionError, ssl.SSLEOFError):
-                return True
-
-        until(dribbled, 20, "the end of the connection")
+        until(lambda: one.ends_though(b"x"), 20, "the end of the connection")
 
 
 def test_the_rest_of_a_refused_body_may_come_later(server: Server) -> None:
