@@ -210,8 +210,8 @@ class Proxy:
                     self.passed_back += whole * back
                     self.passed += whole * (not back)
                     self.heard += data
-                if self.stall_after is not None and self.passed > self.stall_after:
-                    self._released.wait(60)
+                if self.stall_after is not None and self.passed > self.stall_after and self._released.wait(60):
+                    return  # or what was held back would arrive after all
                 limit = self.cut_back_after if back else self.cut_after
                 if limit is not None and before + whole > limit:
                     sink.sendall(data[: max(0, limit - before)])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.server import Server, running
+from tests.support.zygote import UNMEASURED
 from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def test_what_can_not_be_done_is_said(cli: CommandLine, tmp_path: Path) -> None:
 
 def test_half_an_export_is_not_left_behind(cli: CommandLine, tmp_path: Path) -> None:
     limit = f"ulimit -f 1; trap '' XFSZ; exec {PROGRAM} export --protect none --output half"
+    environment = cli.environment() | UNMEASURED
     done = subprocess.run(
-        ["bash", "-c", limit], env=cli.environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", limit], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (1, "half can't be written: File too large.\n")
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import PASSWORD, QUICK, Server, until
+from tests.support.zygote import UNMEASURED
 from tests.system.chrony_support import listed, need_chrony, pid_of
 from tests.system.curl import NTP, ip
 from tests.system.raw import BASIC, Raw
@@ -195,7 +196,8 @@ def test_a_file_that_is_damaged_is_named(tmp_path: Path, name: str, said: str) -
 def test_a_first_start_without_room_says_so_and_is_made_up_for(tmp_path: Path) -> None:
     command = ["prlimit", "--fsize=150000", sys.executable, "-m", "doorward", "serve"]
     options = ["--state", str(tmp_path / "state"), "--listen", "127.0.0.1:0"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    environment = os.environ | UNMEASURED
+    done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert re.fullmatch(rf"doorward can't start: The store in {tmp_path}/state can't be written: .*\.\n", done.stderr)
     assert Server(tmp_path / "state").start().stop() == 0
