@@ -16,6 +16,8 @@ from tests.unit.configuration.policies.samples import BACKUP_SMB
 
 CLIENTS = 40
 """More than there are threads for anything."""
+PATIENCE = 40
+"""Seconds: twice those that a server gives requests that run; on a target it may work for twenty minutes."""
 
 
 def asked(work: Callable[[], object]) -> threading.Thread:
@@ -36,7 +38,7 @@ def end(server: Server, waiting: list[threading.Thread]) -> None:
     """End a server; those that wait for an answer learn of it."""
     assert server.process
     server.process.send_signal(signal.SIGTERM)
-    until(lambda: server.process is not None and server.process.poll() is not None, 10, "the end of the server")
+    until(lambda: server.process is not None and server.process.poll() is not None, PATIENCE, "the end of the server")
     for thread in waiting:
         thread.join()
     assert server.stop() == 0
