@@ -46,7 +46,8 @@ _AT_A_TIME = 64
 _REST_SECONDS = 0.5
 """How long no more are accepted after there was no descriptor or memory for one."""
 _SHORT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_GONE = {errno.ECONNABORTED, errno.EAGAIN, errno.EINTR, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH}
+_GONE = {errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH}
+"""What ``accept`` says of one connection, not of the listener: the next one is asked for."""
 
 _NO_TRACE = struct.pack("ii", 1, 0)
 """Ends a connection without leaving its port in TIME_WAIT, where nobody could listen on it for a minute."""
@@ -240,11 +241,13 @@ class _Open:
             try:
                 connection, peer = self._socket.accept()
             except OSError as error:
+                if error.errno in _GONE:
+                    continue
                 if error.errno in _SHORT_OF:
                     log.error("no connection can be accepted", address=self.listener.name, reason=error.strerror)
                     self.loop.remove_reader(self._socket)
                     self._resume = self.loop.call_later(_REST_SECONDS, self._again)
-                elif error.errno not in _GONE:
+                elif error.errno != errno.EAGAIN:
                     log.error("a listener died", address=self.listener.name, reason=error.strerror)
                     self._dead = True
                     self._listeners._close(self.listener.name)  # noqa: SLF001 - its own part

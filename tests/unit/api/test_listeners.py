@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import os
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -97,6 +99,11 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     made = Running()
     yield made
     made.stop()
+
+
+def in_queue(listening: socket.socket) -> int:
+    """How many connections wait to be accepted: what the kernel says as tcpi_unacked of a listening socket."""
+    return int(struct.unpack_from("=I", listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28), 24)[0])
 
 
 def said(connection: socket.socket) -> bytes:
@@ -224,9 +231,11 @@ def test_a_dismissed_one_closes_by_itself(running: Running, monkeypatch: pytest.
     until(lambda: is_refused(running), what="the end")
 
 
-def test_who_is_in_the_queue_is_served_when_it_closes(running: Running) -> None:
+def test_who_is_in_the_queue_is_served_when_it_closes(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", 20.0)  # all are asked one after the other before it is over
     running.show.tls = False
     running.open()
+    listening = running.listeners._open[running.name]._socket
     holding, held = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -235,8 +244,10 @@ def test_who_is_in_the_queue_is_served_when_it_closes(running: Running) -> None:
 
     running.loop.call_soon_threadsafe(hold)
     held.wait(10)
+    running.listeners._open[running.name]._socket = Failing(listening, 3, errno.ECONNABORTED)  # type: ignore[assignment]
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(running.connect()) for _ in range(100)]  # the loop accepts nobody at this moment
+        until(lambda: in_queue(listening) == len(waiting), what="the last one's acknowledgment")
         running.loop.call_soon_threadsafe(lambda: running.listeners._close(running.name))
         holding.set()
         assert all(said(one).startswith(b"HTTP/1.1 200") for one in waiting)
@@ -261,16 +272,16 @@ def test_a_listener_that_dies_is_gone(running: Running) -> None:
     running.prove(running.open())
 
 
-class Short:
-    """A socket that has no descriptor for a connection, for some times."""
+class Failing:
+    """A socket whose ``accept`` fails, for some times."""
 
-    def __init__(self, listening: socket.socket, times: int) -> None:
-        self._listening, self.times = listening, times
+    def __init__(self, listening: socket.socket, times: int, code: int) -> None:
+        self._listening, self.times, self._code = listening, times, code
 
     def accept(self) -> Any:
         if self.times:
             self.times -= 1
-            raise OSError(errno.EMFILE, "Too many open files")
+            raise OSError(self._code, os.strerror(self._code))
         return self._listening.accept()
 
     def __getattr__(self, name: str) -> Any:
@@ -281,7 +292,7 @@ def test_a_lack_of_descriptors_is_sat_out(running: Running, monkeypatch: pytest.
     monkeypatch.setattr(module, "_REST_SECONDS", 0.05)
     running.open()
     found = running.listeners._open[running.name]
-    found._socket = short = Short(found._socket, 3)  # type: ignore[assignment]
+    found._socket = short = Failing(found._socket, 3, errno.EMFILE)  # type: ignore[assignment]
     with running.connect() as one:
         assert said(one)
     assert short.times == 0
