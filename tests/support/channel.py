@@ -69,7 +69,7 @@ class Handlers:
         return self.accepted[node.id].psk
 
     def hello(self, peer: Peer) -> Any:
-        return {"node_id": str(self.node.id), "you": peer.id}
+        return {"node_id": str(self.node.id), "version": "9.9.9", "you": peer.id}
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         self.asked.append(address)

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -57,11 +57,15 @@ def pair(way: Way, key: NodeKey, *, node_id: UUID, psk: str, version: str, addre
     return Paired(certificate, answer.central_node_id, answer.cluster_id)
 
 
+class _Hello(msgspec.Struct):
+    version: Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class Central:
     """The pinned centre, for one thread. ``way`` may be set anew at any time.
 
     Every call raises ChannelError. The connection is kept; one that went stale is opened again. The centre asks a node
-    ``hello`` in the same manner.
+    ``hello`` in the same manner. ``release`` is what the other side said at the beginning of the last connection.
     """
 
     def __init__(self, key: NodeKey, peer: Peer, way: Way) -> None:
@@ -71,6 +75,7 @@ class Central:
         self._connection: Connection | None = None
         self._used: Way | None = None
         self._closed = False
+        self.release: str | None = None
         self._busy = threading.Lock()
 
     def hello(self) -> Any:
@@ -134,6 +139,7 @@ class Central:
         except Stale as error:  # the handshake is over for us before the centre looks at our certificate
             self._drop()
             raise ChannelError("not_accepted", "the centre ended the connection: it does not know this node") from error
+        self.release = _release(hello)
         if target == "hello":
             return hello
         try:
@@ -169,3 +175,11 @@ class Central:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _release(hello: bytes) -> str | None:
+    """Return the release that somebody says to be of."""
+    try:
+        return msgspec.json.decode(hello, type=_Hello).version
+    except (msgspec.DecodeError, RecursionError):
+        return None

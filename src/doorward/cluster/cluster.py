@@ -270,7 +270,7 @@ class Cluster:
         known = self.standing
         return Report(
             full_name(snapshot), __version__, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
-            checked, updated, sync.issues, figures(self._state), self._backup(),
+            checked, updated, self._following.issues, figures(self._state), self._backup(),
             known.central_addresses[0] if known.central_addresses else None,
         )  # fmt: skip
 
@@ -324,7 +324,7 @@ class Cluster:
         """Return what is wrong, for the health of the node."""
         return [
             *self.follower.issues(),
-            *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.sync.issues.errors),
+            *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.issues.errors),
         ]
 
 

@@ -34,6 +34,7 @@ class Envelopes:
                 self._of, self._made = newest.header, {}
             if since not in self._made:
                 headers = self._ledger.headers_after(since.epoch, since.number) if since else []
+                headers = [one for one in headers if one.at <= newest.header.at]  # the ledger may be noting the next one
                 secrets = self._ledger.secrets(newest.content)
                 self._made[since] = Ready.of(
                     Envelope(newest.header, headers, __version__, newest.author, newest.message, newest.content, secrets)

@@ -12,10 +12,11 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
+from doorward import __version__
 from doorward.cluster.clock import Clock
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
-from doorward.cluster.taking import NotTaken, check, take, take_membership
+from doorward.cluster.taking import NotTaken, check, mismatch, take, take_membership
 from doorward.membership.standing import standing
 from doorward.store.port import Record
 from doorward.transaction.pipeline import Pipeline
@@ -23,7 +24,7 @@ from doorward.transaction.pipeline import Pipeline
 log = structlog.get_logger()
 
 RETRY_SECONDS = 600.0
-"""A revision that was refused is tried again after this long, should no newer one come before."""
+"""A revision that was refused is tried again after this long, should no newer one and no other release come before."""
 
 _KIND, _ID, _REMOVED = "cluster_sync", "node", "removed"
 _T = TypeVar("_T")
@@ -35,6 +36,10 @@ class Stopping(Exception):
 
 class Link(Protocol):
     """The channel to the centre. Every call blocks; what goes wrong is raised by the channel."""
+
+    @property
+    def release(self) -> str | None:
+        """The release of the centre, by what it said at the beginning of the last connection."""
 
     def head(self, since: Header | None, wait: float) -> Header | None:
         """Return the newest header, None when there was none newer for so many seconds."""
@@ -70,7 +75,10 @@ class Following:
         self, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], Any]], Any], clock: Clock | None = None
     ) -> None:
         self._pipeline, self._in_commit_thread, self.clock = pipeline, in_commit_thread, clock or Clock()
-        self._tried_at = 0.0
+        self._tried_at, self._tried_of = 0.0, ""
+        """When a revision was refused last, and which release of the centre had sent it; none since this start."""
+        self._release = __version__
+        """Of the centre, by its last answer."""
         self.stopping = threading.Event()
         self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
         """Whether the centre removed this node, and it has not asked to join since."""
@@ -83,6 +91,7 @@ class Following:
     def join(self, link: Link) -> None:
         """Become a member: the centre, just paired with, tells who else is there."""
         found = link.membership(None, 0)
+        self._meet(link)
         if found is not None:
             self._take_membership(found.membership, found.header)
 
@@ -95,11 +104,11 @@ class Following:
             return self._step_of_others(link, wait, answered)
         sync = self.sync
         refused = sync.tried != sync.applied
-        again = refused and self.clock.monotonic() - self._tried_at > RETRY_SECONDS
+        again = refused and (self.clock.monotonic() - self._tried_at > RETRY_SECONDS or self._release != self._tried_of)
         newest = link.head(None if again else sync.tried, wait)
-        self._checked(answered)
+        changed = self._checked(link, answered)
         if newest is None or (newest == sync.tried and not again):
-            return False
+            return changed
         envelope = link.revision(sync.applied)
         if envelope is None:  # the role was taken away, which the membership tells
             return self._step_of_others(link, 0.0, answered)
@@ -117,15 +126,30 @@ class Following:
         if self.sync.tried is not None:
             self._keep(Sync(membership=self.sync.membership))
         found = link.membership(self.sync.membership, wait)
-        self._checked(answered)
+        changed = self._checked(link, answered)
         if found is None:
-            return False
+            return changed
         self._take_membership(found.membership, found.header)
         return True
 
-    def _checked(self, answered: Callable[[], None]) -> None:
+    def _checked(self, link: Link, answered: Callable[[], None]) -> bool:
+        """Note that the centre has answered; return whether it is of another release than before."""
         self._note(checked=self.clock.time())
         answered()
+        return self._meet(link)
+
+    def _meet(self, link: Link) -> bool:
+        before, self._release = self._release, link.release or __version__
+        return self._release != before
+
+    @property
+    def issues(self) -> Issues:
+        """What is wrong with what was taken, and with the centre, as soon as it is met: the next revision would be refused."""
+        found = self.sync.issues
+        told = self._release == __version__ or any(issue.code == "version_mismatch" for issue in found.errors)
+        if told or standing(self._pipeline.running.snapshot).state != "joined":
+            return found
+        return Issues([mismatch(self._release), *found.errors], found.warnings)
 
     def _take_membership(self, membership: Membership, header: Header, *, keep: bool = True) -> None:
         """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotTaken."""
@@ -159,7 +183,7 @@ class Following:
 
     def _refuse(self, header: Header, refused: NotTaken) -> None:
         log.error("a cluster revision was not taken", number=header.number, reason=str(refused))
-        self._tried_at = self.clock.monotonic()
+        self._tried_at, self._tried_of = self.clock.monotonic(), self._release
         self._note(tried=header, issues=Issues(refused.issues, self.sync.issues.warnings), keep=True)
 
     def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:

@@ -60,6 +60,11 @@ class _Link:
     def __init__(self, central: Central) -> None:
         self._central = central
 
+    @property
+    def release(self) -> str | None:
+        """The release of the centre, by what it said at the beginning of the last connection."""
+        return self._central.release
+
     def head(self, since: Header | None, wait: float) -> Header | None:
         """Return the newest header, None when there was none newer for so many seconds."""
         with _explained():

@@ -51,8 +51,12 @@ def check(envelope: Envelope, applied: Header | None, cluster_id: str) -> None:
     elif applied is not None and applied.epoch > newest.epoch:
         raise _fault("history_fork", "The history of the centre began before the one that this node follows.")
     if envelope.version != __version__:
-        message = f"Central Management runs {envelope.version}, this node {__version__}."
-        raise _fault("version_mismatch", message)
+        raise NotTaken([mismatch(envelope.version)])
+
+
+def mismatch(release: str) -> Issue:
+    """Return what is wrong where the centre is of another release than this node."""
+    return Issue("version_mismatch", f"Central Management runs {release}, this node {__version__}.")
 
 
 def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:

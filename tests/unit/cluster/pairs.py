@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from doorward import __version__
 from doorward.cluster.calls import Ready, Since
 from doorward.cluster.central import Central
 from doorward.cluster.following import Following
@@ -127,6 +128,11 @@ class Wire:
     peer: Peer
     tamper: Callable[[Envelope], Envelope] = field(default=lambda envelope: envelope)
     calls: list[str] = field(default_factory=list)
+    release: str | None = __version__
+
+    def upgrade(self, release: str) -> None:
+        """Let the centre be of another release from now on."""
+        self.release, self.tamper = release, lambda envelope: msgspec.structs.replace(envelope, version=release)
 
     def head(self, since: Header | None, wait: float) -> Header | None:
         del wait
@@ -183,12 +189,12 @@ class Node(Machine):
     def report(self, *, fqdn: str = "node2.example.com", now: float = 1_000.0) -> Report:
         sync = self.following.sync
         made = Report(
-            fqdn, "0.1.0", "10.0.0.2", now, sync.applied, sync.tried, *sync.times, sync.issues,
+            fqdn, "0.1.0", "10.0.0.2", now, sync.applied, sync.tried, *sync.times, self.following.issues,
             central_address="10.0.0.1",
         )  # fmt: skip
         self.wire.report(made)
         return made
 
     def codes(self) -> list[str]:
-        """The codes of the errors of the last revision."""
-        return [issue.code for issue in self.following.sync.issues.errors]
+        """The codes of what is wrong."""
+        return [issue.code for issue in self.following.issues.errors]

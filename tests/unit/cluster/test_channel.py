@@ -61,7 +61,8 @@ def test_pairing_then_pinned_calls(centre: Running, node: Node) -> None:
     assert asking.head(Since(1, 1), wait=0) is None
     assert asking.revision(None) == centre.handlers.answer
     assert asking.membership(Since(1, 0)) == {"epoch": 1, "number": 1}
-    assert asking.hello() == {"node_id": str(centre.node.id), "you": str(node.id)}
+    assert asking.hello() == {"node_id": str(centre.node.id), "version": "9.9.9", "you": str(node.id)}
+    assert asking.release == "9.9.9"
     assert asking.status({"fqdn": "node2.invalid"}) == {}
     assert centre.handlers.reports == [(str(node.id), {"fqdn": "node2.invalid"})]
     asking.close()

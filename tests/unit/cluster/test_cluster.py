@@ -58,6 +58,7 @@ class Link:
         self.channel, self.closed = channel, False
         peer = Peer("46f97a58-4028-467d-9a22-9cfe78ae3e1c", b"")
         self.wire = Wire(channel.centre, peer)
+        self.release = self.wire.release
 
     def _until(self, ask: Callable[[], Any], wait: float) -> Any:
         end = time.monotonic() + min(wait, 0.2)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from doorward import __version__
 from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
 from doorward.cluster.statuses import Issue
@@ -200,6 +201,18 @@ def _full_disk(*_: object) -> None:
     raise HostFailure("no space left")
 
 
+def test_a_revision_that_is_just_being_noted_is_none_of_the_history_yet(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    centre.committed((ZONE, "Asia/Tokyo"))
+    ledger = centre.central.ledger
+    newest = ledger.newest
+    centre.committed((ZONE, "Europe/Budapest"))
+    ledger.newest = newest  # its header is in the store before anything else knows of it
+    node.follow()
+    assert (node.codes(), node.rig.value(ZONE)) == ([], "Asia/Tokyo")
+
+
 def test_a_refused_revision_is_tried_again_later(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node = join("managed-host")
     node.wire.tamper = lambda envelope: msgspec.structs.replace(envelope, version="9.9.9")
@@ -207,6 +220,45 @@ def test_a_refused_revision_is_tried_again_later(centre: Centre, join: Join, mon
     assert node.codes() == ["version_mismatch"]
     node.wire.tamper = lambda envelope: envelope
     monkeypatch.setattr("doorward.cluster.following.RETRY_SECONDS", 0.0)
+    assert node.step()
+    assert node.codes() == []
+
+
+def test_a_refused_revision_is_tried_again_at_once_by_a_centre_of_another_release(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    node.follow()
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.wire.upgrade("9.9.9")
+    node.follow()
+    node.wire.calls.clear()
+    assert not node.step()
+    assert (node.wire.calls, node.codes()) == (["head"], ["version_mismatch"])
+    node.wire.upgrade(__version__)
+    node.follow()
+    assert (node.codes(), node.rig.value(ZONE)) == ([], "Asia/Tokyo")
+
+
+def test_a_refused_revision_is_tried_again_at_the_next_start(centre: Centre, join: Join) -> None:
+    node = join("managed-host")
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.wire.upgrade("9.9.9")
+    node.follow()
+    node.wire.upgrade(__version__)
+    node.following = Following(node.rig.pipeline, lambda work: work(), node.following.clock)
+    node.follow()
+    assert (node.codes(), node.rig.value(ZONE)) == ([], "Asia/Tokyo")
+
+
+@pytest.mark.parametrize("roles", [[], ["managed-host"]])
+def test_a_centre_of_another_release_is_told_of_before_it_sends_anything(roles: list[str], centre: Centre, join: Join) -> None:
+    node = join(*roles)
+    node.follow()
+    node.wire.upgrade("9.9.9")
+    assert node.step(), "that is to be reported at once"
+    (issue,) = node.following.issues.errors
+    assert issue.message == f"Central Management runs 9.9.9, this node {__version__}."
+    assert not node.step()
+    node.wire.upgrade(__version__)
     assert node.step()
     assert node.codes() == []
 
