@@ -152,6 +152,26 @@ def test_info_shows_what_is_left_and_extends_nothing(login: Login) -> None:
     assert caller.get("/api/info").meta["remaining_seconds"] == 600
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "target", "headers"),
+    [
+        (400, "BadRequest", "/api/%zz", {}),
+        (411, "LengthRequired", NTP, {"Content-Length": ""}),
+        (413, "BodyTooLarge", NTP, {"Content-Length": "1048577"}),
+        (417, "ExpectationFailed", NTP, {"Expect": "a reply"}),
+    ],
+)
+def test_requests_refused_before_the_login_is_looked_for_extend_it(
+    login: Login, status: int, kind: str, target: str, headers: dict[str, str]
+) -> None:
+    caller = login()
+    sent = {"Host": "localhost", "Cookie": f"session_id={caller.cookie}", "Content-Length": "0"} | headers
+    lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items() if value), "", ""]
+    answer = caller.send("\r\n".join(lines).encode(), "PUT").is_error(status, kind)
+    assert answer.meta["remaining_seconds"] == 600
+    assert "; Max-Age=600; " in answer.header("Set-Cookie")
+
+
 def test_info_tells_strangers_less(server: Server, admin: Caller, anybody: Caller) -> None:
     few = anybody.get("/api/info").ok()
     assert few.json["body"].keys() == {"domainname", "hostname", "nickname", "plugin_sdk_version", "support_link"}

@@ -34,8 +34,8 @@ _PIECE = 1 << 18
 """Bytes of a file that are sent at a time."""
 
 _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE": "delete"}
-_BEFORE_LOGIN = frozenset({403, 411, 413, 417, 503})
-"""Refusals that come before the login is looked for; what is left of it is shown all the same."""
+_BEFORE_LOGIN = frozenset({400, 403, 411, 413, 417, 503})
+"""Refusals that may come before the login is looked for; such a request extends a live one all the same."""
 _BODIES = frozenset({"POST", "PUT"})
 _NOT_FOR_USERS = frozenset({"backup", "cluster", "configuration", "firmware", "setup", "transaction"})
 """What below ``/api`` is closed to everybody who comes by a listener for users."""
@@ -135,14 +135,18 @@ class Application:
 
     def _find_login(self, request: Request) -> None:
         """Find the login session, and refuse whoever needs one and has none."""
+        self._look_for_login(request)
+        fixed = self._fixed(request)
+        method = "GET" if request.method == "OPTIONS" else request.method
+        if request.login is None and (fixed is None or method not in fixed.anonymous):
+            raise errors.unauthenticated(request.href)
+
+    def _look_for_login(self, request: Request) -> None:
         fixed = self._fixed(request)
         request.cookie = cookie_value(request.headers.get("cookie", ""))
         if request.cookie:
             request.extended = fixed is None or fixed.extends
             request.login = self.logins.find(request.cookie, extend=request.extended)
-        method = "GET" if request.method == "OPTIONS" else request.method
-        if request.login is None and (fixed is None or method not in fixed.anonymous):
-            raise errors.unauthenticated(request.href)
 
     def _fixed(self, request: Request) -> Resource | None:
         """Return the resource at the path if it is there for everybody, whatever the configuration holds."""
@@ -190,8 +194,7 @@ class Application:
         if refusal.type == "InvalidRequestBody" and request.strict:
             headers["Preference-Applied"] = "handling=strict"
         if request.login is None and refusal.status in _BEFORE_LOGIN:
-            request.login = self.logins.find(cookie_value(request.headers.get("cookie", "")), extend=False)
-            request.extended = False
+            self._look_for_login(request)
         error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
         if refusal.status >= 500 or refusal.status == 401:  # noqa: PLR2004 - HTTP's numbers
             log.warning(
