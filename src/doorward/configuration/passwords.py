@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from doorward.tree.fields import bad_format
 from doorward.tree.models import Body
@@ -33,6 +34,14 @@ class NewPassword(Body):
     """A password as it is posted."""
 
     plain: Plain = Field(description="The password, 1-150 characters without control characters.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_hash(cls, sent: Any) -> Any:
+        """Refuse a hash in place of the password: a policy could not judge it, and no mail server would take it."""
+        if isinstance(sent, dict) and "hash" in sent:
+            raise PydanticCustomError("not_supported", "A password is sent as it is, not as a hash.")
+        return sent
 
 
 def make(model: NewPassword) -> tuple[dict[str, Any], str]:

@@ -48,7 +48,7 @@ def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
         body = _described(chain) | {"has_private_key": model.private_key is not None}
         problems = list(_judged(chain))
     except (ValueError, UnsupportedAlgorithm):
-        raise BodyRefused([Problem("format", "Must be X.509 certificates in PEM, and nothing else.", "/certificate")]) from None
+        raise BodyRefused([Problem("format", "Must be certificates in PEM, without private keys.", "/certificate")]) from None
     secret = None
     if model.private_key is not None:
         try:

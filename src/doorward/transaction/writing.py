@@ -92,7 +92,7 @@ def make(endpoint: Endpoint, value: Any, *, strict: bool) -> Made:
     if not node.supported:
         _not_supported(Place(endpoint.path))
     assert isinstance(node, WriteOnce)  # noqa: S101 - only stores make something
-    checked = check(node.adapter, value, strict=strict)
+    checked = _supported(Place(endpoint.path), value, node, strict=strict)
     try:
         body, secret = node.make(checked.model)
     except MeaningRefused as refused:
@@ -228,7 +228,7 @@ def _fixed_changed(node: Collection, place: Place, old: Document, new: Document)
     ]
 
 
-def _supported(place: Place, value: Any, node: Valued, *, strict: bool) -> Checked:
+def _supported(place: Place, value: Any, node: Valued | WriteOnce, *, strict: bool) -> Checked:
     """Validate a body. What is only not supported has the right shape: that is a question of meaning."""
     try:
         return check(node.adapter, value, strict=strict)

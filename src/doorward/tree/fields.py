@@ -90,7 +90,8 @@ Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128),
     AfterValidator(text),
-    AfterValidator(matching(r"(?!@order\Z)\S+", "White space is not allowed in a name.")),
+    AfterValidator(matching(r"\S+", "White space is not allowed in a name.")),
+    AfterValidator(matching(r"(?!@order\Z).*", "@order is no name.")),
 ]
 """The name of an object: 1-128 characters without white space."""
 
