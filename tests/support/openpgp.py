@@ -53,7 +53,7 @@ def public_key(name: str) -> str:
     """Return an armoured certificate.
 
     good, other: Ed25519 with Curve25519; rotated: with two such subkeys; signer: signs only; expired, soon: by their date;
-    weak: encrypts with RSA of 1024 bits; revoked: is that.
+    worn: all that encrypts has expired, and it goes on signing; weak: encrypts with RSA of 1024 bits; revoked: is that.
     """
     match name:
         case "signer":
@@ -62,6 +62,9 @@ def public_key(name: str) -> str:
             _made(name, "future-default", "default", "20d", at="20200101T000000")
         case "soon":
             _made(name, "future-default", "default", "20d")
+        case "worn":
+            fingerprint = _made(name, "ed25519", "sign", "0", at="20200101T000000")
+            gpg("--faked-system-time", "20200101T000000!", "--quick-add-key", fingerprint, "cv25519", "encr", "20d")
         case "weak":
             gpg("--quick-add-key", _made(name, "ed25519", "sign", "0"), "rsa1024", "encr", "0")
         case "rotated":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from doorward.backup import encryption
@@ -90,15 +88,9 @@ def _encryption(snapshot: Snapshot) -> dict[str, Any]:
     if certificate is None:
         return {"enabled": False, "expires": None, "fingerprint": None}
     key = snapshot.value(settings.PATH)["encryption"]["gpg_public_key"]
-    end = _expires(certificate)
+    end = settings.expiry(snapshot)
     return {
         "enabled": True,
-        "expires": stamp(datetime.fromtimestamp(end, UTC)) if end is not None else None,
+        "expires": stamp(end) if end is not None else None,
         "fingerprint": key["fingerprint"],
     }
-
-
-@lru_cache(maxsize=4)
-def _expires(certificate: str) -> int | None:
-    found = encryption.certificates(certificate)
-    return settings.expiry(found[0]) if found else None

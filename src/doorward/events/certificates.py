@@ -1,4 +1,4 @@
-"""Watches the certificates of the node: 30, 14, 7 and 1 days before their end, and after it."""
+"""Watches the certificates of the node, and the key of its backups: 30, 14, 7 and 1 days before their end, and after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from doorward.configuration import x509
-from doorward.configuration.management import certificates
+from doorward.configuration.management import certificates, exported_configuration_encryption
 from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.tree.snapshot import Snapshot
@@ -30,12 +30,15 @@ class Expiring:
 
 
 def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
-    """Yield the certificates that the appliance says who it is with."""
+    """Yield the certificates that the appliance says who it is with, and the key that its backups are encrypted to."""
     for at, key in certificates.in_place(snapshot):
         found = x509.certificate_of(snapshot, key)
         if found is not None:
             name = next(name for start, name in _NAMES.items() if at.startswith(start))
             yield Expiring(name, certificates.PATH, found.not_valid_after_utc)
+    end = exported_configuration_encryption.expiry(snapshot)
+    if end is not None:
+        yield Expiring("The OpenPGP key of backups and exports", exported_configuration_encryption.PATH, end)
 
 
 class CertificateWatch:

@@ -13,6 +13,7 @@ from doorward.events.certificates import CertificateWatch, Expiring, in_use
 from doorward.events.drift import DriftWatch
 from doorward.events.limits import Limits, figures_of
 from doorward.events.monitor import Monitor
+from tests.support import openpgp
 from tests.support.server import until
 from tests.unit.events.parts import Bus, snapshot
 from tests.unit.transaction.rig import SERVERS, SOURCES, Rig, ip
@@ -161,6 +162,18 @@ def test_the_certificates_of_the_configuration_are_watched(rig: Rig) -> None:
     assert {one.path for one in found} == {"/api/configuration/management/certificates"}
     years = {(one.end - datetime.now(UTC)).days / 365 for one in found}
     assert all(9.9 < left <= 10 for left in years)
+
+
+def test_the_key_of_backups_is_watched_too(rig: Rig) -> None:
+    public_key = openpgp.public_key("soon")
+    candidate = rig.candidate()
+    key = {"enabled": True, "gpg_public_key": {"public_key": public_key}}
+    rig.put(candidate, "management/exported_configuration_encryption", {"encryption": key})
+    rig.commit(candidate)
+    [*_, found] = in_use(rig.pipeline.running.snapshot)
+    assert found.name == "The OpenPGP key of backups and exports"
+    assert found.path == "/api/configuration/management/exported_configuration_encryption"
+    assert 18 < (found.end - datetime.now(UTC)) / timedelta(days=1) <= 20
 
 
 @pytest.fixture

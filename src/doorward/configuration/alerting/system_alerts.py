@@ -90,7 +90,7 @@ class SystemAlerts(Body):
     archive_failed: Never = Field(_NEVER, description="An archive run failed; not raised by this release.")
     backup_failed: Mailed = Field(_MAILED, description="A backup failed after its last attempt.")
     backup_overdue: Mailed = Field(_MAILED, description="No backup succeeded since the last two times it was due.")
-    certificate_expiring: Mailed = Field(_MAILED, description="A certificate has 30, 14, 7 or 1 days left, or is over.")
+    certificate_expiring: Mailed = Field(_MAILED, description="A certificate or the key of backups ends in 30, 14, 7 or 1 days.")
     cluster_central_lost: Mailed = Field(_MAILED, description="Central Management did not answer for 60 seconds.")
     cluster_node_offline: Mailed = Field(_MAILED, description="A node of the cluster went offline.")
     cluster_sync_failed: Mailed = Field(_MAILED, description="A node of the cluster could not take the configuration.")

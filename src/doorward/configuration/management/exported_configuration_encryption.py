@@ -12,6 +12,8 @@ import binascii
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -135,14 +137,23 @@ def _tried(data: bytes) -> str:
     return text
 
 
-def expiry(certificate: gpg.Certificate) -> int | None:
-    """Return the Unix time at which nothing can be encrypted to the certificate any more; None: never."""
-    ends = [key.expires for key in (certificate.primary, certificate.recipient) if key is not None and key.expires is not None]
-    return min(ends, default=None)
+def expiry(snapshot: Snapshot) -> datetime | None:
+    """Return when backups can't be encrypted any more; None: never, or they are in clear, or there is no gpg to ask."""
+    encryption = snapshot.value(PATH)["encryption"]
+    if not encryption["enabled"] or not gpg.installed():
+        return None
+    end = _end(encryption["gpg_public_key"]["public_key"])
+    return None if end is None else datetime.fromtimestamp(end, UTC)
+
+
+@lru_cache(maxsize=4)
+def _end(text: str) -> int | None:
+    found = gpg.certificates(text.encode())
+    return found[0].end if found else None
 
 
 def _running_out(certificate: gpg.Certificate) -> Iterator[Problem]:
-    end = expiry(certificate)
+    end = certificate.end
     if end is not None and end - time.time() < _SOON_DAYS * _DAY:
         day = time.strftime("%Y-%m-%d", time.gmtime(end))
         yield Problem("expires_soon", f"The key expires on {day}; backups fail from then on.", _KEY)

@@ -29,6 +29,10 @@ def installed() -> bool:
     return shutil.which("gpg") is not None
 
 
+_VOID: Final = frozenset({"r", "i", "d", "n"})
+"""Validities of keys that will never be of use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A primary key or a subkey. ``validity`` as gpg tells it: r revoked, e expired, i invalid; times are Unix times."""
@@ -50,7 +54,7 @@ class Key:
     @property
     def usable(self) -> bool:
         """Whether it encrypts now."""
-        return self.encrypts and self.validity not in {"r", "e", "i", "d", "n"}
+        return self.encrypts and self.validity not in {"e", *_VOID}
 
 
 @dataclass(slots=True)
@@ -70,6 +74,13 @@ class Certificate:
         if usable:
             return max(usable, key=lambda key: key.created)
         return self.primary if self.primary.usable else None
+
+    @property
+    def end(self) -> int | None:
+        """The Unix time from which on nothing can be encrypted to it; None: never."""
+        ends = [key.expires for key in (self.primary, *self.subkeys) if key.encrypts and key.validity not in _VOID]
+        last = None if None in ends else max((end for end in ends if end is not None), default=None)
+        return min((end for end in (self.primary.expires, last) if end is not None), default=None)
 
 
 @contextmanager

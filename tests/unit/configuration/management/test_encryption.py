@@ -89,7 +89,7 @@ def test_signatures_of_others_and_revoked_user_ids_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("signer", "cannot_encrypt"), ("expired", "expired"), ("revoked", "revoked"), ("weak", "weak_key")],
+    [("signer", "cannot_encrypt"), ("expired", "expired"), ("worn", "expired"), ("revoked", "revoked"), ("weak", "weak_key")],
 )
 def test_keys_that_nothing_should_be_encrypted_to(name: str, code: str) -> None:
     assert refused(openpgp.public_key(name)) == [(MeaningRefused, code, TEXT)]
@@ -118,6 +118,12 @@ def test_a_long_text_is_refused_unread() -> None:
 
 def test_a_key_that_expires_soon_is_warned_of() -> None:
     assert made(openpgp.public_key("soon"))[1] == ["expires_soon"]
+
+
+@pytest.mark.parametrize(("name", "end"), [("rotated", None), ("expired", 1_579_564_800), ("worn", 1_579_564_800)])
+def test_the_end_of_a_key_is_that_of_what_encrypts(name: str, end: int | None) -> None:
+    [certificate] = gpg.certificates(openpgp.public_key(name).encode())
+    assert certificate.end == end
 
 
 def test_without_gpg_encryption_can_only_be_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
