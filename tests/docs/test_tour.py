@@ -24,10 +24,10 @@ def answers(tmp_path: Path) -> list[Any]:
     state = tmp_path / ".local" / "state" / "doorward"
     server = Server(state, environment={"HOME": str(tmp_path), "DOORWARD_ADMIN_PASSWORD": ""}).start()
     try:
-        script = script.replace("https://127.0.0.1:8443", server.url).replace("/tmp/dw.jar", str(tmp_path / "jar"))
+        script = script.replace("https://127.0.0.1:8443", server.url)
         done = subprocess.run(
             ["bash", "-eu", "-c", script],
-            env={**os.environ, "HOME": str(tmp_path)},
+            env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
             capture_output=True,
             text=True,
             timeout=60,
