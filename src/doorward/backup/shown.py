@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from doorward.backup import encryption
 from doorward.backup.records import Drill, Run
 from doorward.configuration.management import exported_configuration_encryption as settings
+from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
+from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import stamp
 
@@ -54,14 +56,7 @@ def status_body(backups: Backups) -> dict[str, Any]:
     snapshot = backups.node.pipeline.running.snapshot
     selected, working = backups.selected(), backups.runner.working
     success, failure, drill = found.success, found.failure, found.drill
-    encrypted = settings.is_encrypted(snapshot)
-    warnings = []
-    if selected is not None and not encrypted:
-        message = "Backups hold passwords and keys in clear text; switch encryption on."
-        warnings.append({"code": "backup_in_clear", "message": message})
-    if selected is not None and not selected.body["start_times"]:
-        message = "The policy has no start times: backups are only made by hand."
-        warnings.append({"code": "no_start_time", "message": message})
+    found_wanting = [problem for advice in system_backup.NODE.advice for problem in advice(snapshot, Place(system_backup.PATH))]
     return {
         "encryption": _encryption(snapshot),
         "last_drill": drill and {"at": drill.ended, "drill": drill_href(drill.id), "level": level(drill), "result": drill.result},
@@ -72,7 +67,7 @@ def status_body(backups: Backups) -> dict[str, Any]:
         "overdue": found.overdue,
         "policy": policy_reference(selected.key) if selected else None,
         "running": run_href(working.id) if working else None,
-        "warnings": warnings,
+        "warnings": [{"code": problem.code, "message": problem.message} for problem in found_wanting],
     }
 
 

@@ -15,6 +15,7 @@ from doorward.configuration.datetime import timezone
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.configuration.policies import backup_policies
 from doorward.host.resources import Job
+from doorward.membership import nodes
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -47,6 +48,14 @@ def no_start_time(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
         yield Problem("no_start_time", "The policy has no start times: backups are only made by hand.", "/backup_policy")
 
 
+def same_directory(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
+    """Warn of nodes of a cluster that all write into one directory."""
+    policy = selected(snapshot)
+    if policy is not None and not policy["include_node_id_in_path"] and len(snapshot.objects(nodes.PATH)) > 1:
+        message = "The nodes of the cluster share one directory on the target; include_node_id_in_path gives each its own."
+        yield Problem("same_directory", message, "/backup_policy")
+
+
 def selected(snapshot: Snapshot) -> dict[str, Any] | None:
     """Return the body of the policy by which backups are made; None without one."""
     key = snapshot.value(PATH)["backup_policy"]
@@ -66,7 +75,7 @@ NODE = Singleton(
     title="Backup of the configuration",
     model=SystemBackup,
     default={"backup_policy": None},
-    advice=(backup_in_clear, no_start_time),
-    reads=(backup_policies.PATH, timezone.PATH),
+    advice=(backup_in_clear, no_start_time, same_directory),
+    reads=(backup_policies.PATH, nodes.PATH, timezone.PATH),
     render=render,
 )

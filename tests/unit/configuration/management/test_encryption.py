@@ -10,7 +10,9 @@ import pytest
 
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.host.drivers import gpg
+from doorward.membership import nodes
 from doorward.transaction import writing
+from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from tests.support import openpgp
 from tests.unit.configuration.policies.samples import BACKUP_NFS
@@ -173,6 +175,21 @@ def test_a_policy_without_start_times_is_warned_of(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.put(candidate, "policies/backup_policies", {**BACKUP_NFS, "start_times": ["01:30"]}, key)
     assert "no_start_time" not in dict(warnings(rig.commit(candidate)))
+
+
+def test_nodes_of_a_cluster_that_share_a_directory_are_warned_of(rig: Rig) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, "policies/backup_policies", {**BACKUP_NFS, "include_node_id_in_path": False})
+    rig.put(candidate, BACKUP, {"backup_policy": key})
+    assert "same_directory" not in dict(warnings(rig.commit(candidate)))
+    for number, warned in ((1, False), (2, True)):  # the centre, and a node that it accepts
+        candidate = rig.candidate()
+        place = Place(nodes.PATH, f"46f97a58-4028-467d-9a22-9cfe78ae3e1{number}")
+        candidate.put(place, TREE.load(place, {"address": f"10.0.0.{number}", "roles": []}))
+        assert (("same_directory", BACKUP) in warnings(rig.commit(candidate))) == warned
+    candidate = rig.candidate()
+    rig.put(candidate, "policies/backup_policies", {**BACKUP_NFS, "include_node_id_in_path": True}, key)
+    assert "same_directory" not in dict(warnings(rig.commit(candidate)))
 
 
 def test_a_policy_in_use_is_not_deleted(rig: Rig) -> None:
