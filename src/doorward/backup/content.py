@@ -12,6 +12,7 @@ from typing import Any, Literal
 from doorward.backup.failure import BackupFailure, Check, never
 from doorward.backup.node import NodeView
 from doorward.membership import join_request, nodes, promote
+from doorward.membership.standing import standing
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
@@ -29,7 +30,8 @@ SECRETS = {"passwords": "secrets/passwords.json", "private_keys": "secrets/priva
 RUN_KINDS = ("backup_run", "backup_drill")
 """The records in the list of runs."""
 
-CLUSTER_KINDS = ("cluster_peer", "cluster_revision", "cluster_sync")
+_CLUSTER_REVISION, _CLUSTER_SYNC = "cluster_revision", "cluster_sync"
+CLUSTER_KINDS = ("cluster_peer", _CLUSTER_REVISION, _CLUSTER_SYNC)
 """The records of the cluster: pins, the revisions of the centre, how far a node follows it."""
 
 _PAGE = 200
@@ -72,7 +74,7 @@ def contents(
         raise BackupFailure("store_error", f"Revision {running.number} is not in the store.")
     tree, snapshot = node.pipeline.tree, running.snapshot
     parts = [
-        Part.of(REVISION, encode(header(revision))),
+        Part.of(REVISION, encode(header(revision) | cluster_revision(store, snapshot))),
         Part.of(TREE, tree_json(tree, snapshot)),
         Part.lines(HISTORY, partial(_history, store, running.number, check)),
         *(Part.of(path, encode(secrets(node.pipeline, snapshot, name))) for name, path in SECRETS.items()),
@@ -103,6 +105,19 @@ def header(revision: Revision) -> dict[str, Any]:
         "parent": revision.parent_hash,
         "time": revision.time,
     }
+
+
+def cluster_revision(store: Store, snapshot: Snapshot) -> dict[str, Any]:
+    """Return the cluster revision that a member has: the newest of a centre, else the last one that the node took."""
+    known = standing(snapshot)
+    if not known.is_member:
+        return {}
+    if known.state == "central":
+        found = next((record.body for record in store.records(_CLUSTER_REVISION, limit=1)), None)
+    else:
+        taken = store.record(_CLUSTER_SYNC, "node")
+        found = taken and (taken.body.get("applied") or taken.body.get("membership"))
+    return {"cluster_revision": found and {name: found[name] for name in ("epoch", "hash", "number", "parent")}}
 
 
 def tree_json(tree: Tree, snapshot: Snapshot) -> bytes:

@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from doorward.backup.content import CLUSTER_KINDS
@@ -93,6 +94,31 @@ def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callabl
     assert sorted(snapshot.objects(nodes.PATH).order) == sorted([site.node.id, MEMBER])
     assert other.rig.store.record("cluster_peer", MEMBER) is not None
     assert other.tree() == site.tree()
+
+
+def test_the_archive_of_a_member_names_the_cluster_revision_that_it_has(new_site: Callable[[], Site], tmp_path: Path) -> None:
+    centre, node = new_site(), new_site()
+
+    def named(site: Site, into: str) -> Any:
+        found: dict[str, Any] = json.loads(unpacked(archived(site), tmp_path / into)["configuration/revision.json"])
+        for file in site.spool.iterdir():  # the next one may have the same second in its name
+            file.unlink()
+        return found.get("cluster_revision", "none")
+
+    assert named(centre, "alone") == "none"
+    central(centre)
+    counted = ledger.Ledger(TREE, centre.rig.store, centre.rig.pipeline.secrets)
+    counted.note(centre.rig.pipeline.running)
+    centre.rig.committed((ZONE, "Asia/Tokyo"))
+    counted.note(centre.rig.pipeline.running)
+    assert counted.newest is not None
+    header = msgspec.to_builtins(counted.newest.header)
+    assert (named(centre, "centre"), header["number"]) == (header, 2)
+    managed(node)
+    assert named(node, "before it took anything") is None
+    sync = following.Sync(applied=counted.newest.header, membership=counted.newest.header)
+    node.rig.store.put_record(Record("cluster_sync", "node", msgspec.to_builtins(sync)))
+    assert named(node, "node") == header
 
 
 @pytest.mark.parametrize("make", [central, managed])
