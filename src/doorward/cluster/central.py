@@ -54,6 +54,8 @@ class Central:
         """Nodes whose last report is to be written to the store."""
         self._trials: dict[str, Issue] = {}
         """How the last attempt to pair with a node went, where it went badly."""
+        self._skews: dict[str, float] = {}
+        """By how many seconds the clock of a node was ahead when it paired, or tried to; it holds until the first report."""
         self.unreachable: dict[str, Issue] = {}
         """Nodes whose registered address did not answer, by id."""
         self.expected, self.noted = 0, 0
@@ -94,7 +96,7 @@ class Central:
             try:
                 answer = centre.answer(request, acceptance, now)
             except PairingRefused as refused:
-                self._tried(node_id, request, refused)
+                self._tried(node_id, request, refused, now)
                 raise
             assert psk is not None  # noqa: S101 - without it there is no right proof
             assert life is not None  # noqa: S101 - as above
@@ -102,6 +104,7 @@ class Central:
                 self._peers.pin(node_id, request.certificate, now)
                 used(self._store, psk, life, fingerprint(request.certificate), now)
             self._trials.pop(node_id, None)
+            self._skews[node_id] = request.time.timestamp() - now
         self.pinned()
         return answer
 
@@ -113,10 +116,11 @@ class Central:
         found: str | None = document.value["psk"]
         return found
 
-    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused) -> None:
+    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused, now: float) -> None:
         if refused.code == "version_mismatch":
             message = f"The node runs {request.version}, Central Management {__version__}."
             self._trials[node_id] = Issue("version_mismatch", message)
+            self._skews[node_id] = request.time.timestamp() - now
         elif refused.psk_differs:
             self._trials[node_id] = Issue("psk_mismatch", "Somebody tried to pair as this node with another secret.")
 
@@ -196,7 +200,7 @@ class Central:
 
     def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
         report = seen.report if seen else None
-        found = observed(member["address"], report, report.time - seen.at if report and seen else None)
+        found = observed(member["address"], report, report.time - seen.at if report and seen else self._skews.get(key))
         if not self._peers.paired(key) and not member["psk"]:
             found.append(Issue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
         found += [issue for issue in (self._trials.get(key), self.unreachable.get(key)) if issue is not None]
@@ -239,6 +243,7 @@ class Central:
             self._seen.pop(node_id, None)
             self._came.pop(node_id, None)
             self._trials.pop(node_id, None)
+            self._skews.pop(node_id, None)
             self.unreachable.pop(node_id, None)
             self._store.remove_record(_STATUS, node_id)
 

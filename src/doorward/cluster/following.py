@@ -127,10 +127,19 @@ class Following:
             self._keep(Sync(membership=self.sync.membership))
         found = link.membership(self.sync.membership, wait)
         changed = self._checked(link, answered)
-        if found is None:
-            return changed
-        self._take_membership(found.membership, found.header)
-        return True
+        try:
+            if found is not None:
+                self._take_membership(found.membership, found.header)
+        except NotTaken as refused:
+            self._wrong(Issues(refused.issues))
+            raise
+        self._wrong(Issues())
+        return changed or found is not None
+
+    def _wrong(self, issues: Issues) -> None:
+        """Remember what is wrong with the membership of a node that takes nothing else; with one that has left, nothing is."""
+        if issues != self.sync.issues and standing(self._pipeline.running.snapshot).state == "joined":
+            self._note(issues=issues, keep=True)
 
     def _checked(self, link: Link, answered: Callable[[], None]) -> bool:
         """Note that the centre has answered; return whether it is of another release than before."""
@@ -183,6 +192,8 @@ class Following:
 
     def _refuse(self, header: Header, refused: NotTaken) -> None:
         log.error("a cluster revision was not taken", number=header.number, reason=str(refused))
+        if standing(self._pipeline.running.snapshot).state != "joined":
+            return  # it has left in the meantime, and all this was forgotten
         self._tried_at, self._tried_of = self.clock.monotonic(), self._release
         self._note(tried=header, issues=Issues(refused.issues, self.sync.issues.warnings), keep=True)
 

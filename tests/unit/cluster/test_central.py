@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,10 @@ class Applicant:
         candidate.put(Place(nodes.PATH, str(self.id)), rig.tree.load(Place(nodes.PATH, str(self.id)), member))
         rig.commit(candidate)
 
-    def request(self, version: str = "0.1.0") -> tuple[Attempt, PairRequest]:
+    def request(self, version: str = "0.1.0", behind: float = 0.0) -> tuple[Attempt, PairRequest]:
         attempt = Attempt(self.psk, self.id, self.key, self.centre.key.fingerprint)
-        return attempt, attempt.request(version=version, address="10.0.0.7", time=datetime.now(UTC))
+        time = datetime.now(UTC) - timedelta(seconds=behind)
+        return attempt, attempt.request(version=version, address="10.0.0.7", time=time)
 
     def pair(self) -> None:
         attempt, request = self.request()
@@ -110,6 +111,19 @@ def test_another_release_is_named_on_the_centre_and_keeps_the_secret(centre: Cen
     assert applicant.refused("9.9.9") == "version_mismatch"
     assert applicant.issues() == ["version_mismatch"]
     applicant.pair()
+
+
+def test_a_clock_that_is_wrong_is_told_from_the_pairing_on(centre: Centre, applicant: Applicant) -> None:
+    late = applicant.request(behind=3600.0)[1]
+    with pytest.raises(PairingRefused):
+        centre.central.pair(late, "10.0.0.7")  # by somebody who has yet to be accepted
+    applicant.accepted()
+    assert applicant.issues() == []
+    centre.central.pair(late, "10.0.0.7")
+    assert applicant.issues() == ["clock_skew"]
+    report = Report("node2", "0.1.0", "10.0.0.7", datetime.now(UTC).timestamp())
+    centre.central.status(Peer(str(applicant.id), b""), msgspec.to_builtins(report))
+    assert applicant.issues() == [], "what it says later counts"
 
 
 def test_a_secret_dies_after_a_day_and_the_node_stays_listed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -401,3 +403,35 @@ def test_no_node_takes_the_membership_of_an_older_history(centre: Centre, join: 
         node.step()
     assert node.following.sync.membership == sync.membership
     assert node.rig.pipeline.running is running
+    node.report()
+    [said] = centre.central.items()
+    assert [issue["code"] for issue in said["issues"]["errors"]] == ["history_fork"], (
+        "it says so until the earlier centre is gone"
+    )
+    centre.promote(centre.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] + 2)
+    centre.note()
+    assert node.step()
+    assert node.codes() == []
+
+
+@pytest.mark.parametrize("roles", [(), ("managed-host",)])
+def test_a_node_that_left_while_it_took_something_remembers_nothing_of_it(
+    centre: Centre, join: Join, roles: tuple[str, ...]
+) -> None:
+    from doorward.cluster.taking import NotTaken
+
+    node = join(*roles)
+    node.follow()
+
+    def leave(work: Any) -> Any:
+        if standing(node.rig.pipeline.running.snapshot).state == "joined":
+            node.write(Place(join_request.PATH), None)
+            node.following.forget()
+        return work()
+
+    node.following._in_commit_thread = leave
+    centre.committed((ZONE, "Asia/Tokyo"))
+    with contextlib.suppress(NotTaken):
+        node.step()
+    assert node.following.sync == node.following.nothing
+    assert node.rig.store.record("cluster_sync", "node") is None
