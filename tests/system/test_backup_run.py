@@ -246,7 +246,7 @@ def test_a_failure_is_told_by_alert_and_mail_and_the_next_run_is_clean(site: Sit
     assert site.back_up()["result"] == "succeeded"
 
 
-def test_a_run_can_be_cancelled_and_only_one_waits(site: Site) -> None:
+def test_a_run_can_be_cancelled_and_only_one_waits(site: Site, mail: MailServer) -> None:
     with Proxy(("127.0.0.1", site.storage.sshd.port)) as proxy:
         proxy.stall_after = 0
         target = site.admin.body(f"{POLICIES}/{site.policy}")["target"]
@@ -263,6 +263,9 @@ def test_a_run_can_be_cancelled_and_only_one_waits(site: Site) -> None:
             assert site.finished(path)["code"] == "cancelled"
         assert site.admin.delete(working).status_code == 409
         site.change(target=target)
+    for path in (waiting, working):  # the policy asks for a mail about every run
+        told = [f"Record:   {path}", "Code:     cancelled"]
+        until(lambda told=told: [m for m in mail.mails if all(line in m.message.get_content() for line in told)], what="the mail")  # type: ignore[misc]
 
 
 def test_without_a_policy_there_is_nothing_to_run(tmp_path: Path) -> None:

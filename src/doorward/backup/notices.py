@@ -36,17 +36,31 @@ class Notices:
                 "backup_failed", f"The backup failed: {run.code}.", href,
                 code=run.code, message=run.message, policy=policy["name"] if policy else run.policy, target=run.target,
             )  # fmt: skip
-        if policy is None or run.result not in {"failed", "succeeded"}:
+        if policy is None or not wants_mail(policy, run):
             return
-        event = policy["notification_event"]
-        failed = run.result == "failed"
-        if event["type"] == "all" or (event["type"] == "errors-only" and failed):
-            recipient = email.recipient(snapshot, "alerting" if failed else "reporting")
-            if recipient is not None:
-                listed = paths[: event["file_count_limit"]] if event.get("send_filelist") else ()
-                left_out = len(paths) - len(listed) if listed else 0
-                text = "\n".join(lines(snapshot, run, policy, drill, listed, left_out)) + "\n"
-                self._post(recipient, f"[{hostname(snapshot)}] Backup {run.result}: {policy['name']}", text)
+        event, recipient = policy["notification_event"], _recipient(snapshot, run)
+        if recipient is not None:
+            listed = paths[: event["file_count_limit"]] if event.get("send_filelist") else ()
+            left_out = len(paths) - len(listed) if listed else 0
+            text = "\n".join(lines(snapshot, run, policy, drill, listed, left_out)) + "\n"
+            self._post(recipient, f"[{hostname(snapshot)}] Backup {run.result}: {policy['name']}", text)
+
+    def checked(self, run: Run, policy: Mapping[str, Any]) -> Run:
+        """Return a run that is over, with a warning where nobody gets the mail that the policy asks for."""
+        if wants_mail(policy, run) and _recipient(self._running(), run) is None:
+            message = f"Nobody gets the mail about this run: {email.PATH} names no server, or nobody to write to."
+            return run.with_warning("mail_not_configured", message)
+        return run
+
+
+def wants_mail(policy: Mapping[str, Any], run: Run) -> bool:
+    """Whether a policy asks for a mail about a run that is over."""
+    wanted = policy["notification_event"]["type"]
+    return wanted == "all" or (wanted == "errors-only" and run.result == "failed")
+
+
+def _recipient(snapshot: Snapshot, run: Run) -> str | None:
+    return email.recipient(snapshot, "reporting" if run.result == "succeeded" else "alerting")
 
 
 def lines(
@@ -56,7 +70,8 @@ def lines(
     started, ended = (moment(text) for text in (run.started or run.ended or "", run.ended or ""))
     yield f"Node:     {full_name(snapshot)}"
     yield f"Policy:   {policy['name']} ({backup_policies.PATH}/{run.policy})"
-    yield f"Target:   {run.target}"
+    if run.target:  # one that never had its turn went nowhere
+        yield f"Target:   {run.target}"
     yield f"Started:  {local_time(snapshot, started.timestamp())}"
     yield f"Duration: {(ended - started).total_seconds():.0f} s"
     yield f"Result:   {run.result}"

@@ -121,7 +121,7 @@ class Backups:
         self._went_by[run.id] = (selected.body, ())
         ended = work(run)
         self._went_by[run.id] = (selected.body, work.paths)
-        return ended
+        return self._notices.checked(ended, selected.body)
 
     def _save(self, kept: Run | Drill) -> None:
         if isinstance(kept, Run):
@@ -132,7 +132,7 @@ class Backups:
 
     def _ended(self, run: Run) -> None:
         """Tell of a run that is over; that can't change it any more."""
-        policy, paths = self._went_by.pop(run.id, (None, ()))
+        policy, paths = self._went_by.pop(run.id, (self.policy(run.policy), ()))
         try:
             self._notices(run, policy, self.drills.get(run.drill) if run.drill else None, paths)
         except Exception:

@@ -27,13 +27,13 @@ PATHS = ("MANIFEST.json", "configuration/tree.json", "history/revisions.jsonl")
 
 
 class Rig:
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.mails: list[tuple[str, str, str]] = []
         self.events: list[Event] = []
         events = Events()
         self.bus = events
         events.listeners.append(self.events.append)
-        document = TREE.load(Place(email.PATH), SETTINGS)
+        document = TREE.load(Place(email.PATH), SETTINGS | settings)
         snapshot = TREE.defaults(Machine()).put(Place(email.PATH), document)
         self.notices = Notices(events, lambda *mail: self.mails.append(mail), lambda: snapshot)
 
@@ -62,8 +62,9 @@ def run(result: Any, code: str | None = None) -> Run:
         ("failed", {"type": "none"}, []),
         ("succeeded", {"type": "errors-only"}, []),
         ("succeeded", {"type": "all", "send_filelist": False}, ["admin@example.com"]),
-        ("cancelled", {"type": "all", "send_filelist": False}, []),
-        ("skipped", {"type": "all", "send_filelist": False}, []),
+        ("cancelled", {"type": "all", "send_filelist": False}, ["alerts@example.com"]),
+        ("cancelled", {"type": "errors-only"}, []),
+        ("skipped", {"type": "all", "send_filelist": False}, ["alerts@example.com"]),
     ],
 )
 def test_a_mail_goes_to_whom_the_policy_says_and_an_alert_whatever_it_says(
@@ -72,6 +73,16 @@ def test_a_mail_goes_to_whom_the_policy_says_and_an_alert_whatever_it_says(
     rig = Rig()
     assert rig.told(run(result, "connect" if result == "failed" else None), event) == recipients
     assert rig.raised() == (["xcbBackupFailed"] if result == "failed" else [])
+
+
+@pytest.mark.parametrize("settings", [{"smtp_server": None}, {"admin_address": None, "alerting_address": None}])
+def test_a_run_whose_mail_nobody_gets_says_so(settings: dict[str, Any]) -> None:
+    for rig, warned in ((Rig(), False), (Rig(**settings), True)):
+        for event, result in (("all", "succeeded"), ("errors-only", "succeeded"), ("errors-only", "failed"), ("none", "failed")):
+            checked = rig.notices.checked(run(result), {"name": "nightly", "notification_event": {"type": event}})
+            wanted = warned and (event, result) not in {("errors-only", "succeeded"), ("none", "failed")}
+            assert ("mail_not_configured" in [warning["code"] for warning in checked.warnings]) == wanted
+            assert checked.result == result
 
 
 def test_the_mail_tells_everything_about_the_run() -> None:
