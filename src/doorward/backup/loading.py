@@ -144,10 +144,13 @@ def _secrets(opened: Opened, snapshot: Snapshot) -> dict[str, tuple[Form, str]]:
 
 
 def rehearse(loaded: Loaded, pipeline: Pipeline) -> None:
-    """Check every rule over a loaded configuration, and plan it on an empty host. Raises NotLoadable."""
+    """Check every rule over a loaded configuration, and plan it on an empty host. Raises NotLoadable.
+
+    What only time has changed since it was committed does not count: the archive restores all the same.
+    """
     snapshot = loaded.snapshot
     edits = [Edit(place, None, document.stored, position) for place, position, document in documents(snapshot)]
-    findings = check_rules(pipeline.tree, snapshot, edits)
+    findings = check_rules(pipeline.tree, snapshot, edits).of_old()
     if findings.problems:
         raise NotLoadable(findings.problems)
     resources = pipeline.desired(snapshot)

@@ -29,6 +29,7 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
     managed host what Central Management sets stays as well.
     """
     candidate = Candidate.on(running)
+    candidate.of_old = True
     managed = standing(running.snapshot).managed
     for endpoint in tree:
         path, scope = endpoint.path, endpoint.node.scope

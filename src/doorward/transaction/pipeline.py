@@ -116,6 +116,8 @@ class Pipeline:
         running = self.running
         merged = merge(self.tree, candidate, running)
         findings = check_rules(self.tree, merged.snapshot, merged.edits)
+        if candidate.of_old:
+            findings = findings.of_old()
         problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate)]
         if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
             problems.extend(admin_web.shuts_out(merged.snapshot, address))

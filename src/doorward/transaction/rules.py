@@ -14,6 +14,9 @@ from doorward.tree.references import references
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Document, Snapshot
 
+_BY_TIME = {"expired", "not_yet_valid"}
+"""Codes of what time alone brings about, or a clock that is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -21,6 +24,11 @@ class Findings:
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+
+    def of_old(self) -> Findings:
+        """Return the findings about a configuration that was committed before: what only time has changed is a warning."""
+        aged = tuple(problem for problem in self.problems if problem.code in _BY_TIME)
+        return Findings(tuple(problem for problem in self.problems if problem not in aged), (*self.warnings, *aged))
 
 
 def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findings:

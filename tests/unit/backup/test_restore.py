@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +18,8 @@ from doorward.backup.content import HISTORY
 from doorward.backup.opening import ArchiveRefused
 from doorward.backup.records import Run
 from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.configuration.management import certificates
+from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import promote
 from doorward.store.node import node_id
@@ -345,6 +348,30 @@ def test_a_restore_that_shuts_out_who_asks_is_refused_before_it_begins(site: Sit
     closed = {"access_restriction": {"enabled": True, "allowed_from": ["10.9.9.0/24"]}}
     change = edited(TREE_JSON, lambda tree: tree[f"{ROOT}local_services/admin_web"].update(closed))
     assert outcome(tried(site, repacked(site, archived(site), change)))[1] == "locks_out_caller"
+
+
+@pytest.mark.parametrize(("years", "code"), [(11, "expired"), (-11, "not_yet_valid")])
+def test_certificates_whose_time_is_over_or_a_clock_that_is_wrong_prevent_no_backup_and_no_restore(
+    years: int, code: str, new_site: Callable[[], Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = new_site(), new_site()
+    candidate = site.rig.candidate()
+    keys = {role: site.rig.post(candidate, "x509", pair.model_dump()) for role, pair in made(["node"]).items()}
+    authority = {"selection": "identity", "x509_identity": keys["ca"]}
+    site.rig.put(candidate, "management/certificates", {"ca": authority, "server": keys["server"], "tsa": keys["tsa"]})
+    site.rig.commit(candidate)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=365 * years)
+
+    monkeypatch.setattr(certificates, "datetime", Later)
+    trial = restored(other, archived(site), accept_signer=site.node.signing.fingerprint)
+    assert [(found.code, found.pointer) for found in trial.warnings if found.path == certificates.PATH][-3:] == [
+        (code, "/ca/x509_identity"), (code, "/server"), (code, "/tsa"),
+    ]  # fmt: skip
+    assert other.rig.value("management/certificates") == site.rig.value("management/certificates")
 
 
 def test_every_problem_is_told(site: Site) -> None:
