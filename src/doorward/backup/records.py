@@ -162,12 +162,13 @@ class Log(Generic[_Kept]):
         """Return records; a negative limit means all."""
         return [self._made.of(record) for record in self._store.records(self._made.kind, limit, offset)]
 
-    def newest(self, result: str) -> _Kept | None:
-        """Return the newest record that ended in a certain way."""
+    def newest(self, result: str, until: datetime | None = None) -> _Kept | None:
+        """Return the newest record that ended in a certain way, and not later than at some time."""
+        latest = stamp(until) if until else None
         offset = 0
         while found := self.list(_PAGE, offset):
             for kept in found:
-                if kept.result == result:
+                if kept.result == result and (latest is None or (kept.ended or "") <= latest):
                     return kept
             offset += _PAGE
         return None

@@ -32,12 +32,16 @@ class Freshness:
 
 def freshness(runs: Log[Run], drills: Log[Drill], table: Table, now: datetime) -> Freshness:
     """Return how fresh the backups are."""
-    success = runs.newest("succeeded")
-    return Freshness(success, runs.newest("failed"), drills.newest("passed"), table.next_due(NAME), _overdue(success, table, now))
+    overdue = _overdue(runs, table, now)
+    return Freshness(runs.newest("succeeded"), runs.newest("failed"), drills.newest("passed"), table.next_due(NAME), overdue)
 
 
-def _overdue(success: Run | None, table: Table, now: datetime) -> bool:
-    """Whether nothing succeeded since the last two due times, nor for 26 hours."""
+def _overdue(runs: Log[Run], table: Table, now: datetime) -> bool:
+    """Whether nothing succeeded since the last two due times, nor for 26 hours.
+
+    A success that is still to come was noted by a clock that has been set back far since; how old it is nobody knows.
+    """
+    success = runs.newest("succeeded", now + PATIENCE)
     job, memory = table.memory()
     if job is None or not job.times:
         return False
@@ -58,7 +62,7 @@ class BackupWatch:
     def look(self, now: float) -> None:
         """Look at the last success, and at how the last run ended."""
         success = self._runs.newest("succeeded")
-        overdue = _overdue(success, self._table, self._clock())
+        overdue = _overdue(self._runs, self._table, self._clock())
         last = success.ended if success else None
         text = f"No backup has succeeded since {last}." if last else "No backup has succeeded yet."
         self._alarm.update(now, begun=overdue, text=text, last_success=last)

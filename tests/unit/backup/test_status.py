@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from doorward.backup.records import Drill, Log, Run
 from doorward.backup.status import BackupWatch, freshness
 from doorward.backup.table import NAME, Table
@@ -62,6 +64,16 @@ def test_nothing_is_overdue_within_26_hours_however_often_it_is_due(store: Sqlit
     clock.ahead(hours=25)
     assert not rig.overdue()
     clock.ahead(hours=2)
+    assert rig.overdue()
+
+
+def test_a_success_of_a_clock_that_was_years_ahead_does_not_count_for_years(store: SqliteStore, clock: Clock) -> None:
+    rig = Rig(store, clock)
+    clock.ahead(hours=47)
+    rig.runs.save(Run().end("succeeded", clock()))
+    rig.runs.save(Run().end("succeeded", clock() + timedelta(days=365)))
+    assert not rig.overdue()
+    clock.ahead(hours=49)
     assert rig.overdue()
 
 
