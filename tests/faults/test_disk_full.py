@@ -157,6 +157,24 @@ def test_a_first_start_without_space_says_so_and_the_next_one_goes_on(tmp_path: 
         assert server.stop() == 0
 
 
+def test_a_start_without_space_says_so(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if isinstance(disk, ShortFiles):  # as above
+            return
+        server = Server(tmp_path / "disk" / "state").start()
+        assert server.stop() == 0
+        disk.fill(server)
+        server.start(wait=False)
+        assert server.process
+        assert server.process.wait(30) == 1
+        server.stop()
+        database = server.state / "doorward.db"
+        assert "".join(server.errors) == f"doorward can't start: {database} can't be opened: No space left on device.\n"
+        disk.free(server)
+        server.start()
+        assert server.stop() == 0
+
+
 def test_wherever_the_space_ends_the_commit_is_whole_or_not_at_all(server: Server, disk: Disk) -> None:
     client = server.login()
     write_servers(client, 1)

@@ -29,6 +29,7 @@ from doorward.store.port import (
     StoreDamaged,
     Ticket,
 )
+from doorward.store.room import reason
 from doorward.store.rows import TICKET, put_record, put_revision, put_ticket, ticket_of, value_of
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
@@ -75,7 +76,7 @@ class SqliteStore:
             self._take(connection, room=room)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
             connection.close()
-            raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
+            raise StoreDamaged(f"{self._path} can't be opened: {reason(error)}.") from error
         except StoreDamaged:
             connection.close()
             raise
