@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
-import psutil
-
+from doorward.configuration.network._addresses import addresses
 from doorward.host.resources import Daemon, File
 from doorward.tree.fields import Address
 from doorward.tree.models import Elements
@@ -43,10 +42,10 @@ def no_time_source(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 
 def own_address(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
-    """Warn of entries that are addresses of this node, loopback apart."""
-    addresses = {found.address for interface in psutil.net_if_addrs().values() for found in interface}
+    """Warn of entries that are addresses of this node."""
+    own = {str(address.ip) for _, address in addresses(snapshot)}
     for index, server in enumerate(snapshot.value(PATH)):
-        if server["value"] in addresses - {"127.0.0.1", "::1"}:
+        if server["value"] in own:
             yield Problem("own_address", f"NTP server {server['value']} is this node.", f"/{index}/value")
 
 
