@@ -30,7 +30,7 @@ class Authentication(Resource):
         "GET": Operation(
             "Log in with Basic credentials, or see that the login session lives.",
             answer_schema(),
-            errors=(429,),
+            errors=(400,),
             query={
                 "login_method": {"type": "string", "description": "Name of a login method."},
                 "type": {"type": "string", "enum": sorted(_TYPES)},

@@ -98,7 +98,7 @@ class OpenApi(Resource):
             described["security"] = [{}, {"session": []}, {"basic": []}]
         codes = {*operation.errors, *_COMMON_ERRORS, 401} | ({404} if names else set())
         codes |= {400, 411, 413, 415} if method in {"POST", "PUT"} else set()
-        codes |= {403} if method != "GET" else set()
+        codes |= {403} if method != "GET" or resource.privilege else set()
         for code in sorted(codes - {operation.status}):
             described["responses"][str(code)] = {"$ref": f"#/components/responses/{code}"}
         return described
