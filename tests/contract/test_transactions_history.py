@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.contract.wire import ACCOUNTING, NTP, PASSWORDS, TRANSACTION, USERS, 
 POOL = [{"selection": "fqdn", "value": "pool.ntp.org"}]
 PLAN = "/api/transaction/plan"
 REVISIONS = "/api/revisions"
+Login = Callable[..., Caller]
 
 
 def ip(last: int) -> dict[str, str]:
@@ -134,6 +136,30 @@ def test_restore_brings_back_what_was_and_a_commit_makes_it_real(admin: Caller) 
     admin.get(f"{USERS}/{key}").is_error(404, "NotFound")
     sources = [source["value"] for source in admin.body("/api/time_status")["sources"]]
     assert sources == ["pool.ntp.org"], "in effect on the host"
+
+
+def test_restore_takes_back_what_others_committed_since_the_transaction_began(admin: Caller, login: Login) -> None:
+    other = login()
+    admin.put(WEB, {"timeout": 10}).ok()
+    then = admin.commit().ok().meta["revision"]
+    admin.put(NTP, [ip(8)]).ok()
+    other.put(WEB, {"timeout": 20}).ok()
+    other.commit().ok()
+    admin.post(f"{REVISIONS}/{then}/restore").ok()
+    assert [change["path"] for change in admin.changes()] == [NTP, f"{WEB}#timeout"]
+    admin.commit("back").ok()
+    assert (admin.body(NTP), admin.body(WEB)) == ([ip(8)], {"timeout": 10})
+
+
+def test_restore_tells_of_places_that_others_changed_too(admin: Caller, login: Login) -> None:
+    other = login()
+    then = newest(admin)
+    admin.put(WEB, {"timeout": 30}).ok()
+    other.put(WEB, {"timeout": 40}).ok()
+    number = other.commit().ok().meta["revision"]
+    answer = admin.post(f"{REVISIONS}/{then}/restore").is_error(409, "Conflict", paths=[f"{WEB}#timeout"])
+    assert [conflict["revision"] for conflict in answer.error["details"]["conflicts"]] == [number]
+    assert admin.body(WEB) == {"timeout": 30}, "the transaction is as it was"
 
 
 def test_restore_of_the_running_revision_changes_nothing(admin: Caller) -> None:

@@ -9,10 +9,12 @@ from doorward.api import errors
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
-from doorward.api.transaction import Service, status
+from doorward.api.transaction import Service, collision, status
 from doorward.store.port import Revision, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.history import restore
+from doorward.transaction.merge import MergeConflict, brought_up
+from doorward.transaction.queue import QueueTimeout
 from doorward.tree.problems import MeaningRefused
 
 CHANGELOG = "/special/changelog"
@@ -132,7 +134,7 @@ class Restore(Resource):
     """Going back to a revision."""
 
     operations = {
-        "POST": Operation("Put the difference to the revision into the transaction.", answer_schema(), body={}, errors=(400, 403))
+        "POST": Operation("Put the difference to the revision into the transaction.", answer_schema(), body={}, errors=(409,))
     }
     privilege = CHANGELOG
 
@@ -146,17 +148,28 @@ class Restore(Resource):
     async def post(self, request: Request) -> Answer:
         """Fill the caller's candidate; a commit makes it real."""
         await request.read()
-        login, pipeline = request.member, self._service.pipeline
+        login, service = request.member, self._service
         async with login.writing:
-            candidate = login.candidate.copy() if login.candidate else Candidate.on(pipeline.running)
+            before = login.candidate or Candidate.on(service.pipeline.running)
             try:
-                await asyncio.to_thread(restore, pipeline.tree, pipeline.store, candidate, self._number)
+                candidate = await service.queue.run(lambda: self._restored(before))
+            except QueueTimeout:
+                raise errors.unavailable("Other commits are in the way.") from None
+            except MergeConflict as collided:
+                raise await asyncio.to_thread(collision, service, before, collided) from None
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
             if login.ended:
                 raise errors.unauthenticated(request.href)
             login.candidate = candidate
-            return status(self._service, candidate)
+            return status(service, candidate)
+
+    def _restored(self, before: Candidate) -> Candidate:
+        """Run in the commit thread: what others committed since the transaction began is part of the difference."""
+        pipeline = self._service.pipeline
+        candidate = brought_up(pipeline.tree, before, pipeline.running)
+        restore(pipeline.tree, pipeline.store, candidate, self._number)
+        return candidate
 
 
 class Commits(Resource):

@@ -203,7 +203,7 @@ class Transaction(Resource):
             except QueueTimeout:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:
-                raise await asyncio.to_thread(self._collision, candidate, collided) from None
+                raise await asyncio.to_thread(collision, service, candidate, collided) from None
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems, "commit") from None
             except ApplyFailed as failed:
@@ -242,22 +242,6 @@ class Transaction(Resource):
         refusal.headers = {"Idempotency-Replayed": "true"}
         raise refusal
 
-    def _collision(self, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
-        """Tell who changed what; asks the store."""
-        later = self._service.pipeline.store.edits_after(candidate.base.number)
-        conflicts = []
-        for collision in sorted(collided.collisions, key=lambda found: found.path):
-            revision = next((r for r, edits in reversed(later) if any(e.place == collision.place for e in edits)), None)
-            conflicts.append({
-                "author": revision.author if revision else "",
-                "path": collision.path,
-                "revision": revision.number if revision else self._service.pipeline.running.number,
-                "running_value": collision.running_value,
-            })  # fmt: skip
-        places = "1 place was" if len(conflicts) == 1 else f"{len(conflicts)} places were"
-        paths = [found["path"] for found in conflicts]
-        return errors.conflict(f"{places} changed by somebody else meanwhile.", conflicts=conflicts, paths=paths)
-
     async def _confirm(self, request: Request) -> Answer:
         service = self._service
 
@@ -273,6 +257,23 @@ class Transaction(Resource):
         except QueueTimeout:
             raise errors.unavailable("Other commits are in the way.") from None
         return status(service, request.member.candidate, revision=revision)
+
+
+def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
+    """Tell who changed what. Blocks: the store is asked."""
+    later = service.pipeline.store.edits_after(candidate.base.number)
+    conflicts = []
+    for one in sorted(collided.collisions, key=lambda found: found.path):
+        revision = next((r for r, edits in reversed(later) if any(e.place == one.place for e in edits)), None)
+        conflicts.append({
+            "author": revision.author if revision else "",
+            "path": one.path,
+            "revision": revision.number if revision else service.pipeline.running.number,
+            "running_value": one.running_value,
+        })  # fmt: skip
+    places = "1 place was" if len(conflicts) == 1 else f"{len(conflicts)} places were"
+    paths = [found["path"] for found in conflicts]
+    return errors.conflict(f"{places} changed by somebody else meanwhile.", conflicts=conflicts, paths=paths)
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -21,7 +21,7 @@ _LAST = 1 << 62
 
 
 def restore(tree: Tree, store: Store, candidate: Candidate, number: int, *, membership: bool = False) -> None:
-    """Put the difference between the running revision and revision ``number`` into a candidate.
+    """Put the difference between the running revision, on which it was opened, and revision ``number`` into a candidate.
 
     Who belongs to the cluster stays as it is, unless ``membership`` goes back as well: a secret of a pairing is gone by then.
 

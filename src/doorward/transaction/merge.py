@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -66,6 +66,16 @@ def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
         raise MergeConflict(collisions)
     snapshot = _without_abandoned(tree, snapshot, running.snapshot, changed)
     return Merged(snapshot, tuple(_edit(place, running.snapshot, snapshot) for place in changed))
+
+
+def brought_up(tree: Tree, candidate: Candidate, running: Running) -> Candidate:
+    """Return a copy of a candidate as if it had been opened just now. Raises MergeConflict."""
+    if candidate.base is running:
+        return candidate.copy()
+    merged = merge(tree, candidate, running)
+    return replace(
+        candidate.copy(), base=running, snapshot=merged.snapshot, touched=dict.fromkeys(edit.place for edit in merged.edits)
+    )
 
 
 def _position(candidate: Candidate, place: Place, position: int) -> int | None:
