@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from doorward.api import errors
 from doorward.api.afar import afar
+from doorward.api.bodies import sent
 from doorward.api.firmware import BASIC, Unsupported
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
@@ -19,8 +20,7 @@ from doorward.events.senders import Outcome
 from doorward.transaction.candidate import Running
 from doorward.tree.fields import HostName, Mail
 from doorward.tree.models import Body
-from doorward.tree.problems import BodyRefused, Problem
-from doorward.tree.validation import check
+from doorward.tree.problems import Problem
 
 _RESOLVE_SECONDS = 10.0
 
@@ -51,12 +51,8 @@ class HostsByName(Resource):
 
     async def post(self, request: Request) -> Answer:
         """Answer the addresses, none for an unknown name."""
-        try:
-            question = check(_QUESTION, request.decoded(await request.read()), strict=request.strict).model
-        except BodyRefused as refused:
-            raise errors.invalid_body(refused.problems) from None
-        found = await self._resolve(question)
-        return envelope(request, "hosts-by-name", {"addresses": found})
+        question, warnings = await sent(request, _QUESTION)
+        return _answer(request, "hosts-by-name", {"addresses": await self._resolve(question)}, warnings)
 
     async def _resolve(self, question: Question) -> list[str]:
         loop = asyncio.get_running_loop()
@@ -104,11 +100,7 @@ class MailTest(Resource):
 
     async def post(self, request: Request) -> Answer:
         """Answer whether the mail server took the mail, or at which step it did not."""
-        raw = await request.read()
-        try:
-            trial = check(_TRIAL, request.decoded(raw) if raw else {}, strict=request.strict).model
-        except BodyRefused as refused:
-            raise errors.invalid_body(refused.problems) from None
+        trial, warnings = await sent(request, _TRIAL)
         settings = self._running().snapshot.value(email.PATH)
         recipient = trial.recipient or settings["admin_address"]
         missing = []
@@ -119,7 +111,12 @@ class MailTest(Resource):
         if missing:
             raise errors.meaning(missing)
         outcome = await afar(self._try, recipient)
-        return envelope(request, "mailtest", {"code": outcome.code, "message": outcome.message, "result": outcome.result})
+        body = {"code": outcome.code, "message": outcome.message, "result": outcome.result}
+        return _answer(request, "mailtest", body, warnings)
+
+
+def _answer(request: Request, key: str, body: dict[str, Any], warnings: list[dict[str, str]]) -> Answer:
+    return envelope(request, key, body, **({"warnings": warnings} if warnings else {}))
 
 
 def tools(running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> Container:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from doorward.access.logins import Login
 from doorward.api import errors
+from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, Resource, answer_schema, envelope, meta
@@ -148,8 +149,8 @@ class Transaction(Resource):
         else:
             answer = await self._once(request, checked.model, key, hashlib.sha256(raw).hexdigest())
         meta = answer.meta
-        if listed := [*_listed(checked.warnings, HREF), *meta.pop("warnings", [])]:
-            meta["warnings"] = listed
+        if warnings := [*listed(checked.warnings, HREF), *meta.pop("warnings", [])]:
+            meta["warnings"] = warnings
         if request.strict:
             answer.headers["Preference-Applied"] = "handling=strict"
         return answer
@@ -283,10 +284,6 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _listed(problems: Any, path: str) -> list[dict[str, str]]:
-    return [{"code": p.code, "message": p.message, "path": p.path or path, "pointer": p.pointer} for p in problems]
-
-
 class Changes(Resource):
     """What the candidate changes."""
 
@@ -327,6 +324,6 @@ class PlanResource(Resource):
             body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
-            body["problems"] = _listed(report.problems, HREF)
-            body["warnings"] = _listed(report.warnings, HREF)
+            body["problems"] = listed(report.problems, HREF)
+            body["warnings"] = listed(report.warnings, HREF)
         return envelope(request, "plan", body)

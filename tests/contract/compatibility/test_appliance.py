@@ -111,6 +111,8 @@ def test_79_names_are_looked_up_without_a_transaction(client: Client) -> None:
     assert found["body"]["addresses"]
     unknown = client.post("/api/tools/hosts-by-name", {"hostname": "nowhere.invalid", "protocol": "UDP"}).json()
     assert unknown["body"] == {"addresses": []}
+    more = client.post("/api/tools/hosts-by-name", {"hostname": "localhost", "protocol": "TCP", "port": 22}).json()
+    assert [(warning["code"], warning["pointer"]) for warning in more["meta"]["warnings"]] == [("unknown_member", "/port")]
     wrong = client.post("/api/tools/hosts-by-name", {"hostname": "a b", "protocol": "ICMP"}).json()
     assert [error["pointer"] for error in wrong["error"]["details"]["errors"]] == ["/hostname", "/protocol"]
     assert client.get("/api/ssh-host-keys").json()["items"] == []

@@ -1,18 +1,13 @@
-"""What the resources below ``/api/backup`` share: pages, bodies, answers (backup contract, section 10)."""
+"""What the resources below ``/api/backup`` share: pages and answers (backup contract, section 10)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from doorward.api import errors
 from doorward.api.request import Answer, Request
 from doorward.api.resources import answer_schema, meta
-from doorward.tree.models import Body
-from doorward.tree.problems import BodyRefused, Problem
-from doorward.tree.validation import check
 
 BACKUP = "/special/backup"
 ROOT = "/api/backup"
@@ -23,7 +18,6 @@ PAGE_QUERY: Mapping[str, Mapping[str, Any]] = {
 ONE = answer_schema(body={"type": "object"}, key={"type": "string"})
 
 _BOUNDS = {"limit": (100, 1, 1000), "offset": (0, 0, 1_000_000)}
-_Sent = TypeVar("_Sent", bound=Body)
 
 
 def page(request: Request) -> tuple[int, int]:
@@ -55,21 +49,6 @@ def items(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answe
     """Return one page of a collection; every row is key and body."""
     shown = [{"body": body, "key": key, "meta": {"href": below(request, key)}} for key, body in rows]
     return Answer({"items": shown, "meta": meta(request)})
-
-
-async def sent(request: Request, adapter: TypeAdapter[_Sent]) -> tuple[_Sent, list[dict[str, str]]]:
-    """Return the body of a request, and warnings about it. Raises 400 with every problem."""
-    raw = await request.read()
-    try:
-        checked = check(adapter, request.decoded(raw) if raw else {}, strict=request.strict)
-    except BodyRefused as refused:
-        raise errors.invalid_body(refused.problems) from None
-    return checked.model, listed(checked.warnings, request.href)
-
-
-def listed(problems: Iterable[Problem], path: str) -> list[dict[str, str]]:
-    """Return problems as they are shown."""
-    return [{"code": p.code, "message": p.message, "path": p.path or path, "pointer": p.pointer} for p in problems]
 
 
 def made(request: Request, key: str, body: dict[str, Any], status: int, warnings: list[dict[str, str]]) -> Answer:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, made, page, sent
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, made, page
 from doorward.api.backup.runs import no_policy
+from doorward.api.bodies import sent
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupFailure

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, listed, made, paged, sent
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, made, paged
+from doorward.api.bodies import listed, sent
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.backup import archive, encryption

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from doorward.access.logins import Logins
 from doorward.api import errors
 from doorward.api.afar import afar
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, listed, made, paged, sent
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, paged
+from doorward.api.bodies import listed, sent
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, page, sent
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, page
+from doorward.api.bodies import sent
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
 from doorward.backup.signing import KnownKey, Signing

@@ -10,7 +10,8 @@ from pydantic_core import InitErrorDetails
 
 from doorward.api import errors
 from doorward.api.afar import afar
-from doorward.api.backup.answers import BACKUP, sent
+from doorward.api.backup.answers import BACKUP
+from doorward.api.bodies import sent
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.backup.service import Backups
