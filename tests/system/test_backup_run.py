@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -132,6 +133,15 @@ def test_a_drill_finds_every_changed_bit(site: Site) -> None:
         drill = site.drill({"selection": "target", "value": name})
         assert (drill["result"], drill["code"], drill["levels"]["stored"]["passed"]) == ("failed", "drill_failed", False)
         file.write_bytes(whole)
+    other = re.sub(r"-\d{8}T\d{6}Z-", "-20371121T230002Z-", name)  # an old backup in the place of a newer one
+    renamed = {site.storage.config / f"{name}{end}": site.storage.config / f"{other}{end}" for end in ("", ".manifest")}
+    for file, copy in renamed.items():
+        file.rename(copy)
+    drill = site.drill({"selection": "target", "value": other})
+    assert (drill["result"], drill["code"], drill["levels"]["stored"]["passed"]) == ("failed", "drill_failed", False)
+    assert name in drill["message"]
+    for file, copy in renamed.items():
+        copy.rename(file)
     missing = site.drill({"selection": "target", "value": "doorward-20200101T000000Z-11111111.config"})
     assert (missing["result"], missing["code"]) == ("failed", "no_such_path")
     refused = site.admin.post(DRILLS, {"source": {"selection": "upload", "value": "nothing"}})

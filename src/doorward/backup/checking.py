@@ -59,15 +59,18 @@ def read_manifest(data: bytes | None, signing: Signing) -> Claims:
     return Claims(state, manifest, signer, ours=signing.is_own(signer))
 
 
-def check_pair(archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
+def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
     """Prove that an archive and the manifest beside it are ours and unchanged. Raises BackupFailure ``drill_failed``.
 
-    ``certificate``: the configured one; the recipient of an encrypted archive is looked up in it if it was made for that one.
+    ``name`` is that of the archive on the target, so that no older pair takes its place. ``certificate``: the configured one; the
+    recipient of an encrypted archive is looked up in it if it was made for that one.
     """
     claims = read_manifest(manifest, signing)
     if not claims.ours:
         raise BackupFailure("drill_failed", f"The manifest beside the archive is not signed by this node ({claims.signature}).")
     expected = claims.manifest["archive"]
+    if expected["name"] != name:
+        raise BackupFailure("drill_failed", f"The manifest beside the archive is that of {expected['name']}.")
     digest, size = hashlib.sha256(), 0
     with archive.open("rb") as file:
         while data := file.read(_CHUNK):
@@ -128,10 +131,10 @@ class Checks:
     def __init__(self, node: NodeView) -> None:
         self._node = node
 
-    def stored(self, archive: Path, manifest: bytes) -> None:
-        """Both files belong together, unchanged, signed by this node; an encrypted one is for the configured key."""
+    def stored(self, name: str, archive: Path, manifest: bytes) -> None:
+        """Both files belong together and to the name, unchanged and signed here; an encrypted one is for the configured key."""
         snapshot = self._node.pipeline.running.snapshot
-        check_pair(archive, manifest, self._node.signing, encryption.configured(snapshot.value(settings.PATH)))
+        check_pair(name, archive, manifest, self._node.signing, encryption.configured(snapshot.value(settings.PATH)))
 
     def readable(self, archive: Path, password: str | None) -> Opened:
         """Open an archive and compare everything inside with its manifest; the signer is known."""

@@ -21,8 +21,8 @@ Basis = Literal["target", "before_encryption", "upload"]
 class Checks(Protocol):
     """What an archive is checked with. Everything raises BackupFailure with what is wrong."""
 
-    def stored(self, archive: Path, manifest: bytes) -> None:
-        """Both files belong together, unchanged, signed by this node; an encrypted one is for the configured key."""
+    def stored(self, name: str, archive: Path, manifest: bytes) -> None:
+        """Both files belong together and to the name, unchanged and signed here; an encrypted one is for the configured key."""
 
     def readable(self, archive: Path, password: str | None) -> Any:
         """Open an archive and compare everything inside with its manifest; returns it opened."""
@@ -85,7 +85,7 @@ def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir
     """Try the level ``stored`` on a pair; its archive is on this node for the time of the block."""
     manifest = fetched_manifest(target, name, workdir)
     with fetched(target, name, workdir) as archive:
-        levels.attempt("stored", "target", lambda: checks.stored(archive, manifest))
+        levels.attempt("stored", "target", lambda: checks.stored(name, archive, manifest))
         yield archive
 
 

@@ -105,11 +105,11 @@ class Trial:
             self.opened.close()
 
 
-def try_out(node: NodeView, wish: Wish, archive: Path) -> Trial:
-    """Check an archive; nothing is changed."""
+def try_out(node: NodeView, wish: Wish, archive: Path, name: str | None = None) -> Trial:
+    """Check an archive; nothing is changed. ``name`` is the one that it has on a target."""
     trial = Trial()
     try:
-        _look(node, wish, archive, trial)
+        _look(node, wish, archive, name, trial)
     except ArchiveRefused as refused:
         _fail(trial, wish, refused.code, refused.message)
     except NotLoadable as refused:
@@ -123,9 +123,11 @@ def try_out(node: NodeView, wish: Wish, archive: Path) -> Trial:
     return trial
 
 
-def _look(node: NodeView, wish: Wish, archive: Path, trial: Trial) -> None:
+def _look(node: NodeView, wish: Wish, archive: Path, name: str | None, trial: Trial) -> None:
     opened = trial.opened = open_archive(archive, wish.password)
     manifest = opened.manifest
+    if name not in {None, trial.file_name}:
+        raise ArchiveRefused("damaged", f"It is {trial.file_name} by what is signed in it: somebody gave it another name.")
     if node.signing.role(opened.signer) is None and wish.accept_signer != opened.signer:
         maker = manifest["node"]
         message = (

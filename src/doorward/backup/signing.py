@@ -60,16 +60,24 @@ def fingerprint(raw: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
+def _bytes(text: str) -> bytes:
+    """Return the bytes of base64 as we write it. ValueError for other spellings of them: a changed bit must not go unnoticed."""
+    found = base64.b64decode(text, validate=True)
+    if base64.b64encode(found).decode() != text:
+        raise ValueError(text)
+    return found
+
+
 def verify(data: bytes, signature: object) -> str:
     """Return the fingerprint of the key that signed the data. Raises SignatureWrong."""
     try:
         if not isinstance(signature, Mapping) or signature["algorithm"] != "ed25519":
             raise SignatureWrong("There is no signature of a known kind.")
-        raw = base64.b64decode(signature["public_key"], validate=True)
+        raw = _bytes(signature["public_key"])
         name = fingerprint(raw)
         if not hmac.compare_digest(name.encode(), str(signature["key"]).encode()):
             raise SignatureWrong("The enclosed key is not the one that is named.")
-        Ed25519PublicKey.from_public_bytes(raw).verify(base64.b64decode(signature["signature"], validate=True), data)
+        Ed25519PublicKey.from_public_bytes(raw).verify(_bytes(signature["signature"]), data)
     except (KeyError, TypeError, ValueError, binascii.Error, InvalidSignature):
         raise SignatureWrong("The signature does not fit.") from None
     return name

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import string
 import subprocess
 import tarfile
 from datetime import UTC, datetime
@@ -248,18 +249,30 @@ def test_a_pair_is_whole_and_ours(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled().encrypted(), new_site()
     made = prepare(site.node, site.spool, NOW)
     manifest = made.manifest.read_bytes()
-    claims = check_pair(made.archive, manifest, site.node.signing, openpgp.public_key("good"))
+    claims = check_pair(made.name, made.archive, manifest, site.node.signing, openpgp.public_key("good"))
     assert (claims.signature, claims.ours, claims.manifest["archive"]["name"]) == ("valid", True, made.name)
-    check_pair(made.archive, manifest, site.node.signing, openpgp.public_key("other"))  # the key was changed meanwhile
+    check_pair(made.name, made.archive, manifest, site.node.signing, openpgp.public_key("other"))  # the key was changed meanwhile
     foreign = read_manifest(manifest, other.node.signing)
     assert (foreign.signature, foreign.ours) == ("unknown_signer", False)
     other.node.signing.trust(json.loads(manifest)["signature"]["public_key"])
     assert (read_manifest(manifest, other.node.signing).signature, foreign.ours) == ("valid", False)
     with pytest.raises(BackupFailure):
-        check_pair(made.archive, manifest, other.node.signing)
+        check_pair(made.name, made.archive, manifest, other.node.signing)
+    with pytest.raises(BackupFailure, match=made.name):
+        check_pair(made.name.replace("doorward-20", "doorward-21"), made.archive, manifest, site.node.signing)
     assert read_manifest(None, site.node.signing).signature == "absent"
     for wrong in (b"", b"{}", b"[]", b'{"manifest":{}}', manifest + b" ", manifest.replace(b"config.gpg", b"config")):
         assert read_manifest(wrong, site.node.signing).signature == "invalid"
+
+
+_DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+NEIGHBOURS = {ord(digit): ord(_DIGITS[place ^ 1]) for place, digit in enumerate(_DIGITS)}
+"""Digits of base64 that differ in the last bit."""
+
+
+def _quoted(text: bytes | bytearray, at: int) -> bytes:
+    """The string of a JSON text that a place is in."""
+    return bytes(text[text.rindex(b'"', 0, at) + 1 : text.index(b'"', at)])
 
 
 def test_every_changed_bit_of_a_stored_pair_is_found(site: Site) -> None:
@@ -269,12 +282,18 @@ def test_every_changed_bit_of_a_stored_pair_is_found(site: Site) -> None:
         changed = bytearray(manifest)
         changed[at] ^= 1 << (at % 8)
         assert not read_manifest(bytes(changed), site.node.signing).ours, at
+    for padded in (b'="', b'=="'):  # the last digits of the key and of the signature have bits that stand for nothing
+        at = manifest.rindex(padded) - 1 if padded == b'=="' else manifest.index(padded) - 1
+        changed = bytearray(manifest)
+        changed[at] = NEIGHBOURS[changed[at]]
+        assert base64.b64decode(_quoted(changed, at)) == base64.b64decode(_quoted(manifest, at))
+        assert read_manifest(bytes(changed), site.node.signing).signature == "invalid"
     for at in (0, 1, 50, 100, len(data) // 2, len(data) - 1):
         changed = bytearray(data)
         changed[at] ^= 1
         made.archive.write_bytes(changed)
         with pytest.raises(BackupFailure) as caught:
-            check_pair(made.archive, manifest, site.node.signing)
+            check_pair(made.name, made.archive, manifest, site.node.signing)
         assert caught.value.code == "drill_failed"
 
 
@@ -299,7 +318,7 @@ def test_drills_pass_on_what_was_made(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled(), new_site()
     made = prepare(site.node, site.spool, NOW)
     checks = Checks(site.node)
-    checks.stored(made.archive, made.manifest.read_bytes())
+    checks.stored(made.name, made.archive, made.manifest.read_bytes())
     opened = checks.readable(made.archive, None)
     checks.restorable(opened)
     with pytest.raises(BackupFailure, match="unknown key"):

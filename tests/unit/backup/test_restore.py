@@ -280,6 +280,17 @@ def test_archives_that_somebody_changed(site: Site, name: str) -> None:
     assert site.tree() == before
 
 
+def test_an_archive_under_a_name_that_is_not_its_own(site: Site) -> None:
+    path = archived(site)
+    trial = try_out(site.node, wish(), path, path.name)
+    assert trial.passed
+    trial.close()
+    trial = try_out(site.node, wish(), path, path.name.replace("doorward-20", "doorward-21"))
+    assert outcome(trial)[1] == "damaged"
+    assert path.name in trial.failure[1]
+    trial.close()
+
+
 A_RUN = {**Run().as_json(), "ended": "2026-11-21T23:00:10Z"}
 RUN: dict[str, Any] = {"body": A_RUN, "id": "x", "kind": "backup_run"}
 PEER: dict[str, Any] = {"body": {}, "id": "x", "kind": "cluster_peer"}

@@ -153,7 +153,8 @@ class Desk:
                     await afar(self._fetch, restore.source["value"], fetched)
                 except BackupFailure as failure:
                     return restore.finished("failed", failure.code, failure.message)
-            trial = await asyncio.to_thread(try_out, self._node, wish, archive or fetched or Path())
+            name = None if fetched is None else restore.source["value"]
+            trial = await asyncio.to_thread(try_out, self._node, wish, archive or fetched or Path(), name)
         finally:
             if fetched is not None:
                 fetched.unlink(missing_ok=True)
