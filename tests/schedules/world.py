@@ -133,7 +133,9 @@ class World(Administrators):
         assert node.name not in self.to_be_told, f"{node.name} was removed and was not told: {node.cluster.join_details()}"
         assert node.secrets_of_pairings() == [], node.name
         if peer is None or peer.certificate != node.key.certificate:
-            assert node.cluster.join_details()["reason"] == "not_accepted", node.name
+            seen = node.cluster.central_management()
+            assert seen is not None
+            assert seen["reason"] == "not_accepted", node.name
             return
         assert peer.removed is None, f"{node.name} was removed and does not know"
         assert member is not None

@@ -285,7 +285,7 @@ class Cluster:
             return {"reason": "removed"} if self._following.removed else {}
         if state == "central":
             return {}
-        reason = "expired" if state == "failed" else contact.reason
+        reason = {"failed": "expired", "joined": None}.get(state, contact.reason)  # of a member, the status says how it goes
         return {"last_attempt": utc(contact.attempt) if contact.attempt else None, "reason": reason}
 
     def statuses(self) -> list[dict[str, Any]]:

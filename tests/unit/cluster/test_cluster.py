@@ -190,6 +190,7 @@ def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Ru
     seen = node.cluster.central_management()
     assert seen is not None
     assert (seen["reachable"], seen["reason"], seen["address"]) == (False, "no_answer", "10.0.0.1")
+    assert node.cluster.join_details()["reason"] is None, "its request was granted"
     assert node.cluster.unreachable_since()
     (issue,) = node.cluster.issues()
     assert "has not answered since" in issue.message
