@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import doorward
 import doorward.configuration
 from doorward.api import errors
 from doorward.cli.main import app
@@ -41,6 +42,15 @@ def test_every_error_type_has_its_heading() -> None:
     assert len(types) > 15
     text = (DOCS / "api.md").read_text()
     assert [name for name in sorted(types) if f"\n### {name}\n" not in text] == []
+
+
+def test_every_code_is_named() -> None:
+    made = r'\b(?:HostRefusal|Problem|PydanticCustomError|refusal|wrong)\(\s*"([a-z_]+)"'
+    sources = Path(doorward.__file__).parent.rglob("*.py")
+    codes = {code for source in sources for code in re.findall(made, source.read_text())} - {"kept"}  # an error raised again
+    assert len(codes) > 60
+    text = (DOCS / "api.md").read_text()
+    assert [code for code in sorted(codes) if f"`{code}`" not in text] == []
 
 
 PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]
