@@ -114,6 +114,25 @@ def test_changes_of_a_revision_are_those_that_were_committed(admin: Caller) -> N
     assert "transaction" not in answer.meta
 
 
+def test_plan_names_the_login_sessions_that_a_commit_ends(admin: Caller, login: Login) -> None:
+    secret = admin.post(PASSWORDS, {"plain": "a password of her own"}).ok(201).json["key"]
+    path = admin.post(USERS, {"name": "leaving", "password": secret}).ok(201).header("Location")
+    admin.commit().ok()
+    callers = [login("leaving", "a password of her own") for _ in range(2)]
+    admin.put(path, {"name": "leaving", "password": secret}).ok()
+    assert admin.get(PLAN).ok().json["body"]["actions"] == []
+    admin.delete(path).ok()
+    action = {"action": "end 2 login sessions of leaving", "effect": "sessions_drop", "path": path}
+    assert admin.get(PLAN).ok().json["body"]["actions"] == [action]
+    for caller in callers:
+        caller.get(TRANSACTION).ok()
+    admin.commit().ok()
+    for caller in callers:
+        caller.get(TRANSACTION).is_error(401, "Unauthenticated")
+    admin.post(USERS, {"name": "new"}).ok(201)
+    assert admin.get(PLAN).ok().json["body"]["actions"] == []
+
+
 def test_restore_brings_back_what_was_and_a_commit_makes_it_real(admin: Caller) -> None:
     admin.put(NTP, POOL).ok()
     admin.put(WEB, {"timeout": 10}).ok()

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from doorward.access.rights import Rights
@@ -18,6 +18,7 @@ from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
 
 MOST_OF_ONE_ACCOUNT = 1_000
 MOST = 10_000
@@ -111,10 +112,16 @@ class Logins:
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """End the login sessions of accounts that were removed, renamed or got another password."""
-        for edit in edits:
-            if edit.place.path == users.PATH and _identity(before, edit.place) != _identity(after, edit.place):
-                for digest, login in self._by_account.get(edit.place.key, {}).copy().items():
-                    self._end(digest, login, "lost its login session: the account was changed")
+        for place in _changed(before.snapshot, after.snapshot, edits):
+            for digest, login in self._by_account.get(place.key, {}).copy().items():
+                self._end(digest, login, "lost its login session: the account was changed")
+
+    def would_end(self, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iterator[tuple[Place, str, int]]:
+        """Yield the accounts whose login sessions a commit would end: where they stand, their names, how many sessions."""
+        self.expire()
+        for place in _changed(before, after, edits):
+            if own := self._by_account.get(place.key):
+                yield place, next(iter(own.values())).name, len(own)
 
     def expire(self) -> None:
         """End the login sessions that were not used for too long. They are dead before, but nobody is told."""
@@ -141,8 +148,15 @@ class Logins:
             self.ended(login, how)
 
 
-def _identity(running: Running, place: Place) -> tuple[object, object] | None:
-    document = running.snapshot.document(place)
+def _changed(before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iterator[Place]:
+    """Yield the accounts that are not what they were."""
+    for edit in edits:
+        if edit.place.path == users.PATH and _identity(before, edit.place) != _identity(after, edit.place):
+            yield edit.place
+
+
+def _identity(snapshot: Snapshot, place: Place) -> tuple[object, object] | None:
+    document = snapshot.document(place)
     return None if document is None else (document.value["name"], document.value["password"])
 
 

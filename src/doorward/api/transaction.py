@@ -11,7 +11,7 @@ import structlog
 from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from doorward.access.logins import Login
+from doorward.access.logins import Login, Logins
 from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
@@ -21,7 +21,7 @@ from doorward.host.engine import ApplyError
 from doorward.store.port import Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
-from doorward.transaction.merge import MergeConflict
+from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.tree.models import Body, union
@@ -75,6 +75,7 @@ class Service:
     pipeline: Pipeline
     queue: CommitQueue
     confirmations: Confirmations
+    logins: Logins
 
 
 def status(service: Service, candidate: Candidate | None, **links: Any) -> Answer:
@@ -324,6 +325,18 @@ class PlanResource(Resource):
             body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
+            body["actions"] += self._ended(report.merged)
             body["problems"] = listed(report.problems, HREF)
             body["warnings"] = listed(report.warnings, HREF)
         return envelope(request, "plan", body)
+
+    def _ended(self, merged: Merged) -> list[dict[str, str]]:
+        ended = self._service.logins.would_end(self._service.pipeline.running.snapshot, merged.snapshot, merged.edits)
+        return [
+            {
+                "action": f"end {count} login session{'' if count == 1 else 's'} of {name}",
+                "effect": "sessions_drop",
+                "path": place.href,
+            }
+            for place, name, count in ended
+        ]
