@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from doorward.cli import outside, parts
 from doorward.cli.merging import merged
-from doorward.cli.naming import bare, folded, key_named, keys_only
+from doorward.cli.naming import bare, by_name, folded, keys_only
 from doorward.cli.outside import Outside
 from doorward.cli.referring import At, is_switch, mapped
 from doorward.tree.changes import MISSING, same
@@ -79,6 +79,8 @@ class _Planning:
     replaced: list[Request] = field(default_factory=list)
     named: dict[str, dict[Any, str]] = field(default_factory=dict)
     """The names that the description has in each collection, folded, and how it spells them."""
+    keys: dict[str, dict[Any, str]] = field(default_factory=dict)
+    """The keys of the objects that are there, by collection and folded name."""
     parts: dict[str, RefersToPart] = field(default_factory=dict)
     """The branches to parts of whose single values the description refers."""
     singles: dict[str, Any] = field(default_factory=dict)
@@ -151,7 +153,7 @@ class _Planning:
             self._wrong("contradiction", "The name stands before the colon already.", label, pointer([node.unique]))
             return
         objects = self.present.objects(endpoint.path)
-        key = next((k for k, body in objects.items() if folded(node, body.get(node.unique)) == folded(node, name)), None)
+        key = self._present(endpoint.path, node, name)
         old = keys_only(node, objects[key]) if key is not None else {}
         new = self._resolved(node, merged(old, {**(described or {}), node.unique: name}), old, label)
         if key is None:
@@ -176,13 +178,21 @@ class _Planning:
         return mapped(node.model, body, change)
 
     def _key(self, target: Endpoint, node: Collection, name: str, problem: Problem) -> str | New:
-        if (found := key_named(node, self.present.objects(target.path), name)) is not None:
+        if name in self.present.objects(target.path):
+            return name
+        if (found := self._present(target.path, node, name)) is not None:
             return found
         spelt = self.named.get(target.path, {}).get(folded(node, name))
         if spelt is None:
             self._wrong(problem.code, f"There is no {target.path}/{name}.", problem.path, problem.pointer)
             return name
         return New(target.path, spelt)
+
+    def _present(self, path: str, node: Collection, name: str) -> str | None:
+        """Return the key of the object that has a name."""
+        if path not in self.keys:
+            self.keys[path] = by_name(node, self.present.objects(path))
+        return self.keys[path].get(folded(node, name))
 
     def _secret(self, to: RefersTo, described: Mapping[str, Any], old: Any, problem: Problem) -> Any:
         """Return the key that stands there, else (or with ``change: always``) what stands for the one that is made."""
@@ -265,7 +275,11 @@ def _targets(node: Valued, body: Any) -> set[str]:
 
 def _reversed(gone: Mapping[str, tuple[Request, set[str]]]) -> dict[str, set[str]]:
     """Return for each object those that refer to it."""
-    return {href: {other for other, (_, targets) in gone.items() if href in targets and other != href} for href in gone}
+    found: dict[str, set[str]] = {href: set() for href in gone}
+    for other, (_, targets) in gone.items():
+        for href in targets & gone.keys() - {other}:
+            found[href].add(other)
+    return found
 
 
 def _news(value: Any) -> Iterable[New]:

@@ -45,6 +45,7 @@ def with_names(node: Valued, body: Any, remote: Remote) -> Any:
 
 def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
     """Return a body whose references by name are keys; what is no name stays, for the server to judge. Raises Usage."""
+    named: dict[str, dict[Any, str]] = {}
 
     def change(to: RefersTo, value: Any, _at: At) -> Any:
         key, target = bare(value), tree.endpoints.get(to.to)
@@ -52,7 +53,10 @@ def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
             return key_of(remote.parts(to), key) or _no_address(key)
         if not isinstance(key, str) or target is None or not isinstance(target.node, Collection):
             return key
-        return key_named(target.node, remote.objects(to.to), key) or key
+        objects = remote.objects(to.to)
+        if to.to not in named:
+            named[to.to] = by_name(target.node, objects)
+        return key if key in objects else named[to.to].get(folded(target.node, key), key)
 
     return mapped(node.model, body, change)
 
@@ -70,8 +74,12 @@ def key_named(node: Collection, objects: dict[str, Any], name: str) -> str | Non
     """Return the key of an object by its key or name."""
     if name in objects:
         return name
-    wanted = folded(node, name)
-    return next((key for key, body in objects.items() if folded(node, body.get(node.unique)) == wanted), None)
+    return by_name(node, objects).get(folded(node, name))
+
+
+def by_name(node: Collection, objects: dict[str, Any]) -> dict[Any, str]:
+    """Return the keys of objects by their folded names; the first of those that have the same."""
+    return {folded(node, body.get(node.unique)): key for key, body in reversed(objects.items())}
 
 
 def folded(node: Collection, name: Any) -> Any:

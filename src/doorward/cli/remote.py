@@ -20,11 +20,12 @@ class Remote:
         self._values: dict[str, Any] = {}
         self._objects: dict[str, dict[str, Any]] = {}
         self._before: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, dict[str, Any]] = {}
 
     def forget(self) -> None:
         """Read again from now on: something was written. Names of what is gone by then stay known."""
         self._before |= self._objects
-        self._values, self._objects = {}, {}
+        self._values, self._objects, self._known = {}, {}, {}
 
     def value(self, path: str) -> Any:
         """Return the body of a single value or list."""
@@ -45,9 +46,11 @@ class Remote:
         if endpoint is None or not isinstance(endpoint.node, Collection) or not endpoint.node.unique:
             return key
         try:
-            found = self._before.get(path, {}) | self.objects(path)
+            if path not in self._known:
+                self._known[path] = self._before.get(path, {}) | self.objects(path)
         except Refused:  # the account may not read them
             return key
+        found = self._known[path]
         name = found.get(key, {}).get(endpoint.node.unique)
         return name if isinstance(name, str) and name not in found else key
 

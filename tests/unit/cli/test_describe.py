@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doorward.cli import describe, naming
 from doorward.cli.describe import Plan, Request, plan
+from doorward.tree.nodes import Collection
 from tests.unit.cli.present import Memory, tree
 
 USERS = "/api/configuration/aaa/local_database/users"
@@ -218,3 +220,26 @@ def test_what_only_the_server_can_judge_is_sent_as_it_is() -> None:
     body = {"timeout": "soon", "unheard": 1}
     found = planned(Memory.fresh(), {"management": {"webinterface": body}})
     assert [(request.method, request.value) for request in found.requests] == [("PUT", body)]
+
+
+def test_what_many_objects_cost_is_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cost(count: int) -> int:
+        """How often names are compared to plan as many accounts, all in one group, that are there already."""
+        names = [f"user{number}" for number in range(count)]
+        memory = Memory.fresh()
+        memory.collections[USERS] = {f"key of {name}": {"name": name, "password": None} for name in names}
+        memory.collections[GROUPS] = {"g": {"name": "all", "members": [f"key of {name}" for name in names]}}
+        counted: list[str] = []
+        folding = naming.folded
+
+        def folded(node: Collection, name: Any) -> Any:
+            counted.append(name)
+            return folding(node, name)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(naming, "folded", folded)
+            patched.setattr(describe, "folded", folded)
+            assert plan(tree(), memory, accounts(dict.fromkeys(names), {"all": {"members": names}})).requests == ()
+        return len(counted)
+
+    assert cost(400) < 5 * cost(100)
