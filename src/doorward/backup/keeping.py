@@ -83,9 +83,13 @@ class Shelf:
 
     def all(self) -> list[KeptFile]:
         """Return the files, newest first; those that are too old go."""
-        now, found = stamp(datetime.fromtimestamp(time.time(), UTC)), []
+        moment, found = datetime.fromtimestamp(time.time(), UTC), []
+        now, latest = stamp(moment), stamp(moment + KEPT)
         for record in self._store.records(self._kind):
             kept = KeptFile(record.id, self._directory / record.id, record.body)
+            if kept.body["expires"] > latest:  # the clock has been set back since; its day begins anew
+                kept.body["expires"] = latest
+                self._store.put_record(Record(self._kind, kept.id, kept.body))
             if kept.body["expires"] <= now or not kept.path.exists():
                 self.remove(kept.id)
             else:

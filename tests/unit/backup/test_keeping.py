@@ -47,6 +47,16 @@ def test_after_a_day_they_are_gone(site: Site, monkeypatch: pytest.MonkeyPatch) 
     assert site.rig.store.records("test_shelf") == []
 
 
+def test_a_clock_that_is_set_back_keeps_them_no_longer_than_a_day(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, now = shelf(site), time.time()
+    name = put(kept, b"every secret")
+    year = 365 * 24 * 3600
+    monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now - year)
+    assert kept.path(name) is not None
+    monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now - year + 25 * 3600)
+    assert kept.path(name) is None
+
+
 def test_what_nobody_asks_for_goes_too(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, now = shelf(site), time.time()
     put(kept, b"every secret")
