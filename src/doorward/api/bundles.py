@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 BASIC = "/special/basic"
 _KEEP_SECONDS = 24 * 3600
+_MOST = 20
+"""Bundles that are kept; older ones go."""
 _HISTORY = 500
 
 
@@ -74,6 +76,8 @@ class Bundles:
             if other.status in {"queued", "running"}:
                 href = f"/api/troubleshooting/support-bundle/{other.key}"
                 raise errors.conflict("Another support bundle is not finished yet.", resource=href)
+        for old in self.all()[: 1 - _MOST]:
+            self.remove(old)
         bundle = Bundle(self._directory, rights)
         bundle.path = self._directory / f"{bundle.key}.tar.gz"
         self._bundles[bundle.key] = bundle
@@ -82,6 +86,7 @@ class Bundles:
 
     async def _make(self, bundle: Bundle) -> None:
         bundle.status = "running"
+        asyncio.get_running_loop().call_later(_KEEP_SECONDS + 1, self.all)  # nobody may come to ask for them
         try:
             await asyncio.to_thread(self._write, bundle.path, bundle.rights)
         except Exception:

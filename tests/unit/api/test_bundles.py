@@ -59,6 +59,27 @@ def test_a_bundle_that_can_not_be_made_has_failed(tmp_path: Path) -> None:
     assert asyncio.run(scenario()) == "failed"
 
 
+def test_bundles_do_not_fill_the_disk(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bundles = Bundles(tmp_path / "bundles", rig.pipeline, dict)
+        monkeypatch.setattr(Bundles, "_contents", lambda _self, _rights: {"small": b""})
+        made = []
+        for _ in range(25):
+            made.append(bundles.begin(Rights(everything=True)))
+            assert bundles._running is not None
+            await bundles._running
+        assert bundles.all() == made[-20:]
+        assert len(list((tmp_path / "bundles").iterdir())) == 20
+        monkeypatch.setattr("doorward.api.bundles._KEEP_SECONDS", -1)  # their day is over
+        bundles.begin(Rights(everything=True))
+        assert bundles._running is not None
+        await bundles._running
+        await asyncio.sleep(0)  # what was to be done by now is done first
+        assert list((tmp_path / "bundles").iterdir()) == []
+
+    asyncio.run(scenario())
+
+
 def test_bundles_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
     left = tmp_path / "bundles" / "left.tar.gz"
     left.parent.mkdir()
