@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -26,6 +29,7 @@ from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.tree.models import Body, union
 from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.times import now
 from doorward.tree.validation import check
 
 log = structlog.get_logger()
@@ -191,17 +195,32 @@ class Transaction(Resource):
     async def _commit_locked(
         self, request: Request, login: Login, order: CommitOrder, key: str | None, digest: str | None
     ) -> Answer:
+        with self._queued(login.name, key, digest) as ticket_id:
+            return await self._in_turn(request, login, Order(
+                login.name, request.address, order.commit_message or None, order.confirm_seconds,
+                ticket=ticket_id, idempotency_key=key, request=digest,
+            ))  # fmt: skip
+
+    @contextmanager
+    def _queued(self, user: str, key: str | None, digest: str | None) -> Iterator[str]:
+        """Show the record of a commit that waits for its turn, whose client may be gone. Yields its id."""
+        doing = self._service.pipeline.now_doing
+        waiting = Ticket(str(uuid.uuid4()), user, now(), "queued", idempotency_key=key, request=digest)
+        doing[waiting.id] = waiting
+        try:
+            yield waiting.id
+        finally:
+            if doing.get(waiting.id) is waiting:  # its turn never came
+                del doing[waiting.id]
+
+    async def _in_turn(self, request: Request, login: Login, order: Order) -> Answer:
         service = self._service
         async with login.writing:
             candidate = login.candidate
             if candidate is None:
                 raise errors.conflict("No transaction is open.", resource=HREF)
-            asked = Order(
-                login.name, request.address, order.commit_message or None, order.confirm_seconds,
-                idempotency_key=key, request=digest,
-            )  # fmt: skip
             try:
-                ticket = await service.queue.run(lambda: self._work(candidate, asked))
+                ticket = await service.queue.run(lambda: self._work(candidate, order))
             except QueueTimeout:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:

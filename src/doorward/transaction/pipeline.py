@@ -95,7 +95,7 @@ class Pipeline:
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
         self.now_doing: dict[str, Ticket] = {}
-        """The records of commits that have not ended yet, or whose end the store could not take, by id."""
+        """The records of commits that wait, are carried out, or whose end the store could not take, by id. Others add to it."""
 
     def desired(self, snapshot: Snapshot, edits: Iterable[Edit] | None = None) -> list[Any]:
         """Return the host resources of a configuration; with ``edits`` only those that the edits can have changed."""
@@ -210,7 +210,7 @@ class Pipeline:
 
     def _close_late(self) -> None:
         """Write the records of commits that ended while the store could not be written, such as on a full disk."""
-        for ended in [ticket for ticket in self.now_doing.values() if ticket.finished]:
+        for ended in [ticket for ticket in tuple(self.now_doing.values()) if ticket.finished]:
             try:
                 self.store.close_journal(ended)
             except Exception as error:

@@ -1,0 +1,97 @@
+"""A commit while it waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.access.logins import Login, Logins
+from doorward.access.rights import Rights
+from doorward.api.errors import Refusal
+from doorward.api.history import OneCommit
+from doorward.api.request import Request
+from doorward.api.transaction import Service, Transaction
+from doorward.transaction import queue as module
+from doorward.transaction.queue import CommitQueue
+from tests.support.server import until
+from tests.unit.transaction.rig import SERVERS, Rig, ip
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+KEY = (b"idempotency-key", b"mine")
+
+
+@pytest.fixture
+def service(rig: Rig) -> Iterator[Service]:
+    with contextlib.closing(CommitQueue()) as queue:
+        yield Service(rig.pipeline, queue, rig.confirmations, Logins(lambda: 600))
+
+
+@pytest.fixture
+def login(rig: Rig) -> Login:
+    login = Login("-1", "admin", Rights(everything=True), 0.0)
+    login.candidate = rig.candidate()
+    rig.put(login.candidate, SERVERS, [ip("192.0.2.1")])
+    return login
+
+
+def request(login: Login, body: bytes = b"") -> Request:
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body}
+
+    return Request("PUT", ("api", "transaction"), {"headers": [KEY], "query_string": b""}, receive, "1", login)
+
+
+def behind_another(service: Service, then: Callable[[asyncio.Task[Any], threading.Event], Awaitable[None]], login: Login) -> None:
+    """Send a commit while another one takes its time, until ``let_go`` is set."""
+
+    async def scenario() -> None:
+        let_go = threading.Event()
+        other = asyncio.create_task(service.queue.run(lambda: let_go.wait(30)))
+        await asyncio.sleep(0)  # it comes first
+        commit = asyncio.create_task(Transaction(service).put(request(login, b'{"status":"commit"}')))
+        try:
+            await then(commit, let_go)
+        finally:
+            let_go.set()
+            await other
+
+    asyncio.run(scenario())
+
+
+async def state(service: Service, login: Login) -> str:
+    answer = await OneCommit(service, "mine").get(request(login))
+    assert isinstance(answer.content, dict)
+    return str(answer.content["body"]["state"])
+
+
+def test_its_record_says_so_and_ends_as_that_of_the_commit(service: Service, login: Login) -> None:
+    async def then(commit: asyncio.Task[Any], let_go: threading.Event) -> None:
+        [queued] = await asyncio.to_thread(until, lambda: tuple(service.pipeline.now_doing))
+        assert await state(service, login) == "queued"
+        let_go.set()
+        answer = await commit
+        assert answer.meta["commit"] == f"/api/commits/{queued}"
+        assert await state(service, login) == "done"
+
+    behind_another(service, then, login)
+    assert service.pipeline.now_doing == {}
+
+
+def test_without_its_turn_nothing_is_left_of_it(service: Service, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+
+    async def then(commit: asyncio.Task[Any], _let_go: threading.Event) -> None:
+        with pytest.raises(Refusal, match="503"):
+            await commit
+        with pytest.raises(Refusal, match="404"):
+            await state(service, login)
+
+    behind_another(service, then, login)
+    assert service.pipeline.now_doing == {}
+    assert login.candidate is not None
