@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,13 +42,16 @@ def test_two_nodes_become_a_cluster_and_part_again(pair: tuple[CommandLine, Comm
     assert accepted.code == 0, accepted.err
     until(lambda: "up-to-date" in centre("cluster", "status").out, 20, "that it is there")
     head, own, other = centre("cluster", "status").lines
-    assert head.split() == ["NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "LAST", "SEEN", "VERSION"]
+    assert head.split() == ["NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "VERIFIED", "LAST", "SEEN", "VERSION"]
     assert "(this node)" in own
     assert "central-management" in own
     assert "managed-host, search-local" in other
+    number = centre.server.login().get("/api/cluster/status").json()["items"][1]["configuration_sync"]["applied"]["number"]
+    assert re.search(rf" up-to-date +{number} at 20", other)
     assert "127.0.0.1 does not answer" not in node("cluster", "status").out
     centre.server.stop()
     until(lambda: "Central Management at 127.0.0.1 does not answer" in node("cluster", "status").out, 20, "that it is away")
+    assert " It did at 20" in node("cluster", "status").out, "and how old that is which it knows"
     centre.server.start()
     centre.variables = {"DOORWARD_URL": centre.server.url}
     assert centre("cluster", "remove", "127.0.0.7").err == "No nodes are called 127.0.0.7.\n"

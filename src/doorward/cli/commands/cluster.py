@@ -86,6 +86,7 @@ def _status(session: Session) -> Iterator[Table | str]:
     from rich.table import Table
 
     from doorward.cli.failures import Refused
+    from doorward.cli.render import local_time
 
     try:
         answer = session.client.get(f"{_CLUSTER}/status").content
@@ -96,7 +97,7 @@ def _status(session: Session) -> Iterator[Table | str]:
         return
     roles = {item["key"]: item["body"] for item in session.client.get(f"{_CLUSTER}/nodes").content["items"]}
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "LAST SEEN", "VERSION"):
+    for head in ("NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "VERIFIED", "LAST SEEN", "VERSION"):
         table.add_column(head, overflow="fold")
     notes: list[str] = []
     for item in answer["items"]:
@@ -105,7 +106,8 @@ def _status(session: Session) -> Iterator[Table | str]:
         notes += [escape(note) for note in _notes(item)]
     yield table
     if (central := answer.get("central_management")) and not central["reachable"]:
-        notes.append(f"Central Management at {central['address']} does not answer: {central['reason']}.")
+        last = f" It did at {local_time(central['last_contact'])}." if central["last_contact"] else ""
+        notes.append(f"Central Management at {central['address']} does not answer: {central['reason']}.{last}")
     yield from notes
 
 
@@ -116,8 +118,16 @@ def _row(item: dict[str, Any], body: dict[str, Any], answer: dict[str, Any]) -> 
     seen = local_time(item["last_seen"]) if "last_seen" in item else "-"
     return [
         f"{item['fqdn'] or item['key']}{own}", body["address"], ", ".join(body["roles"]) or "-", item["status"],
-        item["sync_status"], seen, item["version"] or "-",
+        item["sync_status"], _verified(item), seen, item["version"] or "-",
     ]  # fmt: skip
+
+
+def _verified(item: dict[str, Any]) -> str:
+    """Return which cluster revision a managed host has applied and proven, and when."""
+    from doorward.cli.render import local_time
+
+    applied = item.get("configuration_sync", {}).get("applied")
+    return "-" if applied is None else f"{applied['number']} at {local_time(item['configuration_sync']['last_updated'])}"
 
 
 def _notes(item: dict[str, Any]) -> Iterator[str]:
