@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from doorward.cluster.revisions import MOST_HEADERS, Content, Header, Kept, content_of, header, secret_digest
+from doorward.cluster.revisions import MOST_HEADERS, Content, Header, Kept, Reader, header, secret_digest
 from doorward.membership import promote
 from doorward.store.port import Record, Store
 from doorward.transaction.candidate import Running
@@ -29,7 +29,8 @@ class Ledger:
     """Counts the revisions. Every method may block; one thread writes."""
 
     def __init__(self, tree: Tree, store: Store, secrets: SecretKeeping) -> None:
-        self._tree, self._store, self._secrets = tree, store, secrets
+        self._store, self._secrets = store, secrets
+        self._reader = Reader(tree, self._digest)
         self._digests: dict[str, str] = {}
         self._writing = threading.Lock()
         self.newest: Newest | None = None
@@ -40,7 +41,7 @@ class Ledger:
         A crash between a commit and its note is made good by the next one: the note compares what it finds, whoever left it.
         """
         with self._writing:
-            content = content_of(self._tree, running.snapshot, self._digest)
+            content = self._reader.content(running.snapshot)
             epoch = int(running.snapshot.value(promote.PATH)["epoch"])
             digest, last = content.digest(), self._last()
             if last is not None and last[0].epoch == epoch and last[1] == digest:

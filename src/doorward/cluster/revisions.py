@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +13,7 @@ from doorward.membership.standing import standing
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.registry import Tree
+from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
 
 MOST_HEADERS = 1_000
@@ -120,15 +120,40 @@ def membership_of(snapshot: Snapshot) -> Membership:
     return Membership(known.cluster_id or "", known.central_node_id or "", rows)
 
 
-def content_of(tree: Tree, snapshot: Snapshot, digest: Callable[[str], str | None]) -> Content:
-    """Return what travels of a configuration. ``digest`` tells that of a secret by key."""
-    rows: list[Row] = []
-    secrets: dict[str, Digest] = {}
-    for place, document in travelling(tree, snapshot):
-        rows.append((place.path, place.key, document.stored.decode()))
-        if isinstance(tree[place.path].node, WriteOnce) and (found := digest(place.key)) is not None:
-            secrets[place.key] = found
-    return Content(rows, membership_of(snapshot), secrets)
+class Reader:
+    """Reads what travels of configurations, one after the other; what is the same as in the last one is not read again.
+
+    ``digest`` tells that of a secret by key.
+    """
+
+    def __init__(self, tree: Tree, digest: Callable[[str], str | None]) -> None:
+        self._tree, self._digest = tree, digest
+        self._read: dict[str, tuple[object, object, list[Row], list[Place]]] = {}
+        """For each path what the last configuration had there, its rows, and the write-once objects that it owns."""
+
+    def content(self, snapshot: Snapshot) -> Content:
+        """Return what travels of a configuration."""
+        rows: list[Row] = []
+        owned: dict[Place, None] = {}
+        for endpoint in _travelling(self._tree):
+            found, owns = self._below(snapshot, endpoint.path)
+            rows += found
+            owned |= dict.fromkeys(owns)
+        secrets: dict[str, Digest] = {}
+        for place, document in _present(snapshot, owned):
+            rows.append(_row(place, document))
+            if (digest := self._digest(place.key)) is not None:
+                secrets[place.key] = digest
+        return Content(rows, membership_of(snapshot), secrets)
+
+    def _below(self, snapshot: Snapshot, path: str) -> tuple[list[Row], list[Place]]:
+        single, objects = snapshot.singletons.get(path), snapshot.objects(path)
+        known = self._read.get(path)
+        if known is None or known[0] is not single or known[1] is not objects:
+            found = list(_documents(snapshot, path))
+            owned = dict.fromkeys(place for _, document in found for place in _owned(self._tree, document))
+            known = self._read[path] = single, objects, [_row(*one) for one in found], list(owned)
+        return known[2:]
 
 
 def travelling(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
@@ -136,23 +161,42 @@ def travelling(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document
     owned: dict[Place, None] = {}
     for place, document in documents(tree, snapshot):
         yield place, document
-        for reference in sorted(document.references, key=lambda found: found.href):
-            if isinstance(tree[reference.to].node, WriteOnce):
-                owned[Place(reference.to, reference.key)] = None
-    for place in owned:
-        if (found := snapshot.document(place)) is not None:
-            yield place, found
+        owned |= dict.fromkeys(_owned(tree, document))
+    yield from _present(snapshot, owned)
 
 
 def documents(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
     """Yield the documents of scope ``cluster``."""
-    for endpoint in tree:
-        if endpoint.node.scope != "cluster":
-            continue
-        if (single := snapshot.singletons.get(endpoint.path)) is not None:
-            yield Place(endpoint.path), single
-        for key, document in snapshot.objects(endpoint.path).items():
-            yield Place(endpoint.path, key), document
+    for endpoint in _travelling(tree):
+        yield from _documents(snapshot, endpoint.path)
+
+
+def _travelling(tree: Tree) -> Iterator[Endpoint]:
+    return (endpoint for endpoint in tree if endpoint.node.scope == "cluster")
+
+
+def _documents(snapshot: Snapshot, path: str) -> Iterator[tuple[Place, Document]]:
+    if (single := snapshot.singletons.get(path)) is not None:
+        yield Place(path), single
+    for key, document in snapshot.objects(path).items():
+        yield Place(path, key), document
+
+
+def _owned(tree: Tree, document: Document) -> Iterator[Place]:
+    """Yield the write-once objects that a document owns."""
+    for reference in sorted(document.references, key=lambda found: found.href):
+        if isinstance(tree[reference.to].node, WriteOnce):
+            yield Place(reference.to, reference.key)
+
+
+def _present(snapshot: Snapshot, places: Iterable[Place]) -> Iterator[tuple[Place, Document]]:
+    for place in places:
+        if (found := snapshot.document(place)) is not None:
+            yield place, found
+
+
+def _row(place: Place, document: Document) -> Row:
+    return place.path, place.key, document.stored.decode()
 
 
 def value_of(row: Row) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 
+from doorward.cluster import revisions
 from doorward.cluster.ledger import Ledger
-from doorward.cluster.revisions import Content, Envelope, Header, header
+from doorward.cluster.revisions import Content, Envelope, Header, header, travelling
 from doorward.cluster.taking import NotTaken, check
 from doorward.membership import nodes
 from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
 from tests.unit.cluster.pairs import Centre, Node
-from tests.unit.transaction.rig import SERVERS, USERS, ZONE, ip
+from tests.unit.transaction.rig import GROUPS, ROOT, SERVERS, USERS, ZONE, ip
 
 OWN = "troubleshooting"
 
@@ -52,6 +55,48 @@ def test_another_password_is_another_revision_though_no_text_travels_in_the_clea
     centre.rig.commit(candidate)
     assert centre.note()
     assert newest(centre).hash != before
+
+
+def test_a_commit_reads_what_it_changed_and_finds_what_reading_everything_finds(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read() -> int:
+        """Let the ledger note what runs; how often the accounts were read, of it once by the test."""
+        paths.clear()
+        centre.note()
+        found = centre.central.ledger.newest
+        assert found is not None
+        running = centre.rig.pipeline.running.snapshot
+        every = [(*place, document.stored.decode()) for place, document in travelling(centre.rig.tree, running)]
+        assert found.content.tree == every
+        assert set(found.content.secrets) == {key for path, key, _ in every if path.endswith("/passwords")}
+        return paths.count(ROOT + USERS)
+
+    paths: list[str] = []
+    documents = revisions._documents
+
+    def counted(snapshot: Snapshot, path: str) -> Any:
+        paths.append(path)
+        return documents(snapshot, path)
+
+    candidate = centre.rig.candidate()
+    password = centre.rig.post(candidate, "passwords", {"plain": "correct horse battery"})
+    jane = centre.rig.post(candidate, USERS, {"name": "jane", "password": password})
+    group = centre.rig.post(candidate, GROUPS, {"name": "operators", "members": [jane]})
+    centre.rig.commit(candidate)
+    read()
+    monkeypatch.setattr(revisions, "_documents", counted)
+    centre.rig.committed((ZONE, "Asia/Tokyo"))
+    assert read() == 1
+    candidate = centre.rig.candidate()
+    centre.rig.put(candidate, USERS, {"name": "jane", "password": None}, jane)
+    centre.rig.commit(candidate)
+    assert (read(), paths.count(ROOT + GROUPS)) == (2, 1)
+    candidate = centre.rig.candidate()
+    centre.rig.delete(candidate, GROUPS, group)
+    centre.rig.delete(candidate, USERS, jane)
+    centre.rig.commit(candidate)
+    assert (read(), paths.count(ROOT + GROUPS), paths.count(ROOT + ZONE)) == (2, 2, 1)
 
 
 def test_what_a_crash_left_out_is_noted_at_the_next_start(centre: Centre) -> None:
