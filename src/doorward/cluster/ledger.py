@@ -42,6 +42,7 @@ class Ledger:
         """
         with self._writing:
             content = self._reader.content(running.snapshot)
+            self._digests = dict(content.secrets)
             epoch = int(running.snapshot.value(promote.PATH)["epoch"])
             digest, last = content.digest(), self._last()
             if last is not None and last[0].epoch == epoch and last[1] == digest:
