@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, logged_in, make_user, resumed
+from tests.contract.wire import NTP, TRANSACTION, USERS, WEB, Caller, logged_in, make_user, resumed
 from tests.support.server import Server, running, until
 
 JANE = "the password of jane"
@@ -84,6 +84,20 @@ def test_confirmation_from_another_session_of_the_account_makes_it_definite(admi
     admin.put(WEB, {"timeout": 10}).ok()
     admin.commit().ok()
     other.close()
+
+
+def test_whoever_renames_the_own_account_on_trial_can_confirm_it(admin: Caller, server: Server) -> None:
+    path = f"{USERS}/{make_user(admin, 'before', JANE, '-1004')}"
+    admin.commit().ok()
+    before = logged_in(server, "before", JANE)
+    before.put(path, {**before.body(path), "name": "after"}).ok()
+    before.commit("another name", confirm_seconds=3600).ok()
+    before.close()
+    admin.put(TRANSACTION, {"status": "confirm"}).is_error(409, "Conflict")
+    after = logged_in(server, "after", JANE)
+    after.put(TRANSACTION, {"status": "confirm"}).ok()
+    assert pending(after) is None
+    after.close()
 
 
 def test_confirm_keeps_the_open_transaction_of_who_confirms(admin: Caller) -> None:

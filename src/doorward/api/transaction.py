@@ -20,14 +20,17 @@ from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, Resource, answer_schema, envelope, meta
+from doorward.configuration.aaa.local_database import users
 from doorward.host.engine import ApplyError
-from doorward.store.port import Ticket
+from doorward.store.port import Confirmation, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.tree.jsontext import decode_own
 from doorward.tree.models import Body, union
+from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused
 from doorward.tree.times import now
 from doorward.tree.validation import check
@@ -263,12 +266,19 @@ class Transaction(Resource):
         refusal.headers = {"Idempotency-Replayed": "true"}
         raise refusal
 
+    def _is_of(self, pending: Confirmation, login: Login) -> bool:
+        """Whether the account made the commit that awaits its confirmation; that may have renamed it."""
+        edits = self._service.pipeline.store.edits(pending.revision)
+        mine = next((edit for edit in edits if edit.place == Place(users.PATH, login.account)), None)
+        name = decode_own(mine.old)["name"] if mine is not None and mine.old is not None else login.name
+        return bool(pending.user == name)
+
     async def _confirm(self, request: Request) -> Answer:
         service = self._service
 
         def work() -> int:
             pending = service.confirmations.pending
-            if pending is None or pending.user != request.member.name:
+            if pending is None or not self._is_of(pending, request.member):
                 raise errors.conflict("No commit of this account awaits a confirmation.", resource=HREF)
             service.confirmations.confirm(pending)
             return pending.revision
