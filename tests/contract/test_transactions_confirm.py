@@ -129,8 +129,7 @@ def test_unconfirmed_commits_go_back_by_themselves_also_through_a_restart(tmp_pa
         two.start()
         callers[1].close()
         callers[1] = logged_in(two)
-        for caller in callers:
-            assert caller.body(NTP) == [{"selection": "ip", "value": "127.0.7.1"}]
+        for caller in callers:  # on a slow machine the time may be over by now
             until(lambda caller=caller: pending(caller) is None, 30)  # type: ignore[misc]
             assert caller.body(NTP) == [{"selection": "fqdn", "value": "pool.ntp.org"}]
             assert [source["value"] for source in caller.body("/api/time_status")["sources"]] == ["pool.ntp.org"]
