@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from doorward import __version__
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
@@ -114,7 +115,7 @@ class Appliance:
     def _clustered(self) -> Cluster:
         state = self._options.state
         key = NodeKey.at(state, self.node)
-        links = Links(key, self.node, lambda: channel.port(self._snapshot))
+        links = Links(key, self.node, lambda: channel.port(self._snapshot), __version__)
         return Cluster(
             self.pipeline,
             self._queue,
@@ -124,6 +125,7 @@ class Appliance:
             events=self.senders.events,
             state=state,
             backup=lambda: report(self.backups),
+            version=__version__,
         )
 
     def _parts(self, keeping: SecretKeeping) -> Parts:

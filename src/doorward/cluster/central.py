@@ -12,7 +12,6 @@ import msgspec
 from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.calls import Refused, Since
-from doorward.cluster.clock import Clock
 from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
@@ -29,6 +28,7 @@ from doorward.store.port import Record
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.tree.places import Place
+from doorward.tree.times import Clock
 
 _STATUS = "cluster_status"
 _KEEP_SECONDS = 60.0
@@ -38,13 +38,21 @@ _KEEP_SECONDS = 60.0
 class Central:
     """Implements ``ClusterHandlers``; called in any thread."""
 
-    def __init__(
-        self, pipeline: Pipeline, node_id: str, key: NodeKey, peers: Peers, events: Events, clock: Clock | None = None
+    def __init__(  # noqa: PLR0913 - what a centre is made of
+        self,
+        pipeline: Pipeline,
+        node_id: str,
+        key: NodeKey,
+        peers: Peers,
+        events: Events,
+        *,
+        clock: Clock | None = None,
+        version: str = __version__,
     ) -> None:
         self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
-        self._store, self._clock = pipeline.store, clock or Clock()
+        self._store, self._clock, self._version = pipeline.store, clock or Clock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
-        self._envelopes = Envelopes(self.ledger)
+        self._envelopes = Envelopes(self.ledger, version)
         self._seen = {record.id: msgspec.convert(record.body, Seen) for record in self._store.records(_STATUS)}
         now, since = self._clock.time(), self._clock.monotonic()
         self._came = {key: since - max(0.0, now - seen.at) for key, seen in self._seen.items()}
@@ -58,8 +66,9 @@ class Central:
         """By how many seconds the clock of a node was ahead when it paired, or tried to; it holds until the first report."""
         self.unreachable: dict[str, Issue] = {}
         """Nodes whose registered address did not answer, by id."""
-        self.expected, self.noted = 0, 0
-        """The newest running revision that nodes will have to follow, and the one up to which the ledger has looked."""
+        self.expected, self.awaited, self.noted = 0, 0, 0
+        """The newest running revision that nodes will have to follow, the newest that they will have to follow once it is
+        confirmed, and the one up to which the ledger has looked."""
         self._alarms: dict[tuple[str, str], Alarm] = {}
         self._lock = threading.Lock()
         self.pinned: Callable[[], None] = lambda: None
@@ -78,14 +87,14 @@ class Central:
     def hello(self, peer: Peer) -> Any:
         """Say who is here."""
         del peer
-        return {"node_id": self._node_id, "version": __version__}
+        return {"node_id": self._node_id, "version": self._version}
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk of an accepted node and pin its certificate."""
         del address
         known, now = self._standing(), self._clock.time()
         node_id = str(request.node_id)
-        centre = Centre(__version__, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
+        centre = Centre(self._version, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
         with self._lock:
             psk = self._psk(node_id)
             life = psk_life(self._store, psk, now) if psk else None
@@ -118,7 +127,7 @@ class Central:
 
     def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused, now: float) -> None:
         if refused.code == "version_mismatch":
-            message = f"The node runs {request.version}, Central Management {__version__}."
+            message = f"The node runs {request.version}, Central Management {self._version}."
             self._trials[node_id] = Issue("version_mismatch", message)
             self._skews[node_id] = request.time.timestamp() - now
         elif refused.psk_differs:
@@ -144,7 +153,7 @@ class Central:
         newest = self.ledger.newest
         if newest is None or not _is_news(newest.header.at, since):
             return None
-        return MembershipEnvelope(newest.header, __version__, newest.content.membership)
+        return MembershipEnvelope(newest.header, self._version, newest.content.membership)
 
     def status(self, peer: Peer, report: Any) -> Any | None:
         """Take what a node says of itself."""
@@ -195,8 +204,8 @@ class Central:
         newest = self.ledger.newest
         if newest is None:
             return None
-        head = newest.header
-        return Header(head.epoch, head.number + 1, head.hash, head.hash) if self.expected > self.noted else head
+        head, confirmed = newest.header, self.awaited > self.noted and self._store.confirmation() is None
+        return Header(head.epoch, head.number + 1, head.hash, head.hash) if confirmed or self.expected > self.noted else head
 
     def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
         report = seen.report if seen else None

@@ -14,11 +14,11 @@ import msgspec
 import structlog
 
 from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, packed
-from doorward.cluster.clock import Clock
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.pins import Peer, Pins
 from doorward.membership.nodes import CENTRAL, MANAGED
+from doorward.tree.times import Clock
 
 log = structlog.get_logger()
 

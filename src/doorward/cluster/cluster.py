@@ -15,7 +15,6 @@ from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
 from doorward.cluster.channel import Channel
-from doorward.cluster.clock import Clock
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import Connector, Follower
 from doorward.cluster.following import Following
@@ -32,11 +31,13 @@ from doorward.membership import ROOT, nodes
 from doorward.membership.standing import Standing, standing
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
+from doorward.transaction.confirmation import definite
 from doorward.transaction.merge import Merged
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
+from doorward.tree.times import Clock
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ _STOP_SECONDS = 5.0
 
 
 class Cluster:
-    """A node in its cluster, whatever it is there. ``backup`` tells how its backups do."""
+    """A node in its cluster, whatever it is there. ``backup`` tells how its backups do, ``version`` is its release."""
 
     def __init__(  # noqa: PLR0913 - what a node is made of
         self,
@@ -60,14 +61,15 @@ class Cluster:
         state: Path,
         backup: Callable[[], Backup | None] = lambda: None,
         clock: Clock | None = None,
+        version: str = __version__,
     ) -> None:
         self._pipeline, self._queue, self.node_id, self._state, self._backup = pipeline, queue, node_id, state, backup
-        self._connector, self._clock = connector, clock or Clock()
+        self._connector, self._clock, self._version = connector, clock or Clock(), version
         self._peers = Peers(pipeline.store)
-        self._central = Central(pipeline, node_id, key, self._peers, events, self._clock)
+        self._central = Central(pipeline, node_id, key, self._peers, events, clock=self._clock, version=version)
         self._central.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = Channel(key, self._central, clock=self._clock)
-        self._following = Following(pipeline, queue.wait, self._clock)
+        self._following = Following(pipeline, queue.wait, self._clock, version)
         self.follower = Follower(
             pipeline,
             self._following,
@@ -81,7 +83,10 @@ class Cluster:
         self._trusting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
         self._reaching = threading.Thread(target=self._reach_often, name="cluster-reach", daemon=True)
-        self._unnoted: Running | None = None
+        self._settled: Running | None = None
+        """The configuration with which everything else was brought in line last."""
+        self._awaited = 0
+        """The newest running revision that nothing follows from before it is confirmed."""
         self._ticked = self._clock.monotonic()
 
     # Life
@@ -97,7 +102,10 @@ class Cluster:
         """Finish what a crash left half done, and listen to commits from now on."""
         self._pipeline.published.append(self._published)
         self._pipeline.advisers.append(self._advice)
-        self._settle(self._pipeline.running)
+        pending = self._pipeline.store.confirmation()
+        if pending is not None:
+            self._await(pending.revision, self._pipeline.store.edits(pending.revision))
+        self._settle_definite()
 
     def stop(self) -> None:
         """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
@@ -109,15 +117,27 @@ class Cluster:
             self._central.keep()
 
     def _published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-        """In the commit thread: the work that follows is done elsewhere, in the order of the commits."""
+        """In the commit thread: the work that follows is done elsewhere, in the order of the commits.
+
+        Nothing follows from a commit on trial before it is confirmed: no node is told, or let go.
+        """
         ours = any(edit.place.path.startswith(ROOT) for edit in edits)
-        if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
-            self._central.expected = after.number
         moved = interface.listen_address(before.snapshot) != interface.listen_address(after.snapshot)
-        if ours or moved or self.standing.state == "central":
-            self._jobs.put(lambda: self._settle(after))
+        if self._pipeline.store.confirmation() is not None:
+            self._await(after.number, edits)
+        else:
+            if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
+                self._central.expected = after.number
+            if ours or moved or self.standing.state == "central":
+                self._jobs.put(lambda: self._settle(after))
         if ours or moved:
             self.follower.wake()
+
+    def _await(self, number: int, edits: Iterable[Edit]) -> None:
+        """Remember that something follows from a revision once it is confirmed."""
+        self._awaited = number
+        if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
+            self._central.awaited = number
 
     def _travels(self, edit: Edit) -> bool:
         endpoint = self._pipeline.tree.endpoints.get(edit.place.path)
@@ -141,8 +161,9 @@ class Cluster:
         return job is not None
 
     def _tick(self) -> None:
-        if self._unnoted is not None or self._central.expected > self._central.noted:
-            self._settle(self._pipeline.running)
+        confirmed = self._awaited > self._central.noted and self._pipeline.store.confirmation() is None
+        if self._jobs.empty() and (confirmed or self._central.expected > self._central.noted):
+            self._settle_definite()
         if self.standing.state != "central":
             return
         self._central.watch()
@@ -175,20 +196,21 @@ class Cluster:
 
     # What follows from a commit, or was left undone by a crash
 
-    def _settle(self, running: Running) -> None:
-        """Bring what is no configuration in line with a configuration. Does nothing the second time.
+    def _settle_again(self) -> None:
+        if self._settled is not None:
+            self._settle(self._settled)
 
-        What can't be taken back waits for the confirmation of a commit on trial: nobody is told that he was removed, no
-        certificate and no secret of a pairing is let go.
-        """
-        central = self.standing.state == "central"
-        if self._pipeline.store.confirmation() is not None:
-            self._unnoted = running
-        else:
-            self._unnoted = None
-            self._settle_for_good(standing(running.snapshot), running)
-        if central:
-            self._central.noted = running.number
+    def _settle_definite(self) -> None:
+        """Bring everything in line with what runs for good."""
+        running = definite(self._pipeline)
+        if running is not None:
+            self._settle(running)
+
+    def _settle(self, running: Running) -> None:
+        """Bring what is no configuration in line with one that is for good. Does nothing the second time."""
+        self._settled = running
+        self._settle_for_good(standing(running.snapshot), running)
+        self._central.noted = running.number
         self._trust()
 
     def _settle_for_good(self, known: Standing, running: Running) -> None:
@@ -208,7 +230,8 @@ class Cluster:
                 self._following.forget()
             if known.state != "standalone":
                 self._following.note_removed(removed=False)
-        self._settle_psks(running, now)
+        if self._pipeline.store.confirmation() is None:  # else there may be others than those of what is for good
+            self._settle_psks(running, now)
 
     def _settle_psks(self, running: Running, now: float) -> None:
         """Let the time of new psks begin, and destroy those that nothing refers to any more."""
@@ -222,25 +245,23 @@ class Cluster:
                 destroy(self._pipeline.store, key)
 
     def _trust(self) -> None:
-        """Tell the channel whom to trust."""
+        """Tell the channel whom to trust, on a centre with the roles of which the nodes were told."""
         with self._trusting:  # two threads come here: the later to look must be the later to tell
             self.channel.trust(self._trusted())
 
     def _trusted(self) -> list[Peer]:
-        known, snapshot = self.standing, self._pipeline.running.snapshot
-        found = []
-        for peer in self._peers.all().values():
-            document = snapshot.document(Place(nodes.PATH, peer.id))
-            roles = frozenset(document.value["roles"]) if document else frozenset()
-            if known.state != "central":
-                roles |= {nodes.CENTRAL}
-            found.append(Peer(peer.id, peer.certificate, roles, removed=peer.removed is not None))
-        return found
+        newest = self._central.ledger.newest
+        roles = {row.key: row.roles for row in newest.content.membership.nodes} if newest else {}
+        centre = {nodes.CENTRAL} if self.standing.state != "central" else set()
+        return [
+            Peer(peer.id, peer.certificate, frozenset(centre.union(roles.get(peer.id, ()))), removed=peer.removed is not None)
+            for peer in self._peers.all().values()
+        ]
 
     def _pinned(self) -> None:
         """Another node is trusted; it may have been removed in this very moment."""
         self._trust()
-        self._jobs.put(lambda: self._settle(self._pipeline.running))
+        self._jobs.put(self._settle_again)
 
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
@@ -269,7 +290,7 @@ class Cluster:
         checked, updated = sync.times
         known = self.standing
         return Report(
-            full_name(snapshot), __version__, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
+            full_name(snapshot), self._version, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, self._following.issues, figures(self._state), self._backup(),
             known.central_addresses[0] if known.central_addresses else None,
         )  # fmt: skip
@@ -294,7 +315,7 @@ class Cluster:
         if known.state == "central":
             own = {
                 "fqdn": full_name(self._pipeline.running.snapshot), "health_status": None, "key": self.node_id,
-                "status": "ok", "sync_status": "n/a", "version": __version__,
+                "status": "ok", "sync_status": "n/a", "version": self._version,
             }  # fmt: skip
             return [own, *self._central.items()]
         report = self._report()

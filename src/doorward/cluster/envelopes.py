@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-from doorward import __version__
 from doorward.cluster.calls import Ready, Refused, Since
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.revisions import Envelope, Header
@@ -15,10 +14,10 @@ KEEP_SECONDS = 30.0
 
 
 class Envelopes:
-    """Every method may be called in any thread, and block."""
+    """Every method may be called in any thread, and block. ``version`` is the release of the centre."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, version: str) -> None:
+        self._ledger, self._version = ledger, version
         self._lock = threading.Lock()
         self._of: Header | None = None
         self._made: dict[Since | None, Ready] = {}
@@ -37,7 +36,7 @@ class Envelopes:
                 headers = [one for one in headers if one.at <= newest.header.at]  # the ledger may be noting the next one
                 secrets = self._ledger.secrets(newest.content)
                 self._made[since] = Ready.of(
-                    Envelope(newest.header, headers, __version__, newest.author, newest.message, newest.content, secrets)
+                    Envelope(newest.header, headers, self._version, newest.author, newest.message, newest.content, secrets)
                 )
             return self._made[since]
 

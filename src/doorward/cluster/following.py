@@ -13,13 +13,13 @@ import msgspec
 import structlog
 
 from doorward import __version__
-from doorward.cluster.clock import Clock
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
 from doorward.cluster.taking import NotTaken, check, mismatch, take, take_membership
 from doorward.membership.standing import standing
 from doorward.store.port import Record
 from doorward.transaction.pipeline import Pipeline
+from doorward.tree.times import Clock
 
 log = structlog.get_logger()
 
@@ -72,12 +72,17 @@ class Following:
     """Follows the centre. ``in_commit_thread`` runs work where commits run and returns its result."""
 
     def __init__(
-        self, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], Any]], Any], clock: Clock | None = None
+        self,
+        pipeline: Pipeline,
+        in_commit_thread: Callable[[Callable[[], Any]], Any],
+        clock: Clock | None = None,
+        version: str = __version__,
     ) -> None:
-        self._pipeline, self._in_commit_thread, self.clock = pipeline, in_commit_thread, clock or Clock()
+        self._pipeline, self._in_commit_thread, self._version = pipeline, in_commit_thread, version
+        self.clock = clock or Clock()
         self._tried_at, self._tried_of = 0.0, ""
         """When a revision was refused last, and which release of the centre had sent it; none since this start."""
-        self._release = __version__
+        self._release = version
         """Of the centre, by its last answer."""
         self.stopping = threading.Event()
         self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
@@ -148,17 +153,17 @@ class Following:
         return self._meet(link)
 
     def _meet(self, link: Link) -> bool:
-        before, self._release = self._release, link.release or __version__
+        before, self._release = self._release, link.release or self._version
         return self._release != before
 
     @property
     def issues(self) -> Issues:
         """What is wrong with what was taken, and with the centre, as soon as it is met: the next revision would be refused."""
         found = self.sync.issues
-        told = self._release == __version__ or any(issue.code == "version_mismatch" for issue in found.errors)
+        told = self._release == self._version or any(issue.code == "version_mismatch" for issue in found.errors)
         if told or standing(self._pipeline.running.snapshot).state != "joined":
             return found
-        return Issues([mismatch(self._release), *found.errors], found.warnings)
+        return Issues([mismatch(self._release, self._version), *found.errors], found.warnings)
 
     def _take_membership(self, membership: Membership, header: Header, *, keep: bool = True) -> None:
         """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotTaken."""
@@ -180,7 +185,7 @@ class Following:
             sync, applied=envelope.header, tried=envelope.header, updated=self.clock.time(), issues=of_now
         )  # fmt: skip
         try:
-            check(envelope, sync.applied, known.cluster_id or "")
+            check(envelope, sync.applied, known.cluster_id or "", self._version)
             warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)))
         except NotTaken as refused:
             self._refuse(envelope.header, refused)

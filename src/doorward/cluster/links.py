@@ -24,16 +24,16 @@ _T = TypeVar("_T")
 
 
 class Links:
-    """Reaches a centre. ``port`` tells the TCP port of the channel."""
+    """Reaches a centre. ``port`` tells the TCP port of the channel, ``version`` is the release of this node."""
 
-    def __init__(self, key: NodeKey, node_id: str, port: Callable[[], int]) -> None:
-        self._key, self._node_id, self._port = key, UUID(node_id), port
+    def __init__(self, key: NodeKey, node_id: str, port: Callable[[], int], version: str = __version__) -> None:
+        self._key, self._node_id, self._port, self._version = key, UUID(node_id), port, version
 
     def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
         """Pair with who answers at one of the addresses; return node id and certificate of the centre, proven."""
         with _explained():
             made = pair(
-                self._way(addresses, own), self._key, node_id=self._node_id, psk=psk, version=__version__, address=own or "::"
+                self._way(addresses, own), self._key, node_id=self._node_id, psk=psk, version=self._version, address=own or "::"
             )
         return str(made.central_node_id), made.certificate
 

@@ -37,8 +37,8 @@ class NotTaken(Exception):
         super().__init__("; ".join(issue.message for issue in issues))
 
 
-def check(envelope: Envelope, applied: Header | None, cluster_id: str) -> None:
-    """Check that a revision is what its header says and follows the one that was applied. Raises NotTaken."""
+def check(envelope: Envelope, applied: Header | None, cluster_id: str, version: str = __version__) -> None:
+    """Check that a revision is what its header says, follows the one that was applied and is of our release. Raises NotTaken."""
     newest, content = envelope.header, envelope.content
     if content.membership.cluster_id != cluster_id:
         raise _fault("history_fork", "The revision is one of another cluster.")
@@ -50,13 +50,13 @@ def check(envelope: Envelope, applied: Header | None, cluster_id: str) -> None:
         _follow(applied, newest, envelope.headers)
     elif applied is not None and applied.epoch > newest.epoch:
         raise _fault("history_fork", "The history of the centre began before the one that this node follows.")
-    if envelope.version != __version__:
-        raise NotTaken([mismatch(envelope.version)])
+    if envelope.version != version:
+        raise NotTaken([mismatch(envelope.version, version)])
 
 
-def mismatch(release: str) -> Issue:
+def mismatch(release: str, version: str) -> Issue:
     """Return what is wrong where the centre is of another release than this node."""
-    return Issue("version_mismatch", f"Central Management runs {release}, this node {__version__}.")
+    return Issue("version_mismatch", f"Central Management runs {release}, this node {version}.")
 
 
 def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:

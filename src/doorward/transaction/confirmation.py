@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
 
 from doorward.store.port import Confirmation, Store
-from doorward.transaction.candidate import Candidate
+from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
@@ -23,6 +22,26 @@ LONGEST = 3600
 """Most seconds that anybody may take to confirm."""
 
 
+def definite(pipeline: Pipeline) -> Running | None:
+    """Return what runs for good: the running configuration, or what it was before a commit that awaits its confirmation.
+
+    None where this release does not take what was there before. May be called in any thread.
+    """
+    store = pipeline.store
+    while True:
+        pending, running = store.confirmation(), pipeline.running
+        if store.confirmation() == pending:
+            break
+    if pending is None:
+        return running
+    before, candidate = store.revision(pending.revision - 1), Candidate.on(running)
+    try:
+        restore(pipeline.tree, store, candidate, pending.revision - 1, membership=True)
+    except MeaningRefused:
+        return None
+    return Running(pending.revision - 1, before.hash if before else "", candidate.snapshot)
+
+
 class Confirmations:
     """Knows the pending confirmation. ``in_commit_thread`` runs work where commits run.
 
@@ -32,6 +51,7 @@ class Confirmations:
 
     def __init__(self, store: Store, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], None]], object]) -> None:
         self._store, self._pipeline, self._in_commit_thread = store, pipeline, in_commit_thread
+        self._clock = pipeline.clock
         self._timer: threading.Timer | None = None
         self.pending: Confirmation | None = None
         self._until = 0.0
@@ -42,8 +62,8 @@ class Confirmations:
         self._cancel()
         if self.pending is None:
             return
-        left = min(self.pending.deadline - time.time(), LONGEST)
-        self._until = time.monotonic() + left
+        left = min(self.pending.deadline - self._clock.time(), LONGEST)
+        self._until = self._clock.monotonic() + left
         if left <= 0:
             self.go_back()
         else:
@@ -52,7 +72,7 @@ class Confirmations:
     @property
     def remaining_seconds(self) -> int | None:
         """Whole seconds until the pending commit goes back; None when none is pending."""
-        return None if self.pending is None else max(0, round(self._until - time.monotonic()))
+        return None if self.pending is None else max(0, round(self._until - self._clock.monotonic()))
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Make the pending commit definite. Runs in the commit thread."""

@@ -30,7 +30,7 @@ from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import MeaningRefused, Problem
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
-from doorward.tree.times import now
+from doorward.tree.times import Clock, now
 
 log = structlog.get_logger()
 
@@ -84,8 +84,19 @@ class Report:
 class Pipeline:
     """Turns candidates into running revisions."""
 
-    def __init__(self, tree: Tree, store: Store, host: Host, secrets: SecretKeeping, prober: Prober, running: Running) -> None:
+    def __init__(  # noqa: PLR0913 - what a commit passes through
+        self,
+        tree: Tree,
+        store: Store,
+        host: Host,
+        secrets: SecretKeeping,
+        prober: Prober,
+        running: Running,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
+        self.clock = clock or Clock()
         self.running = running
         self.revision: Revision | None = None
         """The header of what runs, from the first commit on."""
@@ -197,7 +208,7 @@ class Pipeline:
         state: State = "done"
         if order.confirm_seconds is not None:
             state = "awaiting_confirmation"
-            confirmation = Confirmation(ticket.id, order.user, revision.number, time.time() + order.confirm_seconds)
+            confirmation = Confirmation(ticket.id, order.user, revision.number, self.clock.time() + order.confirm_seconds)
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
         write = partial(
             self.store.publish,

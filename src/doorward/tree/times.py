@@ -1,8 +1,21 @@
-"""Times as they are kept and shown: UTC, whole seconds, such as ``2026-11-21T10:00:00Z``."""
+"""The time: as it is asked for, and as it is kept and shown, in UTC and whole seconds, such as ``2026-11-21T10:00:00Z``."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+
+
+class Clock:
+    """The clock of the machine; tests have others."""
+
+    def time(self) -> float:
+        """Return the Unix time, which an administrator or a time server may set back or forward."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return the seconds since some moment; they go on one by one whatever becomes of the time of day."""
+        return time.monotonic()
 
 
 def stamp(at: datetime) -> str:

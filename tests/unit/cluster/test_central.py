@@ -135,7 +135,7 @@ def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
     centre.central.retire(str(applicant.id))
     assert applicant.member()["psk"] == psk, "neither paired nor over"
     later = datetime.now(UTC).timestamp() + PSK_SECONDS + 1
-    monkeypatch.setattr("doorward.cluster.clock.Clock.time", lambda _clock: later)
+    monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: later)
     assert applicant.refused() == "not_accepted"
     assert centre.central.due() == [str(applicant.id)]
     centre.central.retire(str(applicant.id))
@@ -176,7 +176,7 @@ def test_a_node_is_told_only_what_it_does_not_have(centre: Centre, join: Join) -
 
 def test_alerts_come_and_go_with_the_words(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1_000.0]
-    monkeypatch.setattr("doorward.cluster.clock.Clock.monotonic", lambda _clock: clock[0])
+    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: clock[0])
     node = join("managed-host")
     node.wire.tamper = lambda envelope: type(envelope)(
         envelope.header, envelope.headers, "9.9.9", "", None, envelope.content, envelope.secrets
@@ -202,8 +202,8 @@ def test_alerts_come_and_go_with_the_words(centre: Centre, join: Join, monkeypat
 
 def test_a_clock_that_is_set_makes_nobody_offline_or_present(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node, wall, passed = join(), [1_000.0], [1_000.0]
-    monkeypatch.setattr("doorward.cluster.clock.Clock.time", lambda _clock: wall[0])
-    monkeypatch.setattr("doorward.cluster.clock.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: wall[0])
+    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     node.report()
     wall[0] += 7_200
     assert centre.central.items()[0]["status"] != "offline"
@@ -214,7 +214,7 @@ def test_a_clock_that_is_set_makes_nobody_offline_or_present(centre: Centre, joi
 
 def test_an_alert_about_a_node_ends_when_it_is_removed(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node, passed = join(), [1_000.0]
-    monkeypatch.setattr("doorward.cluster.clock.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     node.report()
     passed[0] += 61
     centre.central.watch()

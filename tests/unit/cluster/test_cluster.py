@@ -324,7 +324,7 @@ def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Cen
     node.queue.wait(lambda: node.write(Place(join_request.PATH), None, confirm_seconds=3600))
     node.rig.confirmations.load()
     assert node.word == "standalone"
-    until(lambda: node.cluster._unnoted is not None)
+    until(lambda: node.cluster._awaited == node.rig.number)
     assert list(Peers(node.rig.store).all()) == [centre.id]
     node.queue.wait(lambda: node.write(Place(join_request.PATH), request.value))
     assert node.word == "joined"
@@ -350,7 +350,7 @@ def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
     centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = [0.0]
-    monkeypatch.setattr("doorward.cluster.clock.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     cluster = Cluster(
         centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
         state=node.state,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.transaction import confirmation, pipeline
+from doorward.transaction import pipeline
 from doorward.transaction.confirmation import Confirmations
+from doorward.tree import times
 from tests.support.server import until
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import GROUPS, PASSWORDS, SERVERS, WEB, ZONE, Rig, ip
@@ -60,7 +61,7 @@ class Timer:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (confirmation, pipeline):
+    for module in (pipeline, times):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(threading, "Timer", Timer)
     Timer.running = []

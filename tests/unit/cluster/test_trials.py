@@ -1,0 +1,146 @@
+"""What a cluster is told of a commit that awaits its confirmation: nothing, and of everything else all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from doorward import __version__
+from doorward.cluster.cluster import Cluster
+from doorward.cluster.pins import Peer
+from doorward.cluster.revisions import Header
+from doorward.cluster.statuses import Report
+from doorward.membership import nodes
+from doorward.transaction.queue import CommitQueue
+from doorward.tree.places import Place
+from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.transaction.rig import SERVERS, WEB, ZONE, ip
+
+Start = Callable[[], Cluster]
+
+
+@pytest.fixture
+def start(centre: Centre, tmp_path: Path) -> Iterator[Start]:
+    """Starts what follows from the commits of the centre, with the time standing still."""
+    queue = CommitQueue()
+    nobody: Any = None
+
+    def made() -> Cluster:
+        centre.rig.pipeline.published.clear()
+        cluster = Cluster(
+            centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=nobody, events=centre.events, state=tmp_path
+        )
+        cluster.attach()
+        return cluster
+
+    yield made
+    queue.close()
+
+
+def newest(cluster: Cluster) -> Header:
+    found = cluster._central.ledger.newest
+    assert found is not None
+    return found.header
+
+
+def told(cluster: Cluster) -> str:
+    """The rows of which nodes are told, as a text."""
+    found = cluster._central.ledger.newest
+    assert found is not None
+    return "".join(row[2] for row in found.content.tree)
+
+
+def look(cluster: Cluster) -> None:
+    """Let it do what there is to do."""
+    while cluster.work(0):
+        pass
+
+
+def try_out(centre: Centre, *puts: tuple[str, Any]) -> None:
+    centre.rig.committed(*puts, confirm_seconds=3600)
+    centre.rig.confirmations.load()
+
+
+def confirm(centre: Centre) -> None:
+    assert centre.rig.confirmations.pending is not None
+    centre.rig.confirmations.confirm(centre.rig.confirmations.pending)
+
+
+def test_over_a_restart_nodes_are_told_what_was_before(centre: Centre, start: Start) -> None:
+    before = newest(start())
+    try_out(centre, (ZONE, "Asia/Tokyo"), (SERVERS, [ip("192.0.2.1")]))
+    again = start()
+    assert newest(again) == before
+    assert "Asia/Tokyo" not in told(again)
+    confirm(centre)
+    look(again)
+    assert newest(again).number == before.number + 1
+    assert "Asia/Tokyo" in told(again)
+
+
+def test_a_commit_right_before_is_told_all_the_same(centre: Centre, start: Start) -> None:
+    cluster = start()
+    before = newest(cluster)
+    centre.rig.committed((ZONE, "Asia/Tokyo"))
+    try_out(centre, (ZONE, "Europe/Oslo"))
+    look(cluster)
+    assert newest(cluster).number == before.number + 1
+    assert "Asia/Tokyo" in told(cluster)
+    centre.rig.confirmations.go_back()
+    look(cluster)
+    assert newest(cluster).number == before.number + 1, "nodes have that already"
+
+
+def test_roles_on_trial_change_nothing_in_what_a_node_may_ask(centre: Centre, join: Callable[..., Node], start: Start) -> None:
+    node = join("managed-host")
+    cluster = start()
+    centre.peers.pin(node.id, node.key.certificate, 0.0)
+    cluster = start()
+    place = Place(nodes.PATH, node.id)
+    on_trial: list[Callable[..., None]] = [
+        partial(centre.write, place, {"address": "10.0.0.2", "roles": []}),
+        partial(centre.remove, place),
+    ]
+    for work in on_trial:
+        work(confirm_seconds=3600)
+        centre.rig.confirmations.load()
+        look(cluster)
+        assert [peer.roles for peer in cluster._trusted()] == [{"managed-host"}]
+        assert [peer.roles for peer in start()._trusted()] == [{"managed-host"}]
+        centre.rig.confirmations.go_back()
+
+
+def test_a_node_is_behind_from_the_confirmation_on(centre: Centre, join: Callable[..., Node], start: Start) -> None:
+    def says() -> str:
+        (item,) = cluster._central.items()
+        return str(item["sync_status"])
+
+    node = join("managed-host")
+    cluster = start()
+    head = newest(cluster)
+    report = Report("", __version__, "10.0.0.2", 0.0, head, head)
+    cluster._central.status(Peer(node.id, b""), msgspec.to_builtins(report))
+    assert says() == "up-to-date"
+    try_out(centre, (WEB, {"timeout": 30}))
+    assert says() == "up-to-date"
+    look(cluster)
+    assert says() == "up-to-date"
+    confirm(centre)
+    assert says() == "pending"
+    look(cluster)
+    assert (says(), newest(cluster).number) == ("pending", head.number + 1)
+
+
+def test_nothing_is_overtaken_by_what_is_done_regularly(centre: Centre, start: Start) -> None:
+    cluster = start()
+    before = newest(cluster).number
+    for seconds in (20, 30, 40):
+        centre.rig.committed((WEB, {"timeout": seconds}))
+    cluster._ticked -= 3600
+    look(cluster)
+    assert newest(cluster).number == before + 3
