@@ -66,6 +66,23 @@ class Administrators(Base):
         """Let the machine of a node refuse everything, or nothing any more."""
         self[name].host.fail_at = 0 if refuses else None
 
+    def try_out(self, name: str, seconds: int) -> None:
+        """Let the next commit of a node, whatever it is, be one that goes back unless it is confirmed."""
+        self[name].trial = seconds
+
+    def confirm(self, name: str) -> None:
+        """Keep what is on trial on a node."""
+        node, checker = self[name], self.checker
+        if node.alive and name in checker.trials:
+            self._disturbed()
+            checker.confirms(name, done=False)
+
+            def work() -> None:
+                node.confirm()
+                checker.confirms(name, done=True)
+
+            self._carried_out(node, work)
+
     def ask(self, name: str) -> None:
         """Ask to join on a node."""
         node, address = self[name], self.centre.listens_at or "10.0.0.1"
@@ -104,7 +121,7 @@ class Administrators(Base):
         if self._member(name) is not None:
             paired = node.standing.state == "joined" and self.centre.cluster.paired(node.id)
             done = self._carried_out(self.centre, lambda: self.centre.ask("DELETE", f"{nodes.PATH}/{node.id}"))
-            if done and paired:
+            if done and paired and "centre" not in self.checker.trials:
                 self.to_be_told.add(name)
 
     def leave(self, name: str) -> None:
@@ -151,7 +168,7 @@ class Administrators(Base):
     def back_up(self) -> None:
         """Keep what the centre is now."""
         centre = self.centre
-        if centre.alive:
+        if centre.alive and centre.name not in self.checker.trials:
             place = self.directory / "backup"
             shutil.rmtree(place, ignore_errors=True)
             shutil.copytree(centre.directory, place, ignore=lambda *_: ["doorward.db", "doorward.db-wal", "doorward.db-shm"])
@@ -173,7 +190,7 @@ class Administrators(Base):
             kept.execute("DELETE FROM records WHERE kind IN ('cluster_status', 'cluster_psk')")
         kept.close()
         centre.host = FusedHost()
-        centre.fuse.steps = None
+        centre.fuse.steps = centre.trial = None
         centre.host.fuse = centre.fuse
         self.checker.restored(centre.name, number)
         centre.open()

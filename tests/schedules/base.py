@@ -78,7 +78,7 @@ class Base:
         self.backed_up: tuple[Path, int] | None = None
         self.begun = self.now
         """When the centre started."""
-        self._epoch = self.now
+        self._epoch = self.now + 2.0  # later than whatever the machine of the test said when the template was made
         self._moves = 0
         self._reached = self.now
         self._slow = -math.inf
@@ -141,6 +141,13 @@ class Base:
         """Let a node die after so many steps of whatever it does next."""
         self[name].fuse.steps = steps
 
+    def upgrade(self, name: str, release: str) -> None:
+        """Put another release of the program in place."""
+        self.kill(name)
+        self[name].version = release
+        self.advance(1.0)
+        self.start(name)
+
     def jump(self, name: str, seconds: float) -> None:
         """Set the clock of a node, which an administrator or a time server may do at any time."""
         self[name].clock.error += seconds
@@ -187,7 +194,8 @@ class Base:
         for number, node in enumerate(self.nodes):
             if node.alive:
                 due = self.due[node.name]
-                for what, at in (("follow", due.follow), ("report", due.report), ("tick", due.tick)):
+                trial = node.confirmations.due
+                for what, at in (("follow", due.follow), ("report", due.report), ("tick", due.tick), ("trial", trial)):
                     if at is not None:
                         yield at, number, node.name, what
 
@@ -217,6 +225,8 @@ class Base:
         if pause is not None:
             wait = net.waited[node.name][2] if node.name in net.waited else HOLD if node.name in net.held else 0.0
             due.follow = self.now + pause + wait
+        elif node.standing.state in {"joined", "requested"}:  # it waits for the end of a trial
+            due.follow = self.now + 1.0
 
     def _report(self, node: Node, follower: Follower) -> None:
         follower._to_report.clear()
@@ -230,6 +240,12 @@ class Base:
         if node is self.centre and self.now - self._reached > REACH:
             self._reached = self.now
             node.cluster._reach()
+
+    def _trial(self, node: Node, _follower: Follower) -> None:
+        """The time to confirm is over."""
+        self._disturbed()
+        node.confirmations.due = None
+        node.confirmations.go_back()
 
     def _announced(self, centre: Node) -> None:
         """Wake who waits for an answer of a centre that has news."""

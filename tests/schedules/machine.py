@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from doorward import __version__
+
 NAMES = ("centre", "one", "two", "three", "four")
 
 anybody = st.sampled_from(NAMES)
@@ -15,6 +17,7 @@ node = st.sampled_from(NAMES[1:])
 values = st.integers(0, 9)
 settings = st.sampled_from(("zone", "servers", "timeout", "user"))
 seconds = st.sampled_from((0.5, 2.0, 5.0, 12.0, 30.0, 65.0, 130.0))
+RELEASES = (__version__, "9.9.9")
 
 
 class Schedules(RuleBasedStateMachine):
@@ -72,6 +75,20 @@ class Schedules(RuleBasedStateMachine):
     @rule(name=node)
     def leave(self, name: str) -> None:
         self.world.leave(name)
+
+    def try_out(self, name: str, seconds: int) -> None:
+        self.world.try_out(name, seconds)
+
+    tries = rule(name=anybody, seconds=st.sampled_from((10, 60, 300)))(try_out)
+    tries_at_the_centre = rule(name=st.just("centre"), seconds=st.sampled_from((10, 60, 300)))(try_out)
+
+    @rule(name=anybody)
+    def confirm(self, name: str) -> None:
+        self.world.confirm(name)
+
+    @rule(name=anybody, release=st.sampled_from(RELEASES))
+    def upgrade(self, name: str, release: str) -> None:
+        self.world.upgrade(name, release)
 
     # What machines and networks do
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from doorward.access.logins import Login
+from doorward import __version__
+from doorward.access.logins import Login, Logins
 from doorward.access.rights import Rights
 from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Member, Nodes
 from doorward.api.cluster.shared import ClusterResource, Promote, Shared
 from doorward.api.errors import Refusal
 from doorward.api.request import Request
-from doorward.cluster.clock import Clock
+from doorward.api.transaction import Service, Transaction
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
@@ -34,11 +36,14 @@ from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
-from doorward.transaction.startup import first_revision, load_running
+from doorward.transaction.startup import documents, first_revision, load_running
 from doorward.tree.jsontext import encode
+from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import MeaningRefused
+from doorward.tree.times import Clock
 from tests.support.fake_host import FakeHost
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
 
@@ -130,6 +135,30 @@ class Turn:
     def wait(self, work: Callable[[], _T]) -> _T:
         return work()
 
+    later = wait
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        return work()
+
+
+class Impatient(threading.Event):
+    """Says that the node stops to whoever would wait for the end of a trial; the world lets it try again."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return timeout is not None
+
+
+class Trials(Confirmations):
+    """What is on trial; ``due`` is when it goes back, a moment of the world."""
+
+    due: float | None = None
+
+    def _arm(self, seconds: float) -> None:
+        self.due = self._clock.monotonic() + seconds
+
+    def _cancel(self) -> None:
+        self.due = None
+
 
 class Node:
     """A node; it lives from ``open`` to ``close`` or to its death, and its files and its machine outlive it."""
@@ -139,36 +168,46 @@ class Node:
         self.clock, self.fuse = OwnClock(now), Fuse(self)
         self.host = FusedHost()
         self.host.fuse = self.fuse
+        self.version = __version__
+        self.trial: int | None = None
+        """For how many seconds its next commit is on trial; None: it is for good."""
         self.lives = 0
         self.alive = False
-        self._content: tuple[int, str] = 0, ""
+        self._content: tuple[int, str, str] = 0, "", ""
 
     def open(self) -> None:
         """Start, as a process does."""
         self.vault = Vault.at(self.directory / "data.key", create=not (self.directory / "data.key").exists())
         self.store = FusedStore(self.directory / "doorward.db", self.vault)
+        turn: Any = Turn()
         machine, passwords = Machine("sandbox", self.address, 8443), CheapPasswords()
         if self.store.head() is None:
             first_revision(TREE, machine, self.store, self.vault, passwords, password=ADMIN_PASSWORD, admin=users.ADMIN)
         self.id = node_id(self.store)
         self.key = NodeKey.at(self.directory, self.id)
-        self.alive, self.lives, self._content = True, self.lives + 1, (0, "")
+        self.alive, self.lives, self._content = True, self.lives + 1, (0, "", "")
         self.store.fuse = self.fuse
         secrets = SecretKeeping(TREE, self.store, self.vault, passwords)
         self.host.listeners.open_ones.clear()
-        self.pipeline = Pipeline(TREE, self.store, self.host, secrets, Probes(), load_running(TREE, machine, self.store))
+        running = load_running(TREE, machine, self.store)
+        self.pipeline = Pipeline(TREE, self.store, self.host, secrets, Probes(), running, clock=self.clock)
+        self.confirmations = Trials(self.store, self.pipeline, turn.later)
+        self._transaction = Transaction(Service(self.pipeline, turn, self.confirmations, Logins(lambda: 600)))
         self.pipeline.recover()
+        self.confirmations.load()
         self.events = Told()
         self.cluster = Cluster(
             self.pipeline,
-            Turn(),  # type: ignore[arg-type]
+            turn,
             node_id=self.id,
             key=self.key,
-            connector=Links(self.key, self.id, lambda: 7443),
+            connector=Links(self.key, self.id, lambda: 7443, self.version),
             events=self.events,
             state=self.directory,
             clock=self.clock,
+            version=self.version,
         )
+        self.cluster.follower._stopping = self.cluster._following.stopping = Impatient()
         self.cluster.attach()
 
     def close(self) -> None:
@@ -193,11 +232,25 @@ class Node:
     @property
     def content(self) -> str:
         """A digest of the settings that Central Management sets, whoever set them here."""
+        return self._digests()[1]
+
+    @property
+    def whole(self) -> str:
+        """A digest of all that goes back with a commit that is not confirmed."""
+        return self._digests()[2]
+
+    def _digests(self) -> tuple[int, str, str]:
         running = self.pipeline.running
         if self._content[0] != running.number:
             rows = [(*place, document.stored.decode()) for place, document in travelling(TREE, running.snapshot)]
-            self._content = running.number, hashlib.sha256(encode(rows)).hexdigest()
-        return self._content[1]
+            everything = [
+                (*place, position, document.stored.decode())
+                for place, position, document in documents(running.snapshot)
+                if not isinstance(TREE[place.path].node, WriteOnce)
+            ]
+            content, whole = (hashlib.sha256(encode(found)).hexdigest() for found in (rows, sorted(everything)))
+            self._content = running.number, content, whole
+        return self._content
 
     def value(self, path: str) -> Any:
         return self.pipeline.running.snapshot.value(ROOT + path)
@@ -218,15 +271,9 @@ class Node:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Make a request below ``/api/cluster`` and commit it; what it answers. Raises Refusal, MeaningRefused or ApplyFailed."""
         shared = Shared(TREE, lambda: self.pipeline.running, self.cluster)
-        login = Login("-1", "admin", Rights(everything=True), 0.0)
-
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b"" if body is None else msgspec.json.encode(body)}
-
-        scope: dict[str, Any] = {"headers": [], "query_string": b"", "client": None}
-        request = Request(method, tuple(path.strip("/").split("/")), scope, receive, "id", login=login)
+        request = _request(method, path, body)
         answer = _at_once(getattr(_resource(shared, path), method.lower())(request))
-        self.commit(login.candidate)
+        self.commit(request.member.candidate)
         return answer.content
 
     def write(self, path: str, value: Any) -> None:
@@ -240,7 +287,12 @@ class Node:
 
     def commit(self, candidate: Candidate | None) -> None:
         if candidate is not None:
-            self.pipeline.commit(candidate, Order("admin", ""))
+            seconds, self.trial = self.trial, None
+            self._transaction._work(candidate, Order("admin", "", confirm_seconds=seconds))
+
+    def confirm(self) -> None:
+        """Keep what is on trial. Raises Refusal where nothing is."""
+        _at_once(self._transaction._confirm(_request("PUT", "/api/transaction")))
 
     def enable(self) -> None:
         """Open the cluster interface."""
@@ -260,6 +312,17 @@ def _resource(shared: Shared, path: str) -> ClusterResource:
     if path == join_request.PATH:
         return JoinRequest(shared)
     return Nodes(shared) if path == nodes.PATH else Member(shared, path.rpartition("/")[2])
+
+
+def _request(method: str, path: str, body: Any = None) -> Request:
+    """A request of an administrator."""
+    login = Login("-1", "admin", Rights(everything=True), 0.0)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"" if body is None else msgspec.json.encode(body)}
+
+    scope: dict[str, Any] = {"headers": [], "query_string": b"", "client": None}
+    return Request(method, tuple(path.strip("/").split("/")), scope, receive, "id", login=login)
 
 
 def _at_once(work: Any) -> Any:

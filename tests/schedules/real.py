@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx2
 
-from tests.schedules.checks import Checker
+from doorward import __version__
+from tests.schedules.checks import Checker, Settled, Trial, issues
 from tests.schedules.machine import NAMES
 from tests.support.members import JOIN, NODES, NTP, STATUS, ZONE, Member
 from tests.support.network import Network
@@ -27,6 +28,8 @@ WEB, OWN, USERS = (
 )
 OFFLINE = 6.0
 """Seconds after which these nodes are missed."""
+TRIAL = 10
+"""The seconds of a commit on trial, the fewest there are."""
 LONGEST = 1.5
 """What a schedule's time is cut down to, in seconds."""
 
@@ -42,6 +45,9 @@ class Real:
         self.asked: dict[str, Any] = {}
         self.accepted: dict[str, Any] = {}
         self.dead: set[str] = set()
+        self.release = dict.fromkeys(NAMES, __version__)
+        self.trial: set[str] = set()
+        """Nodes whose next commit is on trial."""
 
     # What machines and networks do
 
@@ -65,6 +71,12 @@ class Real:
             self.members[name].start()
             self.dead.remove(name)
 
+    def upgrade(self, name: str, release: str) -> None:
+        """Put another release in place, or what other nodes take for one."""
+        self.kill(name)
+        self.release[name] = self.members[name].server.environment["RELEASE"] = release
+        self.start(name)
+
     def advance(self, seconds: float) -> None:
         """Look at everything for a while."""
         end = time.monotonic() + min(seconds, LONGEST)
@@ -81,17 +93,20 @@ class Real:
             "timeout": (WEB, {"timeout": 10 + value}),
             "user": (WEB, {"timeout": 20 + value}),
         }[what]
-        self._carried_out("centre", lambda centre: _put(centre, *body))
+        self._carried_out("centre", lambda centre: self._put(centre, *body))
 
     def die_amid_commits(self, value: int) -> None:
         """Let the centre die while it commits; what it acknowledged must be there when it is back."""
-        if "centre" in self.dead:
+        if "centre" in self.dead or "centre" in self.checker.trials:
             return
+        self.trial.discard("centre")
         done: list[int] = []
 
         def commits() -> None:
             with suppress(httpx2.TransportError):
-                while self._carried_out("centre", lambda centre: _put(centre, WEB, {"timeout": 30 + (value + len(done)) % 20})):
+                while self._carried_out(
+                    "centre", lambda centre: self._put(centre, WEB, {"timeout": 30 + (value + len(done)) % 20})
+                ):
                     done.append(1)
 
         thread = threading.Thread(target=commits, daemon=True)
@@ -103,7 +118,7 @@ class Real:
 
     def local(self, name: str, value: int) -> None:
         body = {"core_files": {"retention_days": 1 + value}}
-        self._carried_out(name, lambda member: _put(member, OWN, member.body(OWN) | body))
+        self._carried_out(name, lambda member: self._put(member, OWN, member.body(OWN) | body))
 
     def meddle(self, name: str, value: int) -> None:
         """Change on a node what Central Management sets; a managed host refuses it."""
@@ -116,13 +131,13 @@ class Real:
             codes = [problem["code"] for problem in answer.json()["error"]["details"]["errors"]]
             assert (answer.status_code, codes) == (400, ["from_central_management"])
         else:
-            self._carried_out(name, lambda node: _put(node, ZONE, ZONES[value % len(ZONES)]))
+            self._carried_out(name, lambda node: self._put(node, ZONE, ZONES[value % len(ZONES)]))
 
     def ask(self, name: str) -> None:
         def work(member: Member) -> bool:
             answer = member.client.post(JOIN, {"central_management_address": self.centre.address})
-            done = answer.status_code == 201 and member.client.commit().status_code == 200
-            if done:
+            done = answer.status_code == 201 and self._commit(member)
+            if done and name not in self.checker.trials:
                 self.asked[name] = answer.json()["body"]
                 member.id = self.asked[name]["node_id"]
             return done
@@ -130,20 +145,39 @@ class Real:
         self._carried_out(name, work)
 
     def accept(self, name: str) -> None:
-        if name in self.asked and self._carried_out("centre", lambda centre: _sent(centre, "POST", NODES, self.asked[name])):
-            self.accepted[name] = self.asked[name]
+        asked = self.asked.get(name)
+        if asked and self._carried_out("centre", lambda centre: self._sent(centre, "POST", NODES, asked)) and self._for_good():
+            self.accepted[name] = asked
 
     def give(self, name: str, *, managed: bool) -> None:
         member = self.members[name]
         body = {"address": member.address, "roles": ["search-local", *(["managed-host"] if managed else [])]}
-        self._carried_out("centre", lambda centre: _sent(centre, "PUT", f"{NODES}/{member.id}", body))
+        self._carried_out("centre", lambda centre: self._sent(centre, "PUT", f"{NODES}/{member.id}", body))
 
     def remove(self, name: str) -> None:
-        if self._carried_out("centre", lambda centre: _sent(centre, "DELETE", f"{NODES}/{self.members[name].id}")):
+        path = f"{NODES}/{self.members[name].id}"
+        if self._carried_out("centre", lambda centre: self._sent(centre, "DELETE", path)) and self._for_good():
             self.accepted.pop(name, None)
 
     def leave(self, name: str) -> None:
-        self._carried_out(name, lambda member: _sent(member, "DELETE", JOIN))
+        self._carried_out(name, lambda member: self._sent(member, "DELETE", JOIN))
+
+    def try_out(self, name: str, _seconds: int) -> None:
+        """Let the next commit of a node, whatever it is, be one that goes back unless it is confirmed."""
+        self.trial.add(name)
+
+    def confirm(self, name: str) -> None:
+        """Keep what is on trial on a node."""
+
+        def work(member: Member) -> bool:
+            self.checker.confirms(name, done=False)
+            done = member.client.put("/api/transaction", {"status": "confirm"}).status_code == 200
+            if done:
+                self.checker.confirms(name, done=True)
+            return done
+
+        if name in self.checker.trials:
+            self._carried_out(name, work)
 
     def _logged_in(self, name: str) -> bool:
         """Whether somebody is; the accounts of a node are those of the centre as soon as it is managed."""
@@ -157,6 +191,7 @@ class Real:
         if name in self.dead or not self._logged_in(name):
             return False
         member = self.members[name]
+        self._look_at_trial(name)
         done = work(member)
         if done:
             newest = member.shown("/api/revisions?limit=1")["items"][0]
@@ -165,16 +200,50 @@ class Real:
             member.client.delete("/api/transaction")
         return done
 
+    def _for_good(self) -> bool:
+        """Whether nothing is on trial on the centre."""
+        return "centre" not in self.checker.trials
+
+    def _put(self, member: Member, path: str, body: Any) -> bool:
+        return self._sent(member, "PUT", path, body)
+
+    def _sent(self, member: Member, method: str, path: str, body: Any = None) -> bool:
+        """Write and commit; whether both were granted."""
+        answer = member.client.send(method, path, body)
+        return answer.status_code in {200, 201} and self._commit(member)
+
+    def _commit(self, member: Member) -> bool:
+        """Commit, on trial or for good; whether it was granted."""
+        name = next(name for name, one in self.members.items() if one is member)
+        if name not in self.trial:
+            return member.client.commit().status_code == 200
+        self.trial.remove(name)
+        before = settled(member)
+        answer = member.client.put("/api/transaction", {"status": "commit", "confirm_seconds": TRIAL})
+        if answer.status_code == 200 and "confirm_remaining_seconds" in (meta := answer.json()["meta"]):
+            self.checker.trials[name] = Trial(meta["commit"], meta["revision"], before)
+        return answer.status_code == 200
+
     # What must be true
 
     def check(self) -> None:
         for name, member in self.members.items():
             if name not in self.dead and self._logged_in(name):
+                self._look_at_trial(name)
+                self.checker.kept(name, lambda commit, member=member: _state(member, commit))  # type: ignore[misc]
                 known = {int(one["key"]): one["body"]["hash"] for one in member.shown("/api/revisions?limit=100")["items"]}
                 self.checker.history(name, known.get, since=min(known))
         if "centre" not in self.dead:
             for item in self.centre.shown(STATUS)["items"][1:]:
                 self._check_status(item)
+
+    def _look_at_trial(self, name: str) -> None:
+        """See whether what was on trial still is, and what became of it."""
+        member, trial = self.members[name], self.checker.trials.get(name)
+        if trial is not None and "confirm_remaining_seconds" not in member.shown("/api/transaction")["meta"]:
+            now = settled(member)
+            alone = member.revision() == trial.revision + 1
+            self.checker.over(name, _state(member, trial.commit), now if alone else None)
 
     def _check_status(self, item: dict[str, Any]) -> None:
         name = next(name for name, member in self.members.items() if member.id == item["key"])
@@ -183,7 +252,7 @@ class Real:
         if applied and item["sync_status"] == "up-to-date" and name not in self.dead and self._logged_in(name):
             member = self.members[name]
             if member.is_in() and "managed-host" in member.body("/api/info")["roles"]:
-                running, wanted = content(member), content(self.centre)
+                running, wanted = content(member), self.checker.settled("centre", settled(self.centre)).content
                 at = applied["epoch"], applied["number"]
                 self.checker.revision(at, item["configuration_sync"]["downloaded_xml_hash"], wanted)
                 self.checker.applied(name, at)
@@ -197,17 +266,40 @@ class Real:
     def settle(self) -> None:
         """Heal everything, wait until everybody is where they should be, and look for secrets that should be gone."""
         self.heal()
+        self.trial.clear()
         for name in NAMES:
             self.start(name)
+        for name in NAMES:
+            until(lambda name=name: self._decided(name), 60, f"nothing on trial on {name}")  # type: ignore[misc]
+        self._wait_for_all()
+        for name in NAMES[1:]:
+            if self.release[name] != self.release["centre"]:
+                self.upgrade(name, self.release["centre"])
+        self._wait_for_all()
+        self.check()
+
+    def _decided(self, name: str) -> bool:
+        """Confirm what is on trial, unless it goes back in a moment."""
+        self._logged_in(name)
+        self._look_at_trial(name)
+        if name not in self.checker.trials:
+            return True
+        if self.members[name].shown("/api/transaction")["meta"].get("confirm_remaining_seconds", 0) > TRIAL / 2:
+            self.confirm(name)
+        return False
+
+    def _wait_for_all(self) -> None:
         for name in NAMES[1:]:
             until(lambda name=name: self._in_place(name), 60, f"{name} in its place")  # type: ignore[misc]
-        self.check()
 
     def _in_place(self, name: str) -> bool:
         self._logged_in("centre"), self._logged_in(name)
         member = self.members[name]
         status, _ = member.request()
         row = self.centre.client.get(f"{NODES}/{member.id}").json().get("body") if member.id else None
+        differs = self.release[name] != self.release["centre"]
+        if differs and status == "join requested":
+            return True
         if status != "in cluster":
             expected = (
                 name in self.accepted and self.accepted[name] == self.asked.get(name) and row and status == "join requested"
@@ -217,6 +309,12 @@ class Real:
             return False  # it was removed, and is to learn so
         said = self.centre.says(member)
         synced = "up-to-date" if "managed-host" in row["roles"] else "n/a"
+        told = any(issue["code"] == "version_mismatch" for issue in issues(said))
+        if told != differs:
+            return False
+        self.checker.releases(name, said, self.release[name], self.release["centre"])
+        if differs and said["sync_status"] == "outdated":
+            synced = "outdated"
         well = (said["status"] != "offline", said["sync_status"], member.body("/api/info")["roles"]) == (
             True,
             synced,
@@ -233,14 +331,16 @@ def content(member: Member) -> str:
     return hashlib.sha256(json.dumps([member.body(path) for path in (ZONE, NTP, WEB)], sort_keys=True).encode()).hexdigest()
 
 
-def _put(member: Member, path: str, body: Any) -> bool:
-    return _sent(member, "PUT", path, body)
+def settled(member: Member) -> Settled:
+    """Digests of some of the settings that Central Management sets, and of some that can go back."""
+    bodies = [member.body(OWN), [(one["key"], one["body"]) for one in member.shown(NODES)["items"]], member.request()[0]]
+    whole = hashlib.sha256(json.dumps([content(member), bodies], sort_keys=True).encode()).hexdigest()
+    return Settled(content(member), whole)
 
 
-def _sent(member: Member, method: str, path: str, body: Any = None) -> bool:
-    """Write and commit; whether both were granted."""
-    answer = member.client.send(method, path, body)
-    return answer.status_code in {200, 201} and member.client.commit().status_code == 200
+def _state(member: Member, commit: str) -> str:
+    """What the record of a commit says, as a path below /api/commits."""
+    return str(member.body(commit)["state"])
 
 
 def _psks(member: Member) -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from doorward.cluster.revisions import Header
+from doorward.store.port import Ticket
 from tests.schedules.administrators import Administrators
 from tests.schedules.base import TICK
+from tests.schedules.checks import Settled, Trial
 from tests.schedules.machine import NAMES
 from tests.schedules.node import Node
 
@@ -21,6 +24,13 @@ BACK = 90.0
 class World(Administrators):
     """A cluster that is looked at."""
 
+    def __post_init__(self) -> None:
+        self.definite: dict[str, Settled] = {}
+        """By node: what it was when nothing was on trial."""
+        self.had: dict[str, Header | None] = {}
+        """By node: what it had in effect when it was looked at last."""
+        super().__post_init__()
+
     def _reported(self, node: Node, centre: Node) -> None:
         """The centre took the report of a node."""
         sync = node.cluster._following.sync
@@ -32,12 +42,20 @@ class World(Administrators):
             except AssertionError as error:  # the node would take it for a fault of its own
                 self.untrue = error
 
+    def die(self, node: Node) -> None:
+        super().die(node)
+        self.had.pop(node.name, None)
+
     def _look(self, node: Node) -> None:
         """Look at a node after each step."""
+        self._look_at_trial(node)
         ledger, sync = node.cluster._central.ledger.newest, node.cluster._following.sync
         if ledger is not None:
             caught_up = node.cluster._central.noted == node.pipeline.running.number
             self.checker.revision(ledger.header.at, ledger.header.hash, node.content if caught_up else None)
+        took = sync.applied not in {None, self.had.setdefault(node.name, sync.applied)}
+        assert not took or node.version == self.centre.version, f"{node.name} took a configuration of another release"
+        self.had[node.name] = sync.applied
         for header in (sync.applied, sync.tried, sync.membership):
             if header is not None:
                 self.checker.revision(header.at, header.hash)
@@ -50,6 +68,24 @@ class World(Administrators):
         else:
             self.checker.applied(f"{node.name}'s membership", sync.membership.at)
 
+    def _look_at_trial(self, node: Node) -> None:
+        """See what is on trial, and that nothing comes of it while it is, nor afterwards if it goes back."""
+        checker, name, pending = self.checker, node.name, node.store.confirmation()
+        trial, now = checker.trials.get(name), Settled(node.content, node.whole)
+        if trial is not None and (pending is None or pending.ticket != trial.commit):
+            record = node.store.ticket(trial.commit)
+            next_one = node.pipeline.running.number == trial.revision + 1
+            checker.over(name, _state(record), now if next_one else None)
+            trial = None
+        if pending is None:
+            self.definite[name] = now
+            return
+        if trial is None:
+            checker.trials[name] = Trial(pending.ticket, pending.revision, self.definite[name])
+        assert node.pipeline.running.number == pending.revision, f"{name} went on from what is on trial"
+        assert node.confirmations.pending == pending, f"{name} does not know what is on trial"
+        assert node.confirmations.due is not None, f"{name} would never take back what is on trial"
+
     def check(self) -> None:
         """Look at the whole, after each event."""
         if self.untrue is not None:
@@ -57,11 +93,13 @@ class World(Administrators):
         for node in self.nodes:
             if node.alive:
                 self.checker.history(node.name, node.revision)
+                self.checker.kept(node.name, lambda commit, store=node.store: _state(store.ticket(commit)))  # type: ignore[misc]
                 if node.standing.state == "joined":
                     self._check_contact(node)
         if self.centre.alive and self.centre.standing.state == "central":
             items = self.centre.cluster.statuses()[1:]
-            self.reports = {item["key"]: self.reports[item["key"]] for item in items if item["key"] in self.reports}
+            if self.centre.name not in self.checker.trials:
+                self.reports = {item["key"]: self.reports[item["key"]] for item in items if item["key"] in self.reports}
             for item in items:
                 if item["key"] not in self.unsure:
                     self._check_status(item)
@@ -73,7 +111,8 @@ class World(Administrators):
         silent = self.now - at
         again = life != centre.lives  # of the time before a start a centre knows what its clock, which may have been set, says
         least, most = (min(silent, self.now - self.begun), silent + KEPT) if again else (silent, silent)
-        self.checker.status(name, item, (least, most), centre.content, running)
+        wanted = self.checker.settled(centre.name, Settled(centre.content, centre.whole)).content
+        self.checker.status(name, item, (least, most), wanted, running)
 
     def _check_contact(self, node: Node) -> None:
         """What a node says of its centre is true as well."""
@@ -93,7 +132,7 @@ class World(Administrators):
         """Heal everything, wait until it is quiet, and see whether everybody is where they should be."""
         self.net.amid = None
         for node in self.nodes:
-            node.fuse.steps = None
+            node.fuse.steps = node.trial = None
             node.host.fail_at = None
             if node.alive and node.pipeline.unknown:  # whose machine would be put right by its next commit
                 self.kill(node.name)
@@ -101,11 +140,23 @@ class World(Administrators):
         for name in NAMES:
             self.start(name)
         centre = self.centre
+        while trials := [node.confirmations.due - self.now for node in self.nodes if node.confirmations.due is not None]:
+            self.advance(max(trials) + 1.0)
         for node in self.nodes[1:]:
             if node.standing.state in {"joined", "requested"} and centre.listens_at not in node.standing.central_addresses:
                 self.follow_anew(node.name)
         self.advance(760.0)
+        self._check_all()
+        others = [node.name for node in self.nodes if node.version != centre.version]
+        for name in others:
+            self.upgrade(name, centre.version)
+        if others:
+            self.advance(BACK)
+            self._check_all()
+
+    def _check_all(self) -> None:
         self.check()
+        centre = self.centre
         for node in self.nodes:
             assert node.store.check() == [], node.name
             assert node.pipeline.unknown is None, node.name
@@ -127,7 +178,8 @@ class World(Administrators):
         if known.state == "requested":
             asked, psk = node.pipeline.secrets.text(known.psk or ""), member and member["psk"]
             same = psk and centre.pipeline.secrets.text(psk) == asked
-            assert not same, f"{node.name} was accepted and does not get in: {node.cluster.join_details()}"
+            differs = node.version != centre.version and node.cluster.join_details()["reason"] == "version_mismatch"
+            assert not same or differs, f"{node.name} was accepted and does not get in: {node.cluster.join_details()}"
         if known.state != "joined" or known.cluster_id != centre.standing.cluster_id:
             return
         assert node.name not in self.to_be_told, f"{node.name} was removed and was not told: {node.cluster.join_details()}"
@@ -144,8 +196,13 @@ class World(Administrators):
         assert item["status"] != "offline", item
         newest = centre.cluster._central.ledger.newest
         assert newest is not None
+        self.checker.releases(node.name, item, node.version, centre.version)
         sync = node.cluster._following.sync
         assert list(known.roles) == member["roles"]
         assert sync.membership == newest.header
-        if known.managed:
+        if known.managed and (node.version == centre.version or item["sync_status"] != "outdated"):
             assert (item["sync_status"], sync.applied, node.content) == ("up-to-date", newest.header, centre.content), item
+
+
+def _state(record: Ticket | None) -> str | None:
+    return record.state if record else None

@@ -1,7 +1,7 @@
 """Doorward with other limits and another clock.
 
 ``HASTY`` holds limits to set, as ``module.NAME=seconds`` divided by blanks; several seconds are divided by commas. ``DAYS_LATER``
-moves the moment of a login by days, and the clock of backups.
+moves the moment of a login by days, and the clock of backups. ``RELEASE`` is what other nodes take for the release.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Self
 
 from doorward.access import authentication
+from doorward.appliance import node
 from doorward.backup import records
 from doorward.cli import main
 
@@ -31,6 +32,9 @@ class Later(datetime):
     def now(cls, tz: tzinfo | None = None) -> Self:
         return super().now(tz) + timedelta(days=int(os.environ["DAYS_LATER"]))
 
+
+if "RELEASE" in os.environ:
+    node.__version__ = os.environ["RELEASE"]  # type: ignore[attr-defined]
 
 if "DAYS_LATER" in os.environ:
     authentication.datetime = Later  # type: ignore[attr-defined]
