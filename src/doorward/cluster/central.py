@@ -92,7 +92,9 @@ class Central:
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk of an accepted node and pin its certificate."""
         del address
-        known, now = self._standing(), self._clock.time()
+        known, now = standing(self._pipeline.running.snapshot), self._clock.time()
+        if known.state != "central":
+            raise PairingRefused("not_accepted")
         node_id = str(request.node_id)
         centre = Centre(self._version, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
         with self._lock:

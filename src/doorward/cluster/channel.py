@@ -41,7 +41,8 @@ class ClusterHandlers(Protocol):
 
     Anything may raise Refused; JSON values are what msgspec encodes, or Ready.
 
-    A node that is no centre raises ``Refused(404, "not_central")`` from everything but ``hello``.
+    A node that is no centre raises ``Refused(404, "not_central")`` from everything but ``hello`` and ``pair``: it may become one
+    while an attempt to pair is held.
     """
 
     def hello(self, peer: Peer) -> Any:
@@ -154,18 +155,19 @@ class Channel:
         if not self._attempts.admit(call.address, self._clock.monotonic()):
             raise Refused(429, "too_many_attempts", headers={"retry-after": "60"})
         request = decoded(await call.body(PAIR_LIMIT), PairRequest)
+        refusals = [PairingRefused("not_accepted")]
 
         def attempt() -> PairAnswer | None:
             try:
                 return self._handlers.pair(request, call.address)
             except PairingRefused as refused:
-                if refused.code == "not_accepted":
-                    return None
-                raise Refused(409, refused.code) from refused
+                refusals.append(refused)
+                return None
 
         answer = await self._news.until(call, lambda: asyncio.to_thread(attempt), self._hold)
         if answer is None:
-            raise Refused(403, "not_accepted")
+            code = refusals[-1].code
+            raise Refused(409 if code == "version_mismatch" else 403, code)
         return answer
 
 

@@ -149,6 +149,9 @@ def test_a_node_that_is_no_centre_says_so(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         machine.central.head(peer, None)
     assert (refused.value.status, refused.value.code) == (404, "not_central")
+    attempt = Attempt(new_psk(), uuid.uuid4(), machine.key, machine.key.fingerprint)
+    with pytest.raises(PairingRefused, match="not_accepted"):  # and held, since it may be promoted in this moment
+        machine.central.pair(attempt.request(version="0.1.0", address="10.0.0.7", time=datetime.now(UTC)), "10.0.0.7")
     assert machine.central.hello(peer) == {"node_id": machine.id, "version": "0.1.0"}
     machine.rig.close()
 

@@ -111,6 +111,21 @@ def test_other_release_is_told(centre: Running, node: Node) -> None:
     assert centre.handlers.paired == {}
 
 
+def test_another_release_is_held_as_every_refusal_is(tmp_path: Path, node: Node) -> None:
+    """A node that asked again at once would soon be refused for its many attempts, and not know any more why."""
+    with running(tmp_path, hold=30) as centre:
+        psk = centre.handlers.accept(node)
+        found: list[str] = []
+        thread = threading.Thread(target=lambda: found.append(code(lambda: tried(centre, node, psk, "2.0"))))
+        thread.start()
+        until(lambda: centre.handlers.asked)
+        centre.channel.announce()
+        until(lambda: len(centre.handlers.asked) > 1)
+        centre.channel.release()
+        thread.join(10)
+        assert found == ["version_mismatch"]
+
+
 def test_eleventh_attempt_in_a_minute_is_refused(centre: Running, node: Node) -> None:
     psk = centre.handlers.accept(node)
     for _ in range(10):
