@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from doorward.host.core_files import PATTERN, places
 from tests.support.cores import core_file
-from tests.support.server import PASSWORD, Client, Server, until
+from tests.support.server import PASSWORD, Client, Server, running, until
 
 PATH = "/api/configuration/troubleshooting"
 ZONE = "/api/configuration/datetime/timezone"
@@ -45,6 +46,13 @@ def test_everything_is_logged_from_the_commit_on_and_no_more_after_the_next(serv
     said = "".join(server.errors)
     assert SECRET not in said
     assert PASSWORD not in said
+
+
+def test_reads_are_logged_where_the_process_is_told_to_log_everything(tmp_path: Path) -> None:
+    with running(tmp_path / "state", environment={"DOORWARD_LOG_LEVEL": "debug"}) as server:
+        answer = server.login().get(ZONE)
+        number = answer.headers["X-Request-Id"]
+        until(lambda: any(record.get("request_id") == number for record in records(server)), what="the request in the log")
 
 
 def test_a_server_clears_away_what_is_too_old(server: Server) -> None:

@@ -61,7 +61,7 @@ class Application:
 
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
-        if self.hot is None or self.state != "serving" or VERBOSITY.debugging:  # what is looked into is logged
+        if self.hot is None or self.state != "serving" or VERBOSITY.shows_everything:  # this way logs nothing
             return None
         return self.hot.answer(target, headers)
 

@@ -20,6 +20,11 @@ class Verbosity:
         """The level of the process while nothing is being looked into."""
         self.debugging = False
 
+    @property
+    def shows_everything(self) -> bool:
+        """Whether records of level debug pass."""
+        return self.debugging or self.level <= logging.DEBUG
+
     def __call__(self, _logger: Any, method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Stop a record that is below the level."""
         if not self.debugging and _LEVELS.get(method, logging.ERROR) < self.level:
