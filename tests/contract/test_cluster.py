@@ -158,6 +158,14 @@ def test_a_join_request_shows_its_secret_once_and_can_be_withdrawn(server: Serve
     assert psk["psk"] not in "".join(server.errors)
 
 
+def test_what_a_transaction_takes_back_leaves_no_secret_behind(admin: Caller) -> None:
+    enable(admin)
+    admin.post(JOIN, ASK).ok(201)
+    admin.delete(JOIN).ok()
+    assert admin.get("/api/transaction/changes").ok().json["changes"] == []
+    admin.delete("/api/transaction").ok()
+
+
 @pytest.mark.parametrize(
     ("body", "codes"),
     [
@@ -270,6 +278,13 @@ def test_a_node_that_never_paired_can_be_accepted_again_with_another_secret(acce
     assert len(accepted.get(NODES).json["items"]) == 2
 
 
+def test_a_node_that_is_removed_before_the_commit_leaves_no_secret_behind(centre: Caller) -> None:
+    centre.post(NODES, ACCEPT).ok(201)
+    centre.delete(f"{NODES}/{OTHER}").ok()
+    assert centre.get("/api/transaction/changes").ok().json["changes"] == []
+    centre.delete("/api/transaction").ok()
+
+
 def test_a_cluster_has_room_for_a_thousand_nodes(centre: Caller) -> None:
     def accept(number: int) -> Reply:
         address, node_id = f"10.0.{number >> 8}.{number & 255}", f"{OTHER[:-4]}{number:04x}"
@@ -288,6 +303,7 @@ def test_a_cluster_has_room_for_a_thousand_nodes(centre: Caller) -> None:
         ({"psk": PSK[:-1]}, [("format", "/psk")]),
         ({"psk": PSK[:-1] + "-"}, [("format", "/psk")]),
         ({"node_id": "x"}, [("format", "/node_id")]),
+        ({"node_id": "x" * 100}, [("format", "/node_id")]),
         ({"address": "node.example.com", "node_id": 1}, [("format", "/address"), ("type", "/node_id")]),
         ({"roles": ["managed-host"]}, [("length", "/roles")]),
     ],

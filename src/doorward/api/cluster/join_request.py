@@ -113,6 +113,7 @@ class JoinRequest(ClusterResource):
             known = standing(candidate.snapshot)
             _has_request(known, request.href)
             self.shared.put(candidate, Place(join_request.PATH), None)
+            self.shared.drop_psk(candidate, known.psk)
             for key in list(candidate.snapshot.objects(nodes.PATH).order):
                 candidate.remove(Place(nodes.PATH, key))
 

@@ -147,7 +147,9 @@ class Member(ClusterResource):
             as_central(candidate.snapshot, request.href)
             if self._key == standing(candidate.snapshot).central_node_id:
                 raise refusal("central_role", "Central Management can't be removed.", request.href)
+            member = candidate.snapshot.document(self._place)
             candidate.remove(self._place)
+            self.shared.drop_psk(candidate, member.value["psk"] if member else None)
 
         await self.written(request, write)
         return Answer({"meta": meta(request)})

@@ -77,9 +77,13 @@ class Shared:
         place = Place(passwords.PATH, str(uuid.uuid4()))
         self.put(candidate, place, {"created": now()})
         candidate.secrets[place.key] = text
-        if earlier is not None and candidate.secrets.pop(earlier, None) is not None:
-            candidate.remove(Place(passwords.PATH, earlier))
+        self.drop_psk(candidate, earlier)
         return place.key
+
+    def drop_psk(self, candidate: Candidate, psk: str | None) -> None:
+        """Take back a secret that this transaction made itself; one that is committed is destroyed once nothing needs it."""
+        if psk is not None and candidate.secrets.pop(psk, None) is not None:
+            candidate.remove(Place(passwords.PATH, psk))
 
 
 class ClusterResource(Resource):
