@@ -172,7 +172,7 @@ class Appliance:
             self.cluster.start()
             self.app.state = ready_state(self._service)
             await asyncio.to_thread(self.backups.start)
-            self.senders.watch(lambda: loop.call_soon_threadsafe(self._logins.expire))
+            self.senders.watch(lambda: in_loop(loop, self._logins.expire))
             scheme = "http" if self._options.plain_http else "https"
             ready(f"{scheme}://{self._doors.open()[0]}")
             await stop.wait()
@@ -192,7 +192,7 @@ class Appliance:
         def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
             if Logins.concerned(edits):
-                loop.call_soon_threadsafe(self._logins.published, before, after, edits)
+                in_loop(loop, self._logins.published, before, after, edits)
 
         def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Hand out other certificates. One never changes, so only the choice of them counts."""
@@ -210,3 +210,9 @@ class Appliance:
         self.listeners.release()
         self.host.stop()
         self.store.close()
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, work: Callable[..., object], *arguments: Any) -> None:
+    """Have work done that is about login sessions; none is left where the event loop has ended. In any thread."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(work, *arguments)
