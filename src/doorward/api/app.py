@@ -262,11 +262,12 @@ def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, n
     fields = [
         (b"cache-control", b"no-store"),
         (b"content-language", b"en"),
-        (b"content-length", str(length).encode()),
         (b"date", http_date(now)),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode()),
     ]
+    if answer.status != 304:  # noqa: PLR2004 - the length there would be that of the answer 200 (RFC 9110, section 8.6)
+        fields.append((b"content-length", str(length).encode()))
     if "Content-Type" not in answer.headers:
         fields.append((b"content-type", b"application/json"))
     if allow:
