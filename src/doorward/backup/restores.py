@@ -10,7 +10,8 @@ from doorward.store.port import Record, Store
 from doorward.tree.times import now
 
 KIND = "backup_restore"
-KEPT = 1_000
+KEPT = 100
+"""Restores that are kept; each has all its changes, which of a large archive are many."""
 
 Status = Literal["checking", "applying", "verifying", "finished"]
 Result = Literal["succeeded", "failed", "reverted", "unknown"]
