@@ -164,7 +164,7 @@ class Follower:
             self._went_badly(refused)
             return self._again_in(known, self._failures)
         except Removed:
-            self._was_removed()
+            self._was_removed(known)
             return 0.0
         self._failures = 0
         return pause
@@ -192,7 +192,7 @@ class Follower:
             return 1.0
         text = self._pipeline.secrets.text(known.psk)
         if text is None or psk_life(store, known.psk, now).over(now):
-            self._in_commit_thread(lambda: self._expired(known))
+            self._following.when_nothing_awaits(self._expired, known)
             return 0.0
         self.contact.attempt = now
         self._become_member(known, known.psk, text)
@@ -221,7 +221,7 @@ class Follower:
     def _join(self, known: Standing, centre: Pinned, own: str | None) -> None:
         link = self._connector.connect(known.central_addresses, centre, own)
         try:
-            self._following.join(link)
+            self._following.join(link, known)
         finally:
             link.close()
 
@@ -278,19 +278,20 @@ class Follower:
 
     # What ends a membership
 
-    def _expired(self, known: Standing) -> None:
+    def _expired(self) -> None:
         """The time to pair is over; the request has failed. In the commit thread."""
         place = Place(join_request.PATH)
         document = self._pipeline.running.snapshot.document(place)
-        if self._known() == known and document is not None:
+        if document is not None:
             candidate = Candidate.on(self._pipeline.running)
             candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
             self._pipeline.commit(candidate, Order(SYSTEM, "", "The time to join is over."))
 
-    def _was_removed(self) -> None:
+    def _was_removed(self, known: Standing) -> None:
         """Turn standalone; the configuration stays and is the node's own."""
 
         def work() -> None:
+            self._following.note_removed(removed=True)
             candidate = Candidate.on(self._pipeline.running)
             candidate.put(Place(join_request.PATH), self._pipeline.tree.load(Place(join_request.PATH), None))
             for key in list(candidate.snapshot.objects(nodes.PATH).order):
@@ -298,13 +299,9 @@ class Follower:
             candidate.from_central = True
             self._pipeline.commit(candidate, Order(AUTHOR, "", "Removed by Central Management."))
 
-        self._following.note_removed(removed=True)
-        self._in_commit_thread(work)
+        self._following.when_nothing_awaits(work, known)
         text = "Central Management removed this node from the cluster; it keeps its configuration."
         self._events.raise_("cluster_central_lost", text, f"{ROOT}/join_request")
-
-    def _in_commit_thread(self, work: Callable[[], Any]) -> Any:
-        return self._following.when_nothing_awaits(work)
 
     # Reporting
 

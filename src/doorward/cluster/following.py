@@ -16,7 +16,7 @@ from doorward import __version__
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
 from doorward.cluster.taking import NotTaken, check, mismatch, take, take_membership
-from doorward.membership.standing import standing
+from doorward.membership.standing import Standing, standing
 from doorward.store.port import Record
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.times import Clock
@@ -93,20 +93,21 @@ class Following:
     nothing = Sync()
     """What is known before anything was fetched."""
 
-    def join(self, link: Link) -> None:
-        """Become a member: the centre, just paired with, tells who else is there."""
+    def join(self, link: Link, known: Standing) -> None:
+        """Become a member: the centre, just paired with for what the node was, tells who else is there. Raises NotTaken."""
         found = link.membership(None, 0)
         self._meet(link)
         if found is not None:
-            self._take_membership(found.membership, found.header)
+            self._take_membership(known, found.membership, found.header)
 
     def step(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
         """Ask once, for as long as ``wait`` seconds, and take what is new; return whether there was something to report.
 
         ``answered`` is called when the centre has answered, before anything is taken.
         """
-        if not standing(self._pipeline.running.snapshot).managed:
-            return self._step_of_others(link, wait, answered)
+        known = standing(self._pipeline.running.snapshot)
+        if not known.managed:
+            return self._step_of_others(known, link, wait, answered)
         sync = self.sync
         refused = sync.tried != sync.applied
         again = refused and (self.clock.monotonic() - self._tried_at > RETRY_SECONDS or self._release != self._tried_of)
@@ -116,17 +117,17 @@ class Following:
             return changed
         envelope = link.revision(sync.applied)
         if envelope is None:  # the role was taken away, which the membership tells
-            return self._step_of_others(link, 0.0, answered)
+            return self._step_of_others(known, link, 0.0, answered)
         try:
-            self._take_membership(envelope.content.membership, envelope.header, keep=False)
+            self._take_membership(known, envelope.content.membership, envelope.header, keep=False)
         except NotTaken as refused:
             self._refuse(envelope.header, refused)
             return True
         if standing(self._pipeline.running.snapshot).managed:
-            self._take(envelope)
+            self._take(known, envelope)
         return True
 
-    def _step_of_others(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+    def _step_of_others(self, known: Standing, link: Link, wait: float, answered: Callable[[], None]) -> bool:
         """Take the membership alone. A configuration that was taken earlier is the node's own by now."""
         if self.sync.tried is not None:
             self._keep(Sync(membership=self.sync.membership))
@@ -134,7 +135,7 @@ class Following:
         changed = self._checked(link, answered)
         try:
             if found is not None:
-                self._take_membership(found.membership, found.header)
+                self._take_membership(known, found.membership, found.header)
         except NotTaken as refused:
             self._wrong(Issues(refused.issues))
             raise
@@ -165,28 +166,27 @@ class Following:
             return found
         return Issues([mismatch(self._release, self._version), *found.errors], found.warnings)
 
-    def _take_membership(self, membership: Membership, header: Header, *, keep: bool = True) -> None:
+    def _take_membership(self, was: Standing, membership: Membership, header: Header, *, keep: bool = True) -> None:
         """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotTaken."""
-        if membership.cluster_id != (standing(self._pipeline.running.snapshot).cluster_id or membership.cluster_id):
+        if membership.cluster_id != (was.cluster_id or membership.cluster_id):
             raise NotTaken([Issue("history_fork", "The centre has another cluster than the one this node joined.")])
         known = self.sync.membership
         if known is not None and header.at < known.at:
             older = f"The centre has the older cluster revision {header.number} of {utc(header.epoch)}, and no newer one."
             raise NotTaken([Issue("history_fork", older)])
         if header != known:
-            self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership))
+            self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership), was)
             self._note(membership=header, keep=keep)
 
-    def _take(self, envelope: Envelope) -> None:
+    def _take(self, was: Standing, envelope: Envelope) -> None:
         pipeline, sync = self._pipeline, self.sync
-        known = standing(pipeline.running.snapshot)
         of_now = Issues(warnings=sync.issues.warnings)
         made = msgspec.structs.replace(
             sync, applied=envelope.header, tried=envelope.header, updated=self.clock.time(), issues=of_now
         )  # fmt: skip
         try:
-            check(envelope, sync.applied, known.cluster_id or "", self._version)
-            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)))
+            check(envelope, sync.applied, was.cluster_id or "", self._version)
+            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)), was)
         except NotTaken as refused:
             self._refuse(envelope.header, refused)
             return
@@ -202,11 +202,19 @@ class Following:
         self._tried_at, self._tried_of = self.clock.monotonic(), self._release
         self._note(tried=header, issues=Issues(refused.issues, self.sync.issues.warnings), keep=True)
 
-    def when_nothing_awaits(self, work: Callable[[], _T]) -> _T:
-        """Run work in the commit thread, once no commit of this node awaits its confirmation any more."""
+    def when_nothing_awaits(self, work: Callable[[], _T], was: Standing) -> _T:
+        """Run work in the commit thread, once no commit of this node awaits its confirmation any more.
+
+        ``was`` is what the node was when it asked. Raises NotTaken where it has left since, or asked anew, perhaps elsewhere.
+        """
 
         def alone() -> tuple[bool, _T | None]:
-            return (False, None) if self._pipeline.store.confirmation() is not None else (True, work())
+            if self._pipeline.store.confirmation() is not None:
+                return False, None
+            now = standing(self._pipeline.running.snapshot)
+            if (now.cluster_id, now.psk) != (was.cluster_id, was.psk):
+                raise NotTaken([Issue("left", "The node is no longer what it was when it asked.")])
+            return True, work()
 
         while True:
             done, result = self._in_commit_thread(alone)

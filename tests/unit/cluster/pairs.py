@@ -21,6 +21,7 @@ from doorward.cluster.statuses import Report
 from doorward.configuration.network._addresses import addresses
 from doorward.events.events import Event, Events
 from doorward.membership import join_request, nodes, promote
+from doorward.membership.standing import standing
 from doorward.tree.places import Place
 from tests.unit.transaction.rig import Rig
 
@@ -175,7 +176,7 @@ class Node(Machine):
         centre.peers.pin(self.id, self.key.certificate, 0.0)
         centre.give(self, *roles)
         self.following = Following(self.rig.pipeline, lambda work: work())
-        self.following.join(self.wire)
+        self.following.join(self.wire, standing(self.rig.pipeline.running.snapshot))
 
     def step(self) -> bool:
         """Ask the centre once."""

@@ -16,8 +16,9 @@ from doorward.cluster.peers import Peers, Pinned, psk_life
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import Report
+from doorward.cluster.taking import NotTaken
 from doorward.membership import join_request, nodes
-from doorward.membership.standing import standing
+from doorward.membership.standing import Standing, standing
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from tests.support.server import until
@@ -312,6 +313,14 @@ def test_nobody_is_told_of_his_removal_before_it_is_confirmed(centre: Centre, ch
     peer = Peers(centre.rig.store).all()[node.id]
     assert peer.removed is not None, "a node that was removed is told so, not forgotten"
     assert [(p.id, p.removed) for p in cluster._trusted()] == [(node.id, True)]
+
+
+def test_a_node_that_asks_elsewhere_is_not_removed_there(node: Running) -> None:
+    node.ask()
+    known = Standing("joined", node.id, "the cluster that it left")
+    with pytest.raises(NotTaken):
+        node.cluster.follower._was_removed(known)
+    assert (node.word, node.cluster._following.removed) == ("requested", False)
 
 
 def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Centre, node: Running) -> None:

@@ -18,7 +18,7 @@ from doorward.membership.standing import standing
 from doorward.store.port import Confirmation, Revision, Ticket
 from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused
-from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.cluster.pairs import Centre, Node, put
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
 
@@ -335,6 +335,51 @@ def test_a_commit_that_awaits_its_confirmation_is_not_run_over(centre: Centre, j
     with pytest.raises(Stopping):
         node.step()
     assert node.rig.value(ZONE) != "Asia/Tokyo"
+
+
+def ask_elsewhere(node: Node) -> None:
+    """Leave, and ask another centre."""
+    candidate = node.rig.candidate()
+    psk = node.rig.post(candidate, "passwords", {"plain": "y" * 64})
+    request = {"central_management_address": "10.0.0.99", "node_id": node.id, "psk": psk}
+    put(node.rig, candidate, Place(join_request.PATH), request)
+    node.rig.commit(candidate)
+
+
+@pytest.mark.parametrize("commits", [0, 1])
+def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(centre: Centre, join: Join, commits: int) -> None:
+    """Neither the membership nor what comes after it; the node is asking elsewhere by now."""
+    node = join("managed-host")
+    node.follow()
+    left: list[int] = []
+
+    def in_commit_thread(work: Callable[[], Any]) -> Any:
+        if len(left) == commits:
+            ask_elsewhere(node)
+        left.append(1)
+        return work()
+
+    node.following._in_commit_thread = in_commit_thread
+    centre.committed((ZONE, "Asia/Tokyo"))
+    node.step()
+    assert len(left) == commits + 1
+    document = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
+    assert document is not None
+    assert (document.value["central_management_address"], document.value["joined"]) == ("10.0.0.99", None)
+    assert node.rig.value(ZONE) != "Asia/Tokyo"
+
+
+def test_a_pairing_of_an_earlier_request_makes_no_member(centre: Centre, join: Join) -> None:
+    from doorward.cluster.taking import NotTaken
+
+    node = join()
+    asked = standing(node.rig.pipeline.running.snapshot)
+    ask_elsewhere(node)
+    following = Following(node.rig.pipeline, lambda work: work())
+    following.forget()
+    with pytest.raises(NotTaken):
+        following.join(node.wire, asked)
+    assert standing(node.rig.pipeline.running.snapshot).state == "requested"
 
 
 def test_a_node_that_left_forgets_what_it_took(centre: Centre, join: Join) -> None:
