@@ -17,6 +17,7 @@ node = st.sampled_from(NAMES[1:])
 values = st.integers(0, 9)
 settings = st.sampled_from(("zone", "servers", "timeout", "user"))
 seconds = st.sampled_from((0.5, 2.0, 5.0, 12.0, 30.0, 65.0, 130.0))
+trials = st.sampled_from((10, 60, 300))
 RELEASES = (__version__, "9.9.9")
 
 
@@ -76,11 +77,19 @@ class Schedules(RuleBasedStateMachine):
     def leave(self, name: str) -> None:
         self.world.leave(name)
 
-    def try_out(self, name: str, seconds: int) -> None:
-        self.world.try_out(name, seconds)
+    @rule(name=anybody, time=trials)
+    def try_out(self, name: str, time: int) -> None:
+        self.world.try_out(name, time)
 
-    tries = rule(name=anybody, seconds=st.sampled_from((10, 60, 300)))(try_out)
-    tries_at_the_centre = rule(name=st.just("centre"), seconds=st.sampled_from((10, 60, 300)))(try_out)
+    @rule(what=settings, value=values, time=trials)
+    def try_a_commit(self, what: str, value: int, time: int) -> None:
+        self.world.try_out("centre", time)
+        self.world.commit(what, value)
+
+    @rule(name=node, managed=st.booleans(), time=trials)
+    def try_roles(self, name: str, managed: bool, time: int) -> None:
+        self.world.try_out("centre", time)
+        self.world.give(name, managed=managed)
 
     @rule(name=anybody)
     def confirm(self, name: str) -> None:

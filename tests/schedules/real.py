@@ -242,7 +242,7 @@ class Real:
         member, trial = self.members[name], self.checker.trials.get(name)
         if trial is not None and "confirm_remaining_seconds" not in member.shown("/api/transaction")["meta"]:
             now = settled(member)
-            alone = member.revision() == trial.revision + 1
+            alone = member.revision() <= trial.revision + 1
             self.checker.over(name, _state(member, trial.commit), now if alone else None)
 
     def _check_status(self, item: dict[str, Any]) -> None:

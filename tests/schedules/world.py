@@ -74,8 +74,8 @@ class World(Administrators):
         trial, now = checker.trials.get(name), Settled(node.content, node.whole)
         if trial is not None and (pending is None or pending.ticket != trial.commit):
             record = node.store.ticket(trial.commit)
-            next_one = node.pipeline.running.number == trial.revision + 1
-            checker.over(name, _state(record), now if next_one else None)
+            alone = node.pipeline.running.number <= trial.revision + 1
+            checker.over(name, _state(record), now if alone else None)
             trial = None
         if pending is None:
             self.definite[name] = now
