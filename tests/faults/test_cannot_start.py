@@ -27,9 +27,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return server.state
 
 
-def refusal(state: Path, *words: str) -> str:
+def refusal(state: Path, *words: str, options: tuple[str, ...] = ()) -> str:
     """What a server says that can't start."""
-    server = Server(state)
+    server = Server(state, options=options)
     server.start(wait=False)
     assert server.process
     try:
@@ -226,3 +226,14 @@ def test_what_may_not_be_read_is_named(whole: Path, tmp_path: Path, name: str) -
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("doorward can't start: "), done.stderr
     assert str(state) in done.stderr
+
+
+def test_another_port_of_the_cluster_does_not_make_a_commit_definite_that_nobody_confirmed(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as server:
+        client = server.login()
+        assert client.put("/api/configuration/management/webinterface", {"timeout": 33}).status_code == 200
+        assert client.put("/api/transaction", {"status": "commit", "confirm_seconds": 3600}).status_code == 200
+        server.stop()
+        refusal(server.state, "--cluster-port 7555", "awaits its confirmation", options=("--cluster-port", "7555"))
+        server.start()
+        assert "confirm_remaining_seconds" in server.login().get("/api/transaction").json()["meta"]

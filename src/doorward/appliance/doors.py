@@ -50,9 +50,14 @@ class Doors:
         return found
 
     def take_cluster_port(self) -> None:
-        """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread."""
+        """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread. Raises CannotStart.
+
+        Not while a commit awaits its confirmation: what comes after it could not be taken back with it.
+        """
         wanted, pipeline, place = self._options.cluster_port, self._pipeline, Place(channel.PATH)
         if wanted is not None and wanted != channel.port(pipeline.running.snapshot):
+            if pipeline.store.confirmation() is not None:
+                raise CannotStart(f"--cluster-port {wanted} can't be used while a commit awaits its confirmation.")
             candidate = Candidate.on(pipeline.running)
             candidate.put(place, pipeline.tree.load(place, wanted))
             try:

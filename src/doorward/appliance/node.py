@@ -155,9 +155,9 @@ class Appliance:
         self.pipeline.recover()
         Restores(self.store).close_unfinished()
         self.listeners.settle()
+        self.confirmations.load()
         self._doors.take_cluster_port()
         self._doors.open()
-        self.confirmations.load()
 
     async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until told to stop. ``ready`` gets the address once connections are answered."""
