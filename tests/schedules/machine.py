@@ -99,6 +99,12 @@ class Schedules(RuleBasedStateMachine):
     def upgrade(self, name: str, release: str) -> None:
         self.world.upgrade(name, release)
 
+    @rule(name=anybody, release=st.sampled_from(RELEASES), what=settings, value=values)
+    def upgrade_and_commit(self, name: str, release: str, what: str, value: int) -> None:
+        self.world.upgrade(name, release)
+        self.world.commit(what, value)
+        self.world.advance(5.0)
+
     # What machines and networks do
 
     @rule(one=anybody, other=anybody, both=st.booleans())

@@ -48,6 +48,8 @@ class Real:
         self.release = dict.fromkeys(NAMES, __version__)
         self.trial: set[str] = set()
         """Nodes whose next commit is on trial."""
+        self.before: dict[str, Settled] = {}
+        """What they were before anything was written: who has a transaction open sees what is in it."""
 
     # What machines and networks do
 
@@ -192,6 +194,8 @@ class Real:
             return False
         member = self.members[name]
         self._look_at_trial(name)
+        if name in self.trial:
+            self.before[name] = settled(member)
         done = work(member)
         if done:
             newest = member.shown("/api/revisions?limit=1")["items"][0]
@@ -218,10 +222,9 @@ class Real:
         if name not in self.trial:
             return member.client.commit().status_code == 200
         self.trial.remove(name)
-        before = settled(member)
         answer = member.client.put("/api/transaction", {"status": "commit", "confirm_seconds": TRIAL})
         if answer.status_code == 200 and "confirm_remaining_seconds" in (meta := answer.json()["meta"]):
-            self.checker.trials[name] = Trial(meta["commit"], meta["revision"], before)
+            self.checker.trials[name] = Trial(meta["commit"], meta["revision"], self.before[name])
         return answer.status_code == 200
 
     # What must be true
