@@ -34,6 +34,17 @@ LONGEST = 1.5
 """What a schedule's time is cut down to, in seconds."""
 
 
+class Visited(Member):
+    """A node whose visitor logs in again when that is over: as soon as a node is managed its accounts are those of the centre."""
+
+    def send(self, method: str, path: str, value: Any = None) -> httpx2.Response:
+        answer = super().send(method, path, value)
+        while answer.status_code == 401:
+            self.login()
+            answer = super().send(method, path, value)
+        return answer
+
+
 class Real:
     """The same events as in a simulated cluster, on one that goes on from schedule to schedule."""
 
@@ -124,12 +135,12 @@ class Real:
 
     def meddle(self, name: str, value: int) -> None:
         """Change on a node what Central Management sets; a managed host refuses it."""
-        if name in self.dead or not self._logged_in(name):
+        if name in self.dead:
             return
         member = self.members[name]
         managed = member.is_in() and "managed-host" in member.body("/api/info")["roles"]
         if managed:
-            answer = member.client.put(ZONE, ZONES[value % len(ZONES)])
+            answer = member.send("PUT", ZONE, ZONES[value % len(ZONES)])
             codes = [problem["code"] for problem in answer.json()["error"]["details"]["errors"]]
             assert (answer.status_code, codes) == (400, ["from_central_management"])
         else:
@@ -137,7 +148,7 @@ class Real:
 
     def ask(self, name: str) -> None:
         def work(member: Member) -> bool:
-            answer = member.client.post(JOIN, {"central_management_address": self.centre.address})
+            answer = member.send("POST", JOIN, {"central_management_address": self.centre.address})
             done = answer.status_code == 201 and self._commit(member)
             if done and name not in self.checker.trials:
                 self.asked[name] = answer.json()["body"]
@@ -173,7 +184,7 @@ class Real:
 
         def work(member: Member) -> bool:
             self.checker.confirms(name, done=False)
-            done = member.client.put("/api/transaction", {"status": "confirm"}).status_code == 200
+            done = member.send("PUT", "/api/transaction", {"status": "confirm"}).status_code == 200
             if done:
                 self.checker.confirms(name, done=True)
             return done
@@ -181,16 +192,9 @@ class Real:
         if name in self.checker.trials:
             self._carried_out(name, work)
 
-    def _logged_in(self, name: str) -> bool:
-        """Whether somebody is; the accounts of a node are those of the centre as soon as it is managed."""
-        member = self.members[name]
-        if member.client.get("/api/info").status_code == 401:
-            member.login()
-        return True
-
     def _carried_out(self, name: str, work: Callable[[Member], bool]) -> bool:
         """Let an administrator do something; whether it was granted. An acknowledged commit may never be lost."""
-        if name in self.dead or not self._logged_in(name):
+        if name in self.dead:
             return False
         member = self.members[name]
         self._look_at_trial(name)
@@ -213,16 +217,16 @@ class Real:
 
     def _sent(self, member: Member, method: str, path: str, body: Any = None) -> bool:
         """Write and commit; whether both were granted."""
-        answer = member.client.send(method, path, body)
+        answer = member.send(method, path, body)
         return answer.status_code in {200, 201} and self._commit(member)
 
     def _commit(self, member: Member) -> bool:
         """Commit, on trial or for good; whether it was granted."""
         name = next(name for name, one in self.members.items() if one is member)
         if name not in self.trial:
-            return member.client.commit().status_code == 200
+            return member.send("PUT", "/api/transaction", {"status": "commit"}).status_code == 200
         self.trial.remove(name)
-        answer = member.client.put("/api/transaction", {"status": "commit", "confirm_seconds": TRIAL})
+        answer = member.send("PUT", "/api/transaction", {"status": "commit", "confirm_seconds": TRIAL})
         if answer.status_code == 200 and "confirm_remaining_seconds" in (meta := answer.json()["meta"]):
             self.checker.trials[name] = Trial(meta["commit"], meta["revision"], self.before[name])
         return answer.status_code == 200
@@ -231,7 +235,7 @@ class Real:
 
     def check(self) -> None:
         for name, member in self.members.items():
-            if name not in self.dead and self._logged_in(name):
+            if name not in self.dead:
                 self._look_at_trial(name)
                 self.checker.kept(name, lambda commit, member=member: _state(member, commit))  # type: ignore[misc]
                 known = {int(one["key"]): one["body"]["hash"] for one in member.shown("/api/revisions?limit=100")["items"]}
@@ -252,7 +256,7 @@ class Real:
         name = next(name for name, member in self.members.items() if member.id == item["key"])
         running = wanted = None
         applied = (item.get("configuration_sync") or {}).get("applied")
-        if applied and item["sync_status"] == "up-to-date" and name not in self.dead and self._logged_in(name):
+        if applied and item["sync_status"] == "up-to-date" and name not in self.dead:
             member = self.members[name]
             if member.is_in() and "managed-host" in member.body("/api/info")["roles"]:
                 running, wanted = content(member), self.checker.settled("centre", settled(self.centre)).content
@@ -283,7 +287,6 @@ class Real:
 
     def _decided(self, name: str) -> bool:
         """Confirm what is on trial, unless it goes back in a moment."""
-        self._logged_in(name)
         self._look_at_trial(name)
         if name not in self.checker.trials:
             return True
@@ -296,10 +299,9 @@ class Real:
             until(lambda name=name: self._in_place(name), 60, f"{name} in its place")  # type: ignore[misc]
 
     def _in_place(self, name: str) -> bool:
-        self._logged_in("centre"), self._logged_in(name)
         member = self.members[name]
         status, _ = member.request()
-        row = self.centre.client.get(f"{NODES}/{member.id}").json().get("body") if member.id else None
+        row = self.centre.send("GET", f"{NODES}/{member.id}").json().get("body") if member.id else None
         differs = self.release[name] != self.release["centre"]
         if differs and status == "join requested":
             return True

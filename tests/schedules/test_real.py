@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from tests.schedules.machine import Schedules
-from tests.schedules.real import OFFLINE, Real
+from tests.schedules.real import OFFLINE, Real, Visited
 from tests.schedules.test_schedules import COUNT
 from tests.support.members import LEFT_OPEN, Member, started
 from tests.support.network import Network
@@ -41,6 +42,28 @@ class RealSchedules(Schedules):
         self.world.die_amid_commits(value)
 
 
+class Witness:
+    """Does to a cluster what it is told, and keeps what went wrong first, and after what: it can't be made to happen again."""
+
+    def __init__(self, cluster: Real) -> None:
+        self._cluster = cluster
+        self._done: list[str] = []
+        self.seen: Exception | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def do(*given: Any, **named: Any) -> None:
+            self._done.append(f"{name}{(*given, *named.values())}")
+            try:
+                getattr(self._cluster, name)(*given, **named)
+            except Exception as error:
+                if self.seen is None:
+                    self.seen = error
+                    error.add_note("After " + " ".join(self._done))
+                raise
+
+        return do
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     made = Network.of(5)
@@ -51,7 +74,9 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def real(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """A centre, two managed hosts, a node without that role, and one that knows nothing of the cluster."""
-    nodes = [Member.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]]
+    nodes: list[Member] = [
+        Visited.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]
+    ]
     with started(nodes) as found:
         centre, one, two, three, _ = found
         one.join(centre, "managed-host", "search-local")
@@ -61,16 +86,20 @@ def real(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_whatever_happens_to_real_nodes_they_say_the_truth_and_converge(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RealSchedules, "begin", staticmethod(lambda _template, _seed: real), raising=False)
-    run_state_machine_as_test(
-        RealSchedules,
-        settings=settings(
-            max_examples=max(3, COUNT // 25),
-            stateful_step_count=EVENTS,
-            deadline=None,
-            database=None,
-            derandomize=COUNT < 100,
-            phases=[Phase.generate],  # what has happened to a real cluster can't be taken back to try less
-            suppress_health_check=list(HealthCheck),
-        ),
+    witness = Witness(real)
+    monkeypatch.setattr(RealSchedules, "begin", staticmethod(lambda _template, _seed: witness), raising=False)
+    limits = settings(
+        max_examples=max(3, COUNT // 25),
+        stateful_step_count=EVENTS,
+        deadline=None,
+        database=None,
+        derandomize=COUNT < 100,
+        phases=[Phase.generate],  # what has happened to a real cluster can't be taken back to try less
+        suppress_health_check=list(HealthCheck),
     )
+    try:
+        run_state_machine_as_test(RealSchedules, settings=limits)
+    except Exception:
+        if witness.seen is not None:  # Hypothesis tried it again, and tells how that went
+            raise witness.seen from None
+        raise

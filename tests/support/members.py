@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import httpx2
+
 from tests.support.network import Machine
 from tests.support.server import PASSWORD, QUICK, WORKER, Client, Server, until
 
@@ -61,11 +63,14 @@ class Member:
     # Reading and writing
 
     def body(self, path: str) -> Any:
-        return self.client.body(path)
+        return self.shown(path)["body"]
+
+    def send(self, method: str, path: str, value: Any = None) -> httpx2.Response:
+        return self.client.send(method, path, value)
 
     def ok(self, method: str, path: str, value: Any = None) -> Any:
         """Make a request that is granted; what it answers."""
-        answer = self.client.send(method, path, value)
+        answer = self.send(method, path, value)
         assert answer.status_code in {200, 201}, answer.text
         return answer.json()
 
