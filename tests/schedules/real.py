@@ -54,6 +54,7 @@ class Real:
         self.centre = members[0]
         self.checker = Checker(offline=OFFLINE)
         self.asked: dict[str, Any] = {}
+        self.asked_on_trial: dict[str, Any] = {}
         self.accepted: dict[str, Any] = {}
         self.dead: set[str] = set()
         self.release = dict.fromkeys(NAMES, __version__)
@@ -150,9 +151,10 @@ class Real:
         def work(member: Member) -> bool:
             answer = member.send("POST", JOIN, {"central_management_address": self.centre.address})
             done = answer.status_code == 201 and self._commit(member)
-            if done and name not in self.checker.trials:
-                self.asked[name] = answer.json()["body"]
-                member.id = self.asked[name]["node_id"]
+            if done:
+                asked = self.asked_on_trial if name in self.checker.trials else self.asked
+                asked[name] = answer.json()["body"]
+                member.id = asked[name]["node_id"]
             return done
 
         self._carried_out(name, work)
@@ -250,7 +252,10 @@ class Real:
         if trial is not None and "confirm_remaining_seconds" not in member.shown("/api/transaction")["meta"]:
             now = settled(member)
             alone = member.revision() <= trial.revision + 1
-            self.checker.over(name, _state(member, trial.commit), now if alone else None)
+            state, asked = _state(member, trial.commit), self.asked_on_trial.pop(name, None)
+            self.checker.over(name, state, now if alone else None)
+            if state == "done" and asked:
+                self.asked[name] = asked
 
     def _check_status(self, item: dict[str, Any]) -> None:
         name = next(name for name, member in self.members.items() if member.id == item["key"])
