@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 
 from tests.contract.wire import NTP, TRANSACTION, WEB, Caller, chunked
+from tests.support.ports import free_port
 from tests.support.server import Server, running, until
 
 HOST = b"Host: localhost\r\n"
@@ -170,8 +170,7 @@ def test_server_that_starts_says_so(tmp_path: Path) -> None:
     slow = tools / "chronyd"
     slow.write_text(f'#!/bin/sh\nuntil [ -e {tmp_path}/go ]; do sleep 0.02; done\nexec {chronyd} "$@"\n')
     slow.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     path = f"{tools}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     server = Server(tmp_path / "state", environment={"PATH": path}, options=("--listen", f"127.0.0.1:{port}"))
     server.start(wait=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from doorward.configuration.network._addresses import addresses_in
 from doorward.host.drivers.networkd import network_path
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
+from tests.support.ports import free_port
 from tests.support.server import PASSWORD, Client, until
 
 CONFIGURATION = "/api/configuration"
@@ -159,9 +159,7 @@ def write_user(client: Client, number: int) -> None:
 def write_listener(client: Client, _number: int) -> None:
     """Another port for the listener of the API."""
     body = client.body(ADMIN_WEB)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        body["listen"][0]["https_port"] = free.getsockname()[1]
+    body["listen"][0]["https_port"] = free_port()
     accepted(client.put(ADMIN_WEB, body))
 
 

@@ -27,6 +27,7 @@ from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer
 from doorward.cluster.pins import Peer, unverified_context
 from doorward.cluster.server import ChannelProtocol
 from doorward.host.resources import Door, Listener
+from tests.support.ports import free_port
 
 VERSION = "1.0"
 CLUSTER_ID = UUID("0d2a1a52-64a5-4b2f-9c5b-53c8d2f2a111")
@@ -143,8 +144,7 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
     node = Node.new(directory)
     handlers = Handlers(node)
     channel = Channel(node.key, handlers, hold=hold)
-    with socket.create_server((address, port)) as free:
-        port = free.getsockname()[1]
+    port = port or free_port(address)
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
 from tests.system import ganesha_support, samba_support
 from tests.system.backup_support import Proxy, address, open_directory
 from tests.system.ganesha_support import Ganesha
-from tests.system.rsyslog_support import free_port
 from tests.system.samba_support import Samba
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
 

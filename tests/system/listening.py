@@ -22,14 +22,6 @@ X509 = "/api/configuration/x509"
 OPEN = {"enabled": False}
 
 
-def free_port(address: str) -> int:
-    """A port that nobody has."""
-    with socket.socket() as found:
-        found.bind((address, 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 def reachable_at(client: Client, *addresses: str) -> dict[str, str]:
     """Give the one NIC of a sandbox more addresses, in the candidate; keys of references by address, the first one's too."""
     body = client.body(NIC)

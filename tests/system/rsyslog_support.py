@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.ports import free_port
 from tests.support.server import until
 
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ template(name="json" type="list") {
 """
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket(socket.AF_INET, kind) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @dataclass
 class Rsyslog:
     """Receivers for UDP, TCP and TLS. ``certificate`` and ``authority`` are files; clients must show a certificate of it."""
@@ -47,7 +41,7 @@ class Rsyslog:
     directory: Path
     certificate: tuple[Path, Path]
     authority: Path
-    udp: int = field(default_factory=lambda: free_port(socket.SOCK_DGRAM))
+    udp: int = field(default_factory=lambda: free_port(kind=socket.SOCK_DGRAM))
     tcp: int = field(default_factory=free_port)
     tls: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -60,7 +54,8 @@ class Rsyslog:
         configuration = self.directory / "rsyslog.conf"
         configuration.write_text(self._configuration())
         command = [program, "-n", "-f", str(configuration), "-i", str(self.directory / "pid")]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self._own.open("ab") as own:
+            self.process = subprocess.Popen(command, stdout=own, stderr=own)
         for port in (self.tcp, self.tls):
             until(partial(self._listens, port), what=f"rsyslogd on port {port}")
         return self
@@ -90,6 +85,11 @@ input(type="imtcp" address="127.0.0.1" port="{self.tls}" name="tls" ruleset="kee
       streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
 """
 
+    @property
+    def _own(self) -> Path:
+        """What the daemon has to say itself."""
+        return self.directory / "own"
+
     def stop(self) -> None:
         """End the daemon."""
         if self.process is not None:
@@ -106,5 +106,9 @@ input(type="imtcp" address="127.0.0.1" port="{self.tls}" name="tls" ruleset="kee
 
     def wait_for(self, count: int = 1, **wanted: str) -> list[dict[str, Any]]:
         """Wait until there are so many records like that."""
-        until(lambda: len(self.records(**wanted)) >= count, what=f"{count} records with {wanted}")
+        try:
+            until(lambda: len(self.records(**wanted)) >= count, what=f"{count} records with {wanted}")
+        except AssertionError as error:
+            error.add_note(f"There are {self.records()}, and rsyslogd says:\n{self._own.read_text()}")
+            raise
         return self.records(**wanted)

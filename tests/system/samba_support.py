@@ -9,8 +9,8 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from tests.support.ports import free_port
 from tests.support.server import until
-from tests.system.rsyslog_support import free_port
 from tests.system.sshd_support import OWNER
 
 if TYPE_CHECKING:

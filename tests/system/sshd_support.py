@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
 from tests.support.server import until
-from tests.system.rsyslog_support import free_port
 
 ACCOUNT = "doorward-test"
 OWNER = 64123

@@ -18,6 +18,7 @@ from doorward.backup.failure import BackupFailure
 from doorward.backup.targets import programs, rsync
 from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
+from tests.support.ports import free_port
 from tests.support.server import until
 from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
@@ -35,7 +36,6 @@ from tests.system.backup_support import (
     small_disk,
     tried,
 )
-from tests.system.rsyslog_support import free_port
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
 
 if TYPE_CHECKING:

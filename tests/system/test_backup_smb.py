@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
@@ -29,7 +30,6 @@ from tests.system.backup_support import (
     picture,
     small_disk,
 )
-from tests.system.rsyslog_support import free_port
 from tests.system.samba_support import ACCOUNT, PASSWORD, Samba
 from tests.system.sshd_support import OWNER
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.support.channel import Node, in_the_middle, running
 from tests.support.members import JOIN, NODES, Member, started
+from tests.support.ports import free_port
 from tests.support.server import QUICK, Server, until
 
 HASTY = " ".join(
@@ -20,8 +20,7 @@ HASTY = " ".join(
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.pki import Authority, Identity
+from tests.support.ports import free_port
 from tests.support.server import Client, Server, until
 from tests.system.listening import (
     ADMIN_WEB,
@@ -20,7 +21,6 @@ from tests.system.listening import (
     X509,
     Visit,
     committed,
-    free_port,
     hammering,
     hung_up,
     reachable_at,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.pki import Authority
+from tests.support.ports import free_port
 from tests.support.server import Client, Server, until
 from tests.system.mail_server import MailServer
 
@@ -175,8 +176,7 @@ def test_a_recipient_that_the_server_refuses(admin: Client) -> None:
 
 
 def test_a_server_that_is_not_there(admin: Client) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     committed(admin, settings(port))
     assert tried(admin)["code"] == "connect"
     committed(admin, settings(port, smtp_server={"selection": "fqdn", "value": "mail.invalid"}))
@@ -286,8 +286,7 @@ def waiting(server: Server) -> int:
 
 
 def test_a_mail_that_could_not_be_sent_says_so_in_the_log(admin: Client, server: Server) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     committed(admin, settings(port), {"config_change": {"email": True}})
     until(lambda: any("mail not sent" in line and '"connect"' in line for line in server.errors))
     assert waiting(server) == 1

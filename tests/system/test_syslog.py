@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.pki import Authority
+from tests.support.ports import free_port
 from tests.support.server import Client, Server, until
-from tests.system.rsyslog_support import Rsyslog, free_port
+from tests.system.rsyslog_support import Rsyslog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,9 @@ import pytest
 
 from tests.contract.exchanges import listen_key
 from tests.contract.wire import TRANSACTION, Caller, logged_in
+from tests.support.ports import free_port
 from tests.support.server import Server
-from tests.system.listening import ADMIN_WEB, free_port
+from tests.system.listening import ADMIN_WEB
 
 INTERFACE = "/api/configuration/local_services/cluster"
 
@@ -30,7 +31,7 @@ def test_44_a_commit_that_moves_the_web_listener_answers_and_then_a_login_works(
     server: Server, admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = admin.body(ADMIN_WEB)
-    old, new = body["listen"][0]["https_port"], free_port("127.0.0.1")
+    old, new = body["listen"][0]["https_port"], free_port()
     for port, other in ((new, old), (old, new)):
         admin.put(ADMIN_WEB, {**body, "listen": [{**body["listen"][0], "https_port": port}]}).ok()
         admin.commit().ok()

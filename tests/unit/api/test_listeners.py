@@ -25,6 +25,7 @@ from doorward.api.tls import context
 from doorward.host.errors import HostFailure
 from doorward.host.resources import Door, Listener
 from tests.support.pki import Authority
+from tests.support.ports import free_port
 from tests.support.server import until
 
 AUTHORITY = Authority()
@@ -63,8 +64,7 @@ class Running:
         self.listeners.run_in(self.loop)
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        with bind(HERE, 0) as found:
-            self.port: int = found.getsockname()[1]
+        self.port = free_port(HERE)
         self.name = f"{HERE}:{self.port}"
 
     def listener(self, *doors: Door) -> Listener:

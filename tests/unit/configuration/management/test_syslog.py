@@ -9,6 +9,7 @@ import pytest
 
 from doorward.tree.problems import BodyRefused
 from doorward.tree.validation import check
+from tests.support.ports import free_port
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
 if TYPE_CHECKING:
@@ -55,10 +56,9 @@ def test_what_a_list_of_receivers_may_hold(receivers: Any, found: list[tuple[str
 
 
 def test_a_receiver_that_does_not_answer_is_a_warning(rig: Rig) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-        closed.close()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         there = {**LOCAL, "port": listening.getsockname()[1]}
+        port = free_port()
         away = {**LOCAL, "port": port}
         nowhere = {**LOCAL, "address": {"selection": "fqdn", "value": "log.invalid"}, "transport": {"selection": "udp"}}
         datagrams = {**LOCAL, "port": port, "transport": {"selection": "udp"}}
