@@ -244,11 +244,12 @@ class Node:
         if self._content[0] != running.number:
             rows = [(*place, document.stored.decode()) for place, document in travelling(TREE, running.snapshot)]
             everything = [
-                (*place, position, document.stored.decode())
+                (place.path, position, place.key, document.stored.decode())
                 for place, position, document in documents(running.snapshot)
                 if not isinstance(TREE[place.path].node, WriteOnce)
             ]
-            content, whole = (hashlib.sha256(encode(found)).hexdigest() for found in (rows, sorted(everything)))
+            in_order = [(path, key, stored) for path, _, key, stored in sorted(everything)]
+            content, whole = (hashlib.sha256(encode(found)).hexdigest() for found in (rows, in_order))
             self._content = running.number, content, whole
         return self._content
 

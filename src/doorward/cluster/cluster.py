@@ -134,8 +134,9 @@ class Cluster:
             self.follower.wake()
 
     def _await(self, number: int, edits: Iterable[Edit]) -> None:
-        """Remember that something follows from a revision once it is confirmed."""
+        """Remember that something follows from a revision once it is confirmed; what was on trial before is not any more."""
         self._awaited = number
+        self._central.expected = max(self._central.expected, self._central.awaited)
         if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
             self._central.awaited = number
 

@@ -132,6 +132,8 @@ def test_a_node_is_behind_from_the_confirmation_on(centre: Centre, join: Callabl
     assert says() == "up-to-date"
     confirm(centre)
     assert says() == "pending"
+    try_out(centre, (WEB, {"timeout": 40}))
+    assert says() == "pending", "what was confirmed is not on trial any more"
     look(cluster)
     assert (says(), newest(cluster).number) == ("pending", head.number + 1)
 
