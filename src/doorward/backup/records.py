@@ -12,6 +12,7 @@ import msgspec
 
 from doorward.backup.names import parse
 from doorward.store.port import Record, Store
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 KEPT = 1_000
@@ -70,6 +71,7 @@ class Kept:
         return cls(id=record.id, **record.body)
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class Run(Kept):
     """One backup run.
@@ -113,6 +115,7 @@ def untried() -> dict[str, Any]:
     return {"basis": None, "passed": None}
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class Drill(Kept):
     """One restore drill. ``levels`` maps a level to its basis and whether it passed, None where it could not be tried."""

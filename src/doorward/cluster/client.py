@@ -21,6 +21,7 @@ from doorward.cluster.connection import ChannelError, Connection, Stale, Way, co
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.pairing import Attempt, CentreNotProven, PairAnswer
 from doorward.cluster.pins import Peer, client_context, unverified_context
+from doorward.tree.jsontext import prepared
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ def pair(way: Way, key: NodeKey, *, node_id: UUID, psk: str, version: str, addre
     return Paired(certificate, answer.central_node_id, answer.cluster_id)
 
 
+@prepared
 class _Hello(msgspec.Struct):
     version: Annotated[str, msgspec.Meta(max_length=64)]
 

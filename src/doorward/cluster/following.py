@@ -19,6 +19,7 @@ from doorward.cluster.taking import NotTaken, check, mismatch, take, take_member
 from doorward.membership.standing import Standing, standing
 from doorward.store.port import Record
 from doorward.transaction.pipeline import Pipeline
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import Clock
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ class Link(Protocol):
         """Return the membership, None when there was none newer for so many seconds."""
 
 
+@prepared
 class Sync(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far the node is. ``applied`` is in effect, ``tried`` the newest that was looked at; times are Unix times."""
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from doorward.cluster.keys import LONGEST_CERTIFICATE, NodeKey, fingerprint, proves
+from doorward.tree.jsontext import prepared
 
 PSK_LENGTH = 64
 PSK_SECONDS = 24 * 3600
@@ -34,6 +35,7 @@ _NONCE_BYTES = 32
 _Bytes32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
+@prepared
 class PairRequest(msgspec.Struct, frozen=True):
     """What the node sends. Bytes are base64 on the wire; ``certificate`` is in DER."""
 
@@ -50,6 +52,7 @@ class PairRequest(msgspec.Struct, frozen=True):
         ipaddress.ip_address(self.address)  # msgspec makes the ValueError one of its own
 
 
+@prepared
 class PairAnswer(msgspec.Struct, frozen=True):
     """What the centre answers."""
 

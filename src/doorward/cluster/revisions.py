@@ -10,7 +10,7 @@ import msgspec
 
 from doorward.membership import nodes
 from doorward.membership.standing import standing
-from doorward.tree.jsontext import decode_own, encode
+from doorward.tree.jsontext import decode_own, encode, prepared
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.registry import Endpoint, Tree
@@ -27,6 +27,7 @@ Row = tuple[str, str, str]
 """Path, key and stored body (canonical JSON) of a document; key "" for a singleton."""
 
 
+@prepared
 class Header(msgspec.Struct, frozen=True, order=True):
     """The name of a revision. A greater epoch is newer whatever the number says; ``parent`` is the hash before it, or ""."""
 
@@ -41,6 +42,7 @@ class Header(msgspec.Struct, frozen=True, order=True):
         return self.epoch, self.number
 
 
+@prepared
 class MemberRow(msgspec.Struct, frozen=True):
     """A node of the cluster, for the other nodes."""
 
@@ -49,6 +51,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     roles: list[str]
 
 
+@prepared
 class Membership(msgspec.Struct, frozen=True):
     """Who belongs to the cluster."""
 
@@ -57,6 +60,7 @@ class Membership(msgspec.Struct, frozen=True):
     nodes: list[MemberRow]
 
 
+@prepared
 class Content(msgspec.Struct, frozen=True):
     """A configuration of scope ``cluster`` with the write-once objects that it owns, and the membership.
 
@@ -87,6 +91,7 @@ def header(epoch: int, number: int, parent: str, content: str) -> Header:
     return Header(epoch, number, hashlib.sha256(encode(named)).hexdigest(), parent)
 
 
+@prepared
 class Envelope(msgspec.Struct, frozen=True):
     """A revision as a managed host gets it, with the headers since the one that it has, and the secrets.
 
@@ -102,6 +107,7 @@ class Envelope(msgspec.Struct, frozen=True):
     secrets: dict[str, Kept]
 
 
+@prepared
 class MembershipEnvelope(msgspec.Struct, frozen=True):
     """The membership as the other nodes get it."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from doorward.cluster.revisions import Header
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 OFFLINE_SECONDS = 60.0
@@ -22,6 +23,7 @@ StatusWord = Literal["offline", "issues", "ok"]
 SyncWord = Literal["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
 
 
+@prepared
 class Issue(msgspec.Struct, frozen=True):
     """Something that is wrong, with all the places that take part."""
 
@@ -30,6 +32,7 @@ class Issue(msgspec.Struct, frozen=True):
     paths: Annotated[list[_Text], msgspec.Meta(max_length=100)] = []
 
 
+@prepared
 class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong with a node; members that are empty are left out."""
 
@@ -44,6 +47,7 @@ class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
         return Issues(self.errors, [*self.warnings, *more])
 
 
+@prepared
 class Figures(msgspec.Struct, frozen=True):
     """The health of a node: percent, and load averages."""
 
@@ -57,6 +61,7 @@ class Figures(msgspec.Struct, frozen=True):
     total_sessions: int
 
 
+@prepared
 class Backup(msgspec.Struct, frozen=True):
     """When a backup of the node last succeeded (UTC text), and whether one is overdue."""
 
@@ -64,6 +69,7 @@ class Backup(msgspec.Struct, frozen=True):
     overdue: bool
 
 
+@prepared
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a node says of itself. ``tried`` is the newest revision that it looked at, taken or refused; ``time`` Unix time.
 
@@ -84,6 +90,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     central_address: _Short | None = None
 
 
+@prepared
 class Seen(msgspec.Struct, frozen=True):
     """A report with the time (Unix time, by the clock of the centre) at which it came."""
 

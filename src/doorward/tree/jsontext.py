@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ MAX_DEPTH = 32
 
 WIDEST = 1001
 """Members that an object, and elements that an array of a written body may have: an ordered map of 1,000, and its order."""
+
+_Kind = TypeVar("_Kind")
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder()
@@ -32,6 +34,15 @@ def encode(value: object) -> bytes:
 def decode_own(data: bytes) -> Any:
     """Decode JSON that we encoded ourselves."""
     return _decoder.decode(data)
+
+
+def prepared(kind: type[_Kind]) -> type[_Kind]:
+    """Let msgspec look at a class now, as a decorator of whatever is decoded in threads.
+
+    It looks at the first use otherwise, and two threads whose first use is at the same moment crash the process (msgspec 0.22).
+    """
+    msgspec.json.Decoder(kind)
+    return kind
 
 
 class _Twice(dict[str, Any]):
