@@ -9,6 +9,7 @@ import pytest
 import doorward.configuration
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.registry import discover
+from tests.contract.wire import logged_in
 from tests.support.server import Client, Server, running
 
 PATHS = [e.path for e in discover(doorward.configuration) if not isinstance(e.node, WriteOnce)]
@@ -80,3 +81,18 @@ def test_short_answers_are_counted(server: Server) -> None:
     for _ in range(7):
         client.get("/api/configuration/datetime/timezone")
     assert counted(client) == before + 8
+
+
+def test_what_is_not_plain_takes_the_long_way(server: Server) -> None:
+    """Each of these fields changes the answer, or how much of the connection belongs to the request."""
+    caller = logged_in(server)
+    path = "/api/configuration/datetime/timezone"
+    etag = caller.get(path).ok().header("ETag")
+    caller.get(path, headers={"Expect": "a miracle"}).is_error(417, "ExpectationFailed")
+    caller.get(path, headers={"Expect": "100-continue"}).ok()
+    assert caller.get(path, headers={"If-None-Match": etag}).status == 304
+    before = caller.connections
+    caller.get(path, content=b'"GET /api HTTP/1.1"').ok()
+    assert caller.get(path).ok().json["key"] == "timezone"
+    assert caller.connections == before
+    caller.close()

@@ -40,6 +40,14 @@ _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _WEEKS_OF_TICKETS = 100_000
 _LOG_PAGES = 256
 """After so many pages the log is carried into the file and begun again."""
+_SETTINGS = (
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "busy_timeout = 5000",
+    f"wal_autocheckpoint = {_LOG_PAGES}",
+    "secure_delete = ON",
+)
+"""Of a connection that writes. What is deleted is overwritten, whatever the library was built with and whoever deletes it."""
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 
@@ -70,8 +78,7 @@ class SqliteStore:
             raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-            settings = ("synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}")
-            for setting in settings:
+            for setting in _SETTINGS:
                 connection.execute(f"PRAGMA {setting}")
             self._take(connection, room=room)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
@@ -317,13 +324,7 @@ class SqliteStore:
 
     def forget_secret(self, key: str) -> None:
         """Destroy a secret; its row is overwritten, not only unlinked."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("DELETE FROM secrets WHERE key = ?", (key,))
-            connection.execute("PRAGMA secure_delete = OFF")
-
-        self._write(work)
+        self._write(lambda connection: connection.execute("DELETE FROM secrets WHERE key = ?", (key,)))
 
     # The data key
 

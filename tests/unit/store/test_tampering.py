@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from doorward.store.history import check_history, past
+from doorward.store.port import StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
-from tests.unit.store.samples import HISTORY, fill
+from tests.unit.store.samples import HISTORY, RUNNING, fill, revision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,6 +174,27 @@ def test_a_chain_computed_anew_without_the_key_is_found(copy: Path) -> None:
         forged.publish(revision, edits)
     forged.close()
     assert len(findings(copy)) == len(HISTORY)
+
+
+@pytest.mark.parametrize("number", range(1, len(HISTORY) + 1))
+@pytest.mark.parametrize("parent", ["", "0" * 64])
+def test_a_revision_that_follows_another_parent_is_found(number: int, parent: str) -> None:
+    """Every revision is right by itself, its hash and its mark included: only the chain tells."""
+    vault, chain, previous = Vault(b"0" * 32), [], ""
+    for at, edits in enumerate(HISTORY, 1):
+        chained = revision(at, len(edits), parent_hash=parent if at == number else previous)
+        chained = replace(chained, hash=chained.hashed(edits))
+        chain.append((chained, edits))
+        previous = chained.hash
+    documents = [(place, position, body) for place, (position, body) in RUNNING.items()]
+    found = check_history([(one, edits, vault.mark(one.hash)) for one, edits in chain], documents, vault)
+    right = number == 1 and parent == ""
+    assert found == ([] if right else [f"Revision {number} does not follow the revision before it."])
+    if right:
+        assert past(lambda: iter(chain)).head == chain[-1][0]
+    else:
+        with pytest.raises(StoreDamaged, match=f"Revision {number} does not follow the revision before it."):
+            past(lambda: iter(chain))
 
 
 def test_a_finding_names_its_revision_or_resource(copy: Path) -> None:
