@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from doorward.tree.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Rights as they were at login. ``everything`` is the account ``admin``; else ACL objects and hrefs of subtrees."""
+    """Rights as they were at login. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees."""
 
     everything: bool = False
     readable: frozenset[str] = frozenset()
@@ -48,6 +49,19 @@ def _within(path: str, granted: frozenset[str]) -> bool:
     return False
 
 
+def may_everything(key: str, lines: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an account may do everything, by its key and the lines of its groups: ``admin``, or write on every object.
+
+    What is equal to every right, such as restoring an archive or reading all secrets, asks for this and for nothing less. One
+    group must have all of it: several that happen to complete one another were not meant for that.
+    """
+    written: dict[str, set[str]] = {}
+    for line in lines:
+        if line["permission"] == "write":
+            written.setdefault(line["group"], set()).update(line["objects"])
+    return key == users.ADMIN or any(objects >= acls.OBJECTS for objects in written.values())
+
+
 def rights_of(snapshot: Snapshot, key: str) -> Rights:
     """Return the rights of the account with the key."""
     href = Place(users.PATH, key).href
@@ -56,4 +70,4 @@ def rights_of(snapshot: Snapshot, key: str) -> Rights:
     lines = tuple(line for line in snapshot.value(acls.PATH) if line["group"] in names)
     written = frozenset(name for line in lines if line["permission"] == "write" for name in line["objects"])
     read = written | {name for line in lines for name in line["objects"]}
-    return Rights(key == users.ADMIN, read, written, tuple(sorted(names)), lines)
+    return Rights(may_everything(key, lines), read, written, tuple(sorted(names)), lines)

@@ -176,7 +176,8 @@ class Application:
             if not _equal(sent, request.login.token):
                 raise errors.token_missing(request.href)
         if not (resource.may_write(request) if writing else resource.may_read(request)):
-            raise errors.unauthorized(request.href, write=writing)
+            enough = request.method not in resource.reserved
+            raise errors.unauthorized(request.href, write=writing) if enough else errors.reserved(request.href)
 
     async def _carry_out(self, resource: Resource, request: Request) -> Answer:
         if request.method == "OPTIONS":

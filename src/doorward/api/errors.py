@@ -68,6 +68,12 @@ def unauthorized(resource: str, *, write: bool) -> Refusal:
     return Refusal(403, "Unauthorized", f"This account may not {verb} the resource.", {"resource": resource})
 
 
+def reserved(resource: str) -> Refusal:
+    """403: what is asked for is equal to every right, so that a right to the resource alone is not enough."""
+    message = "This is equal to every right: it needs the account admin, or a group with write on every object."
+    return Refusal(403, "Unauthorized", message, {"resource": resource})
+
+
 def closed(resource: str) -> Refusal:
     """403: the way by which the request came does not lead there, whoever asks."""
     return Refusal(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})

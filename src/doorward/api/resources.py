@@ -24,6 +24,10 @@ class Operation:
     media_type: str = "application/json"
 
 
+READING = frozenset({"GET", "HEAD"})
+"""The methods that read."""
+
+
 class Resource:
     """Something at a path. Subclasses implement ``get``, ``post``, ``put`` or ``delete`` and describe them in ``operations``."""
 
@@ -37,6 +41,9 @@ class Resource:
     """The ACL object that guards the resource; "" lets every login in."""
     extends = True
     """Whether a request extends the login session."""
+
+    reserved: frozenset[str] = frozenset()
+    """Methods that are equal to every right, and so for those who may do everything."""
 
     seconds: float | None = None
     """How long an answer may take before it is given up; None: as long as any other."""
@@ -59,11 +66,16 @@ class Resource:
 
     def may_read(self, request: Request) -> bool:
         """Whether the caller may read the resource."""
-        return not self.privilege or request.member.rights.may_read(self.privilege, request.href)
+        rights = request.member.rights
+        return (not self.privilege or rights.may_read(self.privilege, request.href)) and self._may_reserved(request)
 
     def may_write(self, request: Request) -> bool:
         """Whether the caller may write the resource."""
-        return not self.privilege or request.member.rights.may_write(self.privilege, request.href)
+        rights = request.member.rights
+        return (not self.privilege or rights.may_write(self.privilege, request.href)) and self._may_reserved(request)
+
+    def _may_reserved(self, request: Request) -> bool:
+        return request.method not in self.reserved or request.member.rights.everything
 
     async def get(self, request: Request) -> Answer:
         """Answer GET."""
@@ -148,6 +160,12 @@ class Deferred(Container):
     def children(self) -> Mapping[str, Resource]:  # type: ignore[override]
         """The children, made by now."""
         return self.make()
+
+
+def require_everything(request: Request) -> None:
+    """Raise 403 unless the caller may do everything, where the body decides that it takes so much."""
+    if not request.member.rights.everything:
+        raise errors.reserved(request.href)
 
 
 def meta(request: Request, **links: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
+from doorward.transaction.privileged import Committer
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.tree.jsontext import decode_own
 from doorward.tree.models import Body, union
@@ -201,7 +202,7 @@ class Transaction(Resource):
         with self._queued(login.name, key, digest) as ticket_id:
             return await self._in_turn(request, login, Order(
                 login.name, request.address, order.commit_message or None, order.confirm_seconds,
-                ticket=ticket_id, idempotency_key=key, request=digest,
+                ticket=ticket_id, idempotency_key=key, request=digest, everything=login.rights.everything,
             ))  # fmt: skip
 
     @contextmanager
@@ -344,10 +345,11 @@ class PlanResource(Resource):
         pipeline = self._service.pipeline
         open_one = request.member.candidate
         candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
+        by = Committer(request.member.name, request.member.rights.everything)
         body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
         body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
         try:
-            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False)
+            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False, by=by)
         except MergeConflict as collided:
             body["conflicts"] = sorted(collision.path for collision in collided.collisions)
         except ApplyError as error:

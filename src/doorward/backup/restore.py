@@ -30,6 +30,7 @@ from doorward.membership.standing import standing
 from doorward.store.port import Past, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order, Report
+from doorward.transaction.privileged import Committer
 from doorward.transaction.startup import is_fresh
 from doorward.tree.problems import Problem
 
@@ -141,7 +142,8 @@ def _look(node: NodeView, wish: Wish, archive: Path, name: str | None, trial: Tr
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
     if wish.scope == "system":
         aftermath.records(node, opened)  # refused while nothing was done yet
-    report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial), address=wish.address)
+    by = Committer(wish.user, everything=True)  # nobody else restores; a trial tells what they would be told
+    report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial), address=wish.address, by=by)
     trial.report = report
     if wish.scope == "system" and is_fresh(node.pipeline.store):
         trial.past = past_of(opened)
@@ -205,7 +207,7 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     with aftermath.history_beside(node, opened) if past is None else nullcontext():
         candidate = _candidate(node, wish, opened, trial.loaded)
         records = aftermath.records(node, opened) if wish.scope == "system" else ()
-        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past)
+        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past, everything=True)
         done = node.pipeline.commit(candidate, order)
     try:
         aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)

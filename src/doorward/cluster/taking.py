@@ -160,7 +160,9 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
 def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> Ticket:
     address = standing(candidate.snapshot).central_addresses
     try:
-        return pipeline.commit(candidate, Order(author, address[0] if address else "", message[:4096], records=notes))
+        return pipeline.commit(
+            candidate, Order(author, address[0] if address else "", message[:4096], records=notes, everything=True)
+        )
     except MeaningRefused as refused:
         issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]
         raise NotTaken(issues) from refused

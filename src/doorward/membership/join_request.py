@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from doorward.membership._identities import NodeId, Psk
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Ip
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
@@ -21,6 +22,8 @@ class Joined(Body):
 
 class JoinRequest(Body):
     """A request is open while it has a secret, has failed when it has neither, and was answered once ``joined`` is there."""
+
+    destination = Destination()  # what a node pairs with is never sent
 
     central_management_address: Ip = Field(description="Where Central Management is.")
     joined: Joined | None = Field(None, description="The cluster, once paired.")

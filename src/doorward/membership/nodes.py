@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from doorward.membership._identities import Psk
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Ip
 from doorward.tree.models import Elements, Interrelated, wrong
 from doorward.tree.nodes import Collection
@@ -57,6 +58,8 @@ class MemberBody(Interrelated):
 
 class Member(MemberBody):
     """A node as it is kept."""
+
+    destination = Destination()  # what a node pairs with is never sent
 
     psk: Psk | None = Field(None, description="The secret to pair with, until then.")
 

@@ -221,6 +221,9 @@ class Store(Protocol):
     def past(self, place: Place) -> list[bytes]:
         """Return the stored bodies that a place had in any revision, newest first."""
 
+    def author(self, place: Place) -> str | None:
+        """Return who committed the present body of a place; None where nothing stands there."""
+
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
 

@@ -242,6 +242,15 @@ class SqliteStore:
         sql = "SELECT new FROM changes WHERE path = ? AND key = ? AND new IS NOT NULL ORDER BY revision DESC"
         return [row[0].encode() for row in self._read(sql, *place)]
 
+    def author(self, place: Place) -> str | None:
+        """Return who committed the present body of a place; None where nothing stands there."""
+        sql = (
+            "SELECT author, new FROM changes JOIN revisions ON number = revision WHERE path = ? AND key = ?"
+            " ORDER BY revision DESC LIMIT 1"
+        )
+        found = self._read(sql, *place)
+        return found[0][0] if found and found[0][1] is not None else None
+
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
         sql = f"SELECT {_REVISION} FROM revisions WHERE number > ? ORDER BY number"  # noqa: S608 - constant columns

@@ -100,7 +100,7 @@ class Confirmations:
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
         restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
-        self._pipeline.commit(candidate, Order(SYSTEM, "", message))
+        self._pipeline.commit(candidate, Order(SYSTEM, "", message, everything=True))
         ticket = self._store.ticket(pending.ticket)
         if self._store.confirmation() is not None and ticket is not None:  # there was nothing to take back
             self._store.confirmed(replace(ticket, state="reverted"))

@@ -22,6 +22,7 @@ from doorward.store.port import Confirmation, Edit, Intent, Past, Record, Revisi
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import continued
 from doorward.transaction.merge import MergeConflict, Merged, merge
+from doorward.transaction.privileged import NOBODY, Committer, judged
 from doorward.transaction.probes import probe_warnings, reach_warnings
 from doorward.transaction.rules import check_rules
 from doorward.transaction.scope import from_central_management
@@ -57,7 +58,8 @@ class Order:
     """Who asks for a commit, and with what.
 
     ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
-    with the revision, ``past`` takes the place of the store's own history.
+    with the revision, ``past`` takes the place of the store's own history. ``everything``: whoever asks may do
+    everything.
     """
 
     user: str
@@ -69,6 +71,7 @@ class Order:
     request: str | None = None
     records: tuple[Record, ...] = ()
     past: Past | None = None
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,19 @@ class Pipeline:
                 resources.extend(node.render(snapshot))
         return resources
 
-    def plan(self, candidate: Candidate, message: str | None = None, *, address: str = "", asked: bool = True) -> Report:
+    def plan(
+        self,
+        candidate: Candidate,
+        message: str | None = None,
+        *,
+        address: str = "",
+        asked: bool = True,
+        by: Committer = NOBODY,
+    ) -> Report:
         """Work out what a commit of the candidate would do. The host is looked at, not touched.
 
         ``address`` is where it comes from, "" from the appliance itself. ``asked`` False leaves out that a commit message is
-        required. Raises MergeConflict, or ApplyError where the host can't be looked at.
+        required, ``by`` is on whose behalf. Raises MergeConflict, or ApplyError where the host can't be looked at.
         """
         running = self.running
         merged = merge(self.tree, candidate, running)
@@ -130,6 +141,8 @@ class Pipeline:
         if candidate.of_old:
             findings = findings.of_old()
         problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate)]
+        forbidden, leaving = judged(self.tree, self.store, running.snapshot, merged, candidate, by)
+        problems += forbidden
         if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
             problems.extend(admin_web.shuts_out(merged.snapshot, address))
         if not candidate.from_central:
@@ -143,7 +156,7 @@ class Pipeline:
         probed = probe_warnings(self.tree, merged.edits, self._prober)
         reached = () if problems else reach_warnings(self.tree, merged.edits)
         advised = [problem for advise in self.advisers for problem in advise(merged)]
-        return Report(merged, plan, tuple(problems), (*findings.warnings, *advised, *probed, *reached, *absent))
+        return Report(merged, plan, tuple(problems), (*findings.warnings, *leaving, *advised, *probed, *reached, *absent))
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
@@ -167,7 +180,7 @@ class Pipeline:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
                 self.recover()
-            report = self.plan(candidate, order.message, address=order.address)
+            report = self.plan(candidate, order.message, address=order.address, by=Committer(order.user, order.everything))
             if report.problems:
                 raise MeaningRefused(report.problems)
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])

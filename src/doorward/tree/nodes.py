@@ -29,6 +29,10 @@ Render = Callable[[Snapshot], Iterable[Any]]
 """From a configuration to the host resources that it asks for. Pure."""
 
 
+def _nothing_leaves(_before: Snapshot, _after: Snapshot) -> Iterable[Problem]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """What all declarations share.
@@ -36,7 +40,9 @@ class Node:
     ``title`` is one line for the manual; ``privilege`` the ACL object that guards it ("" inherits the parent's); ``reads``
     the hrefs whose change makes rules and render run again; ``listed`` False means reachable, but no sibling; ``also_at``
     a second spelling of the path; ``links`` named links of its ``meta``, name to href; ``supported`` False marks an
-    endpoint that only shows its default in this release.
+    endpoint that only shows its default in this release. ``leaves`` maps two configurations to what is to be said where going
+    from one to the other lets secrets go elsewhere: warnings, and problems with code ``privilege_required``, which only those
+    have who may not do everything.
     """
 
     title: str = ""
@@ -50,6 +56,7 @@ class Node:
     also_at: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
     supported: bool = True
+    leaves: Callable[[Snapshot, Snapshot], Iterable[Problem]] = _nothing_leaves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,6 +90,11 @@ class Tree:
         return tuple(endpoint for endpoint in self if endpoint.node.render)
 
     @cached_property
+    def guarding(self) -> tuple[Endpoint, ...]:
+        """The endpoints that look out for secrets that leave."""
+        return tuple(endpoint for endpoint in self if endpoint.node.leaves is not Node.leaves)
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """By path: the endpoints whose rules read what is there."""
         found: dict[str, tuple[str, ...]] = {}

@@ -109,7 +109,10 @@ def test_an_archive_comes_back_on_another_node(new_site: Callable[[], Site]) -> 
     assert fingerprint in message
     assert site.node.id in message
     for another in (other.node.signing.fingerprint, fingerprint[:-1], fingerprint.lower(), f"{fingerprint} ", "SHA256:", ""):
-        assert outcome(tried(other, exported, password="a password of mine", accept_signer=another)) == (ALL[:6], "unknown_signer")
+        assert outcome(tried(other, exported, password="a password of mine", accept_signer=another)) == (
+            ALL[:6],
+            "unknown_signer",
+        )
     assert other.tree() == before
     restored(other, exported, password="a password of mine", accept_signer=fingerprint, network="restore")
     assert other.tree() == site.tree()

@@ -23,7 +23,7 @@ def careless(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
     connect = sqlite3.connect
 
     def careless(*args: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*args, **options)
+        connection: sqlite3.Connection = connect(*args, **options)
         connection.execute("PRAGMA secure_delete = OFF")
         opened.append(connection)
         return connection

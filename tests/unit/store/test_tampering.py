@@ -169,9 +169,9 @@ def test_a_chain_computed_anew_without_the_key_is_found(copy: Path) -> None:
     for name in ("doorward.db", "doorward.db-wal", "doorward.db-shm"):
         (copy / name).unlink(missing_ok=True)
     forged = SqliteStore(copy / "doorward.db", Vault(b"0" * 32))
-    for revision, edits in history:
-        assert revision is not None
-        forged.publish(revision, edits)
+    for forgery, edits in history:
+        assert forgery is not None
+        forged.publish(forgery, edits)
     forged.close()
     assert len(findings(copy)) == len(HISTORY)
 

@@ -16,6 +16,7 @@ from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Order, Pipeline
+from doorward.transaction.privileged import Committer
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running, whole_tree
 from doorward.tree.nodes import ListSingleton
@@ -34,6 +35,7 @@ SERVERS, ZONE = "datetime/ntp_servers", "datetime/timezone"
 USERS, GROUPS = "aaa/local_database/users", "aaa/local_database/groups"
 WEB, ACCOUNTING, PASSWORDS = "management/webinterface", "management/accounting", "passwords"
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
+ADMIN = Committer("admin", everything=True)
 ADMIN_PASSWORD = "a password for admin"
 GOOD_PASSWORD = "correct horse battery"
 
@@ -123,7 +125,7 @@ class Rig:
         writing.delete(TREE, candidate, TREE[ROOT + path], key)
 
     def commit(self, candidate: Candidate, user: str = "admin", **order: Any) -> Ticket:
-        return self.pipeline.commit(candidate, Order(user, "192.0.2.9", **order))
+        return self.pipeline.commit(candidate, Order(user, "192.0.2.9", **{"everything": user == "admin"} | order))
 
     def committed(self, *puts: tuple[str, Any], **order: Any) -> Ticket:
         """Commit some bodies in a transaction of their own."""

@@ -12,6 +12,7 @@ from doorward.tree.problems import MeaningRefused, Problem
 from doorward.tree.snapshot import Snapshot
 from tests.unit.transaction.rig import (
     ACCOUNTING,
+    ADMIN,
     GOOD_PASSWORD,
     GROUPS,
     PASSWORDS,
@@ -27,7 +28,7 @@ from tests.unit.transaction.rig import (
 
 def problems(rig: Rig, candidate: Candidate) -> list[tuple[str, str, str]]:
     """What the plan says and the commit refuses."""
-    planned = rig.pipeline.plan(candidate, "why").problems
+    planned = rig.pipeline.plan(candidate, "why", by=ADMIN).problems
     if planned:
         number = rig.number
         with pytest.raises(MeaningRefused) as caught:

@@ -13,7 +13,7 @@ from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, made, paged
 from doorward.api.bodies import listed, sent
 from doorward.api.request import Answer, LocalFile, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
@@ -90,6 +90,8 @@ class Exports(Resource):
         """Make an export."""
         order, warnings = await sent(request, _ORDER)
         selection = order.encryption.selection
+        if selection == "none":
+            require_everything(request)
         if selection == "gpg" and encryption.configured(self._node.pipeline.running.snapshot.value(settings.PATH)) is None:
             raise errors.meaning(
                 [Problem("no_public_key", "No public key is configured.", "/encryption", settings.PATH)], "request"
@@ -157,6 +159,8 @@ class Download(Resource):
 
     def __init__(self, kept: KeptFile) -> None:
         self._kept = kept
+        if kept.body.get("encryption") == "none":
+            self.reserved = READING
 
     def may_read(self, request: Request) -> bool:
         """Who may write the backups may have one."""

@@ -10,7 +10,7 @@ from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, page
 from doorward.api.backup.runs import no_policy, trouble
 from doorward.api.request import Answer, LocalFile, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
+from doorward.api.resources import ITEMS, READING, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupFailure
 from doorward.backup.names import parse
 from doorward.backup.service import Backups
@@ -107,6 +107,8 @@ class Download(Resource):
 
     def __init__(self, backups: Backups, name: str) -> None:
         self._backups, self._name = backups, name
+        if (parsed := parse(name)) is not None and not parsed.encrypted:
+            self.reserved = READING
 
     def may_read(self, request: Request) -> bool:
         """Whether the caller may have the archive: whoever holds it may hold every secret."""

@@ -18,7 +18,7 @@ from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, pag
 from doorward.api.bodies import listed, sent
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, require_everything
 from doorward.api.transaction import Service, trimmed
 from doorward.backup import names
 from doorward.backup.failure import BackupFailure, on_this_node
@@ -238,6 +238,8 @@ class RestoreCollection(Resource):
     async def post(self, request: Request) -> Answer:
         """Begin a restore."""
         order, warnings = await sent(request, _ORDER)
+        if not order.dry_run or order.accept_signer is not None or order.take_over:
+            require_everything(request)
         wish = Wish(
             request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
             order.take_over, order.commit_message or None,

@@ -59,6 +59,7 @@ class SigningKeys(Resource):
         "POST": Operation("Trust the key of another node.", ONE, body=_NEW.json_schema(), status=201, errors=(400, 403)),
     }
     privilege = BACKUP
+    reserved = frozenset({"POST"})
 
     def __init__(self, signing: Signing) -> None:
         self._signing = signing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -16,10 +17,11 @@ from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.backup.service import Backups
 from doorward.configuration.policies import backup_policies
+from doorward.transaction.privileged import may_use
+from doorward.tree.destinations import uses
 from doorward.tree.fields import Address, Port
 from doorward.tree.models import Body, Interrelated, wrong
-from doorward.tree.problems import Problem
-from doorward.tree.references import references
+from doorward.tree.problems import Problem, pointer
 
 
 class Trial(Interrelated):
@@ -63,7 +65,7 @@ class TargetTests(Resource):
     async def post(self, request: Request) -> Answer:
         """Answer the steps up to the first that failed."""
         trial, warnings = await sent(request, _TRIAL)
-        target, per_node = self._target(trial, request)
+        target, per_node = await asyncio.to_thread(self._target, trial, request)
         body = await afar(self._backups.try_target, target, per_node=per_node)
         return envelope(request, "target_tests", body, **({"warnings": warnings} if warnings else {}))
 
@@ -75,20 +77,22 @@ class TargetTests(Resource):
                 problem = Problem("unknown_reference", "There is no such backup policy.", "/backup_policy", request.href)
                 raise errors.meaning([problem], "request")
             return policy["target"], policy["include_node_id_in_path"]
-        secret = self._backups.node.pipeline.secrets.text
-        missing = [
-            Problem("unknown_reference", "There is no such object in the running configuration.", _pointer(at), request.href)
-            for at, reference in references(trial.target, ("target",))
-            if secret(reference.key) is None
-        ]
-        if missing:
-            raise errors.meaning(missing, "request")
+        if wrong_uses := list(self._wrong_uses(trial, request)):
+            raise errors.meaning(wrong_uses, "request")
         stored: Mapping[str, Any] = trial.target.model_dump(mode="json")
         return stored, trial.include_node_id_in_path
 
-
-def _pointer(at: tuple[str | int, ...]) -> str:
-    return "".join(f"/{part}" for part in at)
+    def _wrong_uses(self, trial: Trial, request: Request) -> Iterator[Problem]:
+        """Yield what is wrong with the secrets that a target refers to: a test is no way to send one to another server."""
+        pipeline, member = self._backups.node.pipeline, request.member
+        snapshot = pipeline.running.snapshot
+        for use in uses(trial.target, ("target",)):
+            if not snapshot.has(use.reference):
+                message = "There is no such object in the running configuration."
+                yield Problem("unknown_reference", message, pointer(use.at), request.href)
+            elif not member.rights.everything and not may_use(pipeline.tree, pipeline.store, snapshot, use, member.name):
+                message = "A stored password or key is only used towards the server that it was committed for."
+                yield Problem("secret_required", message, pointer(use.at), request.href)
 
 
 class Server(Body):

@@ -41,6 +41,8 @@ _STATE = answer_schema(details={"type": "object"}, status={"enum": sorted(set(WO
 class JoinRequest(ClusterResource):
     """This node's request to join, or its membership."""
 
+    reserved = frozenset({"POST"})
+
     operations = {
         "GET": Operation("Whether this node is in a cluster.", _STATE),
         "POST": Operation(

@@ -45,6 +45,8 @@ def shown(value: dict[str, Any]) -> dict[str, Any]:
 class Nodes(ClusterResource):
     """The nodes of the cluster."""
 
+    reserved = frozenset({"POST"})
+
     operations = {
         "GET": Operation("The nodes.", answer_schema(items={"type": "array"})),
         "POST": Operation(

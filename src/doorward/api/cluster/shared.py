@@ -158,6 +158,8 @@ _MEMBER = {"type": "object", "properties": {"address": {"type": "string"}, "role
 class Promote(ClusterResource):
     """Makes this node Central Management."""
 
+    reserved = frozenset({"POST"})
+
     operations = {
         "POST": Operation(
             "Make this node Central Management, at the commit.",

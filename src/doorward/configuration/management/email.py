@@ -16,6 +16,7 @@ from pydantic_core import InitErrorDetails
 
 from doorward.configuration import x509
 from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ServerCheck
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Mail, Port, text
 from doorward.tree.models import Body, Interrelated, Off, switch, union, wrong
 from doorward.tree.nodes import Singleton
@@ -67,6 +68,10 @@ SmtpEncryption: Any = union("selection", Disabled, SmtpStartTls, SmtpTls)
 
 class Email(Interrelated):
     """How mail leaves the appliance, and to whom."""
+
+    destination = Destination(
+        "smtp_server", "smtp_port", "smtp_encryption.selection", "smtp_encryption.server_certificate_check"
+    )  # fmt: skip
 
     admin_address: Mail | None = Field(
         None, description="Who gets what no other address is set for.", examples=["admin@example.com"]

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from doorward.configuration import x509
 from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ServerCheck
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Port
 from doorward.tree.models import Body, Elements, union
 from doorward.tree.nodes import Singleton
@@ -49,6 +50,8 @@ Transport: Any = union("selection", Udp, Tcp, Tls)
 
 class Receiver(Body):
     """A server that collects log records."""
+
+    destination = Destination("address", "port", "transport.selection", "transport.server_certificate_check")
 
     address: Address = Field(description="The server.")
     port: Port = Field(description="Its port.", examples=[514, 6514])

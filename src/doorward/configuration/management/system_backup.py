@@ -14,8 +14,10 @@ from pydantic import Field
 from doorward.configuration.datetime import timezone
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.configuration.policies import backup_policies
+from doorward.configuration.policies._targets import NfsTarget, RsyncTarget, SmbTarget
 from doorward.host.resources import Job
 from doorward.membership import nodes
+from doorward.tree.destinations import Towards
 from doorward.tree.models import Body
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -56,6 +58,34 @@ def same_directory(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
         yield Problem("same_directory", message, "/backup_policy")
 
 
+def secrets_leave(before: Snapshot, after: Snapshot) -> Iterator[Problem]:
+    """Tell of backups in clear that go to a server that did not get any: whoever has it has every password and key."""
+    then, now = _clear_copies(before), _clear_copies(after)
+    if now is None or (then is not None and now.within(then)):
+        return
+    key = after.value(PATH)["backup_policy"]
+    policy = Place(backup_policies.PATH, key)
+    if before.value(PATH)["backup_policy"] != key:
+        at, path = "/backup_policy", PATH
+    elif before.document(policy) != after.document(policy):
+        at, path = "/target", policy.href
+    else:
+        at, path = "/encryption", encryption.PATH
+    if then is not None:
+        yield Problem("secrets_leave", "Backups with passwords and keys in clear text go to another server.", at, path)
+    message = "It lets every password and key leave in clear text: that needs the account admin, or write on every object."
+    yield Problem("privilege_required", message, at, path)
+
+
+def _clear_copies(snapshot: Snapshot) -> Towards | None:
+    """Return where backups go that are not encrypted; None where none do."""
+    policy = None if encryption.is_encrypted(snapshot) else selected(snapshot)
+    if policy is None:
+        return None
+    target: NfsTarget | RsyncTarget | SmbTarget = backup_policies.NODE.adapter.validate_python(policy).target
+    return target.towards()
+
+
 def selected(snapshot: Snapshot) -> dict[str, Any] | None:
     """Return the body of the policy by which backups are made; None without one."""
     key = snapshot.value(PATH)["backup_policy"]
@@ -77,5 +107,6 @@ NODE = Singleton(
     default={"backup_policy": None},
     advice=(backup_in_clear, no_start_time, same_directory),
     reads=(backup_policies.PATH, nodes.PATH, timezone.PATH),
+    leaves=secrets_leave,
     render=render,
 )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import InitErrorDetails
 
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, TimeOfDay, bad_format, matching, text
 from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, tag_of, union, wrong
 from doorward.tree.references import Reference, RefersTo
@@ -110,6 +111,8 @@ def host_key(value: str) -> str:
 class RsyncTarget(Body):
     """A directory on an SSH server that has rsync."""
 
+    destination = Destination("type", "server", "port", shrinking=("server_host_keys",))
+
     type: Literal["rsync"] = Field(description="rsync over SSH.")
     server: Address = Field(description="The SSH server.")
     port: Port = Field(default=22, description="Its port.")
@@ -157,6 +160,8 @@ Authentication: Any = union("selection", PasswordAuthentication, AnonymousAuthen
 class SmbTarget(Interrelated):
     """A directory of an SMB share."""
 
+    destination = Destination("type", "server", "port", "authentication.domain", "protocol_version", "encryption")
+
     type: Literal["smb"] = Field(description="SMB 3.")
     server: Address = Field(description="The file server.")
     port: Port = Field(default=445, description="Its port.")
@@ -186,6 +191,8 @@ class SmbTarget(Interrelated):
 
 class NfsTarget(Body):
     """A directory that an NFS server exports."""
+
+    destination = Destination("type", "server")
 
     type: Literal["nfs"] = Field(description="NFS; neither encrypted nor authenticated.")
     server: Address = Field(description="The file server.")

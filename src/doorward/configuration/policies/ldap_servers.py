@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
 from doorward.configuration._tls import CHECKED, ServerCheck
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, matching, text
 from doorward.tree.models import Body, Elements, Interrelated, switch, union, wrong
 from doorward.tree.nodes import Collection
@@ -119,6 +120,7 @@ class LdapServers(Interrelated):
     """A directory."""
 
     model_config = ConfigDict(serialize_by_alias=True)
+    destination = Destination("encryption.selection", "encryption.server_certificate_check", shrinking=("servers",))
 
     name: Name = Field(description="Name of the entry, unique.", examples=["posix-simple"])
     servers: Annotated[list[Server], Elements(least=1, most=16, unique=lambda server: (server.host.value, server.port))] = Field(

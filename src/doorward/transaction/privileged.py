@@ -1,0 +1,111 @@
+"""What a commit may do only on behalf of somebody who may do everything: let secrets go where they did not go before.
+
+A stored secret stays with the place that it was first committed for, and with the destination of that place. Whoever may write
+the place could otherwise have it sent elsewhere, though no right lets anybody read it. What runs is enough to judge by: a secret
+that nothing refers to any more vanishes at that very commit, its key leads nowhere from then on, and only who may do everything
+brings it back, by a restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from doorward.store.port import Edit, Store
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.merge import Merged
+from doorward.tree.destinations import Towards, Use, uses
+from doorward.tree.nodes import Valued
+from doorward.tree.places import Place
+from doorward.tree.problems import Problem, pointer
+from doorward.tree.registry import Tree
+from doorward.tree.snapshot import Document, Snapshot
+
+REQUIRED = "privilege_required"
+"""The code of problems that only those have who may not do everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """On whose behalf a configuration is changed. ``everything``: whether they may do everything, as the node itself may."""
+
+    user: str = ""
+    everything: bool = False
+
+
+NOBODY = Committer()
+
+
+def judged(
+    tree: Tree, store: Store, before: Snapshot, merged: Merged, candidate: Candidate, by: Committer
+) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems and the warnings of a change that lets secrets go elsewhere."""
+    found = [problem for endpoint in tree.guarding for problem in endpoint.node.leaves(before, merged.snapshot)]
+    warnings = [problem for problem in found if problem.code != REQUIRED]
+    if by.everything or candidate.from_central:
+        return [], warnings
+    problems = [problem for problem in found if problem.code == REQUIRED]
+    secrets = _Secrets(tree, store, before, merged.snapshot, candidate, by)
+    return [*(problem for edit in merged.edits for problem in secrets.problems(edit)), *problems], warnings
+
+
+def holds_secret(document: Document) -> bool:
+    """Whether a write-once object has a secret; certificates may come without private key."""
+    return document.value.get("has_private_key") is not False
+
+
+def may_use(tree: Tree, store: Store, running: Snapshot, use: Use, user: str) -> bool:
+    """Whether a secret may be used as it would be, without a change of the configuration: as the place that owns it does.
+
+    One that nothing owns yet is for whoever committed it.
+    """
+    target = Place(use.reference.to, use.reference.key)
+    document = running.document(target)
+    if document is None:
+        return False
+    owners = running.who_refers_to(target.href)
+    if not owners:
+        return store.author(target) == user
+    return any(use.towards.within(other) for owner in owners for other in _towards(tree, running, owner, target.href))
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """The secrets of one change."""
+
+    tree: Tree
+    store: Store
+    before: Snapshot
+    after: Snapshot
+    candidate: Candidate
+    by: Committer
+
+    def problems(self, edit: Edit) -> Iterator[Problem]:
+        """Yield which secrets of a changed body would go elsewhere."""
+        node, document = self.tree[edit.place.path].node, self.after.document(edit.place)
+        if document is None or not document.references or not isinstance(node, Valued):
+            return
+        for use in uses(node.adapter.validate_python(document.value)):
+            target = Place(use.reference.to, use.reference.key)
+            secret = self.after.document(target)
+            if secret is not None and holds_secret(secret) and not self._stays(edit.place, target, use.towards):
+                message = "A stored password or key stays with the place and the server that it was committed for; bring it anew."
+                yield Problem("secret_required", message, pointer(use.at), edit.place.href)
+
+    def _stays(self, owner: Place, target: Place, towards: Towards) -> bool:
+        """Whether a secret comes with this very change, or goes where it goes now."""
+        if self.before.document(target) is None:
+            return target.key in self.candidate.secrets
+        owners = self.before.who_refers_to(target.href)
+        if not owners:
+            return self.store.author(target) == self.by.user
+        return owner in owners and any(towards.within(now) for now in _towards(self.tree, self.before, owner, target.href))
+
+
+def _towards(tree: Tree, snapshot: Snapshot, owner: Place, href: str) -> Iterator[Towards]:
+    """Yield where a secret goes from a place."""
+    node, document = tree[owner.path].node, snapshot.document(owner)
+    if document is not None and isinstance(node, Valued):
+        for use in uses(node.adapter.validate_python(document.value)):
+            if use.reference.href == href:
+                yield use.towards
