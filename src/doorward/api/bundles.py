@@ -13,7 +13,7 @@ import shutil
 import tarfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
@@ -23,6 +23,7 @@ import structlog
 
 from doorward import SPS_LEVEL, __version__
 from doorward.access.rights import Rights
+from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.history import CHANGELOG
 from doorward.api.request import Answer, LocalFile, Request
@@ -124,19 +125,27 @@ class Bundles:
         pipeline = self._pipeline
         running, store = pipeline.running, pipeline.store
         history = _HISTORY if rights.may_read(CHANGELOG, "") else 0
+        sight = Sight(pipeline.tree, rights, running.snapshot)
+        readable = [(place, document) for place, _, document in documents(running.snapshot) if self._readable(place, rights)]
+        hidden = sum(1 for _ in documents(running.snapshot)) - len(readable)
+
+        def commits() -> Iterator[dict[str, Any]]:
+            for ticket in store.tickets(history):
+                shown = asdict(ticket) | {"error": sight.error(ticket.error)}
+                yield sight.members(shown, "warnings")
+
         return {
             "about": lambda: {
                 "doorward": __version__,
+                **({"hidden": {"configuration": hidden}} if hidden else {}),
                 "level": SPS_LEVEL,
                 "machine": platform.platform(),
                 "packages": {found.metadata["Name"]: found.version for found in distributions()},
                 "python": platform.python_version(),
                 "revision": running.number,
             },
-            "commits": lambda: [asdict(ticket) for ticket in store.tickets(history)],
-            "configuration": lambda: {
-                place.href: document.value for place, _, document in documents(running.snapshot) if self._readable(place, rights)
-            },
+            "commits": lambda: list(commits()),
+            "configuration": lambda: {place.href: document.value for place, document in readable},
             "health_status": self._health,
             "revisions": lambda: [asdict(revision) for revision in store.revisions(limit=history)],
             "time_status": lambda: pipeline.host.time_status().as_dict(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
@@ -124,10 +125,14 @@ class RevisionChanges(Resource):
         """List the changes, sorted by path."""
         pipeline = self._service.pipeline
 
-        def work() -> list[dict[str, Any]]:
-            return as_changes(pipeline.tree, pipeline.store.edits(self._number))
+        def work() -> dict[str, Any]:
+            edits = pipeline.store.edits(self._number)
+            sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot, edits=edits)
+            return sight.members({"changes": as_changes(pipeline.tree, edits)}, "changes")
 
-        return Answer({"changes": await asyncio.to_thread(work), "meta": meta(request)})
+        shown = await asyncio.to_thread(work)
+        hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
+        return Answer({"changes": shown["changes"], "meta": meta(request, **hidden)})
 
 
 class Restore(Resource):
@@ -199,8 +204,9 @@ class Commits(Resource):
         stored = await asyncio.to_thread(pipeline.store.tickets, _COMMITS_SHOWN)
         known = {ticket.id: ticket for ticket in stored} | pipeline.now_doing
         newest = sorted(known.values(), key=lambda ticket: ticket.started, reverse=True)[:_COMMITS_SHOWN]
+        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
         items = [
-            {"body": _record(ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
+            {"body": _record(sight, ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
             for ticket in newest
             if _visible(request, ticket)
         ]
@@ -211,9 +217,9 @@ def _visible(request: Request, ticket: Ticket) -> bool:
     return ticket.user == request.member.name or request.member.rights.may_read(CHANGELOG, request.href)
 
 
-def _record(ticket: Ticket) -> dict[str, Any]:
+def _record(sight: Sight, ticket: Ticket) -> dict[str, Any]:
     return {
-        "error": ticket.error,
+        "error": sight.error(ticket.error),
         "finished": ticket.finished,
         "id": ticket.id,
         "revision": ticket.revision,
@@ -243,4 +249,5 @@ class OneCommit(Resource):
         ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, user)
         if ticket is None or not _visible(request, ticket):
             raise errors.not_found(request.href, self._name)
-        return envelope(request, ticket.id, _record(ticket))
+        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+        return envelope(request, ticket.id, _record(sight, ticket))

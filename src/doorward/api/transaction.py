@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from doorward.access.logins import Login, Logins
+from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
@@ -33,6 +34,7 @@ from doorward.tree.jsontext import decode_own
 from doorward.tree.models import Body, union
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.registry import Tree
 from doorward.tree.times import now
 from doorward.tree.validation import check
 
@@ -230,11 +232,12 @@ class Transaction(Resource):
             except MergeConflict as collided:
                 raise await asyncio.to_thread(collision, service, candidate, collided) from None
             except MeaningRefused as refused:
-                raise errors.meaning(refused.problems, "commit") from None
+                sight = Sight(service.pipeline.tree, login.rights, candidate.snapshot, candidate.base.snapshot)
+                raise _refused(refused, sight) from None
             except ApplyFailed as failed:
                 raise errors.apply_failed(failed, request.id) from None
             login.candidate = None
-        return self._done(ticket)
+        return self._done(request, ticket)
 
     def _work(self, candidate: Candidate, order: Order) -> Ticket:
         """Run in the commit thread."""
@@ -252,15 +255,17 @@ class Transaction(Resource):
         seconds = pending.remaining_seconds
         return errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=user)
 
-    def _done(self, ticket: Ticket) -> Answer:
+    def _done(self, request: Request, ticket: Ticket) -> Answer:
         links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
         if ticket.warnings:
-            links["warnings"] = list(ticket.warnings)
+            pipeline = self._service.pipeline
+            sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+            links |= sight.members({"warnings": list(ticket.warnings)}, "warnings")
         return status(self._service, None, **links)
 
     def _replayed(self, request: Request, ticket: Ticket) -> Answer:
         if ticket.error is None or ticket.revision is not None:
-            return self._done(ticket)
+            return self._done(request, ticket)
         details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
         message = errors.apply_message(restored=bool(details["restored"]))
         refusal = errors.Refusal(500, "ApplyFailed", message, details)
@@ -291,6 +296,13 @@ class Transaction(Resource):
         return status(service, request.member.candidate, revision=revision)
 
 
+def _refused(refused: MeaningRefused, sight: Sight) -> errors.Refusal:
+    """Tell what is wrong, as far as whoever asks may read it; the rest is counted."""
+    refusal = errors.meaning(refused.problems, "commit")
+    refusal.details = sight.members(refusal.details, "errors")
+    return refusal
+
+
 def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
     """Tell who changed what. Blocks: the store is asked."""
     later = service.pipeline.store.edits_after(candidate.base.number)
@@ -315,6 +327,12 @@ def _idempotency_key(request: Request) -> str | None:
     return key
 
 
+def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:
+    """Return what the caller may see of the own transaction."""
+    snapshots = (candidate.snapshot, candidate.base.snapshot) if candidate else ()
+    return Sight(tree, request.member.rights, *snapshots, unowned=True)
+
+
 class Changes(Resource):
     """What the candidate changes."""
 
@@ -325,9 +343,11 @@ class Changes(Resource):
 
     async def get(self, request: Request) -> Answer:
         """List the changes, sorted by path."""
-        candidate = request.member.candidate
-        changes = as_changes(self._service.pipeline.tree, candidate.edits()) if candidate else []
-        return Answer({"changes": changes, "meta": meta(request, transaction=HREF)})
+        candidate, tree = request.member.candidate, self._service.pipeline.tree
+        changes = as_changes(tree, candidate.edits()) if candidate else []
+        shown = _sight(tree, request, candidate).members({"changes": changes}, "changes")
+        hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
+        return Answer({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
 
 
 class PlanResource(Resource):
@@ -359,6 +379,10 @@ class PlanResource(Resource):
             body["actions"] += self._ended(report.merged)
             body["problems"] = listed(report.problems, HREF)
             body["warnings"] = listed(report.warnings, HREF)
+        sight = _sight(pipeline.tree, request, candidate)
+        body["conflicts"] = [{"path": path} for path in body["conflicts"]]
+        body = sight.members(body, "actions", "conflicts", "problems", "warnings")
+        body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
         return envelope(request, "plan", body)
 
     def _ended(self, merged: Merged) -> list[dict[str, str]]:

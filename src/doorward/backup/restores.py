@@ -6,6 +6,7 @@ import uuid
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from doorward.access.sight import UNSEEN, Sight
 from doorward.store.port import Record, Store
 from doorward.tree.times import now
 
@@ -46,9 +47,15 @@ class Restore:
         """Return the restore as it ended."""
         return replace(self, status="finished", result=result, code=code, message=message, ended=now())
 
-    def shown(self) -> dict[str, Any]:
-        """Return the body that the API shows."""
-        return {name: value for name, value in asdict(self).items() if name not in {"id", "ticket"}}
+    def shown(self, sight: Sight) -> dict[str, Any]:
+        """Return the body that the API shows to a reader; its words only where they are about what the reader may read."""
+        body = {name: value for name, value in asdict(self).items() if name not in {"id", "ticket"}}
+        first = self.problems[0]["path"] if self.problems else ""
+        if not sight.path(first):
+            words = body["message"]
+            body["message"] = UNSEEN
+            body["checks"] = [{**check, "message": UNSEEN} if check["message"] == words else check for check in self.checks]
+        return sight.members(body, "changes", "plan", "problems", "warnings")
 
 
 class Restores:

@@ -186,10 +186,11 @@ class Pipeline:
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
             return self._carry_out(report, ticket, order, candidate)
         except (MergeConflict, MeaningRefused) as refused:
-            error = {
-                "reason": str(refused),
-                "type": "Conflict" if isinstance(refused, MergeConflict) else "SemanticError",
-            }
+            if isinstance(refused, MergeConflict):
+                kind, paths = "Conflict", [collision.path for collision in refused.collisions]
+            else:
+                kind, paths = "SemanticError", [problem.path for problem in refused.problems]
+            error = {"paths": sorted(set(paths)), "reason": str(refused), "type": kind}
             try:
                 self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
             except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record

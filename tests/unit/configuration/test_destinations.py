@@ -142,7 +142,7 @@ class Radius(Bound):
     """An endpoint of a later release that forgets to say where its secret goes."""
 
     login: Login = Field(description="x")
-    server: Address = Field(description="x")  # type: ignore[valid-type]
+    server: Address = Field(description="x")
     port: Port | None = Field(description="x")
     transport: Plain | Checked = Field(description="x")
 

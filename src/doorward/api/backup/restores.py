@@ -12,6 +12,7 @@ import structlog
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.access.logins import Logins
+from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, paged
@@ -122,6 +123,11 @@ class Desk:
             raise errors.not_found(f"{ROOT}/uploads/{order.source.value}", order.source.value)
         return path
 
+    def sight(self, request: Request) -> Sight:
+        """Return what a reader may see of restores at this moment."""
+        pipeline = self._node.pipeline
+        return Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+
     def progress(self, restore: Restore) -> Restore:
         """Return a restore with what its commit does just now."""
         ticket = self._node.pipeline.now_doing.get(restore.ticket)
@@ -197,7 +203,8 @@ class Desk:
             return restore.finished("failed", "busy", f"Somebody else changed {conflict} meanwhile.")
         except ApplyFailed as failed:
             result: Literal["reverted", "unknown"] = "reverted" if failed.restored else "unknown"
-            return restore.finished(result, "host", f"{failed.action}: {failed.reason}.")
+            what = Problem("host", f"{failed.action}: {failed.reason}.", "", failed.path)
+            return replace(restore, problems=listed([what], HREF)).finished(result, "host", what.message)
         return replace(restore.finished("succeeded"), revision=ticket.revision)
 
     def _commit(self, restore: Restore, wish: Wish, trial: Trial) -> Any:
@@ -233,7 +240,8 @@ class RestoreCollection(Resource):
     async def get(self, request: Request) -> Answer:
         """List a page."""
         found = await asyncio.to_thread(self._desk.restores.all)
-        return paged(request, [(restore.id, self._desk.progress(restore).shown()) for restore in found])
+        sight = self._desk.sight(request)
+        return paged(request, [(restore.id, self._desk.progress(restore).shown(sight)) for restore in found])
 
     async def post(self, request: Request) -> Answer:
         """Begin a restore."""
@@ -245,7 +253,7 @@ class RestoreCollection(Resource):
             order.take_over, order.commit_message or None,
         )  # fmt: skip
         restore = await self._desk.begin(order, wish)
-        return made(request, restore.id, restore.shown(), 202, warnings)
+        return made(request, restore.id, restore.shown(self._desk.sight(request)), 202, warnings)
 
 
 class OneRestore(Resource):
@@ -259,4 +267,5 @@ class OneRestore(Resource):
 
     async def get(self, request: Request) -> Answer:
         """Answer the restore."""
-        return envelope(request, self._restore.id, self._desk.progress(self._restore).shown())
+        shown = self._desk.progress(self._restore).shown(self._desk.sight(request))
+        return envelope(request, self._restore.id, shown)
