@@ -77,7 +77,7 @@ class Sight:
             return None
         shown = {name: value for name, value in error.items() if name != "paths"}
         paths = error.get("paths", [error["path"]] if "path" in error else [ROOT])
-        if all(self.path(path) for path in paths):
+        if error.get("type") == "Conflict" or all(self.path(path) for path in paths):  # a conflict is told by paths alone
             return shown
         return shown | {name: UNSEEN for name in ("action", "reason") if name in shown}
 

@@ -186,11 +186,9 @@ class Pipeline:
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
             return self._carry_out(report, ticket, order, candidate)
         except (MergeConflict, MeaningRefused) as refused:
-            if isinstance(refused, MergeConflict):
-                kind, paths = "Conflict", [collision.path for collision in refused.collisions]
-            else:
-                kind, paths = "SemanticError", [problem.path for problem in refused.problems]
-            error = {"paths": sorted(set(paths)), "reason": str(refused), "type": kind}
+            error: dict[str, Any] = {"reason": str(refused), "type": "Conflict"}
+            if isinstance(refused, MeaningRefused):
+                error |= {"paths": sorted({problem.path for problem in refused.problems}), "type": "SemanticError"}
             try:
                 self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
             except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record

@@ -91,6 +91,8 @@ def test_the_words_of_an_error_are_for_who_may_read_every_place_of_it() -> None:
     assert basic.error({**error, "paths": [ROOT + ZONE, f"{ROOT}{USERS}/x"]}) == {**error, "reason": UNSEEN}
     assert basic.error(error) == {**error, "reason": UNSEEN}, "a record of an earlier release names no places"
     assert Sight(TREE, ADMIN).error(error) == error
+    conflict = {"reason": f"{ROOT}{USERS}/x#/name", "type": "Conflict"}
+    assert basic.error(conflict) == conflict, "it names places, and no values"
     failed = {"action": "do", "path": f"{ROOT}{USERS}/x", "reason": "why", "restored": True}
     assert basic.error(failed) == {**failed, "action": UNSEEN, "reason": UNSEEN}
     assert basic.error({**failed, "path": ROOT + ZONE}) == {**failed, "path": ROOT + ZONE}

@@ -239,6 +239,16 @@ def test_what_a_place_held_in_the_past_comes_newest_first(store: Store) -> None:
     assert store.past(Place("/users", "nobody")) == []
 
 
+def test_who_committed_what_stands_somewhere(store: Store) -> None:
+    fill(store)
+    store.publish(revision(5, author="jane"), [edit(ZONE, "Etc/UTC", "Europe/London")])
+    store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)])
+    assert store.author(ZONE) == "jane"
+    assert store.author(SERVERS) == "admin"
+    assert store.author(JANE) is None
+    assert store.author(Place("/users", "nobody")) is None
+
+
 def test_secrets_are_kept_and_take_their_last_form(store: Store) -> None:
     store.publish(revision(1), [], secrets=[Secret("a", "plain", b"\x00\x01"), Secret("b", "sealed", b"")])
     store.publish(revision(2), [], secrets=[Secret("a", "hash", b"\xff")])
