@@ -289,7 +289,7 @@ class Node:
     def commit(self, candidate: Candidate | None) -> None:
         if candidate is not None:
             seconds, self.trial = self.trial, None
-            self._transaction._work(candidate, Order("admin", "", confirm_seconds=seconds))
+            self._transaction._work(candidate, Order("admin", "", confirm_seconds=seconds, everything=True))
 
     def confirm(self) -> None:
         """Keep what is on trial. Raises Refusal where nothing is."""
