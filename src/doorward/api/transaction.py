@@ -18,29 +18,25 @@ from doorward.access.logins import Login, Logins
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.bodies import listed
-from doorward.api.changes import as_changes
+from doorward.api.previews import HREF, Changes, Plan
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import META, Operation, Resource, answer_schema, meta
 from doorward.configuration.aaa.local_database import users
-from doorward.host.engine import ApplyError
 from doorward.store.port import Confirmation, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
-from doorward.transaction.merge import MergeConflict, Merged
+from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
-from doorward.transaction.privileged import Committer
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.tree.jsontext import decode_own
 from doorward.tree.models import Body, union
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused
-from doorward.tree.registry import Tree
 from doorward.tree.times import now
 from doorward.tree.validation import check
 
 log = structlog.get_logger()
 
-HREF = "/api/transaction"
 CHANGES = "/api/transaction/changes"
 
 
@@ -117,7 +113,7 @@ class Transaction(Resource):
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.children = {"changes": Changes(service), "plan": PlanResource(service)}
+        self.children = {"changes": Changes(service.pipeline.tree), "plan": Plan(service.pipeline, service.logins)}
         self._in_flight: dict[tuple[str, str], asyncio.Task[Answer]] = {}
 
     def may_write(self, request: Request) -> bool:
@@ -325,73 +321,3 @@ def _idempotency_key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= 128 and key.isascii() and key.isprintable()):  # noqa: PLR2004 - the contract's limit
         raise errors.bad_request("An Idempotency-Key has 1 to 128 printable ASCII characters.")
     return key
-
-
-def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:
-    """Return what the caller may see of the own transaction."""
-    snapshots = (candidate.snapshot, candidate.base.snapshot) if candidate else ()
-    return Sight(tree, request.member.rights, *snapshots, unowned=True)
-
-
-class Changes(Resource):
-    """What the candidate changes."""
-
-    operations = {"GET": Operation("The net difference to the running configuration.", answer_schema(changes={"type": "array"}))}
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def get(self, request: Request) -> Answer:
-        """List the changes, sorted by path."""
-        candidate, tree = request.member.candidate, self._service.pipeline.tree
-        changes = as_changes(tree, candidate.edits()) if candidate else []
-        shown = _sight(tree, request, candidate).members({"changes": changes}, "changes")
-        hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
-        return Answer({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
-
-
-class PlanResource(Resource):
-    """What a commit would do."""
-
-    operations = {
-        "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
-    }
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def get(self, request: Request) -> Answer:
-        """Work out the plan."""
-        pipeline = self._service.pipeline
-        open_one = request.member.candidate
-        candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
-        by = Committer(request.member.name, request.member.rights.everything)
-        body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
-        body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
-        try:
-            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False, by=by)
-        except MergeConflict as collided:
-            body["conflicts"] = sorted(collision.path for collision in collided.collisions)
-        except ApplyError as error:
-            body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
-        else:
-            body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
-            body["actions"] += self._ended(report.merged)
-            body["problems"] = listed(report.problems, HREF)
-            body["warnings"] = listed(report.warnings, HREF)
-        sight = _sight(pipeline.tree, request, candidate)
-        body["conflicts"] = [{"path": path} for path in body["conflicts"]]
-        body = sight.members(body, "actions", "conflicts", "problems", "warnings")
-        body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
-        return envelope(request, "plan", body)
-
-    def _ended(self, merged: Merged) -> list[dict[str, str]]:
-        ended = self._service.logins.would_end(self._service.pipeline.running.snapshot, merged.snapshot, merged.edits)
-        return [
-            {
-                "action": f"end {count} login session{'' if count == 1 else 's'} of {name}",
-                "effect": "sessions_drop",
-                "path": place.href,
-            }
-            for place, name, count in ended
-        ]

@@ -1,0 +1,91 @@
+"""``/api/transaction/changes`` and ``plan``: what the open transaction changes, and what its commit would do (section 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from doorward.access.logins import Logins
+from doorward.access.sight import Sight
+from doorward.api.bodies import listed
+from doorward.api.changes import as_changes
+from doorward.api.request import Answer, Request
+from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.host.engine import ApplyError
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.merge import MergeConflict, Merged
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.privileged import Committer
+from doorward.tree.registry import Tree
+
+HREF = "/api/transaction"
+
+
+def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:
+    """Return what the caller may see of the own transaction."""
+    snapshots = (candidate.snapshot, candidate.base.snapshot) if candidate else ()
+    return Sight(tree, request.member.rights, *snapshots, unowned=True)
+
+
+class Changes(Resource):
+    """What the candidate changes."""
+
+    operations = {"GET": Operation("The net difference to the running configuration.", answer_schema(changes={"type": "array"}))}
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    async def get(self, request: Request) -> Answer:
+        """List the changes, sorted by path."""
+        candidate, tree = request.member.candidate, self._tree
+        changes = as_changes(tree, candidate.edits()) if candidate else []
+        shown = _sight(tree, request, candidate).members({"changes": changes}, "changes")
+        hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
+        return Answer({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
+
+
+class Plan(Resource):
+    """What a commit would do."""
+
+    operations = {
+        "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
+    }
+
+    def __init__(self, pipeline: Pipeline, logins: Logins) -> None:
+        self._pipeline, self._logins = pipeline, logins
+
+    async def get(self, request: Request) -> Answer:
+        """Work out the plan."""
+        pipeline = self._pipeline
+        open_one = request.member.candidate
+        candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
+        by = Committer(request.member.name, request.member.rights.everything)
+        body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
+        body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
+        try:
+            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False, by=by)
+        except MergeConflict as collided:
+            body["conflicts"] = sorted(collision.path for collision in collided.collisions)
+        except ApplyError as error:
+            body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
+        else:
+            body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
+            body["actions"] += self._ended(report.merged)
+            body["problems"] = listed(report.problems, HREF)
+            body["warnings"] = listed(report.warnings, HREF)
+        sight = _sight(pipeline.tree, request, candidate)
+        body["conflicts"] = [{"path": path} for path in body["conflicts"]]
+        body = sight.members(body, "actions", "conflicts", "problems", "warnings")
+        body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
+        return envelope(request, "plan", body)
+
+    def _ended(self, merged: Merged) -> list[dict[str, str]]:
+        ended = self._logins.would_end(self._pipeline.running.snapshot, merged.snapshot, merged.edits)
+        return [
+            {
+                "action": f"end {count} login session{'' if count == 1 else 's'} of {name}",
+                "effect": "sessions_drop",
+                "path": place.href,
+            }
+            for place, name, count in ended
+        ]
