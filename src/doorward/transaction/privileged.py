@@ -15,7 +15,7 @@ from doorward.store.port import Edit, Store
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import Merged
 from doorward.tree.destinations import Towards, Use, uses
-from doorward.tree.nodes import Valued
+from doorward.tree.nodes import Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem, pointer
 from doorward.tree.registry import Tree
@@ -88,9 +88,16 @@ class _Secrets:
         for use in uses(node.adapter.validate_python(document.value)):
             target = Place(use.reference.to, use.reference.key)
             secret = self.after.document(target)
-            if secret is not None and holds_secret(secret) and not self._stays(edit.place, target, use.towards):
+            if secret is None or not holds_secret(secret) or self._is_taken(target):
+                continue
+            if not self._stays(edit.place, target, use.towards):
                 message = "A stored password or key stays with the place and the server that it was committed for; bring it anew."
                 yield Problem("secret_required", message, pointer(use.at), edit.place.href)
+
+    def _is_taken(self, target: Place) -> bool:
+        """Whether a secret that has one owner would have two: that is refused to everybody, and said by another rule."""
+        node = self.tree[target.path].node
+        return isinstance(node, WriteOnce) and not node.shared and len(self.after.who_refers_to(target.href)) > 1
 
     def _stays(self, owner: Place, target: Place, towards: Towards) -> bool:
         """Whether a secret comes with this very change, or goes where it goes now."""
