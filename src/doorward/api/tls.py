@@ -6,9 +6,9 @@ import ssl
 from collections.abc import Callable
 
 from doorward.api.server import Identity
-from doorward.events.tls import show
 from doorward.host.errors import HostFailure
 from doorward.host.resources import Listener
+from doorward.host.tls import show
 
 SecretText = Callable[[str], str | None]
 

@@ -18,6 +18,7 @@ from doorward.cli.failures import LoginRefused, Unreachable, Usage
 from doorward.cli.options import Connection
 from doorward.cli.remote import Remote
 from doorward.cli.state import local_file
+from doorward.host.tls import client_context
 from doorward.tree.registry import Tree, discover
 
 _FIRST_ACCOUNT = "admin"
@@ -41,10 +42,9 @@ def trust(ca: Path | None) -> ssl.SSLContext:
     """Return what the server's certificate is checked with. Raises Usage."""
     own = local_file("tls/ca.pem")
     try:
-        context = ssl.create_default_context(cafile=ca)
+        context = client_context(ca)
         if ca is None and own is not None:
             context.load_verify_locations(own)
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it may hold the server's own certificate alone
     except (OSError, ssl.SSLError) as error:
         raise Usage(f"{ca or own} holds no certificates: {error.strerror or error}.") from None
     return context

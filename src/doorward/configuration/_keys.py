@@ -16,6 +16,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 LEAST_RSA_BITS = 2048
 _CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384", "secp521r1": "ecdsa-p521"}
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[\x00-\x7f]*?-----END \1-----")
 _OPENSSH = re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END OPENSSH PRIVATE KEY-----")
 _ENCRYPTED = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED")
 _MAGIC, _NO_CIPHER = b"openssh-key-v1\x00", b"\x00\x00\x00\x04none"
@@ -25,11 +26,15 @@ _DSA = b"\x00\x00\x00\x07ssh-dss"
 def read_private_key(text: str, at: str, *, openssh: bool) -> PrivateKey:
     """Return the one private key of a text; ``at`` is its place in the body, for problems.
 
-    Reads PKCS#1, PKCS#8 and SEC1 in PEM, with ``openssh`` also OpenSSH's own form. Raises BodyRefused for what is no key, and
-    MeaningRefused with ``encrypted_key`` or ``weak_key``.
+    Reads PKCS#1, PKCS#8 and SEC1 in PEM, with ``openssh`` also OpenSSH's own form; what stands beside the key counts for nothing,
+    as in RFC 7468. Raises BodyRefused for what is no key, and MeaningRefused with ``encrypted_key`` or ``weak_key``.
     """
+    block = _BLOCK.search(text)
+    if block is None or len(_BEGIN.findall(text)) != 1:
+        raise _no_key(at)
+    text = block[0]
     framed = _OPENSSH.search(text) if openssh else None
-    if not text.isascii() or len(_BEGIN.findall(text)) != 1 or ("OPENSSH" in text and framed is None):
+    if "OPENSSH" in text and framed is None:
         raise _no_key(at)
     try:
         blob = base64.b64decode(framed[1]) if framed else b""

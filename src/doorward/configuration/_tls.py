@@ -17,7 +17,8 @@ class ServerCertificateCheck(Body):
 
     enabled: Literal[True] = Field(description="The certificate of the server and the name in it are checked.")
     server_certificate_ca: CertificateReference | None = Field(
-        None, description="Certificate of the authority that must have signed it; null: any that the system trusts."
+        None,
+        description="An authority, root or intermediate, that must have signed it; null: any that the system trusts.",
     )
 
 

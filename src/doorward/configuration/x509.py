@@ -16,9 +16,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 from pydantic import Field, StringConstraints
 
 from doorward.configuration._keys import PrivateKey, is_weak, read_private_key, weak
+from doorward.host.tls import unusable
 from doorward.tree.models import Body
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
@@ -55,6 +57,8 @@ def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
             key = read_private_key(model.private_key, "/private_key", openssh=False)
             secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
             problems += _fits(chain[0], key)
+            if not problems:
+                problems += _shows(chain[0], body["certificate"] + secret)
         except MeaningRefused as refused:
             problems += refused.problems
     if problems:
@@ -138,6 +142,19 @@ def _fits(certificate: x509.Certificate, key: PrivateKey) -> Iterator[Problem]:
         yield Problem("key_mismatch", "The private key is not that of the first certificate.", "/private_key")
 
 
+def _shows(certificate: x509.Certificate, identity: str) -> Iterator[Problem]:
+    """Yield why nobody could be shown an identity, in PEM: better now than when a listener or a client is to use it."""
+    if is_for_pss_alone(certificate):
+        yield Problem("unsuitable", "A key for RSA-PSS alone can't be used; make one for RSA.", "/certificate")
+    elif (why := unusable(identity)) is not None:
+        yield Problem("unsuitable", f"OpenSSL does not take it: {why}.", "/certificate")
+
+
+def is_for_pss_alone(certificate: x509.Certificate) -> bool:
+    """Whether the key of a certificate is one for RSA-PSS alone, which is kept as one for RSA and fits no more."""
+    return certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+
+
 def show(body: dict[str, Any], owners: list[str], _form: str | None) -> dict[str, Any]:
     """Add who refers to the certificate."""
     return {**body, "owners": owners}
@@ -148,6 +165,12 @@ def without_private_key(snapshot: Snapshot, key: str, at: str) -> Iterator[Probl
     document = snapshot.document(Place(PATH, key))
     if document is not None and not document.value["has_private_key"]:
         yield Problem("unsuitable", "This certificate has no private key here.", at)
+
+
+def chain_of(snapshot: Snapshot, key: str) -> list[x509.Certificate]:
+    """Return the certificates of an object, its own first; none where there is no such object."""
+    document = snapshot.document(Place(PATH, key))
+    return x509.load_pem_x509_certificates(document.value["certificate"].encode()) if document is not None else []
 
 
 def certificate_of(snapshot: Snapshot, key: str) -> x509.Certificate | None:

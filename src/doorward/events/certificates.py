@@ -32,10 +32,13 @@ class Expiring:
 def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
     """Yield the certificates that the appliance says who it is with, and the key that its backups are encrypted to."""
     for at, key in certificates.in_place(snapshot):
-        found = x509.certificate_of(snapshot, key)
-        if found is not None:
+        chain = x509.chain_of(snapshot, key)
+        if chain:
             name = next(name for start, name in _NAMES.items() if at.startswith(start))
-            yield Expiring(name, certificates.PATH, found.not_valid_after_utc)
+            first = certificates.ends_first(chain)
+            if first is not chain[0]:
+                name += f", by its issuer {first.subject.rfc4514_string()},"
+            yield Expiring(name, certificates.PATH, first.not_valid_after_utc)
     end = exported_configuration_encryption.expiry(snapshot)
     if end is not None:
         yield Expiring("The OpenPGP key of backups and exports", exported_configuration_encryption.PATH, end)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from doorward.configuration import x509
+from doorward.host.tls import client_context, show
 from doorward.store.port import StoreDamaged
 from doorward.store.vault import VaultError
 from doorward.tree.places import Place
@@ -28,10 +28,7 @@ def context(snapshot: Snapshot, block: Mapping[str, Any], secret: SecretText) ->
     """
     check, client = block["server_certificate_check"], block["client_authentication"]
     authority = check.get("server_certificate_ca")
-    made = ssl.create_default_context(cadata=certificate(snapshot, authority) if authority else None)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not check["enabled"]:
-        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    made = client_context(certificate(snapshot, authority) if authority else None, checked=check["enabled"])
     if client["enabled"]:
         try:
             key = secret(client["x509_identity"])
@@ -49,11 +46,3 @@ def certificate(snapshot: Snapshot, key: str) -> str:
     if document is None:
         raise NoCertificate("a certificate that the configuration refers to is gone")
     return str(document.value["certificate"])
-
-
-def show(made: ssl.SSLContext, pem: str) -> None:
-    """Load an identity: certificates and private key in PEM. OpenSSL wants a file: one in memory keeps the key off the disk."""
-    with os.fdopen(os.memfd_create("identity", os.MFD_CLOEXEC), "w") as file:
-        file.write(pem)
-        file.flush()
-        made.load_cert_chain(f"/proc/self/fd/{file.fileno()}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -109,10 +109,24 @@ def fit(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
             yield from x509.without_private_key(snapshot, key, at)
         if (why := _unfit(found, at)) is not None:
             yield Problem("unsuitable", why, at)
-        if found.not_valid_after_utc <= now:
-            yield Problem("expired", f"Ended on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.", at)
-        if found.not_valid_before_utc > now:
-            yield Problem("not_yet_valid", f"Begins on {found.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.", at)
+        chain = x509.chain_of(snapshot, key)
+        if (first := ends_first(chain)).not_valid_after_utc <= now:
+            yield Problem("expired", f"{_which(chain, first)} on {first.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.", at)
+        last = max(chain, key=lambda one: one.not_valid_before_utc)
+        if last.not_valid_before_utc > now:
+            begins = _which(chain, last, "Begins", "begins")
+            yield Problem("not_yet_valid", f"{begins} on {last.not_valid_before_utc:%Y-%m-%d %H:%M} UTC.", at)
+
+
+def ends_first(chain: Sequence[crypto.Certificate]) -> crypto.Certificate:
+    """Return the certificate of a chain with which the whole chain ends."""
+    return min(chain, key=lambda one: one.not_valid_after_utc)
+
+
+def _which(chain: Sequence[crypto.Certificate], one: crypto.Certificate, own: str = "Ended", other: str = "ended") -> str:
+    """Return the beginning of a sentence about one certificate of a chain."""
+    place = chain.index(one) + 1
+    return own if place == 1 else f"Certificate {place} of the chain, {one.subject.rfc4514_string()}, {other}"
 
 
 def _unfit(found: crypto.Certificate, at: str) -> str | None:
@@ -127,6 +141,8 @@ def _unfit(found: crypto.Certificate, at: str) -> str | None:
         return None if alone else "The extended key usage must be exactly timeStamping, and critical."
     if usage and ExtendedKeyUsageOID.SERVER_AUTH not in purposes:
         return "The extended key usage does not allow serverAuth."
+    if x509.is_for_pss_alone(found):
+        return "Its key must be one for RSA, not for RSA-PSS alone."
     key = found.public_key()
     curve = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
     if curve or isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):  # weak ones are refused when posted
@@ -142,12 +158,13 @@ def _extension(found: crypto.Certificate, kind: Any) -> Any:
 
 
 def ends_soon(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
-    """Warn of certificates with fewer than 30 days left."""
+    """Warn of certificates with fewer than 30 days left, they or one of their chain."""
     now = datetime.now(UTC)
     for at, key in in_place(snapshot):
-        found = x509.certificate_of(snapshot, key)
-        if found is not None and now < found.not_valid_after_utc < now + _SOON:
-            yield Problem("expires_soon", f"Ends on {found.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.", at)
+        chain = x509.chain_of(snapshot, key)
+        if chain and now < (first := ends_first(chain)).not_valid_after_utc < now + _SOON:
+            ends = _which(chain, first, "Ends", "ends")
+            yield Problem("expires_soon", f"{ends} on {first.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.", at)
 
 
 def foreign(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
@@ -165,12 +182,27 @@ def names_missing(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     if found is None:
         return
     extension = _extension(found, crypto.SubjectAlternativeName)
-    said = [*extension.value] if extension else []
-    wanted: list[crypto.GeneralName] = [crypto.DNSName(_full_name(snapshot))]
-    wanted += [crypto.IPAddress(ipaddress.ip_address(address)) for address in dict.fromkeys(_addresses(snapshot))]
-    if missing := [str(name.value) for name in wanted if name not in said]:
+    said: list[crypto.GeneralName] = [*extension.value] if extension else []
+    wanted = [_full_name(snapshot), *dict.fromkeys(_addresses(snapshot))]
+    if missing := [name for name in wanted if not is_for(said, name)]:
         message = f"The certificate of the server is not for {', '.join(missing)}."
         yield Problem("name_mismatch", message, "/server", PATH)
+
+
+def is_for(said: Sequence[crypto.GeneralName], name: str) -> bool:
+    """Whether the alternative names of a certificate say that it is for a name or an IP address (RFC 6125, 9525)."""
+    from service_identity import CertificateError
+    from service_identity.hazmat import DNS_ID, DNSPattern  # takes its time to load, and most starts need it never
+
+    with contextlib.suppress(ValueError):
+        return crypto.IPAddress(ipaddress.ip_address(name)) in said
+    wanted = DNS_ID(name)
+    for one in said:
+        if isinstance(one, crypto.DNSName):
+            with contextlib.suppress(CertificateError):  # one that is none, as `*.com`, is for nothing
+                if wanted.verify(DNSPattern.from_bytes(one.value.encode())):
+                    return True
+    return False
 
 
 def names(snapshot: Snapshot) -> list[str]:

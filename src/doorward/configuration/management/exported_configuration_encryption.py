@@ -30,6 +30,7 @@ PATH = "/api/configuration/management/exported_configuration_encryption"
 SYSTEM_BACKUP = "/api/configuration/management/system_backup"
 _KEY, _TEXT = "/encryption/gpg_public_key", "/encryption/gpg_public_key/public_key"
 _LEAST_BITS, _BY_BITS = 2048, {1, 2, 3, 16, 20}  # RSA and ElGamal, by the numbers of RFC 4880
+_HEADER = re.compile(r"[^\s:]+:(\s|$)")
 _SOON_DAYS, _DAY = 30, 86_400
 
 
@@ -85,18 +86,21 @@ def make(
 
 def _data(text: str) -> bytes:
     """Return what gpg reads: the armoured text with the blank line that some tools leave out, or the binary form."""
+    text = text.lstrip("\ufeff")
     if "-----BEGIN PGP " not in text:
         try:
             return base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError):
             return b""
-    lines = [line.strip() for line in text.strip().replace("\r\n", "\n").split("\n")]
-    whole = []
-    for index, line in enumerate(lines):
-        whole.append(line)
-        following = lines[index + 1] if index + 1 < len(lines) else ""
-        if line.startswith("-----BEGIN PGP ") and following and not re.match(r"[A-Za-z][A-Za-z-]*: ", following):
+    whole: list[str] = []
+    in_headers = False
+    for line in (line.strip() for line in re.split(r"\r\n|\r|\n", text)):
+        if in_headers and _HEADER.match(line):
+            continue  # they say nothing about the key, and gpg stumbles over some, such as an empty one
+        if in_headers and line:
             whole.append("")
+        whole.append(line)
+        in_headers = line.startswith("-----BEGIN PGP ")
     return "\n".join(whole).encode("utf-8", "replace") + b"\n"
 
 

@@ -96,7 +96,7 @@ def _in_share(value: str) -> str:
 
 def host_key(value: str) -> str:
     """Return an SSH host key as ``type base64``."""
-    kind, _, rest = value.strip().partition(" ")
+    kind, _, rest = value.lstrip("\ufeff").strip().partition(" ")
     encoded = rest.partition(" ")[0]
     try:
         blob = base64.b64decode(encoded, validate=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 import doorward.configuration
 from doorward.configuration import x509
 from doorward.configuration.management import certificates
+from doorward.events.certificates import in_use
 from doorward.host.machine import Machine
 from doorward.transaction.startup import identified
 from doorward.tree.jsontext import encode
@@ -23,7 +25,7 @@ from doorward.tree.problems import BodyRefused, Problem
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.validation import check
-from tests.unit.configuration.stores.material import key
+from tests.unit.configuration.stores.material import PSS, key, made_by_openssl
 
 TREE = discover(doorward.configuration)
 FIRST, _ = identified(TREE, TREE.defaults(Machine()))
@@ -142,3 +144,103 @@ def test_what_the_listeners_show_is_the_server_and_only_the_name_of_its_key() ->
     assert f"SHA256:{shown.fingerprint}" == body.value["fingerprint"]
     assert encode(body.value).decode() not in repr(shown)
     assert certificates.shown(TREE.defaults(Machine())) is None
+
+
+def chained(*, leaf: tuple[int, int] = (-1, 100), issuer: tuple[int, int] = (-1, 100)) -> Snapshot:
+    """The first configuration with a certificate ``new`` and its issuer behind it; times in days from now."""
+    private, above = key("ecdsa-p256"), key("ecdsa-p256", 1)
+
+    def signed(name: str, public: Any, days: tuple[int, int], *, ca: bool) -> str:
+        named, root = (crypto.Name([crypto.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, "issuer"))
+        builder = (
+            crypto.CertificateBuilder().subject_name(named).issuer_name(root).public_key(public).serial_number(1)
+            .not_valid_before(NOW + timedelta(days=days[0])).not_valid_after(NOW + timedelta(days=days[1]))
+            .add_extension(crypto.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )  # fmt: skip
+        return builder.sign(above, SHA256()).public_bytes(Encoding.PEM).decode()
+
+    texts = signed("new", private.public_key(), leaf, ca=False) + signed("issuer", above.public_key(), issuer, ca=True)
+    secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    body, _ = x509.make(x509.NewCertificate(certificate=texts, private_key=secret))
+    return used(FIRST.put(Place(x509.PATH, "new"), TREE.load(Place(x509.PATH, "new"), body)), server="new")
+
+
+def test_a_chain_is_good_as_long_as_all_of_it() -> None:
+    assert list(certificates.fit(chained(), HERE)) == list(certificates.ends_soon(chained(), HERE)) == []
+    [ended] = certificates.fit(chained(issuer=(-9, -1)), HERE)
+    assert (ended.code, ended.pointer) == ("expired", "/server")
+    assert ended.message.startswith("Certificate 2 of the chain, CN=issuer, ended on ")
+    assert codes(certificates.fit(chained(issuer=(1, 9)), HERE)) == [("not_yet_valid", "/server")]
+    [soon] = certificates.ends_soon(chained(issuer=(-9, 29)), HERE)
+    assert (soon.code, soon.pointer) == ("expires_soon", "/server")
+    assert soon.message.startswith("Certificate 2 of the chain, CN=issuer, ends on ")
+    assert codes(certificates.ends_soon(chained(leaf=(-9, 20), issuer=(-9, 29)), HERE)) == [("expires_soon", "/server")]
+
+
+def test_an_alert_is_due_when_the_first_of_a_chain_ends() -> None:
+    [found] = [one for one in in_use(chained(issuer=(-9, 14))) if "server" in one.name]
+    assert found.name == "The TLS certificate of the server, by its issuer CN=issuer,"
+    assert found.end == (NOW + timedelta(days=14)).replace(microsecond=0)
+    [own] = [one for one in in_use(chained(leaf=(-9, 7), issuer=(-9, 14))) if "server" in one.name]
+    assert (own.name, own.end) == ("The TLS certificate of the server", (NOW + timedelta(days=7)).replace(microsecond=0))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "is_right"),
+    [
+        ("gate.example.com", "gate.example.com", True),
+        ("GATE.Example.COM", "gate.example.com", True),
+        ("*.example.com", "gate.example.com", True),
+        ("*.EXAMPLE.com", "gate.example.com", True),
+        ("*.example.com", "a.gate.example.com", False),
+        ("*.example.com", "example.com", False),
+        ("g*.example.com", "gate.example.com", False),
+        ("*", "gate", False),
+        ("*.com", "example.com", False),
+        ("gate.*.com", "gate.example.com", False),
+        ("xn--bcher-kva.example.com", "xn--bcher-kva.example.com", True),
+        ("*.xn--bcher-kva.example", "gate.xn--bcher-kva.example", True),
+        ("gate", "gate", True),
+        ("192.0.2.1", "192.0.2.1", False),  # an address as a name is none
+        ("", "gate", False),
+    ],
+)
+def test_names_are_compared_as_clients_do(said: str, wanted: str, is_right: bool) -> None:
+    assert certificates.is_for([crypto.DNSName(said)], wanted) is is_right
+
+
+def test_addresses_are_compared_as_addresses() -> None:
+    said = [crypto.IPAddress(ip_address("2001:db8::1")), crypto.IPAddress(ip_address("192.0.2.1"))]
+    assert certificates.is_for(said, "2001:db8:0::1")
+    assert certificates.is_for(said, "192.0.2.1")
+    assert not certificates.is_for(said, "192.0.2.2")
+
+
+def test_a_server_for_every_name_of_the_domain_is_worth_no_warning() -> None:
+    naming = FIRST.put(Place(certificates.NAMING), TREE.load(Place(certificates.NAMING), {
+        **FIRST.value(certificates.NAMING), "hostname": "gate", "domainname": "example.com"
+    }))  # fmt: skip
+    own = [crypto.IPAddress(ip_address(one)) for one in certificates.names(FIRST) if ":" in one or one[0].isdigit()]
+    for name, expected in {"*.example.com": [], "GATE.EXAMPLE.COM": [], "*.example.org": [("name_mismatch", "/server")]}.items():
+        body, _ = x509.make(x509.NewCertificate(certificate=named(crypto.DNSName(name), *own)))
+        snapshot = naming.put(Place(x509.PATH, "new"), TREE.load(Place(x509.PATH, "new"), body))
+        assert codes(certificates.names_missing(used(snapshot, server="new"), HERE)) == expected, name
+
+
+def named(*names: crypto.GeneralName) -> str:
+    private = key("ecdsa-p256")
+    subject = crypto.Name([crypto.NameAttribute(NameOID.COMMON_NAME, "new")])
+    builder = (
+        crypto.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(private.public_key()).serial_number(1)
+        .not_valid_before(NOW - timedelta(days=1)).not_valid_after(NOW + timedelta(days=1))
+        .add_extension(crypto.SubjectAlternativeName(names), critical=False)
+    )  # fmt: skip
+    return builder.sign(private, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def test_a_server_key_for_rsa_pss_alone_is_not_fit_however_it_came_here() -> None:
+    """RSA-PSS: posted without its key, or from an archive."""
+    body, _ = x509.make(x509.NewCertificate(certificate=made_by_openssl(*PSS)[0]))
+    made = FIRST.put(Place(x509.PATH, "new"), TREE.load(Place(x509.PATH, "new"), body | {"has_private_key": True}))
+    [problem] = certificates.fit(used(made, server="new"), HERE)
+    assert (problem.code, problem.pointer) == ("unsuitable", "/server")

@@ -61,6 +61,13 @@ def test_other_spellings_of_a_key_come_to_the_same() -> None:
         base64.b64encode(binary).decode(),
         base64.encodebytes(binary).decode(),
         expected["public_key"],
+        text.replace("\n\n", "\nVersion: \n\n", 1),
+        text.replace("\n\n", "\nVersion:\nComment: \nX-Née: é\n\n", 1),
+        text.replace("\n\n", "\nVersion: \n", 1),
+        text.replace("\n\n", "\n \t\n", 1),
+        f"\ufeff{text}",
+        f"\ufeff{base64.b64encode(binary).decode()}",
+        text.replace("\n", "\r"),
     ]
     for spelling in spellings:
         assert made(spelling)[0] == expected

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from datetime import UTC, datetime
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLEAR = NoEncryption()
 BEGIN, END = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2036, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -68,6 +72,19 @@ def pem(private: Any, form: str = "pkcs8", password: str = "") -> str:
     return str(private.private_bytes(Encoding.PEM, forms[form], encryption).decode())
 
 
+@cache
+def made_by_openssl(*options: str) -> tuple[str, str]:
+    """A certificate, signed by itself, and its private key, as ``openssl req`` makes them with further options."""
+    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/CN=made", "-days", "9", *options, "-keyout", "-", "-out", "-"]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    at = made.index("-----BEGIN CERTIFICATE-----")
+    return made[at:], made[:at]
+
+
+PSS = ("-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048")
+"""Options for a key that is good for signatures by RSA-PSS alone."""
+
+
 def openssh_dsa() -> str:
     """As much of a DSA key in OpenSSH's form as tells what it is."""
     blob = b"openssh-key-v1\0" + b"\0\0\0\4none" * 2 + b"\0\0\0\0\0\0\0\1" + b"\0\0\0\x0b\0\0\0\x07ssh-dss"
@@ -111,6 +128,17 @@ def certificate(
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     algorithm = None if isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
     return builder.sign(signer, algorithm)
+
+
+def by_sha1(private: Any, directory: Path) -> str:
+    """A certificate that an authority signed by SHA-1, which ``cryptography`` does not any more."""
+    authority, above = made_by_openssl("-newkey", "rsa:2048")
+    request = x509.CertificateSigningRequestBuilder().subject_name(name("door")).sign(private, hashes.SHA256())
+    texts = {"ca.pem": authority, "ca.key": above, "csr.pem": request.public_bytes(Encoding.PEM).decode()}
+    for file, content in texts.items():
+        (directory / file).write_text(content)
+    sign = ["openssl", "x509", "-req", "-in", "csr.pem", "-sha1", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "1"]
+    return subprocess.run(sign, check=True, capture_output=True, text=True, cwd=directory).stdout
 
 
 def text(*chain: x509.Certificate) -> str:

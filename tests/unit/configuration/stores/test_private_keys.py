@@ -221,6 +221,13 @@ def test_a_damaged_key_is_a_key_or_refused_in_words(value: str, at: int, bytes_:
     assert made is None or made.secret
 
 
+@pytest.mark.parametrize("beside", ["\ufeff{}", "# Clé de l'hôte\n{}", "{}é\n"])
+@pytest.mark.parametrize("form", ["pkcs8", "openssh"])
+def test_what_stands_beside_a_key_counts_for_nothing(beside: str, form: str) -> None:
+    posted = make({"private_key": beside.format(pem(key("ed25519"), form))})
+    assert posted.body["public_key"] == public(key("ed25519"))
+
+
 def test_an_unowned_key_is_kept_sealed_and_says_so(rig: Rig) -> None:
     candidate = rig.candidate()
     made = rig.post(candidate, "private_keys", {"private_key": pem(key("ed25519"))})

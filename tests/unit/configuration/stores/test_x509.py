@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509 as made_by
@@ -13,8 +13,11 @@ from doorward.configuration import x509
 from doorward.transaction import writing
 from doorward.transaction.writing import Made
 from doorward.tree.problems import BodyRefused, MeaningRefused
-from tests.unit.configuration.stores.material import NAMES, certificate, chain, key, pem, text
+from tests.unit.configuration.stores.material import NAMES, PSS, by_sha1, certificate, chain, key, made_by_openssl, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STORE = TREE[ROOT + "x509"]
 P256, RSA = key("ecdsa-p256"), key("rsa-2048")
@@ -207,3 +210,22 @@ def test_no_private_key_means_no_secret(rig: Rig) -> None:
 
 def test_the_owners_are_shown() -> None:
     assert x509.show({"subject": "x"}, ["/a", "/b"], "sealed") == {"owners": ["/a", "/b"], "subject": "x"}
+
+
+def test_an_identity_that_openssl_would_not_show_is_refused_at_once(tmp_path: Path) -> None:
+    """RSA-PSS keys, and signatures by SHA-1."""
+    certificate_, private_key = made_by_openssl(*PSS)
+    assert refused({"certificate": certificate_, "private_key": private_key}) == meant("unsuitable")
+    make({"certificate": certificate_})  # to trust it is another matter
+    signed = by_sha1(P256, tmp_path)
+    assert refused({"certificate": signed, "private_key": pem(P256)}) == meant("unsuitable")
+    make({"certificate": signed})
+
+
+@pytest.mark.parametrize("beside", ["\ufeff{}", "friendlyName: Zoë\n{}", "{}Zoë\n", "\ufeffBag Attributes é\r\n{}\n\u200b"])
+@pytest.mark.parametrize("form", ["pkcs8", "traditional"])
+def test_what_stands_beside_a_key_or_a_certificate_counts_for_nothing(beside: str, form: str) -> None:
+    posted = {"certificate": beside.format(text(LEAF)), "private_key": beside.format(pem(P256, form))}
+    made = make(posted)
+    assert made.body["certificate"] == text(LEAF)
+    assert made.secret == pem(P256)
