@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 _MOST_SOURCES = 50_000
@@ -23,6 +23,11 @@ def source_of(address: str) -> str:
             return str(found.ipv4_mapped)
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found)
+
+
+def busiest_source(sources: Iterable[str]) -> str:
+    """Return the source that is there most often, of several the one that came first."""
+    return Counter(sources).most_common(1)[0][0]
 
 
 class Guard:

@@ -24,8 +24,7 @@ from typing import TypeVar
 import structlog
 from uvicorn.server import ServerState
 
-from doorward.access.guard import source_of
-from doorward.api.protocol import crowd
+from doorward.access.guard import busiest_source, source_of
 from doorward.api.server import Identity, Service
 from doorward.host.errors import HostFailure, os_reason
 from doorward.host.resources import Door, Listener
@@ -258,7 +257,7 @@ class _Open:
                 continue
             connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
             if len(self._handshakes) >= MOST_HANDSHAKES:
-                source = crowd(self._handshakes.values())
+                source = busiest_source(self._handshakes.values())
                 first = next(task for task, of in self._handshakes.items() if of == source)
                 self._handshakes.pop(first)
                 first.cancel()

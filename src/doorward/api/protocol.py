@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from doorward.access.guard import source_of
+from doorward.access.guard import busiest_source, source_of
 from doorward.api.app import head
 from doorward.api.errors import bad_request
 from doorward.api.request import Answer
@@ -34,11 +32,6 @@ FAREWELL_SECONDS = 0.5
 
 class BadHead(Exception):
     """Request line and header fields are beyond the limit, or of another HTTP than 1.x; or too many requests wait."""
-
-
-def crowd(sources: Iterable[str]) -> str:
-    """Return the source that is there most often, of several the one that came first."""
-    return Counter(sources).most_common(1)[0][0]
 
 
 class _Answered:
@@ -121,7 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         So who keeps all of them takes nobody else's room.
         """
         others = [one for one in self.connections if isinstance(one, HttpProtocol)]
-        source = crowd(one.source for one in others)
+        source = busiest_source(one.source for one in others)
         least = min((one for one in others if one.source == source), key=lambda one: (bool(one._unanswered()), one._used))  # noqa: SLF001
         least.transport.abort()
 

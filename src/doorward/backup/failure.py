@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from doorward.tree.plaintext import plain
 
 _TRANSIENT = frozenset({
     "resolve", "connect", "timeout", "stalled", "connection_lost", "server_busy",
@@ -39,7 +40,7 @@ class BackupFailure(Exception):
         if code not in CODES:
             raise ValueError(f"no such code: {code}")
         self.code = code
-        self.message = clean(message)
+        self.message = plain(message, _MOST_CHARACTERS)
         super().__init__(self.message)
 
     @property
@@ -64,10 +65,3 @@ def on_this_node() -> Iterator[None]:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         words = f"On this node: {error.strerror or type(error).__name__}."
         raise BackupFailure("no_local_space" if full else "store_error", words) from error
-
-
-def clean(words: str, most: int = _MOST_CHARACTERS) -> str:
-    """Return words of another program in one line, without control characters and not too long."""
-    plain = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in words[: 8 * most])
-    line = " ".join(plain.split())
-    return line if len(line) <= most else line[: most - 1] + "…"

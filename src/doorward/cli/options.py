@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from doorward.cli.failures import Failure
+from doorward.tree.plaintext import plain
 
 _CONNECTION = "Connection"
 
@@ -99,8 +100,3 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
-
-
-def plain(text: str) -> str:
-    """Return a line without control characters: what others wrote must not steer the terminal."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from doorward.cli.failures import problem_line, short
-from doorward.cli.options import plain
 from doorward.cli.yamltext import dump
 from doorward.tree.changes import MISSING, ORDER, value_at
+from doorward.tree.plaintext import plain
 
 
 class Line(NamedTuple):
@@ -131,9 +131,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Line]:
         yield Line(text, "" if index else "bold")
 
 
-def local_time(time: str) -> str:
-    """Return a time of the API in the zone of whoever reads it."""
-    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+def local_time(time: str | None) -> str:
+    """Return a time of the API in the zone of whoever reads it; ``-`` for none, and what is no time as it is."""
+    try:
+        return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if time else "-"
+    except (ValueError, OverflowError):
+        return str(time)
 
 
 def show(lines: Iterable[Line]) -> None:

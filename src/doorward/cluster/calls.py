@@ -163,7 +163,7 @@ def _number(text: str) -> int:
 
 
 class Rate:
-    """Lets through so many attempts of one address within so many seconds."""
+    """Lets through so many attempts of one source within so many seconds."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds

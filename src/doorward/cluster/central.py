@@ -19,7 +19,7 @@ from doorward.cluster.pairing import Acceptance, Centre, PairAnswer, PairingRefu
 from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Header, MembershipEnvelope
-from doorward.cluster.statuses import Issue, Report, Seen, observed
+from doorward.cluster.statuses import Issue, Report, Seen, fit_to_show, observed
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
@@ -28,6 +28,7 @@ from doorward.store.port import Record
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.tree.places import Place
+from doorward.tree.plaintext import plain
 from doorward.tree.times import Clock
 
 _STATUS = "cluster_status"
@@ -53,7 +54,7 @@ class Central:
         self._store, self._clock, self._version = pipeline.store, clock or Clock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
         self._envelopes = Envelopes(self.ledger, version)
-        self._seen = {record.id: msgspec.convert(record.body, Seen) for record in self._store.records(_STATUS)}
+        self._seen = {record.id: seen for record in self._store.records(_STATUS) if (seen := _kept(record)) is not None}
         now, since = self._clock.time(), self._clock.monotonic()
         self._came = {key: since - max(0.0, now - seen.at) for key, seen in self._seen.items()}
         """When nodes reported last, by the clock that nobody sets."""
@@ -129,7 +130,7 @@ class Central:
 
     def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused, now: float) -> None:
         if refused.code == "version_mismatch":
-            message = f"The node runs {request.version}, Central Management {self._version}."
+            message = f"The node runs {plain(request.version, 64)}, Central Management {self._version}."
             self._trials[node_id] = Issue("version_mismatch", message)
             self._skews[node_id] = request.time.timestamp() - now
         elif refused.psk_differs:
@@ -160,7 +161,7 @@ class Central:
     def status(self, peer: Peer, report: Any) -> Any | None:
         """Take what a node says of itself."""
         self._standing()
-        found, now = msgspec.convert(report, Report), self._clock.time()
+        found, now = fit_to_show(msgspec.convert(report, Report)), self._clock.time()
         with self._lock:
             before = self._seen.get(peer.id)
             self._seen[peer.id] = Seen(now, found)
@@ -284,6 +285,15 @@ class Central:
             for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items()
             if (psk := document.value["psk"]) and psk_life(self._store, psk, now).over(now)
         ]
+
+
+def _kept(record: Record) -> Seen | None:
+    """Return what was kept of a node; None where it is none that this release takes, as of one without limits."""
+    try:
+        seen = msgspec.convert(record.body, Seen)
+    except msgspec.ValidationError:
+        return None
+    return Seen(seen.at, fit_to_show(seen.report))
 
 
 def _lasting(report: Report) -> Report:

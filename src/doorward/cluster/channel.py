@@ -13,10 +13,12 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
+from doorward.access.guard import source_of
 from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, packed
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.pins import Peer, Pins
+from doorward.cluster.statuses import REPORT_LIMIT
 from doorward.membership.nodes import CENTRAL, MANAGED
 from doorward.tree.times import Clock
 
@@ -29,9 +31,9 @@ HOLD_SECONDS = 6.0
 Ten attempts a minute are allowed: who waits for each answer never comes to more.
 """
 ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
-"""So many attempts to pair within so many seconds may come from one address."""
-BODY_LIMIT = 64 << 20
-PAIR_LIMIT = 16 << 10
+"""So many attempts to pair within so many seconds may come from one source: an IPv4 address, or the /64 of an IPv6 address."""
+PAIR_LIMIT, PAIR_SECONDS = 16 << 10, 10.0
+"""Bytes of a request to pair, and how long it may take to send them: who has no certificate keeps no place for longer."""
 
 T = TypeVar("T")
 
@@ -126,7 +128,7 @@ class Channel:
         ask, handlers = call.path, self._handlers
         if ask == "status":
             call.only("POST")
-            report = decoded(await call.body(BODY_LIMIT), Any)
+            report = decoded(await call.body(REPORT_LIMIT), Any)
             return await asyncio.to_thread(lambda: handlers.status(peer, report)) or {}
         call.only("GET")
         since, wait = call.since()
@@ -152,9 +154,10 @@ class Channel:
         return peer
 
     async def _pair(self, call: Call) -> PairAnswer:
-        if not self._attempts.admit(call.address, self._clock.monotonic()):
+        if not self._attempts.admit(source_of(call.address), self._clock.monotonic()):
             raise Refused(429, "too_many_attempts", headers={"retry-after": "60"})
-        request = decoded(await call.body(PAIR_LIMIT), PairRequest)
+        async with asyncio.timeout(PAIR_SECONDS):
+            request = decoded(await call.body(PAIR_LIMIT), PairRequest)
         refusals = [PairingRefused("not_accepted")]
 
         def attempt() -> PairAnswer | None:

@@ -290,11 +290,12 @@ class Cluster:
         snapshot, sync = self._pipeline.running.snapshot, self._following.sync
         checked, updated = sync.times
         known = self.standing
-        return Report(
+        report = Report(
             full_name(snapshot), self._version, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, self._following.issues, figures(self._state), self._backup(),
             known.central_addresses[0] if known.central_addresses else None,
         )  # fmt: skip
+        return statuses.fit_to_send(report)
 
     def paired(self, node_id: str) -> bool:
         """Whether this centre has paired with the node."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from doorward.cluster.calls import PREFIX
+from doorward.tree.plaintext import plain
 
 PORT = 7443
 CONNECT_SECONDS = 5.0
@@ -172,7 +173,7 @@ def _refusal(status: int, content: bytes) -> ChannelError:
     except (msgspec.DecodeError, RecursionError):
         given = {}
     code = given.get("code") or _CODES.get(status) or ("no_answer" if status >= 500 else "bad_answer")  # noqa: PLR2004 - HTTP's
-    return ChannelError(code[:64], f"the centre answers {status} {given.get('message', '')}".strip()[:256])
+    return ChannelError(plain(code, 64), plain(f"the centre answers {status} {given.get('message', '')}", 256))
 
 
 def _reason(error: Exception) -> str:

@@ -22,6 +22,8 @@ MOST_HEADERS = 1_000
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Parent = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""A Unix time that has a year of four digits."""
 
 Row = tuple[str, str, str]
 """Path, key and stored body (canonical JSON) of a document; key "" for a singleton."""
@@ -31,7 +33,7 @@ Row = tuple[str, str, str]
 class Header(msgspec.Struct, frozen=True, order=True):
     """The name of a revision. A greater epoch is newer whatever the number says; ``parent`` is the hash before it, or ""."""
 
-    epoch: Count
+    epoch: Epoch
     number: Count
     hash: Digest
     parent: Parent = ""

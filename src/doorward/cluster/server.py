@@ -6,11 +6,13 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from doorward.access.guard import busiest_source, source_of
+
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 16 << 10
 """Bytes of request line and header fields."""
 MOST_ANONYMOUS, MOST_OF_ONE = 64, 8
-"""Connections at one time: without a certificate of all and of one address, each for one attempt to pair, and of one node."""
+"""Connections at one time: without a certificate of all and of one source, each for one attempt to pair, and of one node."""
 FAREWELL_SECONDS = 0.5
 """How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
@@ -30,6 +32,8 @@ class ChannelProtocol(HttpToolsProtocol):
     peer: bytes | None = None
     """The certificate that the other side showed, in DER; the handshake took only those that are pinned."""
 
+    _began = 0.0
+    """When the connection was made, by the clock of the event loop."""
     _head = 0
     _ending = False
     _slow: asyncio.TimerHandle | None = None
@@ -38,17 +42,35 @@ class ChannelProtocol(HttpToolsProtocol):
         """Begin a connection, after the handshake."""
         super().connection_made(transport)
         self.peer = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        if self._one_too_many():
+        self._began = self.loop.time()
+        if self.peer is None:
+            self._make_room()
+        elif sum(one.peer == self.peer for one in self._others()) >= MOST_OF_ONE:
             transport.abort()
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.abort)
 
-    def _one_too_many(self) -> bool:
-        """Whether there are too many of this node, or without a certificate, so that others would find no room."""
-        alike = [one for one in self.connections if isinstance(one, ChannelProtocol) and one.peer == self.peer]
-        if self.peer is not None:
-            return len(alike) > MOST_OF_ONE
-        own = [one for one in alike if one.client and self.client and one.client[0] == self.client[0]]
-        return len(alike) > MOST_ANONYMOUS or len(own) > MOST_OF_ONE
+    def _others(self) -> list[ChannelProtocol]:
+        return [one for one in self.connections if isinstance(one, ChannelProtocol) and one is not self]
+
+    def _make_room(self) -> None:
+        """End connections without a certificate where there are too many: of the source that has the most, of this one first.
+
+        So a source that keeps all of them takes nobody else's room. Of its own those go first that have asked nothing yet, then
+        the oldest.
+        """
+        others = [one for one in self._others() if one.peer is None and not one.transport.is_closing()]
+        others.sort(key=lambda one: (one._slow is None, one._began))  # noqa: SLF001 - one of its own kind
+        own = [one for one in others if one.source == self.source]
+        if len(own) >= MOST_OF_ONE:
+            own[0].transport.abort()
+        elif len(others) >= MOST_ANONYMOUS:
+            busiest = busiest_source(one.source for one in others)
+            next(one for one in others if one.source == busiest).transport.abort()
+
+    @property
+    def source(self) -> str:
+        """What the address of the other side counts as."""
+        return source_of(self.client[0]) if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""

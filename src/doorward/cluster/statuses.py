@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -10,14 +10,24 @@ import msgspec
 
 from doorward.cluster.revisions import Header
 from doorward.tree.jsontext import prepared
+from doorward.tree.plaintext import plain
 from doorward.tree.times import stamp
 
 OFFLINE_SECONDS = 60.0
 SKEW_SECONDS = 60.0
-_MOST_ISSUES = 1_000
+REPORT_LIMIT = 64 << 10
+"""Bytes of a report in JSON."""
+_MOST_ISSUES, _MOST_PATHS = 1_000, 100
+_LONG, _SHORT = 4096, 300
+"""Characters of messages and paths, and of names."""
+_LAST_SECOND = 253_402_300_799
+"""The last Unix time that is shown."""
 
-_Text = Annotated[str, msgspec.Meta(max_length=4096)]
-_Short = Annotated[str, msgspec.Meta(max_length=300)]
+_Text = Annotated[str, msgspec.Meta(max_length=_LONG)]
+_Short = Annotated[str, msgspec.Meta(max_length=_SHORT)]
+_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+_Figure = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+_Number = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 StatusWord = Literal["offline", "issues", "ok"]
 SyncWord = Literal["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
@@ -29,7 +39,7 @@ class Issue(msgspec.Struct, frozen=True):
 
     code: _Short
     message: _Text
-    paths: Annotated[list[_Text], msgspec.Meta(max_length=100)] = []
+    paths: Annotated[list[_Text], msgspec.Meta(max_length=_MOST_PATHS)] = []
 
 
 @prepared
@@ -51,21 +61,21 @@ class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
 class Figures(msgspec.Struct, frozen=True):
     """The health of a node: percent, and load averages."""
 
-    disk: float
-    load1: float
-    load15: float
-    load5: float
-    memory: float
-    swap: float
-    sessions: dict[str, int]
-    total_sessions: int
+    disk: _Figure
+    load1: _Figure
+    load15: _Figure
+    load5: _Figure
+    memory: _Figure
+    swap: _Figure
+    sessions: Annotated[dict[_Short, _Number], msgspec.Meta(max_length=100)]
+    total_sessions: _Number
 
 
 @prepared
 class Backup(msgspec.Struct, frozen=True):
     """When a backup of the node last succeeded (UTC text), and whether one is overdue."""
 
-    last_success: _Short | None
+    last_success: _Time | None
     overdue: bool
 
 
@@ -79,11 +89,11 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     fqdn: _Short
     version: _Short
     listen_address: _Short | None
-    time: float
+    time: Annotated[float, msgspec.Meta(ge=0, le=_LAST_SECOND)]
     applied: Header | None = None
     tried: Header | None = None
-    last_checked: _Short | None = None
-    last_updated: _Short | None = None
+    last_checked: _Time | None = None
+    last_updated: _Time | None = None
     issues: Issues = Issues()
     health_status: Figures | None = None
     backup: Backup | None = None
@@ -96,6 +106,46 @@ class Seen(msgspec.Struct, frozen=True):
 
     at: float
     report: Report
+
+
+def fit_to_show(report: Report) -> Report:
+    """Return a report whose names and messages can be shown anywhere; on both sides, so that none is refused for their length."""
+
+    def short(text: str | None) -> str | None:
+        return None if text is None else plain(text, _SHORT)
+
+    def fit(issues: Sequence[Issue]) -> list[Issue]:
+        return [
+            Issue(plain(one.code, _SHORT), plain(one.message, _LONG), [plain(path, _LONG) for path in one.paths[:_MOST_PATHS]])
+            for one in issues[:_MOST_ISSUES]
+        ]
+
+    health = report.health_status
+    if health is not None and health.sessions:
+        health = msgspec.structs.replace(health, sessions={plain(name, _SHORT): n for name, n in health.sessions.items()})
+    return msgspec.structs.replace(
+        report,
+        fqdn=plain(report.fqdn, _SHORT),
+        version=plain(report.version, _SHORT),
+        listen_address=short(report.listen_address),
+        central_address=short(report.central_address),
+        issues=Issues(fit(report.issues.errors), fit(report.issues.warnings)),
+        health_status=health,
+    )
+
+
+def fit_to_send(report: Report) -> Report:
+    """Return a report that is not above the limit; issues that have no room, errors last, are counted."""
+    report = fit_to_show(report)
+    kept = [*((True, one) for one in report.issues.errors), *((False, one) for one in report.issues.warnings)]
+    left_out = 0
+    while len(msgspec.json.encode(report)) > REPORT_LIMIT:
+        fewer = len(kept) // 2
+        left_out, kept = left_out + len(kept) - fewer, kept[:fewer]
+        more = Issue("more", f"{left_out} more issues are shown on the node itself.")
+        errors, warnings = ([one for is_error, one in kept if is_error is wanted] for wanted in (True, False))
+        report = msgspec.structs.replace(report, issues=Issues(errors, [*warnings, more]))
+    return report
 
 
 def sync_word(head: Header | None, report: Report | None) -> SyncWord:
@@ -127,7 +177,7 @@ def observed(address: str, report: Report | None, skew: float | None) -> list[Is
 
 def utc(at: float) -> str:
     """Return a Unix time as it is shown."""
-    return stamp(datetime.fromtimestamp(at, UTC))
+    return stamp(datetime.fromtimestamp(min(max(at, 0.0), _LAST_SECOND), UTC))
 
 
 def item(

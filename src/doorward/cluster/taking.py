@@ -21,11 +21,13 @@ from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
+from doorward.tree.plaintext import plain
 from doorward.tree.problems import MeaningRefused
 from doorward.tree.registry import Tree
 
 AUTHOR = "central-management"
 """Of the revisions that Central Management brings about on a node."""
+_MOST_OF_AUTHOR, _MOST_OF_MESSAGE = 128, 4096
 _HREF = re.compile(r"/api/[A-Za-z0-9_/#-]+")
 
 
@@ -56,7 +58,7 @@ def check(envelope: Envelope, applied: Header | None, cluster_id: str, version: 
 
 def mismatch(release: str, version: str) -> Issue:
     """Return what is wrong where the centre is of another release than this node."""
-    return Issue("version_mismatch", f"Central Management runs {release}, this node {version}.")
+    return Issue("version_mismatch", f"Central Management runs {plain(release, 64)}, this node {version}.")
 
 
 def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:
@@ -120,7 +122,8 @@ def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | 
     if not candidate.changed:
         pipeline.store.put_record(note)
         return None
-    author, message = envelope.author or "unknown", envelope.message or f"cluster revision {envelope.header.number}"
+    author = plain(envelope.author, _MOST_OF_AUTHOR) or "unknown"
+    message = plain(envelope.message or "", _MOST_OF_MESSAGE) or f"cluster revision {envelope.header.number}"
     ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
     return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in ticket.warnings]
 
@@ -160,9 +163,8 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
 def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> Ticket:
     address = standing(candidate.snapshot).central_addresses
     try:
-        return pipeline.commit(
-            candidate, Order(author, address[0] if address else "", message[:4096], records=notes, everything=True)
-        )
+        order = Order(author, address[0] if address else "", message[:_MOST_OF_MESSAGE], records=notes, everything=True)
+        return pipeline.commit(candidate, order)
     except MeaningRefused as refused:
         issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]
         raise NotTaken(issues) from refused
@@ -175,7 +177,7 @@ def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str,
 def _issue(code: str, message: str, path: str) -> Issue:
     """Return an issue with every place that takes part: those that the message names belong to it."""
     paths: Iterable[str] = dict.fromkeys(found for found in [path, *_HREF.findall(message)] if found)
-    return Issue(code, message, list(paths)[:100])
+    return Issue(code, plain(message, _MOST_OF_MESSAGE), list(paths)[:100])
 
 
 def _at(pointer: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -31,7 +32,7 @@ from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Connection, Way, connected
 from doorward.cluster.keys import NodeKey, replace
 from doorward.cluster.pins import client_context, unverified_context
-from tests.support.channel import VERSION, Node, Running, in_the_middle, running
+from tests.support.channel import VERSION, Handlers, Node, Running, in_the_middle, running
 from tests.support.pki import Authority
 from tests.support.server import until
 
@@ -248,7 +249,8 @@ def test_bodies_that_are_none(centre: Running, node: Node, body: bytes) -> None:
     with as_anyone(centre) as sock:
         assert posted(sock, b"pair", body)[9:12] in {b"400", b"413", b""}
     with as_node(centre, node) as sock:
-        assert posted(sock, b"status", body)[9:12] in {b"400", b"200"}
+        expected = {b"413", b""} if len(body) > 64 << 10 else {b"400", b"200"}
+        assert posted(sock, b"status", body)[9:12] in expected
 
 
 @pytest.mark.parametrize(
@@ -263,10 +265,13 @@ def test_heads_without_end_are_cut(centre: Running, node: Node, head: bytes) -> 
         assert rest(sock)[:12] in {b"", b"HTTP/1.1 400"}
 
 
-def test_bodies_beyond_the_limit_are_not_read(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel_module, "BODY_LIMIT", 100_000)
+def test_bodies_beyond_the_limit_are_not_read(centre: Running, node: Node) -> None:
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
-    for framing in (b"Content-Length: 9999999999\r\n\r\n", b"Content-Length: " + b"9" * 500 + b"\r\n\r\n"):
+    for framing in (
+        b"Content-Length: 9999999999\r\n\r\n",
+        b"Content-Length: 65537\r\n\r\n",
+        b"Content-Length: " + b"9" * 500 + b"\r\n\r\n",
+    ):
         with as_node(centre, node) as sock:
             sock.sendall(b"POST /cluster/v1/status HTTP/1.1\r\nHost: x\r\n" + framing)
             assert rest(sock)[:12] in {b"HTTP/1.1 413", b"HTTP/1.1 400"}
@@ -310,12 +315,77 @@ def test_connections_without_certificate_are_few_and_leave_room_for_peers(
         sources = [f"127.0.1.{number}" for number in range(1, every // one + 1)]
         for source in sources:
             many = [stack.enter_context(as_anyone(centre, source)) for _ in range(one + 1)]
-            assert rest(many[one]) == b"", "one address has too many"
-        assert rest(stack.enter_context(as_anyone(centre, "127.0.2.1"))) == b"", "all together are too many"
+            assert rest(many[0]) == b"", "one address has too many"
+        until(lambda: centre.connections() == every)
+        for number in range(1, 6):
+            stack.enter_context(as_anyone(centre, f"127.0.2.{number}"))
+            assert centre.connections() <= every, "all together are too many"
         asking = Central(node.key, centre.node.peer(), centre.way)
         assert asking.hello()
         asking.close()
     until(lambda: centre.connections() < 5)
+
+
+def test_many_connections_of_others_do_not_stop_a_pairing(
+    centre: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether few sources hold many connections or many hold one each, idle or in the middle of a request."""
+    monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
+    joining = Node.new(tmp_path)
+    for sources, of_each, sent in [(8, 8, b""), (64, 1, b""), (8, 8, BEGUN), (64, 1, BEGUN), (100, 2, BEGUN)]:
+        with contextlib.ExitStack() as stack:
+            for number in range(sources * of_each):
+                sock = stack.enter_context(as_anyone(centre, f"127.0.3.{number % sources + 1}"))
+                with contextlib.suppress(OSError):
+                    sock.sendall(sent)
+            psk = centre.handlers.accept(joining)
+            way = Way(centre.way.addresses, centre.way.port, "127.0.4.1")
+            made = pair(way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
+            assert made.certificate == centre.node.key.certificate, (sources, of_each, sent)
+        until(lambda: centre.connections() < 5)
+    centre.channel._attempts._times.clear()
+
+
+BEGUN = b"POST /cluster/v1/pair HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+
+
+def test_who_has_no_certificate_has_little_time_for_a_body(centre: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_module, "PAIR_SECONDS", 0.2)
+    with as_anyone(centre) as sock:
+        sock.sendall(BEGUN)
+        assert rest(sock).startswith(b"HTTP/1.1 503")
+    centre.channel._attempts._times.clear()
+
+
+async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
+    """The status of the answer to a request to pair that is none, from an address."""
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "POST", "path": "/cluster/v1/pair", "query_string": b"", "headers": [], "peer": None}
+    scope |= {"ending": lambda: False, "client": (address, 1)}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await channel(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+def test_the_rate_of_attempts_is_that_of_a_source(tmp_path: Path) -> None:
+    """Who has a network of IPv6 addresses has one source, not as many as it likes."""
+    centre = Node.new(tmp_path)
+    channel = channel_module.Channel(centre.key, Handlers(centre))
+
+    async def statuses(*addresses: str) -> list[int]:
+        return [await asked_to_pair(channel, address) for address in addresses]
+
+    every = channel_module.ATTEMPTS
+    mine = [f"2001:db8:0:1:{number:x}::1" for number in range(every + 1)]
+    assert asyncio.run(statuses(*mine)) == [400] * every + [429]
+    assert asyncio.run(statuses("2001:db8:0:2::1", "192.0.2.1")) == [400, 400]
+    assert asyncio.run(statuses(*(f"::ffff:192.0.2.{9}" for _ in range(every)), "192.0.2.9")) == [400] * every + [429]
 
 
 def test_one_node_takes_no_room_from_the_others(

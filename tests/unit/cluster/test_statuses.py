@@ -6,7 +6,22 @@ import msgspec
 import pytest
 
 from doorward.cluster.revisions import Header
-from doorward.cluster.statuses import Backup, Figures, Issue, Issues, Report, Seen, item, observed, status_word, sync_word
+from doorward.cluster.statuses import (
+    REPORT_LIMIT,
+    Backup,
+    Figures,
+    Issue,
+    Issues,
+    Report,
+    Seen,
+    fit_to_send,
+    fit_to_show,
+    item,
+    observed,
+    status_word,
+    sync_word,
+    utc,
+)
 
 OLD, NEW = Header(100, 1, "a" * 64), Header(100, 2, "b" * 64, "a" * 64)
 RESTORED = Header(200, 1, "c" * 64)
@@ -113,3 +128,62 @@ def test_the_health_of_a_node_that_is_offline_is_not_known() -> None:
     assert (found["health_status"], found["status"]) == (None, "offline")
     assert found["issues"]["errors"][0]["code"] == "port_conflict"
     assert "warnings" not in found["issues"]
+
+
+STEERING = "a\x1b]0;b\x07\u202ec\u200bd\n"
+
+
+def test_what_a_node_says_steers_nothing_where_it_is_shown() -> None:
+    said = Report(
+        STEERING, STEERING, STEERING, 1000.0, issues=Issues([Issue(STEERING, STEERING, [STEERING])]), central_address=STEERING,
+        health_status=msgspec.structs.replace(FIGURES, sessions={STEERING: 1}),
+    )  # fmt: skip
+    shown = item("46f9", managed=True, seen=Seen(1.0, fit_to_show(said)), head=NEW, issues=fit_to_show(said).issues, silent=1.0)
+    text = msgspec.json.encode(shown).decode()
+    assert shown["fqdn"] == "a ]0;b c d"
+    assert not any(hidden in text for hidden in ("\\u00", "\\n", "\x1b", "\u202e", "\u200b"))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"time": -1}, {"time": 1e300}, {"time": "1000"}, {"time": None}, {"last_updated": "then"}, {"last_checked": 7},
+        {"last_updated": "2026-11-21T20:14:00Z\x1b"}, {"fqdn": "x" * 301}, {"fqdn": None}, {"version": "x" * 301},
+        {"listen_address": "x" * 301}, {"central_address": []}, {"applied": {"epoch": 1, "number": 1, "hash": "\x1b" * 64}},
+        {"applied": {"epoch": 2**52, "number": 1, "hash": "a" * 64}}, {"tried": {"epoch": 1, "number": -1, "hash": "a" * 64}},
+        {"backup": {"last_success": "yesterday", "overdue": False}}, {"backup": {"last_success": None, "overdue": "no"}},
+        {"issues": {"errors": [{"code": "x", "message": "x" * 4097}]}}, {"issues": {"errors": [{"code": "x"}]}},
+        {"issues": {"warnings": [{"code": "x", "message": "", "paths": ["/"] * 101}]}}, {"issues": []},
+        {"issues": {"warnings": [{"code": "x", "message": ""}] * 1001}}, {"health_status": {}},
+        *({"health_status": msgspec.to_builtins(FIGURES) | wrong} for wrong in (
+            {"disk": -1.0}, {"load1": 1e300}, {"sessions": {"ssh": -1}}, {"sessions": {"s" * 301: 1}}, {"total_sessions": 2**60},
+            {"sessions": {str(number): 1 for number in range(101)}},
+        )),
+    ],
+)  # fmt: skip
+def test_every_member_of_a_report_has_its_bounds(member: dict[str, object]) -> None:
+    whole = msgspec.to_builtins(report(NEW, NEW)) | {"last_checked": None, "last_updated": None}
+    msgspec.convert(whole, Report)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(whole | member, Report)
+
+
+def test_a_report_is_sent_below_the_limit_and_as_it_will_be_taken() -> None:
+    many = [Issue(f"code{number}", "é" * 5_000, ["/api" * 300] * 120) for number in range(120)]
+    sent = fit_to_send(report(NEW, NEW, Issues(many, many)))
+    encoded = msgspec.json.encode(msgspec.structs.replace(sent, last_checked=None, last_updated=None))
+    assert len(encoded) <= REPORT_LIMIT
+    assert msgspec.json.decode(encoded, type=Report).fqdn == "node2.example.com"
+    assert sent.issues.warnings[-1].code == "more"
+    few = [Issue(f"code{number}", "m" * 900) for number in range(100)]
+    sent = fit_to_send(report(NEW, NEW, Issues(few[:10], few)))
+    assert sent.issues.errors == few[:10], "errors stay"
+    left = 110 - 10 - (len(sent.issues.warnings) - 1)
+    assert sent.issues.warnings[-1].message == f"{left} more issues are shown on the node itself."
+    small = report(NEW, NEW, REMARK)
+    assert fit_to_send(small) == fit_to_show(small) == small
+
+
+def test_a_time_is_shown_whatever_it_is() -> None:
+    assert utc(1e300) == "9999-12-31T23:59:59Z"
+    assert utc(-1e300) == "1970-01-01T00:00:00Z"

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.backup.failure import BackupFailure, clean
+from doorward.backup.failure import BackupFailure
+from doorward.tree.plaintext import plain
 
 Step = Callable[[str], None]
 """Told the name of each step that begins."""
@@ -64,7 +65,7 @@ class Attempt:
 
     def failed(self, code: str, doing: str, words: str) -> BackupFailure:
         """Return a failure with the step, the target and the other side's words."""
-        return BackupFailure(code, f"{doing}, {clean(self.label, _MOST_LABEL)}: {clean(words, _MOST_WORDS).rstrip('.')}.")
+        return BackupFailure(code, f"{doing}, {plain(self.label, _MOST_LABEL)}: {plain(words, _MOST_WORDS).rstrip('.')}.")
 
     def leftover(self, name: str) -> bool:
         """Whether a name is that of a temporary file of this node, ours or as rsync names its own, or of a probe of whomever."""

@@ -109,18 +109,21 @@ def _ended(client: Client, href: str) -> dict[str, Any]:
 @contextmanager
 def _told() -> Iterator[Callable[[str], None]]:
     from rich.console import Console
+    from rich.markup import escape
+
+    from doorward.tree.plaintext import plain
 
     console = Console(file=sys.stderr, highlight=False)
     if console.is_terminal:
         with console.status("waiting") as shown:
-            yield shown.update
+            yield lambda text: shown.update(escape(plain(text)))
         return
     said: list[str] = []
 
     def tell(text: str) -> None:
         if said[-1:] != [text]:
             said.append(text)
-            console.print(text, markup=False)
+            console.print(plain(text), markup=False)
 
     yield tell
 

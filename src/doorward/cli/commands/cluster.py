@@ -87,6 +87,7 @@ def _status(session: Session) -> Iterator[Table | str]:
 
     from doorward.cli.failures import Refused
     from doorward.cli.render import local_time
+    from doorward.tree.plaintext import plain
 
     try:
         answer = session.client.get(f"{_CLUSTER}/status").content
@@ -102,12 +103,12 @@ def _status(session: Session) -> Iterator[Table | str]:
     notes: list[str] = []
     for item in answer["items"]:
         body = roles.get(item["key"], {"address": "", "roles": []})
-        table.add_row(*(escape(cell) for cell in _row(item, body, answer)))
-        notes += [escape(note) for note in _notes(item)]
+        table.add_row(*(escape(plain(cell)) for cell in _row(item, body, answer)))
+        notes += [escape(plain(note)) for note in _notes(item)]
     yield table
     if (central := answer.get("central_management")) and not central["reachable"]:
         last = f" It did at {local_time(central['last_contact'])}." if central["last_contact"] else ""
-        notes.append(f"Central Management at {central['address']} does not answer: {central['reason']}.{last}")
+        notes.append(escape(plain(f"Central Management at {central['address']} does not answer: {central['reason']}.{last}")))
     yield from notes
 
 
@@ -115,7 +116,7 @@ def _row(item: dict[str, Any], body: dict[str, Any], answer: dict[str, Any]) -> 
     from doorward.cli.render import local_time
 
     own = " (this node)" if answer["meta"]["self"].endswith(item["key"]) else ""
-    seen = local_time(item["last_seen"]) if "last_seen" in item else "-"
+    seen = local_time(item.get("last_seen"))
     return [
         f"{item['fqdn'] or item['key']}{own}", body["address"], ", ".join(body["roles"]) or "-", item["status"],
         item["sync_status"], _verified(item), seen, item["version"] or "-",

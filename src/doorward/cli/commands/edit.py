@@ -127,8 +127,8 @@ def _commit(session: Session, how: Committing, address: Address, value: Any, eta
 
 
 def _again(reasons: tuple[str, ...]) -> bool:
-    from doorward.cli.options import plain
     from doorward.cli.session import terminal
+    from doorward.tree.plaintext import plain
 
     if not terminal():
         return False
