@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import socketserver
 import stat
 import threading
@@ -385,3 +386,18 @@ def test_the_host_keys_of_a_server_are_read(sshd: Sshd, tmp_path: Path) -> None:
     assert host_keys("127.0.0.1", free_port(), workdir=tmp_path).code == "connect"
     assert host_keys("backup.invalid", 22, workdir=tmp_path).body()["host_keys"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_host_keys_are_read_at_the_address_of_a_name_that_answers(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ssh-keyscan itself tries the first address of a name only."""
+    real = socket.getaddrinfo
+
+    def found(host: Any, *more: Any, **named: Any) -> Any:
+        places = ("::1", "127.0.0.2", "127.0.0.1") if host == "two.example" else (host,)
+        return [row for place in places for row in real(place, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    shown = host_keys("two.example", sshd.port, workdir=tmp_path)
+    assert (shown.code, shown.keys) == (None, (sshd.host_key,))

@@ -12,6 +12,7 @@ import msgspec
 from doorward import __version__
 from doorward.cluster import statuses
 from doorward.cluster.calls import Refused, Since
+from doorward.cluster.doubles import Doubles
 from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
@@ -20,6 +21,7 @@ from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Header, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Report, Seen, fit_to_show, observed
+from doorward.events import alarm
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
@@ -32,6 +34,11 @@ from doorward.tree.plaintext import plain
 from doorward.tree.times import Clock
 
 _STATUS = "cluster_status"
+_FORK = "history_fork"
+_FORKED = (
+    "These nodes hold another history than this Central Management, as after it came back from an old copy, and take nothing from"
+    " it: {}. See `doorward cluster repair`."
+)
 _KEEP_SECONDS = 60.0
 """A report that says nothing new is written to the store no more often than this."""
 
@@ -71,6 +78,7 @@ class Central:
         """The newest running revision that nodes will have to follow, the newest that they will have to follow once it is
         confirmed, and the one up to which the ledger has looked."""
         self._alarms: dict[tuple[str, str], Alarm] = {}
+        self._doubles = Doubles()
         self._lock = threading.Lock()
         self.pinned: Callable[[], None] = lambda: None
         """Called when another peer is trusted."""
@@ -166,6 +174,7 @@ class Central:
             before = self._seen.get(peer.id)
             self._seen[peer.id] = Seen(now, found)
             self._came[peer.id] = came = self._clock.monotonic()
+            self._doubles.saw(peer.id, found, came)
             news = before is None or _lasting(before.report) != _lasting(found)
             if news or came - self._kept.get(peer.id, -_KEEP_SECONDS) >= _KEEP_SECONDS:
                 self._unkept.add(peer.id)
@@ -213,10 +222,33 @@ class Central:
     def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
         report = seen.report if seen else None
         found = observed(member["address"], report, report.time - seen.at if report and seen else self._skews.get(key))
+        errors = []
+        if (where := self._doubles.of(key, self._clock.monotonic())) is not None:
+            found = [issue for issue in found if issue.code != "address_differs"]  # it comes and goes with who reported last
+            errors.append(Issue("duplicate_identity", f"Two machines have the identity of this node: {where}. Stop the copy."))
         if not self._peers.paired(key) and not member["psk"]:
             found.append(Issue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
         found += [issue for issue in (self._trials.get(key), self.unreachable.get(key)) if issue is not None]
-        return (report.issues if report else statuses.Issues()).with_warnings(found)
+        return (report.issues if report else statuses.Issues()).with_more(errors, found)
+
+    def forked(self) -> list[dict[str, Any]]:
+        """Return the nodes that hold another history than this one, and how far they are in it."""
+        found = []
+        for key in self._pipeline.running.snapshot.objects(nodes.PATH).order:
+            report = self._seen[key].report if key in self._seen else None
+            if report is not None and any(issue.code == _FORK for issue in report.issues.errors):
+                applied = {"epoch": report.applied.epoch, "number": report.applied.number} if report.applied else None
+                found.append({"applied": applied, "fqdn": report.fqdn, "key": key})
+        return found
+
+    def wrong(self) -> Iterator[alarm.Issue]:
+        """Yield what is wrong with the cluster as a whole, for the health of this node."""
+        if forked := ", ".join(sorted(node["fqdn"] for node in self.forked())):
+            yield alarm.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
+        for key, item in self._items():
+            for issue in item.get("configuration_sync", item).get("issues", {}).get("errors", []):
+                if issue["code"] == "duplicate_identity":
+                    yield alarm.Issue(f"{item['fqdn']}: {issue['message']}", f"/api/cluster/status/{key}", "error")
 
     def watch(self) -> None:
         """Raise and end the alerts about nodes, and let go of what is not asked for any more. Once a second."""
@@ -226,9 +258,18 @@ class Central:
             for key, item in self._items():
                 there.add(key)
                 self._alert(key, item, now)
-            for name in [name for name in self._alarms if name[1] not in there]:
+            self._watch_whole(now)
+            for name in [name for name in self._alarms if name[1] not in there and name[1]]:
                 gone = self._alarms.pop(name)
                 gone.update(now, begun=False, text=gone.text)  # nobody waits for a node that was removed
+
+    def _watch_whole(self, now: float) -> None:
+        """Raise and end the alert that nodes hold another history; one mail for all of them."""
+        names = ", ".join(sorted(node["fqdn"] for node in self.forked()))
+        if ("cluster_sync_failed", "") not in self._alarms:
+            self._alarms["cluster_sync_failed", ""] = Alarm(self._events, "cluster_sync_failed", "/api/cluster/repair")
+        alarm_ = self._alarms["cluster_sync_failed", ""]
+        alarm_.update(now, begun=bool(names), text=_FORKED.format(names) if names else alarm_.text)
 
     def _alert(self, key: str, item: dict[str, Any], now: float) -> None:
         name = item["fqdn"] or key
@@ -237,6 +278,9 @@ class Central:
             self._alarm("cluster_node_offline", key).update(now, begun=offline, text=f"The node {name} is offline.")
         outdated = item["sync_status"] == "outdated"
         text = f"The node {name} could not take the configuration."
+        where = self._doubles.of(key, now)
+        if where is not None:
+            outdated, text = True, f"Two machines have the identity of the node {name}: {where}. Stop the copy."
         self._alarm("cluster_sync_failed", key).update(now, begun=outdated, text=text)
 
     def _alarm(self, what: str, key: str) -> Alarm:
@@ -256,6 +300,7 @@ class Central:
             self._came.pop(node_id, None)
             self._trials.pop(node_id, None)
             self._skews.pop(node_id, None)
+            self._doubles.forget(node_id)
             self.unreachable.pop(node_id, None)
             self._store.remove_record(_STATUS, node_id)
 
@@ -298,7 +343,7 @@ def _kept(record: Record) -> Seen | None:
 
 def _lasting(report: Report) -> Report:
     """Return a report without what is another in each one, and of no use after a restart."""
-    return msgspec.structs.replace(report, time=0.0, last_checked=None, health_status=None)
+    return msgspec.structs.replace(report, time=0.0, last_checked=None, health_status=None, sequence=0)
 
 
 def _is_news(at: tuple[int, int], since: Since | None) -> bool:

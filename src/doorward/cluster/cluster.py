@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from doorward.configuration.local_services import cluster as interface
 from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.events.node import full_name
-from doorward.membership import ROOT, nodes
+from doorward.membership import ROOT, nodes, promote
 from doorward.membership.standing import Standing, standing
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -88,6 +90,7 @@ class Cluster:
         self._awaited = 0
         """The newest running revision that nothing follows from before it is confirmed."""
         self._ticked = self._clock.monotonic()
+        self._instance, self._reports = uuid.uuid4().hex, itertools.count(1)
 
     # Life
 
@@ -271,7 +274,12 @@ class Cluster:
             self._jobs.put(lambda: self._queue.wait(partial(self._central.retire, node_id)))
 
     def _advice(self, merged: Merged) -> Iterator[Problem]:
-        """Warn where the centre moves to an address of which nodes were not told."""
+        """Warn of nodes that were not told of a new address of the centre, and of those that a new line of history overwrites."""
+        if any(edit.place.path == promote.PATH and edit.old is not None for edit in merged.edits):
+            for node in self.forked():
+                number = f" {node['applied']['number']}" if node["applied"] else ""
+                message = f"{node['fqdn']} gives up its cluster revision{number} for what runs here; its own history keeps it."
+                yield Problem("overwrites_node", message, "", f"{nodes.PATH}/{node['key']}")
         before, after = (interface.listen_address(s) for s in (self._pipeline.running.snapshot, merged.snapshot))
         if self.standing.state == "central" and after is not None and before != after:
             untold = [key for key in self._central.not_told(after) if merged.snapshot.document(Place(nodes.PATH, key))]
@@ -293,13 +301,17 @@ class Cluster:
         report = Report(
             full_name(snapshot), self._version, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, self._following.issues, figures(self._state), self._backup(),
-            known.central_addresses[0] if known.central_addresses else None,
+            known.central_addresses[0] if known.central_addresses else None, self._instance, next(self._reports),
         )  # fmt: skip
         return statuses.fit_to_send(report)
 
     def paired(self, node_id: str) -> bool:
         """Whether this centre has paired with the node."""
         return self._peers.paired(node_id)
+
+    def forked(self) -> list[dict[str, Any]]:
+        """Return the nodes that hold another history than this centre, and how far they are in it; none on other nodes."""
+        return self._central.forked() if self.standing.state == "central" else []
 
     def join_details(self) -> dict[str, Any]:
         """Return ``details`` of the join request as far as they are no configuration."""
@@ -346,6 +358,7 @@ class Cluster:
     def issues(self) -> Iterable[Issue]:
         """Return what is wrong, for the health of the node."""
         return [
+            *(self._central.wrong() if self.standing.state == "central" else ()),
             *self.follower.issues(),
             *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.issues.errors),
         ]

@@ -52,9 +52,9 @@ class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
     def __bool__(self) -> bool:
         return bool(self.errors or self.warnings)
 
-    def with_warnings(self, more: Iterable[Issue]) -> Issues:
-        """Return the issues with further warnings."""
-        return Issues(self.errors, [*self.warnings, *more])
+    def with_more(self, errors: Iterable[Issue], warnings: Iterable[Issue]) -> Issues:
+        """Return the issues with further ones."""
+        return Issues([*self.errors, *errors], [*self.warnings, *warnings])
 
 
 @prepared
@@ -83,7 +83,7 @@ class Backup(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a node says of itself. ``tried`` is the newest revision that it looked at, taken or refused; ``time`` Unix time.
 
-    ``central_address`` is where it looks for the centre.
+    ``central_address`` is where it looks for the centre, ``instance`` the process that reports, ``sequence`` how often it did.
     """
 
     fqdn: _Short
@@ -98,6 +98,8 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     health_status: Figures | None = None
     backup: Backup | None = None
     central_address: _Short | None = None
+    instance: _Short | None = None
+    sequence: _Number = 0
 
 
 @prepared
@@ -131,6 +133,7 @@ def fit_to_show(report: Report) -> Report:
         central_address=short(report.central_address),
         issues=Issues(fit(report.issues.errors), fit(report.issues.warnings)),
         health_status=health,
+        instance=short(report.instance),
     )
 
 

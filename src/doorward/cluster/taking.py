@@ -13,12 +13,15 @@ from pydantic import ValidationError
 from doorward import __version__
 from doorward.cluster.revisions import Envelope, Header, Membership, Row, documents, header, secret_digest, value_of
 from doorward.cluster.statuses import Issue
+from doorward.host.kinds.zone import OTHER_PROCESSES
 from doorward.membership import join_request, nodes
 from doorward.membership.standing import standing
 from doorward.store.port import Record, Store, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
+from doorward.transaction.probes import PROBED
+from doorward.transaction.rules import about_steps
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
@@ -114,7 +117,7 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
 def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | None:
     """Put a checked revision into effect and write the note of it, both or none.
 
-    Return the warnings; None where nothing changes, so that those of what runs stay true. Raises NotTaken.
+    Return the warnings that last; None where nothing changes, so that those of what runs stay true. Raises NotTaken.
     """
     candidate = Candidate.on(pipeline.running)
     candidate.from_central = True
@@ -125,7 +128,19 @@ def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | 
     author = plain(envelope.author, _MOST_OF_AUTHOR) or "unknown"
     message = plain(envelope.message or "", _MOST_OF_MESSAGE) or f"cluster revision {envelope.header.number}"
     ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
-    return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in ticket.warnings]
+    lasting = _lasting(pipeline, ticket)
+    return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in lasting]
+
+
+def _lasting(pipeline: Pipeline, ticket: Ticket) -> list[dict[str, str]]:
+    """Return the warnings of a commit that are about what is; what was worth a word at the change is no issue afterwards."""
+    edits = pipeline.store.edits(ticket.revision) if ticket.revision is not None else ()
+    steps = {(one.code, one.path, one.pointer) for one in about_steps(pipeline.tree, pipeline.running.snapshot, edits)}
+    passing = PROBED | {OTHER_PROCESSES}
+    return [
+        found for found in ticket.warnings
+        if found["code"] not in passing and (found["code"], found["path"], found["pointer"]) not in steps
+    ]  # fmt: skip
 
 
 def fill(tree: Tree, store: Store, candidate: Candidate, envelope: Envelope) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import math
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
+from doorward.events.smtp import Conversation, OutcomeUnknownError
 from doorward.events.tls import NoCertificate, SecretText, context
+from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,12 +34,11 @@ class Mail:
     text: str
     queued: float
     due: float
+    unknown: int = 0
+    """How often it went out whole without a word of the server whether it took it."""
 
 
 Code = Literal["resolve", "connect", "tls", "auth", "rejected"]
-
-SOCKET_SECONDS = 10.0
-"""How long one step of the conversation may take."""
 
 _AUTHENTICATED = 235
 _GO_ON = 334
@@ -45,30 +46,47 @@ _GO_ON = 334
 
 @dataclass
 class MailFailed(Exception):
-    """A mail was not taken. ``code`` says at which step, ``message`` why, in a sentence without secrets."""
+    """A mail was not taken. ``code`` says at which step, ``message`` why, in a sentence without secrets.
+
+    ``is_unknown``: it went out whole, and may have been taken.
+    """
 
     code: Code
     message: str
+    is_unknown: bool = False
 
 
 class NoServer(Exception):
     """No mail server is set."""
 
 
-def deliver(snapshot: Snapshot, mail: Mail, secret: SecretText) -> None:
-    """Hand a mail to the mail server. Raises MailFailed, or NoServer."""
+def deliver(
+    snapshot: Snapshot,
+    mail: Mail,
+    secret: SecretText,
+    at_risk: Callable[[], None] = lambda: None,
+    patience: float = math.inf,
+) -> None:
+    """Hand a mail to the mail server. Raises MailFailed, or NoServer.
+
+    ``at_risk`` is called before its content goes out; from then on a crash leaves unknown whether it was taken.
+    ``patience``: most seconds that one step may take, where somebody waits.
+    """
     settings = snapshot.value(email.PATH)
     if settings["smtp_server"] is None:
         raise NoServer
     host = settings["smtp_server"]["value"]
     try:
-        server = _connected(snapshot, settings, host, secret)
+        server = _opened(snapshot, settings, secret, patience)
         try:
             if settings["smtp_auth"]["enabled"]:
                 _log_in(server, settings["smtp_auth"]["username"], secret(settings["smtp_auth"]["password"]) or "")
-            server.send_message(_message(snapshot, mail), sender(snapshot), [mail.recipient])
+            server.hand_over(sender(snapshot), mail.recipient, _message(snapshot, mail).as_bytes(), at_risk)
         finally:
-            _leave(server)
+            server.leave()
+    except OutcomeUnknownError:
+        message = f"The server {host} was sent the whole mail and did not say whether it took it."
+        raise MailFailed("connect", message, is_unknown=True) from None
     except smtplib.SMTPRecipientsRefused as error:
         raise _refused(host, *next(iter(error.recipients.values()))) from None
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
@@ -83,37 +101,24 @@ def deliver(snapshot: Snapshot, mail: Mail, secret: SecretText) -> None:
         raise MailFailed("connect", f"The server {host} could not be talked to: {_io_reason(error)}.") from None
 
 
-def _connected(snapshot: Snapshot, settings: Mapping[str, Any], host: str, secret: SecretText) -> smtplib.SMTP:
-    """Return a connection to the mail server, protected as the configuration says."""
-    encryption = settings["smtp_encryption"]
-    name = full_name(snapshot)
-    if encryption["selection"] == "tls":
-        port = settings["smtp_port"] or smtplib.SMTP_SSL_PORT
-        protection = context(snapshot, encryption, secret)
-        server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, name, timeout=SOCKET_SECONDS, context=protection)
-        server.ehlo()
-        return server
-    server = smtplib.SMTP(host, settings["smtp_port"] or smtplib.SMTP_PORT, name, timeout=SOCKET_SECONDS)
+def _opened(snapshot: Snapshot, settings: Mapping[str, Any], secret: SecretText, patience: float) -> Conversation:
+    """Return a conversation with the mail server, protected as the configuration says."""
+    encryption, host = settings["smtp_encryption"], settings["smtp_server"]["value"]
+    server = Conversation(full_name(snapshot), patience)
+    kind = encryption["selection"]
+    protection = context(snapshot, encryption, secret) if kind in {"tls", "starttls"} else None
+    usual = smtplib.SMTP_SSL_PORT if kind == "tls" else smtplib.SMTP_PORT
     try:
-        server.ehlo()
-        if encryption["selection"] == "starttls":
+        server.open(host, settings["smtp_port"] or usual, protection if kind == "tls" else None)
+        if kind == "starttls" and protection is not None:
             if not server.has_extn("starttls"):
                 raise MailFailed("tls", f"The server {host} does not offer STARTTLS.")
-            code, _ = server.starttls(context=context(snapshot, encryption, secret))
-            if code != 220:  # noqa: PLR2004 - SMTP's number
+            if not server.begin_tls(host, protection):
                 raise MailFailed("tls", f"The server {host} refused STARTTLS.")
-            server.ehlo()
     except BaseException:
         server.close()
         raise
     return server
-
-
-def _leave(server: smtplib.SMTP) -> None:
-    """End the conversation. How that goes changes nothing about the mail."""
-    with suppress(smtplib.SMTPException, OSError):
-        server.quit()
-    server.close()
 
 
 def _log_in(server: smtplib.SMTP, name: str, password: str) -> None:
@@ -152,8 +157,7 @@ def _message(snapshot: Snapshot, mail: Mail) -> EmailMessage:
 
 
 def _refused(host: str, code: int, said: bytes | str) -> MailFailed:
-    words = said.decode(errors="replace") if isinstance(said, bytes) else said
-    return MailFailed("rejected", f"The server {host} refused the mail: {' '.join(f'{code} {words}'.split())[:300].rstrip('.')}.")
+    return MailFailed("rejected", f"The server {host} refused the mail: {plain(f'{code} {plain(said)}', 300).rstrip('.')}.")
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
@@ -163,7 +167,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
 
 
 def _io_reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # as smtplib hands it on
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

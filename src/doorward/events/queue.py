@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 
@@ -24,12 +24,23 @@ _DAY = 24 * _HOUR
 _MOST = 1_000
 _LONGEST_WAIT = 60.0
 _STOP_SECONDS = 5.0
+_MOST_UNKNOWN, _UNKNOWN_SECONDS = 2, float(_HOUR)
+"""A mail that may have been taken goes out so often at most, after such a pause: one copy too many is better than none at all."""
 
 
 def next_try(queued: float, now: float) -> float | None:
     """Return when a mail is tried again; None: never, its day is over."""
     tries = (queued + after for after in (*_FIRST_TRIES, *range(2 * _HOUR, _DAY + 1, _HOUR)))
     return next((at for at in tries if at > now), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a mail was not sent; ``is_unknown``: it may have been."""
+
+    code: str
+    reason: str
+    is_unknown: bool = False
 
 
 class MailQueue:
@@ -73,6 +84,12 @@ class MailQueue:
             self._mails[mail.id] = mail
             self._changed.notify()
 
+    def at_risk(self, mail: Mail) -> None:
+        """Note that a mail is going out: should this process end before the server has answered, it may have been taken."""
+        with self._changed:
+            self._mails[mail.id] = noted = replace(mail, unknown=mail.unknown + 1, due=self._clock() + _UNKNOWN_SECONDS)
+        self._keep(noted)
+
     def try_due(self) -> None:
         """Try the mails that are due. Where the server can't be talked to, the others are not tried in vain."""
         now = self._clock()
@@ -80,45 +97,55 @@ class MailQueue:
             # A mail that was queued at a time still to come waits for a clock that has been set back since.
             waits = (mail for mail in self._mails.values() if mail.due <= now or mail.queued > now)
             due = sorted(waits, key=lambda mail: (mail.due, mail.queued))
-        down: tuple[str, str] | None = None
+        down: _Failure | None = None
         for mail in due:
             if self._stopping:
                 return
+            if mail.unknown >= _MOST_UNKNOWN:  # the last time this process ended before there was an answer
+                self._give_up(mail, _Failure("connect", "Twice it is not known whether the server took it."))
+                continue
             failure = down or self._tried(mail)
             if failure is None:
                 self._forget(mail)
                 log.info("mail sent", mail=mail.id, recipient=mail.recipient)
             else:
-                down = failure if failure[0] != "rejected" else None
+                down = replace(failure, is_unknown=False) if failure.code != "rejected" else None
                 self._again(mail, failure)
 
-    def _tried(self, mail: Mail) -> tuple[str, str] | None:
-        """Try a mail; return code and reason of the failure."""
+    def _tried(self, mail: Mail) -> _Failure | None:
+        """Try a mail; return the failure."""
         try:
             self._deliver(mail)
         except MailFailed as failed:
-            return failed.code, failed.message
+            return _Failure(failed.code, failed.message, failed.is_unknown)
         except NoServer:
-            return "no_server", "No mail server is set."
+            return _Failure("no_server", "No mail server is set.")
         except Exception as error:
             log.exception("a mail could not be made", mail=mail.id)
-            return "rejected", type(error).__name__
+            return _Failure("rejected", type(error).__name__)
         return None
 
-    def _again(self, mail: Mail, failure: tuple[str, str]) -> None:
-        code, reason = failure
+    def _give_up(self, mail: Mail, failure: _Failure) -> None:
+        self._forget(mail)
+        log.error("mail dropped", mail=mail.id, recipient=mail.recipient, code=failure.code, reason=failure.reason)
+
+    def _again(self, mail: Mail, failure: _Failure) -> None:
+        """Try again later what was not taken. What may have been taken is tried once more, and not soon."""
         now = self._clock()
-        queued = min(mail.queued, now)
-        due = next_try(queued, now)
-        if due is None:
-            self._forget(mail)
-            log.error("mail dropped", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
+        unknown = mail.unknown + failure.is_unknown
+        if unknown >= _MOST_UNKNOWN:
+            self._give_up(mail, failure)
             return
-        later = replace(mail, due=due, queued=queued)
+        queued = min(mail.queued, now)
+        due = now + _UNKNOWN_SECONDS if failure.is_unknown else next_try(queued, now)
+        if due is None:
+            self._give_up(mail, failure)
+            return
+        later = replace(mail, due=due, queued=queued, unknown=unknown)
         with self._changed:
             self._mails[mail.id] = later
         self._keep(later)
-        log.warning("mail not sent", mail=mail.id, recipient=mail.recipient, code=code, reason=reason)
+        log.warning("mail not sent", mail=mail.id, recipient=mail.recipient, code=failure.code, reason=failure.reason)
 
     def _forget(self, mail: Mail) -> None:
         with self._changed:
@@ -127,6 +154,8 @@ class MailQueue:
 
     def _keep(self, mail: Mail) -> None:
         body = asdict(mail)
+        if not mail.unknown:
+            del body["unknown"]
         self._kept(lambda: self._store.put_record(Record(KIND, body.pop("id"), body)))
 
     def _kept(self, write: Callable[[], None]) -> None:

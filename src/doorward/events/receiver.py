@@ -48,6 +48,10 @@ class Receiver:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._socket: socket.socket | None = None
+        self._addresses: deque[Any] = deque()
+        """Of a receiver of datagrams: what is left to be tried."""
+        self._is_tried = False
+        """Whether something was sent to the address that is used."""
         self._thread = threading.Thread(target=self._work, name="syslog", daemon=True)
 
     def __len__(self) -> int:
@@ -118,9 +122,8 @@ class Receiver:
             return
         self._disconnect()
         if self._transport == "udp":
-            family, kind, protocol, _, address = socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM)[0]
-            self._socket = socket.socket(family, kind, protocol)
-            self._socket.connect(address)
+            self._addresses.extend(socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM))
+            self._socket = self._next_address()
             return
         plain = socket.create_connection(self.address, _SOCKET_SECONDS)
         try:
@@ -132,6 +135,28 @@ class Receiver:
             raise
         if self._transport == "tls":
             self._check_accepted(self._socket)
+
+    def _next_address(self) -> socket.socket:
+        """Return a socket for the next address of the name to which something can be sent. Raises OSError where none is left."""
+        while True:
+            family, kind, protocol, _, address = self._addresses.popleft()
+            try:
+                made = socket.socket(family, kind, protocol)
+                try:
+                    made.connect(address)
+                except OSError:
+                    made.close()
+                    raise
+            except OSError:  # such as an address of IPv6 where there is none
+                if not self._addresses:
+                    raise
+            else:
+                return made
+
+    def _is_refused(self, datagrams: socket.socket) -> bool:
+        """Whether nobody listens at the address that a first record went to, as far as its machine says so at once."""
+        select.select([datagrams], [], [], _WORD_SECONDS)
+        return datagrams.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def _check_accepted(self, connection: socket.socket) -> None:
         """Wait for the word of the receiver about our certificate: in TLS 1.3 it comes after the handshake."""
@@ -156,13 +181,23 @@ class Receiver:
     def _send(self, record: Record) -> None:
         assert self._socket is not None  # noqa: S101 - connected
         message = self._form(record, self._origin())
-        self._socket.sendall(message if self._transport == "udp" else framed(message))
+        if self._transport != "udp":
+            self._socket.sendall(framed(message))
+            return
+        is_first, self._is_tried = not self._is_tried, True
+        self._socket.send(message)
+        while is_first and self._addresses and self._is_refused(self._socket):
+            self._socket.close()
+            self._socket = self._next_address()
+            self._socket.send(message)  # the same record, which nobody has got
 
     def _disconnect(self) -> None:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()
             self._socket = None
+        self._is_tried = False
+        self._addresses.clear()
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,8 @@ from doorward.transaction.pipeline import Pipeline
 from doorward.tree.snapshot import Snapshot
 
 _MOST_PATHS = 20
+_TRY_SECONDS = 60.0
+"""How long one step of a mail may take while somebody waits for how it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Senders:
         return self._pipeline.running.snapshot
 
     def _deliver(self, mail: Mail) -> None:
-        deliver(self._snapshot(), mail, self._pipeline.secrets.text)
+        deliver(self._snapshot(), mail, self._pipeline.secrets.text, partial(self.mails.at_risk, mail))
 
     def start(self) -> None:
         """Begin to send, by the running revision."""
@@ -131,7 +134,7 @@ class Senders:
         text = "This mail was asked for to try the mail settings of this node.\n"
         mail = Mail(uuid.uuid4().hex, recipient, f"[{hostname(snapshot)}] Test of the mail settings", text, now, now)
         try:
-            deliver(snapshot, mail, self._pipeline.secrets.text)
+            deliver(snapshot, mail, self._pipeline.secrets.text, patience=_TRY_SECONDS)
         except MailFailed as failed:
             return Outcome(failed.message, failed.code)
         return Outcome(f"{snapshot.value(email.PATH)['smtp_server']['value']} took the mail for {recipient}.")

@@ -131,7 +131,7 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     kinds: dict[type, Kind] = {
         File: path_kind,
         Symlink: path_kind,
-        Zone: ZoneKind(lambda link: read_zone(files, link)),
+        Zone: ZoneKind(lambda link: read_zone(files, link), sandbox=name == "sandbox"),
         Daemon: DaemonKind({"chronyd": chrony}),
         Line: LineKind(files),
         Vlan: VlanKind(network.network),

@@ -24,7 +24,7 @@ _UNIX_EPOCH: Final = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970."""
 _NO_STRATUM: Final = 16
 _NO_LEAP: Final = 3
-_ADDRESSES: Final = 4
+_ADDRESSES: Final = 8
 _THREADS: Final = 16
 _FRESH_SECONDS: Final = 60.0
 _REMEMBERED: Final = 256
@@ -53,7 +53,8 @@ class ProbeResult:
 def probe(host: str, *, port: int = 123, timeout: float = 2.0) -> ProbeResult:
     """Ask `host` (name or address) once; wait at most `timeout` seconds for a valid answer once its name is resolved.
 
-    A name with several addresses is asked at up to four at once. Never raises for what the network does.
+    A name with several addresses is asked at up to eight at once, not counting those that nothing can be sent to. Never raises
+    for what the network does.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
@@ -61,8 +62,9 @@ def probe(host: str, *, port: int = 123, timeout: float = 2.0) -> ProbeResult:
         return ProbeResult(resolved=False, answered=False)
     with selectors.DefaultSelector() as selector:
         try:
-            for family, _, _, _, address in found[:_ADDRESSES]:
-                _send(selector, family, address)
+            for family, _, _, _, address in found:
+                if len(selector.get_map()) < _ADDRESSES:
+                    _send(selector, family, address)
             return _receive(selector, time.monotonic() + timeout)
         finally:
             for key in list(selector.get_map().values()):

@@ -20,6 +20,8 @@ from doorward.tree.registry import Tree
 
 FAR_SECONDS = 10.0
 REACH_SECONDS = 2.0
+PROBED = frozenset({"far_off", "no_answer", "unresolved_name", "unsynchronised"})
+"""Codes of what was found at the moment of a commit."""
 _UNSYNCHRONISED_STRATA = {0, 16}
 _LEAP_UNKNOWN = 3
 

@@ -52,6 +52,12 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
     return Findings(tuple(problems), tuple(warnings))
 
 
+def about_steps(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> list[Problem]:
+    """Return the warnings about what changed; all others are about what is."""
+    documents = ((edit, snapshot.document(edit.place)) for edit in edits)
+    return [problem for edit, document in documents if document is not None for problem in _step(tree, snapshot, edit, document)]
+
+
 def _concerned(tree: Tree, snapshot: Snapshot, edits: tuple[Edit, ...]) -> Iterator[Place]:
     """Yield the places whose own rules must run: those changed, and those that read what changed."""
     changed = {edit.place.path for edit in edits}

@@ -360,7 +360,14 @@ def test_who_has_no_certificate_has_little_time_for_a_body(centre: Running, monk
 async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
     """The status of the answer to a request to pair that is none, from an address."""
     sent: list[Any] = []
-    scope = {"type": "http", "method": "POST", "path": "/cluster/v1/pair", "query_string": b"", "headers": [], "peer": None}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/cluster/v1/pair",
+        "query_string": b"",
+        "headers": [],
+        "peer": None,
+    }
     scope |= {"ending": lambda: False, "client": (address, 1)}
 
     async def receive() -> Any:

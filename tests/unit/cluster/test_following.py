@@ -146,6 +146,21 @@ def test_warnings_stay_while_what_runs_is_the_same(centre: Centre, join: Join) -
     assert "unprotected_transport" not in warned(), "those of a commit are about what it changed"
 
 
+def test_advice_at_a_change_is_no_issue_afterwards(centre: Centre, join: Join) -> None:
+    """A time zone, a server that did not answer just then: worth a word to who changed it, and true of nothing that lasts."""
+    node = join("managed-host")
+    node.follow()
+    receiver = {"address": {"selection": "ip", "value": "127.0.0.1"}, "port": 9, "transport": {"selection": "tcp"}}
+    centre.committed((ZONE, "Asia/Tokyo"), ("management/syslog", {"receivers": [receiver]}))
+    node.follow()
+    assert node.rig.value(ZONE) == "Asia/Tokyo"
+    head = node.rig.store.head()
+    assert head is not None
+    codes = {warning["code"] for warning in node.rig.store.tickets()[0].warnings}
+    assert {"other_processes", "no_answer"} <= codes, "the commit itself says so"
+    assert [issue.code for issue in node.following.sync.issues.warnings] == []
+
+
 def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, join: Join) -> None:
     node = join("managed-host")
     node.follow()

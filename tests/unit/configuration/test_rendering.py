@@ -122,11 +122,6 @@ def test_only_servers_that_were_added_are_asked_for_the_time() -> None:
     assert list(ntp_servers.added(new, new)) == []
 
 
-def test_a_new_time_zone_tells_that_other_programs_keep_theirs() -> None:
-    [problem] = timezone.other_processes(TREE.defaults(Machine()), Place(timezone.PATH))
-    assert problem.code == "other_processes"
-
-
 def test_admin_needs_a_password_and_nobody_else_does() -> None:
     admin, jane = Place(users.PATH, users.ADMIN), Place(users.PATH, "jane")
     snapshot = TREE.defaults(Machine()).put(jane, TREE.load(jane, {"name": "jane", "password": None}))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from doorward.events.mail import Code, MailFailed, NoServer
+from doorward.events.mail import Code, Mail, MailFailed, NoServer
 from doorward.events.queue import KIND, MailQueue, next_try
 from tests.support.server import until
 from tests.unit.transaction.failing import FailingStore
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from doorward.events.mail import Mail
     from doorward.store.port import Record, Store
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -234,3 +233,42 @@ def test_the_end_waits_for_the_mail_that_is_being_sent(rig: Rig) -> None:
     threading.Timer(0.1, go.set).start()
     queue.stop()
     assert kept(rig.store) == []
+
+
+def test_a_mail_that_may_have_been_taken_goes_out_once_more_and_not_soon(office: Office) -> None:
+    office.failure = MailFailed("connect", "no word", is_unknown=True)
+    with capture_logs() as logs:
+        office.post("one")
+        office.until(24 * HOUR)
+    assert [round(at / HOUR, 1) for at, _ in office.tries] == [0.0, 1.0]
+    assert len(office.queue) == 0
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["mail dropped"]
+
+
+def test_what_the_server_refused_after_all_is_tried_as_before(office: Office) -> None:
+    office.failure = MailFailed("connect", "no word", is_unknown=True)
+    office.post("one")
+    office.until(30)
+    office.failure = MailFailed("rejected", "451 later")
+    office.until(2 * HOUR + 60)
+    office.failure = None
+    office.until(4 * HOUR)
+    assert [round(at / HOUR) for at, _ in office.tries] == [0, 1, 2, 3]
+    assert len(office.queue) == 0
+
+
+def test_the_end_of_the_process_while_a_mail_goes_out_leaves_it_unknown(rig: Rig) -> None:
+    """It ends between the end of the mail and the answer: the next process knows, and does not send it at once."""
+    office = Office(rig)
+    office.post("one")
+    for tries in ([1], []):
+        (record,) = rig.store.records(KIND)
+        office.queue.at_risk(Mail(record.id, **record.body))  # as right before it went out; nothing else came of it
+        again = Office(rig)
+        again.now = again.began = office.now
+        again.queue._mails = {one.id: Mail(one.id, **one.body) for one in rig.store.records(KIND)}
+        again.failure = None if not tries else MailFailed("connect", "refused")
+        again.until(HOUR + 60)
+        assert [round(at / HOUR) for at, _ in again.tries] == tries
+        office = again
+    assert rig.store.records(KIND) == []

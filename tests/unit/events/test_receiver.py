@@ -251,3 +251,37 @@ def test_health_tells_of_receivers_that_are_away(collector: Collector) -> None:
     [issue] = until(lambda: list(forwarder.issues()))
     assert issue == f"The syslog receiver 127.0.0.1:{port} is away (Connection refused); waiting records: 1."
     forwarder.stop()
+
+
+@contextlib.contextmanager
+def name_of(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> Iterator[None]:
+    """``logs.example`` has these addresses."""
+    real = socket.getaddrinfo
+
+    def found(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+        places = addresses if host == "logs.example" else (host,)
+        return [row for place in places for row in real(place, port, *more, **named)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", found)
+        yield
+
+
+def test_datagrams_go_to_the_address_at_which_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name with several: where the kernel has no way, where nobody listens, and where the receiver is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(20)
+        settings = {
+            "address": {"selection": "fqdn", "value": "logs.example"}, "message_format": "rfc3164",
+            "port": server.getsockname()[1], "transport": {"selection": "udp"},
+        }  # fmt: skip
+        with name_of(monkeypatch, "2001:db8::1", "127.0.0.2", "127.0.0.3", "127.0.0.1"):
+            receiver = Receiver(settings, lambda: Origin("node"), no_tls, pause=0.02)
+            receiver.start()
+            for number in range(5):
+                receiver.put(record(number))
+            received = [server.recv(65536).decode() for _ in range(5)]
+            receiver.stop()
+    assert texts(received) == [f"record {number}" for number in range(5)]
+    assert receiver.away is None

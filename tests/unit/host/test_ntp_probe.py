@@ -182,6 +182,14 @@ def test_an_address_of_a_family_that_the_kernel_lacks_hinders_nothing(server: Se
     assert probe("both.invalid", port=server.port).answered
 
 
+def test_addresses_that_nothing_can_be_sent_to_take_no_places(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with many addresses of IPv6, on a node that has none."""
+    away = [(socket.AF_INET6, socket.SOCK_DGRAM, 17, "", (f"2001:db8::{number}", server.port, 0, 0)) for number in range(1, 20)]
+    here = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", (ADDRESS, server.port))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [*away, here])
+    assert probe("many.invalid", port=server.port).answered
+
+
 def test_the_prober_asks_again_when_the_result_is_old(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     prober = Prober()
     prober.start(ADDRESS, server.port)

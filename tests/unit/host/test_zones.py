@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host import zones
+from doorward.host.kinds.zone import ZoneKind
+from doorward.host.plan import Change
+from doorward.host.resources import Zone
 from doorward.host.zones import host_zone, is_zone
 
 if TYPE_CHECKING:
@@ -60,3 +63,14 @@ def test_the_zone_of_the_host(tmp_path: Path) -> None:
     (etc / "localtime").symlink_to("/usr/share/zoneinfo/Nowhere")
     assert host_zone(tmp_path) == "Etc/UTC"
     assert is_zone(host_zone())
+
+
+@pytest.mark.parametrize(("is_sandbox", "said"), [(False, "Other running programs keep"), (True, "In the sandbox ")])
+def test_a_link_that_moves_is_told_by_what_kind_of_host_it_is(is_sandbox: bool, said: str) -> None:
+    kind = ZoneKind(lambda _link: zoneinfo.ZoneInfo("UTC"), sandbox=is_sandbox)
+    zone = Zone("Asia/Tokyo", origin="/api/configuration/datetime/timezone")
+    action, [warning] = kind.plan(Change(zone, None), {zone.link})
+    assert (action, warning.code, warning.origin) == (None, "other_processes", zone.origin)
+    assert warning.message.startswith(said)
+    assert kind.plan(Change(zone, zone), {"/etc/timezone"}) == (None, [])
+    assert kind.plan(Change(None, zone), {zone.link}) == (None, [])

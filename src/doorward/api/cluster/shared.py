@@ -42,6 +42,9 @@ class View(Protocol):
     def paired(self, node_id: str) -> bool:
         """Whether this centre has paired with the node."""
 
+    def forked(self) -> list[dict[str, Any]]:
+        """Return the nodes that hold another history than this centre, and how far they are in it; none on other nodes."""
+
     def join_details(self) -> dict[str, Any]:
         """Return ``details`` of the join request as far as they are no configuration."""
 

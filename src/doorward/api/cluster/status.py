@@ -7,6 +7,7 @@ from typing import Any
 
 from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Nodes
+from doorward.api.cluster.repair import Repair
 from doorward.api.cluster.shared import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
@@ -89,6 +90,7 @@ def cluster_resources(shared: Shared) -> ClusterContainer:
         "join_request": JoinRequest(shared),
         "nodes": Nodes(shared),
         "promote": Promote(shared),
+        "repair": Repair(shared),
         "spp": Spp(shared),
         "status": Status(shared),
     }

@@ -80,8 +80,11 @@ def checked(name: str) -> str:
     return name
 
 
-def reach(attempt: Attempt, server: str, port: int) -> None:
-    """Resolve the server and connect once, to tell the two failures apart. Raises ``resolve``, ``connect`` or ``timeout``."""
+def reach(attempt: Attempt, server: str, port: int) -> str:
+    """Resolve the server and connect once, to tell the two failures apart; return the first of its addresses that answered.
+
+    Programs that know one address of a name only are given that one. Raises ``resolve``, ``connect`` or ``timeout``.
+    """
     attempt.begin("resolve")
     found: list[tuple[str, int]] = []
     errors: list[OSError] = []
@@ -110,7 +113,7 @@ def reach(attempt: Attempt, server: str, port: int) -> None:
         except OSError as error:
             last = error
         else:
-            return
+            return address[0]
         attempt.check("Connecting")
     code = "timeout" if isinstance(last, TimeoutError) else "connect"
     raise attempt.failed(code, "Connecting", last.strerror or "no answer in time")

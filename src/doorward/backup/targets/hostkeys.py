@@ -41,9 +41,9 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
     attempt = Attempt("", False, stop or threading.Event(), workdir, deadline, _SECONDS, label)  # noqa: FBT003
     try:
         need(attempt, "ssh-keyscan")
-        reach(attempt, server, port)
+        address = reach(attempt, server, port)
         with on_this_node():
-            keys = scan(attempt, server, port)
+            keys = scan(attempt, address, port)
         if not keys:
             raise attempt.failed("protocol_unavailable", "Reading the host keys", "the server showed none, it may not speak SSH")
     except BackupFailure as failure:
@@ -52,7 +52,10 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
 
 
 def scan(attempt: Attempt, server: str, port: int) -> list[str]:
-    """Return the host keys of a server that answers. Raises BackupFailure only when the attempt is over."""
+    """Return the host keys of a server, by an address that answers. Raises BackupFailure only when the attempt is over.
+
+    Of a name with several addresses ssh-keyscan tries the first one only.
+    """
     attempt.workdir.mkdir(parents=True, exist_ok=True)
     command = ["ssh-keyscan", "-T", str(_SCAN_SECONDS), "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", server]
     with tempfile.TemporaryDirectory(prefix="target-", dir=attempt.workdir) as directory:

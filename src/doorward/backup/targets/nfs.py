@@ -36,18 +36,18 @@ _MEANINGS: dict[int, str] = {
 def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsTarget:
     """Reach the export with the first driver that can."""
     server, path = str(target["server"]["value"]), str(target["path"])
-    portmapper = _reached(attempt, server)
+    address = _reached(attempt, server)
     attempt.begin("identify")
-    if library() is not None and portmapper:
+    if library() is not None and address is not None:
         attempt.begin("authenticate")
         files = LibnfsFiles(attempt)
         made = NfsTarget(files, attempt)
         try:
             with made.asking("Mounting the export"):
-                files.connect(server, path)
+                files.connect(address, path)
         except BackupFailure as failure:
             made.close()
-            if failure.code == "permission_denied" and _absent(server, path, attempt):
+            if failure.code == "permission_denied" and _absent(address, path, attempt):
                 raise BackupFailure("no_such_path", failure.message) from None
             if failure.code != "protocol_unavailable":
                 raise
@@ -59,16 +59,18 @@ def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsT
     return NfsTarget(nfs_mount.mounted(server, path, attempt), attempt)
 
 
-def _reached(attempt: Attempt, server: str) -> bool:
-    """Whether the server has the port mapper that NFSv3 needs. Raises when it has not even a port for NFS."""
+def _reached(attempt: Attempt, server: str) -> str | None:
+    """Return the address with the port mapper that NFSv3 needs, for libnfs, which tries one only; None where there is none.
+
+    Raises when the server has not even a port for NFS.
+    """
     try:
-        reach(attempt, server, _PORTMAPPER)
+        return reach(attempt, server, _PORTMAPPER)
     except BackupFailure as failure:
         if failure.code != "connect":
             raise
         reach(attempt, server, _NFS)
-        return False
-    return True
+        return None
 
 
 def _absent(server: str, path: str, attempt: Attempt) -> bool:

@@ -65,9 +65,9 @@ def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> Rsync
     need(attempt, "rsync", "ssh")
     if attempt.step is not None:  # ssh does all of this itself, in one
         server, port = target["server"]["value"], target["port"]
-        reach(attempt, server, port)
+        address = reach(attempt, server, port)
         attempt.begin("identify")
-        identify(attempt, server, port, target["server_host_keys"])
+        identify(attempt, address, port, target["server_host_keys"])
     key = secret(target["authentication_key"])
     if key is None:
         raise attempt.failed("auth_failed", "Logging in", "the private key of the policy is not there")

@@ -1,4 +1,4 @@
-"""``doorward cluster``: promote, join, accept, remove, leave, and how the nodes do."""
+"""``doorward cluster``: promote, join, accept, remove, leave, repair, and how the nodes do."""
 
 from __future__ import annotations
 
@@ -221,6 +221,23 @@ def leave(connection: Connection, how: Committing) -> None:
         transact(session, how, lambda: _delete(session, f"{_CLUSTER}/join_request"))
 
 
+@command
+def repair(connection: Connection, how: Committing) -> None:
+    """Have nodes follow this Central Management again that hold another history, as after it came back from an old copy.
+
+    They give up what they took since that copy was made; the plan names them, and their own history keeps it.
+    """
+    from doorward.cli.session import connected
+    from doorward.cli.transact import transact
+
+    with connected(connection) as session:
+        transact(session, how, lambda: _begun(session))
+
+
+def _begun(session: Session) -> None:
+    session.client.write("POST", f"{_CLUSTER}/repair", {})
+
+
 def _delete(session: Session, path: str) -> None:
     session.client.write("DELETE", path)
 
@@ -292,5 +309,6 @@ for _name, _function in {
     "accept": accept,
     "remove": remove,
     "leave": leave,
+    "repair": repair,
 }.items():
     app.command(_name)(_function)

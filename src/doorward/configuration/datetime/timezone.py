@@ -15,8 +15,6 @@ from doorward.host.resources import File, Symlink, Zone
 from doorward.host.zones import host_zone, is_zone
 from doorward.tree.fields import bad_format
 from doorward.tree.nodes import Singleton
-from doorward.tree.places import Place
-from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/datetime/timezone"
@@ -41,15 +39,9 @@ def render(snapshot: Snapshot) -> Iterator[File | Symlink | Zone]:
     yield Zone(name, origin=PATH)
 
 
-def other_processes(_snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
-    """Say that programs which run already keep their zone."""
-    yield Problem("other_processes", "Other running programs keep the old time zone until they are restarted.")
-
-
 NODE = Singleton(
     title="Time zone",
     model=Annotated[ZoneName, Field(description="A name of the tz database, aliases included.", examples=["America/New_York"])],
     default=lambda _: host_zone(),
-    advice=(other_processes,),
     render=render,
 )

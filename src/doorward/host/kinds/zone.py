@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+OTHER_PROCESSES = "other_processes"
+"""Code of the warning about programs that keep the old zone."""
+
+
 class ZoneKind:
-    """Handles `Zone`: it has no action of its own, only a read-back."""
+    """Handles `Zone`: it has no action of its own, only a read-back, and says who does not notice."""
 
     rank = 10
     follows = False
 
-    def __init__(self, through: Callable[[str], ZoneInfo]) -> None:
+    def __init__(self, through: Callable[[str], ZoneInfo], *, sandbox: bool = False) -> None:
         """`through` reads the time zone that a link such as "/etc/localtime" leads to; `HostFailure` when it can't."""
-        self._through = through
+        self._through, self._sandbox = through, sandbox
 
     def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
         """No path."""
@@ -34,9 +38,15 @@ class ZoneKind:
         """When its link moves, the proof is due again."""
         return isinstance(resource, Zone) and resource.link in touched
 
-    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
-        """Never an action."""
-        return None, []
+    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
+        """Never an action. Where the link moves, a warning that programs which run already keep their zone."""
+        zone = change.resource
+        if not isinstance(zone, Zone) or zone.link not in touched:
+            return None, []
+        message = "Other running programs keep the old time zone until they are restarted."
+        if self._sandbox:
+            message = "In the sandbox the zone is that of Doorward alone; the machine and its programs keep theirs."
+        return None, [HostWarning(OTHER_PROCESSES, message, zone.origin)]
 
     def observe(self, change: Change) -> object:  # noqa: ARG002 - the port's signature
         """Nothing to put back."""
