@@ -51,7 +51,7 @@ class Scripted:
 
             going = say("greeting")
             while going and (line := file.readline()):
-                going = say(line.decode().split()[0].upper())
+                going = say(line.decode().strip().partition(" ")[0].upper())
                 if going and line.startswith(b"DATA"):
                     text = ""
                     while (row := file.readline().decode()) not in {".\r\n", ""}:
