@@ -24,6 +24,7 @@ from doorward.host.tls import unusable
 from doorward.tree.models import Body
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
+from doorward.tree.plaintext import plain
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import stamp
@@ -80,11 +81,11 @@ def _described(chain: list[x509.Certificate]) -> dict[str, Any]:
         "certificate": "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain),
         "created": stamp(datetime.now(UTC)),
         "fingerprint": f"SHA256:{leaf.fingerprint(hashes.SHA256()).hex()}",
-        "issuer": leaf.issuer.rfc4514_string(),
+        "issuer": plain(leaf.issuer.rfc4514_string()),
         "not_after": stamp(leaf.not_valid_after_utc),
         "not_before": stamp(leaf.not_valid_before_utc),
         "serial_number": serial.zfill(len(serial) + len(serial) % 2),
-        "subject": leaf.subject.rfc4514_string(),
+        "subject": plain(leaf.subject.rfc4514_string()),
         "subject_alternative_names": list(_names(leaf)),
     }
 
@@ -105,7 +106,7 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
         return
     for name in names:
         if type(name) in _KINDS:
-            yield f"{_KINDS[type(name)]}:{name.value}"
+            yield plain(f"{_KINDS[type(name)]}:{name.value}")
 
 
 def _judged(chain: list[x509.Certificate]) -> Iterator[Problem]:

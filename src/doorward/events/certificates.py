@@ -10,6 +10,7 @@ from doorward.configuration import x509
 from doorward.configuration.management import certificates, exported_configuration_encryption
 from doorward.events.alarm import Issue
 from doorward.events.events import Events
+from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot
 
 _NAMES = {
@@ -37,7 +38,7 @@ def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
             name = next(name for start, name in _NAMES.items() if at.startswith(start))
             first = certificates.ends_first(chain)
             if first is not chain[0]:
-                name += f", by its issuer {first.subject.rfc4514_string()},"
+                name += f", by its issuer {plain(first.subject.rfc4514_string(), 200)},"
             yield Expiring(name, certificates.PATH, first.not_valid_after_utc)
     end = exported_configuration_encryption.expiry(snapshot)
     if end is not None:

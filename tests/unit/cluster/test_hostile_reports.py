@@ -86,7 +86,7 @@ def test_a_report_is_refused_or_can_be_shown(centre: Centre, join: Join, members
     centre.central.watch()
     list(centre.central.wrong())
     centre.central.keep()
-    Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)  # type: ignore[arg-type]
+    Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
 
 
 def texts(value: Any) -> list[str]:
@@ -102,7 +102,7 @@ def texts(value: Any) -> list[str]:
 def test_what_an_earlier_release_kept_is_no_hindrance(centre: Centre, join: Join, report: Any) -> None:
     node = join("managed-host")
     centre.rig.store.put_record(Record("cluster_status", node.id, {"at": 1.0, "report": report}))
-    central = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)  # type: ignore[arg-type]
+    central = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
     [item] = central.items()
     assert item["fqdn"] is None
 

@@ -26,6 +26,7 @@ from doorward.host.resources import Shown
 from doorward.tree.models import Body, union
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
+from doorward.tree.plaintext import plain
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
@@ -126,7 +127,7 @@ def ends_first(chain: Sequence[crypto.Certificate]) -> crypto.Certificate:
 def _which(chain: Sequence[crypto.Certificate], one: crypto.Certificate, own: str = "Ended", other: str = "ended") -> str:
     """Return the beginning of a sentence about one certificate of a chain."""
     place = chain.index(one) + 1
-    return own if place == 1 else f"Certificate {place} of the chain, {one.subject.rfc4514_string()}, {other}"
+    return own if place == 1 else f"Certificate {place} of the chain, {plain(one.subject.rfc4514_string(), 200)}, {other}"
 
 
 def _unfit(found: crypto.Certificate, at: str) -> str | None:

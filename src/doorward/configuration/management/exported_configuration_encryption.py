@@ -23,6 +23,7 @@ from doorward.host.errors import HostFailure
 from doorward.tree.models import Body, Derived, Off, switch
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
+from doorward.tree.plaintext import plain
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.snapshot import Snapshot
 
@@ -79,7 +80,7 @@ def make(
         raise MeaningRefused(problems)
     [certificate] = found
     text = _tried(data)
-    key = PublicKey(public_key=text, fingerprint=certificate.primary.fingerprint, uids=certificate.uids)
+    key = PublicKey(public_key=text, fingerprint=certificate.primary.fingerprint, uids=[plain(uid) for uid in certificate.uids])
     made = ExportedConfigurationEncryption(encryption=Encrypted(enabled=True, gpg_public_key=key))
     return made, list(_running_out(certificate))
 

@@ -229,3 +229,10 @@ def test_what_stands_beside_a_key_or_a_certificate_counts_for_nothing(beside: st
     made = make(posted)
     assert made.body["certificate"] == text(LEAF)
     assert made.secret == pem(P256)
+
+
+def test_names_in_a_certificate_steer_nothing_where_they_are_shown() -> None:
+    steering = certificate("door\x1b]0;x\x07\u202e", P256, names=(made_by.DNSName("a\x1b[2J"),))
+    body = make({"certificate": text(steering)}).body
+    assert body["subject"] == "CN=door\\x1b]0\\;x\\x07\\x202e,O=Ex\\, Ample"
+    assert body["subject_alternative_names"] == ["DNS:a\\x1b[2J"]
