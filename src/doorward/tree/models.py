@@ -54,6 +54,15 @@ class Interrelated(Body):
         raise ValidationError.from_exception_data(cls.__name__, errors, hide_input=True)
 
 
+def extension(default: Any, **declared: Any) -> Any:
+    """Declare a member that the bodies of SPS do not have, as ``Field`` does.
+
+    It is stored and shown only where it differs from its default, so that a body without it is what the original shows, its
+    ETag included; left out on a write it means the default. Whoever reads a stored body gets it by ``get`` with the default.
+    """
+    return Field(default, exclude_if=lambda value: value == default, json_schema_extra={"x-doorward-extension": True}, **declared)
+
+
 def wrong(code: str, message: str, *at: str | int) -> InitErrorDetails:
     """Return an error at a place inside a value; the code becomes that of the problem."""
     return InitErrorDetails(type=PydanticCustomError(code, message), loc=at, input=None)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from doorward.tree.models import Elements
+from doorward.tree.models import Body, Elements, extension
+from doorward.tree.nodes import Singleton
+from doorward.tree.snapshot import etag
 from tests.unit.tree.bodies import EVERYTHING, LEAST, checked, one_problem, problems, warned
 
 SQUARE = {"selection": "square", "side": 2}
@@ -175,3 +177,37 @@ def test_schemas_name_the_limits_of_lists() -> None:
     assert schema["servers"]["maxItems"] == 3
     assert schema["servers"]["uniqueItems"] is True
     assert "uniqueItems" not in schema["others"]
+
+
+class Extended(Body):
+    """A body with a member that the original does not have."""
+
+    name: str
+    hours: int = extension(12, ge=1, le=168, description="An extension.")
+    targets: list[str] = extension([], description="Another one.")
+
+
+EXTENDED = Singleton(model=Extended, default={"name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ({"name": "x"}, b'{"name":"x"}'),
+        ({"name": "x", "hours": 12, "targets": []}, b'{"name":"x"}'),
+        ({"name": "x", "hours": 13}, b'{"hours":13,"name":"x"}'),
+        ({"name": "x", "targets": ["a"]}, b'{"name":"x","targets":["a"]}'),
+    ],
+)
+def test_an_extension_is_there_only_where_it_differs_from_its_default(sent: dict[str, Any], stored: bytes) -> None:
+    document = EXTENDED.load(sent)
+    assert (document.stored, document.shown) == (stored, stored)
+    assert EXTENDED.load(document.value) == document
+    assert etag(document.shown) == etag(stored)
+
+
+def test_an_extension_is_marked_as_one_in_the_schema() -> None:
+    schema = EXTENDED.adapter.json_schema()
+    assert schema["required"] == ["name"]
+    assert schema["properties"]["hours"]["x-doorward-extension"] is True
+    assert (schema["properties"]["hours"]["default"], schema["properties"]["hours"]["maximum"]) == (12, 168)
