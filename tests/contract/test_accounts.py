@@ -87,28 +87,101 @@ def test_rights_of_all_groups_come_together(admin: Caller, login: Login) -> None
     caller.get("/api/configuration/telnet/options").is_error(403, "Unauthorized")
 
 
-def test_a_new_list_takes_effect_at_the_next_login(admin: Caller, login: Login) -> None:
+def test_a_new_list_takes_effect_at_once(admin: Caller, login: Login) -> None:
     make_user(admin, "jane", SECRET, "-1001")
     admin.commit("jane may look").ok()
-    before = login("jane", SECRET)
+    jane = login("jane", SECRET)
+    jane.get(ZONE).ok()
     admin.put(ACLS, [line("basic-view", "/special/auth")]).ok()
+    jane.get(ZONE).ok()
     admin.commit("basic-view is for accounts now").ok()
-    before.get(ZONE).ok()
-    before.get(ACLS).is_error(403, "Unauthorized")
-    after = login("jane", SECRET)
-    after.get(ZONE).is_error(403, "Unauthorized")
-    after.get(ACLS).ok()
-    assert before.body("/api/user/info")["acls"] != after.body("/api/user/info")["acls"]
+    jane.get(ZONE).is_error(403, "Unauthorized")
+    jane.get(ACLS).ok()
+    assert jane.body("/api/user/info")["acls"] == [line("basic-view", "/special/auth")]
 
 
-def test_membership_takes_effect_at_the_next_login(admin: Caller, login: Login) -> None:
-    jane = make_user(admin, "jane", SECRET)
+def test_membership_takes_effect_at_once(admin: Caller, login: Login) -> None:
+    key = make_user(admin, "jane", SECRET)
     admin.commit("jane").ok()
-    before = login("jane", SECRET)
-    admin.put(f"{GROUPS}/-1001", {"members": [jane], "name": "basic-view"}).ok()
+    jane = login("jane", SECRET)
+    jane.get(ZONE).is_error(403, "Unauthorized")
+    admin.put(f"{GROUPS}/-1001", {"members": [key], "name": "basic-view"}).ok()
     admin.commit("jane may look").ok()
-    before.get(ZONE).is_error(403, "Unauthorized")
-    login("jane", SECRET).get(ZONE).ok()
+    jane.get(ZONE).ok()
+    assert jane.body("/api/user/info")["groups"] == ["basic-view"]
+
+
+def test_rights_that_go_back_by_themselves_are_gone_for_live_sessions(admin: Caller, login: Login) -> None:
+    """Also what no account commits takes effect at once: here the return of a commit that nobody confirmed."""
+    key = make_user(admin, "jane", SECRET)
+    admin.commit("jane").ok()
+    jane = login("jane", SECRET)
+    admin.put(f"{GROUPS}/-1001", {"members": [key], "name": "basic-view"}).ok()
+    admin.commit("jane may look for a while", confirm_seconds=10).ok()
+    jane.get(ZONE).ok()
+    until(lambda: admin.get("/api/revisions?limit=1").json["items"][0]["body"]["author"] == "doorward", 60)
+    jane.get(ZONE).is_error(403, "Unauthorized")
+
+
+def test_a_rollback_takes_rights_away_at_once(admin: Caller, login: Login) -> None:
+    key = make_user(admin, "jane", SECRET)
+    before = admin.commit("jane").ok().meta["revision"]
+    admin.put(f"{GROUPS}/-1002", {"members": [key], "name": "basic-write"}).ok()
+    admin.commit("jane may change the basics").ok()
+    jane = login("jane", SECRET)
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    admin.post(f"/api/revisions/{before}/restore").ok()
+    admin.commit("back").ok()
+    jane.put(ZONE, "Asia/Tokyo").is_error(403, "Unauthorized")
+    jane.get(TRANSACTION).ok()
+
+
+# What a transaction may still change
+
+
+def test_what_may_no_longer_be_changed_is_not_committed(admin: Caller, login: Login) -> None:
+    key = make_user(admin, "jane", SECRET, "-1002")
+    group(admin, "policies", key)
+    admin.post(ACLS, line("policies", "/api/configuration/datetime/timezone", permission="write")).ok(201)
+    admin.commit("jane").ok()
+    jane = login("jane", SECRET)
+    jane.put(NTP, []).ok()
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    admin.put(f"{GROUPS}/-1002", {"members": [], "name": "basic-write"}).ok()
+    admin.commit("jane minds the time zone only").ok()
+    refused = jane.commit().is_error(403, "Unauthorized", paths=[NTP], resource=TRANSACTION)
+    assert refused.error["message"] == "The transaction changes what this account may no longer change."
+    assert jane.status() == "open", "nothing is lost in silence"
+    assert [change["path"] for change in jane.changes()] == [ZONE], "nor shown to whom it may not be"
+    problems = jane.body(f"{TRANSACTION}/plan")["problems"]
+    assert [(problem["code"], problem["path"]) for problem in problems] == [("privilege_required", NTP)]
+    jane.delete(TRANSACTION).ok()
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    jane.commit("what is left").ok()
+
+
+def test_rights_that_come_back_let_the_transaction_go_on(admin: Caller, login: Login) -> None:
+    key = make_user(admin, "jane", SECRET, "-1002")
+    admin.commit("jane").ok()
+    jane = login("jane", SECRET)
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    admin.put(f"{GROUPS}/-1002", {"members": [], "name": "basic-write"}).ok()
+    admin.commit("no longer").ok()
+    jane.commit().is_error(403, "Unauthorized", resource=TRANSACTION)
+    admin.put(f"{GROUPS}/-1002", {"members": [key], "name": "basic-write"}).ok()
+    admin.commit("again").ok()
+    jane.commit("late").ok()
+
+
+def test_what_follows_from_an_allowed_delete_needs_no_right_of_its_own(admin: Caller, login: Login) -> None:
+    keeper, other = make_user(admin, "keeper", SECRET), make_user(admin, "other", SECRET, "-1001", "-1009")
+    group(admin, "keepers", keeper)
+    admin.post(ACLS, line("keepers", USERS, permission="write")).ok(201)
+    admin.commit("the keeper minds accounts, not groups").ok()
+    caller = login("keeper", SECRET)
+    caller.delete(f"{USERS}/{other}").ok()
+    caller.commit("and they leave their groups").ok()
+    assert admin.body(f"{GROUPS}/-1001")["members"] == []
 
 
 def test_names_of_groups_are_compared_exactly(admin: Caller, login: Login) -> None:
@@ -210,6 +283,50 @@ def test_nobody_else_gets_the_name_of_admin(somebody: Caller) -> None:
     assert reply.error["details"]["errors"][0]["path"] == f"{USERS}/{key}"
 
 
+@pytest.mark.parametrize("name", ["doorward", "Central-Management", "SYSTEM"])
+def test_names_of_the_appliance_itself_are_reserved(somebody: Caller, name: str) -> None:
+    somebody.post(USERS, {"name": name}).refuses("SemanticError", ("reserved", "/name"))
+    key = somebody.post(USERS, {"name": "doorwarden"}).ok(201).json["key"]
+    somebody.put(f"{USERS}/{key}", {"name": name}).refuses("SemanticError", ("reserved", "/name"))
+
+
+def test_a_new_account_of_a_used_name_inherits_no_commits(admin: Caller, login: Login) -> None:
+    first = make_user(admin, "jane", SECRET, "-1002")
+    admin.commit("the first jane").ok()
+    jane = login("jane", SECRET)
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    key = {"Idempotency-Key": "mine"}
+    done = jane.commit("by the first", headers=key).ok().meta
+    assert jane.get("/api/commits/mine").ok().json["key"] == done["commit"].rpartition("/")[2]
+    admin.delete(f"{USERS}/{first}").ok()
+    admin.commit("gone").ok()
+    second = make_user(admin, "jane", SECRET, "-1002")
+    admin.commit("the second jane").ok()
+    assert first != second
+    jane = login("jane", SECRET)
+    jane.get("/api/commits/mine").is_error(404, "NotFound")
+    jane.get(done["commit"]).is_error(404, "NotFound")
+    assert jane.get("/api/commits").ok().json["items"] == []
+    jane.put(ZONE, "Europe/Budapest").ok()
+    again = jane.commit("by the first", headers=key).ok()
+    assert not again.all("Idempotency-Replayed")
+    assert again.meta["revision"] > done["revision"]
+    assert admin.body(ZONE) == "Europe/Budapest"
+
+
+def test_a_renamed_account_keeps_its_commits(admin: Caller, login: Login) -> None:
+    key = make_user(admin, "jane", SECRET, "-1002")
+    admin.commit("jane").ok()
+    jane = login("jane", SECRET)
+    jane.put(ZONE, "Asia/Tokyo").ok()
+    jane.commit(headers={"Idempotency-Key": "mine"}).ok()
+    admin.put(f"{USERS}/{key}", {**admin.body(f"{USERS}/{key}"), "name": "joan"}).ok()
+    admin.commit("renamed").ok()
+    joan = login("joan", SECRET)
+    assert joan.get("/api/commits/mine").ok().json["body"]["user"] == "jane"
+    assert len(joan.get("/api/commits").ok().json["items"]) == 1
+
+
 def test_admin_cannot_share_a_password(somebody: Caller, login: Login) -> None:
     jane = next(item for item in somebody.get(USERS).json["items"] if item["body"]["name"] == "jane")
     somebody.put(f"{USERS}/-1", {"name": "admin", "password": jane["body"]["password"]}).ok()
@@ -303,6 +420,29 @@ def test_a_commit_that_is_taken_back_brings_the_password_back(admin: Caller, log
     admin.post(f"/api/revisions/{revision}/restore").ok()
     admin.commit("as it was").ok()
     login("jane", SECRET)
+
+
+def test_going_back_to_an_earlier_password_is_told(admin: Caller) -> None:
+    jane = make_user(admin, "jane", SECRET)
+    before = admin.commit("jane").ok().meta["revision"]
+    give(admin, jane, "jane", "another long password")
+    admin.commit("a new password").ok()
+    answer = admin.post(f"/api/revisions/{before}/restore").ok()
+    assert answer.meta["warnings"] == [{
+        "code": "other_password", "message": "An earlier password counts afterwards, not the one of now: jane.",
+        "path": USERS, "pointer": "",
+    }]  # fmt: skip
+    assert [found["code"] for found in admin.body(f"{TRANSACTION}/plan")["warnings"]].count("other_password") == 1
+    done = admin.commit("back").ok()
+    assert [found["code"] for found in done.meta["warnings"]] == ["other_password"]
+
+
+def test_going_back_without_another_password_is_not_warned_of(admin: Caller) -> None:
+    make_user(admin, "jane", SECRET)
+    before = admin.commit("jane").ok().meta["revision"]
+    admin.put(ZONE, "Asia/Tokyo").ok()
+    admin.commit().ok()
+    assert "warnings" not in admin.post(f"/api/revisions/{before}/restore").ok().meta
 
 
 def test_an_expired_password_is_refused_like_a_wrong_one(admin: Caller, login: Login, server: Server) -> None:

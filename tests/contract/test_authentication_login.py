@@ -186,12 +186,49 @@ def test_info_tells_strangers_less(server: Server, admin: Caller, anybody: Calle
 
 def test_timeout_counts_for_every_session_from_its_next_request(login: Login) -> None:
     caller, other = login(), login()
-    for minutes in (1, 1440, 10):
+    for minutes in (1, 600, 10):
         caller.put(WEB, {"timeout": minutes}).ok()
         assert caller.commit().ok().meta["remaining_seconds"] == minutes * 60
         answer = other.get(NTP).ok()
         assert answer.meta["remaining_seconds"] == minutes * 60
         assert f"; Max-Age={minutes * 60}; " in answer.header("Set-Cookie")
+
+
+def test_a_session_has_at_most_what_is_left_of_its_hours(login: Login) -> None:
+    caller = login()
+    caller.put(WEB, {"timeout": 1440}).ok()
+    answer = caller.commit().ok()
+    assert 43200 - 60 < answer.meta["remaining_seconds"] <= 43200
+    caller.put(WEB, {"session_hours": 1, "timeout": 1440}).ok()
+    caller.commit().ok()
+    answer = caller.get(NTP).ok()
+    assert 3600 - 60 < answer.meta["remaining_seconds"] <= 3600
+    assert f"; Max-Age={answer.meta['remaining_seconds']}; " in answer.header("Set-Cookie")
+    caller.put(WEB, {"session_hours": 168, "timeout": 1440}).ok()
+    assert caller.commit().ok().meta["remaining_seconds"] == 86400
+    caller.put(WEB, {"timeout": 10}).ok()
+    caller.commit().ok()
+
+
+def test_the_hours_of_a_session_are_shown_only_where_they_are_not_the_usual_ones(login: Login) -> None:
+    caller = login()
+    plain = caller.get(WEB).ok()
+    assert plain.json["body"] == {"timeout": 10}
+    other = caller.put(WEB, {"session_hours": 24, "timeout": 10}).ok()
+    assert other.json["body"] == {"session_hours": 24, "timeout": 10}
+    assert other.header("ETag") != plain.header("ETag")
+    assert [(change["path"], change["type"]) for change in caller.changes()] == [(f"{WEB}#session_hours", "create")]
+    usual = caller.put(WEB, {"session_hours": 12, "timeout": 10}).ok()
+    assert (usual.json["body"], usual.header("ETag")) == ({"timeout": 10}, plain.header("ETag"))
+    assert caller.changes() == []
+    caller.put(WEB, {"session_hours": 24, "timeout": 10}).ok()
+    caller.commit().ok()
+    left_out = caller.put(WEB, {"timeout": 10}).ok()
+    assert (left_out.json["body"], left_out.header("ETag")) == ({"timeout": 10}, plain.header("ETag"))
+    assert [(change["path"], change["type"]) for change in caller.changes()] == [(f"{WEB}#session_hours", "delete")]
+    caller.commit().ok()
+    for wrong in (0, 169):
+        caller.put(WEB, {"session_hours": wrong, "timeout": 10}).refuses("InvalidRequestBody", ("range", "/session_hours"))
 
 
 def changes_of_an_account(caller: Caller, key: str, change: str) -> None:

@@ -158,7 +158,7 @@ def test_commits_of_others_are_for_those_who_read_the_history(people: dict[str, 
         caller.get(own).ok()
 
 
-def test_rights_are_those_of_the_login(people: dict[str, Caller], admin: Caller, login: Login) -> None:
+def test_rights_are_those_of_now(people: dict[str, Caller], admin: Caller, login: Login) -> None:
     secret = "promoted before long"
     key = make_user(admin, "promoted", secret)
     admin.commit().ok()
@@ -167,13 +167,12 @@ def test_rights_are_those_of_the_login(people: dict[str, Caller], admin: Caller,
     group = admin.body(f"{GROUPS}/-1002")
     admin.put(f"{GROUPS}/-1002", {**group, "members": [*group["members"], key]}).ok()
     admin.commit().ok()
-    unauthorized(before.get(NTP), NTP, "read")
-    now = login("promoted", secret)
-    now.put(NTP, []).ok()
+    before.put(NTP, []).ok()
     admin.put(f"{GROUPS}/-1002", group).ok()
     admin.commit().ok()
-    now.put(NTP, []).ok()
-    unauthorized(login("promoted", secret).get(NTP), NTP, "read")
+    unauthorized(before.get(NTP), NTP, "read")
+    unauthorized(before.put(NTP, []), NTP, "change")
+    unauthorized(before.commit(), TRANSACTION, "change")
 
 
 def test_user_info_shows_groups_and_their_lines(people: dict[str, Caller], admin: Caller) -> None:

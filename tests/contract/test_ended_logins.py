@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from doorward.access.logins import Login, Logins
-from doorward.access.rights import Rights
+from doorward.access.logins import Login
 from doorward.api.configuration import Configuration, NodeResource
 from doorward.api.errors import Refusal
 from doorward.api.request import Request
 from tests.contract.test_cluster import ASK, JOIN, PROMOTE, enable
 from tests.contract.wire import LOGIN, NTP, PASSWORDS, USERS, ZONE, Caller, logged_in
+from tests.support.accounts import ADMIN
+from tests.support.accounts import logins as login_sessions
 from tests.support.server import Server, running
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 from tests.unit.transaction.rig import USERS as RIG_USERS
@@ -71,12 +72,12 @@ def test_a_removal_that_waits_for_its_turn_while_the_login_session_ends_is_refus
     candidate = rig.candidate()
     key = rig.post(candidate, RIG_USERS, {"name": "jane"})
     rig.commit(candidate)
-    logins = Logins(lambda: 600)
+    logins = login_sessions()
     shared = Configuration(TREE, lambda: rig.pipeline.running, logins, rig.prober, lambda: None)
     resource = NodeResource(shared, TREE[ROOT + RIG_USERS], key)
 
     async def scenario() -> Login:
-        login, _ = logins.open("-1", "admin", Rights(everything=True))
+        login, _ = logins.open(ADMIN)
         async with login.writing:
             request = Request("DELETE", tuple(f"{USERS}/{key}"[1:].split("/")), {"headers": [], "query_string": b""}, _never, "1")
             request.login = login

@@ -12,7 +12,7 @@ import pytest
 
 from tests.contract.exchanges import EXCHANGES
 from tests.support.pki import Authority
-from tests.support.server import PASSWORD, Client, Server
+from tests.support.server import PASSWORD, Client, Server, until
 
 SETUP = "/api/setup"
 WIZARD: dict[str, Any] = {"options": ("--setup", "wizard"), "environment": {"DOORWARD_ADMIN_PASSWORD": ""}}
@@ -141,12 +141,14 @@ def test_the_answers_of_the_public_client_have_the_right_members(anybody: Client
     assert all(pointer.startswith("/certificates/") for _, pointer in found), found
 
 
-def test_unknown_members_are_dropped_and_logged_unless_that_is_asked_for(waiting: Server, anybody: Client) -> None:
-    answers = changed(administration={"admin_password": "admin", "unknown": SECRET}, accept_eula=True)
-    problems(anybody, answers, "SemanticError")
-    answer = anybody.post(SETUP, answers, headers={"Prefer": "handling=strict"})
-    assert [p["pointer"] for p in answer.json()["error"]["details"]["errors"]] == ["/administration/unknown"]
-    assert any("/administration/unknown" in line and "not known" in line for line in waiting.errors)
+def test_unknown_members_are_errors_for_there_is_no_second_try(waiting: Server, anybody: Client) -> None:
+    answers = changed(administration={"admin_password": PASSWORD, "unknown": SECRET}, hidden={"deep": SECRET})
+    for headers in ({}, {"Prefer": "handling=strict"}):
+        answer = anybody.post(SETUP, answers, headers=headers)
+        assert answer.status_code == 400, answer.text
+        found = [(p["code"], p["pointer"]) for p in answer.json()["error"]["details"]["errors"]]
+        assert found == [("unknown_member", "/administration/unknown"), ("unknown_member", "/hidden")]
+        assert state(anybody) == "uninitialized"
 
 
 def test_what_is_refused_is_not_repeated(waiting: Server, anybody: Client) -> None:
@@ -171,6 +173,8 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.options = ()
     server.environment = {"DOORWARD_ADMIN_PASSWORD": "is not looked at: this is no first start"}
     server.start()
+    notice = "DOORWARD_ADMIN_PASSWORD is ignored: this node awaits its first settings."
+    until(lambda: notice in [line.strip() for line in server.errors])
     first, second = server.client(), server.client()
     assert state(first) == "uninitialized"
     with ThreadPoolExecutor(2) as pool:
@@ -243,6 +247,41 @@ def test_the_wizard_and_a_password_are_too_much(tmp_path: Path) -> None:
     assert "".join(server.errors).strip() == (
         "doorward can't start: The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD."
     )
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("short", "At least 12 characters are needed."),
+        ("123456789012", "The password is a common one, or the name of the account or the host."),
+        ("tab\there, long enough", "Control characters are not allowed."),
+        ("x" * 151, "At most 150 characters."),
+    ],
+)
+def test_a_first_password_from_the_environment_obeys_the_policy(tmp_path: Path, password: str, problem: str) -> None:
+    server = Server(tmp_path / "state", environment={"DOORWARD_ADMIN_PASSWORD": password}).start(wait=False)
+    assert server.process
+    assert server.process.wait(30) == 1
+    server.stop()
+    assert (
+        "".join(server.errors).strip()
+        == f"doorward can't start: DOORWARD_ADMIN_PASSWORD can't be the password of admin: {problem}"
+    )
+    server.environment = {}
+    server.start()
+    server.login()
+    server.stop()
+
+
+def test_a_password_in_the_environment_is_ignored_afterwards_with_a_notice(tmp_path: Path) -> None:
+    server = Server(tmp_path / "state").start()
+    assert not any("DOORWARD_ADMIN_PASSWORD" in line for line in server.errors)
+    server.stop()
+    server.environment = {"DOORWARD_ADMIN_PASSWORD": "short"}
+    server.start()
+    until(lambda: "DOORWARD_ADMIN_PASSWORD is ignored: admin has a password already." in [e.strip() for e in server.errors])
+    server.login()
+    server.stop()
 
 
 def test_the_node_moves_to_its_address_and_shows_its_certificate(tmp_path: Path) -> None:

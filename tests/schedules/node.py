@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from doorward import __version__
-from doorward.access.logins import Login, Logins
-from doorward.access.rights import Rights
 from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Member, Nodes
 from doorward.api.cluster.shared import ClusterResource, Promote, Shared
@@ -44,6 +42,7 @@ from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import MeaningRefused
 from doorward.tree.times import Clock
+from tests.support.accounts import login_of, logins
 from tests.support.fake_host import FakeHost
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
 
@@ -192,7 +191,7 @@ class Node:
         running = load_running(TREE, machine, self.store)
         self.pipeline = Pipeline(TREE, self.store, self.host, secrets, Probes(), running, clock=self.clock)
         self.confirmations = Trials(self.store, self.pipeline, turn.later)
-        self._transaction = Transaction(Service(self.pipeline, turn, self.confirmations, Logins(lambda: 600)))
+        self._transaction = Transaction(Service(self.pipeline, turn, self.confirmations, logins()))
         self.pipeline.recover()
         self.confirmations.load()
         self.events = Told()
@@ -289,7 +288,8 @@ class Node:
     def commit(self, candidate: Candidate | None) -> None:
         if candidate is not None:
             seconds, self.trial = self.trial, None
-            self._transaction._work(candidate, Order("admin", "", confirm_seconds=seconds, everything=True))
+            order = Order("admin", "", confirm_seconds=seconds, everything=True, account=users.ADMIN)
+            self._transaction._work(candidate, order)
 
     def confirm(self) -> None:
         """Keep what is on trial. Raises Refusal where nothing is."""
@@ -317,7 +317,7 @@ def _resource(shared: Shared, path: str) -> ClusterResource:
 
 def _request(method: str, path: str, body: Any = None) -> Request:
     """A request of an administrator."""
-    login = Login("-1", "admin", Rights(everything=True), 0.0)
+    login = login_of()
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"" if body is None else msgspec.json.encode(body)}

@@ -187,23 +187,27 @@ def test_the_http_port_only_redirects(server: Server, client: Client) -> None:
         assert b"400 Bad Request" in there.socket.recv(9000)
 
 
-def test_users_do_not_reach_the_configuration_on_a_line_of_their_own(server: Server, client: Client) -> None:
+def test_a_line_of_users_leads_to_what_is_theirs_and_nowhere_else(server: Server, client: Client) -> None:
     keys, port = reachable_at(client, AWAY), free_port(AWAY)
     written(client, USER_WEB, web((keys[AWAY], None, port)))
     committed(client)
-    closed = ("backup", "cluster", "configuration", "configuration/datetime", "firmware/slots", "setup", "transaction")
-    aliases = ("management/exported_configuration_encryption", "/configuration", "%63onfiguration")
+    reached = ("authentication", "authentication/login_methods", "health-status", "health_status", "info", "user", "user/info")
+    others = ("", "//", "nothing", "management/exported_configuration_encryption", "/configuration", "%63onfiguration")
+    document = client.get("/api/openapi.json").json()["paths"]
+    declared = {path.removeprefix("/api").removeprefix("/") for path in document}
+    assert declared >= {"backup/exports", "commits", "revisions", "troubleshooting/support-bundle", "upload/backup", "tools"}
     with Visit(server, AWAY, port) as there:
         answer = there.get("/api/authentication", Authorization=LOGIN)
         answer.read()
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
-        for path in (*closed, *aliases):
+        for path in [*sorted(declared - {*reached}), *others]:
             for headers in ({}, {"Cookie": cookie}):
                 answer = there.get(f"/api/{path}", **headers)
                 error = json.loads(answer.read())
                 assert (answer.status, error["error"]["type"]) == (403, "Unauthorized"), path
                 assert ("remaining_seconds" in error["meta"]) == bool(headers)
-        assert [there.status(f"/api/{path}", Cookie=cookie) for path in ("info", "user/info", "health_status")] == [200] * 3
+        assert [there.status(path, Cookie=cookie) for path in ("/", "/console", "/apis/info")] == [403] * 3
+        assert [there.status(f"/api/{path}", Cookie=cookie) for path in reached] == [200] * len(reached)
     with Visit(server, HOME, server.port) as there:
         assert there.status("/api/configuration", Cookie=cookie) == 200, "the session may; the line may not"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import structlog
 
+from doorward.access.accounts import Account, account_in
 from doorward.access.passwords import hashed, matches
-from doorward.access.rights import Rights, rights_of
 from doorward.configuration import passwords
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
@@ -24,16 +23,6 @@ log = structlog.get_logger()
 
 MOST_NAME, MOST_PASSWORD = 256, 1024
 """Longest user name (characters) and password (bytes) that are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account that has proven itself; ``password`` is the key of the password that it did so with."""
-
-    key: str
-    name: str
-    rights: Rights
-    password: str = field(default="", repr=False)
 
 
 def basic_credentials(header: str) -> tuple[str, str] | None:
@@ -82,12 +71,11 @@ class Authenticator:
         if self._expired(snapshot, keys[0], reference):
             log.warning("password expired", user=document.value["name"])
             return None
-        return Account(keys[0], document.value["name"], rights_of(snapshot, keys[0]), reference)
+        return account_in(snapshot, keys[0])
 
     def stands(self, account: Account) -> bool:
         """Whether an account is still what it was when it proved itself: a commit may have come in between."""
-        document = self._running().snapshot.document(Place(users.PATH, account.key))
-        return document is not None and document.value == {"name": account.name, "password": account.password}
+        return account.is_same(account_in(self._running().snapshot, account.key))
 
     def _expired(self, snapshot: Snapshot, key: str, password: str) -> bool:
         policy = snapshot.value(settings.PATH)["password_policy"]

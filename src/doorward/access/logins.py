@@ -1,6 +1,7 @@
 """Login sessions: made by a password, carried by a cookie, ended by time, logout or a change of the account.
 
-All of it lives in the memory of the event loop; a restart ends every login session (protocol, section 7.3). Times are monotonic.
+All of it lives in the memory of the event loop; a restart ends every login session (protocol, section 7.3). Times are monotonic:
+setting the clock neither lengthens nor shortens a login session. What an account may do is looked up whenever it asks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from doorward.access.accounts import Account
 from doorward.access.rights import Rights
 from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Edit
@@ -23,30 +25,64 @@ from doorward.tree.snapshot import Snapshot
 MOST_OF_ONE_ACCOUNT = 1_000
 MOST = 10_000
 _IDLE = "was not active for too long"
+_TOO_OLD = "lost its login session: it had lasted as long as one may"
+_CHANGED = "lost its login session: the account was changed"
+_NO_RIGHTS = Rights()
+
+AccountNow = Callable[[str], Account | None]
+"""Returns the account with a key as it is now. Safe in any thread."""
 
 
 @dataclass(slots=True, eq=False)
 class Login:
-    """One login session. ``account`` is the key of the user object, ``used`` when it was last extended."""
+    """One login session. ``proven`` is its account as it was at the login, ``used`` when the session was last extended."""
 
-    account: str
-    name: str
-    rights: Rights
+    proven: Account
+    began: float
     used: float
+    account_now: AccountNow = field(repr=False)
     token: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
     candidate: Candidate | None = field(default=None, repr=False)
     ended: bool = False
     writing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held by the request that writes: those of one login session are carried out one after another."""
 
+    @property
+    def account(self) -> str:
+        """The key of the account."""
+        return self.proven.key
+
+    @property
+    def name(self) -> str:
+        """The name of the account. Renaming it ends the login session."""
+        return self.proven.name
+
+    @property
+    def rights(self) -> Rights:
+        """What the account may do now: nothing where it is gone. In any thread, also when the login session has ended."""
+        account = self.account_now(self.proven.key)
+        return _NO_RIGHTS if account is None else account.rights
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the login session has not ended, and its account is what it was at the login. In any thread."""
+        return not self.ended and self.proven.is_same(self.account_now(self.proven.key))
+
 
 class Logins:
-    """All live login sessions. ``timeout`` returns the seconds of inactivity that end one."""
+    """All live login sessions.
 
-    def __init__(self, timeout: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
-        self._timeout, self._clock = timeout, clock
+    ``limits`` returns the seconds of inactivity that end one, and the seconds after which it ends however busy it is.
+    """
+
+    def __init__(
+        self, account_now: AccountNow, limits: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._account_now, self._limits, self._clock = account_now, limits, clock
         self._by_digest: OrderedDict[bytes, Login] = OrderedDict()
         """By hash of the cookie value, least recently used first."""
+        self._by_age: OrderedDict[bytes, Login] = OrderedDict()
+        """The same, oldest first."""
         self._by_account: dict[str, OrderedDict[bytes, Login]] = {}
         self.ended: Callable[[Login, str], None] | None = None
         """Told of every login session that ends, and how."""
@@ -57,21 +93,22 @@ class Logins:
     @property
     def timeout(self) -> int:
         """Seconds of inactivity that end a login session."""
-        return self._timeout()
+        return self._limits()[0]
 
-    def open(self, account: str, name: str, rights: Rights) -> tuple[Login, str]:
+    def open(self, account: Account) -> tuple[Login, str]:
         """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
         self.expire()
-        own = self._by_account.setdefault(account, OrderedDict())
+        own = self._by_account.setdefault(account.key, OrderedDict())
         if len(own) >= MOST_OF_ONE_ACCOUNT:
             self._end_oldest(own)
         elif len(self._by_digest) >= MOST:
             self._end_oldest(self._by_digest)
         cookie = secrets.token_hex(20)
-        login = Login(account, name, rights, self._clock())
+        now = self._clock()
+        login = Login(account, now, now, self._account_now)
         digest = _digest(cookie)
-        self._by_digest[digest] = login
-        self._by_account.setdefault(account, own)[digest] = login
+        self._by_digest[digest] = self._by_age[digest] = login
+        self._by_account.setdefault(account.key, own)[digest] = login
         return login, cookie
 
     def find(self, cookie: str, *, extend: bool = True) -> Login | None:
@@ -81,8 +118,8 @@ class Logins:
         if login is None:
             return None
         now = self._clock()
-        if now - login.used >= self._timeout():
-            self._end(digest, login, _IDLE)
+        if (over := self._over(login, now)) is not None:
+            self._end(digest, login, over)
             return None
         if extend:
             login.used = now
@@ -90,9 +127,26 @@ class Logins:
             self._by_account[login.account].move_to_end(digest)
         return login
 
+    def _over(self, login: Login, now: float) -> str | None:
+        """Return by what a login session is over; None: it is live."""
+        idle, longest = self._limits()
+        if now - login.used >= idle:
+            return _IDLE
+        if now - login.began >= longest:
+            return _TOO_OLD
+        return None if login.is_live else _CHANGED
+
+    def check(self, login: Login) -> bool:
+        """Whether a login session that was found a while ago is still live; end it if it is not."""
+        over = self._over(login, self._clock())
+        if over is not None:
+            self.close(login, over)
+        return over is None
+
     def remaining(self, login: Login) -> int:
-        """Return the whole seconds that a login session has left."""
-        return max(0, round(self._timeout() - (self._clock() - login.used)))
+        """Return the whole seconds that a login session has left if it is not used."""
+        now, (idle, longest) = self._clock(), self._limits()
+        return max(0, round(min(login.used + idle, login.began + longest) - now))
 
     def close(self, login: Login, how: str = "logged out") -> None:
         """End a login session and drop its candidate."""
@@ -114,7 +168,7 @@ class Logins:
         """End the login sessions of accounts that were removed, renamed or got another password."""
         for place in _changed(before.snapshot, after.snapshot, edits):
             for digest, login in self._by_account.get(place.key, {}).copy().items():
-                self._end(digest, login, "lost its login session: the account was changed")
+                self._end(digest, login, _CHANGED)
 
     def would_end(self, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iterator[tuple[Place, str, int]]:
         """Yield the accounts whose login sessions a commit would end: where they stand, their names, how many sessions."""
@@ -124,13 +178,15 @@ class Logins:
                 yield place, next(iter(own.values())).name, len(own)
 
     def expire(self) -> None:
-        """End the login sessions that were not used for too long. They are dead before, but nobody is told."""
-        limit = self._clock() - self._timeout()
-        while self._by_digest:
-            digest, login = next(iter(self._by_digest.items()))
-            if login.used > limit:
-                return
-            self._end(digest, login, _IDLE)
+        """End the login sessions whose time is over. They are dead before, but nobody is told."""
+        now = self._clock()
+        for orderly in (self._by_digest, self._by_age):
+            while orderly:
+                digest, login = next(iter(orderly.items()))
+                over = self._over(login, now)
+                if over is None:
+                    break
+                self._end(digest, login, over)
 
     def _end_oldest(self, among: OrderedDict[bytes, Login]) -> None:
         """End the least recently used login session, one without open transaction if there is any."""
@@ -139,7 +195,7 @@ class Logins:
 
     def _end(self, digest: bytes, login: Login, how: str) -> None:
         login.ended, login.candidate = True, None
-        del self._by_digest[digest]
+        del self._by_digest[digest], self._by_age[digest]
         own = self._by_account[login.account]
         del own[digest]
         if not own:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,18 @@ from doorward.configuration.aaa.local_database import groups, users
 from doorward.tree.places import ROOT, Place
 from doorward.tree.snapshot import Snapshot
 
+Allowed = Callable[[], bool]
+"""Tells whether an account still has the right to what it asked for. In any thread."""
+
+
+def always() -> bool:
+    """Stand for the right to what no account asked for."""
+    return True
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Rights as they were at login. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees."""
+    """What an account may do. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees."""
 
     everything: bool = False
     readable: frozenset[str] = frozenset()

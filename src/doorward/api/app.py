@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any
 
 import structlog
@@ -22,7 +23,7 @@ from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
 from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
-from doorward.api.resources import Deferred, Resource, meta
+from doorward.api.resources import READING, Deferred, Resource, meta
 from doorward.events.verbosity import VERBOSITY
 from doorward.store.room import is_full
 from doorward.tree.jsontext import encode
@@ -37,8 +38,8 @@ _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE":
 _BEFORE_LOGIN = frozenset({400, 403, 411, 413, 417, 503})
 """Refusals that may come before the login is looked for; such a request extends a live one all the same."""
 _BODIES = frozenset({"POST", "PUT"})
-_NOT_FOR_USERS = frozenset({"backup", "cluster", "configuration", "firmware", "setup", "transaction"})
-"""What below ``/api`` is closed to everybody who comes by a listener for users."""
+_FOR_USERS = frozenset({"authentication", "health_status", "info", "user"})
+"""What below ``/api`` is open to those who come by a listener for users, with all that is below it; nothing else is."""
 
 
 class Application:
@@ -104,11 +105,7 @@ class Application:
             raise errors.bad_request("The path can't be decoded.")
         request.segments = self._aliases.get(segments, segments)
         self._check_framing(request)
-        if (
-            request.scope.get("closed")
-            and request.segments[:1] == ("api",)
-            and not _NOT_FOR_USERS.isdisjoint(request.segments[1:2])
-        ):
+        if request.scope.get("for_users") and not (request.segments[:1] == ("api",) and _FOR_USERS & {*request.segments[1:2]}):
             raise errors.closed(request.href)
         if self.state != "serving" and request.href != "/api/setup":
             raise errors.unavailable(f"The server is {self.state}.")
@@ -118,6 +115,8 @@ class Application:
         if request.method not in request.allow:
             raise errors.method_not_allowed(request.method, request.href)
         self._check_rights(request, resource)
+        request.check_again = partial(self._check_again, request, resource)
+        request.is_allowed = partial(_is_allowed, request, resource)
         if request.method in _BODIES and not resource.any_media:
             request.check_media_type()
         return resource
@@ -170,19 +169,31 @@ class Application:
     def _check_rights(self, request: Request, resource: Resource) -> None:
         if request.method in resource.anonymous or request.method == "OPTIONS" or request.login is None:
             return
-        writing = request.method not in {"GET", "HEAD"}
+        writing = request.method not in READING
         if writing and "Mozilla" in request.headers.get("user-agent", ""):
             sent = request.headers.get("x-token", "")
             if not _equal(sent, request.login.token):
                 raise errors.token_missing(request.href)
-        if not (resource.may_write(request) if writing else resource.may_read(request)):
+        if not _is_allowed(request, resource):
             enough = request.method not in resource.reserved
             raise errors.unauthorized(request.href, write=writing) if enough else errors.reserved(request.href)
+
+    def _check_again(self, request: Request, resource: Resource) -> None:
+        """Judge a request anew by the login session and the rights of now."""
+        if request.method in resource.anonymous or request.login is None:
+            return
+        if not self.logins.check(request.login):
+            request.login = None
+            raise errors.unauthenticated(request.href)
+        self._check_rights(request, resource)
 
     async def _carry_out(self, resource: Resource, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return Answer({"meta": meta(request)})
         answer: Answer = await getattr(resource, _METHODS[request.method])(request)
+        if isinstance(answer.content, LocalFile) and not request.is_allowed():  # fetching it may have taken minutes
+            answer.content.discard()
+            raise errors.cancelled(request.href)
         return answer
 
     # The answer
@@ -255,7 +266,7 @@ class ForUsers:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
-        await self._app({**scope, "closed": True}, receive, send)
+        await self._app({**scope, "for_users": True}, receive, send)
 
 
 def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:
@@ -284,8 +295,11 @@ def _opened(local: LocalFile) -> Iterator[IO[bytes]]:
         with local.path.open("rb") as file:
             yield file
     finally:
-        if local.remove:
-            local.path.unlink(missing_ok=True)
+        local.discard()
+
+
+def _is_allowed(request: Request, resource: Resource) -> bool:
+    return resource.may_read(request) if request.method in READING else resource.may_write(request)
 
 
 def _limit(request: Request) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from doorward.access.authentication import Account, Authenticator, basic_credentials
+from doorward.access.accounts import Account
+from doorward.access.authentication import Authenticator, basic_credentials
 from doorward.access.guard import Guard
 from doorward.access.logins import Login, Logins
 from doorward.api import errors
@@ -64,17 +65,22 @@ class Authentication(Resource):
         if not by_certificate:
             account = await self._check(request, header or "")
         if account is None or not self._authenticator.stands(account):
-            self._guard.failed(request.address)
-            text = f"A login from {request.address} was refused"
-            self._events.raise_("login_failure", text, request.href, address=request.address, request_id=request.id)
             request.login = None
+            if not by_certificate and _presents_credentials(header or ""):
+                self._failed(request)
             raise errors.authentication_failure()
-        request.login, cookie = self._logins.open(account.key, account.name, account.rights)
+        request.login, cookie = self._logins.open(account)
         self._events.raise_(
             "login", f"{account.name} logged in from {request.address}", request.href,
             user=account.name, address=request.address, request_id=request.id,
         )  # fmt: skip
         return Answer({"meta": meta(request)}, cookie=cookie)
+
+    def _failed(self, request: Request) -> None:
+        """Count and report refused credentials. Where there were none, as in a link that anybody can plant, nothing failed."""
+        self._guard.failed(request.address)
+        text = f"A login from {request.address} was refused"
+        self._events.raise_("login_failure", text, request.href, address=request.address, request_id=request.id)
 
     def _refuse_blocked(self, request: Request) -> None:
         if seconds := self._guard.blocked_for(request.address):
@@ -108,11 +114,15 @@ class Authentication(Resource):
 
     async def delete(self, request: Request) -> Answer:
         """End the login session and drop its candidate."""
-        login = request.member
-        async with login.writing:
+        async with request.turn() as login:
             self._logins.close(login, f"logged out from {request.address}")
         request.login = None
         return Answer({"meta": meta(request)}, cookie="")
+
+
+def _presents_credentials(header: str) -> bool:
+    """Whether an ``Authorization`` field has anything behind its scheme."""
+    return bool(header.strip().partition(" ")[2].strip())
 
 
 _METHOD = {

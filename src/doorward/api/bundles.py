@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from doorward import SPS_LEVEL, __version__
-from doorward.access.rights import Rights
+from doorward.access.rights import Allowed, Rights, always
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.history import CHANGELOG
@@ -45,11 +45,13 @@ _HISTORY = 500
 
 @dataclass(eq=False)
 class Bundle:
-    """One bundle. ``status``: queued, running, finished or failed."""
+    """One bundle. ``status``: queued, running, finished, failed or cancelled."""
 
     path: Path
     rights: Rights
     """Of its maker."""
+    is_allowed: Allowed = always
+    """Whether its maker may still have one."""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: str = "queued"
     made: float = field(default_factory=time.monotonic)
@@ -71,15 +73,18 @@ class Bundles:
                 self.remove(bundle)
         return list(self._bundles.values())
 
-    def begin(self, rights: Rights) -> Bundle:
-        """Start to make a bundle for somebody with these rights. Raises 409 while another one is unfinished."""
+    def begin(self, rights: Rights, is_allowed: Allowed = always) -> Bundle:
+        """Start to make a bundle for somebody with these rights. Raises 409 while another one is unfinished.
+
+        It is cancelled unless its maker still may have one when it is made.
+        """
         for other in self.all():
             if other.status in {"queued", "running"}:
                 href = f"/api/troubleshooting/support-bundle/{other.key}"
                 raise errors.conflict("Another support bundle is not finished yet.", resource=href)
         for old in self.all()[: 1 - _MOST]:
             self.remove(old)
-        bundle = Bundle(self._directory, rights)
+        bundle = Bundle(self._directory, rights, is_allowed)
         bundle.path = self._directory / f"{bundle.key}.tar.gz"
         self._bundles[bundle.key] = bundle
         self._running = asyncio.ensure_future(self._make(bundle))
@@ -94,8 +99,8 @@ class Bundles:
             log.exception("a support bundle could not be made")
             bundle.status = "failed"
             return
-        bundle.status = "finished"
-        if bundle.key not in self._bundles:  # cancelled meanwhile
+        bundle.status = "finished" if bundle.is_allowed() else "cancelled"
+        if bundle.status == "cancelled" or bundle.key not in self._bundles:
             bundle.path.unlink(missing_ok=True)
 
     def get(self, key: str) -> Bundle | None:
@@ -201,7 +206,7 @@ class SupportBundles(Resource):
     async def post(self, request: Request) -> Answer:
         """Begin to make a bundle."""
         await request.read()
-        bundle = self._bundles.begin(request.member.rights)
+        bundle = self._bundles.begin(request.member.rights, request.is_allowed)
         answer = envelope(request, bundle.key, {"status": "queued"})
         answer.status = 202
         answer.headers["Location"] = f"{request.href}/{bundle.key}"

@@ -163,8 +163,7 @@ class NodeResource(Resource):
     async def delete(self, request: Request) -> Answer:
         """Remove the object."""
         _no_query(request)
-        login = request.member
-        async with login.writing:
+        async with request.turn() as login:
             self._check_still_there(request)
             self._check_match(request)
             candidate = login.candidate or Candidate.on(self._shared.running())
@@ -173,8 +172,6 @@ class NodeResource(Resource):
                 writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
-            if login.ended:
-                raise errors.unauthenticated(request.href)
             login.candidate = candidate
         return Answer({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
@@ -192,15 +189,16 @@ class NodeResource(Resource):
         served meanwhile.
         """
         _no_query(request)
-        login, place = request.member, self.place
+        place = self.place
         raw = await request.read()
-        async with login.writing:
+        async with request.turn() as login:
             self._check_still_there(request)
             self._check_match(request)
             large = len(raw) > _LARGE
             value = await asyncio.to_thread(request.decoded, raw) if large else request.decoded(raw)
             try:
                 value = await asyncio.to_thread(slow, value) if slow else value
+                request.check_again()
                 candidate = login.candidate or Candidate.on(self._shared.running())
                 self._shared.check_scope(candidate, place)
                 before = candidate.snapshot.document(place)
@@ -214,8 +212,7 @@ class NodeResource(Resource):
                 raise errors.invalid_body(refused.problems) from None
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
-            if login.ended:
-                raise errors.unauthenticated(request.href)
+            request.check_again()
             login.candidate = candidate
             self._probe(before and before.value, candidate)
             made = self.key or key()

@@ -74,6 +74,18 @@ def reserved(resource: str) -> Refusal:
     return Refusal(403, "Unauthorized", message, {"resource": resource})
 
 
+def cancelled(resource: str) -> Refusal:
+    """The account lost the right while what it had asked for was made."""
+    message = "Cancelled: this account lost the right to it meanwhile."
+    return Refusal(403, "Unauthorized", message, {"code": "cancelled", "resource": resource})
+
+
+def no_longer_writable(paths: list[str]) -> Refusal:
+    """A transaction holds changes of what its owner has no right to any more; ``paths`` are where they are."""
+    message = "The transaction changes what this account may no longer change."
+    return Refusal(403, "Unauthorized", message, {"paths": paths, "resource": "/api/transaction"})
+
+
 def closed(resource: str) -> Refusal:
     """403: the way by which the request came does not lead there, whoever asks."""
     return Refusal(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})
@@ -83,6 +95,12 @@ def token_missing(resource: str) -> Refusal:
     """A browser wrote without the token of its login session."""
     details = {"header": "X-Token", "resource": resource}
     return Refusal(403, "Unauthorized", "Browsers must send the X-Token header.", details)
+
+
+def setup_code_missing() -> Refusal:
+    """First settings came without the one-time code of this start."""
+    details = {"header": "X-Setup-Code", "resource": "/api/setup"}
+    return Refusal(403, "Unauthorized", "Send the one-time code that the node showed at its start.", details)
 
 
 def not_found(path: str, resource: str) -> Refusal:

@@ -7,6 +7,7 @@ from typing import Any
 
 from doorward.access.sight import Sight
 from doorward.api import errors
+from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
@@ -153,8 +154,8 @@ class Restore(Resource):
     async def post(self, request: Request) -> Answer:
         """Fill the caller's candidate; a commit makes it real."""
         await request.read()
-        login, service = request.member, self._service
-        async with login.writing:
+        service = self._service
+        async with request.turn() as login:
             before = login.candidate or Candidate.on(service.pipeline.running)
             try:
                 candidate = await service.queue.run(lambda: self._restored(before))
@@ -164,10 +165,11 @@ class Restore(Resource):
                 raise await asyncio.to_thread(collision, service, before, collided) from None
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
-            if login.ended:
-                raise errors.unauthenticated(request.href)
+            request.check_again()
             login.candidate = candidate
-            return status(service, candidate)
+            returning = service.pipeline.secrets.returning(candidate.snapshot, candidate.edits(), candidate)
+            warnings = listed(await asyncio.to_thread(list, returning), request.href)
+            return status(service, candidate, **({"warnings": warnings} if warnings else {}))
 
     def _restored(self, before: Candidate) -> Candidate:
         """Run in the commit thread: what others committed since the transaction began is part of the difference."""
@@ -214,7 +216,7 @@ class Commits(Resource):
 
 
 def _visible(request: Request, ticket: Ticket) -> bool:
-    return ticket.user == request.member.name or request.member.rights.may_read(CHANGELOG, request.href)
+    return ticket.account == request.member.account or request.member.rights.may_read(CHANGELOG, request.href)
 
 
 def _record(sight: Sight, ticket: Ticket) -> dict[str, Any]:
@@ -243,10 +245,10 @@ class OneCommit(Resource):
 
     async def get(self, request: Request) -> Answer:
         """Answer the record."""
-        pipeline, user = self._service.pipeline, request.member.name
+        pipeline, account = self._service.pipeline, request.member.account
         doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on
-        running = (t for t in doing if self._name in {t.id, t.idempotency_key if t.user == user else None})
-        ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, user)
+        running = (t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None})
+        ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, account)
         if ticket is None or not _visible(request, ticket):
             raise errors.not_found(request.href, self._name)
         sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)

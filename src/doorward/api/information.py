@@ -63,7 +63,7 @@ class UserInfo(Resource):
     }
 
     async def get(self, request: Request) -> Answer:
-        """Answer the rights as they were at login."""
+        """Answer the rights of now."""
         login = request.member
         body = {
             "acls": list(login.rights.lines),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from doorward.access.logins import Logins
 from doorward.access.sight import Sight
+from doorward.access.writable import not_writable
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
@@ -15,7 +17,8 @@ from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import Pipeline
-from doorward.transaction.privileged import Committer
+from doorward.transaction.privileged import REQUIRED, Committer
+from doorward.tree.problems import Problem
 from doorward.tree.registry import Tree
 
 HREF = "/api/transaction"
@@ -59,7 +62,7 @@ class Plan(Resource):
         pipeline = self._pipeline
         open_one = request.member.candidate
         candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
-        by = Committer(request.member.name, request.member.rights.everything)
+        by = Committer(request.member.account, request.member.rights.everything)
         body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
         body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
         try:
@@ -71,13 +74,18 @@ class Plan(Resource):
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
             body["actions"] += self._ended(report.merged)
-            body["problems"] = listed(report.problems, HREF)
+            body["problems"] = listed([*report.problems, *self._lost(request, candidate)], HREF)
             body["warnings"] = listed(report.warnings, HREF)
         sight = _sight(pipeline.tree, request, candidate)
         body["conflicts"] = [{"path": path} for path in body["conflicts"]]
         body = sight.members(body, "actions", "conflicts", "problems", "warnings")
         body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
         return envelope(request, "plan", body)
+
+    def _lost(self, request: Request, candidate: Candidate) -> Iterator[Problem]:
+        """Yield what a commit would be refused for since the caller may no longer change it."""
+        for path in not_writable(self._pipeline.tree, candidate, request.member.rights):
+            yield Problem(REQUIRED, "This account may no longer change the resource.", "", path)
 
     def _ended(self, merged: Merged) -> list[dict[str, str]]:
         ended = self._logins.would_end(self._pipeline.running.snapshot, merged.snapshot, merged.edits)

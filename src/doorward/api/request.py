@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from doorward.access.logins import Login
+from doorward.access.rights import Allowed, always
 from doorward.api import errors
 from doorward.tree.jsontext import WIDEST, decode
 from doorward.tree.problems import BodyRefused
@@ -26,6 +28,10 @@ Receive = Callable[[], Awaitable[Any]]
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
+def _nothing_to_check() -> None:
+    """Stand for the check of a request that no application has admitted."""
+
+
 class Disconnected(Exception):
     """The client went away before its request was whole."""
 
@@ -36,6 +42,11 @@ class LocalFile:
 
     path: Path
     remove: bool = False
+
+    def discard(self) -> None:
+        """Remove the file if nobody else needs it."""
+        if self.remove:
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
@@ -70,6 +81,12 @@ class Request:
     extended: bool = False
     """Whether the request moved the end of the login session."""
     allow: tuple[str, ...] = ()
+    check_again: Callable[[], None] = _nothing_to_check
+    """Raises 401 or 403 where the login session, or the right, that the request was admitted by is no longer there. The
+    application sets it; it is called whenever time may have passed: when the body has arrived, when the turn has come."""
+    is_allowed: Allowed = always
+    """Whether the account still has the right that the request needs. In any thread, also long after the answer: for work that
+    goes on by itself."""
 
     @cached_property
     def href(self) -> str:
@@ -120,20 +137,14 @@ class Request:
         return "handling=strict" in preferences
 
     async def read(self, limit: int = BODY_LIMIT) -> bytes:
-        """Return the whole body. Raises 413 beyond the limit."""
+        """Return the whole body. Raises 413 beyond the limit, and what ``check_again`` raises."""
         body = bytearray()
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            body += message.get("body", b"")
-            if len(body) > limit:
-                raise errors.too_large(limit)
-            if not message.get("more_body"):
-                return bytes(body)
+        async for data in self.pieces(limit):
+            body += data
+        return bytes(body)
 
     async def pieces(self, limit: int) -> AsyncIterator[bytes]:
-        """Yield the body as it comes. Raises 413 beyond the limit."""
+        """Yield the body as it comes. Raises 413 beyond the limit, and after the last piece what ``check_again`` raises."""
         size, more = 0, True
         while more:
             message = await self.receive()
@@ -145,11 +156,22 @@ class Request:
             if size > limit:
                 raise errors.too_large(limit)
             yield data
+        self.check_again()
 
     async def drain(self, limit: int = UPLOAD_LIMIT) -> None:
         """Read the body to its end and throw it away. Raises 413 beyond the limit."""
         async for _ in self.pieces(limit):
             pass
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Login]:
+        """Wait for the turn of a request that writes in its login session, and give that. Raises what ``check_again`` raises."""
+        login = self.member
+        async with login.writing:
+            if login.ended:
+                raise errors.unauthenticated(self.href)
+            self.check_again()
+            yield login
 
     def decoded(self, body: bytes) -> Any:
         """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""

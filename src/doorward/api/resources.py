@@ -163,9 +163,11 @@ class Deferred(Container):
 
 
 def require_everything(request: Request) -> None:
-    """Raise 403 unless the caller may do everything, where the body decides that it takes so much."""
+    """Raise 403 unless the caller may do everything, where the body decides that it takes so much; from then on it does."""
+    before = request.is_allowed
     if not request.member.rights.everything:
         raise errors.reserved(request.href)
+    request.is_allowed = lambda: before() and request.member.rights.everything
 
 
 def meta(request: Request, **links: Any) -> dict[str, Any]:

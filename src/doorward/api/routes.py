@@ -10,6 +10,7 @@ from pathlib import Path
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
+from doorward.access.setup_code import SetupCode
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
 from doorward.api.backup.uploads import Upload
@@ -37,7 +38,7 @@ from doorward.host.ntp_probe import Prober
 
 @dataclass(frozen=True)
 class Parts:
-    """What the API is made of. ``state`` is the state directory."""
+    """What the API is made of. ``state`` is the state directory, ``setup_code`` what first settings come with."""
 
     service: Service
     logins: Logins
@@ -50,6 +51,7 @@ class Parts:
     exports: Shelf
     state: Path
     cluster: Cluster
+    setup_code: SetupCode | None
 
 
 def backup_resources(parts: Parts) -> dict[str, Resource]:
@@ -111,7 +113,7 @@ def application(parts: Parts) -> Application:
     root = Container({"api": Container(api)})
     spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
     app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
-    api["setup"] = Setup(app, parts.service)
+    api["setup"] = Setup(app, parts.service, parts.guard, parts.senders.events, parts.setup_code)
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count

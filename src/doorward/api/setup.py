@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from doorward.access.guard import Guard
+from doorward.access.setup_code import SetupCode
 from doorward.api import errors
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema
 from doorward.configuration._setup import ADAPTER, FirstSettings
+from doorward.events.events import Events
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.transaction.queue import QueueTimeout
 from doorward.transaction.setup import HREF, AlreadySetUp, awaited, set_up
@@ -44,14 +47,14 @@ class Setup(Resource):
             {},
             body=ADAPTER.json_schema(),
             status=303,
-            errors=(400, 409, 500, 503),
+            errors=(400, 403, 409, 429, 500, 503),
         ),
     }
     anonymous = frozenset({"GET", "HEAD", "POST"})
     extends = False
 
-    def __init__(self, app: Application, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: Application, service: Service, guard: Guard, events: Events, code: SetupCode | None) -> None:
+        self._app, self._service, self._guard, self._events, self._code = app, service, guard, events, code
 
     async def get(self, _request: Request) -> Answer:
         """Answer the state."""
@@ -59,20 +62,37 @@ class Setup(Resource):
         return Answer({"meta": meta, "status": _SHOWN.get(self._app.state, "completed")})
 
     async def post(self, request: Request) -> Answer:
-        """Set the appliance up, all of it or nothing; refuse where that was done."""
+        """Set the appliance up, all of it or nothing; refuse where that was done.
+
+        There is no second try, so that nothing is left out of the answers in silence.
+        """
+        self._refuse_unless_awaited()
+        self._check_code(request)
         raw = await request.read()
         self._refuse_unless_awaited()
         try:
-            checked = check(ADAPTER, request.decoded(raw), strict=request.strict)
+            checked = check(ADAPTER, request.decoded(raw), strict=True)
         except BodyRefused as refused:
             raise errors.invalid_body(refused.problems) from None
-        if checked.warnings:  # the answer has no body that could tell
-            log.warning("members of the first settings are not known", pointers=[w.pointer for w in checked.warnings])
+        if checked.warnings:
+            raise errors.invalid_body(checked.warnings)
         if checked.model.administration.root_password is not None:
             log.warning("the root password is ignored: the root account of the machine is left alone")
         self._app.state = "starting"  # at once: the task below begins later, and nobody else's answers may come in between
         await asyncio.shield(asyncio.ensure_future(self._set_up(request, checked.model)))
         return Answer(b"", 303, {"Location": HREF})
+
+    def _check_code(self, request: Request) -> None:
+        """Refuse whoever can't say the code that this start has made, as a failed login is refused."""
+        if self._code is None:
+            return
+        if seconds := self._guard.blocked_for(request.address):
+            raise errors.too_many_requests(seconds)
+        if not self._code.is_equal(request.headers.get("x-setup-code", "")):
+            self._guard.failed(request.address)
+            text = f"First settings from {request.address} were refused"
+            self._events.raise_("login_failure", text, HREF, address=request.address, request_id=request.id)
+            raise errors.setup_code_missing()
 
     def _refuse_unless_awaited(self) -> None:
         if self._app.state not in _SHOWN:
@@ -98,4 +118,6 @@ class Setup(Resource):
         finally:
             if self._app.state == "starting":
                 self._app.state = ready_state(service)
+        if self._code is not None:
+            self._code.forget()
         log.info("set up", address=request.address)

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -16,21 +16,19 @@ from pydantic_core import PydanticCustomError
 
 from doorward.access.logins import Login, Logins
 from doorward.access.sight import Sight
+from doorward.access.writable import not_writable
 from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.previews import HREF, Changes, Plan
 from doorward.api.request import Answer, Request
 from doorward.api.resources import META, Operation, Resource, answer_schema, meta
-from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Confirmation, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
-from doorward.tree.jsontext import decode_own
 from doorward.tree.models import Body, union
-from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused
 from doorward.tree.times import now
 from doorward.tree.validation import check
@@ -126,18 +124,16 @@ class Transaction(Resource):
 
     async def post(self, request: Request) -> Answer:
         """Open a transaction. The body may be empty or any JSON value."""
-        login = request.member
         if body := await request.read():
             request.decoded(body)
-        async with login.writing:
+        async with request.turn() as login:
             if login.candidate is None:
                 login.candidate = Candidate.on(self._service.pipeline.running)
             return status(self._service, login.candidate)
 
     async def delete(self, request: Request) -> Answer:
         """Drop the candidate."""
-        login = request.member
-        async with login.writing:
+        async with request.turn() as login:
             if login.candidate is None:
                 raise errors.conflict("No transaction is open.", resource=HREF)
             login.candidate = None
@@ -166,7 +162,7 @@ class Transaction(Resource):
         """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before."""
         if key is None:
             return await self._commit(request, order, None, None)
-        name = (request.member.name, key)
+        name = (request.member.account, key)
         while (running := self._in_flight.get(name)) is not None:
             await asyncio.wait([running])
 
@@ -180,7 +176,7 @@ class Transaction(Resource):
         return await asyncio.shield(running)
 
     async def _unless_known(self, request: Request, order: CommitOrder, key: str, digest: str) -> Answer:
-        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.name)
+        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.account)
         if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
             return await self._commit(request, order, key, digest)
         if ticket.request != digest:
@@ -190,24 +186,24 @@ class Transaction(Resource):
         return answer
 
     async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
-        login = request.member
-        job = asyncio.ensure_future(self._commit_locked(request, login, order, key, digest))
+        job = asyncio.ensure_future(self._commit_locked(request, order, key, digest))
         return await asyncio.shield(job)
 
-    async def _commit_locked(
-        self, request: Request, login: Login, order: CommitOrder, key: str | None, digest: str | None
-    ) -> Answer:
-        with self._queued(login.name, key, digest) as ticket_id:
-            return await self._in_turn(request, login, Order(
+    async def _commit_locked(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
+        login = request.member
+        with self._queued(login, key, digest) as ticket_id:
+            return await self._in_turn(request, Order(
                 login.name, request.address, order.commit_message or None, order.confirm_seconds,
-                ticket=ticket_id, idempotency_key=key, request=digest, everything=login.rights.everything,
+                ticket=ticket_id, idempotency_key=key, request=digest, account=login.account,
             ))  # fmt: skip
 
     @contextmanager
-    def _queued(self, user: str, key: str | None, digest: str | None) -> Iterator[str]:
+    def _queued(self, login: Login, key: str | None, digest: str | None) -> Iterator[str]:
         """Show the record of a commit that waits for its turn, whose client may be gone. Yields its id."""
         doing = self._service.pipeline.now_doing
-        waiting = Ticket(str(uuid.uuid4()), user, now(), "queued", idempotency_key=key, request=digest)
+        waiting = Ticket(
+            str(uuid.uuid4()), login.name, now(), "queued", idempotency_key=key, request=digest, account=login.account
+        )
         doing[waiting.id] = waiting
         try:
             yield waiting.id
@@ -215,14 +211,14 @@ class Transaction(Resource):
             if doing.get(waiting.id) is waiting:  # its turn never came
                 del doing[waiting.id]
 
-    async def _in_turn(self, request: Request, login: Login, order: Order) -> Answer:
+    async def _in_turn(self, request: Request, order: Order) -> Answer:
         service = self._service
-        async with login.writing:
+        async with request.turn() as login:
             candidate = login.candidate
             if candidate is None:
                 raise errors.conflict("No transaction is open.", resource=HREF)
             try:
-                ticket = await service.queue.run(lambda: self._work(candidate, order))
+                ticket = await service.queue.run(lambda: self._permitted(request, login, candidate, order))
             except QueueTimeout:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:
@@ -234,6 +230,13 @@ class Transaction(Resource):
                 raise errors.apply_failed(failed, request.id) from None
             login.candidate = None
         return self._done(request, ticket)
+
+    def _permitted(self, request: Request, login: Login, candidate: Candidate, order: Order) -> Ticket:
+        """Run in the commit thread: whoever commits may do so after all commits before."""
+        still_permitted(request, login)
+        if paths := not_writable(self._service.pipeline.tree, candidate, login.rights):
+            raise errors.no_longer_writable(paths)
+        return self._work(candidate, replace(order, everything=login.rights.everything))
 
     def _work(self, candidate: Candidate, order: Order) -> Ticket:
         """Run in the commit thread."""
@@ -269,18 +272,17 @@ class Transaction(Resource):
         raise refusal
 
     def _is_of(self, pending: Confirmation, login: Login) -> bool:
-        """Whether the account made the commit that awaits its confirmation; that may have renamed it."""
-        edits = self._service.pipeline.store.edits(pending.revision)
-        mine = next((edit for edit in edits if edit.place == Place(users.PATH, login.account)), None)
-        name = decode_own(mine.old)["name"] if mine is not None and mine.old is not None else login.name
-        return bool(pending.user == name)
+        """Whether the account made the commit that awaits its confirmation, under whatever name."""
+        ticket = self._service.pipeline.store.ticket(pending.ticket)
+        return ticket is not None and ticket.account == login.account
 
     async def _confirm(self, request: Request) -> Answer:
-        service = self._service
+        service, login = self._service, request.member
 
         def work() -> int:
+            still_permitted(request, login)
             pending = service.confirmations.pending
-            if pending is None or not self._is_of(pending, request.member):
+            if pending is None or not self._is_of(pending, login):
                 raise errors.conflict("No commit of this account awaits a confirmation.", resource=HREF)
             service.confirmations.confirm(pending)
             return pending.revision
@@ -289,7 +291,15 @@ class Transaction(Resource):
             revision = await service.queue.run(work)
         except QueueTimeout:
             raise errors.unavailable("Other commits are in the way.") from None
-        return status(service, request.member.candidate, revision=revision)
+        return status(service, login.candidate, revision=revision)
+
+
+def still_permitted(request: Request, login: Login) -> None:
+    """Raise 401 or 403 where the login session or the right of a request is gone by the time its work begins. In any thread."""
+    if not login.is_live:
+        raise errors.unauthenticated(request.href)
+    if not request.is_allowed():
+        raise errors.unauthorized(request.href, write=True)
 
 
 def _refused(refused: MeaningRefused, sight: Sight) -> errors.Refusal:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from doorward.access.passwords import LocalPasswords
 from doorward.api.listeners import Listeners, bind
 from doorward.appliance.options import CannotStart, Options
+from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.network._addresses import listening
 from doorward.host.machine import Machine
@@ -18,7 +19,10 @@ from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.startup import first_revision, whole_tree
+from doorward.tree.places import Place
+from doorward.tree.problems import BodyRefused
 from doorward.tree.registry import Tree
+from doorward.tree.validation import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Ground:
     machine: Machine
     vault: Vault
     store: SqliteStore
+    is_fresh: bool = False
+    """Whether this is the first start."""
 
 
 def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -> Ground:
@@ -41,7 +47,7 @@ def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -
     if store.head() is not None:
         # Port 0 is any port at the first start; later the configuration alone says where to listen.
         return Ground(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)
-    ground = Ground(tree, _bound(options, listeners), vault, store)
+    ground = Ground(tree, _bound(options, listeners), vault, store, is_fresh=True)
     _first_start(ground, options, say)
     return ground
 
@@ -70,6 +76,8 @@ def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -
             raise CannotStart("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
         _first_revision(ground, None)
         return
+    if options.admin_password is not None:
+        _check_password(ground, options.admin_password)
     password = options.admin_password or secrets.token_urlsafe(15)
     path = options.state / "initial-admin-password"
     if options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
@@ -80,6 +88,19 @@ def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -
     _first_revision(ground, password)
     if options.admin_password is None:
         say(f"First start: log in as admin with the password {password} (kept in {path}).")
+
+
+def _check_password(ground: Ground, password: str) -> None:
+    """Raise CannotStart with everything that the form of passwords and the policy have against a first password."""
+    defaults = ground.tree.defaults(ground.machine)
+    try:
+        check(passwords.NODE.adapter, {"plain": password})
+        problems = tuple(LocalPasswords().problems(defaults, Place(users.PATH, users.ADMIN), password))
+    except BodyRefused as refused:
+        problems = tuple(refused.problems)
+    if problems:
+        found = " ".join(problem.message for problem in problems)
+        raise CannotStart(f"DOORWARD_ADMIN_PASSWORD can't be the password of admin: {found}")
 
 
 def _first_revision(ground: Ground, password: str | None) -> None:

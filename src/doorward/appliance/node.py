@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from doorward import __version__
+from doorward.access.accounts import Accounts
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.access.passwords import LocalPasswords
+from doorward.access.setup_code import SetupCode
 from doorward.api.app import Application
 from doorward.api.listeners import Listeners
 from doorward.api.routes import Parts, application
@@ -53,6 +55,7 @@ from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.setup import awaited
 from doorward.transaction.startup import load_running
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
@@ -76,7 +79,8 @@ class Appliance:
         self.pipeline, keeping = self._configured()
         self._queue = CommitQueue()
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
-        self._logins = Logins(lambda: int(self._value(webinterface.PATH)["timeout"]) * 60)
+        accounts = Accounts(lambda: self.pipeline.running)
+        self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
         self._service = Service(self.pipeline, self._queue, self.confirmations, self._logins)
         self.senders = Senders(self.pipeline, state)
         aftermath.finish(state, self.store, keeping)
@@ -87,6 +91,7 @@ class Appliance:
         view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
+        self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
         self.listeners.services["cluster"] = channel_service(self.cluster.channel)
@@ -97,10 +102,18 @@ class Appliance:
         except OSError as error:
             raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._doors = Doors(options, self.pipeline, self.listeners)
-        if ignored := self._doors.ignored():
-            warn(ignored)
+        for ignored in (self._doors.ignored(), self._ignored_password()):
+            if ignored:
+                warn(ignored)
 
     # The parts
+
+    def _ignored_password(self) -> str | None:
+        """Return a sentence where DOORWARD_ADMIN_PASSWORD is set and this is no first start."""
+        if self._options.admin_password is None or self._ground.is_fresh:
+            return None
+        why = "this node awaits its first settings" if awaited(self.pipeline.running) else "admin has a password already"
+        return f"DOORWARD_ADMIN_PASSWORD is ignored: {why}."
 
     def _configured(self) -> tuple[Pipeline, SecretKeeping]:
         """Return what keeps the configuration, and its secrets. Raises VaultError where the data key is another store's."""
@@ -133,8 +146,13 @@ class Appliance:
         guard = Guard(lambda: self._value(settings.PATH)["bruteforce_protection"])
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
-            self._options.state, self.cluster,
+            self._options.state, self.cluster, self.setup_code,
         )  # fmt: skip
+
+    def _setup_code(self) -> SetupCode | None:
+        """Make the code that first settings must come with. The sandbox, which serves users of the machine, has none."""
+        is_needed = self._options.machine != "sandbox" and awaited(self.pipeline.running)
+        return SetupCode(self._options.state / "setup-code") if is_needed else None
 
     @property
     def _snapshot(self) -> Snapshot:

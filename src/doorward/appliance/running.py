@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
+from doorward.access.setup_code import SetupCode
 from doorward.appliance.node import Appliance
 from doorward.appliance.options import CannotStart, Options
 from doorward.backup.signing import SigningKeyError
@@ -61,7 +62,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         gc.enable()
         say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
         if appliance.app.state != "serving":
-            say(f"It awaits its first settings: POST {address}/api/setup.")
+            _say_how_to_set_up(address, appliance.setup_code, say)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -76,3 +77,9 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         uvloop.run(main())
     finally:
         appliance.close()
+
+
+def _say_how_to_set_up(address: str, code: SetupCode | None, say: Callable[[str], None]) -> None:
+    say(f"It awaits its first settings: POST {address}/api/setup.")
+    if code is not None:
+        say(f"They must come with the header X-Setup-Code: {code.text} (until the next start; kept in {code.file}).")

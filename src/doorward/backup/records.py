@@ -125,7 +125,7 @@ class Drill(Kept):
     reason: Literal["run", "manual"] = "manual"
     file: str | None = None
     levels: dict[str, dict[str, Any]] = field(default_factory=lambda: {level: untried() for level in LEVELS})
-    result: Literal["passed", "failed", "partial"] | None = None
+    result: Literal["passed", "failed", "partial", "cancelled"] | None = None
     author: str | None = None
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import structlog
 from pydantic import ValidationError
 
+from doorward.access.rights import Allowed, always
 from doorward.backup import aftermath
 from doorward.backup.content import MEMBERSHIP
 from doorward.backup.loading import Loaded, NotLoadable, check_version, load
@@ -55,7 +56,10 @@ _CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody asks for. ``message`` is the commit message, ``user`` and ``address`` are who asks and from where."""
+    """What somebody asks for. ``message`` is the commit message, ``user`` and ``address`` are who asks and from where.
+
+    ``account`` is the key of the account that asks; ``is_allowed`` tells, in any thread, whether it still may have the restore.
+    """
 
     user: str
     address: str
@@ -65,6 +69,12 @@ class Wish:
     accept_signer: str | None = None
     take_over: bool = False
     message: str | None = None
+    account: str = ""
+    is_allowed: Allowed = field(default=always, repr=False)
+
+
+class RestoreCancelled(Exception):
+    """Whoever asked for a restore lost the account or the right before it took effect; nothing was changed."""
 
 
 @dataclass(slots=True)
@@ -142,7 +152,7 @@ def _look(node: NodeView, wish: Wish, archive: Path, name: str | None, trial: Tr
     loaded = trial.loaded = load(opened, node.pipeline.tree, node.machine)
     if wish.scope == "system":
         aftermath.records(node, opened)  # refused while nothing was done yet
-    by = Committer(wish.user, everything=True)  # nobody else restores; a trial tells what they would be told
+    by = Committer(wish.account, everything=True)  # nobody else restores; a trial tells what they would be told
     report = node.pipeline.plan(_candidate(node, wish, opened, loaded), _message(wish, trial), address=wish.address, by=by)
     trial.report = report
     if wish.scope == "system" and is_fresh(node.pipeline.store):
@@ -196,8 +206,10 @@ def _message(wish: Wish, trial: Trial) -> str:
 def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     """Make the archive the running configuration. Runs in the commit thread.
 
-    Raises what a commit raises; then everything is as before, unless ApplyFailed says otherwise.
+    Raises RestoreCancelled, or what a commit raises; then everything is as before, unless ApplyFailed says otherwise.
     """
+    if not wish.is_allowed():
+        raise RestoreCancelled
     assert trial.opened is not None  # noqa: S101 - it passed
     assert trial.loaded is not None  # noqa: S101 - it passed
     opened = trial.opened
@@ -207,7 +219,10 @@ def carry_out(node: NodeView, wish: Wish, trial: Trial, ticket: str) -> Ticket:
     with aftermath.history_beside(node, opened) if past is None else nullcontext():
         candidate = _candidate(node, wish, opened, trial.loaded)
         records = aftermath.records(node, opened) if wish.scope == "system" else ()
-        order = Order(wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past, everything=True)
+        order = Order(
+            wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past, everything=True,
+            account=wish.account,
+        )  # fmt: skip
         done = node.pipeline.commit(candidate, order)
     try:
         aftermath.finish(node.state, node.pipeline.store, node.pipeline.secrets)

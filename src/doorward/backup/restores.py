@@ -15,7 +15,7 @@ KEPT = 100
 """Restores that are kept; each has all its changes, which of a large archive are many."""
 
 Status = Literal["checking", "applying", "verifying", "finished"]
-Result = Literal["succeeded", "failed", "reverted", "unknown"]
+Result = Literal["succeeded", "failed", "reverted", "unknown", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import Any
 
 import structlog
 
+from doorward.access.rights import Allowed, always
 from doorward.backup.failure import BackupFailure
 from doorward.backup.records import Clock, Log, Run, utc_now
-from doorward.backup.runs import Stop
+from doorward.backup.runs import CANCELLED, Stop
 from doorward.backup.schedule import Due
 from doorward.backup.table import NAME, Table
 from doorward.tree.times import stamp
@@ -31,6 +32,8 @@ MISSED_SECONDS = 10.0
 _MOST_BROKEN = 3
 """After so many runs in a row that ended with the server, nothing is caught up: the run itself may end it."""
 _STOP_SECONDS = 10.0
+NOT_ALLOWED = "Its author lost the account or the right to it."
+"""Why work that goes on by itself ended before it took effect."""
 _NICENESS = 10
 """Of the thread of the runs, which is all that Linux changes, and of the programs that it starts: commits go first."""
 
@@ -73,6 +76,8 @@ class Runner:
         self._waiting: Run | None = None
         self._not_before = 0.0
         self._working: Run | None = None
+        self._is_allowed: dict[str, Allowed] = {}
+        """By id of an unfinished run that somebody asked for: whether that account still may have it."""
         self._stop = Stop(threading.Event())
         self._closing = False
         self._seen = clock()
@@ -111,33 +116,49 @@ class Runner:
             if thread.is_alive():
                 thread.join(_STOP_SECONDS)
 
-    def ask(self, author: str) -> Run:
-        """Put a run in line that somebody asks for. Raises AlreadyWaiting; BackupFailure where no policy is selected."""
+    def ask(self, author: str, is_allowed: Allowed = always) -> Run:
+        """Put a run in line that somebody asks for, and who has to be allowed to until it is over.
+
+        Raises AlreadyWaiting; BackupFailure where no policy is selected.
+        """
         with self._turn:
             selected = self._selected()
             if selected is None:
                 raise BackupFailure("policy_changed", "No backup policy is selected.")
             if self._waiting is not None:
                 raise AlreadyWaiting(self._waiting)
-            return self._line_up(Run(reason="manual", author=author, policy=selected.key))
+            run = self._line_up(Run(reason="manual", author=author, policy=selected.key))
+            self._is_allowed[run.id] = is_allowed
+            return run
 
     def cancel(self, run_id: str) -> bool:
         """Break a run off; whether it was not over yet."""
         with self._turn:
             if self._waiting is not None and self._waiting.id == run_id:
-                self._drop("cancelled", "cancelled", "The run was cancelled.")
+                self._drop("cancelled", "cancelled", CANCELLED)
                 return True
             if self._working is not None and self._working.id == run_id:
-                self._stop.set("cancelled")
+                self._stop.set("cancelled", CANCELLED)
                 return True
             return False
 
     def published(self) -> None:
-        """Drop a waiting run whose policy is not the selected one any more: a revision was published."""
+        """Drop runs that a revision took away what they need: the policy of one that waits, the right of who asked for one."""
         with self._turn:
+            self._cancel_forbidden()
             selected = self._selected()
             if self._waiting is not None and (selected is None or selected.key != self._waiting.policy):
                 self._drop("skipped", "policy_changed", "Another policy was selected, or none, before its turn came.")
+
+    def _cancel_forbidden(self) -> None:
+        if self._waiting is not None and not self._may_go_on(self._waiting):
+            self._drop("cancelled", "cancelled", NOT_ALLOWED)
+        if self._working is not None and not self._may_go_on(self._working):
+            self._stop.set("cancelled", NOT_ALLOWED)
+
+    def _may_go_on(self, run: Run) -> bool:
+        is_allowed = self._is_allowed.get(run.id)
+        return is_allowed is None or is_allowed()
 
     # What is due
 
@@ -191,6 +212,7 @@ class Runner:
     def _drop(self, result: Any, code: str, message: str) -> None:
         run, self._waiting = self._waiting, None
         assert run is not None  # noqa: S101 - asked before
+        self._is_allowed.pop(run.id, None)
         ended = run.end(result, self._clock(), code, message)
         self._keep(ended)
         self._ended(ended)
@@ -229,6 +251,8 @@ class Runner:
         try:
             if selected is None:
                 ended = run.end("skipped", self._clock(), "policy_changed", "No policy is selected any more.")
+            elif not self._may_go_on(run):
+                ended = run.end("cancelled", self._clock(), "cancelled", NOT_ALLOWED)
             else:
                 ended = self._carry_out(run, selected, self._stop)
         except Exception:
@@ -238,6 +262,7 @@ class Runner:
         self._keep(ended)
         with self._turn:
             self._working = None
+            self._is_allowed.pop(run.id, None)
         self._ended(ended)
 
     def _so_far(self, run: Run) -> Run:

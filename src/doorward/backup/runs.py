@@ -27,6 +27,9 @@ ATTEMPT_SECONDS = 1200.0
 RUN_SECONDS = 3600.0
 """How long a run may take with all its attempts."""
 
+CANCELLED = "The run was cancelled."
+"""Why a run ended that somebody cancelled."""
+
 _READ_BACK_DIFFERS = frozenset({"verify_failed", "drill_failed"})
 
 
@@ -51,14 +54,15 @@ class Parts(Protocol):
 
 @dataclass
 class Stop:
-    """Breaks a run off: ``code`` says why."""
+    """Breaks a run off: ``code`` and ``message`` say why."""
 
     event: threading.Event
     code: str = "cancelled"
+    message: str = CANCELLED
 
-    def set(self, code: str) -> None:
+    def set(self, code: str, message: str = "The server was shut down.") -> None:
         """Break off."""
-        self.code = code
+        self.code, self.message = code, message
         self.event.set()
 
 
@@ -102,8 +106,7 @@ class Work:
         raise AssertionError("the last attempt decides")
 
     def _broken_off(self, run: Run) -> Run:
-        words = {"shutdown": "The server was shut down.", "cancelled": "The run was cancelled."}
-        return run.end("cancelled", self._clock(), self._stop.code, words[self._stop.code])
+        return run.end("cancelled", self._clock(), self._stop.code, self._stop.message)
 
     def _attempt(self, run: Run) -> tuple[Run, BackupFailure | None]:
         """Try once; return the run so far, and why it failed."""

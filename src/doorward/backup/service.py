@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from doorward.access.rights import Allowed, always
 from doorward.backup import drills
 from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.files import Files, StoredFile
@@ -21,7 +22,7 @@ from doorward.backup.node import NodeView
 from doorward.backup.notices import Notices
 from doorward.backup.parts import NodeParts
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
-from doorward.backup.runner import Runner, Selected
+from doorward.backup.runner import NOT_ALLOWED, Runner, Selected
 from doorward.backup.runs import Stop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
 from doorward.backup.table import Table
@@ -194,12 +195,12 @@ class Backups:
 
     # Drills
 
-    def drill_stored(self, name: str | None, author: str) -> Drill:
+    def drill_stored(self, name: str | None, author: str, is_allowed: Allowed = always) -> Drill:
         """Begin a drill of a file on the target of the selected policy; None: the newest of ours. Raises DrillAtWork."""
         policy = self._policy()
-        return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(policy, drill))
+        return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(policy, drill), is_allowed)
 
-    def drill_upload(self, upload: str, password: str | None, author: str) -> Drill | None:
+    def drill_upload(self, upload: str, password: str | None, author: str, is_allowed: Allowed = always) -> Drill | None:
         """Begin a drill of an upload; None where there is no such upload. Raises DrillAtWork."""
         path = self._upload(upload)
         if path is None:
@@ -208,17 +209,20 @@ class Backups:
         def look(levels: drills.Levels) -> str | None:
             return self._look_for(drills.content_digest(path), levels)
 
-        return self._begin(Drill(author=author), lambda drill: drills.uploaded(self._checks, path, password, drill, look))
+        def work(drill: Drill) -> Drill:
+            return drills.uploaded(self._checks, path, password, drill, look)
 
-    def _begin(self, drill: Drill, work: Callable[[Drill], Drill]) -> Drill:
+        return self._begin(Drill(author=author), work, is_allowed)
+
+    def _begin(self, drill: Drill, work: Callable[[Drill], Drill], is_allowed: Allowed) -> Drill:
         with self._lock:
             if self._drill is not None:
                 raise DrillAtWork(self._drill)
             self._drill = drill = self.drills.save(replace(drill, started=stamp(self._clock())))
-            self._drilling.submit(self._work_on, drill, work)
+            self._drilling.submit(self._work_on, drill, work, is_allowed)
             return drill
 
-    def _work_on(self, drill: Drill, work: Callable[[Drill], Drill]) -> None:
+    def _work_on(self, drill: Drill, work: Callable[[Drill], Drill], is_allowed: Allowed) -> None:
         try:
             ended = work(drill)
         except BackupFailure as failure:
@@ -228,6 +232,8 @@ class Backups:
             log.exception("a restore drill stumbled", drill=drill.id)
             message = "An internal error occurred; the log has the details."
             ended = replace(drill, result="failed", code="store_error", message=message)
+        if not is_allowed():  # what it found is not for whoever lost the right to look
+            ended = replace(drill, result="cancelled", code="cancelled", message=NOT_ALLOWED)
         try:
             self._save(replace(ended, ended=stamp(self._clock())))
         except Exception:

@@ -34,7 +34,7 @@ def transact(session: Session, how: Committing, write: Callable[[], None]) -> No
     problems += [problem_line(label(path), "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]
     if problems:
         raise Failure(*problems)
-    said = [*client.warnings, *plan["warnings"]]
+    said = [*client.warnings, *(warning for warning in plan["warnings"] if warning not in client.warnings)]
     show(render.plan({**plan, "warnings": said}))
     if how.dry_run:
         show([Line("Nothing was committed: this was a dry run.", "dim")])

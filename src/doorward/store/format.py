@@ -18,6 +18,36 @@ DROP TABLE mails;
 """Run once on a store that still has a table for mails."""
 
 
+_USERS = "/api/configuration/aaa/local_database/users"
+_NAMES = """
+SELECT key, coalesce(json_extract(new, '$.name'), ''), time FROM changes JOIN revisions ON number = revision
+  WHERE path = ? ORDER BY revision, ordinal
+"""
+
+
+def give_accounts(connection: sqlite3.Connection) -> None:
+    """Give commit records that have only the name of who committed the key of the account that had the name at that time.
+
+    A name that had passed on to another account meanwhile gives no claim to what was committed under it before.
+    """
+    named: dict[str, str] = {}
+    since: dict[str, tuple[str, str]] = {}
+    for key, name, time in connection.execute(_NAMES, (_USERS,)):
+        before = named.get(key, "")
+        if name != before:
+            if since.get(before, ("", ""))[0] == key:
+                del since[before]
+            named[key], since[name] = name, (key, time)
+    rows = connection.execute("SELECT rowid, user, started FROM commits").fetchall()
+    owned = [(since[user][0], number) for number, user, started in rows if user in since and started >= since[user][1]]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ALTER TABLE commits ADD COLUMN account TEXT NOT NULL DEFAULT ''")
+    connection.executemany("UPDATE commits SET account = ? WHERE rowid = ?", owned)
+    connection.execute("DROP INDEX IF EXISTS commits_by_key")
+    connection.execute("CREATE INDEX commits_by_account ON commits (account, idempotency_key) WHERE idempotency_key IS NOT NULL")
+    connection.execute("COMMIT")
+
+
 def make_tables(connection: sqlite3.Connection) -> None:
     """Make the tables that are not there yet."""
     script = files("doorward.store").joinpath("schema.sql").read_text()

@@ -99,7 +99,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The record of one commit. ``request`` is a hash of the body that came with an Idempotency-Key; times are UTC texts."""
+    """The record of one commit. ``request`` is a hash of the body that came with an Idempotency-Key; times are UTC texts.
+
+    ``account`` is the key of the account whose commit it is, "" for one that the appliance made; ``user`` its name at that time.
+    """
 
     id: str
     user: str
@@ -111,6 +114,7 @@ class Ticket:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     idempotency_key: str | None = None
     request: str | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +225,17 @@ class Store(Protocol):
     def past(self, place: Place) -> list[bytes]:
         """Return the stored bodies that a place had in any revision, newest first."""
 
-    def author(self, place: Place) -> str | None:
-        """Return who committed the present body of a place; None where nothing stands there."""
+    def committer(self, place: Place) -> str | None:
+        """Return the key of the account that committed the present body of a place.
+
+        None where nothing stands there, where the appliance did it itself, or where the commit is too long ago to have a record.
+        """
 
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
 
-    def ticket(self, id_or_key: str, user: str | None = None) -> Ticket | None:
-        """Return a commit record by id, or by the Idempotency-Key of that user; the newest, if several have it."""
+    def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
+        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the newest, if several have it."""
 
     def tickets(self, limit: int = 100) -> list[Ticket]:
         """Return commit records, newest first."""

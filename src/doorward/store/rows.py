@@ -11,7 +11,7 @@ import msgspec
 from doorward.store.port import Edit, Record, Revision, StoreDamaged, Ticket
 from doorward.tree.jsontext import decode_own, encode
 
-TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request"
+TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request, account"
 """The columns of a commit record."""
 
 
@@ -45,10 +45,10 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     values = (
         ticket.id, ticket.user, ticket.started, ticket.state, ticket.finished, ticket.revision,
         None if ticket.error is None else encode(ticket.error).decode(), encode(ticket.warnings).decode(),
-        ticket.idempotency_key, ticket.request,
+        ticket.idempotency_key, ticket.request, ticket.account,
     )  # fmt: skip
     updated = ", ".join(f"{name} = excluded.{name}" for name in TICKET.split(", ")[3:])
-    sql = f"INSERT INTO commits ({TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
+    sql = f"INSERT INTO commits ({TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
     connection.execute(sql, values)
 
 

@@ -55,10 +55,11 @@ CREATE TABLE IF NOT EXISTS commits (
   error TEXT,
   warnings TEXT NOT NULL,
   idempotency_key TEXT,
-  request TEXT
+  request TEXT,
+  account TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
-CREATE INDEX IF NOT EXISTS commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX IF NOT EXISTS commits_by_account ON commits (account, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
 

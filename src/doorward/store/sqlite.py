@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from doorward import __version__
 from doorward.store import log
-from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, make_tables, newer
+from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, give_accounts, make_tables, newer
 from doorward.store.history import check_history, compare
 from doorward.store.past import take_over
 from doorward.store.port import (
@@ -96,6 +96,8 @@ class SqliteStore:
             raise StoreDamaged(
                 f"{self._path} was used by release {meta['release']}; this is {__version__}, which would lose some."
             )
+        if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
+            give_accounts(connection)
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
             make_tables(connection)  # the youngest table: the store was made before there was one
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
@@ -238,11 +240,15 @@ class SqliteStore:
         sql = "SELECT new FROM changes WHERE path = ? AND key = ? AND new IS NOT NULL ORDER BY revision DESC"
         return [row[0].encode() for row in self._read(sql, *place)]
 
-    def author(self, place: Place) -> str | None:
-        """Return who committed the present body of a place; None where nothing stands there."""
-        where = "WHERE path = ? AND key = ? ORDER BY revision DESC LIMIT 1"
-        found = self._read(f"SELECT author, new FROM changes JOIN revisions ON number = revision {where}", *place)  # noqa: S608 - constants
-        return found[0][0] if found and found[0][1] is not None else None
+    def committer(self, place: Place) -> str | None:
+        """Return the key of the account that committed the present body of a place; see the port."""
+        sql = "SELECT revision, new FROM changes WHERE path = ? AND key = ? ORDER BY revision DESC LIMIT 1"
+        found = self._read(sql, *place)
+        if not found or found[0][1] is None:
+            return None
+        sql = "SELECT account FROM commits JOIN revisions ON revision = number AND user = author WHERE revision = ? LIMIT 1"
+        record = self._read(sql, found[0][0])
+        return (record[0][0] or None) if record else None
 
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
@@ -272,10 +278,10 @@ class SqliteStore:
 
     # Commit records
 
-    def ticket(self, id_or_key: str, user: str | None = None) -> Ticket | None:
-        """Return a commit record by id, or by the Idempotency-Key of that user; the newest, if several have it."""
-        where = "id = ? OR (idempotency_key = ? AND user = ?) ORDER BY started DESC, rowid DESC LIMIT 1"
-        found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, user)  # noqa: S608 - constants
+    def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
+        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the newest, if several have it."""
+        where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY started DESC, rowid DESC LIMIT 1"
+        found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, account)  # noqa: S608 - constants
         return ticket_of(found[0]) if found else None
 
     def tickets(self, limit: int = 100) -> list[Ticket]:

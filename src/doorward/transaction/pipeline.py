@@ -55,7 +55,7 @@ class ApplyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who asks for a commit, and with what.
+    """Who asks for a commit, and with what. ``account`` is the key of the account that asks, "" for the appliance itself.
 
     ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
     with the revision, ``past`` takes the place of the store's own history. ``everything``: whoever asks may do
@@ -72,6 +72,7 @@ class Order:
     records: tuple[Record, ...] = ()
     past: Past | None = None
     everything: bool = False
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ class Pipeline:
         probed = probe_warnings(self.tree, merged.edits, self._prober)
         reached = () if problems else reach_warnings(self.tree, merged.edits)
         advised = [problem for advise in self.advisers for problem in advise(merged)]
+        advised += self.secrets.returning(merged.snapshot, merged.edits, candidate)
         return Report(merged, plan, tuple(problems), (*findings.warnings, *leaving, *advised, *probed, *reached, *absent))
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
@@ -173,14 +175,14 @@ class Pipeline:
         """
         ticket = Ticket(
             order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
-            idempotency_key=order.idempotency_key, request=order.request,
+            idempotency_key=order.idempotency_key, request=order.request, account=order.account,
         )  # fmt: skip
         self.now_doing[ticket.id] = ticket
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
                 self.recover()
-            report = self.plan(candidate, order.message, address=order.address, by=Committer(order.user, order.everything))
+            report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise MeaningRefused(report.problems)
             ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])

@@ -27,9 +27,12 @@ REQUIRED = "privilege_required"
 
 @dataclass(frozen=True, slots=True)
 class Committer:
-    """On whose behalf a configuration is changed. ``everything``: whether they may do everything, as the node itself may."""
+    """On whose behalf a configuration is changed.
 
-    user: str = ""
+    ``account`` is the key of the account; ``everything``: whether it may do everything, as the node itself may.
+    """
+
+    account: str = ""
     everything: bool = False
 
 
@@ -54,10 +57,10 @@ def holds_secret(document: Document) -> bool:
     return document.value.get("has_private_key") is not False
 
 
-def may_use(tree: Tree, store: Store, running: Snapshot, use: Use, user: str) -> bool:
+def may_use(tree: Tree, store: Store, running: Snapshot, use: Use, account: str) -> bool:
     """Whether a secret may be used as it would be, without a change of the configuration: as the place that owns it does.
 
-    One that nothing owns yet is for whoever committed it.
+    One that nothing owns yet is for the account that committed it, given by key.
     """
     target = Place(use.reference.to, use.reference.key)
     document = running.document(target)
@@ -65,7 +68,7 @@ def may_use(tree: Tree, store: Store, running: Snapshot, use: Use, user: str) ->
         return False
     owners = running.who_refers_to(target.href)
     if not owners:
-        return store.author(target) == user
+        return store.committer(target) == account
     return any(use.towards.within(other) for owner in owners for other in _towards(tree, running, owner, target.href))
 
 
@@ -105,7 +108,7 @@ class _Secrets:
             return target.key in self.candidate.secrets
         owners = self.before.who_refers_to(target.href)
         if not owners:
-            return self.store.author(target) == self.by.user
+            return self.store.committer(target) == self.by.account
         return owner in owners and any(towards.within(now) for now in _towards(self.tree, self.before, owner, target.href))
 
 

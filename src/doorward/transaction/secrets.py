@@ -19,6 +19,8 @@ from doorward.tree.references import Form
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 
+_NAMED = 5
+"""Accounts that a warning names; more are counted."""
 _GONE = "It had a secret that is not on this node: a restore brings the secrets in force, not earlier ones. Give it a new one."
 
 
@@ -73,6 +75,28 @@ class SecretKeeping:
             if edit.old is None and not brought and owned is not None and is_lost(self._tree, self._store, edit):
                 found.append(Problem("secret_gone", _GONE, "", owned[0].href))
         return found
+
+    def returning(self, snapshot: Snapshot, edits: Iterable[Edit], candidate: Candidate) -> Iterator[Problem]:
+        """Warn of accounts that get back a password that they had before, as by going back to an earlier revision.
+
+        An archive brings its passwords with it, and whoever restores it is told of them there.
+        """
+        brought = candidate.secrets.keys() | candidate.kept.keys()
+        names: dict[str, list[str]] = {}
+        for edit in edits:
+            document = snapshot.document(edit.place)
+            compared = {r.key for r in document.references if r.form == "hash"} if document else set()
+            if document is None or not compared - brought:
+                continue
+            before = {r.key for r in self._tree.load(edit.place, decode_own(edit.old)).references} if edit.old else set()
+            earlier = [self._store.secret(key) for key in compared - brought - before]
+            if any(secret is not None and secret.form == "hash" for secret in earlier):
+                names.setdefault(edit.place.path, []).append(document.value["name"])
+        for path, those in names.items():
+            those.sort()
+            more = f" and {len(those) - _NAMED} more" if len(those) > _NAMED else ""
+            message = f"An earlier password counts afterwards, not the one of now: {', '.join(those[:_NAMED])}{more}."
+            yield Problem("other_password", message, "", path)
 
     def prepare(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Secret]:
         """Return the secrets to store: new ones, and those that found their owner. Hashing takes its time."""

@@ -62,7 +62,7 @@ def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
         change.datetime(answers.datetime)
     if answers.email is not None:
         change.email(answers.email)
-    change.commit(Order("admin", address, MESSAGE))
+    change.commit(Order("admin", address, MESSAGE, account=users.ADMIN))
 
 
 class _Change:

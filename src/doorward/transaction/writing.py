@@ -44,8 +44,10 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
     if node.at_write:
         after = candidate.snapshot.put(place, document)
         problems += [replace(problem, path=place.href) for rule in node.at_write for problem in rule(after, place)]
-    if isinstance(node, Collection) and key in node.default:
-        problems += _fixed_changed(node, place, old, document)
+    if isinstance(node, Collection):
+        problems += _reserved(node, place, old, document)
+        if key in node.default:
+            problems += _fixed_changed(node, place, old, document)
     _refuse(problems)
     candidate.put(place, document)
     return checked.warnings
@@ -124,8 +126,10 @@ def create(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool
     problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
     if len(candidate.snapshot.objects(endpoint.path)) >= node.most:
         problems.append(Problem("length", f"At most {node.most} objects.", "", endpoint.path))
+    document = node.document(checked.model)
+    problems += _reserved(node, Place(endpoint.path), None, document)
     _refuse(problems)
-    candidate.put(place, node.document(checked.model))
+    candidate.put(place, document)
     return key, checked.warnings
 
 
@@ -137,28 +141,28 @@ def delete(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str) -> No
         _refuse([Problem("built_in", "A built-in object can't be deleted.", "", place.href)])
     if not node.supported:
         _not_supported(place)
-    released: list[tuple[Place, Document]] = []
+    followers: list[tuple[Place, Document]] = []
     problems: list[Problem] = []
     for referrer in candidate.snapshot.who_refers_to(place.href):
-        document = _released(tree, candidate.snapshot, referrer, place) if node.cascade else None
+        before = candidate.snapshot.document(referrer)
+        document = released(tree, referrer, before, place) if node.cascade and before is not None else None
         if document is None:
             problems.append(Problem("referenced", f"Still used by {referrer.href}.", "", place.href))
         else:
-            released.append((referrer, document))
+            followers.append((referrer, document))
     for rule in node.removal:
         problems.extend(replace(problem, path=problem.path or place.href) for problem in rule(candidate.snapshot, place))
     _refuse(problems)
-    for referrer, document in released:
+    for referrer, document in followers:
         candidate.put(referrer, document)
     candidate.remove(place)
     candidate.secrets.pop(key, None)
 
 
-def _released(tree: Tree, snapshot: Snapshot, referrer: Place, target: Place) -> Document | None:
-    """Return the referrer's body without its references to the target; None where one does not stand in a list."""
-    node, document = tree[referrer.path].node, snapshot.document(referrer)
+def released(tree: Tree, referrer: Place, document: Document, target: Place) -> Document | None:
+    """Return the referrer's document without its references to the target; None where one does not stand in a list."""
+    node = tree[referrer.path].node
     assert isinstance(node, Valued)  # noqa: S101 - only valued nodes refer
-    assert document is not None  # noqa: S101 - the snapshot knows its referrers
     body = document.value
     for at, reference in references(node.adapter.validate_python(body)):
         if reference.href == target.href:
@@ -218,6 +222,13 @@ def _unknown_references(snapshot: Snapshot, model: Any, place: Place) -> list[Pr
         for at, reference in references(model)
         if not snapshot.has(reference)
     ]
+
+
+def _reserved(node: Collection, place: Place, old: Document | None, new: Document) -> list[Problem]:
+    """Refuse to give an object a reserved name; one that has it already keeps it."""
+    if new.name not in node.reserved or (old is not None and old.name == new.name):
+        return []
+    return [Problem("reserved", f"The name {new.value[node.unique]} is reserved.", pointer([node.unique]), place.href)]
 
 
 def _fixed_changed(node: Collection, place: Place, old: Document, new: Document) -> list[Problem]:

@@ -132,7 +132,8 @@ class Collection(Valued):
     """Objects with keys made by the server.
 
     ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
-    can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case).
+    can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case), ``reserved`` what of
+    it, folded, no write gives to an object.
     ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing. ``removal``
     yields what forbids a DELETE at the write, besides references.
     """
@@ -141,6 +142,7 @@ class Collection(Valued):
     fixed: tuple[str, ...] = ()
     unique: str = ""
     fold: bool = False
+    reserved: frozenset[str] = frozenset()
     most: int = 10_000
     cascade: bool = False
     removal: tuple[Rule, ...] = ()

@@ -6,14 +6,13 @@ import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
-from doorward.access.logins import Logins
-from doorward.access.rights import Rights
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
+from tests.support.accounts import logins, standing
 
 TREE = discover(doorward.configuration)
 
@@ -22,11 +21,11 @@ class Door:
     def __init__(self) -> None:
         self.now = 1000.0
         self.told: list[tuple[str, str]] = []
-        self.logins = Logins(lambda: 600, lambda: self.now)
+        self.logins = logins(clock=lambda: self.now)
         self.logins.ended = lambda login, how: self.told.append((login.name, how))
 
     def open(self, account: str = "jane") -> str:
-        return self.logins.open(account, account, Rights())[1]
+        return self.logins.open(standing(account))[1]
 
 
 @pytest.fixture

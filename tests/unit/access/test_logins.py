@@ -8,14 +8,14 @@ import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
-from doorward.access.logins import Login, Logins
-from doorward.access.rights import Rights
+from doorward.access.logins import Login
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
+from tests.support.accounts import logins, standing
 
 TREE = discover(doorward.configuration)
 RUNNING = Running(1, "", TREE.defaults(Machine()))
@@ -23,11 +23,11 @@ RUNNING = Running(1, "", TREE.defaults(Machine()))
 
 class Rig:
     def __init__(self) -> None:
-        self.now, self.timeout = 1000.0, 600
-        self.logins = Logins(lambda: self.timeout, lambda: self.now)
+        self.now, self.timeout, self.longest = 1000.0, 600, 12 * 3600
+        self.logins = logins(lambda: self.timeout, lambda: self.now, lambda: self.longest)
 
     def open(self, account: str = "jane") -> tuple[Login, str]:
-        return self.logins.open(account, account, Rights())
+        return self.logins.open(standing(account))
 
 
 @pytest.fixture
@@ -218,3 +218,47 @@ def test_a_new_account_ends_no_session(rig: Rig) -> None:
     after = with_user(RUNNING, "jane", JANE)
     rig.logins.published(RUNNING, after, (Edit(Place(users.PATH, "jane"), None, b"2"),))
     assert rig.logins.find(cookie) is not None
+
+
+def test_a_session_ends_after_its_hours_however_busy_it_is(rig: Rig) -> None:
+    rig.longest = 3600
+    login, cookie = rig.open()
+    for minute in range(1, 60):
+        rig.now = 1000.0 + 60 * minute
+        assert rig.logins.find(cookie) is login
+        assert rig.logins.remaining(login) == min(600, 3600 - 60 * minute)
+    rig.now = 1000.0 + 3599.5
+    assert rig.logins.find(cookie) is login
+    rig.now = 1000.0 + 3600
+    assert rig.logins.find(cookie) is None
+    assert login.ended
+
+
+def test_shorter_hours_count_for_sessions_that_live(rig: Rig) -> None:
+    login, cookie = rig.open()
+    rig.now += 500
+    assert rig.logins.find(cookie) is login
+    rig.longest = 500
+    assert rig.logins.remaining(login) == 0
+    assert rig.logins.find(cookie) is None
+
+
+def test_sessions_that_are_too_old_are_ended_also_if_they_are_not_idle(rig: Rig) -> None:
+    rig.timeout, rig.longest = 7200, 3600
+    (old, first), (young, _) = rig.open(), rig.open("joe")
+    rig.now += 3000
+    newest, _ = rig.open("new")
+    assert rig.logins.find(first) is old, "it is the one that was used last"
+    rig.now += 600
+    rig.logins.expire()
+    assert (old.ended, young.ended, newest.ended) == (True, True, False)
+    assert len(rig.logins) == 1
+
+
+def test_a_session_that_is_over_is_no_longer_live_when_a_body_has_come(rig: Rig) -> None:
+    login, _ = rig.open()
+    assert rig.logins.check(login)
+    rig.now += 600
+    assert not rig.logins.check(login)
+    assert login.ended
+    assert not rig.logins.check(login)

@@ -6,13 +6,14 @@ import asyncio
 import threading
 from typing import Any, cast
 
-from doorward.access.authentication import Account, Authenticator
+from doorward.access.accounts import Account
+from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
-from doorward.access.logins import Logins
 from doorward.api.authentication import Authentication
 from doorward.api.errors import Refusal
 from doorward.api.request import Request
 from doorward.events.events import Events
+from tests.support.accounts import logins
 
 SETTINGS = {"block_seconds": 300, "enabled": True, "failures": 10, "window_seconds": 60}
 
@@ -48,9 +49,7 @@ def attempt(address: str) -> Request:
 
 def test_guesses_sent_at_once_are_blocked_like_others() -> None:
     async def work() -> list[int]:
-        resource = Authentication(
-            Logins(lambda: 600), cast("Authenticator", slow), Guard(lambda: SETTINGS), cast("Events", Silent())
-        )
+        resource = Authentication(logins(), cast("Authenticator", slow), Guard(lambda: SETTINGS), cast("Events", Silent()))
         tries = [asyncio.ensure_future(resource.get(attempt("192.0.2.1"))) for _ in range(40)]
         await asyncio.sleep(0)  # all have come before the first is refused
         slow.go.set()

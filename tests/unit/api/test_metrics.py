@@ -8,15 +8,15 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from doorward.access.logins import Logins
 from doorward.api.metrics import Metrics
+from tests.support.accounts import logins
 
 
 def test_every_figure() -> None:
     pipeline: Any = SimpleNamespace(published=[], running=SimpleNamespace(number=7), unknown="half applied")
     health: Any = SimpleNamespace(warnings=lambda: ["one", "two"])
     fresh: Any = SimpleNamespace(success=SimpleNamespace(ended_at=1.5), drill=None, overdue=True)
-    metrics = Metrics(pipeline, Logins(lambda: 600), health, lambda: fresh)
+    metrics = Metrics(pipeline, logins(), health, lambda: fresh)
     metrics.count("GET", 200)
     metrics.count("PUT", 400)
     metrics.count("PUT", 400)

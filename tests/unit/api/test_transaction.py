@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.access.logins import Login, Logins
-from doorward.access.rights import Rights
+from doorward.access.logins import Login
 from doorward.api.errors import Refusal
 from doorward.api.history import OneCommit
 from doorward.api.request import Request
 from doorward.api.transaction import Service, Transaction
 from doorward.transaction import queue as module
 from doorward.transaction.queue import CommitQueue
+from tests.support.accounts import login_of, logins
 from tests.support.server import until
 from tests.unit.transaction.rig import SERVERS, Rig, ip
 
@@ -29,12 +29,12 @@ KEY = (b"idempotency-key", b"mine")
 @pytest.fixture
 def service(rig: Rig) -> Iterator[Service]:
     with contextlib.closing(CommitQueue()) as queue:
-        yield Service(rig.pipeline, queue, rig.confirmations, Logins(lambda: 600))
+        yield Service(rig.pipeline, queue, rig.confirmations, logins())
 
 
 @pytest.fixture
 def login(rig: Rig) -> Login:
-    login = Login("-1", "admin", Rights(everything=True), 0.0)
+    login = login_of()
     login.candidate = rig.candidate()
     rig.put(login.candidate, SERVERS, [ip("192.0.2.1")])
     return login

@@ -106,6 +106,60 @@ def test_a_run_lets_others_go_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     assert (seen, niceness()) == ([before + 10], before)
 
 
+class Right:
+    """A right that can be taken away."""
+
+    def __init__(self) -> None:
+        self.held = True
+
+    def __call__(self) -> bool:
+        return self.held
+
+
+def test_a_run_at_work_ends_when_who_asked_for_it_loses_the_right(rig: Rig) -> None:
+    right, other = Right(), Right()
+    rig.runner.start()
+    run = rig.runner.ask("alice", right)
+    until(lambda: rig.runner.working)
+    other.held = False
+    rig.runner.published()
+    assert rig.runner.working, "somebody else lost something"
+    right.held = False
+    rig.runner.published()
+    rig.finished()
+    found = rig.log.get(run.id)
+    assert found is not None
+    assert (found.result, found.code) == ("cancelled", "cancelled")
+
+
+def test_a_waiting_run_ends_when_who_asked_for_it_loses_the_right(rig: Rig) -> None:
+    right = Right()
+    rig.runner.start()
+    rig.runner.ask("alice")
+    until(lambda: rig.runner.working)
+    waiting = rig.runner.ask("bob", right)
+    right.held = False
+    rig.runner.published()
+    found = rig.log.get(waiting.id)
+    assert found is not None
+    message = "Its author lost the account or the right to it."
+    assert (found.result, found.code, found.message) == ("cancelled", "cancelled", message)
+    rig.go.set()
+    rig.finished(2)
+
+
+def test_a_run_whose_right_went_before_it_was_queued_does_nothing(rig: Rig) -> None:
+    right = Right()
+    right.held = False
+    rig.runner.start()
+    run = rig.runner.ask("alice", right)
+    rig.finished()
+    found = rig.log.get(run.id)
+    assert found is not None
+    assert (found.result, found.code) == ("cancelled", "cancelled")
+    assert found.attempts == []
+
+
 def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
     rig.runner.start()
     first = rig.runner.ask("alice")

@@ -86,7 +86,11 @@ def test_completion_knows_paths_and_members() -> None:
     assert [path for path, _ in completions(tree(), "datetime/")] == ["datetime/ntp_servers", "datetime/timezone"]
     assert [path for path, _ in completions(tree(), "/api/configuration/datetime/t")] == ["/api/configuration/datetime/timezone"]
     assert list(completions(tree(), "management/webinterface.")) == [
-        ("management/webinterface.timeout", "Minutes of inactivity after which a login session ends.")
+        ("management/webinterface.timeout", "Minutes of inactivity after which a login session ends."),
+        (
+            "management/webinterface.session_hours",
+            "Hours after its login at which a login session ends, however busy it is.",
+        ),
     ]
     assert [path for path, _ in completions(tree(), "zzz")] == []
     assert dict(complete("datetime/time")) == {"datetime/timezone": "Time zone"}

@@ -28,7 +28,8 @@ def revision(number: int, changes: int = 1, **others: Any) -> Revision:
 
 
 def ticket(name: str, **others: Any) -> Ticket:
-    return Ticket(name, others.pop("user", "admin"), others.pop("started", "2026-11-21T10:00:00Z"), **others)
+    given = {"user": "admin", "started": "2026-11-21T10:00:00Z", "account": "-1"}
+    return Ticket(name, **{**given, **others})
 
 
 HISTORY = [

@@ -156,22 +156,23 @@ def test_an_intent_survives_its_encoding() -> None:
     assert Intent.decoded(intent.encoded()) == intent
 
 
-def test_records_are_found_by_id_and_by_the_key_of_their_user(store: Store) -> None:
-    store.save_ticket(ticket("t1", user="jane", idempotency_key="k", request="r"))
-    store.save_ticket(ticket("t2", user="joe", idempotency_key="k"))
-    store.save_ticket(ticket("t3", user="jane"))
-    assert store.ticket("t1") == ticket("t1", user="jane", idempotency_key="k", request="r")
-    assert store.ticket("k", "jane") == store.ticket("t1")
-    assert store.ticket("k", "joe") == store.ticket("t2")
-    assert store.ticket("k", "admin") is None
+def test_records_are_found_by_id_and_by_the_key_of_their_account(store: Store) -> None:
+    store.save_ticket(ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r"))
+    store.save_ticket(ticket("t2", user="jane", account="0b1e", idempotency_key="k"))
+    store.save_ticket(ticket("t3", user="jane", account="ca2d"))
+    assert store.ticket("t1") == ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r")
+    assert store.ticket("k", "ca2d") == store.ticket("t1")
+    assert store.ticket("k", "0b1e") == store.ticket("t2"), "another account of the same name"
+    assert store.ticket("k", "-1") is None
+    assert store.ticket("k", "jane") is None
     assert store.ticket("k") is None
-    assert store.ticket("t3", "joe") == store.ticket("t3")
+    assert store.ticket("t3", "0b1e") == store.ticket("t3")
 
 
 def test_of_several_records_with_one_key_the_newest_counts(store: Store) -> None:
     for name, started in (("t1", "2026-11-21T10:00:00Z"), ("t2", "2026-11-21T10:00:00Z"), ("t3", "2026-11-21T09:00:00Z")):
         store.save_ticket(ticket(name, idempotency_key="k", started=started))
-    found = store.ticket("k", "admin")
+    found = store.ticket("k", "-1")
     assert found is not None
     assert found.id == "t2"
 
@@ -198,9 +199,9 @@ def test_keys_of_old_records_are_forgotten_and_the_records_stay(store: Store) ->
     store.save_ticket(ticket("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
     store.save_ticket(ticket("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
     store.forget_tickets("2026-11-20T10:00:00Z")
-    assert store.ticket("k1", "admin") is None
+    assert store.ticket("k1", "-1") is None
     assert store.ticket("old") == ticket("old", started="2026-11-19T10:00:00Z")
-    assert store.ticket("k2", "admin") == store.ticket("new")
+    assert store.ticket("k2", "-1") == store.ticket("new")
 
 
 def test_a_confirmation_waits_until_it_is_confirmed(store: Store) -> None:
@@ -241,12 +242,14 @@ def test_what_a_place_held_in_the_past_comes_newest_first(store: Store) -> None:
 
 def test_who_committed_what_stands_somewhere(store: Store) -> None:
     fill(store)
-    store.publish(revision(5, author="jane"), [edit(ZONE, "Etc/UTC", "Europe/London")])
-    store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)])
-    assert store.author(ZONE) == "jane"
-    assert store.author(SERVERS) == "admin"
-    assert store.author(JANE) is None
-    assert store.author(Place("/users", "nobody")) is None
+    made = ticket("t5", user="jane", account="ca2d", revision=5, state="done")
+    store.publish(revision(5, author="jane"), [edit(ZONE, "Etc/UTC", "Europe/London")], made)
+    store.save_ticket(ticket("t6", user="joe", account="0b1e", revision=5, state="done"))  # changed nothing
+    store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)], ticket("t7", user="joe", revision=6))
+    assert store.committer(ZONE) == "ca2d"
+    assert store.committer(SERVERS) is None, "no account did it, or none that is known"
+    assert store.committer(JANE) is None
+    assert store.committer(Place("/users", "nobody")) is None
 
 
 def test_secrets_are_kept_and_take_their_last_form(store: Store) -> None:

@@ -294,8 +294,8 @@ def test_what_is_known_of_added_time_servers_is_warned_about(rig: Rig, result: P
 def test_a_record_keeps_the_key_of_its_request(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.post(candidate, GROUPS, {"name": "own"})
-    done = rig.pipeline.commit(candidate, Order("jane", "192.0.2.9", idempotency_key="k", request="digest"))
-    assert rig.store.ticket("k", "jane") == done
+    done = rig.pipeline.commit(candidate, Order("jane", "192.0.2.9", idempotency_key="k", request="digest", account="ca2d"))
+    assert rig.store.ticket("k", "ca2d") == done
     assert (done.user, done.request) == ("jane", "digest")
 
 

@@ -125,10 +125,10 @@ def found(rig: Rig, candidate: Candidate, by: Committer = JANE) -> list[tuple[st
     planned = [(p.code, p.path, p.pointer) for p in rig.pipeline.plan(candidate, by=by).problems]
     number = rig.number
     if not planned:
-        rig.commit(candidate, by.user, everything=by.everything)
+        rig.commit(candidate, by.account, everything=by.everything)
         return []
     with pytest.raises(MeaningRefused) as refused:
-        rig.commit(candidate, by.user, everything=by.everything)
+        rig.commit(candidate, by.account, everything=by.everything)
     assert [(p.code, p.path, p.pointer) for p in refused.value.problems] == planned
     assert rig.number == number
     return planned

@@ -93,7 +93,7 @@ class Drills(Resource):
     def _begin(self, request: Request, order: Order) -> Drill:
         author, value = request.member.name, order.source.value
         if isinstance(order.source, Uploaded):
-            drill = self._backups.drill_upload(value, order.password, author)
+            drill = self._backups.drill_upload(value, order.password, author, request.is_allowed)
             if drill is None:
                 problem = Problem("unknown_reference", "There is no such upload.", "/source/value", request.href)
                 raise errors.meaning([problem], "request")
@@ -101,7 +101,7 @@ class Drills(Resource):
         if value is not None and parse(value) is None:
             raise errors.invalid_body([Problem("format", "Must be the name of an archive.", "/source/value")])
         try:
-            return self._backups.drill_stored(value, author)
+            return self._backups.drill_stored(value, author, request.is_allowed)
         except BackupFailure:
             raise no_policy() from None
 

@@ -97,7 +97,7 @@ class Exports(Resource):
                 [Problem("no_public_key", "No public key is configured.", "/encryption", settings.PATH)], "request"
             )
         try:
-            kept = await asyncio.to_thread(self._made, selection, getattr(order.encryption, "password", ""))
+            kept = await asyncio.to_thread(self._made, request, selection, getattr(order.encryption, "password", ""))
         except ShelfFull as full:
             raise errors.conflict(str(full), resource=request.href) from None
         except BackupFailure as failure:
@@ -107,9 +107,11 @@ class Exports(Resource):
             warnings += listed([clear], request.href)
         return made(request, kept.id, kept.body, 201, warnings)
 
-    def _made(self, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:
+    def _made(self, request: Request, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:
         with on_this_node(), self._shelf.room() as (name, path):
             facts = archive.export(self._node, path, selection, password)
+            if not request.is_allowed():  # making it takes its time; nothing of it is kept
+                raise errors.cancelled(request.href)
             snapshot = self._node.pipeline.running.snapshot
             file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)
             return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})

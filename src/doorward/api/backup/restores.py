@@ -26,8 +26,9 @@ from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused
-from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.backup.restore import RestoreCancelled, Trial, Wish, carry_out, try_out
 from doorward.backup.restores import Restore, Restores
+from doorward.backup.runner import NOT_ALLOWED
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
 from doorward.transaction.queue import QueueTimeout
@@ -138,6 +139,8 @@ class Desk:
         try:
             with on_this_node():
                 restore = await self._carried_out(restore, wish, archive)
+        except RestoreCancelled:  # what was found is not for whoever lost the right to look
+            restore = restore.finished("cancelled", "cancelled", NOT_ALLOWED)
         except BackupFailure as failure:
             restore = restore.finished("failed", failure.code, failure.message)
         except Exception:
@@ -165,6 +168,8 @@ class Desk:
             if fetched is not None:
                 fetched.unlink(missing_ok=True)
         try:
+            if not wish.is_allowed():
+                raise RestoreCancelled
             restore = await asyncio.to_thread(self._with_findings, restore, trial)
             if not trial.passed:
                 return restore.finished("failed", *trial.failure)
@@ -250,7 +255,7 @@ class RestoreCollection(Resource):
             require_everything(request)
         wish = Wish(
             request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
-            order.take_over, order.commit_message or None,
+            order.take_over, order.commit_message or None, request.member.account, request.is_allowed,
         )  # fmt: skip
         restore = await self._desk.begin(order, wish)
         return made(request, restore.id, restore.shown(self._desk.sight(request)), 202, warnings)

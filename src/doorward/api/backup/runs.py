@@ -79,7 +79,7 @@ class Runs(Resource):
         """Put a run in line."""
         _, warnings = await sent(request, _NOTHING)
         try:
-            run = await asyncio.to_thread(self._backups.runner.ask, request.member.name)
+            run = await asyncio.to_thread(self._backups.runner.ask, request.member.name, request.is_allowed)
         except AlreadyWaiting as other:
             raise errors.conflict("Another run is waiting already.", resource=run_href(other.run.id)) from None
         except BackupFailure:

@@ -90,7 +90,7 @@ class TargetTests(Resource):
             if not snapshot.has(use.reference):
                 message = "There is no such object in the running configuration."
                 yield Problem("unknown_reference", message, pointer(use.at), request.href)
-            elif not member.rights.everything and not may_use(pipeline.tree, pipeline.store, snapshot, use, member.name):
+            elif not member.rights.everything and not may_use(pipeline.tree, pipeline.store, snapshot, use, member.account):
                 message = "A stored password or key is only used towards the server that it was committed for."
                 yield Problem("secret_required", message, pointer(use.at), request.href)
 

@@ -113,15 +113,12 @@ class ClusterResource(Resource):
 
     async def written(self, request: Request, write: Callable[[Candidate], _T]) -> _T:
         """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace."""
-        login = request.member
-        async with login.writing:
+        async with request.turn() as login:
             candidate = login.candidate.copy() if login.candidate else Candidate.on(self.shared.running())
             try:
                 made = write(candidate)
             except MeaningRefused as refused:
                 raise errors.meaning(refused.problems) from None
-            if login.ended:
-                raise errors.unauthenticated(request.href)
             login.candidate = candidate
             return made
 

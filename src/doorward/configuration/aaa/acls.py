@@ -2,7 +2,7 @@
 
 A line gives a group ``read`` or ``write`` on objects; ``write`` includes ``read``. A user's rights are those of all lines of all
 its groups together; the order of lines has no meaning. The account ``admin`` may do everything and needs no line. Branches are
-readable by every login. A new list takes effect at each user's next login. Nothing on the host changes.
+readable by every login. A new list takes effect at once, also for login sessions that live. Nothing on the host changes.
 
 An object is a path such as ``/api/configuration/datetime``, for that endpoint and everything below it, or one of these:
 

@@ -1,7 +1,8 @@
 """Groups of local accounts: ``/api/configuration/aaa/local_database/groups``.
 
-What the members of a group may do stands in ``aaa/acls``. A change reaches a user at the next login. A group that a line of
-``aaa/acls`` names can't be deleted, nor renamed without changing the line in the same transaction. Nothing on the host changes.
+What the members of a group may do stands in ``aaa/acls``. A change takes effect at once, also for login sessions that live. A
+group that a line of ``aaa/acls`` names can't be deleted, nor renamed without changing the line in the same transaction. Nothing
+on the host changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Local accounts: ``/api/configuration/aaa/local_database/users``.
 
 A new password, a rename and a DELETE end the account's login sessions at the commit; a DELETE takes the account out of its
-groups as well. The built-in account ``admin`` has every right. Nothing on the host changes.
+groups as well. The built-in account ``admin`` has every right. No account is given the name ``doorward``, ``central-management``
+or ``system``: what the appliance does by itself stands under these. One that has it from an earlier release keeps it. Nothing on
+the host changes.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from doorward.tree.snapshot import Snapshot
 PATH = "/api/configuration/aaa/local_database/users"
 ADMIN = "-1"
 """The key of the built-in account ``admin``."""
+
+RESERVED = frozenset({"central-management", "doorward", "system"})
+"""Names that no account is given, in lower case: authors of what the appliance does by itself."""
 
 UserName = Annotated[
     str,
@@ -52,6 +57,7 @@ NODE = Collection(
     fixed=("name",),
     unique="name",
     fold=True,
+    reserved=RESERVED,
     cascade=True,
     rules=(admin_can_log_in,),
 )

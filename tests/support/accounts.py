@@ -1,0 +1,31 @@
+"""Accounts that stand, whatever a configuration holds, and login sessions of theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from doorward.access.accounts import Account
+from doorward.access.logins import Login, Logins
+from doorward.access.rights import Rights
+
+ADMIN = Account("-1", "admin", Rights(everything=True))
+
+
+def standing(key: str) -> Account:
+    """Return an account that has its key as its name, and no rights unless it is admin."""
+    return ADMIN if key == ADMIN.key else Account(key, key, Rights())
+
+
+def login_of(account: Account = ADMIN) -> Login:
+    """Return a login session of an account that stays what it is."""
+    return Login(account, 0.0, 0.0, lambda _key: account)
+
+
+def logins(
+    timeout: Callable[[], int] = lambda: 600,
+    clock: Callable[[], float] = time.monotonic,
+    longest: Callable[[], int] = lambda: 12 * 3600,
+) -> Logins:
+    """Return login sessions of accounts that stand."""
+    return Logins(standing, lambda: (timeout(), longest()), clock)

@@ -1,0 +1,133 @@
+"""Restores and exports whose author lost the account or the right before they took effect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.api.app import Application
+from doorward.api.backup.exports import Exports
+from doorward.api.backup.restores import Desk, FromTarget, RestoreOrder
+from doorward.api.errors import Refusal
+from doorward.api.request import Answer, LocalFile, Request
+from doorward.api.resources import Container, Operation, Resource
+from doorward.api.transaction import Service
+from doorward.backup.archive import prepare
+from doorward.backup.keeping import Shelf
+from doorward.backup.restore import Wish
+from doorward.transaction.queue import CommitQueue
+from tests.support.accounts import logins
+from tests.unit.backup.parts import Site
+from tests.unit.transaction.rig import ZONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from doorward.access.rights import Allowed
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path / "node")
+    yield made
+    made.rig.close()
+
+
+def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
+    """The record of a restore of an archive on the target."""
+    prepared = prepare(site.node, site.spool)
+    site.rig.committed((ZONE, "Asia/Tokyo"))
+
+    def fetch(_name: str, into: Path) -> None:
+        shutil.copy(prepared.archive, into)
+
+    async def work(queue: CommitQueue) -> Any:
+        service = Service(site.rig.pipeline, queue, site.rig.confirmations, logins())
+        desk = Desk(site.node, service, service.logins, Shelf(site.directory / "u", site.rig.store, "upload"), fetch)
+        order = RestoreOrder(source=FromTarget(selection="target", value=prepared.name), dry_run=dry_run)
+        restore = await desk.begin(order, Wish("jane", "192.0.2.9", is_allowed=is_allowed))
+        assert desk._task is not None
+        await desk._task
+        return desk.restores.get(restore.id)
+
+    with contextlib.closing(CommitQueue()) as queue:
+        return asyncio.run(work(queue))
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_restore_whose_author_lost_the_right_is_cancelled_and_shows_nothing(site: Site, *, dry_run: bool) -> None:
+    found = restored(site, lambda: False, dry_run=dry_run)
+    assert (found.status, found.result, found.code) == ("finished", "cancelled", "cancelled")
+    assert (found.checks, found.changes, found.plan, found.file) == ([], [], [], None)
+    assert site.rig.value(ZONE) == "Asia/Tokyo"
+
+
+def test_a_restore_is_cancelled_up_to_the_moment_of_its_commit(site: Site) -> None:
+    asked = iter((True, False))
+    found = restored(site, lambda: next(asked))
+    assert (found.result, found.code, found.changes) == ("cancelled", "cancelled", [])
+    assert site.rig.value(ZONE) == "Asia/Tokyo"
+
+
+def test_a_restore_that_may_be_is_carried_out(site: Site) -> None:
+    before = site.rig.value(ZONE)
+    found = restored(site, lambda: True)
+    assert (found.result, site.rig.value(ZONE)) == ("succeeded", before)
+
+
+def test_an_export_whose_author_lost_the_right_is_not_kept(site: Site) -> None:
+    shelf = Shelf(site.directory / "exports", site.rig.store, "export")
+    request = Request("POST", ("api", "backup", "exports"), {}, _nothing, "1", is_allowed=lambda: False)
+    with pytest.raises(Refusal) as refused:
+        Exports(site.node, shelf)._made(request, "none", "")
+    assert (refused.value.status, refused.value.details["code"]) == (403, "cancelled")
+    assert shelf.all() == []
+    assert list((site.directory / "exports").iterdir()) == []
+
+
+async def _nothing() -> Any:
+    """Receive nothing."""
+
+
+class Slow(Resource):
+    """A file that it takes its time to fetch; meanwhile the right to it goes."""
+
+    operations = {"GET": Operation("A file.")}
+    anonymous = frozenset({"GET"})
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.held = path, True
+
+    def may_read(self, _request: Request) -> bool:
+        return self.held
+
+    async def get(self, _request: Request) -> Answer:
+        self.held = False
+        self._path.write_bytes(b"every secret")
+        return Answer(LocalFile(self._path, remove=True))
+
+
+def test_a_file_that_was_fetched_for_somebody_without_the_right_by_now_is_not_sent(tmp_path: Path) -> None:
+    app = Application(Container({"api": Container({"slow": Slow(tmp_path / "fetched")})}), logins(), {})
+    app.state = "serving"
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": b"/api/slow",
+        "headers": [],
+        "query_string": b"",
+        "client": None,
+    }
+    asyncio.run(app(scope, _nothing, send))
+    assert sent[0]["status"] == 403
+    assert not (tmp_path / "fetched").exists()
