@@ -54,8 +54,11 @@ def public_key(name: str) -> str:
 
     good, other: Ed25519 with Curve25519; rotated: with two such subkeys; signer: signs only; expired, soon: by their date;
     worn: all that encrypts has expired, and it goes on signing; weak: encrypts with RSA of 1024 bits; revoked: is that.
+    future, half-future: made in 2099, or the part that encrypts; nameless: without a user id.
     """
     match name:
+        case "future" | "half-future" | "nameless":
+            return _odd_key(name)
         case "signer":
             _made(name, "ed25519", "sign", "0")
         case "expired":
@@ -77,6 +80,34 @@ def public_key(name: str) -> str:
         case _:
             _made(name, "future-default", "default", "0")
     return exported(name)
+
+
+def _odd_key(name: str) -> str:
+    """Return a certificate that gpg itself does not take, or not yet."""
+    if name == "half-future":
+        fingerprint = _made(name, "ed25519", "sign", "0")
+        gpg("--faked-system-time", "20990101T000000!", "--quick-add-key", fingerprint, "cv25519", "encr", "0")
+        return exported(name)
+    _made(name, "future-default", "default", "0", at="20990101T000000" if name == "future" else "")
+    if name == "future":
+        return gpg("--faked-system-time", "20990102T000000!", "--armor", "--export", f"{name}@example.com").decode()
+    return _without_user_ids(gpg("--export", f"{name}@example.com"))
+
+
+def _without_user_ids(key: bytes) -> str:
+    """Return a certificate without its user ids and their signatures: the primary key, the subkey and its binding."""
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run(["gpgsplit"], input=key, cwd=directory, check=True)
+        packets = sorted(Path(directory).iterdir())
+        kept = [packet.read_bytes() for packet in packets if not packet.name.endswith(("user_id", "000003-002.sig"))]
+    return gpg("--enarmor", data=b"".join(kept)).decode().replace("ARMORED FILE", "PUBLIC KEY BLOCK")
+
+
+def revocation(name: str) -> str:
+    """Return the revocation of a key, as a block of its own. The key itself stays as it is."""
+    public_key(name)
+    written = (home() / "openpgp-revocs.d" / f"{fingerprints(name)[0]}.rev").read_text()
+    return written[written.index(":-----BEGIN") + 1 :]
 
 
 @functools.cache

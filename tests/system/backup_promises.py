@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar
 
+import psutil
 import pytest
 
+from doorward.backup.targets import port
 from tests.system.backup_support import ARCHIVE, Opener, content, fails, foreign_files, picture, read_only, tried
 
 if TYPE_CHECKING:
@@ -95,6 +97,33 @@ class Promises:
                 fails("read_only_target", lambda: target.put("second", content(tmp_path)))
                 fails("read_only_target", lambda: target.delete(ARCHIVE))
             assert [entry.name for entry in target.names()] == [ARCHIVE]
+
+    def test_a_file_that_became_huge_is_not_read_whole(self, opener: Opener, path: Path, tmp_path: Path) -> None:
+        """Whatever a server says, it does not fill the disk or the memory of this machine."""
+        sent = content(tmp_path, 1000)
+        with opener() as target:
+            target.prepare()
+            target.put(ARCHIVE, sent)
+            os.truncate(path / "config" / ARCHIVE, 2 << 30)
+            before = psutil.Process().memory_info().rss
+            fails("verify_failed", lambda: target.fetch(ARCHIVE, tmp_path / "back", 1000))
+            (tmp_path / "into").mkdir()
+            fails("verify_failed", lambda: target.fetch_all([ARCHIVE], tmp_path / "into"))
+            fails("name_exists", lambda: target.put(ARCHIVE, sent))
+            assert psutil.Process().memory_info().rss - before < 32 << 20
+        assert not (tmp_path / "back").exists()
+        assert list((tmp_path / "into").iterdir()) == []
+
+    def test_a_directory_of_too_many_files_is_none_of_ours(
+        self, opener: Opener, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with opener() as target:
+            target.prepare()
+            for number in range(4):
+                (path / "config" / f"file {number}").touch()
+            assert len(target.names()) == 4
+            monkeypatch.setattr(port, "MAX_FILES", 3)
+            assert not fails("protocol_unavailable", target.names).transient
 
     def test_a_trial_changes_nothing(self, opener: Opener, path: Path) -> None:
         foreign_files(path / "config", self.owner)

@@ -34,6 +34,8 @@ class Sshd:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     host_key: str = ""
+    banner: str = ""
+    """What it shows to whoever comes, before anybody logs in."""
 
     def start(self) -> Self:
         """Start it; wait until it listens."""
@@ -65,6 +67,7 @@ class Sshd:
         (self.directory / "authorized_keys").write_text("".join(f"{key}\n" for key in keys))
 
     def _configuration(self) -> str:
+        (self.directory / "banner").write_text(self.banner)
         # StrictModes would look at the modes of the directories above, which belong to pytest.
         return f"""
 ListenAddress 127.0.0.1
@@ -72,6 +75,7 @@ Port {self.port}
 HostKey {self.directory / "host"}
 AuthorizedKeysFile {self.directory / "authorized_keys"}
 PidFile none
+Banner {self.directory / "banner"}
 StrictModes no
 UsePAM no
 PasswordAuthentication no

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import socketserver
 import stat
 import threading
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.backup.targets import nfs, nfs_mount
+from doorward.backup.targets import nfs, nfs_mount, port
 from doorward.backup.targets.libnfs import LibnfsFiles
+from doorward.backup.targets.limits import MAX_ARCHIVE
+from doorward.host import unprivileged
 from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
@@ -36,10 +39,12 @@ from tests.system.backup_support import (
     small_disk,
 )
 from tests.system.ganesha_support import OWNER, PORTS, Ganesha
+from tests.system.privileges import assert_unprivileged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+CAP_NET_BIND_SERVICE = 10
 EXPORTS = {"backup": "Access_Type = RW;", "fixed": "Access_Type = RO;", "disk": "Access_Type = RW;"}
 
 
@@ -258,7 +263,7 @@ def test_the_commands_of_the_second_driver() -> None:
     ]  # fmt: skip
     assert nfs_mount.mount(77, "fd00::1", "/d", point)[-2] == "[fd00::1]:/d"
     assert nfs_mount.unmount(77, point) == [*inside, "umount", "--lazy", "--force", "--", str(point)]
-    assert nfs_mount.holder() == ["unshare", "--mount", "--propagation", "private", "cat"]
+    assert nfs_mount.holder() == ["unshare", "--mount", "--propagation", "private", *unprivileged.command(["cat"])]
 
 
 @pytest.fixture
@@ -312,3 +317,77 @@ def test_what_mount_says_is_understood(in_memory: Opener, monkeypatch: pytest.Mo
         monkeypatch.setattr(nfs_mount, "mount", lambda *_, words=words: ["sh", "-c", f"echo '{words}' >&2; exit 32"])
         fails(code, in_memory)
     assert list(in_memory.workdir.iterdir()) == []
+
+
+def test_the_process_with_libnfs_has_no_privileges(opener: Opener) -> None:
+    with opener() as target:
+        child = target._files._child  # type: ignore[attr-defined]
+        assert_unprivileged(Path(f"/proc/{child.pid}/status").read_text(), capabilities=1 << CAP_NET_BIND_SERVICE)
+        limits = Path(f"/proc/{child.pid}/limits").read_text()
+        assert re.search(rf"Max file size +{MAX_ARCHIVE + 1} +{MAX_ARCHIVE + 1} ", limits)
+
+
+@pytest.fixture
+def mounted(in_memory: Opener) -> Iterator[tuple[nfs.NfsTarget, Path]]:
+    """A target that the kernel has mounted, and where its server's files can be changed."""
+    with in_memory() as target:
+        assert isinstance(target, nfs.NfsTarget)
+        files = target._files
+        assert isinstance(files, nfs_mount.MountedFiles)
+        assert_unprivileged(Path(f"/proc/{files._holder.pid}/status").read_text())
+        yield target, Path(f"/proc/{files._holder.pid}/root{files._point}")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_link_on_the_server_leads_nowhere_on_this_machine(
+    mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path, absolute: bool
+) -> None:
+    target, root = mounted
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / ARCHIVE).write_text("of this machine")
+    before = picture(own)
+    (root / "config").symlink_to(own if absolute else Path("../" * 20 + str(own)))
+    for action in (
+        target.prepare,
+        target.names,
+        lambda: target.put("new", content(tmp_path)),
+        lambda: target.put(ARCHIVE, content(tmp_path)),
+        lambda: target.fetch(ARCHIVE, tmp_path / "back"),
+        lambda: target.delete(ARCHIVE),
+    ):
+        fails("no_such_path", action)
+    assert picture(own) == before
+    assert not (tmp_path / "back").exists()
+
+
+def test_only_plain_files_of_the_server_are_read(mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path) -> None:
+    target, root = mounted
+    target.prepare()
+    own = tmp_path / "own"
+    own.write_text("of this machine")
+    (root / "config" / ARCHIVE).symlink_to(own)
+    (root / "config" / f".{ARCHIVE}.part").symlink_to(own)
+    os.mkfifo(root / "config" / "pipe")
+    assert target.names() == []
+    for name in (ARCHIVE, "pipe"):
+        fails("no_such_path", partial(target.fetch, name, tmp_path / "back"))
+        fails("name_exists", partial(target.put, name, content(tmp_path)))
+    (root / "config" / ARCHIVE).unlink()
+    target.put(ARCHIVE, content(tmp_path))
+    assert own.read_text() == "of this machine"
+
+
+def test_a_file_of_a_mounted_server_that_became_huge_is_not_read_whole(
+    mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, root = mounted
+    target.prepare()
+    target.put(ARCHIVE, content(tmp_path, 1000))
+    os.truncate(root / "config" / ARCHIVE, 2 << 30)
+    fails("verify_failed", lambda: target.fetch(ARCHIVE, tmp_path / "back", 1000))
+    assert not (tmp_path / "back").exists()
+    for number in range(4):
+        (root / "config" / f"file {number}").touch()
+    monkeypatch.setattr(port, "MAX_FILES", 3)
+    fails("protocol_unavailable", target.names)

@@ -9,7 +9,9 @@ import socketserver
 import stat
 import threading
 import time
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -19,6 +21,7 @@ from doorward.backup.failure import BackupFailure
 from doorward.backup.targets import programs, rsync
 from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
+from doorward.host import unprivileged
 from tests.support.ports import free_port
 from tests.support.server import until
 from tests.system.backup_promises import Promises
@@ -37,11 +40,11 @@ from tests.system.backup_support import (
     small_disk,
     tried,
 )
+from tests.system.privileges import assert_unprivileged, watched_programs
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -137,18 +140,17 @@ def test_all_calls_share_one_connection_which_ends_with_the_target(either: Opene
         return (sshd.directory / "log").read_text().count("Accepted publickey")
 
     def at_work() -> list[str]:
-        found = psutil.process_iter(["cwd", "name"])
-        return [one.info["name"] for one in found if (one.info["cwd"] or "").startswith(str(either.workdir))]
+        return [child.name() for child in psutil.Process().children()]
 
-    before = logins()
+    before, others = logins(), at_work()
     with either(per_node=True) as target:
         target.prepare()
         target.put(ARCHIVE, content(tmp_path))
         target.fetch(ARCHIVE, tmp_path / "back")
         target.delete(ARCHIVE)
-        assert at_work() == ["ssh"]
+        assert at_work() == [*others, "ssh"]
     assert logins() == before + 1
-    until(lambda: not at_work(), what="the end of the connection")
+    until(lambda: at_work() == others, what="the end of the connection")
 
 
 def test_a_config_that_is_a_link_stays_one(opener: Opener, path: Path, tmp_path: Path) -> None:
@@ -254,6 +256,120 @@ def test_the_key_is_refused(opener: Opener, keys: dict[str, tuple[str, str]]) ->
     fails("auth_failed", lambda: opener(authentication_key="no such secret"))
 
 
+def test_only_what_rsync_and_ssh_say_themselves_counts(
+    opener: Opener, sshd: Sshd, keys: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    before = sshd.keys
+    noise = "Session timeout: 15 minutes. No space left on device (28). Permission denied (13)"
+    (sshd.directory / "banner").write_text(f"{noise}\nrsync: [receiver] write failed: No space left on device (28)\n")
+    with opener() as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+    assert not fails("auth_failed", opener.with_secret("key", keys["unknown"][0])).transient
+    try:
+        shell = f"echo '{noise}' >&2"
+        sshd.authorize(f'command="{shell}; exec /nowhere/rsync" {keys["unknown"][1]}')
+        fails("program_absent", opener.with_secret("key", keys["unknown"][0]))
+        sshd.authorize(f'command="{shell}; kill -9 $PPID" {keys["unknown"][1]}')
+        fails("connection_lost", opener.with_secret("key", keys["unknown"][0]))
+    finally:
+        sshd.authorize(*before)
+        (sshd.directory / "banner").write_text("")
+
+
+def test_a_relative_path_that_begins_with_a_colon_is_no_module(opener: Opener, sshd: Sshd, tmp_path: Path) -> None:
+    for name in (":bar", "::mod", ":"):
+        below = sshd.directory / "home" / name
+        below.mkdir()
+        os.chown(below, OWNER, OWNER)
+        with opener(path=name) as target:
+            target.prepare()
+            target.put(ARCHIVE, content(tmp_path))
+            target.fetch(ARCHIVE, tmp_path / f"back{name}")
+            target.delete(ARCHIVE)
+        assert list((below / "config").iterdir()) == []
+
+
+def test_a_relative_path_below_what_a_key_is_restricted_to(restricted: Opener, path: Path, tmp_path: Path) -> None:
+    with restricted(path=path.name) as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+        assert [entry.name for entry in target.names()] == [ARCHIVE]
+    assert (path / "config" / ARCHIVE).is_file()
+
+
+def test_a_list_of_millions_of_names_is_not_read(opener: Opener, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opener() as target:
+        target.prepare()
+        for number in range(3000):
+            (path / "config" / f"{number:0200}").touch()
+        assert len(target.names()) == 3000
+        monkeypatch.setattr(rsync, "MAX_LISTING", 256 << 10)
+        assert "far too much" in fails("protocol_unavailable", target.names).message
+
+
+def test_what_nobody_asked_for_does_not_fill_the_disk(
+    opener: Opener, sshd: Sshd, path: Path, keys: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    """A far end that answers a request for a small file with others."""
+    with opener() as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path, 1000))
+    large = path / "large"
+    large.mkdir()
+    os.chown(large, OWNER, OWNER)
+    for number in range(40):
+        (large / f"{ARCHIVE}{number}").write_bytes(bytes(30 << 10))
+    fake = sshd.directory / "fake-rsync"
+    options = "--server --sender -dlogDtpre.iLsfxCIvu --whole-file"
+    fake.write_text(
+        '#!/bin/sh\ncase "$SSH_ORIGINAL_COMMAND" in\n'
+        f'*--list-only*|*--debug*|*PROTO*) eval "exec $SSH_ORIGINAL_COMMAND";;\n*) exec rsync {options} . {large}/;;\nesac\n'
+    )
+    fake.chmod(0o755)
+    before = sshd.keys
+    sshd.authorize(f'command="{fake}" {keys["unknown"][1]}')
+    (tmp_path / "into").mkdir()
+    try:
+        with opener.with_secret("key", keys["unknown"][0])() as target, suppress(BackupFailure):
+            target.fetch_all([ARCHIVE], tmp_path / "into", 1000)
+    finally:
+        sshd.authorize(*before)
+    assert sum(file.stat().st_size for file in (tmp_path / "into").iterdir()) <= 1000
+
+
+def test_programs_have_no_privileges_and_leave_nothing(opener: Opener, tmp_path: Path) -> None:
+    with watched_programs("rsync", "ssh", "ssh-keyscan") as seen, opener(step=lambda _step: None) as target:
+        target.prepare()
+        target.put(ARCHIVE, content(tmp_path))
+        target.fetch(ARCHIVE, tmp_path / "back")
+        login = Path(f"/proc/{target._login._process.pid}/status").read_text()  # type: ignore[attr-defined]
+    assert (tmp_path / "back").stat().st_uid == os.geteuid()
+    assert set(seen()) == {"rsync", "ssh", "ssh-keyscan"}
+    for status in (login, *(status for every in seen().values() for status in every)):
+        assert_unprivileged(status)
+    assert not list(unprivileged.runtime().glob(f"doorward-{NODE[:8]}-*"))
+
+
+def test_a_link_that_rsync_was_made_to_leave_is_not_followed(opener: Opener, path: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("of this machine")
+    with opener() as target:
+        target.prepare()
+        (path / "config" / ARCHIVE).symlink_to(own)
+        fails("no_such_path", lambda: target.fetch(ARCHIVE, tmp_path / "back"))
+    assert not (tmp_path / "back").exists()
+
+
+def test_the_directories_of_a_killed_process_go(tmp_path: Path) -> None:
+    left = unprivileged.passage("0a0a0a0a", tmp_path)
+    (left / "archive").write_text("secret")
+    other = unprivileged.passage("0b0b0b0b", tmp_path)
+    unprivileged.sweep("0a0a0a0a")
+    assert (left.exists(), other.exists()) == (False, True)
+    other.rmdir()
+
+
 def test_nobody_listens_and_nobody_is_called_that(opener: Opener) -> None:
     fails("connect", lambda: opener(port=free_port()))
     fails("resolve", lambda: opener(server={"selection": "fqdn", "value": "backup.invalid"}))
@@ -347,10 +463,10 @@ def test_the_private_key_is_in_no_file(opener: Opener, keys: dict[str, tuple[str
     seen: list[Any] = []
     real = programs.run
 
-    def watching(attempt: Any, doing: str, command: list[str], directory: Path) -> Any:
+    def watching(attempt: Any, doing: str, command: list[str], directory: Path, **limits: Any) -> Any:
         held = [file.read_text(errors="replace") for file in directory.rglob("*") if file.is_file()]
         seen.append(inner in "".join([*command, *held]).replace("\n", ""))
-        return real(attempt, doing, command, directory)
+        return real(attempt, doing, command, directory, **limits)
 
     monkeypatch.setattr(rsync, "run", watching)
     with opener() as target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import socketserver
 import stat
 import threading
@@ -289,3 +290,22 @@ def test_an_answer_without_protection_is_not_taken() -> None:
         connection.session_table[1] = SimpleNamespace(encrypt_data=encrypted, signing_required=not encrypted)
         with pytest.raises(SMBException, match=words):
             connection.verify_signature(answer, 1)
+
+
+def test_a_server_that_announces_gigabytes_gets_no_room_for_them(opener: Opener) -> None:
+    """The length that stands before every answer has four bytes; here it says 4 GiB, and as much is sent as is taken."""
+
+    class Flood(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                if self.request.recv(4096):
+                    self.request.sendall(b"\xff\xff\xff\xff" + b"\xfeSMB")
+                    while True:
+                        self.request.sendall(bytes(1 << 20))
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Flood) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fails("connection_lost", lambda: opener(port=server.server_address[1]))
+        server.shutdown()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10

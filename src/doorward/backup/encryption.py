@@ -10,6 +10,9 @@ from doorward.backup.failure import BackupFailure
 from doorward.host.drivers import gpg
 from doorward.host.errors import HostFailure
 
+_CODES = {"revoked": "key_revoked", "expired": "key_expired"}
+"""Why nothing can be encrypted to a key, as a code of runs; ``encryption_check`` for what is not among them."""
+
 
 def configured(setting: Mapping[str, Any]) -> str | None:
     """Return the certificate of ``management/exported_configuration_encryption``; None where encryption is off."""
@@ -20,10 +23,9 @@ def configured(setting: Mapping[str, Any]) -> str | None:
 def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
     """Encrypt to the newest usable subkey. Raises BackupFailure."""
     found = _certificate(certificate)
-    if found.primary.validity == "r":
-        raise BackupFailure("key_revoked", f"The key {found.primary.fingerprint} is revoked.")
-    if found.recipient is None or found.primary.validity == "e":
-        raise BackupFailure("key_expired", f"The key {found.primary.fingerprint} is expired.")
+    if (obstacle := found.obstacle) is not None:
+        code, words = obstacle
+        raise BackupFailure(_CODES.get(code, "encryption_check"), f"{found.primary.fingerprint}: {words}")
     _run(lambda: gpg.encrypt(plain, certificate, into))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from doorward.backup.archive import Prepared
 from doorward.backup.failure import BackupFailure, Check
 from doorward.backup.records import Drill
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
 from doorward.backup.targets.port import Entry, Target
 
 NODE = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
@@ -55,16 +56,19 @@ class MemoryTarget:
         self.content[name] = data
         self.times[name] = self.clock().timestamp()
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         self.calls.append(("fetch", name))
         if name not in self.content:
             raise BackupFailure("no_such_path", "There is no file of that name.")
+        if len(self.content[name]) > most:
+            raise BackupFailure("verify_failed", "There is more than was written.")
         into.write_bytes(self.content[name])
 
-    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
         self.calls.append(("fetch_all", " ".join(names)))
         for name in names:
             if name in self.content:
+                assert len(self.content[name]) <= most
                 (into / name).write_bytes(self.content[name])
 
     def delete(self, name: str) -> None:

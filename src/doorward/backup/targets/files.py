@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -29,17 +30,20 @@ class Files(Protocol):
     def make_directory(self, path: str) -> None:
         """Make a directory, mode 0700."""
 
-    def entries(self, path: str) -> list[tuple[str, int, float]]:
-        """Return name, size and time of the files in a directory."""
+    def entries(self, path: str) -> Iterable[tuple[str, int, float]]:
+        """Return name, size and time of the files in a directory; at least one more than ``MAX_FILES`` if there are as many."""
 
     def write(self, path: str, local: Path) -> int:
         """Write a file, mode 0600, on the disk of the server; return the size that it has there."""
 
-    def read(self, path: str, local: Path) -> None:
-        """Copy a file into a local one, which is there and empty. LocalTrouble when that can't take it."""
+    def read(self, path: str, local: Path, most: int) -> None:
+        """Copy a file into a local one, which is there and empty, ``most`` bytes of it. LocalTrouble when that can't take it.
 
-    def digest(self, path: str) -> str:
-        """Return the SHA-256 of a file."""
+        OSError EMSGSIZE when there are more.
+        """
+
+    def digest(self, path: str, size: int) -> str:
+        """Return the SHA-256 of a file of a size. OSError EMSGSIZE when it has more bytes."""
 
     def publish(self, temporary: str, final: str) -> None:
         """Give a file its final name. FileExistsError when that is taken."""

@@ -13,6 +13,7 @@ from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.targets.attempt import Attempt, reach
 from doorward.backup.targets.programs import need, run
 from doorward.backup.targets.ssh import fingerprint, mismatch
+from doorward.host import unprivileged
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 """Types that a policy can pin, the best first."""
@@ -59,6 +60,7 @@ def scan(attempt: Attempt, server: str, port: int) -> list[str]:
     attempt.workdir.mkdir(parents=True, exist_ok=True)
     command = ["ssh-keyscan", "-T", str(_SCAN_SECONDS), "-p", str(port), "-t", "ed25519,ecdsa,rsa", "--", server]
     with tempfile.TemporaryDirectory(prefix="target-", dir=attempt.workdir) as directory:
+        unprivileged.give(Path(directory))
         said = run(attempt, "Reading the host keys", command, Path(directory)).out
     found = {" ".join(line.split()[1:3]) for line in said.splitlines() if not line.startswith("#") and len(line.split()) > 2}  # noqa: PLR2004
     return sorted((key for key in found if key.split()[0] in KINDS), key=lambda key: KINDS.index(key.split()[0]))

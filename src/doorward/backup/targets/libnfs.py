@@ -6,18 +6,22 @@ import errno
 import json
 import os
 import selectors
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, Literal, cast
 
 from doorward.backup.targets.attempt import Attempt
 from doorward.backup.targets.files import LocalTrouble, Status
+from doorward.backup.targets.limits import MAX_LISTING
 
 _CHILD = "doorward.backup.targets.libnfs_child"
 _TICK_SECONDS = 0.1
+_MAX_ANSWER = 4 * MAX_LISTING
 _GRACE_SECONDS = 5.0
 """What the child gets beyond the time limit; it rather ends by being killed."""
 
@@ -30,10 +34,12 @@ class LibnfsFiles:
         self._connected = False
         self._buffer = bytearray()
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-m", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
+        self._calls, theirs = socket.socketpair()
+        with theirs:
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", "-m", _CHILD], stdin=theirs.fileno(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=environment, start_new_session=True, restore_signals=False,
+            )  # fmt: skip
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)
 
@@ -63,15 +69,17 @@ class LibnfsFiles:
 
     def write(self, path: str, local: Path) -> int:
         """Write a file, mode 0600, on the disk of the server; return the size that it has there."""
-        return int(self._call("Writing", "write", path, str(local.absolute())))
+        with _opened(local, "rb") as file:
+            return int(self._call("Writing", "write", path, local=file))
 
-    def read(self, path: str, local: Path) -> None:
-        """Copy a file into a local one, which is there and empty."""
-        self._call("Reading", "read", path, str(local.absolute()))
+    def read(self, path: str, local: Path, most: int) -> None:
+        """Copy a file into a local one, which is there and empty, ``most`` bytes of it."""
+        with _opened(local, "wb") as file:
+            self._call("Reading", "read", path, most, local=file)
 
-    def digest(self, path: str) -> str:
-        """Return the SHA-256 of a file."""
-        return str(self._call("Reading", "digest", path))
+    def digest(self, path: str, size: int) -> str:
+        """Return the SHA-256 of a file of a size."""
+        return str(self._call("Reading", "digest", path, size))
 
     def publish(self, temporary: str, final: str) -> None:
         """Give a file its final name. FileExistsError when that is taken."""
@@ -86,21 +94,21 @@ class LibnfsFiles:
         self._child.kill()
         self._child.wait()
         self._selector.close()
-        for pipe in (self._child.stdin, self._child.stdout):
-            with suppress(OSError):
-                cast("Any", pipe).close()
+        self._calls.close()
+        with suppress(OSError):
+            cast("Any", self._child.stdout).close()
 
     @property
     def _out(self) -> int:
         return cast("Any", self._child.stdout).fileno()  # type: ignore[no-any-return]
 
-    def _call(self, doing: str, name: str, *arguments: Any) -> Any:
+    def _call(self, doing: str, name: str, *arguments: Any, local: IO[bytes] | None = None) -> Any:
         """Have the child do something. Raises OSError as it would; BackupFailure when it is over, and then the child ends."""
         moved = time.monotonic()
         try:
-            pipe = cast("Any", self._child.stdin)
-            pipe.write(json.dumps([name, *arguments]).encode() + b"\n")
-            pipe.flush()
+            call = json.dumps([name, *arguments]).encode() + b"\n"
+            sent = socket.send_fds(self._calls, [call], [local.fileno()] if local is not None else [])
+            self._calls.sendall(call[sent:])
             while True:
                 said = self._line()
                 if said is not None:
@@ -110,7 +118,7 @@ class LibnfsFiles:
                 self._attempt.check(doing)
                 if time.monotonic() - moved > self._attempt.stall:
                     raise self._attempt.failed("stalled", doing, f"nothing moved for {self._attempt.stall:.0f} s")
-        except (BrokenPipeError, EOFError):
+        except (BrokenPipeError, ConnectionResetError, EOFError):
             raise ConnectionResetError(errno.ECONNRESET, "the connection broke") from None
         except BaseException:
             self._child.kill()
@@ -126,7 +134,7 @@ class LibnfsFiles:
             if not self._selector.select(_TICK_SECONDS):
                 return None
             got = os.read(self._out, 65536)
-            if not got:
+            if not got or len(self._buffer) > _MAX_ANSWER:
                 raise EOFError
             self._buffer += got
         line, found, rest = self._buffer.partition(b"\n")
@@ -134,3 +142,14 @@ class LibnfsFiles:
             return None
         self._buffer = rest
         return cast("dict[str, Any]", json.loads(line))
+
+
+@contextmanager
+def _opened(local: Path, mode: Literal["rb", "wb"]) -> Iterator[IO[bytes]]:
+    """Open a file of this machine, which the child is not allowed to."""
+    try:
+        file = local.open(mode)
+    except OSError as error:
+        raise LocalTrouble(error.errno, error.strerror) from None
+    with file:
+        yield file

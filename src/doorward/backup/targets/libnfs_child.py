@@ -4,8 +4,12 @@ libnfs 4.0 can bring its process down when a connection breaks with several writ
 some calls; so nothing else lives in that process, and it is killed when it has to end. Version 3 only: libnfs 4.0 fails on
 NFSv4 writes of 4 KiB and more (its pull request 319).
 
-Run as a module it takes calls from its standard input, one line of JSON each, and answers on its standard output: lines
-``{"moved": n}`` while it works, then ``{"result": ...}`` or ``{"errno": n, "words": "...", "here": bool}``.
+Run as a module it takes calls from its standard input, a socket: one line of JSON each, and with it the open local file that is
+to be read or written, if any: it may open none itself. It answers on its standard output: lines ``{"moved": n}`` while it works,
+then ``{"result": ...}`` or ``{"errno": n, "words": "...", "here": bool}``.
+
+The process has no root and no capability but that of low ports, which NFS servers ask for; to servers it is still the user that
+started it (``nfs_set_uid``).
 """
 
 from __future__ import annotations
@@ -16,16 +20,20 @@ import hashlib
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING
+from doorward.host import unprivileged
 
 _SONAMES = ("libnfs.so.13", "libnfs.so.14")
 """Releases 4 and 5; release 6 has other arguments."""
 _CHUNK = 1024 * 1024
+_MAX_EXPORTS, _MAX_CALL = 1000, 1 << 20
 _REGULAR = 1
 """Type of a directory entry that is a file (RFC 1813)."""
 
@@ -69,6 +77,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "nfs_get_error": (_TEXT, [_POINTER]),
     "nfs_get_fd": (_INT, [_POINTER]),
     "nfs_set_version": (_INT, [_POINTER, _INT]),
+    "nfs_set_uid": (None, [_POINTER, _INT]),
+    "nfs_set_gid": (None, [_POINTER, _INT]),
     "nfs_set_timeout": (None, [_POINTER, _INT]),
     "nfs_set_autoreconnect": (None, [_POINTER, _INT]),
     "nfs_mount": (_INT, [_POINTER, _TEXT, _TEXT]),
@@ -109,14 +119,16 @@ def library() -> ctypes.CDLL | None:
 class Export:
     """An export of an NFS server, by its paths from the root of the export. Refusals are OSError."""
 
-    def __init__(self, nfs: ctypes.CDLL, moved: Callable[[int], None]) -> None:
-        self._nfs, self._moved = nfs, moved
+    def __init__(self, nfs: ctypes.CDLL, moved: Callable[[int], None], user: tuple[int, int] = (0, 0)) -> None:
+        self._nfs, self._moved, self._user = nfs, moved, user
         self._context = ctypes.c_void_p()
 
     def connect(self, server: str, path: str, seconds: float) -> None:
         """Mount, which in NFSv3 is asking for the root of the export. ``seconds``: how long any answer may take."""
         self._context = ctypes.c_void_p(self._nfs.nfs_init_context())
         self._nfs.nfs_set_version(self._context, 3)
+        self._nfs.nfs_set_uid(self._context, self._user[0])
+        self._nfs.nfs_set_gid(self._context, self._user[1])
         self._nfs.nfs_set_autoreconnect(self._context, 0)
         self._nfs.nfs_set_timeout(self._context, int(seconds * 1000))
         self._check(self._nfs.nfs_mount(self._context, server.encode(), os.fsencode(path)))
@@ -136,19 +148,22 @@ class Export:
         self._check(self._nfs.nfs_mkdir2(self._context, os.fsencode(path), 0o700))
 
     def entries(self, path: str) -> list[tuple[str, int, float]]:
-        """Return name, size and time of the files in a directory."""
-        directory, found = ctypes.c_void_p(), []
+        """Return name, size and time of the files in a directory, one more than there may be at most."""
+        directory, found, size = ctypes.c_void_p(), list[tuple[str, int, float]](), 0
         self._check(self._nfs.nfs_opendir(self._context, os.fsencode(path), ctypes.byref(directory)))
-        while entry := self._nfs.nfs_readdir(self._context, directory):
+        while (entry := self._nfs.nfs_readdir(self._context, directory)) and len(found) <= MAX_FILES and size <= MAX_LISTING:
             held = entry.contents
             if held.type == _REGULAR:
                 when = held.mtime.seconds + held.mtime.microseconds / 1e6
                 found.append((os.fsdecode(held.name), held.size, when))
+                size += len(held.name)
         self._nfs.nfs_closedir(self._context, directory)
+        if size > MAX_LISTING:
+            raise OSError(errno.EMSGSIZE, "the server lists far too much")
         return found
 
-    def write(self, path: str, local: str) -> int:
-        """Write a local file, mode 0600, have the server put it on its disk, and return the size that it has there."""
+    def write(self, path: str, local: int) -> int:
+        """Write an open local file, mode 0600, have the server put it on its disk, and return the size that it has there."""
         with _here(local, "rb") as source, self._file(self._nfs.nfs_creat, path, 0o600) as file:
             offset = 0
             while chunk := source.read(_CHUNK):
@@ -161,16 +176,16 @@ class Export:
             self._check(self._nfs.nfs_fstat64(self._context, file, ctypes.byref(found)))
         return int(found.size)
 
-    def read(self, path: str, local: str) -> None:
-        """Copy a file into a local one, which is there and empty."""
+    def read(self, path: str, most: int, local: int) -> None:
+        """Copy a file of so many bytes at most into an open local one, which is empty."""
         with _here(local, "wb") as sink:
-            for chunk in self._chunks(path):
+            for chunk in self._chunks(path, most):
                 _keep(sink, chunk)
 
-    def digest(self, path: str) -> str:
-        """Return the SHA-256 of a file."""
+    def digest(self, path: str, size: int) -> str:
+        """Return the SHA-256 of a file of so many bytes at most."""
         found = hashlib.sha256()
-        for chunk in self._chunks(path):
+        for chunk in self._chunks(path, size):
             found.update(chunk)
         return found.hexdigest()
 
@@ -195,20 +210,22 @@ class Export:
     def exports(self, server: str) -> list[str]:
         """Return the paths that a server exports."""
         first = held = self._nfs.mount_getexports(server.encode())
-        found = []
-        while held:
+        found = list[str]()
+        while held and len(found) < _MAX_EXPORTS:
             found.append(os.fsdecode(held.contents.path))
             held = ctypes.cast(held.contents.next, ctypes.POINTER(_Export))
         if first:
             self._nfs.mount_free_export_list(first)
         return found
 
-    def _chunks(self, path: str) -> Iterator[bytes]:
+    def _chunks(self, path: str, most: int) -> Iterator[bytes]:
         buffer = ctypes.create_string_buffer(_CHUNK)
         with self._file(self._nfs.nfs_open, path, os.O_RDONLY) as file:
             offset = 0
             while count := self._check(self._nfs.nfs_pread(self._context, file, offset, _CHUNK, buffer)):
                 offset += count
+                if offset > most:
+                    raise OSError(errno.EMSGSIZE, "the server sends more than was ever written there")
                 self._moved(offset)
                 yield buffer.raw[:count]
 
@@ -235,11 +252,8 @@ class Here(OSError):
 
 
 @contextmanager
-def _here(local: str, mode: str) -> Iterator[BinaryIO]:
-    try:
-        file = Path(local).open(mode)  # noqa: SIM115 - closed below, and what happens in between is not this machine's
-    except OSError as error:
-        raise Here(error.errno, error.strerror) from None
+def _here(local: int, mode: str) -> Iterator[BinaryIO]:
+    file = os.fdopen(local, mode)  # closed below, and what happens in between is not this machine's
     try:
         yield cast("BinaryIO", file)
     finally:
@@ -256,6 +270,22 @@ def _keep(sink: BinaryIO, chunk: bytes) -> None:
         raise Here(error.errno, error.strerror) from None
 
 
+def _calls(given: socket.socket) -> Iterator[list[Any]]:
+    """Yield calls: the name, then the arguments, last of them the open local file if there is one."""
+    heard = bytearray()
+    files: list[int] = []
+    while True:
+        data, passed, _, _ = socket.recv_fds(given, 65536, 1)
+        heard += data
+        files += passed
+        if not data or len(heard) > _MAX_CALL:
+            return
+        line, found, rest = heard.partition(b"\n")
+        if found:
+            heard, opened, files = rest, files, []
+            yield [*json.loads(line), *opened]
+
+
 def main() -> None:
     """Answer calls until there are no more."""
 
@@ -263,16 +293,17 @@ def main() -> None:
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 
-    nfs = library()
+    nfs, user = library(), (os.geteuid(), os.getegid())
     if nfs is None:
         sys.exit("libnfs is not installed")
-    export = Export(nfs, lambda count: answer(moved=count))
-    for line in sys.stdin:
-        name, *arguments = json.loads(line)
-        try:
-            answer(result=getattr(export, name)(*arguments))
-        except OSError as error:
-            answer(errno=error.errno or errno.EIO, words=error.strerror or "", here=isinstance(error, Here))
+    unprivileged.drop(MAX_ARCHIVE + 1)
+    export = Export(nfs, lambda count: answer(moved=count), user)
+    with socket.socket(fileno=0) as given:
+        for name, *arguments in _calls(given):
+            try:
+                answer(result=getattr(export, name)(*arguments))
+            except OSError as error:
+                answer(errno=error.errno or errno.EIO, words=error.strerror or "", here=isinstance(error, Here))
 
 
 if __name__ == "__main__":

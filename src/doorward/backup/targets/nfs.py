@@ -17,7 +17,8 @@ from doorward.backup.targets.attempt import Attempt, checked, reach
 from doorward.backup.targets.files import Files, LocalTrouble
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
-from doorward.backup.targets.port import Entry, Secret, one_by_one
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
+from doorward.backup.targets.port import Entry, Secret, bounded, one_by_one
 
 _NFS, _PORTMAPPER = 2049, 111
 
@@ -29,7 +30,7 @@ _MEANINGS: dict[int, str] = {
     errno.EACCES: "permission_denied", errno.EPERM: "permission_denied",
     errno.ENOENT: "no_such_path", errno.ENOTDIR: "no_such_path", errno.ELOOP: "no_such_path", errno.ESTALE: "no_such_path",
     errno.EISDIR: "no_such_path", errno.EEXIST: "name_exists", errno.ETIMEDOUT: "stalled", errno.ECONNREFUSED: "connect",
-    errno.EAGAIN: "server_busy", errno.EBUSY: "server_busy",
+    errno.EAGAIN: "server_busy", errno.EBUSY: "server_busy", errno.EMSGSIZE: "verify_failed",
 }  # fmt: skip
 
 
@@ -116,7 +117,8 @@ class NfsTarget:
         with self.asking("Listing the files"):
             if self._files.status(self._config, follow=True) is None:
                 return []
-            return [Entry(*found) for found in self._files.entries(self._config)]
+            found = (Entry(*entry) for entry in self._files.entries(self._config))
+            return bounded(self._attempt, "Listing the files", found)
 
     def put(self, name: str, content: Path) -> None:
         """Write a file."""
@@ -143,7 +145,7 @@ class NfsTarget:
         if shown is None or shown.size != size:
             raise self._attempt.failed("verify_failed", doing, "the file on the target is not the one that was sent")
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         """Read a file."""
         doing, path = f"Reading {checked(name)}", f"{self._config}/{name}"
         with self.asking(doing):
@@ -153,14 +155,14 @@ class NfsTarget:
         into.touch(mode=0o600, exist_ok=False)
         try:
             with self.asking(doing):
-                self._files.read(path, into)
+                self._files.read(path, into, most)
         except BaseException:
             into.unlink()
             raise
 
-    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
         """Read files."""
-        one_by_one(self, names, into)
+        one_by_one(self, names, into, most)
 
     def delete(self, name: str) -> None:
         """Delete a file."""
@@ -214,7 +216,13 @@ class NfsTarget:
         same = stat.S_ISREG(found.mode) and found.size == content.stat().st_size
         if same:
             with self.asking(doing), content.open("rb") as source:
-                same = self._files.digest(path) == hashlib.file_digest(source, "sha256").hexdigest()
+                ours = hashlib.file_digest(source, "sha256").hexdigest()
+                try:
+                    same = self._files.digest(path, found.size) == ours
+                except OSError as error:
+                    if error.errno != errno.EMSGSIZE:
+                        raise
+                    same = False  # it has grown since
         if not same:
             raise self._attempt.failed("name_exists", doing, "there is another file of that name")
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self, cast
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.attempt import Attempt, Step
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
 
 Secret = Callable[[str], str | None]
 """Gives the text behind the key of a secret (``SecretKeeping.text``)."""
@@ -55,11 +56,17 @@ class Target(Protocol):
         What a broken earlier try left does not hinder.
         """
 
-    def fetch(self, name: str, into: Path) -> None:
-        """Copy a file to a new local file, mode 0600. ``no_such_path`` when there is none of that name."""
+    def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
+        """Copy a file to a new local file, mode 0600. ``no_such_path`` when there is none of that name.
 
-    def fetch_all(self, names: Sequence[str], into: Path) -> None:
-        """Copy files into an empty local directory, all over one connection; those that are not there any more are left out."""
+        ``verify_failed`` when the server gives more than ``most`` bytes; then there is no local file.
+        """
+
+    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
+        """Copy files into an empty local directory, all over one connection; those that are not there any more are left out.
+
+        ``most``: bytes of each.
+        """
 
     def delete(self, name: str) -> None:
         """Delete the file of exactly this name; none there: done."""
@@ -100,14 +107,26 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     return cast("Target", driver.opened(target, secret, attempt))
 
 
-def one_by_one(target: Target, names: Sequence[str], into: Path) -> None:
+def one_by_one(target: Target, names: Sequence[str], into: Path, most: int) -> None:
     """Do what ``fetch_all`` does, for a target whose connection lasts."""
     for name in names:
         try:
-            target.fetch(name, into / name)
+            target.fetch(name, into / name, most)
         except BackupFailure as failure:
             if failure.code != "no_such_path":
                 raise
+
+
+def bounded(attempt: Attempt, doing: str, entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries of a list. ``protocol_unavailable`` when there are more of them than any directory of ours has."""
+    found: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.name)
+        if len(found) >= MAX_FILES or size > MAX_LISTING:
+            raise attempt.failed("protocol_unavailable", doing, f"the directory holds more than {MAX_FILES} files")
+        found.append(entry)
+    return found
 
 
 def describe(target: Mapping[str, Any]) -> str:

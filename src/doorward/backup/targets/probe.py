@@ -104,7 +104,7 @@ def _exercise(target: Target, directory: Path, trial: Trial, label: str, probes:
     try:
         target.put(name, sent)
         trial.begin("read_back")
-        target.fetch(name, back)
+        target.fetch(name, back, len(content))
         if back.read_bytes() != sent.read_bytes():
             raise BackupFailure("verify_failed", f"Reading back, {label}: the file is not the one that was written.")
         trial.begin("delete")

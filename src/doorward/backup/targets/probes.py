@@ -55,7 +55,7 @@ class Probes:
                 try:
                     with tempfile.TemporaryDirectory(prefix="old-probe-", dir=workdir) as directory:
                         path = Path(directory, "content")
-                        target.fetch(entry.name, path)
+                        target.fetch(entry.name, path, _MOST_BYTES)
                         ours = self.is_ours(entry.name, path.read_bytes())
                     if ours:
                         target.delete(entry.name)

@@ -1,4 +1,4 @@
-"""Running a program of the machine to its end, or to the end of the attempt. Never through a shell."""
+"""Running a program of the machine to its end, or to the end of the attempt. Never through a shell, never with root's rights."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from doorward.backup.targets.attempt import Attempt
+from doorward.host import unprivileged
 
 _TICK_SECONDS = 0.02
 _GRACE_SECONDS = 0.5
-_MOST_BYTES = 16 * 1024 * 1024
-"""What a program may say; a server that lists more has no directory of ours."""
+_MAX_READ = 64 * 1024
+"""Bytes of what a program says that are read."""
+HOME = "/nonexistent"
+"""The home directory of the programs: they have no settings of anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended: exit code (negative: a signal), and what it said."""
+    """How a program ended: exit code (negative: a signal), and the beginning of what it said."""
 
     code: int
     out: str
@@ -30,42 +35,64 @@ class Ended:
 
 
 def need(attempt: Attempt, *programs: str) -> None:
-    """Raise ``program_absent`` unless all programs are installed."""
-    if absent := [program for program in programs if shutil.which(program) is None]:
+    """Raise ``program_absent`` unless all programs are installed, and what starts them without privileges."""
+    if absent := [program for program in (*programs, "setpriv", "prlimit") if shutil.which(program) is None]:
         raise attempt.failed("program_absent", "Looking for programs", f"{' and '.join(absent)} not installed")
 
 
-def run(attempt: Attempt, doing: str, command: Sequence[str], directory: Path) -> Ended:
-    """Run a program in a directory of ours, with next to no environment. Raises ``cancelled`` and ``timeout``."""
+def environment() -> dict[str, str]:
+    """Return next to no environment."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": HOME, "LC_ALL": "C", "TZ": "UTC0"}
+
+
+def run(  # noqa: PLR0913 - the limits have defaults
+    attempt: Attempt,
+    doing: str,
+    command: Sequence[str],
+    directory: Path,
+    *,
+    out: IO[bytes] | None = None,
+    max_file: int = unprivileged.MAX_FILE,
+    watch: Callable[[], None] | None = None,
+    privileged: bool = False,
+) -> Ended:
+    """Run a program in a directory. Raises ``cancelled`` and ``timeout``, and what ``watch`` raises, which is called all along.
+
+    ``out`` takes what it says on its standard output, else the beginning of that is returned. ``max_file``: bytes that it may
+    write into one file, what it says among them. ``privileged``: with all rights that this process has.
+    """
     attempt.check(doing)
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(directory), "LC_ALL": "C", "TZ": "UTC0"}
-    files = [directory / "out", directory / "err"]
-    with files[0].open("wb") as out, files[1].open("wb") as err:
+    whole = list(command) if privileged else unprivileged.command(command, max_file)
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            umask=0o077, start_new_session=True,
+            whole, cwd=directory, env=environment(), stdin=subprocess.DEVNULL, stdout=out or said, stderr=err,
+            umask=0o077, start_new_session=True, restore_signals=False,
         )  # fmt: skip
         try:
             while process.poll() is None:
                 attempt.check(doing)
-                if max(file.stat().st_size for file in files) > _MOST_BYTES:
-                    raise attempt.failed("server_busy", doing, "the server says far too much")
+                if watch is not None:
+                    watch()
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_TICK_SECONDS)
         finally:
-            _end(process)
-    said = [file.read_text(encoding="utf-8", errors="replace") for file in files]
-    return Ended(process.returncode, said[0], said[1])
+            end(process)
+        return Ended(process.returncode, _read(said), _read(err))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(_MAX_READ).decode("utf-8", "replace")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     """Leave no process of the group behind. One that ended by itself may have a child that still has something to say."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-    end = time.monotonic() + _GRACE_SECONDS
+    until = time.monotonic() + _GRACE_SECONDS
     with suppress(ProcessLookupError):
-        while time.monotonic() < end:
+        while time.monotonic() < until:
             process.poll()
             os.killpg(process.pid, 0)
             time.sleep(_TICK_SECONDS)

@@ -40,7 +40,8 @@ from smbprotocol.open import (
 
 from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.attempt import Attempt, checked
-from doorward.backup.targets.port import Entry, Secret, one_by_one
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
+from doorward.backup.targets.port import Entry, Secret, bounded, one_by_one
 from doorward.backup.targets.smb_session import Conversation
 
 _CHUNK = 1024 * 1024
@@ -57,6 +58,7 @@ _WRITE = (
 _LIST = DirectoryAccessMask.FILE_LIST_DIRECTORY | DirectoryAccessMask.FILE_READ_ATTRIBUTES
 _SHARED = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
 _A_FILE = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_OPEN_REPARSE_POINT
+_NO_FILE = FileAttributes.FILE_ATTRIBUTE_DIRECTORY | FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
 
 
 def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> SmbTarget:
@@ -96,7 +98,7 @@ class SmbTarget:
         doing = "Listing the files"
         try:
             with self._directory(doing, self._config) as directory:
-                return list(self._listed(doing, directory))
+                return bounded(self._attempt, doing, self._listed(doing, directory))
         except BackupFailure as failure:
             if failure.code != "no_such_path":
                 raise
@@ -126,12 +128,15 @@ class SmbTarget:
         if self._stat(doing, name) != size:
             raise self._attempt.failed("verify_failed", doing, "the file on the target is not the one that was sent")
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         """Read a file."""
         doing = f"Reading {checked(name)}"
         with self._open(doing, name, _READ) as file, open(into, "xb", opener=partial(os.open, mode=0o600)) as sink:
             try:
-                sink.writelines(self._chunks(doing, file))
+                for chunk in self._chunks(doing, file):
+                    if sink.tell() + len(chunk) > most:
+                        raise self._attempt.failed("verify_failed", doing, "the server sends more than was ever written there")
+                    sink.write(chunk)
                 sink.flush()
             except BaseException as error:
                 into.unlink()
@@ -139,9 +144,9 @@ class SmbTarget:
                     raise self._attempt.failed("no_local_space", doing, f"{error.strerror} on this machine") from None
                 raise
 
-    def fetch_all(self, names: Sequence[str], into: Path) -> None:
+    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
         """Read files."""
-        one_by_one(self, names, into)
+        one_by_one(self, names, into, most)
 
     def delete(self, name: str) -> None:
         """Delete a file."""
@@ -246,13 +251,9 @@ class SmbTarget:
                     )
                 except (NoMoreFiles, NoSuchFile):
                     return
+                entries = [_entry(each) for each in found if not each["file_attributes"].get_value() & _NO_FILE]
             flags = 0
-            for entry in found:
-                attributes = entry["file_attributes"].get_value()
-                if attributes & (FileAttributes.FILE_ATTRIBUTE_DIRECTORY | FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT):
-                    continue
-                name = entry["file_name"].get_value().decode("utf-16-le", errors="replace")
-                yield Entry(name, entry["end_of_file"].get_value(), entry["last_write_time"].get_value().timestamp())
+            yield from entries
 
     def _chunks(self, doing: str, file: Open) -> Iterator[bytes]:
         """Yield the content of a file."""
@@ -343,3 +344,9 @@ class SmbTarget:
         answer = connection.receive(connection.send(request, tree.session.session_id, tree.tree_connect_id))
         data: bytes = answer["data"].get_value()
         return data
+
+
+def _entry(found: Any) -> Entry:
+    """Return what a server says of a file. Raises anything where that makes no sense."""
+    name = found["file_name"].get_value().decode("utf-16-le", errors="replace")
+    return Entry(name, found["end_of_file"].get_value(), found["last_write_time"].get_value().timestamp())

@@ -25,27 +25,38 @@ from doorward.backup.targets.port import Secret
 
 _DIALECTS = {"3.1.1": Dialects.SMB_3_1_1, "3.0.2": Dialects.SMB_3_0_2, "3.0": Dialects.SMB_3_0_0}
 _PREFIX = "Received unexpected status from the server: "
+_TIMEOUT = "Connection timeout of "
+"""How the error of the library begins, which has no class of its own; further on names of the other side may stand."""
+_MAX_ANSWER = (1 << 20) + (1 << 16)
+"""Bytes of an answer: what is read at a time, and what stands around it."""
 _UNASKED = 0xFFFFFFFFFFFFFFFF
 _WRITE_DATA = 0x2
-_NOT_SUPPORTED = 0xC00000BB
 _ACCESS_DENIED = 0xC0000022
 
-# Status codes of [MS-ERREF].
+# Status codes of [MS-ERREF]. One that is not here is a refusal that trying again does not change: ``protocol_unavailable``.
 _MEANINGS: dict[int, str] = {
-    **dict.fromkeys(
-        [0xC000006A, 0xC000006D, 0xC000006E, 0xC000006F, 0xC0000070, 0xC0000071, 0xC0000072, 0xC000015B, 0xC0000193, 0xC0000224,
-         0xC0000234, 0xC0000064, 0xC000018B], "auth_failed"),
-    **dict.fromkeys(
-        [0xC0000034, 0xC000003A, 0xC000000F, 0xC0000033, 0xC0000039, 0xC000003B, 0xC00000CC, 0xC0000103, 0xC00000BA],
+    **dict.fromkeys(  # names, passwords, accounts, domains, tickets
+        [0xC000005F, 0xC0000062, 0xC0000064, 0xC000006A, 0xC000006C, 0xC000006D, 0xC000006E, 0xC000006F, 0xC0000070, 0xC0000071,
+         0xC0000072, 0xC00000DF, 0xC0000133, 0xC000015B, 0xC000018A, 0xC000018B, 0xC000018C, 0xC000018D, 0xC0000193, 0xC0000198,
+         0xC0000199, 0xC000019A, 0xC0000224, 0xC0000234, 0xC0000247, 0xC0000248, 0xC0000388, 0xC0000413, 0xC0000418],
+        "auth_failed"),
+    **dict.fromkeys(  # names, paths, shares and volumes that are not there, or are something else
+        [0x8000002D, 0xC000000E, 0xC000000F, 0xC0000033, 0xC0000034, 0xC0000039, 0xC000003A, 0xC000003B, 0xC00000BA, 0xC00000BE,
+         0xC00000CB, 0xC00000CC, 0xC0000103, 0xC0000106, 0xC0000123, 0xC000026E],
         "no_such_path"),
-    **dict.fromkeys([_ACCESS_DENIED, 0xC0000061, 0xC0000121], "permission_denied"),
+    **dict.fromkeys([_ACCESS_DENIED, 0xC0000061, 0xC00000CA, 0xC0000121], "permission_denied"),
     0xC00000A2: "read_only_target",
-    0xC000007F: "no_space",
-    0xC0000044: "quota", 0xC0000802: "quota",
+    **dict.fromkeys([0xC000007F, 0xC0000904], "no_space"),
+    **dict.fromkeys([0xC0000044, 0xC0000802], "quota"),
     0xC0000035: "name_exists",
-    **dict.fromkeys([_NOT_SUPPORTED, 0xC0000257, 0xC0000010], "protocol_unavailable"),
-    **dict.fromkeys([0xC0000203, 0xC00000C9, 0xC0000128, 0xC000020C, 0xC000035C], "connection_lost"),
+    **dict.fromkeys([0xC000000D, 0xC0000010, 0xC00000BB, 0xC0000236, 0xC0000257], "protocol_unavailable"),
+    **dict.fromkeys(
+        [0xC00000C4, 0xC00000C9, 0xC0000128, 0xC0000203, 0xC000020C, 0xC000020D, 0xC000035C], "connection_lost"),
     0xC00000B5: "stalled",
+    **dict.fromkeys(  # held by somebody else, or out of memory, handles, sessions, processes, domain controllers
+        [0x80000011, 0xC0000017, 0xC0000043, 0xC0000054, 0xC0000055, 0xC0000056, 0xC000005E, 0xC000009A, 0xC00000BF, 0xC00000CE,
+         0xC00000D0, 0xC000011F, 0xC0000185, 0xC0000192, 0xC0000205, 0xC000022D, 0xC0000466, 0xC0000467],
+        "server_busy"),
 }  # fmt: skip
 
 for _library in ("smbprotocol", "spnego"):  # what goes wrong is told by the run; the rest would be every message
@@ -53,7 +64,19 @@ for _library in ("smbprotocol", "spnego"):  # what goes wrong is told by the run
 
 
 class Strict(Connection):  # type: ignore[misc]  # the library has no types
-    """A connection that takes no answer in clear, or without a signature, where the session has promised one."""
+    """A connection that takes no answer in clear, or without a signature, where the session has promised one; and no long one."""
+
+    def _process_message_thread(self) -> None:
+        """Read answers. The library makes room for as much as a server announces, 4 GiB at most, before it has come."""
+        receive = self.transport._recv  # noqa: SLF001 - the transport has no other way to be told
+
+        def limited(length: int, timeout: float) -> Any:
+            if length > _MAX_ANSWER:
+                raise SMBException(f"The server announces an answer of {length} bytes")
+            return receive(length, timeout)
+
+        self.transport._recv = limited  # noqa: SLF001
+        super()._process_message_thread()
 
     def verify_signature(self, header: SMB2HeaderResponse, session_id: int, force: bool = False) -> None:  # noqa: FBT001, FBT002
         """Check an answer that came unencrypted; interim answers carry nothing."""
@@ -200,13 +223,13 @@ def meaning(error: Exception) -> tuple[str, str]:
         said = f"status 0x{error.status:x}"
         with suppress(Exception):  # which reads on in the answer
             said = error.message.removeprefix(_PREFIX)
-        return _MEANINGS.get(error.status, "server_busy"), said
+        return _MEANINGS.get(error.status, "protocol_unavailable"), said
     if isinstance(error, SMBAuthenticationError):
         return "auth_failed", str(error)
     words = str(error)
-    if "authenticated as a guest" in words:
+    if isinstance(error, SMBException) and "but session was authenticated as a guest which " in words:
         return "guest_refused", "the server logs in whoever it does not know as a guest"
-    if isinstance(error, SMBException) and "timeout of" in words:
+    if isinstance(error, SMBException) and words.startswith(_TIMEOUT):
         return "timeout", "no answer in time"
     if isinstance(error, SMBConnectionClosed | OSError):
         return "connection_lost", words

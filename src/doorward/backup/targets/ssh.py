@@ -1,7 +1,8 @@
 """The ``ssh`` program as the transport of rsync: pinned host keys, one private key, nothing of the machine's own settings.
 
-The connection of the first call is kept for the later ones, by ``ssh`` itself in a process of its own. A server that does not let
-several use one gets one for each: ``ssh`` falls back by itself.
+One process logs in and keeps the connection; rsync's calls go through it, each as a session of its own. So what the server says
+before the login, its banner for one, and what ssh says itself never mix with the words of rsync. A server that ends the
+connection with the first session gets a new one for the next.
 """
 
 from __future__ import annotations
@@ -11,48 +12,101 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt
+from doorward.backup.targets.programs import end, environment
+from doorward.host import unprivileged
 
 _ALIAS = "doorward-target"
-_SOCKET, _IDLE_SECONDS = "control", 60
-"""Where later calls find the connection of the first; how long it outlives the last one if nobody closes it."""
-_CLOSE_SECONDS = 2.0
+_DIRECTORY, _SOCKET = "login", "control"
+"""Where the files of the login lie, and among them the socket by which rsync's calls find the connection."""
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 """Algorithms for a type of host key, where they are not named as the type. Never SHA-1."""
+_TICK_SECONDS, _LAST_WORDS_SECONDS = 0.01, 0.5
+_MAX_LOG = 64 * 1024
 
 
 class Login:
-    """What ``ssh`` needs to log in. The private key lies in a file that exists in memory only and goes with the process."""
+    """A login on an SSH server. The private key lies in a file that exists in memory only and goes with the process.
 
-    def __init__(self, directory: Path, private_key: str, host_keys: Sequence[str]) -> None:
-        self._directory, self._log = directory, directory / "ssh.log"
-        self._host_keys = tuple(host_keys)
-        (directory / "known_hosts").write_text("".join(f"{_ALIAS} {key}\n" for key in host_keys), encoding="ascii")
-        self._key = os.memfd_create("key")
-        os.fchmod(self._key, 0o600)
+    ``directory`` may be entered by the account that programs run as.
+    """
+
+    def __init__(self, directory: Path, server: str, user: str, port: int, private_key: str, host_keys: Sequence[str]) -> None:
+        self._server, self._user, self._port, self._host_keys = server, user, port, tuple(host_keys)
+        self._directory = directory / _DIRECTORY
+        self._directory.mkdir(0o700)
+        known_hosts = self._directory / "known_hosts"
+        known_hosts.write_text("".join(f"{_ALIAS} {key}\n" for key in host_keys), encoding="ascii")
+        known_hosts.chmod(0o644)
+        unprivileged.give(self._directory)
+        self._key, self._log = (_in_memory(name) for name in ("key", "log"))
         os.write(self._key, private_key.encode())
+        self._read = 0
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def command(self, user: str, port: int, attempt: Attempt) -> str:
-        """Return the command for rsync, run in the directory of the login; no argument has a blank or a quote."""
+    @property
+    def command(self) -> str:
+        """The command for rsync, run in a directory beside that of the login; no argument has a blank or a quote.
+
+        It uses the connection that is there, and makes none itself.
+        """
+        options = {
+            "BatchMode": "yes", "ControlMaster": "no", "ControlPath": f"../{_DIRECTORY}/{_SOCKET}", "LogLevel": "QUIET",
+            "ProxyCommand": "false",
+        }  # fmt: skip
+        return " ".join(["ssh", "-F/dev/null", "-axT", *_given(options)])
+
+    def connect(self, attempt: Attempt, doing: str) -> None:
+        """Log in, unless the connection is still there. Raises BackupFailure."""
+        if self._process is not None and self._process.poll() is None and self._is_ready():
+            return
+        self._disconnect()
+        with suppress(FileNotFoundError):
+            (self._directory / _SOCKET).unlink()
+        self._process = process = subprocess.Popen(
+            unprivileged.command(["ssh", *self._arguments(attempt)]), cwd=self._directory, env=environment(), umask=0o077,
+            stdin=self._key, stdout=self._log, stderr=subprocess.DEVNULL, start_new_session=True, restore_signals=False,
+        )  # fmt: skip
+        began = time.monotonic()
+        while not self._is_ready():
+            attempt.check(doing)
+            if time.monotonic() - began > CONNECT_SECONDS + attempt.stall:
+                raise attempt.failed("stalled", doing, "the login does not come to an end")
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(_TICK_SECONDS)
+                raise attempt.failed(*self._failure(doing, code))
+
+    def _failure(self, doing: str, code: int) -> tuple[str, str, str]:
+        said = self.said()
+        found = meaning(said, self._host_keys)
+        last = next(iter(said.splitlines()[::-1]), f"ssh ended with {code}")
+        return (found[0], doing, found[1]) if found else ("connection_lost", doing, last)
+
+    def _is_ready(self) -> bool:
+        """Whether somebody is logged in: only then ssh makes its socket."""
+        return (self._directory / _SOCKET).is_socket()
+
+    def _arguments(self, attempt: Attempt) -> list[str]:
         connect = max(1, int(min(CONNECT_SECONDS, attempt.stall, attempt.left)))
         options = {
             "AddressFamily": "any", "BatchMode": "yes", "CheckHostIP": "no", "ClearAllForwardings": "yes",
-            "ConnectTimeout": connect, "ConnectionAttempts": 1, "ControlMaster": "auto", "ControlPath": _SOCKET,
-            "ControlPersist": _IDLE_SECONDS,
+            "ConnectTimeout": connect, "ConnectionAttempts": 1, "ControlMaster": "yes", "ControlPath": _SOCKET,
+            "ControlPersist": "no",
             "GSSAPIAuthentication": "no", "GlobalKnownHostsFile": "/dev/null", "HostKeyAlgorithms": self._algorithms(),
             "HostKeyAlias": _ALIAS, "HostbasedAuthentication": "no", "IdentitiesOnly": "yes", "IdentityAgent": "none",
             "KbdInteractiveAuthentication": "no", "LogLevel": "VERBOSE", "PasswordAuthentication": "no",
-            "PermitLocalCommand": "no", "Port": port, "PreferredAuthentications": "publickey", "PubkeyAuthentication": "yes",
-            "ServerAliveCountMax": 4, "ServerAliveInterval": 15, "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no",
-            "User": user, "UserKnownHostsFile": "known_hosts", "VerifyHostKeyDNS": "no",
+            "PermitLocalCommand": "no", "Port": self._port, "PreferredAuthentications": "publickey",
+            "PubkeyAuthentication": "yes", "ServerAliveCountMax": 4, "ServerAliveInterval": 15,
+            "StrictHostKeyChecking": "yes", "UpdateHostKeys": "no", "User": self._user, "UserKnownHostsFile": "known_hosts",
+            "VerifyHostKeyDNS": "no",
         }  # fmt: skip
-        given = [f"-o{name}={value}" for name, value in options.items()]
-        identity = f"/proc/{os.getpid()}/fd/{self._key}"
-        return " ".join(["ssh", "-F/dev/null", "-E", self._log.name, "-axT", "-i", identity, *given])
+        # Of all that ssh inherits it keeps its three standard files only: two of them are the key and the log.
+        return ["-F/dev/null", "-E", "/proc/self/fd/1", "-axTN", "-i", "/proc/self/fd/0", *_given(options), "--", self._server]
 
     def _algorithms(self) -> str:
         kinds = dict.fromkeys(key.split()[0] for key in self._host_keys)
@@ -60,22 +114,39 @@ class Login:
 
     def said(self) -> str:
         """Return what ``ssh`` itself said since the last time."""
-        if not self._log.exists():
-            return ""
-        words = self._log.read_text(encoding="utf-8", errors="replace")
-        os.truncate(self._log, 0)  # what keeps the connection goes on writing there
-        return words
+        words = os.pread(self._log, _MAX_LOG, self._read)
+        self._read += len(words)
+        return words.decode("utf-8", "replace")
+
+    def last_words(self) -> str:
+        """Return what ``ssh`` itself said since the last time, when the connection ends just now."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_WORDS_SECONDS)
+        return self.said()
 
     def close(self) -> None:
         """End the connection; forget the key."""
-        if (self._directory / _SOCKET).exists():
-            with suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(
-                    ["ssh", "-F/dev/null", f"-oControlPath={_SOCKET}", "-Oexit", _ALIAS], cwd=self._directory, check=False,
-                    env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._directory)}, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_CLOSE_SECONDS,
-                )  # fmt: skip
+        self._disconnect()
         os.close(self._key)
+        os.close(self._log)
+
+    def _disconnect(self) -> None:
+        if self._process is not None:
+            end(self._process)
+            self._process = None
+
+
+def _given(options: Mapping[str, object]) -> list[str]:
+    return [f"-o{name}={value}" for name, value in options.items()]
+
+
+def _in_memory(name: str) -> int:
+    """Return an open file that lies in memory and on no disk, for the programs' account alone."""
+    made = os.memfd_create(name)
+    os.fchmod(made, 0o600)
+    unprivileged.give(made)
+    return made
 
 
 def fingerprint(key: str) -> str:
@@ -84,30 +155,31 @@ def fingerprint(key: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-_AUTHENTICATED = "Authenticated to "
-# In this order: the first that is found tells.
+# In this order: the first that is found tells. Each begins as ssh's own line does, for further on words of the server may stand.
 _MEANINGS: tuple[tuple[str, str], ...] = (
-    ("Could not resolve hostname", "resolve"),
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key_mismatch"),
-    ("no matching host key type", "host_key_mismatch"),
-    ("Host key verification failed", "host_key_mismatch"),
-    (r"no matching (key exchange method|cipher|MAC)", "protocol_unavailable"),
+    (r"ssh: Could not resolve hostname", "resolve"),
+    (r"@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key_mismatch"),
+    (r"Unable to negotiate with \S+ port \d+: no matching host key type", "host_key_mismatch"),
+    (r"Host key verification failed|No \S+ host key is known for", "host_key_mismatch"),
+    (r"Unable to negotiate with", "protocol_unavailable"),
     (r"Protocol major versions differ|Bad remote protocol version|[Ii]nvalid SSH identification", "protocol_unavailable"),
-    (r"banner exchange: Connection .*: invalid format", "protocol_unavailable"),
-    (r"Permission denied \(|Too many authentication failures|Load key .*: |No supported authentication methods", "auth_failed"),
-    ("Timeout, server .* not responding", "stalled"),
-    (r"[Tt]imed out", "timeout"),
-    (r"MaxStartups|Not allowed at this time|Too many connections", "server_busy"),
-    (r"Connection refused|No route to host|unreachable|Bad file descriptor|Cannot assign requested address", "connect"),
-    (r"closed by|reset by|Broken pipe|Connection corrupted|Bad packet|message authentication code incorrect|disconnect",
-     "connection_lost"),
+    (r"banner exchange: Connection \S+ \S+ port \d+: (invalid format|could not read protocol version)", "protocol_unavailable"),
+    (r"\S+: Permission denied \(|Load key |No supported authentication methods", "auth_failed"),
+    (r"Received disconnect from \S+ port \d+:(14:|2: Too many authentication failures)", "auth_failed"),
+    (r"Timeout, server \S+ not responding", "stalled"),
+    (r"(ssh: connect to|Connection|banner exchange:|ssh_dispatch_run_fatal:) .*[Tt]imed out", "timeout"),
+    (r"kex_exchange_identification: (Not allowed at this time|.*MaxStartups|Too many connections)", "server_busy"),
+    (r"ssh: connect to host .*(Connection refused|No route to host|unreachable|Bad file descriptor|Cannot assign)", "connect"),
+    (r"Received disconnect|Disconnected from|Connection |ssh_dispatch_run_fatal:", "connection_lost"),
+    (r"kex_exchange_identification:|client_loop:|banner exchange:|Bad packet|Corrupted MAC|.*Broken pipe$", "connection_lost"),
 )  # fmt: skip
 
 
 def meaning(log: str, host_keys: Sequence[str]) -> tuple[str, str] | None:
     """Return the code, and words for people, of what ``ssh`` said; None when it had nothing to complain about."""
+    lines = log.splitlines()
     for pattern, code in _MEANINGS:
-        line = next((line for line in log.splitlines() if re.search(pattern, line) and not line.startswith(_AUTHENTICATED)), None)
+        line = next((line for line in lines if re.match(pattern, line)), None)
         if line is None:
             continue
         if code == "host_key_mismatch":

@@ -78,8 +78,11 @@ def make(
         raise BodyRefused([Problem("format", "Must be an OpenPGP public key.", _TEXT)])
     if problems := list(_judged(found)):
         raise MeaningRefused(problems)
-    [certificate] = found
-    text = _tried(data)
+    text = _canonical(data)
+    [certificate] = gpg.certificates(text.encode())
+    if problems := list(_judged([certificate])):  # what came beside it, such as its revocation, is in it by now
+        raise MeaningRefused(problems)
+    _try(text)
     key = PublicKey(public_key=text, fingerprint=certificate.primary.fingerprint, uids=[plain(uid) for uid in certificate.uids])
     made = ExportedConfigurationEncryption(encryption=Encrypted(enabled=True, gpg_public_key=key))
     return made, list(_running_out(certificate))
@@ -114,32 +117,32 @@ def _judged(found: list[gpg.Certificate]) -> Iterator[Problem]:
         yield Problem("contradiction", f"Must be one certificate, not {len(found)}.", _TEXT)
         return
     [certificate] = found
-    keys = [certificate.primary, *certificate.subkeys]
-    made_for_it = [key for key in keys if key.encrypts]
     recipient = certificate.recipient
-    if certificate.primary.validity == "r":
-        yield Problem("revoked", "The key is revoked.", _TEXT)
-    elif certificate.primary.validity == "e":
-        yield Problem("expired", "The key is expired.", _TEXT)
-    elif recipient is None and any(key.validity == "e" for key in made_for_it):
-        yield Problem("expired", "No part of the key that encrypts is still valid.", _TEXT)
-    elif recipient is None and any(key.validity == "r" for key in made_for_it):
-        yield Problem("revoked", "Every part of the key that encrypts is revoked.", _TEXT)
-    elif recipient is None:
-        yield Problem("cannot_encrypt", "The key can only sign; it has no part to encrypt to.", _TEXT)
-    elif recipient.algorithm in _BY_BITS and recipient.bits < _LEAST_BITS:
+    if (obstacle := certificate.obstacle) is not None:
+        yield Problem(*obstacle, _TEXT)
+    elif recipient is not None and recipient.algorithm in _BY_BITS and recipient.bits < _LEAST_BITS:
         message = f"The part that encrypts has {recipient.bits} bits; at least {_LEAST_BITS} are required."
         yield Problem("weak_key", message, _TEXT)
 
 
-def _tried(data: bytes) -> str:
-    """Return the canonical text, after a test encryption to it."""
+def _canonical(data: bytes) -> str:
+    """Return the text of the certificate that gpg holds after the import."""
     try:
-        text = gpg.canonical(data)
+        return gpg.canonical(data)
+    except HostFailure as failure:
+        raise _not_taken(failure) from failure
+
+
+def _try(text: str) -> None:
+    """Encrypt to a certificate once."""
+    try:
         gpg.try_encryption(text)
     except HostFailure as failure:
-        raise MeaningRefused([Problem("cannot_encrypt", f"{failure.reason}.".capitalize(), _TEXT)]) from failure
-    return text
+        raise _not_taken(failure) from failure
+
+
+def _not_taken(failure: HostFailure) -> MeaningRefused:
+    return MeaningRefused([Problem("cannot_encrypt", f"{failure.reason}.".capitalize(), _TEXT)])
 
 
 def expiry(snapshot: Snapshot) -> datetime | None:

@@ -1,4 +1,4 @@
-"""gpg, one process per question, in a throw-away home: no key ring, no agent, no options file of anybody's."""
+"""gpg, one process per question, in a throw-away home: no key ring, no agent, no options file of anybody's, no privileges."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from doorward.host import unprivileged
 from doorward.host.errors import HostFailure
 
 _SECONDS: Final = 120.0
 _LONGEST_LISTING: Final = 1 << 20
+_LARGEST: Final = 128 << 20
+"""Bytes of a file that gpg writes: twice as much as an archive has."""
+_RECIPIENT: Final = "recipient.asc"
 _PUBKEY: Final = re.compile(rb"^:pubkey enc packet:.* keyid ([0-9A-F]{16})", re.MULTILINE)
 _SYMKEY: Final = re.compile(rb"^:symkey enc packet:", re.MULTILINE)
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
@@ -52,9 +57,14 @@ class Key:
         return "e" in self.capabilities
 
     @property
+    def is_from_the_future(self) -> bool:
+        """Whether it was made after the present moment of this machine's clock: gpg takes no such key."""
+        return self.created > time.time()
+
+    @property
     def usable(self) -> bool:
         """Whether it encrypts now."""
-        return self.encrypts and self.validity not in {"e", *_VOID}
+        return self.encrypts and not self.is_from_the_future and self.validity not in {"e", *_VOID}
 
 
 @dataclass(slots=True)
@@ -76,6 +86,31 @@ class Certificate:
         return self.primary if self.primary.usable else None
 
     @property
+    def obstacle(self) -> tuple[str, str] | None:
+        """Why nothing can be encrypted to it now: a code and words for people, None where something can.
+
+        Codes: ``not_yet_valid``, ``revoked``, ``disabled``, ``expired``, ``cannot_encrypt``.
+        """
+        validity, keys = self.primary.validity, [key for key in (self.primary, *self.subkeys) if key.encrypts]
+        future = self.primary if self.primary.is_from_the_future else next((key for key in keys if key.is_from_the_future), None)
+        made, now = (time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at)) for at in (future.created if future else 0, time.time()))
+        missing = self.recipient is None
+        reasons = (
+            (validity == "r", "revoked", "The key is revoked."),
+            (validity == "d" or "D" in self.primary.capabilities, "disabled", "The key is disabled."),
+            (
+                missing and future is not None, "not_yet_valid",
+                f"The key was made at {made} UTC, but the clock here says {now}: it is not yet valid. Look at the clock.",
+            ),
+            (validity == "e", "expired", "The key is expired."),
+            (not self.uids, "cannot_encrypt", "The key has no user id that is valid; gpg takes none without."),
+            (missing and any(key.validity == "e" for key in keys), "expired", "No part of the key that encrypts is still valid."),
+            (missing and any(key.validity == "r" for key in keys), "revoked", "Every part of the key that encrypts is revoked."),
+            (missing, "cannot_encrypt", "The key can only sign; it has no part to encrypt to."),
+        )  # fmt: skip
+        return next(((code, words) for holds, code, words in reasons if holds), None)
+
+    @property
     def end(self) -> int | None:
         """The Unix time from which on nothing can be encrypted to it; None: never."""
         ends = [key.expires for key in (self.primary, *self.subkeys) if key.encrypts and key.validity not in _VOID]
@@ -84,14 +119,20 @@ class Certificate:
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="doorward-gpg-") as directory:
-        yield Path(directory)
+def _home(recipient: str = "") -> Iterator[Path]:
+    """A throw-away home of gpg's, which can't write anywhere else; with the certificate of a recipient where there is one."""
+    with tempfile.TemporaryDirectory(prefix="doorward-gpg-", dir=unprivileged.runtime()) as directory:
+        home = Path(directory)
+        if recipient:  # before the home belongs to gpg, which could put a link there
+            (home / _RECIPIENT).write_text(recipient, encoding="utf-8")
+            unprivileged.give(home / _RECIPIENT)
+        unprivileged.give(home)
+        yield home
 
 
 def _command(home: Path, *arguments: str) -> list[str]:
     fixed = ("--no-options", "--no-autostart", "--batch", "--no-tty", "--quiet", "--display-charset", "utf-8")
-    return ["gpg", "--homedir", str(home), *fixed, *arguments]
+    return unprivileged.command(["gpg", "--homedir", str(home), *fixed, *arguments], _LARGEST)
 
 
 def run(
@@ -103,7 +144,7 @@ def run(
     secret: bytes | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run gpg. ``secret`` reaches it through a pipe as its pass phrase. HostFailure where it does not start or does not end."""
-    command, passed = _command(home), []
+    command, passed = _command(home), list[int]()
     if secret is not None:
         reading, writing = os.pipe()
         os.write(writing, secret + b"\n")  # far below what a pipe holds
@@ -121,6 +162,7 @@ def run(
             timeout=_SECONDS,
             check=False,
             env=_environment(home),
+            restore_signals=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HostFailure("gpg does not start, or does not end") from error
@@ -174,9 +216,14 @@ def _unescaped(value: bytes) -> str:
 
 
 def canonical(data: bytes) -> str:
-    """Return the armoured certificate without signatures of others. HostFailure where gpg does not take it."""
+    """Return the armoured certificate as gpg holds it after the import: revocations that came beside it are in it.
+
+    Without signatures of others. HostFailure where gpg does not take it.
+    """
     with _home() as home:
-        done = run(home, "--armor", "--import-options", "import-export,import-minimal", "--import", data=data)
+        if b"no public key" in run(home, "--import", data=data).stderr:  # a revocation may come before its key
+            run(home, "--import", data=data)
+        done = run(home, "--armor", "--export-options", "export-minimal", "--export")
     text = done.stdout.decode("ascii", "replace")
     if not text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
         raise HostFailure("gpg does not take the certificate")
@@ -189,17 +236,18 @@ _PLAIN = ("--compress-algo", "none", "--cipher-algo", "AES256", "--output", "-")
 def encrypt(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
     """Encrypt a file to a certificate's newest usable subkey, binary. HostFailure where gpg can't."""
     plain.seek(0)
-    with _home() as home:
-        recipient = home / "recipient.asc"
-        recipient.write_text(certificate)
-        done = run(home, *_PLAIN, "--recipient-file", str(recipient), "--encrypt", stdin=plain, stdout=into)
+    with _home(certificate) as home:
+        done = run(home, *_PLAIN, "--recipient-file", str(home / _RECIPIENT), "--encrypt", stdin=plain, stdout=into)
     if done.returncode:
         raise _failed(done)
 
 
 def _failed(done: subprocess.CompletedProcess[bytes]) -> HostFailure:
     """Return why gpg does not encrypt."""
-    kind = DiskFull if any(os.strerror(code).encode() in done.stderr for code in (errno.ENOSPC, errno.EDQUOT)) else HostFailure
+    ends = tuple(
+        f": {os.strerror(code)}".encode() for code in (errno.ENOSPC, errno.EDQUOT)
+    )  # elsewhere a name of the key may stand
+    kind = DiskFull if any(line.endswith(ends) for line in done.stderr.splitlines()) else HostFailure
     return kind(f"gpg does not encrypt: {_said(done.stderr)}")
 
 
@@ -270,6 +318,7 @@ def _listing(path: Path) -> bytes | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=_environment(home),
+            restore_signals=False,
         ) as gpg,
     ):
         in_time = threading.Timer(_SECONDS, gpg.kill)

@@ -6,7 +6,7 @@ import pytest
 
 from doorward.backup.targets import ssh
 from doorward.backup.targets.programs import Ended
-from doorward.backup.targets.rsync import diagnosed
+from doorward.backup.targets.rsync_words import diagnosed
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAzyksCHWZ1EvdHxZRaoRZT4dRy9qBskmtVDBxgVmZKK"
 CLOSED = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]\n"
@@ -36,6 +36,14 @@ CLOSED = "rsync: connection unexpectedly closed (0 bytes received so far) [sende
         (255, CLOSED, "kex_exchange_identification: Not allowed at this time\n", "server_busy"),
         (255, CLOSED, "Authenticated to h\nTimeout, server 10.0.0.1 not responding.\n", "stalled"),
         (12, CLOSED, "Authenticated to h ([10.0.0.1]:22).\nTransferred: sent 10\n", "connection_lost"),
+        # What the server says in lines that rsync and ssh do not make themselves tells nothing.
+        (255, "Session timeout: 15 minutes.\n" + CLOSED, "x@h: Permission denied (publickey).\n", "auth_failed"),
+        (255, "No space left on device\n" + CLOSED, "x@h: Permission denied (publickey).\n", "auth_failed"),
+        (12, "motd: read the rules: Permission denied (13)\n" + CLOSED, "", "connection_lost"),
+        (23, 'rsync: [sender] open "/a: No space left on device (28)" failed: Permission denied (13)\n', "", "permission_denied"),
+        (255, CLOSED, "Received disconnect from 10.0.0.1 port 22:11: Connection refused, timed out\n", "connection_lost"),
+        (255, CLOSED, "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures\n", "auth_failed"),
+        (12, "/usr/bin/rrsync error: post-realpath open failed: /d/ No such file or directory\n" + CLOSED, "", "no_such_path"),
         (99, "", "", "server_busy"),
     ],
 )  # fmt: skip

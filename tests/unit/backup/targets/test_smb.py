@@ -12,6 +12,7 @@ from smbprotocol.exceptions import (
 )
 from smbprotocol.header import SMB2HeaderResponse
 
+from doorward.backup.failure import BackupFailure
 from doorward.backup.targets.smb_session import meaning
 
 
@@ -40,6 +41,16 @@ def refusal(status: int, data: bytes = b"") -> SMBResponseException:
         (0xC0000035, "name_exists"),  # OBJECT_NAME_COLLISION
         (0xC00000BB, "protocol_unavailable"),  # NOT_SUPPORTED
         (0xC0000203, "connection_lost"),  # USER_SESSION_DELETED
+        (0xC0000418, "auth_failed"),  # NTLM_BLOCKED
+        (0xC0000133, "auth_failed"),  # TIME_DIFFERENCE_AT_DC
+        (0xC0000413, "auth_failed"),  # AUTHENTICATION_FIREWALL_FAILED
+        (0xC000000D, "protocol_unavailable"),  # INVALID_PARAMETER
+        (0xC0000236, "protocol_unavailable"),  # CONNECTION_REFUSED
+        (0xC0000123, "no_such_path"),  # FILE_DELETED
+        (0xC0000904, "no_space"),  # FILE_TOO_LARGE
+        (0xC000009A, "server_busy"),  # INSUFFICIENT_RESOURCES
+        (0xC00000CE, "server_busy"),  # TOO_MANY_SESSIONS
+        (0xC000005E, "server_busy"),  # NO_LOGON_SERVERS
         (0xC0000043, "server_busy"),  # SHARING_VIOLATION
         (0xC00000D0, "server_busy"),  # REQUEST_NOT_ACCEPTED
     ],
@@ -65,6 +76,18 @@ def test_an_error_tells_the_code(error: Exception, code: str) -> None:
     found, words = meaning(error)
     assert found == code
     assert words
+
+
+def test_an_unknown_status_is_not_one_that_goes_by_itself() -> None:
+    for status in (0xC0000001, 0xC000ABCD, 0xC01C0001):
+        code, words = meaning(refusal(status))
+        assert not BackupFailure(code, words).transient
+        assert code == "protocol_unavailable"
+
+
+def test_words_of_the_server_are_not_those_of_the_library() -> None:
+    error = SMBException(r"No such share \\host\Connection timeout of 3 seconds, authenticated as a guest")
+    assert meaning(error)[0] == "connection_lost"
 
 
 def test_a_refusal_without_sense_is_one_all_the_same() -> None:

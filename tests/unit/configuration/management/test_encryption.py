@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from doorward.backup.encryption import to_certificate
+from doorward.backup.failure import BackupFailure
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.host.drivers import gpg
 from doorward.membership import nodes
@@ -102,6 +105,40 @@ def test_signatures_of_others_and_revoked_user_ids_are_left_out() -> None:
 )
 def test_keys_that_nothing_should_be_encrypted_to(name: str, code: str) -> None:
     assert refused(openpgp.public_key(name)) == [(MeaningRefused, code, TEXT)]
+
+
+def test_a_key_is_judged_as_gpg_holds_it_after_the_import() -> None:
+    text = openpgp.public_key("withdrawn")
+    assert refused(text) == []
+    for revoked in (text + openpgp.revocation("withdrawn"), openpgp.revocation("withdrawn") + text):
+        assert refused(revoked) == [(MeaningRefused, "revoked", TEXT)]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("future", "not_yet_valid", r"was made at 2099-01-01 00:00:\d\d UTC.*Look at the clock"),
+        ("half-future", "not_yet_valid", r"was made at 2099-01-01 00:00:\d\d UTC.*Look at the clock"),
+        ("nameless", "cannot_encrypt", "has no user id"),
+        ("signer", "cannot_encrypt", "can only sign"),
+        ("expired", "expired", "is expired"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said(name: str, code: str, words: str) -> None:
+    with pytest.raises(MeaningRefused) as caught:
+        made(openpgp.public_key(name))
+    [problem] = caught.value.problems
+    assert problem.code == code
+    assert re.search(words, problem.message)
+
+
+def test_a_clock_that_is_behind_is_not_an_expired_key(tmp_path: Path) -> None:
+    with (tmp_path / "plain").open("w+b") as plain, (tmp_path / "into").open("wb") as into:
+        for name, code, words in (("future", "encryption_check", "clock"), ("expired", "key_expired", "expired")):
+            with pytest.raises(BackupFailure, match=words) as caught:
+                to_certificate(plain, openpgp.public_key(name), into)
+            assert caught.value.code == code
+    assert (tmp_path / "into").stat().st_size == 0
 
 
 def test_a_private_key_is_refused_and_not_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
