@@ -16,6 +16,7 @@ from doorward.backup.loading import Loaded, NotLoadable, load, rehearse
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive, open_plain
 from doorward.backup.signing import SignatureWrong, Signing, verify
+from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.host.drivers import gpg
 from doorward.transaction.candidate import Running
@@ -24,6 +25,7 @@ from doorward.tree.problems import BodyRefused
 
 SignatureState = Literal["valid", "unknown_signer", "invalid", "absent"]
 _CHUNK = 1 << 20
+_MAX_TEXT, _MAX_RECIPIENTS = 255, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,45 @@ def read_manifest(data: bytes | None, signing: Signing) -> Claims:
         return Claims("absent", {}, None, ours=False)
     try:
         value = decode(data)
-        manifest = value["manifest"]
-        archive, node, revision = manifest["archive"], manifest["node"], manifest["revision"]
-        shaped = (
-            isinstance(archive["name"], str) and isinstance(archive["sha256"], str) and isinstance(archive["size"], int)
-            and isinstance(archive["encrypted"], bool) and isinstance(manifest["created"], str)
-            and isinstance(archive["recipients"], list) and isinstance(node["id"], str) and isinstance(revision["number"], int)
-        )  # fmt: skip
-        if not shaped or encode(value) != data:
+        manifest = _needed(value["manifest"])
+        if manifest is None or encode(value) != data:
             return Claims("invalid", {}, None, ours=False)
-        signer = verify(encode(manifest), value["signature"])
+        signer = verify(encode(value["manifest"]), value["signature"])
     except (BodyRefused, KeyError, TypeError, SignatureWrong):
         return Claims("invalid", {}, None, ours=False)
     role = signing.role(signer)
     state: SignatureState = "valid" if role is not None else "unknown_signer"
     return Claims(state, manifest, signer, ours=signing.is_own(signer))
+
+
+def _needed(manifest: Any) -> dict[str, Any] | None:
+    """Return what is needed of a manifest, and no more: anybody can sign one. None where that is not what it should be.
+
+    Raises KeyError or TypeError where it is not there.
+    """
+    archive, content, node, revision = (manifest[name] for name in ("archive", "content", "node", "revision"))
+    texts = [
+        archive["name"], archive["sha256"], content["sha256"], manifest["created"], node["id"], revision["hash"],
+        *archive["recipients"],
+    ]  # fmt: skip
+    shaped = (
+        all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts)
+        and isinstance(archive["recipients"], list) and len(archive["recipients"]) <= _MAX_RECIPIENTS
+        and isinstance(archive["size"], int) and isinstance(archive["encrypted"], bool) and isinstance(revision["number"], int)
+    )  # fmt: skip
+    return {
+        "archive": {name: archive[name] for name in ("encrypted", "name", "recipients", "sha256", "size")},
+        "content": {"sha256": content["sha256"]},
+        "created": manifest["created"],
+        "node": {"id": node["id"]},
+        "revision": {"hash": revision["hash"], "number": revision["number"]},
+    } if shaped else None  # fmt: skip
+
+
+def size_of(manifest: bytes, signing: Signing) -> int:
+    """Return how many bytes the archive beside a manifest may have: as many as were written, if it is signed by this node."""
+    claims = read_manifest(manifest, signing)
+    return min(int(claims.manifest["archive"]["size"]), MAX_ARCHIVE) if claims.ours else MAX_ARCHIVE
 
 
 def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
@@ -130,6 +156,10 @@ class Checks:
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
+
+    def size(self, manifest: bytes) -> int:
+        """How many bytes the archive beside a manifest may have."""
+        return size_of(manifest, self._node.signing)
 
     def stored(self, name: str, archive: Path, manifest: bytes) -> None:
         """Both files belong together and to the name, unchanged and signed here; an encrypted one is for the configured key."""

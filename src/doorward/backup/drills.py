@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from doorward.backup.failure import BackupFailure
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import LEVELS, Drill, untried
+from doorward.backup.targets.limits import MAX_MANIFEST
 from doorward.backup.targets.port import Target
 
 Basis = Literal["target", "before_encryption", "upload"]
@@ -20,6 +21,9 @@ Basis = Literal["target", "before_encryption", "upload"]
 
 class Checks(Protocol):
     """What an archive is checked with. Everything raises BackupFailure with what is wrong."""
+
+    def size(self, manifest: bytes) -> int:
+        """How many bytes the archive beside a manifest may have: as many as were written, where that is known."""
 
     def stored(self, name: str, archive: Path, manifest: bytes) -> None:
         """Both files belong together and to the name, unchanged and signed here; an encrypted one is for the configured key."""
@@ -64,11 +68,11 @@ class Levels:
 
 
 @contextmanager
-def fetched(target: Target, name: str, workdir: Path) -> Iterator[Path]:
-    """A file of the target on this node for the time of a block."""
+def fetched(target: Target, name: str, workdir: Path, most: int) -> Iterator[Path]:
+    """A file of the target, of so many bytes at most, on this node for the time of a block."""
     path = workdir / f"{uuid.uuid4().hex}.fetched"
     try:
-        target.fetch(name, path)
+        target.fetch(name, path, most)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -76,7 +80,7 @@ def fetched(target: Target, name: str, workdir: Path) -> Iterator[Path]:
 
 def fetched_manifest(target: Target, name: str, workdir: Path) -> bytes:
     """Return the manifest beside an archive."""
-    with fetched(target, name + MANIFEST, workdir) as path:
+    with fetched(target, name + MANIFEST, workdir, MAX_MANIFEST) as path:
         return path.read_bytes()
 
 
@@ -84,7 +88,7 @@ def fetched_manifest(target: Target, name: str, workdir: Path) -> bytes:
 def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir: Path) -> Iterator[Path]:
     """Try the level ``stored`` on a pair; its archive is on this node for the time of the block."""
     manifest = fetched_manifest(target, name, workdir)
-    with fetched(target, name, workdir) as archive:
+    with fetched(target, name, workdir, checks.size(manifest)) as archive:
         levels.attempt("stored", "target", lambda: checks.stored(name, archive, manifest))
         yield archive
 

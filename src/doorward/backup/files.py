@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ from typing import Any
 from doorward.backup.checking import Claims, read_manifest
 from doorward.backup.names import MANIFEST, Parsed, parse
 from doorward.backup.node import NodeView
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
 from doorward.backup.targets.port import Entry, Target
 from doorward.tree.times import stamp
 
-_LONGEST_MANIFEST = 32 << 10
-"""Bytes. Ours have a few thousand, and what lies on a target is remembered, whoever put it there."""
-_REMEMBERED = 5_000
+_AT_ONCE = 250
+"""Manifests that are read over one connection, and held in memory."""
+_REMEMBERED, _REMEMBERED_BYTES = 5_000, 8 << 20
+"""How many manifests are remembered, and of how many bytes together: ours have a thousand, whoever else put something there."""
 _INVALID = Claims("invalid", {}, None, ours=False)
 
 
@@ -28,6 +32,11 @@ class StoredFile:
     size: int
     claims: Claims
     ours: bool
+
+    @property
+    def most(self) -> int:
+        """How many bytes it may have: as many as were written, where this node knows."""
+        return min(int(self.claims.manifest["archive"]["size"]), MAX_ARCHIVE) if self.claims.ours else MAX_ARCHIVE
 
     def as_json(self) -> dict[str, Any]:
         """Return the file as it is shown; what only a manifest can tell is null without one."""
@@ -50,16 +59,23 @@ class Files:
     def __init__(self, node: NodeView) -> None:
         self._node = node
         self._seen: dict[tuple[str, Entry], bytes] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
 
-    def list(self, target: Target, label: str, workdir: Path, limit: int = -1, offset: int = 0) -> list[StoredFile]:
+    def list(self, target: Target, label: str, workdir: Path, limit: int, offset: int = 0) -> list[StoredFile]:
         """Return archives, newest first. ``label`` tells one target from another."""
+        return list(itertools.islice(self.each(target, label, workdir, offset), limit))
+
+    def each(self, target: Target, label: str, workdir: Path, offset: int = 0) -> Iterator[StoredFile]:
+        """Yield archives, newest first; what is beside them is read as far as it is asked for."""
         found = {entry.name: entry for entry in target.names()}
         parsed = [known for known in map(parse, found) if known is not None]
         parsed.sort(key=lambda known: (known.created, known.name), reverse=True)
-        page = parsed[offset:] if limit < 0 else parsed[offset : offset + limit]
-        manifests = [found[name] for known in page if (name := known.name + MANIFEST) in found]
-        said = self._said(target, label, workdir, manifests)
-        return [self._stored(said, known, found) for known in page]
+        for begin in range(offset, len(parsed), _AT_ONCE):
+            page = parsed[begin : begin + _AT_ONCE]
+            manifests = [found[name] for known in page if (name := known.name + MANIFEST) in found]
+            said = self._said(target, label, workdir, manifests)
+            yield from (self._stored(said, known, found) for known in page)
 
     def one(self, target: Target, label: str, workdir: Path, name: str) -> StoredFile | None:
         """Return one archive; None where it is not there."""
@@ -73,13 +89,17 @@ class Files:
 
     def ours(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> set[str]:
         """Return the names of the archives that are provably ours, of those with these manifests beside them."""
-        said = self._said(target, label, workdir, manifests)
-        known = [parse(manifest.name.removesuffix(MANIFEST)) for manifest in manifests]
-        return {one.name for one in known if one is not None and self._ours(one, self._claims(said, one.name))}
+        found = set[str]()
+        for begin in range(0, len(manifests), _AT_ONCE):
+            page = manifests[begin : begin + _AT_ONCE]
+            said = self._said(target, label, workdir, page)
+            known = [parse(manifest.name.removesuffix(MANIFEST)) for manifest in page]
+            found |= {one.name for one in known if one is not None and self._ours(one, self._claims(said, one.name))}
+        return found
 
     def _stored(self, said: Mapping[str, bytes], parsed: Parsed, found: Mapping[str, Entry]) -> StoredFile:
         name = parsed.name + MANIFEST
-        large = name in found and found[name].size > _LONGEST_MANIFEST
+        large = name in found and found[name].size > MAX_MANIFEST
         claims = _INVALID if large else self._claims(said, parsed.name)
         return StoredFile(parsed, found[parsed.name].size, claims, self._ours(parsed, claims))
 
@@ -93,7 +113,7 @@ class Files:
 
     def _said(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> dict[str, bytes]:
         """Return the content of manifests by name, over one connection; those that went since they were listed are left out."""
-        small = [manifest for manifest in manifests if manifest.size <= _LONGEST_MANIFEST]
+        small = [manifest for manifest in manifests if manifest.size <= MAX_MANIFEST]
         known = {manifest.name: self._seen.get((label, manifest)) for manifest in small}
         unread = [manifest for manifest in small if known[manifest.name] is None]
         if unread:
@@ -107,7 +127,9 @@ class Files:
 
     def _remembered(self, label: str, manifest: Entry, data: bytes) -> bytes:
         if manifest.modified is not None:
-            while len(self._seen) >= _REMEMBERED:
-                del self._seen[next(iter(self._seen))]
-            self._seen[label, manifest] = data
+            with self._lock:
+                self._bytes += len(data) - len(self._seen.pop((label, manifest), b""))
+                self._seen[label, manifest] = data
+                while len(self._seen) > _REMEMBERED or self._bytes > _REMEMBERED_BYTES:
+                    self._bytes -= len(self._seen.pop(next(iter(self._seen))))
         return data

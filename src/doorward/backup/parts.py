@@ -9,15 +9,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from doorward.backup import archive, drills, retention
 from doorward.backup.failure import Check
 from doorward.backup.files import Files
 from doorward.backup.names import MANIFEST, parse
 from doorward.backup.node import NodeView
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
-from doorward.backup.targets.port import Target, describe, open_target
+from doorward.backup.targets.port import Entry, Target, describe, open_target
 from doorward.backup.targets.probes import Probes
 from doorward.store.port import Store
+
+log = structlog.get_logger()
+
+_ORPHANS = 5
+"""Archives without manifest that one run looks at, since each is read whole."""
 
 
 class NodeParts:
@@ -62,10 +69,28 @@ class NodeParts:
         def ours(pairs: Sequence[retention.Pair]) -> set[str]:
             return self._files.ours(target, label, workdir, [pair.manifest for pair in pairs])
 
+        entries = target.names()
         if policy["retention"]["enabled"]:
-            found = retention.pairs(target.names(), self._node.id)
+            found = retention.pairs(entries, self._node.id)
             retention.delete(target, retention.expired(found, policy["retention"], ours, now))
+        alone = retention.orphans(entries, self._node.id, now)
+        for name in self._files.ours(target, label, workdir, alone.manifests):
+            target.delete(name + MANIFEST)
+            log.info("manifest of a backup that is gone deleted", file=name)
+        self._delete_archives(target, alone.archives, workdir)
         retention.sweep(target, now, Probes(self._node.signing), workdir)
+
+    def _delete_archives(self, target: Target, alone: Sequence[Entry], workdir: Path) -> None:
+        """Delete archives without manifest that are provably ours: byte for byte what a run of this node made."""
+        made = _made(self._node.pipeline.store) if alone else {}
+        for entry in alone[:_ORPHANS]:
+            file = made.get(entry.name)
+            if file is not None and file["size"] == entry.size:
+                with drills.fetched(target, entry.name, workdir, entry.size) as path:
+                    same = drills.content_digest(path) == file["sha256"]
+                if same:
+                    target.delete(entry.name)
+                    log.info("archive of a broken run deleted", file=entry.name)
 
     def withdraw(self, target: Target, prepared: archive.Prepared, workdir: Path) -> None:
         """Delete a pair that reads back differently, if it is provably ours."""
@@ -75,7 +100,11 @@ class NodeParts:
             target.delete(prepared.name + MANIFEST)
 
 
+def _made(store: Store) -> dict[str, dict[str, Any]]:
+    """Return the archives of all runs that are kept, by name."""
+    return {file["name"]: file for run in Log(store, Run).list() for file in run.files}
+
+
 def _known(store: Store) -> set[datetime]:
     """Return the times in the names of the archives of all runs that are kept."""
-    names = (parse(file["name"]) for run in Log(store, Run).list() for file in run.files)
-    return {name.created for name in names if name is not None}
+    return {name.created for name in map(parse, _made(store)) if name is not None}

@@ -1,4 +1,4 @@
-"""Which files on the target go: old pairs that are provably ours, and what broken uploads of ours left (sections 5 and 7)."""
+"""Which files on the target go: old pairs that are provably ours, and what broken runs of ours left (sections 5 and 7)."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def delete(target: Target, gone: Iterable[Pair]) -> None:
         target.delete(pair.name)
         target.delete(pair.name + MANIFEST)
         log.info("old backup deleted", file=pair.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """What a broken run of a node left under final names: archives without manifest, and manifests without archive."""
+
+    archives: list[Entry]
+    manifests: list[Entry]
+
+
+def orphans(entries: Iterable[Entry], node: str, now: datetime) -> Orphans:
+    """Return the files of a node that lack their other half, by their names, and are a day old.
+
+    A younger one may belong to an upload that still runs.
+    """
+    found = {entry.name: entry for entry in entries}
+    alone = Orphans([], [])
+    for name, entry in found.items():
+        parsed = parse(name.removesuffix(MANIFEST))
+        if parsed is None or parsed.node != node[:8] or parsed.created > now - LEFTOVER:
+            continue
+        if name == parsed.name and name + MANIFEST not in found:
+            alone.archives.append(entry)
+        elif name != parsed.name and parsed.name not in found:
+            alone.manifests.append(entry)
+    return alone
 
 
 def sweep(target: Target, now: datetime, probes: Probes, workdir: Path) -> None:

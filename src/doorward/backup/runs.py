@@ -147,8 +147,7 @@ class Work:
         seconds = min(ATTEMPT_SECONDS, self._end - time.monotonic())
         with self._parts.connect(self._policy, self._stop.event, self._spool, seconds) as target:
             target.prepare()
-            target.put(prepared.name, prepared.archive)
-            target.put(prepared.name + MANIFEST, prepared.manifest)
+            self._upload(steps, target, prepared)
             steps.go(status="verifying")
             self._drill(steps, target, prepared)
             try:
@@ -160,6 +159,26 @@ class Work:
                 steps.run = steps.run.with_warning(
                     "retention_failed", "Old backups could not be deleted; the log has the details."
                 )
+
+    def _upload(self, steps: _Steps, target: Target, prepared: Prepared) -> None:
+        """Write the archive, then its manifest; what was written goes again when that fails."""
+        written: list[str] = []
+        try:
+            for name, content in ((prepared.name, prepared.archive), (prepared.name + MANIFEST, prepared.manifest)):
+                written.append(name)
+                target.put(name, content)
+        except BackupFailure as failure:
+            # The last one did not get there, or under another's name; only what reads back differently is ours all the same.
+            for name in written if failure.code == "verify_failed" else written[:-1]:
+                self._remove(steps, target, name)
+            raise
+
+    def _remove(self, steps: _Steps, target: Target, name: str) -> None:
+        try:
+            target.delete(name)
+        except BackupFailure as failure:
+            message = f"{name} stays on the target until a later run deletes it. {failure.message}"
+            steps.run = steps.run.with_warning("partial_backup_left", message)
 
     def _drill(self, steps: _Steps, target: Target, prepared: Prepared) -> None:
         begun = Drill(reason="run", file=prepared.name, started=stamp(self._clock()))

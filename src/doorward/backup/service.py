@@ -26,11 +26,13 @@ from doorward.backup.runner import NOT_ALLOWED, Runner, Selected
 from doorward.backup.runs import Stop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
 from doorward.backup.table import Table
+from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.backup.targets.port import Target, describe
 from doorward.backup.targets.probes import Probes
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
 from doorward.events.senders import Senders
+from doorward.host import unprivileged
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
@@ -80,6 +82,7 @@ class Backups:
     def start(self) -> None:
         """Go by the due table. The host is as the running revision says by now."""
         shutil.rmtree(self._spool, ignore_errors=True)  # of a process that was killed
+        unprivileged.sweep(self.node.id[:8])
         for drill in self.drills.list(limit=10):
             if not drill.finished:
                 ended = replace(drill, ended=stamp(self._clock()), result="failed", code="shutdown")
@@ -166,16 +169,19 @@ class Backups:
     def download(self, policy: Mapping[str, Any], name: str) -> Path | None:
         """Fetch a file of the target into a new local file, which is the caller's. Blocks; raises BackupFailure."""
         with self._target(policy, DRILL_SECONDS) as (target, directory):
-            if all(entry.name != name for entry in target.names()):
+            file = self._files.one(target, describe(policy["target"]), directory, name)
+            if file is None:
                 return None
             fetched = directory / name
-            target.fetch(name, fetched)
+            target.fetch(name, fetched, file.most)
             return fetched.rename(self._spool / f"{directory.name}.download")
 
     def fetch(self, name: str, into: Path) -> None:
         """Copy a file on the target of the selected policy to a new local file. Blocks; raises BackupFailure."""
-        with self._target(self._policy(), DRILL_SECONDS) as (target, _):
-            target.fetch(name, into)
+        policy = self._policy()
+        with self._target(policy, DRILL_SECONDS) as (target, directory):
+            file = self._files.one(target, describe(policy["target"]), directory, name)
+            target.fetch(name, into, file.most if file is not None else MAX_ARCHIVE)
 
     def try_target(self, target: Mapping[str, Any], *, per_node: bool) -> dict[str, Any]:
         """Try a target; return how it went. Blocks for 45 s at most."""
@@ -246,7 +252,7 @@ class Backups:
         with self._target(policy, DRILL_SECONDS) as (target, directory):
             name = drill.file
             if name is None:
-                found = self._files.list(target, describe(policy["target"]), directory)
+                found = self._files.each(target, describe(policy["target"]), directory)
                 name = next((file.parsed.name for file in found if file.ours), None)
             if name is None:
                 raise BackupFailure("no_such_path", "There is no backup of this node on the target.")
@@ -260,7 +266,7 @@ class Backups:
             return None
         try:
             with self._target(selected.body, DRILL_SECONDS) as (target, directory):
-                for file in self._files.list(target, describe(selected.body["target"]), directory):
+                for file in self._files.each(target, describe(selected.body["target"]), directory):
                     if file.ours and file.claims.manifest["content"]["sha256"] == digest:
                         with drills.read_back(self._checks, levels, target, file.parsed.name, directory):
                             return file.parsed.name

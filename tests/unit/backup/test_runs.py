@@ -12,7 +12,7 @@ from doorward.backup import runs
 from doorward.backup.failure import CODES, BackupFailure
 from doorward.backup.records import Drill, Run
 from doorward.backup.runs import Stop, Work
-from tests.unit.backup.fakes import Clock, FakeParts, MemoryTarget
+from tests.unit.backup.fakes import NODE, Clock, FakeParts, MemoryTarget
 
 POLICY = {"name": "nightly", "retention": {"enabled": False}}
 
@@ -169,3 +169,52 @@ def test_a_run_that_is_broken_off_before_it_connects_sends_nothing(tmp_path: Pat
     rig.stop.set("cancelled")
     assert rig.run().result == "cancelled"
     assert rig.target.calls == []
+
+
+@pytest.mark.parametrize("code", ["no_space", "permission_denied", "verify_failed"])
+def test_what_was_written_goes_when_the_manifest_can_not_be(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    rig = Rig(tmp_path / "spool", clock)
+    put = rig.target.put
+
+    def full(name: str, content: Path) -> None:
+        put(name, content)
+        if name.endswith(".manifest"):
+            if code != "verify_failed":
+                del rig.target.content[name]
+            raise BackupFailure(code, "There is no room for this.")
+
+    monkeypatch.setattr(rig.target, "put", full)
+    rig.target.content["of-somebody-else"] = b"stays"
+    ended = rig.run()
+    assert (ended.result, ended.code) == ("failed", code)
+    assert rig.target.content == {"of-somebody-else": b"stays"}
+    assert ended.warnings == []
+
+
+def test_what_can_not_be_removed_is_told(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(tmp_path / "spool", clock)
+    put = rig.target.put
+
+    def broken(name: str, content: Path) -> None:
+        if name.endswith(".manifest"):
+            raise BackupFailure("permission_denied", "Not this one.")
+        put(name, content)
+
+    def refused(_name: str) -> None:
+        raise BackupFailure("permission_denied", "Nothing can be deleted here.")
+
+    monkeypatch.setattr(rig.target, "put", broken)
+    monkeypatch.setattr(rig.target, "delete", refused)
+    ended = rig.run()
+    assert [warning["code"] for warning in ended.warnings] == ["partial_backup_left"]
+    assert ended.files[0]["name"] in ended.warnings[0]["message"]
+
+
+def test_an_archive_of_somebody_else_under_the_name_stays(tmp_path: Path, clock: Clock) -> None:
+    rig = Rig(tmp_path / "spool", clock)
+    name = f"doorward-20261121T120001Z-{NODE[:8]}.config"
+    rig.target.content[name] = b"of somebody else"
+    assert rig.run().code == "name_exists"
+    assert rig.target.content == {name: b"of somebody else"}
