@@ -137,15 +137,10 @@ class Node:
             watching.join()
 
     def _processes(self) -> list[psutil.Process]:
-        """The server first, its programs, and the connection that ssh keeps in a directory of the run."""
+        """The server first, then its programs."""
         assert self.server.process  # noqa: S101 - it runs
         first = psutil.Process(self.server.process.pid)
-        found = psutil.process_iter(["cwd", "name"])
-        ssh = [one for one in found if one.info["name"] == "ssh" and self._is_inside(one.info["cwd"])]
-        return list(dict.fromkeys([first, *first.children(recursive=True), *ssh]))
-
-    def _is_inside(self, directory: str | None) -> bool:
-        return directory is not None and Path(directory).is_relative_to(self.server.state)
+        return [first, *first.children(recursive=True)]
 
     def _held(self) -> int:
         held = 0

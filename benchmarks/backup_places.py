@@ -17,7 +17,7 @@ from tests.system.samba_support import ACCOUNT as SMB_ACCOUNT
 from tests.system.samba_support import PASSWORD, Samba
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd, key_pair
 
-_PROGRAMS = ("ganesha.nfsd", "nfs-cp", "rpcbind", "rsync", "smbclient", "smbd", "sshd")
+_PROGRAMS = ("ganesha.nfsd", "nfs-cp", "rpcbind", "rsync", "smbclient", "smbd", "sshd", "zstd")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A backup from the request to the file on its target, beside tar, gzip, gpg and a copy by hand; and what commits feel of one.
+"""A backup from the request to the file on its target, beside tar, zstd, gpg and a copy by hand; and what commits feel of one.
 
 The measuring runs again as a child, ``python -m benchmarks.backup_runs``, in a network namespace of its own.
 """
@@ -81,7 +81,7 @@ def _runs(node: Node, place: Place, directory: Path, core: int, rounds: int) -> 
     drilled: list[float] = []
     parties: dict[str, Callable[[], _Took]] = {
         f"Doorward, {place.kind}": partial(_ours, node, place, drilled),
-        f"tar|gzip|gpg, {place.by_hand}": partial(_by_hand, content, place, directory, core),
+        f"tar|zstd|gpg, {place.by_hand}": partial(_by_hand, content, place, directory, core),
     }
     found = in_turns(parties, rounds)
     ours = found[f"Doorward, {place.kind}"]
@@ -137,10 +137,10 @@ def _unpacked(place: Place, directory: Path) -> Path:
 
 def _by_hand(content: Path, place: Place, directory: Path, core: int) -> _Took:
     """Pack, encrypt and send."""
-    file, name = directory / "by-hand.tar.gz.gpg", f"by-hand-{uuid.uuid4()}"
+    file, name = directory / "by-hand.tar.zst.gpg", f"by-hand-{uuid.uuid4()}"
     encrypt = f"gpg --homedir {openpgp.home()} --batch --yes --trust-model always -r good@example.com --compress-algo none -e"
     put = shlex.join(filled_in(place.put, file, name))
-    script = f"set -e; tar c -C {content} . | gzip -6 | {encrypt} > {file}; {put}"
+    script = f"set -e; tar c -C {content} . | zstd -q | {encrypt} > {file}; {put}"
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = ["taskset", "-c", str(core), "sh", "-c", script]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

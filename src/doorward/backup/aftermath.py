@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from doorward.backup import container
 from doorward.backup.content import CHANNEL_KEY, CLUSTER_KINDS, HISTORY, MEMBERSHIP, RUN_KINDS, RUNS
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened
@@ -46,6 +47,8 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
 
 
 def _runs(lines: bytes) -> Iterator[Record]:
+    if container.has_too_many_values(lines):
+        raise ArchiveRefused("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
     for line in lines.splitlines():
         try:
             value = decode(line)

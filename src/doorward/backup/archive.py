@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -71,6 +71,7 @@ def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Bu
     running = node.pipeline.running
     created = stamp(now)
     seconds, parts = contents(node, running, kind, check)
+    _check_size(parts)
     inner = encode({
         "created": created,
         "files": [{"path": part.path, "sha256": part.sha256, "size": part.size} for part in parts],
@@ -91,6 +92,16 @@ def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Bu
         file.close()
         raise
     return Built(file, inner, created, running, tuple(part.path for part in [*first, *parts]))
+
+
+def _check_size(parts: Iterable[Part]) -> None:
+    """Raise BackupFailure ``too_large`` for what could not be opened again: there are limits to what an archive may cost."""
+    held = [part for part in parts if not part.path.startswith(container.STREAMED)]
+    if sum(part.size for part in held) > container.MAX_HELD:
+        raise BackupFailure("too_large", f"The archive would hold more than {container.MAX_HELD >> 20} MiB besides the history.")
+    for part in held:
+        if any(map(container.has_too_many_values, part.chunks())):
+            raise BackupFailure("too_large", f"{part.path} would have more than {container.MAX_VALUES} values.")
 
 
 def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Check = never) -> Prepared:

@@ -6,16 +6,16 @@ every gzip skips it. Without it a bit could change in the compressed stream that
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import hmac
 import io
 import os
 import struct
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, Self
+from typing import IO, Self, cast
+
+from isal import isal_zlib
 
 from doorward.backup.failure import BackupFailure
 
@@ -23,13 +23,23 @@ MOST_BYTES = 64 << 20
 """Bytes of an archive: what can be uploaded again (protocol, section 12)."""
 MOST_CONTENT = 1 << 30
 """Bytes of everything in it."""
-MOST_FILES = 10_000
+MOST_FILES = 1_000
+
+# What has to be in memory at a time, whatever the archive: little of it may be a lot unpacked, and more as values of JSON.
+STREAMED = "history/"
+"""Files that may be long; they are read line by line, each time they are needed."""
+MAX_HELD = 32 << 20
+"""Bytes of all other files together, and of a line of the long ones."""
+MAX_VALUES = 1_000_000
+"""Values, members of objects and elements of arrays of a JSON file; each takes a hundred bytes or more of memory."""
 
 _DIGEST = 32
 _BEGINNING = b"\x1f\x8b\x08\x04"
 _FIELD = struct.pack("<H2sH", 4 + _DIGEST, b"DW", _DIGEST)
 _DIGEST_AT = 10 + len(_FIELD)
-_LEVEL = 6
+_LEVEL = 1
+"""Of isal, about as small as level 6 of zlib and ten times as fast."""
+_NotGzip = cast("type[Exception]", isal_zlib.IsalError)  # which the types of isal take for an exception itself
 _CHUNK = 1 << 16
 _FOREIGN = "It holds something that no archive holds."
 _BLOCK = 1 << 18
@@ -55,7 +65,7 @@ class _Compressor(io.RawIOBase):
     def __init__(self, into: IO[bytes], seconds: int) -> None:
         super().__init__()
         self._into, self._digest = into, hashlib.sha256()
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
         self._crc, self._size, self._written = 0, 0, 0
         self._put(_BEGINNING + struct.pack("<LBB", seconds & 0xFFFFFFFF, 0, 255) + _FIELD + bytes(_DIGEST))
 
@@ -64,7 +74,7 @@ class _Compressor(io.RawIOBase):
 
     def write(self, data: object) -> int:
         view = memoryview(data)  # type: ignore[arg-type]
-        self._crc = zlib.crc32(view, self._crc)
+        self._crc = isal_zlib.crc32(view, self._crc)
         self._size += len(view)
         if self._size > MOST_CONTENT:
             raise BackupFailure("too_large", f"The archive would hold more than {MOST_CONTENT >> 20} MiB.")
@@ -115,11 +125,17 @@ def write(parts: Iterable[tuple[str, int, Iterator[bytes]]], into: IO[bytes], se
     """Write an archive of (path, size, content); ``seconds`` is the Unix time of every file. Raises BackupFailure too_large."""
     compressor = _Compressor(into, seconds)
     with tarfile.open(fileobj=compressor, mode="w|", bufsize=_BLOCK, format=tarfile.USTAR_FORMAT) as archive:
+        archive.copybufsize = _BLOCK  # type: ignore[attr-defined]  # which typeshed does not know
         for path, size, chunks in parts:
             member = tarfile.TarInfo(path)
             member.size, member.mtime, member.mode = size, seconds, 0o600
-            archive.addfile(member, io.BufferedReader(_Reader(chunks), _CHUNK))
+            archive.addfile(member, io.BufferedReader(_Reader(chunks), _BLOCK))
     compressor.finish()
+
+
+def has_too_many_values(data: bytes) -> bool:
+    """Whether a JSON text holds more values than may be; what in its texts looks like another one counts as well."""
+    return len(data) > MAX_VALUES and sum(data.count(sign) for sign in (b",", b"[", b"{")) > MAX_VALUES
 
 
 def is_archive(beginning: bytes) -> bool:
@@ -151,13 +167,24 @@ class _Plain(tarfile.TarInfo):
         return found
 
 
+def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what a gzip file of one member holds, piece by piece. Raises IsalError or EOFError."""
+    gzip = isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
+    while not gzip.eof:
+        packed = gzip.unconsumed_tail or file.read(_CHUNK)
+        if not packed:
+            raise EOFError
+        if piece := gzip.decompress(packed, _BLOCK):
+            yield piece
+
+
 def members(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Yield path, size and content of every file; each content is read before the next one. Raises Damaged."""
     file.seek(0)
     count, total = 0, 0
     try:
         with (
-            gzip.GzipFile(fileobj=file) as plain,
+            io.BufferedReader(_Reader(_unpacked(file)), _BLOCK) as plain,
             tarfile.open(fileobj=plain, mode="r|", bufsize=_BLOCK, tarinfo=_Plain) as archive,
         ):
             for member in archive:
@@ -166,5 +193,5 @@ def members(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
                 if content is None or count > MOST_FILES or total > MOST_CONTENT:
                     raise Damaged(_FOREIGN)
                 yield member.name, member.size, content
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, OSError, EOFError, _NotGzip, ValueError) as error:
         raise Damaged("It can't be unpacked.") from error

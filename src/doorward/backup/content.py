@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
+from doorward.backup.container import MAX_HELD, MAX_VALUES, has_too_many_values
 from doorward.backup.failure import BackupFailure, Check, never
 from doorward.backup.node import NodeView
 from doorward.membership import join_request, nodes, promote
@@ -35,6 +36,8 @@ CLUSTER_KINDS = ("cluster_peer", _CLUSTER_REVISION, _CLUSTER_SYNC)
 """The records of the cluster: pins, the revisions of the centre, how far a node follows it."""
 
 _PAGE = 200
+_UNSUSPECTED = 2 * MAX_VALUES
+"""Bytes of a line of ours that can't have too many values: each takes two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Part:
         """Return the part of lines that are too many to hold; they are made twice."""
         size, digest = 0, hashlib.sha256()
         for line in lines():
+            if len(line) > MAX_HELD or (len(line) > _UNSUSPECTED and has_too_many_values(line)):
+                raise BackupFailure("too_large", f"A line of {path} is too long: {len(line)} bytes.")
             size += len(line)
             digest.update(line)
         return cls(path, size, digest.hexdigest(), lambda: iter(lines()))

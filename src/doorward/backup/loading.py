@@ -32,6 +32,8 @@ from doorward.tree.validation import check
 
 _REHEARSED = (File, Symlink, Zone, Daemon)
 """What an empty host can be asked about without starting anything."""
+_MAX_PROBLEMS = 1_000
+"""Problems, and warnings, that are kept of an archive: it may have one for every value."""
 
 
 class NotLoadable(Exception):
@@ -78,13 +80,15 @@ def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
     for path, value in _object(opened.json(TREE), TREE).items():
         endpoint = tree.endpoints.get(path)
         if endpoint is None or not path.startswith(ROOT):
-            warnings.append(Problem("unknown_member", "This release has no such endpoint; it was left out.", "", path))
+            if len(warnings) < _MAX_PROBLEMS:
+                warnings.append(Problem("unknown_member", "This release has no such endpoint; it was left out.", "", path))
             continue
         for position, (place, body) in enumerate(_bodies(endpoint, value)):
             try:
                 rows.append((place, position if place.key else 0, _document(endpoint, body)))
             except BodyRefused as refused:
-                problems.extend(replace(problem, path=place.href) for problem in refused.problems)
+                room = _MAX_PROBLEMS - len(problems)
+                problems.extend(replace(problem, path=place.href) for problem in refused.problems[:room])
     if problems:
         raise NotLoadable(problems)
     snapshot = Snapshot.of(rows)

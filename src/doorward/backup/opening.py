@@ -20,12 +20,9 @@ from doorward.tree.problems import BodyRefused
 
 FORMAT = "doorward-backup/1"
 _MANIFEST, _SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
-_STREAMED = "history/"
-"""Files that may be long; they are read again when they are needed."""
-_MOST_HELD = 128 << 20
-_LONGEST_MANIFEST = 4 << 20
-"""It is read before anybody's signature was looked at."""
-_CHUNK = 1 << 16
+_MAX_MANIFEST = 256 << 10
+"""Bytes. It is read before anybody's signature was looked at."""
+_CHUNK = 1 << 18
 
 Code = Literal[
     "not_a_backup", "encrypted_archive", "password_required", "wrong_password", "damaged", "bad_signature",
@@ -55,15 +52,21 @@ class Opened:
     file: IO[bytes] = field(repr=False)
 
     def lines(self, path: str) -> Iterator[bytes]:
-        """Yield the lines of a long file."""
-        for name, _, content in container.members(self.file):
-            if name == path:
-                yield from content
+        """Yield the lines of a long file. Raises ArchiveRefused ``damaged`` where one is too long or holds too much."""
+        try:
+            for name, _, content in container.members(self.file):
+                if name == path:
+                    yield from _lines(path, content)
+        except container.Damaged as damaged:
+            raise ArchiveRefused("damaged", str(damaged)) from damaged
 
     def json(self, path: str) -> Any:
-        """Return the JSON value of a file. ArchiveRefused ``damaged`` where it holds none, or is not there."""
+        """Return the JSON value of a file. ArchiveRefused ``damaged`` where it holds none or too much, or is not there."""
         try:
+            _check_values(path, self.files[path])
             return decode(self.files[path])
+        except container.Damaged as damaged:
+            raise ArchiveRefused("damaged", str(damaged)) from damaged
         except (KeyError, BodyRefused) as error:
             raise ArchiveRefused("damaged", f"The archive has no readable {path}.") from error
 
@@ -132,25 +135,39 @@ def _read(file: IO[bytes]) -> Opened:
     for name, size, content in container.members(file):
         if name in found:
             raise container.Damaged(f"{name} is in it twice.")
-        held += 0 if name.startswith(_STREAMED) else size
-        if held > _MOST_HELD or (name in {_MANIFEST, _SIGNATURE} and size > _LONGEST_MANIFEST):
+        held += 0 if name.startswith(container.STREAMED) else size
+        if held > container.MAX_HELD or (name in {_MANIFEST, _SIGNATURE} and size > _MAX_MANIFEST):
             raise container.Damaged(f"It holds more than an archive does: {name} is too long.")
         digest, chunks, length = hashlib.sha256(), [], 0
         while data := content.read(_CHUNK):
             digest.update(data)
             length += len(data)
-            if not name.startswith(_STREAMED):
+            if not name.startswith(container.STREAMED):
                 chunks.append(data)
         if length != size:
             raise container.Damaged(f"{name} is not as long as it should be.")
         found[name] = (digest.hexdigest(), length)
-        if not name.startswith(_STREAMED):
+        if not name.startswith(container.STREAMED):
             kept[name] = b"".join(chunks)
     manifest = _manifest(kept.pop(_MANIFEST, b""), found)
     signature = kept.pop(_SIGNATURE, None)
     if signature is None:
         raise container.Damaged(f"{_SIGNATURE} is missing.")
     return _signed(manifest, signature, kept, file)
+
+
+def _lines(path: str, content: IO[bytes]) -> Iterator[bytes]:
+    while line := content.readline(container.MAX_HELD + 1):
+        if len(line) > container.MAX_HELD:
+            raise container.Damaged(f"It holds more than an archive does: a line of {path} is too long.")
+        _check_values(path, line)
+        yield line
+
+
+def _check_values(path: str, data: bytes) -> None:
+    """Raise Damaged before a JSON text is decoded that would take too much memory."""
+    if container.has_too_many_values(data):
+        raise container.Damaged(f"It holds more than an archive does: {path} has too many values.")
 
 
 def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, dict[str, Any]]:
