@@ -29,13 +29,13 @@ serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS
 	@scripts/need --optional chrony gnupg libnfs13 openssh-client rsync
 	@exec $(BIN)/doorward serve $(ARGS)
 
-test: ## Everything CI runs: checks, then all tests, offline
+test: $(VENV)/.clients ## Everything CI runs: checks, then all tests, offline
 	@scripts/need $(NEEDED)
 	@$(MAKE) --no-print-directory check
 	@scripts/offline $(BIN)/$(PYTEST) $(ARGS)
 
 # Apart from `test`, since it takes half as long again.
-coverage: $(VENV)/.dev ## All tests with branch coverage, which must not fall below the threshold in pyproject.toml
+coverage: $(VENV)/.dev $(VENV)/.clients ## All tests with branch coverage, which must not fall below the threshold in pyproject.toml
 	@scripts/need $(NEEDED)
 	@rm -f .coverage .coverage.*
 	@scripts/offline $(BIN)/coverage run -m $(PYTEST) $(ARGS)
@@ -72,14 +72,21 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 		--python-version 3.11 $(ARGS) pyproject.toml --group build -o requirements/run.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) --group pyproject.toml:clients -o requirements/clients.txt
 
 docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
 	@$(BIN)/doorward reference > docs/reference.md
 
 clean: ## Remove everything that can be made again
-	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	@rm -rf $(VENV) tests/clients/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 		.ruff_cache .schemathesis
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is generated from the OpenAPI document is tested with tools of their own.
+$(VENV)/.clients: requirements/clients.txt tests/clients/package.json tests/clients/package-lock.json scripts/clients $(VENV)/.dev
+	@scripts/clients
+	@touch $@
 
 # Stamps: $(VENV)/.run has what Doorward needs to run, $(VENV)/.dev has the tools and test libraries as well.
 $(VENV)/.%: requirements/%.txt pyproject.toml scripts/environment

@@ -9,6 +9,7 @@ import secrets
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -86,6 +87,11 @@ class Doorward:
 def commit(connection: Connection) -> Reply:
     """Commit the open transaction."""
     return connection.request("PUT", TRANSACTION, {"status": "commit"})
+
+
+def commit_changes(connection: Connection, changes: Sequence[object]) -> Reply:
+    """Make and commit changes in one request."""
+    return connection.request("POST", "/api/commits", {"changes": changes})
 
 
 def prepare(state: Path, accounts: int) -> list[str]:

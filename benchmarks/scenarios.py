@@ -28,6 +28,7 @@ from doorward.configuration.management import webinterface
 
 ACCOUNTS = (10, 1_000, 10_000)
 MANY = 1_000
+MOST = 9_900
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,14 @@ def committing(bench: Bench) -> Table:
             own.append(changes(doorward, webinterface.PATH, values, count))
             return own[-1].commit
 
+        def batches(count: int) -> list[float]:
+            bodies = itertools.islice(values, count)
+            change = {"method": "PUT", "path": webinterface.PATH}
+            return [ours.commit_changes(doorward, [{**change, "body": body}]).seconds for body in bodies]
+
         parties: dict[str, Callable[[int], list[float]]] = {
             "Doorward, commit": commits,
+            "Doorward, POST /api/commits": batches,
             "Caddy, PATCH": patches,
             "etcd, put": puts,
             "disk, 4 KiB + fdatasync": partial(measure.synced_writes, bench.folder),
@@ -238,10 +245,11 @@ def growing(bench: Bench) -> Table:
 
 
 def many(bench: Bench) -> Table:
-    """A thousand changes in one commit."""
+    """A thousand changes in one commit, and in one request with it; ten thousand in one commit."""
     times: dict[str, list[float]] = {"1,000 accounts made": [], "1,000 accounts removed": []}
+    times |= {"1,000 made by POST /api/commits": [], "1,000 removed by POST /api/commits": [], "9,900 accounts made": []}
     writes: dict[str, list[float]] = {name: [] for name in times}
-    made, removed = times
+    made, removed, made_at_once, removed_at_once, most = times
     with bench.servers() as kept:
         connection = kept(Doorward(bench.place("plain"), bench.core)).connection()
         for _ in range(bench.effort.rounds):
@@ -251,6 +259,17 @@ def many(bench: Bench) -> Table:
             places = [answer.headers["location"] for answer in answers]
             writes[removed].append(sum(connection.request("DELETE", place).seconds for place in places))
             times[removed].append(ours.commit(connection).seconds)
+            bodies = [{"method": "POST", "path": users.PATH, "body": ours.account(n)} for n in range(MANY)]
+            answer = ours.commit_changes(connection, bodies)
+            times[made_at_once].append(answer.seconds)
+            hrefs = [result["href"] for result in answer.json()["results"]]
+            answer = ours.commit_changes(connection, [{"method": "DELETE", "path": href} for href in hrefs])
+            times[removed_at_once].append(answer.seconds)
+            writes[made_at_once].append(0)
+            writes[removed_at_once].append(0)
+        answers = [connection.request("POST", users.PATH, ours.account(n), expect=201) for n in range(MOST)]
+        writes[most].append(sum(answer.seconds for answer in answers))
+        times[most].append(ours.commit(connection).seconds)
     rows = [
         {
             "changes": name,
@@ -260,7 +279,7 @@ def many(bench: Bench) -> Table:
         }
         for name, found in times.items()
     ]
-    return Table("many", "1,000 changes in one commit", rows)
+    return Table("many", "Many changes in one commit", rows)
 
 
 def starting(bench: Bench) -> Table:

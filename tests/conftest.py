@@ -10,6 +10,7 @@ LONG = (
     "faults/test_kill_first_start.py",
     "faults/test_kill_commit.py",
     "system/test_schemathesis.py",
+    "clients/test_generated_clients.py",
     "system/test_backup_everywhere.py",
     "faults/test_kill_cluster.py",
     "faults/test_disk_full.py",

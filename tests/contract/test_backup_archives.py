@@ -121,7 +121,29 @@ def test_uploads_are_kept_and_removed(admin: Caller) -> None:
     admin.get(href).is_error(404, "NotFound")
 
 
-@pytest.mark.parametrize("content", [b"", b"\r\n", b"text", bytes(range(256)) * 300, b"\r\n--other\r\n"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x"]
+)
+def test_upload_of_another_media_type(admin: Caller, kind: str) -> None:
+    answer = admin.post(UPLOAD, content=b"anything", headers={"Content-Type": kind})
+    answer.is_error(415, "UnsupportedMediaType", accepted=["application/octet-stream", "multipart/form-data"])
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "text/plain", ""])
+def test_empty_upload(admin: Caller, kind: str) -> None:
+    before = admin.get(UPLOADS).json["items"]
+    admin.post(UPLOAD, content=b"", headers={"Content-Type": kind} if kind else None).is_error(400, "BadRequest")
+    assert admin.get(UPLOADS).json["items"] == before
+
+
+def test_empty_part_of_an_upload(admin: Caller, client: Client) -> None:
+    before = admin.get(UPLOADS).json["items"]
+    answer = client.http.post(UPLOAD, files={"backup": ("b.config", b"")})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "BadRequest")
+    assert admin.get(UPLOADS).json["items"] == before
+
+
+@pytest.mark.parametrize("content", [b"\r\n", b"text", bytes(range(256)) * 300, b"\r\n--other\r\n"])
 def test_multipart_uploads(admin: Caller, client: Client, content: bytes) -> None:
     files = {"other": ("a", b"first"), "backup": ("b.config", content), "more": ("c", b"last")}
     answer = client.http.post(UPLOAD, files=files)

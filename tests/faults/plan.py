@@ -29,6 +29,12 @@ LISTENERS = (
 NETWORK = ("before SqliteStore.begin", "after Managed.keep", 10, 15, 20, "before SqliteStore.publish", "before answer")
 """Steps of a commit that takes the network over; those with numbers are between its files."""
 
+BATCH = (
+    "before SqliteStore.begin", "after COMMIT", "before Host._step", 10, 20, "before SqliteStore.publish",
+    "before Pipeline._move", "before answer",
+)  # fmt: skip
+"""Steps of changes that come with their commit in one request; those with numbers are on the host."""
+
 AT_ANY_TIME = 25
 """Kills at random moments."""
 

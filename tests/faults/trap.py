@@ -137,7 +137,7 @@ def _around_answers(application: Any) -> None:
     original = application._send
 
     async def send(self: Any, request: Any, answer: Any, transmit: Any) -> None:
-        commit = (request.method, request.href) == ("PUT", "/api/transaction")
+        commit = (request.method, request.href) in {("PUT", "/api/transaction"), ("POST", "/api/commits")}
         if commit:
             step(f"before answer {answer.status}")
         await original(self, request, answer, transmit)

@@ -14,13 +14,21 @@ import pytest
 import requests
 import schemathesis
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.support.server import Server, until
 
 EXAMPLES, EXAMPLES_WITHOUT_BODY = 4, 2
 """Of each operation and mode. What takes no body takes little else, and that the same everywhere."""
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
+    response_headers_conformance,
+]  # fmt: skip
 OTHER_TYPES = {"/api/metrics", "/api/troubleshooting/support-bundle/{id}/download"}
 
 

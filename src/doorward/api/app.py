@@ -22,7 +22,7 @@ from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
 from doorward.api.hot import HotPath
-from doorward.api.request import BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
+from doorward.api.request import BATCH_LIMIT, BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
 from doorward.api.resources import READING, Deferred, Resource, meta
 from doorward.events.verbosity import VERBOSITY
 from doorward.store.room import is_full
@@ -117,8 +117,8 @@ class Application:
         self._check_rights(request, resource)
         request.check_again = partial(self._check_again, request, resource)
         request.is_allowed = partial(_is_allowed, request, resource)
-        if request.method in _BODIES and not resource.any_media:
-            request.check_media_type()
+        if request.method in _BODIES and resource.media_types:
+            request.check_media_type(resource.media_types)
         return resource
 
     def _check_framing(self, request: Request) -> None:
@@ -303,6 +303,8 @@ def _is_allowed(request: Request, resource: Resource) -> bool:
 
 
 def _limit(request: Request) -> int:
+    if request.segments == ("api", "commits"):
+        return BATCH_LIMIT
     return UPLOAD_LIMIT if request.segments[:2] == ("api", "upload") else BODY_LIMIT
 
 

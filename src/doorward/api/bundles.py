@@ -27,7 +27,7 @@ from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.history import CHANGELOG
 from doorward.api.request import Answer, LocalFile, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
 from doorward.tree.jsontext import encode
@@ -171,7 +171,11 @@ def _told(name: str, found: Callable[[], Any]) -> Any:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-_STATUS = answer_schema(body={"type": "object"}, key={"type": "string"})
+_STATUS = answer_schema(
+    meta_schema("DownloadMeta", "download"),
+    body={"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]},
+    key={"type": "string", "format": "uuid"},
+)
 
 
 class SupportBundles(Resource):
@@ -239,9 +243,7 @@ class SupportBundle(Resource):
 class Download(Resource):
     """The archive of a bundle."""
 
-    operations = {
-        "GET": Operation("The archive.", {"type": "string", "format": "binary"}, errors=(409,), media_type="application/gzip")
-    }
+    operations = {"GET": Operation("The archive.", FILE, errors=(409,), media_type="application/gzip")}
     privilege = BASIC
 
     def __init__(self, bundle: Bundle) -> None:

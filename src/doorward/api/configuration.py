@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from doorward.access.logins import Logins
+from doorward.access.rights import Rights
 from doorward.api import errors
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
-from doorward.api.openapi_nodes import node_operations
+from doorward.api.openapi_nodes import about_node, node_operations
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource
 from doorward.host.ntp_probe import Prober
@@ -49,6 +50,13 @@ class Configuration:
         message = f"Central Management has not answered since {since}."
         return [Problem("central_unreachable", message, "", place.href)] if since is not None else []
 
+    def probe(self, place: Place, before: Any, candidate: Candidate) -> None:
+        """Ask new time servers for the time in the background; the commit tells what is known by then."""
+        node = self.tree[place.path].node
+        if isinstance(node, Valued) and node.probe and (document := candidate.snapshot.document(place)) is not None:
+            for _, host in node.probe(before or [], document.value):
+                self.prober.start(host)
+
     def snapshot(self, request: Request) -> Snapshot:
         """Return the configuration that the caller sees."""
         login = request.login
@@ -74,6 +82,11 @@ class NodeResource(Resource):
     def operations(self) -> Mapping[str, Operation]:  # type: ignore[override]
         """What the OpenAPI document says of the resource."""
         return node_operations(self.endpoint, is_object=bool(self.key))
+
+    @property
+    def about(self) -> str:
+        """What the manual says of the endpoint."""
+        return about_node(self.endpoint)
 
     @property
     def place(self) -> Place:
@@ -112,10 +125,7 @@ class NodeResource(Resource):
 
     def may_write(self, request: Request) -> bool:
         """Secrets are made by whoever may write anything."""
-        rights = request.member.rights
-        if isinstance(self.endpoint.node, WriteOnce):
-            return rights.may_write_something
-        return rights.may_write(self.privilege, self.place.href)
+        return may_write(request.member.rights, self.endpoint, self.key)
 
     async def get(self, request: Request) -> Answer:
         """Answer the resource as the caller sees it."""
@@ -214,7 +224,7 @@ class NodeResource(Resource):
                 raise errors.meaning(refused.problems) from None
             request.check_again()
             login.candidate = candidate
-            self._probe(before and before.value, candidate)
+            self._shared.probe(self.place, before and before.value, candidate)
             made = self.key or key()
             resource = encoded(candidate.snapshot, self.endpoint, made)
         href = f"{self.endpoint.path}/{made}" if made else self.endpoint.path
@@ -224,25 +234,29 @@ class NodeResource(Resource):
         listed = [_as_json(warning, href) for warning in warnings]
         return Answer(with_warnings(resource, self._shared.logins.remaining(login), listed), status, headers)
 
-    def _probe(self, before: Any, candidate: Candidate) -> None:
-        """Ask new time servers for the time in the background; the commit tells what is known by then."""
-        node, document = self.endpoint.node, candidate.snapshot.document(self.place)
-        if isinstance(node, Valued) and node.probe and document is not None:
-            for _, host in node.probe(before or [], document.value):
-                self._shared.prober.start(host)
-
     def _check_still_there(self, request: Request) -> None:
         """Look again now that the writes of this login session before this one are done."""
         if self.key and self._shared.snapshot(request).document(self.place) is None:
             raise errors.not_found(request.href, self.key)
 
     def _check_match(self, request: Request) -> None:
-        wanted = request.headers.get("if-match")
-        if wanted is None or isinstance(self.endpoint.node, WriteOnce):
-            return
-        present = encoded(self._shared.snapshot(request), self.endpoint, self.key).etag
-        if not _names(wanted, present):
-            raise errors.precondition_failed(present, request.href)
+        check_match(request.headers.get("if-match"), self._shared.snapshot(request), self.endpoint, self.key)
+
+
+def may_write(rights: Rights, endpoint: Endpoint, key: str) -> bool:
+    """Whether an account with these rights may write a resource; secrets are made by whoever may write anything."""
+    if isinstance(endpoint.node, WriteOnce):
+        return rights.may_write_something
+    return rights.may_write(endpoint.privilege, Place(endpoint.path, key).href)
+
+
+def check_match(wanted: str | None, snapshot: Snapshot, endpoint: Endpoint, key: str) -> None:
+    """Raise 412 unless a resource is in the state that an If-Match names; None names any."""
+    if wanted is None or isinstance(endpoint.node, WriteOnce):
+        return
+    present = encoded(snapshot, endpoint, key).etag
+    if not _names(wanted, present):
+        raise errors.precondition_failed(present, Place(endpoint.path, key).href)
 
 
 def _names(header: str | None, present: str) -> bool:

@@ -134,9 +134,10 @@ def too_large(limit: int) -> Refusal:
     return Refusal(413, "BodyTooLarge", "The request body is too large.", {"limit": limit}, {"Connection": "close"})
 
 
-def unsupported_media_type() -> Refusal:
-    """The body is not JSON by its own word."""
-    return Refusal(415, "UnsupportedMediaType", "Send JSON.", {"accepted": ["application/json"]})
+def unsupported_media_type(accepted: Sequence[str]) -> Refusal:
+    """The body is of another media type than the accepted ones, by its own word."""
+    message = "Send JSON." if "application/json" in accepted else f"Send {' or '.join(accepted)}."
+    return Refusal(415, "UnsupportedMediaType", message, {"accepted": list(accepted)})
 
 
 def expectation_failed() -> Refusal:

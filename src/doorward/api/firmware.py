@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from doorward import SPS_LEVEL
 from doorward.api import errors
 from doorward.api.request import Answer, Request
-from doorward.api.resources import ITEMS, Container, Operation, Resource, answer_schema, meta
+from doorward.api.resources import FILE, ITEMS, Container, Operation, Resource, answer_schema, meta
 from doorward.tree.problems import Problem
 
 BASIC = "/special/basic"
@@ -23,8 +23,16 @@ def not_supported(request: Request) -> NoReturn:
 class Unsupported(Resource):
     """An action of the original that this release does not have. The body is read to its end and thrown away."""
 
-    operations = {"POST": Operation("Refused: not supported by this release.", answer_schema(), body={}, errors=(400, 403))}
-    any_media = True
+    operations = {
+        "POST": Operation(
+            "Refused: not supported by this release.",
+            answer_schema(),
+            errors=(400, 403),
+            content={"application/octet-stream": FILE, "application/json": {}},
+            description="An action of SPS that this release does not honour yet. The body is read and thrown away.",
+        )
+    }
+    media_types = ()
 
     def __init__(self, privilege: str = BASIC) -> None:
         self.privilege = privilege

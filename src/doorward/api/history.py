@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
+from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
 from doorward.api.request import Answer, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta, meta_schema
 from doorward.api.transaction import Service, collision, status
-from doorward.store.port import Revision, Ticket
+from doorward.store.port import Revision, State, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict, brought_up
@@ -37,13 +38,43 @@ def _body(revision: Revision) -> dict[str, Any]:
     }
 
 
+_REVISION = {
+    "x-component": "Revision",
+    "type": "object",
+    "properties": {
+        "address": {"type": "string", "description": "Where the commit came from; empty: the node itself."},
+        "author": {"type": "string"},
+        "changes": {"type": "integer", "minimum": 0, "description": "How many documents it changed."},
+        "commit_message": {"type": ["string", "null"]},
+        "hash": {"type": "string", "description": "SHA-256 over the revision and the hash of its parent."},
+        "parent": {"type": ["integer", "null"]},
+        "time": TIME,
+    },
+    "required": ["address", "author", "changes", "commit_message", "hash", "parent", "time"],
+}
+_RECORD = {
+    "x-component": "CommitRecord",
+    "type": "object",
+    "properties": {
+        "error": {"type": ["object", "null"], "description": "Why it did not come to a revision, or was undone."},
+        "finished": {**TIME, "type": ["string", "null"]},
+        "id": {"type": "string", "format": "uuid"},
+        "revision": {"type": ["integer", "null"]},
+        "started": TIME,
+        "state": {"type": "string", "enum": list(get_args(State))},
+        "user": {"type": "string"},
+    },
+    "required": ["error", "finished", "id", "revision", "started", "state", "user"],
+}
+
+
 class Revisions(Resource):
     """The history of the configuration."""
 
     operations = {
         "GET": Operation(
             "Committed revisions, newest first.",
-            answer_schema(items=ITEMS),
+            answer_schema(items=items_of(_REVISION)),
             errors=(400,),
             query={"limit": {**_INT, "maximum": _LONGEST_PAGE, "default": 100}, "before": _INT},
         )
@@ -96,7 +127,10 @@ class OneRevision(Resource):
     """One revision."""
 
     operations = {
-        "GET": Operation("Who committed what, when and why.", answer_schema(body={"type": "object"}, key={"type": "string"}))
+        "GET": Operation(
+            "Who committed what, when and why.",
+            answer_schema(meta_schema("RevisionMeta", "changes", "restore"), body=_REVISION, key={"type": "string"}),
+        )
     }
     privilege = CHANGELOG
 
@@ -116,7 +150,7 @@ class OneRevision(Resource):
 class RevisionChanges(Resource):
     """What a revision changed."""
 
-    operations = {"GET": Operation("What the revision changed.", answer_schema(changes={"type": "array"}))}
+    operations = {"GET": Operation("What the revision changed.", CHANGE_LIST)}
     privilege = CHANGELOG
 
     def __init__(self, service: Service, number: int) -> None:
@@ -139,9 +173,7 @@ class RevisionChanges(Resource):
 class Restore(Resource):
     """Going back to a revision."""
 
-    operations = {
-        "POST": Operation("Put the difference to the revision into the transaction.", answer_schema(), body={}, errors=(409,))
-    }
+    operations = {"POST": Operation("Put the difference to the revision into the transaction.", STATUS, body={}, errors=(409,))}
     privilege = CHANGELOG
 
     def __init__(self, service: Service, number: int) -> None:
@@ -182,7 +214,7 @@ class Restore(Resource):
 class Commits(Resource):
     """The records of commits."""
 
-    operations = {"GET": Operation("The last 100 commits, newest first.", answer_schema(items=ITEMS))}
+    operations = {"GET": Operation("The last 100 commits, newest first.", answer_schema(items=items_of(_RECORD)))}
     privilege = CHANGELOG
 
     def __init__(self, service: Service) -> None:
@@ -235,9 +267,7 @@ class OneCommit(Resource):
     """The record of one commit, by its id or by the caller's own Idempotency-Key."""
 
     operations = {
-        "GET": Operation(
-            "What became of a commit.", answer_schema(body={"type": "object"}, key={"type": "string"}), errors=(404,)
-        )
+        "GET": Operation("What became of a commit.", answer_schema(body=_RECORD, key={"type": "string"}), errors=(404,))
     }
 
     def __init__(self, service: Service, name: str) -> None:

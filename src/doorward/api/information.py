@@ -14,12 +14,40 @@ from doorward.transaction.candidate import Running
 NAMING = "/api/configuration/network/naming"
 
 
+_TEXT = {"type": "string"}
+_ABOUT = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("domainname", "hostname"), _TEXT),
+        "nickname": {"type": ["string", "null"]},
+        "plugin_sdk_version": {"type": ["string", "null"]},
+        "support_link": {"type": ["string", "null"]},
+        "analytics_enabled": {"type": "boolean"},
+        **dict.fromkeys(("build_date", "config_hash", "firmware_version", "version"), _TEXT),
+        "product": {"type": "object", "properties": {"name": _TEXT, "version": _TEXT}, "required": ["name", "version"]},
+        "roles": {"type": "array", "items": _TEXT},
+    },
+    "required": ["domainname", "hostname", "nickname"],
+    "description": "Without a login session only what is required.",
+}
+_USER = {
+    "type": "object",
+    "properties": {
+        "acls": {"type": "array", "items": {"type": "object"}},
+        "groups": {"type": "array", "items": _TEXT},
+        **dict.fromkeys(("login_method", "name"), _TEXT),
+        "token": {**_TEXT, "description": "What browsers send as X-Token."},
+    },
+    "required": ["acls", "groups", "login_method", "name", "token"],
+}
+
+
 class Info(Resource):
     """What answers here. Anonymous callers see less."""
 
     operations = {
         "GET": Operation(
-            "Name, release and roles of the node.", answer_schema(body={"type": "object"}, key={"const": "about_info"})
+            "Name, release and roles of the node.", answer_schema(body=_ABOUT, key={"type": "string", "const": "about_info"})
         )
     }
     anonymous = frozenset({"GET", "HEAD"})
@@ -58,7 +86,7 @@ class UserInfo(Resource):
     operations = {
         "GET": Operation(
             "The caller's account, rights and token.",
-            answer_schema(body={"type": "object"}, key={"const": "user_info"}),
+            answer_schema(body=_USER, key={"type": "string", "const": "user_info"}),
         )
     }
 

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from http import HTTPStatus
 from typing import Any
 
 from doorward import __version__
+from doorward.api.openapi_parts import ERROR, HEADERS, OF_STATUS, PARAMETERS, TAGS, described, tag_of
+from doorward.api.openapi_schemas import Schemas
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, Resource
+from doorward.api.resources import Operation, Resource
 
-_ERROR = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "properties": {"details": {"type": "object"}, "message": {"type": "string"}, "type": {"type": "string"}},
-            "required": ["details", "message", "type"],
-            "additionalProperties": False,
-        },
-        "meta": META,
-    },
-    "required": ["error", "meta"],
-    "additionalProperties": False,
-}
+_MADE = {201, 202, 303}
 _COMMON_ERRORS = (429, 500, 503)
-_ERRORS = (400, 401, 403, 404, 409, 411, 412, 413, 415, 417, *_COMMON_ERRORS)
+_ERRORS = (400, 401, 403, 404, 405, 409, 411, 412, 413, 415, *_COMMON_ERRORS)
+_ABOUT = (
+    "Configuration, commits and operation of Doorward. Every branch of the configuration tree is a tag. A login session is a "
+    "cookie; writes go into its transaction and take effect at its commit."
+)
 
 
 class OpenApi(Resource):
@@ -43,7 +36,8 @@ class OpenApi(Resource):
     @cached_property
     def document(self) -> dict[str, Any]:
         """The whole document as a JSON value."""
-        schemas: dict[str, Any] = {"Error": _ERROR}
+        schemas = Schemas()
+        error = schemas.answered(ERROR)
         paths: dict[str, Any] = {}
         for path, resource in _walk(self._root, ""):
             operations = {
@@ -52,19 +46,29 @@ class OpenApi(Resource):
             }
             if operations:
                 paths[path] = operations
+        tags = dict.fromkeys(operation["tags"][0] for operations in paths.values() for operation in operations.values())
         return {
             "openapi": "3.1.0",
             "info": {
                 "title": "Doorward",
+                "summary": "Privileged-session appliance",
+                "description": _ABOUT,
                 "version": __version__,
+                "contact": {"name": "Doorward"},
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-            "servers": [{"url": "/"}],
+            "servers": [{"url": "/", "description": "The node that answers this."}],
             "security": [{"session": []}],
+            "tags": [{"name": tag, "description": TAGS.get(tag) or self._about(tag)} for tag in sorted(tags)],
             "paths": paths,
             "components": {
-                "responses": {str(code): _response(code, {"$ref": "#/components/schemas/Error"}) for code in _ERRORS},
-                "schemas": schemas,
+                "headers": HEADERS,
+                "parameters": {name: {"name": name, "in": "header", **found} for name, found in PARAMETERS.items()},
+                "responses": {
+                    "304": {"description": described(304), "headers": _headers(("ETag",))},
+                    **{str(code): _response(code, error) for code in _ERRORS},
+                },
+                "schemas": schemas.found,
                 "securitySchemes": {
                     "session": {"type": "apiKey", "in": "cookie", "name": "session_id"},
                     "basic": {"type": "http", "scheme": "basic"},
@@ -76,56 +80,76 @@ class OpenApi(Resource):
     def _text(self) -> bytes:
         return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def _operation(
-        self, path: str, method: str, operation: Operation, resource: Resource, schemas: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _about(self, tag: str) -> str:
+        """Return what the branch of a tag is, from its declaration."""
+        resource: Resource = self._root.children["api"]
+        for name in tag.split("-", 1) if tag.startswith("configuration") else ():
+            resource = resource.children[name]
+        return resource.about or "What there is."
+
+    def _operation(self, path: str, method: str, operation: Operation, resource: Resource, schemas: Schemas) -> dict[str, Any]:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-        parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for n in names]
-        parameters += [{"name": n, "in": "query", "schema": schema} for n, schema in operation.query.items()]
-        described: dict[str, Any] = {
-            "operationId": (method.lower() + path.replace("/", "_")).replace("{", "").replace("}", ""),
+        writes = method != "GET"
+        headers = operation.headers or (("Prefer",) if operation.body else ())
+        headers = (*headers, *(("X-Token",) if writes and method not in resource.anonymous else ()))
+        sends = (*operation.sends, *(("Location",) if operation.status in _MADE else ()))
+        answered = _response(operation.status, schemas.answered(operation.answer), operation.media_type, sends)
+        found: dict[str, Any] = {
+            "operationId": re.sub(r"[^a-z0-9]+", "_", (method + path.removeprefix("/api")).lower()).strip("_"),
+            "tags": [tag_of(path)],
             "summary": operation.summary,
-            "responses": {
-                str(operation.status): _response(operation.status, _lifted(operation.answer, schemas), operation.media_type)
-            },
+            "description": operation.description or resource.about or operation.summary,
+            "parameters": [
+                *({"name": n, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for n in names),
+                *({"name": n, "in": "query", "schema": schema} for n, schema in operation.query.items()),
+                *({"$ref": f"#/components/parameters/{name}"} for name in headers),
+            ],
+            "responses": {str(operation.status): answered},
         }
-        if parameters:
-            described["parameters"] = parameters
-        if operation.body is not None:
-            schema = _lifted(operation.body, schemas)
-            described["requestBody"] = {"required": bool(schema), "content": {"application/json": {"schema": schema}}}
+        if operation.content:
+            content = {kind: {"schema": schemas.sent(schema)} for kind, schema in operation.content.items()}
+            found["requestBody"] = {"required": True, "content": content}
+        elif operation.body is not None:
+            schema = schemas.sent(operation.body, operation.body_name or _named(path, operation.body))
+            found["requestBody"] = {"required": bool(schema), "content": {"application/json": {"schema": schema}}}
         if method in resource.anonymous:
-            described["security"] = [{}, {"session": []}, {"basic": []}]
+            found["security"] = [{}, {"session": []}, {"basic": []}]
+        for code in sorted(self._codes(method, operation, resource, names)):
+            found["responses"][str(code)] = {"$ref": f"#/components/responses/{code}"}
+        return {name: value for name, value in found.items() if value != []}
+
+    @staticmethod
+    def _codes(method: str, operation: Operation, resource: Resource, names: list[str]) -> set[int]:
+        """Return the further statuses that an operation can answer."""
         codes = {*operation.errors, *_COMMON_ERRORS, 401} | ({404} if names else set())
         codes |= {400, 411, 413, 415} if method in {"POST", "PUT"} else set()
         codes |= {403} if method != "GET" or resource.privilege else set()
-        for code in sorted(codes - {operation.status}):
-            described["responses"][str(code)] = {"$ref": f"#/components/responses/{code}"}
-        return described
+        codes |= {304} if "If-None-Match" in operation.headers else set()
+        return codes - {operation.status}
 
     async def get(self, _request: Request) -> Answer:
         """Answer the document. To make it takes a moment."""
         return Answer(await asyncio.to_thread(lambda: self._text))
 
 
-def _response(code: int, schema: Mapping[str, Any], media_type: str = "application/json") -> dict[str, Any]:
-    return {"description": HTTPStatus(code).phrase, "content": {media_type: {"schema": schema}}}
+def _named(path: str, schema: Mapping[str, Any]) -> str:
+    """Return the name of a body that a model describes, from the path that it is sent to."""
+    words = re.findall(r"[A-Za-z0-9]+", path.removeprefix("/api"))
+    return "".join(word.capitalize() for word in words) + "Body" if "properties" in schema else ""
 
 
-def _lifted(schema: Mapping[str, Any], schemas: dict[str, Any]) -> Any:
-    """Move the definitions inside a schema to the components of the document."""
-    text = json.dumps(schema).replace("#/$defs/", "#/components/schemas/")
-    return _without_definitions(json.loads(text), schemas)
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _without_definitions(value: Any, schemas: dict[str, Any]) -> Any:
-    if isinstance(value, list):
-        return [_without_definitions(element, schemas) for element in value]
-    if not isinstance(value, dict):
-        return value
-    for name, definition in value.pop("$defs", {}).items():
-        schemas[name] = _without_definitions(definition, schemas)
-    return {name: _without_definitions(member, schemas) for name, member in value.items()}
+def _response(
+    code: int, schema: Mapping[str, Any], media_type: str = "application/json", headers: Iterable[str] = ()
+) -> dict[str, Any]:
+    found = {
+        "description": described(code),
+        "headers": _headers((*headers, *OF_STATUS.get(code, ()), *(("Set-Cookie",) if code < 400 else ()), "X-Request-Id")),  # noqa: PLR2004 - HTTP's number
+    }
+    return {**found, "content": {media_type: {"schema": schema}}} if schema else found
 
 
 def _walk(resource: Resource, path: str) -> Iterator[tuple[str, Resource]]:

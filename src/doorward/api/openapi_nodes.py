@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from doorward.api.resources import ITEMS, META, Operation
-from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Valued, WriteOnce
+from doorward.api.resources import HREF, ITEMS, META, WARNINGS, Operation
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
+from doorward.tree.references import COMPONENT
 from doorward.tree.registry import Endpoint
 
-_HREF = {"type": "string"}
-_NODE_META = {
-    "type": "object",
-    "properties": {
-        **META["properties"],  # type: ignore[dict-item]
-        "first": _HREF,
-        "last": _HREF,
-        "next": {"type": ["string", "null"]},
-        "previous": {"type": ["string", "null"]},
-        "transaction": {"const": "/api/transaction"},
-        "warnings": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["first", "href", "last", "next", "parent", "previous", "remaining_seconds", "transaction"],
+_OTHER = {"type": ["string", "null"]}
+_META_MEMBERS: Mapping[str, Any] = {
+    **META["properties"],
+    "first": HREF,
+    "last": HREF,
+    "next": _OTHER,
+    "previous": _OTHER,
+    "transaction": {"type": "string", "const": "/api/transaction"},
 }
-_LIST = {"type": "object", "properties": {"items": ITEMS, "meta": _NODE_META}, "required": ["items", "meta"]}
+_REQUIRED = ["first", "href", "last", "next", "parent", "previous", "remaining_seconds", "transaction"]
+_NODE_META = {
+    COMPONENT: "NodeMeta", "type": "object", "properties": _META_MEMBERS, "required": _REQUIRED,
+}  # fmt: skip
+_GONE_META = {
+    COMPONENT: "RemovedMeta",
+    "type": "object",
+    "properties": {"href": HREF, "parent": HREF, "transaction": HREF, "warnings": WARNINGS},
+    "required": ["href", "parent", "transaction"],
+}
+_REMOVED = {"type": "object", "properties": {"meta": _GONE_META}, "required": ["meta"]}
+_LATER = "Not honoured by this release yet: it shows its default, takes that same body back and refuses every other one."
+_READ_ONLY = "This release only shows it."
 _REFUSED = (400, 403, 412)
 
 
@@ -33,25 +43,70 @@ def node_operations(endpoint: Endpoint, *, is_object: bool) -> Mapping[str, Oper
     """Return the operations of an endpoint, or of the objects below it."""
     node, title = endpoint.node, endpoint.node.title or endpoint.doc.partition("\n")[0].rstrip(".")
     methods = endpoint.object_methods if is_object else endpoint.methods
-    answer = _LIST if not is_object and isinstance(node, (Branch, Collection)) else _single(_shown_schema(node))
-    written = _written_schema(node)
+    about, name = about_node(endpoint), _name(endpoint)
+    written, answer = _written_schema(node), _answer(endpoint, is_object=is_object)
+    matched = () if isinstance(node, WriteOnce) else ("If-Match",)
+    taken = Operation(
+        "", answer, body=written, errors=_REFUSED, description=about, headers=("Prefer", *matched),
+        sends=("ETag", "Preference-Applied"), body_name=name if "properties" in written else "",
+    )  # fmt: skip
     found: dict[str, Operation] = {}
     if "GET" in methods:
-        found["GET"] = Operation(f"{title}: read.", answer, errors=(400, 403))
+        found["GET"] = Operation(
+            f"{title}: read.", answer, errors=(400, 403), description=about, headers=("If-None-Match",), sends=("ETag",)
+        )
     if "PUT" in methods:
-        found["PUT"] = Operation(f"{title}: replace.", answer, body=written, errors=_REFUSED)
+        found["PUT"] = replace(taken, summary=f"{title}: replace.")
     if "POST" in methods:
-        made = _single(_shown_schema(node))
-        body = {"anyOf": [written, written.get("items", {})]} if isinstance(node, ListSingleton) else written
-        found["POST"] = Operation(f"{title}: add.", made, body=body, status=201, errors=_REFUSED)
+        added = _answer(endpoint, is_object=endpoint.holds_objects)
+        found["POST"] = replace(taken, summary=f"{title}: add.", answer=added, status=201)
+        if isinstance(node, ListSingleton) and written:
+            one = {"anyOf": [{k: v for k, v in written.items() if k != "$defs"}, written["items"]], **_defs(written)}
+            found["POST"] = replace(found["POST"], body=one, body_name="")
     if "DELETE" in methods:
-        found["DELETE"] = Operation(f"{title}: remove.", {"type": "object", "required": ["meta"]}, errors=_REFUSED)
+        found["DELETE"] = Operation(f"{title}: remove.", _REMOVED, errors=_REFUSED, headers=("If-Match",), description=about)
     return found
 
 
-def _single(body: Mapping[str, Any]) -> dict[str, Any]:
-    properties = {"body": body, "key": {"type": "string"}, "meta": _NODE_META}
-    return {"type": "object", "properties": properties, "required": ["body", "key", "meta"]}
+def about_node(endpoint: Endpoint) -> str:
+    """Return what the manual says of an endpoint, and whether this release honours it."""
+    node = endpoint.node
+    if not node.supported:
+        return f"{endpoint.doc}\n\n{_LATER}"
+    return f"{endpoint.doc}\n\n{_READ_ONLY}" if isinstance(node, Singleton) and node.read_only else endpoint.doc
+
+
+def _name(endpoint: Endpoint) -> str:
+    """Return the name of the component that bodies of an endpoint are."""
+    words = re.findall(r"[A-Za-z0-9]+", endpoint.path.removeprefix("/api/configuration"))
+    return "".join(word.capitalize() for word in words) or "Configuration"
+
+
+def _defs(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"$defs": schema["$defs"]} if "$defs" in schema else {}
+
+
+def _answer(endpoint: Endpoint, *, is_object: bool) -> dict[str, Any]:
+    """Return the schema of what GET answers."""
+    node, name = endpoint.node, _name(endpoint)
+    about: dict[str, Any] = _NODE_META
+    if node.links:
+        links = dict.fromkeys(node.links, HREF)
+        about = {**_NODE_META, COMPONENT: f"{name}Meta", "properties": {**_META_MEMBERS, **links}}
+    if not is_object and isinstance(node, (Branch, Collection)):
+        return {
+            COMPONENT: f"{name}List" if node.links else "NodeList",
+            "type": "object",
+            "properties": {"items": ITEMS, "meta": about},
+            "required": ["items", "meta"],
+        }
+    body = _shown_schema(node)
+    if "properties" in body:  # generators want only objects by name
+        body = {**body, COMPONENT: f"{name}Shown"}
+    properties = {"body": body, "key": {"type": "string"}, "meta": about}
+    whole = {"type": "object", "properties": properties, "required": ["body", "key", "meta"], **_defs(body)}
+    body.pop("$defs", None)
+    return {COMPONENT: f"{name}Answer", **whole}
 
 
 def _written_schema(node: Node) -> dict[str, Any]:
@@ -62,4 +117,6 @@ def _written_schema(node: Node) -> dict[str, Any]:
 
 
 def _shown_schema(node: Node) -> dict[str, Any]:
-    return _written_schema(node) if isinstance(node, Valued) else {"type": "object"}
+    if isinstance(node, Valued):
+        return _written_schema(node)
+    return {"type": "object"}

@@ -11,6 +11,7 @@ from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
+from doorward.api.openapi_transaction import CHANGE_LIST
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.host.engine import ApplyError
@@ -33,7 +34,7 @@ def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:
 class Changes(Resource):
     """What the candidate changes."""
 
-    operations = {"GET": Operation("The net difference to the running configuration.", answer_schema(changes={"type": "array"}))}
+    operations = {"GET": Operation("The net difference to the running configuration.", CHANGE_LIST)}
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree

@@ -20,6 +20,9 @@ from doorward.tree.problems import BodyRefused
 BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
 
+BATCH_LIMIT = 4 << 20
+"""Bytes of changes that are sent together with their commit."""
+
 UPLOAD_LIMIT = 64 << 20
 """Bytes of an upload."""
 
@@ -180,12 +183,13 @@ class Request:
         except BodyRefused as refused:
             raise errors.invalid_body(refused.problems) from None
 
-    def check_media_type(self) -> None:
-        """Raise 415 unless the body is JSON, or does not say what it is, or is empty."""
+    def check_media_type(self, accepted: tuple[str, ...]) -> None:
+        """Raise 415 unless the body is of an accepted media type, or does not say what it is, or is empty."""
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         empty = self.headers.get("content-length") == "0"
-        if kind and not empty and kind != "application/json" and not kind.endswith("+json"):
-            raise errors.unsupported_media_type()
+        json = "application/json" in accepted and kind.endswith("+json")
+        if kind and not empty and not json and kind not in accepted:
+            raise errors.unsupported_media_type(accepted)
 
 
 def _joined(segments: tuple[str, ...]) -> str:

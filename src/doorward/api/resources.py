@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ from doorward.api.request import Answer, Request
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, further status codes."""
+    """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, further status codes.
+
+    ``headers`` are the header fields that a request may have, ``sends`` those of the answer. ``body_name`` makes the
+    body a component. ``content`` maps media types to schemas, for bodies that are not JSON.
+    """
 
     summary: str
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -22,6 +27,11 @@ class Operation:
     errors: tuple[int, ...] = ()
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     media_type: str = "application/json"
+    description: str = ""
+    headers: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+    body_name: str = ""
+    content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 READING = frozenset({"GET", "HEAD"})
@@ -48,8 +58,13 @@ class Resource:
     seconds: float | None = None
     """How long an answer may take before it is given up; None: as long as any other."""
 
-    any_media = False
-    """Whether bodies may be something else than JSON."""
+    media_types: tuple[str, ...] = ("application/json",)
+    """What bodies may be; () takes everything."""
+
+    @property
+    def about(self) -> str:
+        """What the OpenAPI document says of the resource as a whole."""
+        return inspect.getdoc(type(self)) or ""
 
     def allow(self) -> tuple[str, ...]:
         """Return the methods of the resource, sorted."""
@@ -94,35 +109,61 @@ class Resource:
         raise errors.method_not_allowed(request.method, request.href)
 
 
-META = {
+HREF = {"type": "string"}
+WARNINGS = {
+    "type": "array",
+    "items": {
+        "x-component": "Warning",
+        "type": "object",
+        "properties": {
+            "change": {"type": "integer", "minimum": 0, "description": "Index of the change that it is about."},
+            "code": {"type": "string", "description": "For programs."},
+            "message": {"type": "string", "description": "For people."},
+            "path": {"type": "string", "description": "The resource."},
+            "pointer": {"type": "string", "format": "json-pointer", "description": "The place in the body; empty: all of it."},
+        },
+        "required": ["code", "message", "path", "pointer"],
+    },
+}
+META: Mapping[str, Any] = {
+    "x-component": "Meta",
     "type": "object",
     "properties": {
-        "href": {"type": "string"},
+        "href": HREF,
         "parent": {"type": ["string", "null"]},
-        "remaining_seconds": {"type": "integer", "minimum": 0},
+        "remaining_seconds": {"type": "integer", "minimum": 0, "description": "How long the login session still lives."},
+        "warnings": WARNINGS,
     },
     "required": ["href", "parent"],
 }
 """JSON schema of ``meta``."""
 
+TIME = {"type": "string", "format": "date-time"}
+"""JSON schema of a moment, in UTC."""
 
-def answer_schema(**members: Mapping[str, Any]) -> dict[str, Any]:
+
+def meta_schema(name: str, *links: str, **members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of a ``meta`` with further links, and other members, as a component."""
+    properties = {**META["properties"], **dict.fromkeys(links, HREF), **members}
+    return {**META, "x-component": name, "properties": properties}
+
+
+def answer_schema(about: Mapping[str, Any] = META, /, **members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON schema of an answer with these members beside ``meta``."""
-    return {"type": "object", "properties": {**members, "meta": META}, "required": [*members, "meta"]}
+    return {"type": "object", "properties": {**members, "meta": about}, "required": [*members, "meta"]}
 
 
-ITEMS = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {
-            "body": {},
-            "key": {"type": "string"},
-            "meta": {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"]},
-        },
-        "required": ["key", "meta"],
-    },
-}
+def items_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of ``items`` whose bodies have a schema; the container's own have none."""
+    link = {"type": "object", "properties": {"href": HREF}, "required": ["href"]}
+    item = {"type": "object", "properties": {"body": body, "key": {"type": "string"}, "meta": link}, "required": ["key", "meta"]}
+    return {"type": "array", "items": item}
+
+
+FILE = {"type": "string", "format": "binary"}
+"""JSON schema of a body that is bytes."""
+
+ITEMS = items_of({})
 """JSON schema of ``items``."""
 
 

@@ -14,12 +14,13 @@ from doorward.access.setup_code import SetupCode
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
 from doorward.api.backup.uploads import Upload
+from doorward.api.batch import CommitsAndBatches
 from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster.shared import Shared
 from doorward.api.cluster.status import cluster_resources
 from doorward.api.configuration import Configuration
 from doorward.api.firmware import firmware_resources
-from doorward.api.history import Commits, Revisions
+from doorward.api.history import Revisions
 from doorward.api.hot import HotPath
 from doorward.api.information import Info, UserInfo
 from doorward.api.metrics import Metrics
@@ -87,9 +88,8 @@ def application(parts: Parts) -> Application:
     cluster = parts.cluster
     health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues()))
     metrics = Metrics(pipeline, parts.logins, health, parts.backups.freshness)
-    configuration = Configuration(
-        pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since
-    ).resource()
+    configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
+    transaction = Transaction(parts.service)
     health_status = HealthStatus(health, parts.state)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
@@ -98,15 +98,15 @@ def application(parts: Parts) -> Application:
         "backup": backup,
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
-        "commits": Commits(parts.service),
-        "configuration": configuration,
+        "commits": CommitsAndBatches(parts.service, transaction, configuration),
+        "configuration": configuration.resource(),
         "health_status": health_status,
         "info": Info(lambda: pipeline.running),
         "metrics": metrics,
         "revisions": Revisions(parts.service),
         "time_status": TimeStatus(pipeline.host),
         "tools": tools(lambda: pipeline.running, parts.senders.try_mail),
-        "transaction": Transaction(parts.service),
+        "transaction": transaction,
         "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
         "user": Container({"info": UserInfo()}),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -19,9 +19,10 @@ from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api import errors
 from doorward.api.bodies import listed
+from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.previews import HREF, Changes, Plan
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, Resource, answer_schema, meta
+from doorward.api.resources import Operation, Resource, answer_schema, meta
 from doorward.store.port import Confirmation, Ticket
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
@@ -29,7 +30,7 @@ from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.tree.models import Body, union
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.times import now
 from doorward.tree.validation import check
 
@@ -62,14 +63,8 @@ class ConfirmOrder(Body):
 
 ORDER: TypeAdapter[Any] = TypeAdapter(union("status", CommitOrder, ConfirmOrder))
 
-_STATUS = answer_schema(
-    body={
-        "type": "object",
-        "properties": {"commit_message": {"enum": ["optional", "required"]}, "status": {"enum": ["open", "closed"]}},
-    },
-    key={"const": "transaction"},
-    transaction={"type": "object", "properties": {"status": {"enum": ["open", "closed"]}}, "required": ["status"]},
-)
+Work = Callable[[Request, Order], Awaitable[Answer]]
+"""Carries out an order in the caller's name."""
 
 
 @dataclass
@@ -103,10 +98,12 @@ class Transaction(Resource):
     """The transaction of the caller's login session."""
 
     operations = {
-        "GET": Operation("Whether a transaction is open.", _STATUS),
-        "POST": Operation("Open a transaction; nothing happens when one is open.", _STATUS, body={}, errors=(403,)),
-        "PUT": Operation("Commit, or confirm a commit.", _STATUS, body=ORDER.json_schema(), errors=(400, 403, 409, 500, 503)),
-        "DELETE": Operation("Discard the changes.", {"type": "object", "properties": {"meta": META}}, errors=(409,)),
+        "GET": Operation("Whether a transaction is open.", STATUS),
+        "POST": Operation("Open a transaction; nothing happens when one is open.", STATUS, body={}, errors=(403,)),
+        "PUT": Operation(
+            "Commit, or confirm a commit.", STATUS, body=ORDER.json_schema(), errors=(400, 403, 409, 500, 503), **ORDERING
+        ),
+        "DELETE": Operation("Discard the changes.", answer_schema(), errors=(409,)),
     }
 
     def __init__(self, service: Service) -> None:
@@ -146,22 +143,17 @@ class Transaction(Resource):
             checked = check(ORDER, request.decoded(raw), strict=request.strict)
         except BodyRefused as refused:
             raise errors.invalid_body(refused.problems) from None
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         if isinstance(checked.model, ConfirmOrder):
             answer = await self._confirm(request)
         else:
-            answer = await self._once(request, checked.model, key, hashlib.sha256(raw).hexdigest())
-        meta = answer.meta
-        if warnings := [*listed(checked.warnings, HREF), *meta.pop("warnings", [])]:
-            meta["warnings"] = warnings
-        if request.strict:
-            answer.headers["Preference-Applied"] = "handling=strict"
-        return answer
+            answer = await self.once(request, checked.model, key, hashlib.sha256(raw).hexdigest(), self._in_turn)
+        return finished(request, answer, checked.warnings, HREF)
 
-    async def _once(self, request: Request, order: CommitOrder, key: str | None, digest: str) -> Answer:
+    async def once(self, request: Request, order: CommitOrder, key: str | None, digest: str, work: Work) -> Answer:
         """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before."""
         if key is None:
-            return await self._commit(request, order, None, None)
+            return await self._commit(request, order, None, None, work)
         name = (request.member.account, key)
         while (running := self._in_flight.get(name)) is not None:
             await asyncio.wait([running])
@@ -171,28 +163,30 @@ class Transaction(Resource):
             if not task.cancelled():
                 task.exception()  # whoever waited may be gone by now
 
-        running = self._in_flight[name] = asyncio.ensure_future(self._unless_known(request, order, key, digest))
+        running = self._in_flight[name] = asyncio.ensure_future(self._unless_known(request, order, key, digest, work))
         running.add_done_callback(ended)
         return await asyncio.shield(running)
 
-    async def _unless_known(self, request: Request, order: CommitOrder, key: str, digest: str) -> Answer:
+    async def _unless_known(self, request: Request, order: CommitOrder, key: str, digest: str, work: Work) -> Answer:
         ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.account)
         if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
-            return await self._commit(request, order, key, digest)
+            return await self._commit(request, order, key, digest, work)
         if ticket.request != digest:
             raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
         answer = self._replayed(request, ticket)
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
-    async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
-        job = asyncio.ensure_future(self._commit_locked(request, order, key, digest))
+    async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None, work: Work) -> Answer:
+        job = asyncio.ensure_future(self._commit_queued(request, order, key, digest, work))
         return await asyncio.shield(job)
 
-    async def _commit_locked(self, request: Request, order: CommitOrder, key: str | None, digest: str | None) -> Answer:
+    async def _commit_queued(
+        self, request: Request, order: CommitOrder, key: str | None, digest: str | None, work: Work
+    ) -> Answer:
         login = request.member
         with self._queued(login, key, digest) as ticket_id:
-            return await self._in_turn(request, Order(
+            return await work(request, Order(
                 login.name, request.address, order.commit_message or None, order.confirm_seconds,
                 ticket=ticket_id, idempotency_key=key, request=digest, account=login.account,
             ))  # fmt: skip
@@ -229,7 +223,7 @@ class Transaction(Resource):
             except ApplyFailed as failed:
                 raise errors.apply_failed(failed, request.id) from None
             login.candidate = None
-        return self._done(request, ticket)
+        return self.done(request, ticket)
 
     def _permitted(self, request: Request, login: Login, candidate: Candidate, order: Order) -> Ticket:
         """Run in the commit thread: whoever commits may do so after all commits before."""
@@ -241,30 +235,37 @@ class Transaction(Resource):
     def _work(self, candidate: Candidate, order: Order) -> Ticket:
         """Run in the commit thread."""
         service = self._service
-        if service.confirmations.pending is not None:
-            raise self._pending()
+        self.check_pending()
         ticket = service.pipeline.commit(candidate, order)
         if order.confirm_seconds is not None:
             service.confirmations.load()
         return ticket
 
-    def _pending(self) -> errors.Refusal:
+    def check_pending(self) -> None:
+        """Raise 409 while a commit awaits its confirmation."""
         pending = self._service.confirmations
-        user = pending.pending.user if pending.pending else ""
-        seconds = pending.remaining_seconds
-        return errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=user)
+        if (awaited := pending.pending) is not None:
+            seconds = pending.remaining_seconds
+            raise errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=awaited.user)
 
-    def _done(self, request: Request, ticket: Ticket) -> Answer:
+    def done(self, request: Request, ticket: Ticket, candidate: Candidate | None = None) -> Answer:
+        """Return the answer to a commit; ``candidate`` is what the caller has open all the same."""
         links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
         if ticket.warnings:
-            pipeline = self._service.pipeline
-            sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
-            links |= sight.members({"warnings": list(ticket.warnings)}, "warnings")
-        return status(self._service, None, **links)
+            links |= self.sight(request).members({"warnings": list(ticket.warnings)}, "warnings")
+        answer = status(self._service, candidate, **links)
+        if ticket.results is not None and isinstance(answer.content, dict):
+            answer.content["results"] = ticket.results
+        return answer
+
+    def sight(self, request: Request) -> Sight:
+        """Return what the caller may read of what runs."""
+        pipeline = self._service.pipeline
+        return Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
 
     def _replayed(self, request: Request, ticket: Ticket) -> Answer:
         if ticket.error is None or ticket.revision is not None:
-            return self._done(request, ticket)
+            return self.done(request, ticket, None if ticket.results is None else request.member.candidate)
         details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
         message = errors.apply_message(restored=bool(details["restored"]))
         refusal = errors.Refusal(500, "ApplyFailed", message, details)
@@ -309,6 +310,16 @@ def _refused(refused: MeaningRefused, sight: Sight) -> errors.Refusal:
     return refusal
 
 
+def finished(request: Request, answer: Answer, warnings: Iterable[Problem], path: str) -> Answer:
+    """Add the warnings about the body of an order to its answer, and say that it was read strictly, if it was."""
+    meta = answer.meta
+    if found := [*listed(warnings, path), *meta.pop("warnings", [])]:
+        meta["warnings"] = found
+    if request.strict:
+        answer.headers["Preference-Applied"] = "handling=strict"
+    return answer
+
+
 def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
     """Tell who changed what. Blocks: the store is asked."""
     later = service.pipeline.store.edits_after(candidate.base.number)
@@ -326,7 +337,8 @@ def collision(service: Service, candidate: Candidate, collided: MergeConflict) -
     return errors.conflict(f"{places} changed by somebody else meanwhile.", conflicts=conflicts, paths=paths)
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """Return the Idempotency-Key of a request. Raises 400 where it is not acceptable."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= 128 and key.isascii() and key.isprintable()):  # noqa: PLR2004 - the contract's limit
         raise errors.bad_request("An Idempotency-Key has 1 to 128 printable ASCII characters.")

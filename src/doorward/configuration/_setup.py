@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from doorward.configuration.datetime.timezone import ZoneName
 from doorward.configuration.passwords import Plain
 from doorward.configuration.x509 import NewCertificate
-from doorward.tree.fields import Cidr, HostName, Ip, Mail, bad_format, host_name, ip_address
+from doorward.tree.fields import Cidr, Confidential, HostName, Ip, Mail, bad_format, host_name, ip_address
 from doorward.tree.models import Body
 
 
@@ -47,7 +47,9 @@ class Administration(Body):
     """Who may do everything."""
 
     admin_password: Plain = Field(description="The password of the account admin.")
-    root_password: str | None = Field(None, description="Ignored: the root account of the machine is left alone.")
+    root_password: Annotated[str, Confidential] | None = Field(
+        None, description="Ignored: the root account of the machine is left alone."
+    )
 
 
 class Network(Body):

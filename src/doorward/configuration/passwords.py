@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from doorward.tree.fields import bad_format
+from doorward.tree.fields import Confidential, bad_format
 from doorward.tree.models import Body
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.times import now
@@ -26,7 +26,7 @@ def printable(value: str) -> str:
     return value
 
 
-Plain = Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(printable)]
+Plain = Annotated[str, StringConstraints(min_length=1, max_length=150), AfterValidator(printable), Confidential]
 """The text of a password."""
 
 

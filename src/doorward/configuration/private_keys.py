@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
 from doorward.configuration._keys import PrivateKey, read_private_key, type_of
+from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, Interrelated, wrong
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.times import now
@@ -35,7 +36,7 @@ class Generate(Body):
 class NewPrivateKey(Interrelated):
     """A private key as it is posted: the key itself, or what kind of key to make."""
 
-    private_key: Annotated[str, StringConstraints(max_length=16_384)] | None = Field(
+    private_key: Annotated[str, StringConstraints(max_length=16_384), Confidential] | None = Field(
         None, description="A private key without encryption, in PEM (PKCS#1, PKCS#8, SEC1) or OpenSSH's form."
     )
     generate: Generate | None = Field(

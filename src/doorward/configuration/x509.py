@@ -21,6 +21,7 @@ from pydantic import Field, StringConstraints
 
 from doorward.configuration._keys import PrivateKey, is_weak, read_private_key, weak
 from doorward.host.tls import unusable
+from doorward.tree.fields import Confidential
 from doorward.tree.models import Body
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
@@ -39,7 +40,7 @@ class NewCertificate(Body):
     certificate: Annotated[str, StringConstraints(max_length=131_072)] = Field(
         description="The certificate in PEM, after it the certificates of its issuers, each one followed by its own."
     )
-    private_key: Annotated[str, StringConstraints(max_length=16_384)] | None = Field(
+    private_key: Annotated[str, StringConstraints(max_length=16_384), Confidential] | None = Field(
         None, description="Its private key in PEM (PKCS#1, PKCS#8, SEC1), without encryption."
     )
 

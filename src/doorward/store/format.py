@@ -17,6 +17,9 @@ DROP TABLE mails;
 """
 """Run once on a store that still has a table for mails."""
 
+RESULTS_OF_CHANGES = "ALTER TABLE commits ADD COLUMN results TEXT"
+"""Run once on a store whose commit records have no such column."""
+
 
 _USERS = "/api/configuration/aaa/local_database/users"
 _NAMES = """

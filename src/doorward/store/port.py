@@ -99,9 +99,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The record of one commit. ``request`` is a hash of the body that came with an Idempotency-Key; times are UTC texts.
+    """The record of one commit. Times are UTC texts.
 
     ``account`` is the key of the account whose commit it is, "" for one that the appliance made; ``user`` its name at that time.
+    ``request`` is a hash of the body that came with an Idempotency-Key, ``results`` what became of each change of that body.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Ticket:
     idempotency_key: str | None = None
     request: str | None = None
     account: str = ""
+    results: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import msgspec
 from doorward.store.port import Edit, Record, Revision, StoreDamaged, Ticket
 from doorward.tree.jsontext import decode_own, encode
 
-TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request, account"
+TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request, account, results"
 """The columns of a commit record."""
 
 
@@ -46,9 +46,10 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
         ticket.id, ticket.user, ticket.started, ticket.state, ticket.finished, ticket.revision,
         None if ticket.error is None else encode(ticket.error).decode(), encode(ticket.warnings).decode(),
         ticket.idempotency_key, ticket.request, ticket.account,
+        None if ticket.results is None else encode(ticket.results).decode(),
     )  # fmt: skip
     updated = ", ".join(f"{name} = excluded.{name}" for name in TICKET.split(", ")[3:])
-    sql = f"INSERT INTO commits ({TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
+    sql = f"INSERT INTO commits ({TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
     connection.execute(sql, values)
 
 
@@ -65,4 +66,5 @@ def ticket_of(row: Sequence[Any]) -> Ticket:
     values = list(row)
     error, warnings = values[6:8]
     values[6:8] = None if error is None else value_of(error), value_of(warnings)
+    values[11] = None if values[11] is None else value_of(values[11])
     return Ticket(*values)

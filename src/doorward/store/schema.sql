@@ -56,7 +56,8 @@ CREATE TABLE IF NOT EXISTS commits (
   warnings TEXT NOT NULL,
   idempotency_key TEXT,
   request TEXT,
-  account TEXT NOT NULL DEFAULT ''
+  account TEXT NOT NULL DEFAULT '',
+  results TEXT
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS commits_by_account ON commits (account, idempotency_key) WHERE idempotency_key IS NOT NULL;

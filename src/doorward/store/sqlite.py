@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from doorward import __version__
 from doorward.store import log
-from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, give_accounts, make_tables, newer
+from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, RESULTS_OF_CHANGES, give_accounts, make_tables, newer
 from doorward.store.history import check_history, compare
 from doorward.store.past import take_over
 from doorward.store.port import (
@@ -102,6 +102,8 @@ class SqliteStore:
             make_tables(connection)  # the youngest table: the store was made before there was one
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
             connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
+        if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
+            connection.execute(RESULTS_OF_CHANGES)
         if room and meta.get("release") != __version__:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
 
@@ -298,7 +300,8 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "UPDATE commits SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL AND started < ?", (before,)
+                "UPDATE commits SET idempotency_key = NULL, results = NULL WHERE idempotency_key IS NOT NULL AND started < ?",
+                (before,),
             )
             connection.execute("DELETE FROM commits WHERE rowid <= (SELECT max(rowid) FROM commits) - ?", (_WEEKS_OF_TICKETS,))
 

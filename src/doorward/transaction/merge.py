@@ -44,6 +44,8 @@ class Merged:
 
 def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
     """Return the running configuration with the candidate's changes. Raises MergeConflict with every collision."""
+    if candidate.base is running and _keeps_order(candidate):
+        return _unmerged(tree, candidate)
     snapshot = running.snapshot
     collisions: list[Collision] = []
     changed: dict[Place, None] = {}
@@ -66,6 +68,26 @@ def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
         raise MergeConflict(collisions)
     snapshot = _without_abandoned(tree, snapshot, running.snapshot, changed)
     return Merged(snapshot, tuple(_edit(place, running.snapshot, snapshot) for place in changed))
+
+
+def _keeps_order(candidate: Candidate) -> bool:
+    """Whether every object that is as it was stands where it stood: one that was removed and put back may not."""
+    base, mine = candidate.base.snapshot, candidate.snapshot
+    return all(
+        base.position(place) == mine.position(place)
+        for place in candidate.touched
+        if place.key and (document := mine.document(place)) is not None and base.document(place) == document
+    )
+
+
+def _unmerged(tree: Tree, candidate: Candidate) -> Merged:
+    """Return what a candidate holds, where nobody committed since it began: nothing has to be put in again."""
+    before = candidate.base.snapshot
+    edits = sorted(candidate.edits(), key=lambda edit: edit.position if edit.new is not None else 0)
+    changed = dict.fromkeys(edit.place for edit in edits)
+    snapshot = _without_abandoned(tree, candidate.snapshot, before, changed)
+    further = list(changed)[len(edits) :]
+    return Merged(snapshot, (*edits, *(_edit(place, before, snapshot) for place in further)))
 
 
 def brought_up(tree: Tree, candidate: Candidate, running: Running) -> Candidate:

@@ -59,7 +59,7 @@ class Order:
 
     ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
     with the revision, ``past`` takes the place of the store's own history. ``everything``: whoever asks may do
-    everything.
+    everything. ``results`` and ``warnings`` of the changes that came with the order become part of its record.
     """
 
     user: str
@@ -73,6 +73,8 @@ class Order:
     past: Past | None = None
     everything: bool = False
     account: str = ""
+    results: list[dict[str, Any]] | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +175,7 @@ class Pipeline:
 
         Raises MergeConflict, MeaningRefused or ApplyFailed; then the running configuration is as before.
         """
-        ticket = Ticket(
-            order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
-            idempotency_key=order.idempotency_key, request=order.request, account=order.account,
-        )  # fmt: skip
+        ticket = _ticket(order)
         self.now_doing[ticket.id] = ticket
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
@@ -185,22 +184,28 @@ class Pipeline:
             report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise MeaningRefused(report.problems)
-            ticket = replace(ticket, warnings=[_as_json(warning) for warning in report.warnings])
+            ticket = replace(ticket, warnings=[*order.warnings, *map(_as_json, report.warnings)])
             return self._carry_out(report, ticket, order, candidate)
         except (MergeConflict, MeaningRefused) as refused:
-            error: dict[str, Any] = {"reason": str(refused), "type": "Conflict"}
-            if isinstance(refused, MeaningRefused):
-                error |= {"paths": sorted({problem.path for problem in refused.problems}), "type": "SemanticError"}
-            try:
-                self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
-            except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
-                log.error("no record of a refused commit", error=_why(problem))
+            paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, MeaningRefused) else None
+            self._record_refusal(ticket, "Conflict" if paths is None else "SemanticError", str(refused), paths)
             raise
         except ApplyError as error:
             raise self._failed(ticket, error) from error
         finally:
             if not self.now_doing[ticket.id].finished:
                 del self.now_doing[ticket.id]
+
+    def refuse(self, order: Order, kind: str, reason: str) -> None:
+        """Keep the record of a commit whose changes could not even be put into a candidate. ``kind`` is the error type."""
+        self._record_refusal(_ticket(order), kind, reason)
+
+    def _record_refusal(self, ticket: Ticket, kind: str, reason: str, paths: list[str] | None = None) -> None:
+        error = {"reason": reason, "type": kind} | ({} if paths is None else {"paths": paths})
+        try:
+            self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
+        except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
+            log.error("no record of a refused commit", error=_why(problem))
 
     def _carry_out(self, report: Report, ticket: Ticket, order: Order, candidate: Candidate) -> Ticket:
         running, merged = self.running, report.merged
@@ -343,6 +348,14 @@ class Pipeline:
             ended = ticket and replace(ticket, state="unknown" if self.unknown else "reverted", finished=now(), error=ended_by)
             self.store.close_journal(ended)
             log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
+
+
+def _ticket(order: Order) -> Ticket:
+    """Return the record of a commit that begins."""
+    return Ticket(
+        order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
+        idempotency_key=order.idempotency_key, request=order.request, account=order.account, results=order.results,
+    )  # fmt: skip
 
 
 def requires_message(snapshot: Snapshot) -> bool:

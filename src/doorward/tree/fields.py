@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from doorward.tree.models import Body, union
@@ -80,7 +80,8 @@ Text = Annotated[str, StringConstraints(max_length=4096), AfterValidator(text)]
 HostName = Annotated[str, StringConstraints(max_length=254), AfterValidator(host_name)]
 """A host name, one label or more."""
 
-Ip = Annotated[str, StringConstraints(max_length=64), AfterValidator(ip_address)]
+_IP_SCHEMA = {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}
+Ip = Annotated[str, StringConstraints(max_length=64), AfterValidator(ip_address), WithJsonSchema(_IP_SCHEMA)]
 """An address of one host."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -117,7 +118,9 @@ def mail_address(value: str) -> str:
 Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(network)]
 """A network in CIDR notation; host bits may be set."""
 
-Mail = Annotated[str, StringConstraints(max_length=254), AfterValidator(mail_address)]
+Mail = Annotated[
+    str, StringConstraints(max_length=254), AfterValidator(mail_address), Field(json_schema_extra={"format": "email"})
+]
 """A mail address."""
 
 _CLOCK = matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", "Must be a time from 00:00 to 23:59.")
@@ -141,3 +144,6 @@ class FqdnAddress(Body):
 
 Address = union("selection", FqdnAddress, IpAddress)
 """A host by name or by IP address: ``{"selection": "fqdn" | "ip", "value": "..."}``."""
+
+Confidential = Field(json_schema_extra={"format": "password", "writeOnly": True})
+"""Annotation of a text that is sent and never shown again."""

@@ -5,7 +5,10 @@ See the protocol, section 5.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +20,33 @@ from doorward.tree.places import Place
 
 Form = Literal["hash", "sealed"]
 """What the owner of a secret needs of it: an argon2id hash to compare with, or the sealed text to use."""
+
+COMPONENT = "x-component"
+"""Member of a JSON schema of ours that names what it is in a document of several."""
+
+REFERENCE = "x-doorward-reference"
+"""Member of the JSON schema of a reference: the path of the collection or store that it leads to."""
+
+NEW = "@new:"
+"""Begins a reference to an object that an earlier change of the same request makes; the id of that change follows."""
+
+_NOTHING_NEW: Mapping[str, str] = {}
+_new_keys: ContextVar[Mapping[str, str]] = ContextVar("new_keys", default=_NOTHING_NEW)
+
+
+@contextmanager
+def new_keys(keys: Mapping[str, str]) -> Iterator[None]:
+    """Read references that begin with ``@new:`` as the keys that stand here by id, for the time of a block."""
+    token = _new_keys.set(keys)
+    try:
+        yield
+    finally:
+        _new_keys.reset(token)
+
+
+def resolved(key: str) -> str:
+    """Return the key that ``@new:<id>`` stands for now; anything else as it is."""
+    return _new_keys.get().get(key.removeprefix(NEW), key) if key.startswith(NEW) else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +103,20 @@ class RefersTo:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        key = {"type": "string", "description": f"Key of an object of {self.to}."}
+        key = {"type": "string", "description": f"Key of an object of {self.to}.", REFERENCE: self.to}
         if self.plain:
             return key
-        meta = {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"]}
-        expanded = {"type": "object", "properties": {"key": {"type": "string"}, "meta": meta}, "required": ["key"]}
-        return {"anyOf": [key, expanded]}
+        meta = {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"], "additionalProperties": True}
+        expanded = {
+            COMPONENT: "".join(("ReferenceTo", *(word.capitalize() for word in re.findall("[A-Za-z0-9]+", self.to)[2:]))),
+            "type": "object",
+            "description": f"As it is shown: an object of {self.to}.",
+            "properties": {"key": {"type": "string"}, "meta": meta},
+            "required": ["key"],
+            "additionalProperties": True,
+            REFERENCE: self.to,
+        }
+        return {"anyOf": [key, expanded], REFERENCE: self.to}
 
     def _read(self, value: Any) -> Reference:
         key = value.get("key") if isinstance(value, dict) else value
@@ -86,7 +124,7 @@ class RefersTo:
             raise PydanticCustomError("type", "Must be the key of an object.")
         if not 0 < len(key) <= 300 or not key.isprintable() or "/" in key:  # noqa: PLR2004 - far above every key we make
             raise PydanticCustomError("format", "Must be the key of an object.")
-        return Reference(self.to, key, self.form)
+        return Reference(self.to, resolved(key), self.form)
 
     def _show(self, value: Reference, info: SerializationInfo) -> Any:
         if self.plain or not (info.context or {}).get("expand"):

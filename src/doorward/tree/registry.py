@@ -103,6 +103,12 @@ class Tree:
                 found[path] = (*found.get(path, ()), endpoint.path)
         return found
 
+    @cached_property
+    def making(self) -> frozenset[str]:
+        """The paths whose nodes make more of a body than what it says, which may take its time."""
+        makes = (e for e in self if isinstance(e.node, WriteOnce) or (isinstance(e.node, Singleton) and e.node.make))
+        return frozenset(endpoint.path for endpoint in makes)
+
     def find(self, segments: Sequence[str]) -> tuple[Endpoint, str] | int:
         """Address a resource by the path segments below the root.
 

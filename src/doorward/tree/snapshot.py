@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -104,7 +104,7 @@ class Objects:
         if old is None:
             position = self.next_position if position is None else position
             index = len(order) if position >= self.next_position else bisect_left(order, (position, key), key=self._rank)
-            order = (*order[:index], key, *order[index:])
+            order = (*order, key) if index == len(order) else (*order[:index], key, *order[index:])
         else:
             position = old.position
         named = _renamed(self.named, key, old.document.name if old else None, document.name)
@@ -159,7 +159,9 @@ class Snapshot:
     def document(self, place: Place) -> Document | None:
         """Return the body at a place."""
         if place.key:
-            return self.objects(place.path).document(place.key)
+            objects = self.collections.get(place.path)
+            entry = None if objects is None else objects.entries.get(place.key)
+            return None if entry is None else entry.document
         return self.singletons.get(place.path)
 
     def objects(self, path: str) -> Objects:
@@ -193,8 +195,8 @@ class Snapshot:
         referrers = self._relinked(place, old.references if old else frozenset(), document.references)
         if place.key:
             objects = self.objects(place.path).put(place.key, document, position)
-            return replace(self, collections=self.collections.insert(place.path, objects), referrers=referrers, memo={})
-        return replace(self, singletons=self.singletons.insert(place.path, document), referrers=referrers, memo={})
+            return Snapshot(self.singletons, self.collections.insert(place.path, objects), referrers)
+        return Snapshot(self.singletons.insert(place.path, document), self.collections, referrers)
 
     def remove(self, place: Place) -> Snapshot:
         """Return the configuration without the object at the place."""
@@ -202,12 +204,14 @@ class Snapshot:
         old = objects.entries[place.key].document
         referrers = self._relinked(place, old.references, frozenset())
         collections = self.collections.insert(place.path, objects.remove(place.key))
-        return replace(self, collections=collections, referrers=referrers, memo={})
+        return Snapshot(self.singletons, collections, referrers)
 
     def _relinked(
         self, place: Place, old: frozenset[Reference], new: frozenset[Reference]
     ) -> HashTrieMap[str, HashTrieSet[Place]]:
         referrers = self.referrers
+        if not old and not new:
+            return referrers
         for gone in {reference.href for reference in old} - {reference.href for reference in new}:
             rest = referrers[gone].discard(place)
             referrers = referrers.insert(gone, rest) if rest else referrers.remove(gone)

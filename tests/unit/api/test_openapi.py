@@ -79,7 +79,7 @@ def test_every_operation_has_a_summary_an_id_of_its_own_and_its_parameters(docum
     assert len(set(ids)) == len(ids)
     for path, _, operation in operations(document):
         assert operation["summary"].endswith(".")
-        named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+        named = {p["name"] for p in operation.get("parameters", []) if p.get("in") == "path"}
         assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
 
 
@@ -104,16 +104,172 @@ def test_what_needs_no_login_says_so(document: Document) -> None:
     }
 
 
+def resolved(document: Document, schema: Any) -> Any:
+    """A schema, or the component that it refers to."""
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def sent(document: Document, path: str, method: str, kind: str = "application/json") -> Any:
+    return resolved(document, document["paths"][path][method]["requestBody"]["content"][kind]["schema"])
+
+
+def answered(document: Document, path: str, method: str = "get", status: str = "200") -> Any:
+    (content,) = document["paths"][path][method]["responses"][status]["content"].values()
+    return resolved(document, content["schema"])
+
+
 def test_bodies_are_those_of_the_models(document: Document) -> None:
-    schemas = document["components"]["schemas"]
-    web = document["paths"][ROOT + WEB]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    web = sent(document, ROOT + WEB, "put")
     assert web["properties"]["timeout"]["maximum"] == 1440
     assert web["properties"]["timeout"]["description"]
-    user = document["paths"][ROOT + USERS]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert user["required"] == ["name"]
-    servers = document["paths"][ROOT + SERVERS]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    assert len(servers["anyOf"]) == 2
-    assert "Error" in schemas
+    assert sent(document, ROOT + USERS, "post")["required"] == ["name"]
+    assert len(sent(document, ROOT + SERVERS, "post")["anyOf"]) == 2
+    assert "Error" in document["components"]["schemas"]
+
+
+def schemas(value: Any, at: str = "") -> Iterator[tuple[str, Document]]:
+    """Every schema of a document, by where it stands."""
+    if isinstance(value, dict):
+        if not at.endswith(("/properties", "/schemas", "/examples")):
+            yield at, value
+        for name, member in value.items():
+            yield from schemas(member, f"{at}/{name}")
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from schemas(element, f"{at}/{index}")
+
+
+def test_every_array_says_what_it_holds(document: Document) -> None:
+    assert [at for at, schema in schemas(document) if "array" in str(schema.get("type")) and "items" not in schema] == []
+
+
+def test_no_default_stands_beside_alternatives(document: Document) -> None:
+    beside = [at for at, s in schemas(document) if "default" in s and s.keys() & {"$ref", "allOf", "anyOf", "oneOf"}]
+    assert beside == []
+    policy = sent(document, f"{ROOT}policies/backup_policies", "post")["properties"]["retention"]
+    assert policy["description"] == 'What is deleted. Default: `{"enabled": false}`.'
+
+
+def shown_schemas(document: Document) -> Iterator[tuple[str, Document]]:
+    """Every schema of an answer, those that it refers to included."""
+    todo = [(f"{path} {method}", operation["responses"]) for path, method, operation in operations(document)]
+    todo += [("responses", document["components"]["responses"])]
+    seen: set[str] = set()
+    while todo:
+        origin, value = todo.pop()
+        for at, schema in schemas(value):
+            yield f"{origin}{at}", schema
+            name = str(schema.get("$ref", "")).removeprefix("#/components/schemas/")
+            if name in document["components"]["schemas"] and name not in seen:
+                seen.add(name)
+                todo.append((name, document["components"]["schemas"][name]))
+
+
+def test_answers_are_open_and_bodies_that_are_sent_are_closed(document: Document) -> None:
+    objects = [(at, schema) for at, schema in shown_schemas(document) if schema.get("type") == "object"]
+    assert [at for at, schema in objects if not schema.get("additionalProperties")] == []
+    assert sent(document, ROOT + USERS, "post")["additionalProperties"] is False
+
+
+def test_meta_has_all_of_its_members(document: Document) -> None:
+    web = answered(document, ROOT + WEB)
+    assert set(resolved(document, web["properties"]["meta"])["properties"]) == {
+        "first", "href", "last", "next", "parent", "previous", "remaining_seconds", "transaction", "warnings",
+    }  # fmt: skip
+    transaction = resolved(document, answered(document, "/api/transaction")["properties"]["meta"])["properties"]
+    assert {"changes", "commit", "confirm_remaining_seconds", "revision", "warnings"} <= set(transaction)
+    warning = resolved(document, transaction["warnings"]["items"])
+    assert {"code", "message", "path", "pointer"} <= set(warning["properties"])
+
+
+def test_references_lead_to_a_path_of_the_document(document: Document) -> None:
+    found = {at: s["x-doorward-reference"] for at, s in schemas(document) if "x-doorward-reference" in s}
+    assert all(to in document["paths"] for to in found.values())
+    password = sent(document, ROOT + USERS, "post")["properties"]["password"]
+    assert [option.get("x-doorward-reference") for option in password["anyOf"] if option.get("type") == "string"] == [
+        "/api/configuration/passwords"
+    ]
+    assert "key" in resolved(document, password["anyOf"][1])["properties"]
+    assert password["x-doorward-reference"] == "/api/configuration/passwords"
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        ("/api/configuration/passwords", ("plain",)),
+        ("/api/configuration/private_keys", ("private_key",)),
+        ("/api/configuration/x509", ("private_key",)),
+        ("/api/setup", ("administration", "admin_password")),
+        ("/api/setup", ("administration", "root_password")),
+        ("/api/backup/restores", ("password",)),
+        ("/api/backup/drills", ("password",)),
+        ("/api/cluster/nodes", ("psk",)),
+    ],
+)
+def test_secrets_are_marked_and_never_shown(document: Document, path: str, at: tuple[str, ...]) -> None:
+    schema = sent(document, path, "post")
+    for name in at:
+        schema = resolved(document, schema["properties"][name])
+    secret = next((option for option in schema.get("anyOf", []) if option.get("type") == "string"), schema)
+    assert (secret["format"], secret["writeOnly"]) == ("password", True)
+    assert [where for where, shown in shown_schemas(document) if "writeOnly" in shown] == []
+
+
+def test_formats_say_what_texts_are(document: Document) -> None:
+    gateway = sent(document, f"{ROOT}network/routing", "put")
+    formats = {schema.get("format") for _, schema in schemas(document)}
+    assert {"ipv4", "ipv6", "uuid", "date-time", "password", "binary", "email"} <= formats, gateway
+    revision = answered(document, "/api/revisions/{number}")["properties"]["body"]
+    assert resolved(document, revision)["properties"]["time"]["format"] == "date-time"
+
+
+def test_uploads_and_downloads_have_their_media_types(document: Document) -> None:
+    upload = document["paths"]["/api/upload/backup"]["post"]["requestBody"]["content"]
+    assert set(upload) == {"application/octet-stream", "multipart/form-data"}
+    assert upload["multipart/form-data"]["schema"]["required"] == ["backup"]
+    for path, kind in (
+        ("/api/backup/exports/{id}/download", "application/octet-stream"),
+        ("/api/backup/files/{name}/download", "application/octet-stream"),
+        ("/api/troubleshooting/support-bundle/{key}/download", "application/gzip"),
+        ("/api/metrics", "text/plain"),
+    ):
+        assert list(document["paths"][path]["get"]["responses"]["200"]["content"]) == [kind]
+
+
+def header_names(document: Document, path: str, method: str) -> set[str]:
+    parameters = document["paths"][path][method].get("parameters", [])
+    return {p["$ref"].rpartition("/")[2] for p in parameters if "$ref" in p}
+
+
+def test_header_fields_are_described(document: Document) -> None:
+    assert header_names(document, ROOT + WEB, "get") == {"If-None-Match"}
+    assert header_names(document, ROOT + WEB, "put") == {"If-Match", "Prefer", "X-Token"}
+    assert header_names(document, "/api/transaction", "put") == {"Idempotency-Key", "Prefer", "X-Token"}
+    assert header_names(document, "/api/commits", "post") == {"Idempotency-Key", "Prefer", "X-Token"}
+    made = document["paths"][ROOT + USERS]["post"]["responses"]["201"]["headers"]
+    assert {"ETag", "Location", "Set-Cookie", "X-Request-Id"} <= set(made)
+    assert "304" in document["paths"][ROOT + WEB]["get"]["responses"]
+    assert "Retry-After" in document["components"]["responses"]["503"]["headers"]
+
+
+def test_every_operation_has_the_tag_of_its_branch_and_an_id_that_is_a_name(document: Document) -> None:
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    for path, _, operation in operations(document):
+        (tag,) = operation["tags"]
+        assert tag in described
+        assert operation["operationId"].isidentifier(), path
+    assert document["paths"][ROOT + USERS]["get"]["tags"] == ["configuration-aaa"]
+    assert document["paths"][ROOT + USERS]["get"]["operationId"] == "get_configuration_aaa_local_database_users"
+
+
+def test_what_is_not_honoured_yet_says_so(document: Document) -> None:
+    sentence = "Not honoured by this release yet"
+    for endpoint in TREE.configuration:
+        for operation in document["paths"].get(endpoint.path, {}).values():
+            assert (sentence in operation["description"]) == (not endpoint.node.supported), endpoint.path
+    assert "does not honour yet" in document["paths"]["/api/firmware/upgrade"]["post"]["description"]
 
 
 def test_schemas_of_one_name_are_the_same_everywhere() -> None:

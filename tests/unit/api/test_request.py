@@ -150,10 +150,10 @@ def test_the_media_type_is_json_or_nothing(kind: str | None, length: str | None,
     fields = [("Content-Type", kind)] * (kind is not None) + [("Content-Length", length)] * (length is not None)
     made = request(*[(name, value) for name, value in fields if value is not None])
     if accepted:
-        made.check_media_type()
+        made.check_media_type(("application/json",))
     else:
         with pytest.raises(Refusal, match="415"):
-            made.check_media_type()
+            made.check_media_type(("application/json",))
 
 
 def test_a_body_comes_in_parts() -> None:
@@ -190,3 +190,16 @@ def test_a_body_that_is_no_json_is_refused_with_its_problems() -> None:
     assert caught.value.details == {"errors": [{"code": "duplicate_member", "message": "Named more than once.", "pointer": "/a"}]}
     with pytest.raises(Refusal, match="400"):
         request().decoded(b"")
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "Multipart/Form-Data; boundary=x", ""])
+def test_other_media_types_are_taken_where_they_are_expected(kind: str) -> None:
+    request(("Content-Type", kind)).check_media_type(("application/octet-stream", "multipart/form-data"))
+
+
+@pytest.mark.parametrize("kind", ["application/json", "x/y+json", "text/plain"])
+def test_refused_media_type_names_the_accepted_ones(kind: str) -> None:
+    accepted = ("application/octet-stream", "multipart/form-data")
+    with pytest.raises(Refusal, match="415") as refused:
+        request(("Content-Type", kind)).check_media_type(accepted)
+    assert refused.value.details == {"accepted": list(accepted)}

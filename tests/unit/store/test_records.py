@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from doorward.events.mail import Mail
 from doorward.events.queue import KIND
-from doorward.store.port import Record
+from doorward.store.port import Record, Ticket
 from tests.unit.store.samples import fill
 
 if TYPE_CHECKING:
@@ -73,3 +74,23 @@ def test_mails_that_wait_in_a_table_of_their_own_become_records(open_store: Call
         store = open_store()
         assert [Mail(record.id, **record.body) for record in store.records(KIND)] == [Mail(*row) for row in reversed(rows)]
         store.close()
+
+
+def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Callable[[], Store], tmp_path: Path) -> None:
+    open_store().close()
+    connection = sqlite3.connect(tmp_path / "doorward.db")
+    connection.execute("ALTER TABLE commits DROP COLUMN results")
+    connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x')")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        assert open_store().ticket("1") == Ticket("1", "admin", "then", "done", None, 1, idempotency_key="k", request="x")
+
+
+def test_results_are_kept_as_long_as_the_key(store: Store) -> None:
+    results = [{"href": "/api/x", "key": "x", "status": 200}]
+    ticket = Ticket("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", results=results)
+    store.save_ticket(ticket)
+    assert store.ticket("k", "admin") == ticket
+    store.forget_tickets("2026-01-02T00:00:00Z")
+    assert store.ticket("1") == replace(ticket, idempotency_key=None, results=None)

@@ -125,9 +125,8 @@ class Rig:
         writing.delete(TREE, candidate, TREE[ROOT + path], key)
 
     def commit(self, candidate: Candidate, user: str = "admin", **order: Any) -> Ticket:
-        return self.pipeline.commit(
-            candidate, Order(user, "192.0.2.9", **{"everything": user == "admin", "account": user} | order)
-        )
+        members: dict[str, Any] = {"everything": user == "admin", "account": user} | order
+        return self.pipeline.commit(candidate, Order(user, "192.0.2.9", **members))
 
     def committed(self, *puts: tuple[str, Any], **order: Any) -> Ticket:
         """Commit some bodies in a transaction of their own."""

@@ -78,7 +78,9 @@ def test_every_reference_of_a_body_is_found_with_its_place() -> None:
 
 def test_the_schema_of_a_reference_has_both_forms() -> None:
     properties = EVERYTHING.json_schema()["properties"]
-    key, expanded, unset = properties["owner"]["anyOf"]
+    reference, unset = properties["owner"]["anyOf"]
+    key, expanded = reference["anyOf"]
+    assert reference["x-doorward-reference"] == key["x-doorward-reference"] == STORE
     assert key["type"] == "string"
     assert expanded["required"] == ["key"]
     assert unset == {"type": "null"}

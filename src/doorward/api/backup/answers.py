@@ -7,7 +7,7 @@ from typing import Any
 
 from doorward.api import errors
 from doorward.api.request import Answer, Request
-from doorward.api.resources import answer_schema, meta
+from doorward.api.resources import answer_schema, meta, meta_schema
 
 BACKUP = "/special/backup"
 ROOT = "/api/backup"
@@ -16,6 +16,7 @@ PAGE_QUERY: Mapping[str, Mapping[str, Any]] = {
     "offset": {"type": "integer", "minimum": 0, "default": 0},
 }
 ONE = answer_schema(body={"type": "object"}, key={"type": "string"})
+WITH_DOWNLOAD = answer_schema(meta_schema("DownloadMeta", "download"), body={"type": "object"}, key={"type": "string"})
 
 _BOUNDS = {"limit": (100, 1, 1000), "offset": (0, 0, 1_000_000)}
 

@@ -18,6 +18,7 @@ from doorward.backup.names import parse
 from doorward.backup.records import Drill
 from doorward.backup.service import Backups, DrillAtWork
 from doorward.backup.shown import drill_body, drill_href
+from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, union
 from doorward.tree.problems import Problem
 
@@ -45,7 +46,7 @@ class Order(Body):
     """What is drilled."""
 
     source: _Source = Field(description="Which archive.")
-    password: Annotated[str, StringConstraints(max_length=150)] | None = Field(
+    password: Annotated[str, StringConstraints(max_length=150), Confidential] | None = Field(
         None, description="What an export under a password opens with."
     )
 

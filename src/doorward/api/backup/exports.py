@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, made, paged
+from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, WITH_DOWNLOAD, made, paged
 from doorward.api.bodies import listed, sent
 from doorward.api.request import Answer, LocalFile, Request
-from doorward.api.resources import ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
+from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
@@ -22,6 +22,7 @@ from doorward.backup.node import NodeView
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.configuration.passwords import printable
 from doorward.events.node import hostname, zone
+from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, union
 from doorward.tree.problems import Problem
 
@@ -38,7 +39,7 @@ class Password(Body):
     """Encrypted under a password."""
 
     selection: Literal["password"] = Field(description="Encrypted under a password.")
-    password: Annotated[str, StringConstraints(min_length=12, max_length=150), AfterValidator(printable)] = Field(
+    password: Annotated[str, StringConstraints(min_length=12, max_length=150), AfterValidator(printable), Confidential] = Field(
         description="The password, 12-150 characters without control characters."
     )
 
@@ -130,7 +131,7 @@ class OneExport(Resource):
     """One export."""
 
     operations = {
-        "GET": Operation("Name, size and digest of the export.", ONE),
+        "GET": Operation("Name, size and digest of the export.", WITH_DOWNLOAD),
         "DELETE": Operation("Remove the export.", answer_schema(), errors=(403,)),
     }
     privilege = BACKUP
@@ -153,9 +154,7 @@ class Download(Resource):
     """The file of an export. Whoever fetches it can read every secret in it, so that reading is not enough."""
 
     operations = {
-        "GET": Operation(
-            "The file.", {"type": "string", "format": "binary"}, errors=(403,), media_type="application/octet-stream"
-        )
+        "GET": Operation("The file.", FILE, errors=(403,), media_type="application/octet-stream", sends=("Content-Disposition",))
     }
     privilege = BACKUP
 

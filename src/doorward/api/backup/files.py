@@ -7,10 +7,10 @@ from typing import Any
 
 from doorward.api import errors
 from doorward.api.afar import afar
-from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, page
+from doorward.api.backup.answers import BACKUP, PAGE_QUERY, WITH_DOWNLOAD, items, page
 from doorward.api.backup.runs import no_policy, trouble
 from doorward.api.request import Answer, LocalFile, Request
-from doorward.api.resources import ITEMS, READING, Operation, Resource, answer_schema, envelope
+from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupFailure
 from doorward.backup.names import parse
 from doorward.backup.service import Backups
@@ -71,7 +71,7 @@ class Files(Resource):
 class File(Resource):
     """One archive on the target."""
 
-    operations = {"GET": Operation("What is known of the archive.", ONE, errors=(400, 503), query=_POLICY)}
+    operations = {"GET": Operation("What is known of the archive.", WITH_DOWNLOAD, errors=(400, 503), query=_POLICY)}
     privilege = BACKUP
 
     def __init__(self, backups: Backups, name: str) -> None:
@@ -96,10 +96,11 @@ class Download(Resource):
     operations = {
         "GET": Operation(
             "The archive as it is on the target.",
-            {"type": "string", "format": "binary"},
+            FILE,
             errors=(400, 403, 503),
             query=_POLICY,
             media_type="application/octet-stream",
+            sends=("Content-Disposition",),
         )
     }
     privilege = BACKUP

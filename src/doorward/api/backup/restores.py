@@ -32,7 +32,7 @@ from doorward.backup.runner import NOT_ALLOWED
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
 from doorward.transaction.queue import QueueTimeout
-from doorward.tree.fields import bad_format
+from doorward.tree.fields import Confidential, bad_format
 from doorward.tree.models import Body, union
 from doorward.tree.problems import MeaningRefused, Problem
 
@@ -77,7 +77,9 @@ class RestoreOrder(Body):
     commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why.")
     dry_run: bool = Field(default=False, description="Whether everything is only tried.")
     network: Literal["keep", "restore"] = Field("keep", description="Whether the network stays as it is on this node.")
-    password: Annotated[str, StringConstraints(max_length=1024)] | None = Field(None, description="Password of the archive.")
+    password: Annotated[str, StringConstraints(max_length=1024), Confidential] | None = Field(
+        None, description="Password of the archive."
+    )
     scope: Literal["configuration", "system"] = Field("configuration", description="What is replaced.")
     take_over: bool = Field(default=False, description="Whether this machine takes the place of the one in the archive.")
 

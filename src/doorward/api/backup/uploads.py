@@ -13,10 +13,12 @@ from pathlib import Path
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
 from doorward.api.request import UPLOAD_LIMIT, Answer, Request
-from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 
 _PART = b"backup"
+_RAW, _MULTIPART = "application/octet-stream", "multipart/form-data"
+_ID = {"type": "string", "format": "uuid"}
 _SLACK = 1 << 16
 """Bytes that the wrapping of a multipart body may have."""
 _NAME = re.compile(rb'(?:^|[;\s])name="?([^";\r\n]*)"?', re.IGNORECASE)
@@ -28,14 +30,17 @@ class Upload(Resource):
     operations = {
         "POST": Operation(
             "Upload an archive: its bytes, or a multipart body with the part 'backup'.",
-            ONE,
-            body={"type": "string", "format": "binary"},
+            answer_schema(meta_schema("UploadMeta", "upload"), body={"type": "object"}, key=_ID),
             status=201,
             errors=(400, 403, 409, 413),
+            content={
+                _RAW: FILE,
+                _MULTIPART: {"type": "object", "title": "Upload", "properties": {"backup": FILE}, "required": ["backup"]},
+            },
         )
     }
     privilege = BACKUP
-    any_media = True
+    media_types = (_RAW, _MULTIPART)
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
@@ -43,7 +48,7 @@ class Upload(Resource):
     async def post(self, request: Request) -> Answer:
         """Take the archive in. What is in it is looked at when it is used."""
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
-        boundary = _boundary(parameters) if kind.strip().lower() == "multipart/form-data" else None
+        boundary = _boundary(parameters) if kind.strip().lower() == _MULTIPART else None
         with ExitStack() as until_kept:
             try:
                 name, path = await asyncio.to_thread(until_kept.enter_context, self._shelf.room())
@@ -54,6 +59,9 @@ class Upload(Resource):
             kept = await asyncio.to_thread(self._kept, name, path, boundary)
         if kept is None:
             raise errors.bad_request("A multipart body needs one part with the name backup.")
+        if not kept.body["size"]:
+            await asyncio.to_thread(self._shelf.remove, kept.id)
+            raise errors.bad_request("The archive is empty.")
         href = f"{ROOT}/uploads/{kept.id}"
         return Answer({"body": kept.body, "key": kept.id, "meta": meta(request, upload=href)}, 201, {"Location": href})
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from doorward.api.cluster.shared import ClusterResource, about, own_address, refusal
+from doorward.api.cluster.shared import ABOUT, ClusterResource, about, own_address, refusal
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, answer_schema, meta
+from doorward.api.resources import Operation, answer_schema, meta
 from doorward.cluster.pairing import new_psk
 from doorward.configuration.local_services import cluster as interface
 from doorward.membership import join_request, nodes
@@ -35,7 +35,7 @@ class Ask(Body):
 
 
 _ASK: TypeAdapter[Ask] = TypeAdapter(Ask)
-_STATE = answer_schema(details={"type": "object"}, status={"enum": sorted(set(WORDS.values()))})
+_STATE = answer_schema(ABOUT, details={"type": "object"}, status={"enum": sorted(set(WORDS.values()))})
 
 
 class JoinRequest(ClusterResource):
@@ -47,15 +47,13 @@ class JoinRequest(ClusterResource):
         "GET": Operation("Whether this node is in a cluster.", _STATE),
         "POST": Operation(
             "Ask to join; what Central Management must be told is shown once.",
-            answer_schema(body={"type": "object"}),
+            answer_schema(ABOUT, body={"type": "object"}),
             body=_ASK.json_schema(),
             status=201,
             errors=(400, 403),
         ),
         "PUT": Operation("Follow Central Management to a new address.", _STATE, body=_ASK.json_schema(), errors=(400, 403)),
-        "DELETE": Operation(
-            "Withdraw the request, or leave the cluster.", {"type": "object", "properties": {"meta": META}}, errors=(400, 403)
-        ),
+        "DELETE": Operation("Withdraw the request, or leave the cluster.", answer_schema(ABOUT), errors=(400, 403)),
     }
 
     async def get(self, request: Request) -> Answer:

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from doorward.api.cluster.shared import STATUS, ClusterResource, Shared, about, as_central, refusal
+from doorward.api.cluster.shared import ABOUT, MEMBER, STATUS, ClusterResource, Shared, about, as_central, refusal
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, Resource, answer_schema, meta
+from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta
 from doorward.cluster.pairing import PSK_LENGTH
 from doorward.membership import nodes
 from doorward.membership._identities import NodeId
 from doorward.membership.standing import standing
 from doorward.transaction.candidate import Candidate
-from doorward.tree.fields import Ip, matching
+from doorward.tree.fields import Confidential, Ip, matching
 from doorward.tree.models import Body, Elements
 from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused, Problem
@@ -26,15 +26,15 @@ class Accept(Body):
 
     address: Ip = Field(description="Cluster listen address of the node.")
     node_id: NodeId = Field(description="UUID of the node.")
-    psk: Annotated[str, AfterValidator(matching(rf"[A-Za-z0-9]{{{PSK_LENGTH}}}", "Must be the psk of a join request."))] = Field(
-        description="The secret to pair with; kept sealed, and destroyed by the pairing or after 24 hours."
-    )
+    psk: Annotated[
+        str, AfterValidator(matching(rf"[A-Za-z0-9]{{{PSK_LENGTH}}}", "Must be the psk of a join request.")), Confidential
+    ] = Field(description="The secret to pair with; kept sealed, and destroyed by the pairing or after 24 hours.")
     roles: Annotated[list[str], Elements(most=0)] = Field(default_factory=list, description="Roles are given later.")
 
 
 _ACCEPT: TypeAdapter[Accept] = TypeAdapter(Accept)
 _BODY: TypeAdapter[nodes.MemberBody] = TypeAdapter(nodes.MemberBody)
-_SHOWN = {"body": {"type": "object"}, "key": {"type": "string"}}
+_SHOWN: dict[str, dict[str, Any]] = {"body": MEMBER, "key": {"type": "string", "format": "uuid"}}
 
 
 def shown(value: dict[str, Any]) -> dict[str, Any]:
@@ -48,10 +48,10 @@ class Nodes(ClusterResource):
     reserved = frozenset({"POST"})
 
     operations = {
-        "GET": Operation("The nodes.", answer_schema(items={"type": "array"})),
+        "GET": Operation("The nodes.", answer_schema(items=items_of(MEMBER))),
         "POST": Operation(
             "Accept a node, with what its join request answered.",
-            answer_schema(**_SHOWN),
+            answer_schema(ABOUT, **_SHOWN),
             body=_ACCEPT.json_schema(),
             status=201,
             errors=(400, 403),
@@ -105,9 +105,11 @@ class Member(ClusterResource):
     """One node."""
 
     operations = {
-        "GET": Operation("A node.", answer_schema(**_SHOWN)),
-        "PUT": Operation("Set its address and roles.", answer_schema(**_SHOWN), body=_BODY.json_schema(), errors=(400, 403)),
-        "DELETE": Operation("Remove it.", {"type": "object", "properties": {"meta": META}}, errors=(400, 403)),
+        "GET": Operation("A node.", answer_schema(ABOUT, **_SHOWN)),
+        "PUT": Operation(
+            "Set its address and roles.", answer_schema(ABOUT, **_SHOWN), body=_BODY.json_schema(), errors=(400, 403)
+        ),
+        "DELETE": Operation("Remove it.", answer_schema(ABOUT), errors=(400, 403)),
     }
 
     def __init__(self, shared: Shared, key: str) -> None:

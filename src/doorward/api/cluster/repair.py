@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from doorward.api.cluster.shared import EMPTY, ClusterResource, about, as_central, refusal
+from doorward.api.cluster.shared import ABOUT, EMPTY, ClusterResource, about, as_central, refusal
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, answer_schema, meta
 from doorward.membership import promote
@@ -23,10 +23,10 @@ class Repair(ClusterResource):
 
     listed = False
     operations = {
-        "GET": Operation("Nodes that hold another history than this node.", answer_schema(body=_BODY), errors=(400, 403)),
+        "GET": Operation("Nodes that hold another history than this node.", answer_schema(ABOUT, body=_BODY), errors=(400, 403)),
         "POST": Operation(
             "Begin a new line of history, at the commit: nodes take the configuration of this node in place of theirs.",
-            answer_schema(body=_BODY),
+            answer_schema(ABOUT, body=_BODY),
             body=EMPTY.json_schema(),
             status=201,
             errors=(400, 403),
@@ -58,4 +58,4 @@ class Repair(ClusterResource):
             return {"epoch": epoch, "nodes": forked}
 
         body = await self.written(request, write)
-        return Answer({"body": body, "meta": about(request, warnings)}, 201)
+        return Answer({"body": body, "meta": about(request, warnings)}, 201, {"Location": request.href})

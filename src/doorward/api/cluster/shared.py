@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter
 
 from doorward.api import errors
 from doorward.api.request import Answer, Request
-from doorward.api.resources import META, Operation, Resource, answer_schema, meta
+from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
 from doorward.membership import join_request, nodes, promote
@@ -152,7 +152,13 @@ class Empty(Body):
 
 
 EMPTY: TypeAdapter[Empty] = TypeAdapter(Empty)
-_MEMBER = {"type": "object", "properties": {"address": {"type": "string"}, "roles": {"type": "array"}}}
+ABOUT = meta_schema("ClusterMeta", "configuration", "self", "status", "transaction")
+"""JSON schema of ``meta`` below ``/api/cluster``."""
+
+MEMBER = {
+    "type": "object",
+    "properties": {"address": {"type": "string"}, "roles": {"type": "array", "items": {"type": "string"}}},
+}
 
 
 class Promote(ClusterResource):
@@ -163,7 +169,7 @@ class Promote(ClusterResource):
     operations = {
         "POST": Operation(
             "Make this node Central Management, at the commit.",
-            answer_schema(body=_MEMBER),
+            answer_schema(ABOUT, body=MEMBER),
             body=EMPTY.json_schema(),
             status=201,
             errors=(400, 403),
@@ -236,7 +242,7 @@ class SyncPlugin(ClusterResource):
 class Spp(ClusterResource):
     """Joining the vendor's password appliance, which this release does not do."""
 
-    operations = {"POST": Operation("Not supported.", {"type": "object", "properties": {"meta": META}}, body={}, errors=(400,))}
+    operations = {"POST": Operation("Not supported.", answer_schema(), body={}, errors=(400,))}
     listed = False
 
     async def post(self, request: Request) -> Answer:

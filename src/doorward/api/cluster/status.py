@@ -8,7 +8,7 @@ from typing import Any
 from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Nodes
 from doorward.api.cluster.repair import Repair
-from doorward.api.cluster.shared import STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
+from doorward.api.cluster.shared import ABOUT, STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
 from doorward.membership import nodes
@@ -31,7 +31,13 @@ def _links(key: str) -> dict[str, str]:
 class Status(ClusterResource):
     """How the nodes do; on a joined node it alone."""
 
-    operations = {"GET": Operation("How the nodes do.", answer_schema(items={"type": "array"}), errors=(404,))}
+    operations = {
+        "GET": Operation(
+            "How the nodes do.",
+            answer_schema(ABOUT, items={"type": "array", "items": {"type": "object", "properties": _ITEM, "required": ["key"]}}),
+            errors=(404,),
+        )
+    }
 
     def _items(self) -> dict[str, dict[str, Any]]:
         return {item["key"]: item for item in self.shared.view.statuses()}
@@ -58,7 +64,7 @@ class Status(ClusterResource):
 class NodeStatus(ClusterResource):
     """How one node does."""
 
-    operations = {"GET": Operation("How a node does.", answer_schema(**_ITEM), errors=(404,))}
+    operations = {"GET": Operation("How a node does.", answer_schema(ABOUT, **_ITEM), errors=(404,))}
 
     def __init__(self, shared: Shared, item: dict[str, Any]) -> None:
         super().__init__(shared)

@@ -43,7 +43,9 @@ class MailOfAll(Body):
     """Successes and failures are told."""
 
     type: Literal["all"] = Field(description="A mail about each run.")
-    send_filelist: bool = Field(default=False, description="Whether the mail lists the files.")
+    send_filelist: bool = Field(
+        default=False, description="The mail does not list the files.", json_schema_extra={"const": False}
+    )
 
 
 class MailWithList(Body):

@@ -1,0 +1,51 @@
+"""What the OpenAPI document says of transactions and commits: status, changes, header fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doorward.api.resources import answer_schema, meta_schema
+
+_STATE = {"type": "string", "enum": ["open", "closed"]}
+STATUS = answer_schema(
+    meta_schema(
+        "TransactionMeta",
+        "changes",
+        "commit",
+        confirm_remaining_seconds={"type": "integer", "minimum": 0, "description": "Until the commit that runs goes back."},
+        revision={"type": "integer", "minimum": 1, "description": "Number of the revision that runs."},
+    ),
+    body={
+        "type": "object",
+        "properties": {"commit_message": {"type": "string", "enum": ["optional", "required"]}, "status": _STATE},
+        "required": ["commit_message", "status"],
+    },
+    key={"type": "string", "const": "transaction"},
+    transaction={"type": "object", "properties": {"status": _STATE}, "required": ["status"]},
+)
+ORDERING: Mapping[str, Any] = {
+    "headers": ("Idempotency-Key", "Prefer"),
+    "sends": ("Idempotency-Replayed", "Preference-Applied"),
+}
+"""Header fields of what commits."""
+
+CHANGE_LIST = answer_schema(
+    meta_schema("ChangesMeta", "transaction"),
+    changes={
+        "type": "array",
+        "items": {
+            "x-component": "Change",
+            "type": "object",
+            "properties": {
+                "path": {"type": "string", "description": "The resource; behind # the place in its body."},
+                "type": {"type": "string", "enum": ["create", "delete", "reorder", "replace"]},
+                "new_value": {"description": "As GET shows it."},
+                "old_value": {"description": "As GET showed it."},
+                "new_order": {"type": "array", "items": {}},
+                "old_order": {"type": "array", "items": {}},
+            },
+            "required": ["path", "type"],
+        },
+    },
+)
