@@ -75,11 +75,12 @@ class Plan(Resource):
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
             body["actions"] += self._ended(report.merged)
-            body["problems"] = listed([*report.problems, *self._lost(request, candidate)], HREF)
+            body["problems"] = listed(report.problems, HREF)
             body["warnings"] = listed(report.warnings, HREF)
         sight = _sight(pipeline.tree, request, candidate)
         body["conflicts"] = [{"path": path} for path in body["conflicts"]]
         body = sight.members(body, "actions", "conflicts", "problems", "warnings")
+        body["problems"] += listed(self._lost(request, candidate), HREF)
         body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
         return envelope(request, "plan", body)
 
