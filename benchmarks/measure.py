@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httptools
+import psutil
 
 _T = TypeVar("_T")
 _WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
@@ -95,22 +96,38 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk saw: requests a second, and latencies in milliseconds."""
+    """What one run of wrk saw: requests a second, and latencies in milliseconds; ``cpu``: seconds of the server for a request."""
 
     rate: float
     p50: float
     p99: float
+    cpu: float = 0.0
 
 
-def load(url: str, seconds: int, headers: Mapping[str, str] | None = None, connections: int = 16) -> Load:
-    """Ask for a URL over keep-alive connections as fast as it goes. Raises RuntimeError when an answer is not 200."""
+def load(
+    url: str, seconds: int, headers: Mapping[str, str] | None = None, connections: int = 16, *, server: int | None = None
+) -> Load:
+    """Ask for a URL over keep-alive connections as fast as it goes. Raises RuntimeError when an answer is not 200.
+
+    ``server`` is the process whose time is told.
+    """
     fields = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_WRK_SCRIPT), *fields, url]
+    before = _computed(server)
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 60).stdout
+    computed = _computed(server) - before
     seen = json.loads(printed.strip().splitlines()[-1])
     if seen["failures"]:
         raise RuntimeError(f"{url}: {seen['failures']} of {seen['requests']} requests failed")
-    return Load(seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
+    return Load(seen["requests"] / seen["seconds"], seen["p50"], seen["p99"], computed / seen["requests"])
+
+
+def _computed(process: int | None) -> float:
+    """Return the seconds that a process has computed so far, in the kernel too."""
+    if process is None:
+        return 0.0
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
 
 
 def synced_writes(folder: Path, count: int) -> list[float]:
@@ -149,6 +166,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
     """Return the median of the ratios of the rounds."""
     return statistics.median(one / other for one, other in zip(mine, theirs, strict=True))
+
+
+def spread_of_ratios(mine: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return the median of the ratios of the rounds, and the least and the greatest of them."""
+    ratios = [one / other for one, other in zip(mine, theirs, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 def ratio_of_medians(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:

@@ -63,6 +63,11 @@ class Doorward:
         raise self._program.failure("did not start")
 
     @property
+    def process(self) -> int:
+        """The number of the server process."""
+        return self._program.process.pid
+
+    @property
     def megabytes(self) -> float:
         """Resident memory of the server process, without its children, in MB."""
         return float(psutil.Process(self._program.process.pid).memory_info().rss) / 1e6

@@ -40,6 +40,11 @@ class Caddy:
         self._program.wait_for(lambda: _answers(self.port, "/config/"))
         self.answer_url = f"http://127.0.0.1:{self.port}{_HANDLER}"
 
+    @property
+    def process(self) -> int:
+        """The number of the server process."""
+        return self._program.process.pid
+
     def answer(self) -> bytes:
         """Return the answer of ``answer_url``."""
         with closing(Connection(self.port)) as connection:
