@@ -31,9 +31,13 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        sent = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
         return None
+    try:
+        text = sent.decode("utf-8")
+    except UnicodeDecodeError:
+        text = sent.decode("latin-1")  # as .NET Framework, old curl and old browsers send it
     name, colon, password = text.partition(":")
     if not colon or len(name) > MOST_NAME or len(password.encode()) > MOST_PASSWORD:
         return None
