@@ -28,6 +28,7 @@ from doorward.api import errors
 from doorward.api.history import CHANGELOG
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
+from doorward.api.workers import HEAVY, StoppedError
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
 from doorward.tree.jsontext import encode
@@ -94,7 +95,9 @@ class Bundles:
         bundle.status = "running"
         asyncio.get_running_loop().call_later(_KEEP_SECONDS + 1, self.all)  # nobody may come to ask for them
         try:
-            await asyncio.to_thread(self._write, bundle.path, bundle.rights)
+            await HEAVY.run("", self._write, bundle.path, bundle.rights)  # one at a time already
+        except StoppedError:
+            return
         except Exception:
             log.exception("a support bundle could not be made")
             bundle.status = "failed"

@@ -14,6 +14,7 @@ from doorward.api.encoding import TRANSACTION, encoded, with_warnings
 from doorward.api.openapi_nodes import about_node, node_operations
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource
+from doorward.api.workers import HEAVY
 from doorward.host.ntp_probe import Prober
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
@@ -207,7 +208,7 @@ class NodeResource(Resource):
             large = len(raw) > _LARGE
             value = await asyncio.to_thread(request.decoded, raw) if large else request.decoded(raw)
             try:
-                value = await asyncio.to_thread(slow, value) if slow else value
+                value = await HEAVY.run(login.account, slow, value) if slow else value
                 request.check_again()
                 candidate = login.candidate or Candidate.on(self._shared.running())
                 self._shared.check_scope(candidate, place)

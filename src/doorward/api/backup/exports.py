@@ -14,6 +14,7 @@ from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, WITH_DOWNLOAD, 
 from doorward.api.bodies import listed, sent
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
+from doorward.api.workers import HEAVY
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
@@ -98,7 +99,8 @@ class Exports(Resource):
                 [Problem("no_public_key", "No public key is configured.", "/encryption", settings.PATH)], "request"
             )
         try:
-            kept = await asyncio.to_thread(self._made, request, selection, getattr(order.encryption, "password", ""))
+            password = getattr(order.encryption, "password", "")
+            kept = await HEAVY.run(request.member.account, self._made, request, selection, password)
         except ShelfFull as full:
             raise errors.conflict(str(full), resource=request.href) from None
         except BackupFailure as failure:

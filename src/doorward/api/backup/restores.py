@@ -21,6 +21,7 @@ from doorward.api.changes import as_changes
 from doorward.api.request import Answer, Request
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, require_everything
 from doorward.api.transaction import Service, trimmed
+from doorward.api.workers import HEAVY, StoppedError
 from doorward.backup import names
 from doorward.backup.failure import BackupFailure, on_this_node
 from doorward.backup.keeping import Shelf
@@ -145,6 +146,9 @@ class Desk:
             restore = restore.finished("cancelled", "cancelled", NOT_ALLOWED)
         except BackupFailure as failure:
             restore = restore.finished("failed", failure.code, failure.message)
+        except StoppedError:  # the next start says so in the record
+            self._at_work = None
+            return
         except Exception:
             log.exception("a restore stumbled", restore=restore.id)
             restore = restore.finished("failed", "internal", "An internal error occurred; the log has the details.")
@@ -165,7 +169,7 @@ class Desk:
                 except BackupFailure as failure:
                     return restore.finished("failed", failure.code, failure.message)
             name = None if fetched is None else restore.source["value"]
-            trial = await asyncio.to_thread(try_out, self._node, wish, archive or fetched or Path(), name)
+            trial = await HEAVY.run(wish.user, try_out, self._node, wish, archive or fetched or Path(), name)
         finally:
             if fetched is not None:
                 fetched.unlink(missing_ok=True)
