@@ -26,7 +26,6 @@ from tests.support.server import Server
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 UNKNOWN = (
-    "/",
     "/nothing",
     "/api/nothing",
     "/api/nothing/below",

@@ -28,6 +28,12 @@ LOGIN = "/api/authentication"
 
 BEFORE_THE_PATH = {400, 401, 404, 411, 413, 417, 429, 503}
 """Statuses that can be answered before the path is resolved; a 400 and a 503 can also come later."""
+USUAL_NAMES = {
+    "Allow", "Cache-Control", "Connection", "Content-Disposition", "Content-Language", "Content-Length", "Content-Type", "Date",
+    "ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "Retry-After", "Set-Cookie", "WWW-Authenticate",
+    "X-Content-Type-Options", "X-Request-Id",
+}  # fmt: skip
+"""Header fields of answers, as everybody writes them."""
 NEVER_ALLOW = {401, 404, 411, 413, 417, 429}
 
 _UNSENT: Any = object()
@@ -97,6 +103,7 @@ def basic(user: str, password: str) -> str:
 
 def check_shape(reply: Reply) -> None:
     """Assert what holds for every answer of the API, whatever was asked (sections 1, 2, 7 and 10)."""
+    assert {name for name, _ in reply.headers} <= USUAL_NAMES
     assert reply.header("Cache-Control") == "no-store"
     assert reply.header("Content-Language") == "en"
     assert reply.header("X-Content-Type-Options") == "nosniff"

@@ -179,6 +179,7 @@ def test_the_http_port_only_redirects(server: Server, client: Client) -> None:
         with Visit(server, HOME, port, plain=True) as there:
             answer = there.get("/api/info?x=%20", Host=host)
             assert (answer.status, answer.read()) == (308, b"")
+            assert {"Connection", "Location", "X-Request-Id"} < {name for name, _ in answer.getheaders()}
             assert answer.headers["Location"] == f"https://{named}:{server.port}/api/info?x=%20"
             assert answer.headers["Connection"] == "close"
             assert "Set-Cookie" not in answer.headers

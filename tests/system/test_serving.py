@@ -227,6 +227,22 @@ def test_older_tls_is_refused(server: Server, version: str, taken: bool) -> None
     assert ("Cipher is (NONE)" in done.stdout) != taken
 
 
+@pytest.mark.parametrize(
+    ("suites", "taken"),
+    [
+        ("ALL:!AESGCM:!CHACHA20", False),
+        ("ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA", False),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+    ],
+)
+def test_tls_1_2_has_aead_suites_only(server: Server, suites: str, taken: bool) -> None:
+    at = f"127.0.0.1:{server.port}"
+    command = ["openssl", "s_client", "-connect", at, "-tls1_2", "-cipher", f"{suites}:@SECLEVEL=0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    assert ("Cipher is (NONE)" in done.stdout) != taken, done.stdout
+
+
 def test_plain_http_gets_no_answer(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain:
         plain.sendall(b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n")

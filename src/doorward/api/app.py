@@ -21,10 +21,22 @@ from doorward.access.logins import Logins
 from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import Refusal
-from doorward.api.hot import HotPath
-from doorward.api.request import BATCH_LIMIT, BODY_LIMIT, UPLOAD_LIMIT, Answer, Disconnected, LocalFile, Request, path_segments
+from doorward.api.hot import HotPath, Plain
+from doorward.api.request import (
+    ANONYMOUS_LIMIT,
+    BATCH_LIMIT,
+    BODY_LIMIT,
+    UPLOAD_LIMIT,
+    Answer,
+    Disconnected,
+    LocalFile,
+    Request,
+    path_segments,
+)
 from doorward.api.resources import READING, Deferred, Resource, meta
+from doorward.api.workers import StoppedError
 from doorward.events.verbosity import VERBOSITY
+from doorward.http.buffers import BuffersFullError
 from doorward.store.room import is_full
 from doorward.tree.jsontext import encode
 
@@ -38,6 +50,8 @@ _METHODS = {"GET": "get", "HEAD": "get", "POST": "post", "PUT": "put", "DELETE":
 _BEFORE_LOGIN = frozenset({400, 403, 411, 413, 417, 503})
 """Refusals that may come before the login is looked for; such a request extends a live one all the same."""
 _BODIES = frozenset({"POST", "PUT"})
+_ALWAYS = frozenset({"/", "/api/setup"})
+"""What is answered also while the server starts, awaits its first settings, or stops."""
 _FOR_USERS = frozenset({"authentication", "health_status", "info", "user"})
 """What below ``/api`` is open to those who come by a listener for users, with all that is below it; nothing else is."""
 
@@ -60,11 +74,15 @@ class Application:
         self.deferred: dict[bytes, Deferred] = {}
         """What is made when somebody asks for something below its path: in a thread, for it takes a moment."""
 
-    def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    def plain(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Plain | None:
+        """Return what a GET asks for if it may be answered at once; None: the request takes the way of ``__call__``."""
+        return self.hot.plain(target, headers) if self.hot is not None else None
+
+    def at_once(self, plain: Plain) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
         if self.hot is None or self.state != "serving" or VERBOSITY.shows_everything:  # this way logs nothing
             return None
-        return self.hot.answer(target, headers)
+        return self.hot.answer(plain)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
@@ -78,6 +96,10 @@ class Application:
                 answer = await self._carry_out(resource, request)
         except Refusal as refusal:
             answer = self._refused(request, refusal)
+        except BuffersFullError:
+            answer = self._refused(request, errors.buffers_full())
+        except StoppedError:
+            answer = self._refused(request, errors.unavailable("The server is stopping."))
         except TimeoutError:
             answer = self._refused(request, errors.unavailable("The request took too long."))
         except Disconnected:
@@ -107,7 +129,7 @@ class Application:
         self._check_framing(request)
         if request.scope.get("for_users") and not (request.segments[:1] == ("api",) and _FOR_USERS & {*request.segments[1:2]}):
             raise errors.closed(request.href)
-        if self.state != "serving" and request.href != "/api/setup":
+        if self.state != "serving" and request.href not in _ALWAYS:
             raise errors.unavailable(f"The server is {self.state}.")
         self._find_login(request)
         resource = self._find(request)
@@ -137,8 +159,12 @@ class Application:
         self._look_for_login(request)
         fixed = self._fixed(request)
         method = "GET" if request.method == "OPTIONS" else request.method
-        if request.login is None and (fixed is None or method not in fixed.anonymous):
+        if request.login is not None:
+            return
+        if fixed is None or not (fixed.is_public or method in fixed.anonymous):
             raise errors.unauthenticated(request.href)
+        if int(request.headers.get("content-length", "0")) > ANONYMOUS_LIMIT:
+            raise errors.too_large(ANONYMOUS_LIMIT)
 
     def _look_for_login(self, request: Request) -> None:
         fixed = self._fixed(request)
@@ -162,8 +188,6 @@ class Application:
             if below is None:
                 raise errors.not_found(request.href, segment)
             resource = below
-        if resource is self.root:
-            raise errors.not_found("/", "")
         return resource
 
     def _check_rights(self, request: Request, resource: Resource) -> None:

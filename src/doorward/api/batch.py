@@ -24,6 +24,7 @@ from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.request import BATCH_LIMIT, Answer, Request, path_segments
 from doorward.api.resources import Operation, answer_schema
 from doorward.api.transaction import CommitOrder, Service, Transaction, finished, idempotency_key, still_permitted, trimmed
+from doorward.api.workers import HEAVY
 from doorward.store.port import Ticket
 from doorward.transaction.batch import Change, ahead, mentions, write
 from doorward.transaction.candidate import Candidate
@@ -269,7 +270,7 @@ class CommitsAndBatches(Commits):
         changes = [Change(sent.method, getattr(sent, "body", None), strict) for sent in order.changes]
         staging = Staging(self._shared, request.member, order.changes, changes)
         if staging.takes_time:
-            await asyncio.to_thread(staging.look_ahead)
+            await HEAVY.run(staging.login.account, staging.look_ahead)
 
         async def in_turn(request: Request, commit: Order) -> Answer:
             return await self._in_turn(request, commit, staging)

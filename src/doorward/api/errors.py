@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doorward.transaction.pipeline import ApplyFailed
@@ -132,6 +132,12 @@ def precondition_failed(etag: str, resource: str) -> Refusal:
 def too_large(limit: int) -> Refusal:
     """The body is beyond the limit, in bytes. The connection ends."""
     return Refusal(413, "BodyTooLarge", "The request body is too large.", {"limit": limit}, {"Connection": "close"})
+
+
+def buffers_full() -> Refusal:
+    """So many bodies are on their way, of all clients or of this one, that there is no room for another. The connection ends."""
+    refusal = unavailable("Too many request bodies are on their way; send fewer at a time.")
+    return replace(refusal, headers={**refusal.headers, "Connection": "close"})
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> Refusal:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from doorward.access.logins import Logins
 from doorward.api.cookies import http_date, renewed
 from doorward.api.encoding import encoded
+from doorward.http.fields import response_head
 from doorward.transaction.candidate import Running
 from doorward.tree.nodes import Branch, WriteOnce
 from doorward.tree.registry import Endpoint, Tree
@@ -35,6 +37,21 @@ class Ready(NamedTuple):
     """Bytes of the body without the number of remaining seconds."""
 
 
+@dataclass(slots=True, eq=False)
+class Plain:
+    """A request for which an answer may be at hand; kept by a connection as long as its client may send the same bytes again.
+
+    ``fields`` are the header fields that change with time alone, as they were in the second ``now``.
+    """
+
+    endpoint: Endpoint
+    open_to_all: bool
+    cookie: str
+    now: int = 0
+    seconds: int = 0
+    fields: bytes = b""
+
+
 class HotPath:
     """Answers what it can answer at once, with the bytes of a whole HTTP/1.1 response."""
 
@@ -49,8 +66,8 @@ class HotPath:
         self.count = 0
         """Answers given; for the metrics."""
 
-    def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """Return the response to a GET by HTTP/1.1, or None where it must take the long way.
+    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Plain | None:
+        """Return what a GET by HTTP/1.1 asks for; None where it must take the long way.
 
         ``target`` is the request target as it came, ``headers`` the fields with names in lower case.
         """
@@ -65,20 +82,25 @@ class HotPath:
                 cookie = value[len(_COOKIE) :]
             elif name in _LONG_WAY:
                 return None
-        login = self._logins.find(cookie.decode("latin-1")) if cookie else None
-        endpoint, open_to_all = found
-        if login is None or not (open_to_all or login.rights.may_read(endpoint.privilege, endpoint.path)):
+        return Plain(*found, cookie.decode("latin-1")) if cookie else None
+
+    def answer(self, plain: Plain) -> bytes | None:
+        """Return the whole response, or None where the request must take the long way."""
+        login, endpoint = self._logins.find(plain.cookie), plain.endpoint
+        if login is None or not (plain.open_to_all or login.rights.may_read(endpoint.privilege, endpoint.path)):
             return None
         snapshot = login.candidate.snapshot if login.candidate else self._running().snapshot
         ready = snapshot.memo.get(endpoint) or _prepare(snapshot, endpoint)
         now, seconds = int(time.time()), self._logins.remaining(login)
+        if plain.now != now or plain.seconds != seconds:
+            plain.now, plain.seconds = now, seconds
+            plain.fields = b"Date: %b\r\nSet-Cookie: %b\r\n" % (http_date(now), renewed(plain.cookie, seconds, now))
         number = b"%d" % seconds
         self.count += 1
-        return b"%bcontent-length: %d\r\ndate: %b\r\nset-cookie: %b\r\nx-request-id: %032x\r\n\r\n%b%b%b" % (
+        return b"%bContent-Length: %d\r\n%bX-Request-Id: %032x\r\n\r\n%b%b%b" % (
             ready.head,
             ready.length + len(number),
-            http_date(now),
-            renewed(cookie.decode("latin-1"), seconds, now),
+            plain.fields,
             self._random.getrandbits(128),
             ready.before,
             number,
@@ -88,15 +110,14 @@ class HotPath:
 
 def _prepare(snapshot: Snapshot, endpoint: Endpoint) -> Ready:
     resource = encoded(snapshot, endpoint, "")
-    fields = {
-        "allow": ", ".join(endpoint.methods),
-        "cache-control": "no-store",
-        "content-language": "en",
-        "content-type": "application/json",
-        "etag": resource.etag,
-        "x-content-type-options": "nosniff",
-    }
-    head = "HTTP/1.1 200 OK\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    ready = Ready(head.encode(), resource.before, resource.after, len(resource.before) + len(resource.after))
+    fields = [
+        (b"allow", ", ".join(endpoint.methods).encode()),
+        (b"cache-control", b"no-store"),
+        (b"content-language", b"en"),
+        (b"content-type", b"application/json"),
+        (b"etag", resource.etag.encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    ready = Ready(response_head(200, fields)[:-2], resource.before, resource.after, len(resource.before) + len(resource.after))
     snapshot.memo[endpoint] = ready
     return ready

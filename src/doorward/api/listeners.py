@@ -39,6 +39,8 @@ STOP_SECONDS = 20.0
 """How long requests that run may go on when the server ends."""
 _DISMISSED_SECONDS = 60.0
 """When a dismissed listener closes by itself; well above the time that a commit may take."""
+_WINDOW = 32 << 10
+"""Bytes that a client may send ahead of us, which the kernel doubles: what a thousand clients send without end takes memory."""
 _BACKLOG = 2048
 _AT_A_TIME = 64
 """Connections accepted before the event loop goes on with something else."""
@@ -348,6 +350,7 @@ def bind(address: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)
         bound.bind((address, port))
         bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
     except BaseException:

@@ -1,4 +1,4 @@
-"""Connections by HTTP: uvicorn's protocol with the limits and the error shape of the contract."""
+"""Connections of the API: HTTP with the limits and the error shape of the contract."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 import time
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from doorward.access.guard import busiest_source, source_of
 from doorward.api.app import head
-from doorward.api.errors import bad_request
+from doorward.api.errors import Refusal, bad_request, internal
 from doorward.api.request import Answer
+from doorward.http.connection import HttpConnection
+from doorward.http.fields import response_head
+from doorward.http.framing import BadRequestError
 from doorward.tree.jsontext import encode
 
 HEAD_LIMIT = 16 << 10
@@ -28,14 +31,12 @@ MOST_WAITING = 100
 """Requests that a client may send on without awaiting the answers; behind those it has to ask again."""
 FAREWELL_SECONDS = 0.5
 """How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
-
-
-class BadHead(Exception):
-    """Request line and header fields are beyond the limit, or of another HTTP than 1.x; or too many requests wait."""
+MAX_REPEATS, MAX_REPEATED_HEAD = 16, 2 << 10
+"""Request heads that a connection keeps in order to know them again, and the bytes of the longest of them."""
 
 
 class _Answered:
-    """Stands for the cycle of a request that was answered at once."""
+    """Stands for the exchange of a request that was answered at once."""
 
     response_started = response_complete = True
     message_event = asyncio.Event()
@@ -44,43 +45,19 @@ class _Answered:
 _ANSWERED: Any = _Answered()
 
 
-def _never(_target: bytes, _headers: list[tuple[bytes, bytes]]) -> bytes | None:
+def _never(*_: object) -> None:
     """Stand for the short way of an application that has none."""
-    return None
 
 
-class _InOne:
-    """Sends the head of a response together with what comes behind it: each write costs a packet, a record of TLS, a wake-up."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self._head = transport, b""
-        self._begun = False
-
-    def write(self, data: bytes) -> None:
-        """Keep the first piece for the second; send the others."""
-        if self._begun:
-            self._transport.write(self._head + data)
-            self._head = b""
-        else:
-            self._head, self._begun = data, True
-
-    def close(self) -> None:
-        """Send what was kept, and close."""
-        if self._head:
-            self._transport.write(self._head)
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Whether the connection closes."""
-        return self._transport.is_closing()
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """One connection. Adds to uvicorn's: limits of size and time, and JSON where the request is not HTTP.
+class HttpProtocol(HttpConnection):
+    """One connection. Adds limits of size and time, JSON where the request is not HTTP, and a short way for plain reads.
 
     A timer runs whenever it is the client's turn, so that nobody keeps a connection for nothing: for the head of a request, for
     a body whose answer is out already, for the next request, and for reading an answer. While the application works, or waits
     for a body, the time is the application's to limit.
+
+    A client that asks the same again sends the same bytes: a head that was answered at once before is known again as a whole,
+    without parsing, when it comes alone and between requests.
     """
 
     _size = 0
@@ -96,15 +73,18 @@ class HttpProtocol(HttpToolsProtocol):
     _slow: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
     _stopping = False
-    _used = 0.0
-    """When the last request was answered, by the clock of the event loop."""
+    _begun = 0
+    """Requests that began in what came last."""
+    _plain: Any = None
+    """What the application made of the last head, where it could be answered at once."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; the first head is awaited."""
         super().connection_made(transport)
-        self._used = self.loop.time()
         if len(self.connections) > MOST_CONNECTIONS:
             self._make_room()
+        self._repeats: dict[bytes, Any] = {}
+        self._recognise = getattr(self.config.app, "plain", _never)
         self._at_once = getattr(self.config.app, "at_once", _never)
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
 
@@ -115,13 +95,18 @@ class HttpProtocol(HttpToolsProtocol):
         """
         others = [one for one in self.connections if isinstance(one, HttpProtocol)]
         source = busiest_source(one.source for one in others)
-        least = min((one for one in others if one.source == source), key=lambda one: (bool(one._unanswered()), one._used))  # noqa: SLF001
+        least = min((one for one in others if one.source == source), key=lambda one: (bool(one._unanswered()), one.used))  # noqa: SLF001
         least.transport.abort()
 
     @property
     def source(self) -> str:
         """What the client's address counts as."""
         return source_of(self.client[0]) if self.client else ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way, or a part of one."""
+        return self._slow is not None or super().is_busy
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
@@ -131,9 +116,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that is still not whole has limited time and size."""
-        if self._deaf:
+        if self._deaf or self._answered_again(data):
             return
-        self._moved = False
+        self._moved, self._begun, self._plain = False, 0, None
+        alone = not (self._in_head and self._size) and not self._in_body
         super().data_received(data)
         if not self._moved and (self._in_head or self._in_body):
             self._size += len(data)
@@ -141,6 +127,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self.send_400_response("")
         if not self.transport.is_closing():
             self._await_client()
+            if alone and self._plain and self._begun == 1 and not self._in_head and len(data) <= MAX_REPEATED_HEAD:
+                self._remember(data)
 
     def _await_client(self) -> None:
         """See that a timer runs if it is the client's turn."""
@@ -149,9 +137,10 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_head or self._in_body:
             if self._slow is None:
                 self._slow = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-        elif self.timeout_keep_alive_task is None:
+        else:
             self._in_time()
-            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            if self.timeout_keep_alive_task is None:
+                self.await_next(self.timeout_keep_alive)
 
     def _in_time(self) -> None:
         if self._slow is not None:
@@ -164,6 +153,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_head, self._size, self._moved = True, 0, True
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
@@ -179,14 +169,9 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Take the end of the head; an exception here becomes a 400."""
         self._in_time()
-        if self._size > HEAD_LIMIT or self.parser.get_http_version() not in {"1.0", "1.1"} or len(self.pipeline) >= MOST_WAITING:
-            raise BadHead
-        if not self._answered_at_once():
-            super().on_headers_complete()
-            if self.parser.should_upgrade():
-                self.cycle.keep_alive = False  # the parser drops what came behind
-            if self.parser.get_method() != b"HEAD" and not self.expect_100_continue:  # more, or less, than a head and a body
-                self.cycle.transport = cast("asyncio.Transport", _InOne(self.transport))
+        if self._size > HEAD_LIMIT or len(self.pipeline) >= MOST_WAITING:
+            raise BadRequestError
+        super().on_headers_complete()
         self._in_head, self._in_body, self._size = False, True, 0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -203,15 +188,15 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client may ask for another protocol, and a server need not have it."""
-
     # The answers
+
+    def fault(self) -> bytes:
+        """Return the JSON of the response to a fault that the application did not answer."""
+        return _shown(internal(os.urandom(16).hex()))
 
     def on_response_complete(self) -> None:
         """Go on to the next request, unless the listener closes."""
         super().on_response_complete()
-        self._used = self.loop.time()
         if self._stopping:
             self._hang_up()
 
@@ -238,20 +223,41 @@ class HttpProtocol(HttpToolsProtocol):
             self._stalled = None
         super().resume_writing()
 
-    def _answered_at_once(self) -> bool:
-        """Answer what needs no task; see ``hot``. Everything else goes uvicorn's way."""
+    # The short way
+
+    def answered_at_once(self) -> bool:
+        """Answer what needs no task; see ``hot``. Everything else goes the way of the application."""
         parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
         if (before is not None and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
             return False
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
-        answer = self._at_once(self.url, self.headers)
-        if answer is None:
+        plain = self._recognise(self.url, self.headers)
+        if plain is None or (answer := self._at_once(plain)) is None:
             return False
-        self.cycle = _ANSWERED
+        self.cycle, self._plain = _ANSWERED, plain
         self.transport.write(answer)
         self.on_response_complete()
         return True
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what came as a request that can be answered at once."""
+        if len(self._repeats) >= MAX_REPEATS:
+            self._repeats.clear()
+        self._repeats[data] = self._plain
+
+    def _answered_again(self, data: bytes) -> bool:
+        """Answer bytes that are known to be one whole request for something that can be answered at once."""
+        plain = self._repeats.get(data)
+        if plain is None or self._in_head or self._in_body or self.cycle is not _ANSWERED:
+            return False
+        if self.flow.write_paused or self.transport.is_closing() or (answer := self._at_once(plain)) is None:
+            return False
+        self.transport.write(answer)
+        self.used = self.loop.time()
+        return True
+
+    # What is no HTTP
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the shape of every error, and close the connection.
@@ -277,10 +283,12 @@ class HttpProtocol(HttpToolsProtocol):
         return waiting
 
 
-def _refusal() -> bytes:
-    refusal = bad_request()
+def _shown(refusal: Refusal) -> bytes:
     error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
-    body = encode({"error": error, "meta": {"href": "/", "parent": None}})
-    fields = head(Answer(body, headers={"Connection": "close"}), (), len(body), os.urandom(16).hex(), int(time.time()))
-    lines = b"".join(b"%b: %b\r\n" % field for field in fields)
-    return b"HTTP/1.1 400 Bad Request\r\n" + lines + b"\r\n" + body
+    return encode({"error": error, "meta": {"href": "/", "parent": None}})
+
+
+def _refusal() -> bytes:
+    body = _shown(bad_request())
+    answer = Answer(body, 400, {"Connection": "close"})
+    return response_head(400, head(answer, (), len(body), os.urandom(16).hex(), int(time.time()))) + body

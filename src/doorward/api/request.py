@@ -26,6 +26,9 @@ BATCH_LIMIT = 4 << 20
 UPLOAD_LIMIT = 64 << 20
 """Bytes of an upload."""
 
+ANONYMOUS_LIMIT = 64 << 10
+"""Bytes of a body of whoever is not logged in."""
+
 Receive = Callable[[], Awaitable[Any]]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -142,13 +145,23 @@ class Request:
     async def read(self, limit: int = BODY_LIMIT) -> bytes:
         """Return the whole body. Raises 413 beyond the limit, and what ``check_again`` raises."""
         body = bytearray()
-        async for data in self.pieces(limit):
+        async for data in self._pieces(limit):
             body += data
         return bytes(body)
 
+    def _limited(self, limit: int) -> int:
+        return min(limit, ANONYMOUS_LIMIT) if self.login is None else limit
+
     async def pieces(self, limit: int) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises 413 beyond the limit, and after the last piece what ``check_again`` raises."""
-        size, more = 0, True
+        release: Callable[[int], None] | None = self.scope.get("release")
+        async for data in self._pieces(limit):
+            yield data
+            if release is not None:
+                release(len(data))
+
+    async def _pieces(self, limit: int) -> AsyncIterator[bytes]:
+        limit, size, more = self._limited(limit), 0, True
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":

@@ -44,6 +44,8 @@ class Resource:
     operations: Mapping[str, Operation] = {}
     anonymous: frozenset[str] = frozenset()
     """Methods that need no login."""
+    is_public = False
+    """Whether nobody is asked to log in, whatever the method."""
     children: Mapping[str, Resource] = {}
     listed = True
     """Whether the parent's GET shows the resource."""

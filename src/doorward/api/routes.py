@@ -30,6 +30,7 @@ from doorward.api.setup import Setup
 from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
+from doorward.api.welcome import Welcome
 from doorward.backup.keeping import Shelf
 from doorward.backup.service import Backups
 from doorward.cluster.cluster import Cluster
@@ -110,7 +111,7 @@ def application(parts: Parts) -> Application:
         "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
         "user": Container({"info": UserInfo()}),
     }
-    root = Container({"api": Container(api)})
+    root = Welcome({"api": Container(api)})
     spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
     app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
     api["setup"] = Setup(app, parts.service, parts.guard, parts.senders.events, parts.setup_code)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from doorward.api.protocol import KEEP_ALIVE_SECONDS, HttpProtocol
 from doorward.host.resources import Listener
+from doorward.http.connection import HttpConnection
 
 
 class Service(Protocol):
@@ -38,7 +38,7 @@ class HttpService:
     """Serves an ASGI application; ``scope["state"]["listener"]`` is the listener that a request came through."""
 
     def __init__(
-        self, app: Any, identity: Callable[[Listener], Identity | None], http: type[HttpToolsProtocol] = HttpProtocol
+        self, app: Any, identity: Callable[[Listener], Identity | None], http: type[HttpConnection] = HttpProtocol
     ) -> None:
         self.identity = identity
         self._config = uvicorn.Config(

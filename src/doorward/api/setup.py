@@ -69,7 +69,7 @@ class Setup(Resource):
         self._refuse_unless_awaited()
         self._check_code(request)
         raw = await request.read()
-        self._refuse_unless_awaited()
+        self._refuse_unless_awaited()  # again: somebody else may have been faster
         try:
             checked = check(ADAPTER, request.decoded(raw), strict=True)
         except BodyRefused as refused:

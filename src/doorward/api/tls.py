@@ -1,4 +1,4 @@
-"""TLS of the web listeners: TLS 1.2 and 1.3, with the identity of the configuration."""
+"""TLS of the web listeners, with the identity of the configuration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Callable
 from doorward.api.server import Identity
 from doorward.host.errors import HostFailure
 from doorward.host.resources import Listener
-from doorward.host.tls import show
+from doorward.host.tls import modern, show
 
 SecretText = Callable[[str], str | None]
 
 
 def context(certificates: str, private_key: str) -> ssl.SSLContext:
     """Return a server context for a chain and its key, in PEM. Raises ssl.SSLError where they are none."""
-    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    found.minimum_version = ssl.TLSVersion.TLSv1_2
+    found = modern(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     show(found, certificates + private_key)
     found.set_alpn_protocols(["http/1.1"])
     return found

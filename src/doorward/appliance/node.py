@@ -14,6 +14,7 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.access.passwords import LocalPasswords
 from doorward.access.setup_code import SetupCode
+from doorward.api import workers
 from doorward.api.app import Application
 from doorward.api.listeners import Listeners
 from doorward.api.routes import Parts, application
@@ -25,6 +26,7 @@ from doorward.appliance.backing_up import backups, late, report
 from doorward.appliance.doors import Doors
 from doorward.appliance.ground import opened
 from doorward.appliance.housekeeping import keep_house
+from doorward.appliance.memory import give_back_memory
 from doorward.appliance.options import CannotStart, Options
 from doorward.backup import aftermath
 from doorward.backup.keeping import Shelf
@@ -184,6 +186,7 @@ class Appliance:
         self._tell_of_commits(loop)
         self.senders.start()
         housekeeping = asyncio.create_task(keep_house(self.pipeline, self._queue, self.confirmations, self._shelves))
+        memory = asyncio.create_task(give_back_memory())
         try:
             await self._queue.run(self._doors.open_early)
             await self._queue.run(self.converge)
@@ -196,8 +199,10 @@ class Appliance:
             await stop.wait()
         finally:
             self.app.state = "stopping"
+            workers.stop()
             await asyncio.to_thread(self.backups.stop)
             housekeeping.cancel()
+            memory.cancel()
             self.listeners.refuse()
             with contextlib.suppress(QueueTimeout):
                 await self._queue.run(lambda: None)  # a commit that runs may move listeners

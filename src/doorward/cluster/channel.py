@@ -19,6 +19,7 @@ from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
 from doorward.cluster.pins import Peer, Pins
 from doorward.cluster.statuses import REPORT_LIMIT
+from doorward.http.buffers import BuffersFullError
 from doorward.membership.nodes import CENTRAL, MANAGED
 from doorward.tree.times import Clock
 
@@ -188,6 +189,8 @@ def _refusal(error: Exception, call: Call) -> Refused:
     """Return what to answer instead."""
     if isinstance(error, Refused):
         return error
+    if isinstance(error, BuffersFullError):
+        return Refused(503, "busy", "Too many bodies are on their way.")
     if isinstance(error, TimeoutError):
         return Refused(503, "timeout", "The request took too long.")
     if isinstance(error, msgspec.ValidationError):

@@ -1,12 +1,15 @@
-"""The connections of the node channel: uvicorn's HTTP protocol over pinned TLS, with limits of number, size and time."""
+"""The connections of the node channel: HTTP over pinned TLS, with limits of number, size and time."""
 
 from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
 
 from doorward.access.guard import busiest_source, source_of
+from doorward.http.connection import HttpConnection
+from doorward.http.fields import response_head
+from doorward.http.framing import BadRequestError
 
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 16 << 10
@@ -16,18 +19,15 @@ MOST_ANONYMOUS, MOST_OF_ONE = 64, 8
 FAREWELL_SECONDS = 0.5
 """How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
-_BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 52\r\nconnection: close\r\n\r\n"
-    b'{"code":"bad_request","message":"Not HTTP as agreed."}'
-)
+_FIELDS = [(b"content-type", b"application/json"), (b"connection", b"close")]
 
 
-class _BadHead(Exception):
-    """Request line and header fields are beyond the limit, or of another HTTP than 1.x."""
+def _error(code: str, message: str) -> bytes:
+    return msgspec.json.encode({"code": code, "message": message})
 
 
-class ChannelProtocol(HttpToolsProtocol):
-    """One connection. Adds to uvicorn's: the certificate of the peer, and limits of the head."""
+class ChannelProtocol(HttpConnection):
+    """One connection. Adds the certificate of the peer, and limits of the head."""
 
     peer: bytes | None = None
     """The certificate that the other side showed, in DER; the handshake took only those that are pinned."""
@@ -96,10 +96,19 @@ class ChannelProtocol(HttpToolsProtocol):
         """Take the end of the head; an exception here becomes a 400."""
         self._head_arrived()
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_LIMIT:
-            raise _BadHead
-        if self.parser.get_http_version() not in {"1.0", "1.1"} or not self.url.startswith(b"/"):
-            raise _BadHead
+            raise BadRequestError
+        if not self.url.startswith(b"/"):
+            raise BadRequestError
         super().on_headers_complete()
+
+    def fault(self) -> bytes:
+        """Return the JSON of the response to a fault that the channel did not answer."""
+        return _error("internal", "An internal error; it is logged.")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way, or a part of one."""
+        return self._slow is not None or super().is_busy
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or end."""
@@ -126,6 +135,7 @@ class ChannelProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP and close the connection."""
         del msg
-        self.transport.write(_BAD_REQUEST)
+        body = _error("bad_request", "Not HTTP as agreed.")
+        self.transport.write(response_head(400, [*_FIELDS, (b"content-length", b"%d" % len(body))]) + body)
         self.transport.close()
         self._hang_up()

@@ -254,6 +254,30 @@ def test_bodies_that_are_none(centre: Running, node: Node, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /cluster/v1/hello HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"GET /cluster/v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (b"DELETE /cluster/v1/hello HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"GET /cluster/v1/hello HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /cluster/v1/hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", b"400"),
+        (b"POST /cluster/v1/status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"400"),
+        (b"nonsense\r\n\r\n", b"400"),
+    ],
+    ids=["good", "no such call", "no such method", "no host", "two hosts", "another coding", "nonsense"],
+)
+def test_header_names_have_their_usual_capitals(centre: Running, node: Node, request_bytes: bytes, status: bytes) -> None:
+    with as_node(centre, node) as sock:
+        sock.sendall(request_bytes.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        head, _, body = rest(sock).partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    assert first[9:12] == status
+    fields = dict(line.split(b": ", 1) for line in lines)
+    assert fields.keys() <= {b"Allow", b"Cache-Control", b"Connection", b"Content-Length", b"Content-Type"}
+    assert int(fields[b"Content-Length"]) == len(body)
+
+
+@pytest.mark.parametrize(
     "head",
     [b"GET /%b HTTP/1.1\r\n" % (b"a" * 20_000), b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 4000, b"G" * 40_000],
     ids=["path", "fields", "method"],

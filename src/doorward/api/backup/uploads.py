@@ -14,6 +14,7 @@ from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
 from doorward.api.request import UPLOAD_LIMIT, Answer, Request
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
+from doorward.api.workers import HEAVY
 from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
 
 _PART = b"backup"
@@ -56,7 +57,7 @@ class Upload(Resource):
                 await request.drain()
                 raise errors.conflict(str(full), resource=f"{ROOT}/uploads") from None
             await _received(request, path, UPLOAD_LIMIT + (_SLACK if boundary else 0))
-            kept = await asyncio.to_thread(self._kept, name, path, boundary)
+            kept = await HEAVY.run(request.member.account, self._kept, name, path, boundary)
         if kept is None:
             raise errors.bad_request("A multipart body needs one part with the name backup.")
         if not kept.body["size"]:
@@ -80,6 +81,7 @@ class Upload(Resource):
 
 async def _received(request: Request, path: Path, limit: int) -> None:
     """Write the body of a request to a new file."""
+    request.scope["expect_much"]()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         async for data in request.pieces(limit):
             await asyncio.to_thread(file.write, data)
