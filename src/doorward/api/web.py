@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -76,6 +77,7 @@ def hand_out(snapshot: Snapshot, file: Path) -> None:
             return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
-    part.write_bytes(content)
-    part.chmod(0o600)
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+        written.write(content)
     part.replace(file)

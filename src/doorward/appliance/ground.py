@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from doorward.appliance.options import CannotStart, Options
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.network._addresses import listening
+from doorward.host.files import DiskFiles, Entry
 from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
 from doorward.store.rotation import settle
@@ -81,10 +81,7 @@ def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -
     password = options.admin_password or secrets.token_urlsafe(15)
     path = options.state / "initial-admin-password"
     if options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(password + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        DiskFiles(options.state).write(f"/{path.name}", Entry(f"{password}\n".encode(), 0o600))
     _first_revision(ground, password)
     if options.admin_password is None:
         say(f"First start: log in as admin with the password {password} (kept in {path}).")

@@ -136,8 +136,9 @@ def history_beside(node: NodeView, opened: Opened) -> Iterator[None]:
     path = node.state / "backup" / name
     path.parent.mkdir(mode=0o700, exist_ok=True)
     part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(opened.lines(HISTORY))
             file.flush()
             os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.store.lock import StateInUse, check_state
 from doorward.store.node import node_id
 from doorward.store.port import Store, StoreDamaged
 from doorward.store.rotation import unsettled
@@ -25,13 +26,16 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
     database = state / "doorward.db"
     if not database.exists():
         return [f"{state} holds no state of Doorward."]
-    if unsettled(state):
-        return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
     try:
+        check_state(state)
+        if unsettled(state):
+            return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
         vault = Vault.at(state / "data.key", create=False)
         store = SqliteStore(database, vault, room=False)
-    except (VaultError, StoreDamaged) as error:
+    except (StateInUse, VaultError, StoreDamaged) as error:
         return [str(error)]
+    except OSError as error:
+        return [f"{error.filename or state} can't be looked at: {error.strerror}."]
     try:
         return store.check() or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
     except (HostFailure, StoreDamaged) as error:

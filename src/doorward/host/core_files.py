@@ -7,6 +7,7 @@ tells ours from them is the command line that the kernel notes in the file itsel
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -44,7 +45,8 @@ def _literal_parts(name: str) -> list[str]:
 def command(path: Path) -> str | None:
     """Return name and first 80 characters of the command line of the process that left a core file; None: it is none."""
     try:
-        with path.open("rb") as file:
+        # Anybody may put things where core files go: a link or a pipe in the place of one is left alone.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             return _command(file.read(_HEAD_BYTES))
     except (OSError, struct.error):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from doorward.host.errors import HostFailure, PathRefused, os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PREFIX, _SUFFIX = ".doorward-", ".tmp"
 
 
@@ -74,12 +76,16 @@ class DiskFiles:
         """See `Files.read`. A path whose directory is missing or is a file holds nothing."""
         place = self.locate(path)
         try:
-            facts = place.lstat()
-            if stat.S_ISLNK(facts.st_mode):
-                return Entry(target=str(place.readlink()), owner=(facts.st_uid, facts.st_gid))
-            if not stat.S_ISREG(facts.st_mode):
-                raise HostFailure(f"{path} is neither a file nor a symbolic link")
-            return Entry(place.read_bytes(), stat.S_IMODE(facts.st_mode), owner=(facts.st_uid, facts.st_gid))
+            with self._opened(place.parent) as directory:
+                facts = os.stat(place.name, dir_fd=directory, follow_symlinks=False)
+                owner = (facts.st_uid, facts.st_gid)
+                if stat.S_ISLNK(facts.st_mode):
+                    return Entry(target=os.readlink(place.name, dir_fd=directory), owner=owner)
+                if not stat.S_ISREG(facts.st_mode):
+                    raise HostFailure(f"{path} is neither a file nor a symbolic link")
+                handle = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+                with os.fdopen(handle, "rb") as stream:
+                    return Entry(stream.read(), stat.S_IMODE(facts.st_mode), owner=owner)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -88,18 +94,19 @@ class DiskFiles:
     def write(self, path: str, entry: Entry) -> None:
         """See `Files.write`. Written beside and renamed; file and directory are synced, so it survives a power cut."""
         place = self.locate(path)
-        temporary = place.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
+        temporary = f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
         try:
-            self._make(place.parent)
-            if str(place.parent) not in self._swept:
-                self._sweep(place.parent)
-            try:
-                _fill(temporary, entry)
-                temporary.rename(place)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            sync_directory(place.parent)
+            with self._opened(place.parent, make=True) as directory:
+                if str(place.parent) not in self._swept:
+                    self._sweep(directory, str(place.parent))
+                try:
+                    _fill(temporary, directory, entry)
+                    os.rename(temporary, place.name, src_dir_fd=directory, dst_dir_fd=directory)
+                except BaseException:
+                    with suppress(FileNotFoundError):
+                        os.unlink(temporary, dir_fd=directory)
+                    raise
+                os.fsync(directory)
         except OSError as error:
             raise HostFailure(os_reason(f"writing {path} failed", error)) from error
 
@@ -107,8 +114,9 @@ class DiskFiles:
         """See `Files.remove`; durable."""
         place = self.locate(path)
         try:
-            place.unlink()
-            sync_directory(place.parent)
+            with self._opened(place.parent) as directory:
+                os.unlink(place.name, dir_fd=directory)
+                os.fsync(directory)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -129,30 +137,60 @@ class DiskFiles:
         Returns how many there were.
         """
         if directories is None:
-            return sum(self._sweep(Path(place)) for place, _, _ in os.walk(self.root))
-        return sum(self._sweep(self.locate(directory)) for directory in directories)
+            return sum(self._sweep(handle, place) for place, _, _, handle in os.fwalk(self.root))
+        return sum(self._sweep_at(self.locate(directory)) for directory in directories)
 
-    def _sweep(self, directory: Path) -> int:
+    def _sweep_at(self, place: Path) -> int:
+        self._swept.add(str(place))
+        try:
+            with self._opened(place) as directory:
+                return self._sweep(directory, str(place))
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+
+    def _sweep(self, directory: int, place: str) -> int:
         # Only one change runs at a time, so at this moment every such name is a leftover. Once per directory is
         # enough: our own writes clean up after themselves unless the process is killed.
-        self._swept.add(str(directory))
-        removed = 0
-        try:
-            for place in list(directory.iterdir()):
-                if place.name.startswith(_PREFIX) and place.name.endswith(_SUFFIX):
-                    place.unlink(missing_ok=True)
-                    removed += 1
-        except (FileNotFoundError, NotADirectoryError):
-            return removed
-        return removed
+        self._swept.add(place)
+        left = [name for name in os.listdir(directory) if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
+        for name in left:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+        return len(left)
 
-    def _make(self, directory: Path) -> None:
-        if directory.is_dir():
-            return
-        self._make(directory.parent)
-        directory.mkdir(exist_ok=True)
-        directory.chmod(0o755)
-        sync_directory(directory.parent)
+    @contextmanager
+    def _opened(self, place: Path, *, make: bool = False) -> Iterator[int]:
+        """A descriptor of a directory that `locate` gave, opened step by step from the root so that no new link is followed.
+
+        `make` makes what is missing. Raises OSError.
+        """
+        root = os.path.realpath(self.root)
+        if make and not os.path.lexists(root):
+            Path(root).mkdir(parents=True, exist_ok=True)
+        directory = os.open(root, _DIRECTORY)
+        try:
+            for name in place.relative_to(root).parts:
+                following = _step(directory, name, make=make)
+                os.close(directory)
+                directory = following
+            yield directory
+        finally:
+            os.close(directory)
+
+
+def _step(directory: int, name: str, *, make: bool) -> int:
+    """Open a directory in another one."""
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=directory)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=directory)
+    made = os.open(name, _DIRECTORY, dir_fd=directory)
+    os.fchmod(made, 0o755)
+    os.fsync(directory)
+    return made
 
 
 def sync_directory(directory: Path) -> None:
@@ -164,15 +202,15 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _fill(temporary: Path, entry: Entry) -> None:
+def _fill(temporary: str, directory: int, entry: Entry) -> None:
     if entry.target is not None:
-        temporary.symlink_to(entry.target)
+        os.symlink(entry.target, temporary, dir_fd=directory)
     else:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
         with os.fdopen(handle, "wb") as stream:
             stream.write(entry.content)
             stream.flush()
             os.fchmod(stream.fileno(), entry.mode)
             os.fsync(stream.fileno())
     if entry.owner is not None and os.geteuid() == 0:
-        os.lchown(temporary, *entry.owner)
+        os.chown(temporary, *entry.owner, dir_fd=directory, follow_symlinks=False)

@@ -8,6 +8,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from doorward.host.ownership import UntrustedPathError, check_tree, open_own
+
+SANDBOX_ROOT = "root"
+"""The directory of a state directory in which a sandbox has links of its own."""
+
 
 class StateInUse(Exception):
     """Why the state directory can't be had, in one sentence for the operator."""
@@ -15,10 +20,14 @@ class StateInUse(Exception):
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """Hold a state directory, made if there is none. Raises StateInUse where another process has it."""
+    """Hold a state directory, made if there is none.
+
+    Raises StateInUse where another process has it, and where anybody else could change what is in it, or has planted a link.
+    """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        check_state(state)
+        descriptor = open_own(state / "lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StateInUse(f"The state directory {state} can't be used: {error.strerror}.") from error
     try:
@@ -33,3 +42,11 @@ def locked(state: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def check_state(state: Path) -> None:
+    """Raise StateInUse where a state directory is somebody else's, or others can write in it; OSError where it can't be read."""
+    try:
+        check_tree(state, links_in=SANDBOX_ROOT)
+    except UntrustedPathError as why:
+        raise StateInUse(f"The state directory {state} is not safe to use: {why}") from why

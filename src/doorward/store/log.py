@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from doorward.host.ownership import open_own
 from doorward.store.port import StoreDamaged
 
 BYTES = 5 << 18
@@ -26,7 +27,7 @@ def make_room(log: Path) -> None:
 
     SQLite's log ends where a frame has no valid checksum. Without room on the disk it stays as it is.
     """
-    with suppress(OSError), log.open("r+b") as file:
+    with suppress(OSError), os.fdopen(open_own(log, os.O_RDWR), "r+b") as file:
         size = file.seek(0, os.SEEK_END)
         try:
             file.write(bytes(max(0, BYTES - size)))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorward.host.files import sync_directory
+from doorward.host.ownership import open_own
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import KEY_BYTES, Vault, VaultError
 
@@ -92,7 +93,7 @@ def _in_force(state: Path, key: Path) -> bool:
 
 def _overwrite(key: Path) -> None:
     """Destroy a key in its place: removing a file leaves its blocks on the disk."""
-    with key.open("r+b") as file:
+    with os.fdopen(open_own(key, os.O_RDWR), "r+b") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from doorward.host.files import sync_directory
+from doorward.host.ownership import read_own
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -36,7 +37,7 @@ class Vault:
         try:
             if create:
                 _write_new(path, secrets.token_bytes(KEY_BYTES))
-            return cls(path.read_bytes())
+            return cls(read_own(path))
         except FileNotFoundError:
             raise VaultError(f"The data key {path} is missing; without it the secrets can't be opened.") from None
         except OSError as error:
