@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import structlog
 
 from doorward.host.errors import HostFailure
 from doorward.host.kinds import within
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _POLL_SECONDS = 0.05
+_PATIENCE_SECONDS = 0.3
+"""How long a daemon may take to show its list before it is told again; chronyd takes no time, for it answers only then."""
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class Driver(Protocol):
@@ -114,7 +121,10 @@ class DaemonKind:
             driver.restart(daemon, within(deadline))
 
     def verify(self, change: Change, deadline: float) -> None:
-        """Ask the daemon until it shows all of `lists` and nothing that the change removed; an absent one passes."""
+        """Ask the daemon until it shows all of `lists` and nothing that the change removed; an absent one passes.
+
+        What it takes must not hang on what it had: see `_await`.
+        """
         if change.resource is None or self._driver(_daemon(change.resource)).absence() is not None:
             return
         self._await(_daemon(change.resource), normalised(_daemon(change.resource).lists), _removed(change), within(deadline))
@@ -153,26 +163,44 @@ class DaemonKind:
         return found
 
     def _await(self, daemon: Daemon, wanted: frozenset[str], gone: frozenset[str], deadline: float) -> None:
-        driver = self._driver(daemon)
-        seconds = max(0.0, deadline - time.monotonic())
+        """Wait until the daemon shows its list. What it does not take after what it had before, it is told again, then restarted.
+
+        chronyd for one refuses an address that a name it still uses stands for, and forgets about it.
+        """
+        driver, began = self._driver(daemon), time.monotonic()
+        for again in (driver.reload, driver.restart):
+            if self._shown(driver, wanted, gone, min(deadline, time.monotonic() + _PATIENCE_SECONDS)) is None:
+                return
+            if time.monotonic() >= deadline:
+                break
+            _log.info("daemon_told_again", daemon=daemon.name, by=again.__name__)
+            with suppress(HostFailure):  # whether it helped is seen by what it shows
+                again(daemon, within(deadline))
+        listed = self._shown(driver, wanted, gone, deadline)
+        if listed is None:
+            return
+        seconds = max(0.0, time.monotonic() - began)
+        if missing := wanted - listed:
+            raise HostFailure(f"{daemon.name} did not list {_named(daemon.lists, missing)} within {seconds:.2g} s")
+        if not gone & listed:
+            raise HostFailure(f"{daemon.name} does not answer")
+        raise HostFailure(f"{daemon.name} still lists {', '.join(sorted(gone & listed))} after {seconds:.2g} s")
+
+    def _shown(self, driver: Driver, wanted: frozenset[str], gone: frozenset[str], end: float) -> frozenset[str] | None:
+        """Ask until it shows what is wanted and nothing of what is to be gone, then None; else what it showed at the end."""
         while True:
             try:
                 listed = normalised(driver.listed())
             except HostFailure:
                 # A daemon that is being restarted by its supervisor answers again in a moment.
-                if time.monotonic() >= deadline:
-                    raise
-                listed = frozenset()
+                if time.monotonic() >= end:
+                    return frozenset()
             else:
                 if wanted <= listed and not gone & listed:
-                    return
-            if time.monotonic() >= deadline:
-                break
+                    return None
+                if time.monotonic() >= end:
+                    return listed
             time.sleep(_POLL_SECONDS)
-        missing = wanted - listed
-        if missing:
-            raise HostFailure(f"{daemon.name} did not list {_named(daemon.lists, missing)} within {seconds:.2g} s")
-        raise HostFailure(f"{daemon.name} still lists {', '.join(sorted(gone & listed))} after {seconds:.2g} s")
 
     def _driver(self, daemon: Daemon) -> Driver:
         driver = self._drivers.get(daemon.name)
