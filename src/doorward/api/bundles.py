@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import platform
 import shutil
 import tarfile
@@ -15,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from doorward.api.history import CHANGELOG
 from doorward.api.request import Answer, LocalFile, Request
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.api.workers import HEAVY, StoppedError
+from doorward.store.room import is_full, reason
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
 from doorward.tree.jsontext import encode
@@ -42,6 +45,8 @@ _KEEP_SECONDS = 24 * 3600
 _MOST = 20
 """Bundles that are kept; older ones go."""
 _HISTORY = 500
+_ROOM_BYTES = 1 << 20
+"""What is taken of the disk before a bundle is begun, so that a full one is told of at once; most bundles are smaller."""
 
 
 @dataclass(eq=False)
@@ -55,7 +60,19 @@ class Bundle:
     """Whether its maker may still have one."""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: str = "queued"
+    code: str | None = None
+    """Why it failed, where there is a word for that."""
     made: float = field(default_factory=time.monotonic)
+
+    @property
+    def body(self) -> dict[str, str]:
+        """What is shown of it."""
+        return {"status": self.status, **({"code": self.code} if self.code else {})}
+
+    @property
+    def part(self) -> Path:
+        """Where it lies while it is made."""
+        return self.path.with_suffix(".part")
 
 
 class Bundles:
@@ -74,8 +91,8 @@ class Bundles:
                 self.remove(bundle)
         return list(self._bundles.values())
 
-    def begin(self, rights: Rights, is_allowed: Allowed = always) -> Bundle:
-        """Start to make a bundle for somebody with these rights. Raises 409 while another one is unfinished.
+    async def begin(self, rights: Rights, is_allowed: Allowed = always) -> Bundle:
+        """Start to make a bundle for somebody with these rights. Raises 409 while another is unfinished, 503 without space.
 
         It is cancelled unless its maker still may have one when it is made.
         """
@@ -88,6 +105,11 @@ class Bundles:
         bundle = Bundle(self._directory, rights, is_allowed)
         bundle.path = self._directory / f"{bundle.key}.tar.gz"
         self._bundles[bundle.key] = bundle
+        try:
+            await asyncio.to_thread(_take_room, bundle.part)
+        except BaseException:
+            self.remove(bundle)
+            raise
         self._running = asyncio.ensure_future(self._make(bundle))
         return bundle
 
@@ -95,11 +117,15 @@ class Bundles:
         bundle.status = "running"
         asyncio.get_running_loop().call_later(_KEEP_SECONDS + 1, self.all)  # nobody may come to ask for them
         try:
-            await HEAVY.run("", self._write, bundle.path, bundle.rights)  # one at a time already
+            await HEAVY.run("", self._write, bundle.path, bundle.part, bundle.rights)  # one at a time already
         except StoppedError:
             return
-        except Exception:
-            log.exception("a support bundle could not be made")
+        except Exception as error:
+            if is_full(error):
+                bundle.code = "no_local_space"
+                log.error("a support bundle could not be made", reason=reason(error))
+            else:
+                log.exception("a support bundle could not be made")
             bundle.status = "failed"
             return
         bundle.status = "finished" if bundle.is_allowed() else "cancelled"
@@ -114,17 +140,18 @@ class Bundles:
         """Forget a bundle, finished or not."""
         self._bundles.pop(bundle.key, None)
         bundle.path.unlink(missing_ok=True)
+        bundle.part.unlink(missing_ok=True)
 
-    def _write(self, path: Path, rights: Rights) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        part = path.with_suffix(".part")
+    def _write(self, path: Path, part: Path, rights: Rights) -> None:
         try:
-            with tarfile.open(part, "w:gz") as archive:
+            with part.open("r+b") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
                 for name, found in self._contents(rights).items():
                     data = encode(_told(name, found))
                     member = tarfile.TarInfo(f"support-bundle/{name}.json")
                     member.size, member.mtime = len(data), int(time.time())
                     archive.addfile(member, io.BytesIO(data))
+                archive.close()
+                file.truncate()
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
@@ -174,9 +201,16 @@ def _told(name: str, found: Callable[[], Any]) -> Any:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
+def _take_room(part: Path) -> None:
+    """Make the file of a bundle, with room on the disk. Raises OSError."""
+    part.parent.mkdir(mode=0o700, exist_ok=True)
+    with open(part, "xb", opener=partial(os.open, mode=0o600)) as file:
+        os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
+
+
 _STATUS = answer_schema(
     meta_schema("DownloadMeta", "download"),
-    body={"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]},
+    body={"type": "object", "properties": {"code": {"type": "string"}, "status": {"type": "string"}}, "required": ["status"]},
     key={"type": "string", "format": "uuid"},
 )
 
@@ -186,7 +220,7 @@ class SupportBundles(Resource):
 
     operations = {
         "GET": Operation("The support bundles.", answer_schema(items=ITEMS)),
-        "POST": Operation("Make a support bundle.", _STATUS, body={}, status=202, errors=(403, 409)),
+        "POST": Operation("Make a support bundle.", _STATUS, body={}, status=202, errors=(403, 409, 503)),
     }
     privilege = BASIC
 
@@ -205,7 +239,7 @@ class SupportBundles(Resource):
     async def get(self, request: Request) -> Answer:
         """List the bundles."""
         items = [
-            {"body": {"status": bundle.status}, "key": bundle.key, "meta": {"href": f"{request.href}/{bundle.key}"}}
+            {"body": bundle.body, "key": bundle.key, "meta": {"href": f"{request.href}/{bundle.key}"}}
             for bundle in self._bundles.all()
         ]
         return Answer({"items": items, "meta": meta(request)})
@@ -213,7 +247,7 @@ class SupportBundles(Resource):
     async def post(self, request: Request) -> Answer:
         """Begin to make a bundle."""
         await request.read()
-        bundle = self._bundles.begin(request.member.rights, request.is_allowed)
+        bundle = await self._bundles.begin(request.member.rights, request.is_allowed)
         answer = envelope(request, bundle.key, {"status": "queued"})
         answer.status = 202
         answer.headers["Location"] = f"{request.href}/{bundle.key}"
@@ -235,7 +269,7 @@ class SupportBundle(Resource):
 
     async def get(self, request: Request) -> Answer:
         """Answer the status."""
-        return envelope(request, self._bundle.key, {"status": self._bundle.status}, download=f"{request.href}/download")
+        return envelope(request, self._bundle.key, self._bundle.body, download=f"{request.href}/download")
 
     async def delete(self, request: Request) -> Answer:
         """Remove the bundle."""

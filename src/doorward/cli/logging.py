@@ -17,15 +17,22 @@ from doorward.events.verbosity import VERBOSITY
 
 
 class _Lasting:
-    """A stream that takes what it can: where the disk of the log is full, or nobody reads it any more, the appliance goes on."""
+    """A stream that takes what it can: where the disk of the log is full, or nobody reads it any more, the appliance goes on.
+
+    What was cut off then ends its line before the next record begins: each is on a line of its own.
+    """
 
     def __init__(self, stream: IO[Any]) -> None:
         self._stream = stream
+        self._is_cut = False
 
     def write(self, data: Any) -> None:
         """Write, or leave it."""
+        if self._is_cut:
+            data = (b"\n" if isinstance(data, bytes) else "\n") + data
         with suppress(OSError):
-            self._stream.write(data)
+            if written := self._stream.write(data):
+                self._is_cut = written < len(data)
 
     def flush(self) -> None:
         """Write what is still here, or leave it."""

@@ -35,13 +35,13 @@ def never_asked() -> dict[str, Any]:
 def test_a_second_bundle_waits_for_the_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         bundles = Bundles(tmp_path / "bundles", PIPELINE, never_asked)
-        first = bundles.begin(Rights(everything=True))
+        first = await bundles.begin(Rights(everything=True))
         with pytest.raises(Refusal) as refused:
-            bundles.begin(Rights(everything=True))
+            await bundles.begin(Rights(everything=True))
         assert (refused.value.status, refused.value.type) == (409, "Conflict")
         assert first.key in refused.value.details["resource"]
         bundles.remove(first)
-        second = bundles.begin(Rights(everything=True))
+        second = await bundles.begin(Rights(everything=True))
         assert [bundle.key for bundle in bundles.all()] == [second.key]
 
     asyncio.run(scenario())
@@ -50,10 +50,10 @@ def test_a_second_bundle_waits_for_the_first(tmp_path: Path) -> None:
 def test_a_bundle_that_can_not_be_made_has_failed(tmp_path: Path) -> None:
     async def scenario() -> str:
         bundles = Bundles(tmp_path / "bundles", PIPELINE, never_asked)
-        bundle = bundles.begin(Rights(everything=True))
+        bundle = await bundles.begin(Rights(everything=True))
         assert bundles._running is not None
         await bundles._running
-        bundles.begin(Rights(everything=True))  # a failed one is in nobody's way
+        await bundles.begin(Rights(everything=True))  # a failed one is in nobody's way
         return bundle.status
 
     assert asyncio.run(scenario()) == "failed"
@@ -65,13 +65,13 @@ def test_bundles_do_not_fill_the_disk(rig: Rig, tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(Bundles, "_contents", lambda _self, _rights: {"small": b""})
         made = []
         for _ in range(25):
-            made.append(bundles.begin(Rights(everything=True)))
+            made.append(await bundles.begin(Rights(everything=True)))
             assert bundles._running is not None
             await bundles._running
         assert bundles.all() == made[-20:]
         assert len(list((tmp_path / "bundles").iterdir())) == 20
         monkeypatch.setattr("doorward.api.bundles._KEEP_SECONDS", -1)  # their day is over
-        bundles.begin(Rights(everything=True))
+        await bundles.begin(Rights(everything=True))
         assert bundles._running is not None
         await bundles._running
         await asyncio.sleep(0)  # what was to be done by now is done first
@@ -111,7 +111,7 @@ def test_a_bundle_of_a_broken_node_says_what_it_can(rig: Rig, monkeypatch: pytes
 
     async def scenario() -> Path:
         bundles = Bundles(tmp_path / "bundles", rig.pipeline, unhealthy)
-        bundle = bundles.begin(Rights(everything=True))
+        bundle = await bundles.begin(Rights(everything=True))
         assert bundles._running is not None
         await bundles._running
         assert bundle.status == "finished"

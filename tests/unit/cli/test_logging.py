@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.full_disk import SmallDisk, small_disk
+
 _PROGRAM = """
 import logging
 import structlog
@@ -58,3 +60,41 @@ def test_a_log_that_takes_nothing_stops_nobody(tmp_path: Path, opened: Callable[
         subprocess.run([sys.executable, "-c", _PROGRAM], stderr=log, check=True, cwd=tmp_path)
     finally:
         os.close(log)
+
+
+_FILLED = """
+import os
+import sys
+import structlog
+from doorward.cli.logging import configure
+configure()
+log = structlog.get_logger()
+disk = sys.argv[1]
+log.info("before", text="x" * 2000)
+with open(disk + "/ballast", "wb", buffering=0) as ballast:
+    try:
+        while ballast.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+for number in range(20):
+    log.info("full", number=number, text="y" * 1000)
+os.unlink(disk + "/ballast")
+for number in range(3):
+    log.info("after", number=number)
+"""
+
+
+def test_what_a_full_disk_cut_off_does_not_swallow_the_next_record(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if not isinstance(disk, SmallDisk):  # no file of a disk that can be full
+            return
+        log = tmp_path / "disk" / "log"
+        with log.open("wb") as opened:
+            subprocess.run([sys.executable, "-c", _FILLED, str(log.parent)], stderr=opened, check=True, cwd=tmp_path)
+        lines = log.read_bytes().splitlines()
+    assert json.loads(lines[0])["event"] == "before"
+    assert [json.loads(line)["number"] for line in lines[-3:]] == [0, 1, 2]
+    assert {json.loads(line)["event"] for line in lines[-3:]} == {"after"}
+    cut = [line for line in lines if not line.endswith(b"}")]
+    assert len(cut) == 1, "the disk was full in the middle of a record"
