@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import sha256
 from uuid import uuid4
 
 import pytest
 
-from tests.contract.wire import GROUPS, NTP, PASSWORDS, TRANSACTION, USERS, WEB, Caller, Reply, canonical, make_user
+from tests.contract.wire import GROUPS, NTP, PASSWORDS, TRANSACTION, USERS, WEB, Caller, Reply, canonical, make_user, resumed
 from tests.support.server import Server, until
 
 Login = Callable[..., Caller]
@@ -223,3 +224,37 @@ def test_commit_goes_on_when_its_client_goes_away(server: Server, admin: Caller)
     until(lambda: admin.body("/api/commits/left-alone")["state"] == "done")
     assert "left-behind" in [user["body"]["name"] for user in admin.get(USERS).json["items"]]
     assert admin.get("/api/revisions?limit=1").json["items"][0]["body"]["commit_message"] == "left"
+
+
+def ended(caller: Caller, key: str) -> bool:
+    return bool(caller.body(f"/api/commits/{key}")["state"] == "done")
+
+
+def test_a_key_is_known_from_the_moment_its_request_was_read(server: Server, admin: Caller) -> None:
+    """Right after the connection was cut, on another one that was there already, while the commit is or is not under way."""
+    content = b'{"status":"commit"}'
+    for number in range(30):
+        change(admin)
+        leaver, key = Caller(server), f"cut-{number}-{uuid4()}"
+        leaver.get("/api/authentication/login_methods").ok()  # all of the handshake is over
+        connection = leaver.connect()
+        head = (
+            f"PUT {TRANSACTION} HTTP/1.1\r\nHost: localhost\r\nCookie: session_id={admin.cookie}\r\n"
+            f"Idempotency-Key: {key}\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + content)
+        leaver.close()
+        record = admin.get(f"/api/commits/{key}").ok().json
+        until(partial(ended, admin, key))
+        assert admin.body(f"/api/commits/{key}")["id"] == record["key"]
+
+
+def test_a_repeated_key_never_shows_another_record_than_the_first(server: Server, admin: Caller) -> None:
+    change(admin)
+    key = str(uuid4())
+    first = keyed(admin, key).ok().meta["commit"].rpartition("/")[2]
+    with ThreadPoolExecutor(1) as pool, resumed(server, admin.cookie) as other:
+        again = pool.submit(lambda: [keyed(other, key).ok() for _ in range(30)])
+        while not again.done():
+            assert admin.body(f"/api/commits/{key}")["id"] == first
+        assert all(answer.header("Idempotency-Replayed") == "true" for answer in again.result())

@@ -236,8 +236,11 @@ class Commits(Resource):
         """List the records that the caller may see."""
         pipeline = self._service.pipeline
         stored = await asyncio.to_thread(pipeline.store.tickets, _COMMITS_SHOWN)
-        known = {ticket.id: ticket for ticket in stored} | pipeline.now_doing
-        newest = sorted(known.values(), key=lambda ticket: ticket.started, reverse=True)[:_COMMITS_SHOWN]
+        doing = dict(reversed(pipeline.now_doing.items()))
+        known = {ticket.id: ticket for ticket in stored}
+        begun = [ticket for ticket in doing.values() if ticket.id not in known]
+        # In the order in which they came to be, never by the clock, which may be set back.
+        newest = [*begun, *(known | {key: doing[key] for key in known.keys() & doing}).values()][:_COMMITS_SHOWN]
         sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
         items = [
             {"body": _record(sight, ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
@@ -277,8 +280,12 @@ class OneCommit(Resource):
         """Answer the record."""
         pipeline, account = self._service.pipeline, request.member.account
         doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on
-        running = (t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None})
-        ticket = next(running, None) or await asyncio.to_thread(pipeline.store.ticket, self._name, account)
+        running = next((t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None}), None)
+        ticket = running
+        if running is None or running.state == "queued":
+            stored = await asyncio.to_thread(pipeline.store.ticket, self._name, account)
+            # A request with a key that has its answer is no commit: it gets that answer.
+            ticket = stored if stored is not None and (running is None or stored.state != "failed") else running
         if ticket is None or not _visible(request, ticket):
             raise errors.not_found(request.href, self._name)
         sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -34,8 +35,10 @@ from doorward.api.welcome import Welcome
 from doorward.backup.keeping import Shelf
 from doorward.backup.service import Backups
 from doorward.cluster.cluster import Cluster
+from doorward.events.alarm import Issue
 from doorward.events.senders import Senders
 from doorward.host.ntp_probe import Prober
+from doorward.transaction.confirmation import Confirmations
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,18 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     }
 
 
+def _not_reverted(confirmations: Confirmations) -> Iterator[Issue]:
+    """Yield what is wrong where a commit that nobody confirmed could not be taken back."""
+    if (failure := confirmations.failure) is not None:
+        yield Issue(*failure, level="error")
+
+
 def application(parts: Parts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
     cluster = parts.cluster
-    health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues()))
+    confirmations = parts.service.confirmations
+    health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues(), _not_reverted(confirmations)))
     metrics = Metrics(pipeline, parts.logins, health, parts.backups.freshness)
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
     transaction = Transaction(parts.service)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -85,6 +84,8 @@ def status(service: Service, candidate: Candidate | None, **links: Any) -> Answe
         links["changes"] = CHANGES
     if service.confirmations.remaining_seconds is not None:
         links["confirm_remaining_seconds"] = service.confirmations.remaining_seconds
+    if service.confirmations.failure is not None:
+        links["revert_failed"], links["commit"] = service.confirmations.failure
     content = {
         "body": {"commit_message": message, "status": state},
         "key": "transaction",
@@ -109,7 +110,8 @@ class Transaction(Resource):
     def __init__(self, service: Service) -> None:
         self._service = service
         self.children = {"changes": Changes(service.pipeline.tree), "plan": Plan(service.pipeline, service.logins)}
-        self._in_flight: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
+        """Set when the request that has the key at this moment has ended."""
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""
@@ -151,59 +153,51 @@ class Transaction(Resource):
         return finished(request, answer, checked.warnings, HREF)
 
     async def once(self, request: Request, order: CommitOrder, key: str | None, digest: str, work: Work) -> Answer:
-        """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before."""
-        if key is None:
-            return await self._commit(request, order, None, None, work)
-        name = (request.member.account, key)
-        while (running := self._in_flight.get(name)) is not None:
-            await asyncio.wait([running])
+        """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before.
+
+        It is known by its id and its key before anything is awaited, and goes on when its client goes away.
+        """
+        doing, login = self._service.pipeline.now_doing, request.member
+        known = digest if key is not None else None
+        waiting = Ticket(
+            str(uuid.uuid4()), login.name, now(), "queued", idempotency_key=key, request=known, account=login.account
+        )
+        doing[waiting.id] = waiting
 
         def ended(task: asyncio.Task[Answer]) -> None:
-            del self._in_flight[name]
+            if doing.get(waiting.id) is waiting:  # its turn never came
+                del doing[waiting.id]
             if not task.cancelled():
                 task.exception()  # whoever waited may be gone by now
 
-        running = self._in_flight[name] = asyncio.ensure_future(self._unless_known(request, order, key, digest, work))
-        running.add_done_callback(ended)
-        return await asyncio.shield(running)
+        task = asyncio.ensure_future(self._unless_known(request, Order(
+            login.name, request.address, order.commit_message or None, order.confirm_seconds,
+            ticket=waiting.id, idempotency_key=key, request=known, account=login.account,
+        ), work))  # fmt: skip
+        task.add_done_callback(ended)
+        return await asyncio.shield(task)
 
-    async def _unless_known(self, request: Request, order: CommitOrder, key: str, digest: str, work: Work) -> Answer:
-        ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, request.member.account)
-        if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
-            return await self._commit(request, order, key, digest, work)
-        if ticket.request != digest:
+    async def _unless_known(self, request: Request, order: Order, work: Work) -> Answer:
+        """Carry out an order, after the one that has the same key at this moment."""
+        key = order.idempotency_key
+        if key is None:
+            return await work(request, order)
+        name = (order.account, key)
+        while (before := self._in_flight.get(name)) is not None:
+            await before.wait()
+        ended = self._in_flight[name] = asyncio.Event()
+        try:
+            ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, order.account)
+            if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
+                return await work(request, order)
+        finally:
+            del self._in_flight[name]
+            ended.set()
+        if ticket.request != order.request:
             raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
         answer = self._replayed(request, ticket)
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
-
-    async def _commit(self, request: Request, order: CommitOrder, key: str | None, digest: str | None, work: Work) -> Answer:
-        job = asyncio.ensure_future(self._commit_queued(request, order, key, digest, work))
-        return await asyncio.shield(job)
-
-    async def _commit_queued(
-        self, request: Request, order: CommitOrder, key: str | None, digest: str | None, work: Work
-    ) -> Answer:
-        login = request.member
-        with self._queued(login, key, digest) as ticket_id:
-            return await work(request, Order(
-                login.name, request.address, order.commit_message or None, order.confirm_seconds,
-                ticket=ticket_id, idempotency_key=key, request=digest, account=login.account,
-            ))  # fmt: skip
-
-    @contextmanager
-    def _queued(self, login: Login, key: str | None, digest: str | None) -> Iterator[str]:
-        """Show the record of a commit that waits for its turn, whose client may be gone. Yields its id."""
-        doing = self._service.pipeline.now_doing
-        waiting = Ticket(
-            str(uuid.uuid4()), login.name, now(), "queued", idempotency_key=key, request=digest, account=login.account
-        )
-        doing[waiting.id] = waiting
-        try:
-            yield waiting.id
-        finally:
-            if doing.get(waiting.id) is waiting:  # its turn never came
-                del doing[waiting.id]
 
     async def _in_turn(self, request: Request, order: Order) -> Answer:
         service = self._service
@@ -242,11 +236,14 @@ class Transaction(Resource):
         return ticket
 
     def check_pending(self) -> None:
-        """Raise 409 while a commit awaits its confirmation."""
-        pending = self._service.confirmations
-        if (awaited := pending.pending) is not None:
-            seconds = pending.remaining_seconds
-            raise errors.conflict("A commit awaits its confirmation.", confirm_remaining_seconds=seconds, user=awaited.user)
+        """Raise 409 while a commit awaits its confirmation, with the reason where it could not be taken back."""
+        awaited = self._service.confirmations
+        if (pending := awaited.pending) is None:
+            return
+        details: dict[str, Any] = {"confirm_remaining_seconds": awaited.remaining_seconds, "user": pending.user}
+        if awaited.failure is not None:
+            details |= {"commit": awaited.failure[1], "reason": pending.failure}
+        raise errors.conflict(awaited.reason or "", **details)
 
     def done(self, request: Request, ticket: Ticket, candidate: Candidate | None = None) -> Answer:
         """Return the answer to a commit; ``candidate`` is what the caller has open all the same."""
@@ -272,6 +269,10 @@ class Transaction(Resource):
         refusal.headers = {"Idempotency-Replayed": "true"}
         raise refusal
 
+    def _may_confirm(self, pending: Confirmation, login: Login) -> bool:
+        """Its account may, and where it can't be taken back, whoever may write everything: the account may be locked out."""
+        return self._is_of(pending, login) or (pending.failure is not None and login.rights.everything)
+
     def _is_of(self, pending: Confirmation, login: Login) -> bool:
         """Whether the account made the commit that awaits its confirmation, under whatever name."""
         ticket = self._service.pipeline.store.ticket(pending.ticket)
@@ -283,7 +284,7 @@ class Transaction(Resource):
         def work() -> int:
             still_permitted(request, login)
             pending = service.confirmations.pending
-            if pending is None or not self._is_of(pending, login):
+            if pending is None or not self._may_confirm(pending, login):
                 raise errors.conflict("No commit of this account awaits a confirmation.", resource=HREF)
             service.confirmations.confirm(pending)
             return pending.revision

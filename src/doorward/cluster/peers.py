@@ -87,12 +87,18 @@ def _pinned(record: Record) -> Pinned:
 
 
 def psk_life(store: Store, key: str, now: float) -> PskLife:
-    """Return how long a psk lives. Its time begins when it is first asked for, which is at its commit or the start after it."""
+    """Return how long a psk lives. Its time begins when it is first asked for, which is at its commit or the start after it.
+
+    One that would live longer than any was given its time by a clock that has been set back since: its day begins anew.
+    """
     found = store.record(_PSK, key)
     if found is None:
         store.put_record(Record(_PSK, key, {"pinned": None, "pinned_at": 0.0, "until": now + PSK_SECONDS}))
         return PskLife(now + PSK_SECONDS)
     body = found.body
+    if body["until"] > now + PSK_SECONDS or body["pinned_at"] > now:
+        body = {**body, "pinned_at": min(body["pinned_at"], now), "until": min(body["until"], now + PSK_SECONDS)}
+        store.put_record(Record(_PSK, key, body))
     return PskLife(body["until"], bytes.fromhex(body["pinned"]) if body["pinned"] else None, body["pinned_at"])
 
 

@@ -20,6 +20,14 @@ DROP TABLE mails;
 RESULTS_OF_CHANGES = "ALTER TABLE commits ADD COLUMN results TEXT"
 """Run once on a store whose commit records have no such column."""
 
+CONFIRMATION_COLUMNS = """
+ALTER TABLE confirmation ADD COLUMN seconds REAL NOT NULL DEFAULT 3600;
+ALTER TABLE confirmation ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE confirmation ADD COLUMN moment REAL NOT NULL DEFAULT 0;
+ALTER TABLE confirmation ADD COLUMN failure TEXT;
+"""
+"""Run once on a store that knows of a commit that awaits its confirmation only when that ends."""
+
 
 _USERS = "/api/configuration/aaa/local_database/users"
 _NAMES = """
@@ -55,6 +63,20 @@ def make_tables(connection: sqlite3.Connection) -> None:
     """Make the tables that are not there yet."""
     script = files("doorward.store").joinpath("schema.sql").read_text()
     connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the tables of a store that an earlier release made to those of now."""
+    if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
+        give_accounts(connection)
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
+        make_tables(connection)  # the youngest table: the store was made before there was one
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
+    if not connection.execute("SELECT 1 FROM pragma_table_info('confirmation') WHERE name = 'boot'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE;{CONFIRMATION_COLUMNS}COMMIT;")
+    if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
+        connection.execute(RESULTS_OF_CHANGES)
 
 
 def newer(release: str) -> bool:

@@ -12,8 +12,14 @@ import msgspec
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
 
-State = Literal["queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "reverted", "failed", "unknown"]
-"""The states of a commit record (protocol, section 13)."""
+State = Literal[
+    "queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "revert_failed", "reverted", "failed",
+    "unknown",
+]  # fmt: skip
+"""The states of a commit record (protocol, section 13).
+
+``revert_failed``: nobody confirmed it in time, and the host refuses to go back.
+"""
 
 
 SEALED_FILE = "restored_file"
@@ -121,12 +127,20 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A commit that goes back by itself at ``deadline`` (Unix time) unless its user confirms it."""
+    """A commit that goes back by itself unless its user confirms it.
+
+    ``seconds`` are left from ``moment`` on, a monotonic time of the machine's boot ``boot``. ``deadline`` (Unix time) is for who
+    was not there: for another boot. ``failure``: why it could not be taken back, None until that was tried.
+    """
 
     ticket: str
     user: str
     revision: int
     deadline: float
+    seconds: float
+    boot: str = ""
+    moment: float = 0.0
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +251,10 @@ class Store(Protocol):
         """Return every later revision with its edits, oldest first."""
 
     def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
-        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the newest, if several have it."""
+        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
 
     def tickets(self, limit: int = 100) -> list[Ticket]:
-        """Return commit records, newest first."""
+        """Return commit records, those made last first, whatever the clock said."""
 
     def save_ticket(self, ticket: Ticket) -> None:
         """Write a commit record that changes nothing else."""
@@ -253,6 +267,9 @@ class Store(Protocol):
 
     def confirmed(self, ticket: Ticket) -> None:
         """Make the awaited confirmation definite."""
+
+    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+        """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
 
     def secret(self, key: str) -> Secret | None:
         """Return a secret as it is kept."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from doorward.store.port import Edit, Record, Revision, StoreDamaged, Ticket
+from doorward.store.port import Confirmation, Edit, Record, Revision, StoreDamaged, Ticket
 from doorward.tree.jsontext import decode_own, encode
 
 TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request, account, results"
 """The columns of a commit record."""
+CONFIRMATION = "ticket, user, revision, deadline, seconds, boot, moment, failure"
+"""The columns of a commit that awaits its confirmation."""
 
 
 def put_revision(connection: sqlite3.Connection, revision: Revision, mark: str, edits: Sequence[Edit]) -> None:
@@ -50,6 +52,16 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     )  # fmt: skip
     updated = ", ".join(f"{name} = excluded.{name}" for name in TICKET.split(", ")[3:])
     sql = f"INSERT INTO commits ({TICKET}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET {updated}"  # noqa: S608 - constant columns
+    connection.execute(sql, values)
+
+
+def put_confirmation(connection: sqlite3.Connection, pending: Confirmation) -> None:
+    """Write which commit awaits its confirmation; there is one at a time."""
+    values = (
+        pending.ticket, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
+        pending.failure,
+    )  # fmt: skip
+    sql = f"INSERT OR REPLACE INTO confirmation (only, {CONFIRMATION}) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant columns
     connection.execute(sql, values)
 
 

@@ -42,7 +42,11 @@ CREATE TABLE IF NOT EXISTS confirmation (
   ticket TEXT NOT NULL,
   user TEXT NOT NULL,
   revision INTEGER NOT NULL,
-  deadline REAL NOT NULL
+  deadline REAL NOT NULL,
+  seconds REAL NOT NULL DEFAULT 3600,
+  boot TEXT NOT NULL DEFAULT '',
+  moment REAL NOT NULL DEFAULT 0,
+  failure TEXT
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS commits (

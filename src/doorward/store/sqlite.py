@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from doorward import __version__
 from doorward.store import log
-from doorward.store.format import FORMAT, MAILS_INTO_RECORDS, RESULTS_OF_CHANGES, give_accounts, make_tables, newer
+from doorward.store.format import FORMAT, make_tables, newer, upgrade
 from doorward.store.history import check_history, compare
 from doorward.store.past import take_over
 from doorward.store.port import (
@@ -30,7 +30,7 @@ from doorward.store.port import (
     Ticket,
 )
 from doorward.store.room import reason
-from doorward.store.rows import TICKET, put_record, put_revision, put_ticket, ticket_of, value_of
+from doorward.store.rows import CONFIRMATION, TICKET, put_confirmation, put_record, put_revision, put_ticket, ticket_of, value_of
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
@@ -96,14 +96,7 @@ class SqliteStore:
             raise StoreDamaged(
                 f"{self._path} was used by release {meta['release']}; this is {__version__}, which would lose some."
             )
-        if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
-            give_accounts(connection)
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
-            make_tables(connection)  # the youngest table: the store was made before there was one
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
-            connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
-        if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
-            connection.execute(RESULTS_OF_CHANGES)
+        upgrade(connection)
         if room and meta.get("release") != __version__:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
 
@@ -198,12 +191,13 @@ class SqliteStore:
             if ticket:
                 connection.execute(_NO_JOURNAL)
                 # The only commit that is let through while another one awaits its confirmation takes that one back.
-                connection.execute("UPDATE commits SET state = 'reverted' WHERE id IN (SELECT ticket FROM confirmation)")
+                connection.execute(
+                    "UPDATE commits SET state = 'reverted', error = NULL WHERE id IN (SELECT ticket FROM confirmation)"
+                )
                 connection.execute(_NO_CONFIRMATION)
                 put_ticket(connection, ticket)
             if confirmation:
-                values = (confirmation.ticket, confirmation.user, confirmation.revision, confirmation.deadline)
-                connection.execute("INSERT INTO confirmation VALUES (1, ?, ?, ?, ?)", values)
+                put_confirmation(connection, confirmation)
             for record in records:
                 put_record(connection, record)
             return chained
@@ -281,14 +275,14 @@ class SqliteStore:
     # Commit records
 
     def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
-        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the newest, if several have it."""
-        where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY started DESC, rowid DESC LIMIT 1"
+        """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
+        where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY rowid DESC LIMIT 1"
         found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, account)  # noqa: S608 - constants
         return ticket_of(found[0]) if found else None
 
     def tickets(self, limit: int = 100) -> list[Ticket]:
-        """Return commit records, newest first."""
-        sql = f"SELECT {TICKET} FROM commits ORDER BY started DESC, rowid DESC LIMIT ?"  # noqa: S608 - constant columns
+        """Return commit records, those made last first, whatever the clock said."""
+        sql = f"SELECT {TICKET} FROM commits ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - constant columns
         return [ticket_of(row) for row in self._read(sql, limit)]
 
     def save_ticket(self, ticket: Ticket) -> None:
@@ -309,7 +303,7 @@ class SqliteStore:
 
     def confirmation(self) -> Confirmation | None:
         """Return the commit that awaits confirmation, if there is one."""
-        found = self._read("SELECT ticket, user, revision, deadline FROM confirmation")
+        found = self._read(f"SELECT {CONFIRMATION} FROM confirmation")  # noqa: S608 - constant columns
         return Confirmation(*found[0]) if found else None
 
     def confirmed(self, ticket: Ticket) -> None:
@@ -318,6 +312,16 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_CONFIRMATION)
             put_ticket(connection, ticket)
+
+        self._write(work)
+
+    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+        """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            put_confirmation(connection, confirmation)
+            if ticket:
+                put_ticket(connection, ticket)
 
         self._write(work)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -17,7 +19,10 @@ from doorward.tree.problems import MeaningRefused
 
 log = structlog.get_logger()
 
-_TRY_AGAIN_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 30.0, 600.0
+"""How long is waited before going back is tried again: twice as long each time."""
+_NOTED_SECONDS = 1.0
+"""How old the seconds that are left may be without being written down anew, as they are right after the commit."""
 LONGEST = 3600
 """Most seconds that anybody may take to confirm."""
 
@@ -45,14 +50,19 @@ def definite(pipeline: Pipeline) -> Running | None:
 class Confirmations:
     """Knows the pending confirmation. ``in_commit_thread`` runs work where commits run.
 
-    The seconds count by the monotonic clock: a commit may well be what sets the time of day. Only over a restart that has to do,
-    and then for no longer than anybody could have asked for.
+    The seconds count by the monotonic clock: a commit may well be what sets the time of day. Another boot has another one; then
+    the time of day has to do, and never for longer than was left when it was last looked at.
+
+    A commit that can't be taken back goes on awaiting its confirmation, with the reason, until that works or it is confirmed.
     """
 
     def __init__(self, store: Store, pipeline: Pipeline, in_commit_thread: Callable[[Callable[[], None]], object]) -> None:
         self._store, self._pipeline, self._in_commit_thread = store, pipeline, in_commit_thread
         self._clock = pipeline.clock
         self._timer: threading.Timer | None = None
+        self._pause = _FIRST_PAUSE_SECONDS
+        self._record = ""
+        """The id of the one record of all tries to go back."""
         self.pending: Confirmation | None = None
         self._until = 0.0
 
@@ -60,25 +70,62 @@ class Confirmations:
         """Read the pending confirmation; one whose time is over goes back at once. Called before serving and after commits."""
         self.pending = self._store.confirmation()
         self._cancel()
+        self._pause, self._record = _FIRST_PAUSE_SECONDS, str(uuid.uuid4())
         if self.pending is None:
             return
-        left = min(self.pending.deadline - self._clock.time(), LONGEST)
+        left = self._left(self.pending)
         self._until = self._clock.monotonic() + left
         if left <= 0:
             self.go_back()
         else:
             self._arm(left)
 
+    def _left(self, pending: Confirmation) -> float:
+        """Return the seconds that are left. At a start they are written down anew: another boot can only shorten them."""
+        boot, moment = self._clock.boot(), self._clock.monotonic()
+        left = min(pending.deadline - self._clock.time(), pending.seconds)
+        if boot and pending.boot == boot and moment >= pending.moment:
+            left = pending.seconds - (moment - pending.moment)
+            if moment - pending.moment < _NOTED_SECONDS:
+                return left
+        self.pending = replace(pending, seconds=left, boot=boot, moment=moment)
+        try:
+            self._store.await_confirmation(self.pending)
+        except Exception as error:  # noqa: BLE001 - it counts all the same, only a further restart begins again
+            log.error("the time left to confirm could not be kept", error=str(error))
+        return left
+
     @property
     def remaining_seconds(self) -> int | None:
         """Whole seconds until the pending commit goes back; None when none is pending."""
         return None if self.pending is None else max(0, round(self._until - self._clock.monotonic()))
 
+    @property
+    def reason(self) -> str | None:
+        """Why nobody else may commit, in a sentence for them; None when nothing is pending."""
+        pending = self.pending
+        if pending is None:
+            return None
+        if pending.failure is None:
+            return "A commit awaits its confirmation."
+        return (
+            f"Revision {pending.revision} was not confirmed in time, and the host refuses to go back: {pending.failure}."
+            " It is tried again by itself; to keep what runs instead, confirm that revision."
+        )
+
+    @property
+    def failure(self) -> tuple[str, str] | None:
+        """What health says of a commit that could not be taken back, and its record; None where nothing is wrong."""
+        pending = self.pending
+        if pending is None or pending.failure is None or self.reason is None:
+            return None
+        return self.reason, f"/api/commits/{pending.ticket}"
+
     def confirm(self, confirmation: Confirmation) -> None:
         """Make the pending commit definite. Runs in the commit thread."""
         ticket = self._store.ticket(confirmation.ticket)
         if ticket is not None:
-            self._store.confirmed(replace(ticket, state="done"))
+            self._store.confirmed(replace(ticket, state="done", error=None))
         self.pending = None
         self._cancel()
 
@@ -86,28 +133,50 @@ class Confirmations:
         """Take the pending commit back, as a commit of its own. Runs in the commit thread. Tried again whatever goes wrong."""
         try:
             self._go_back()
-        except (ApplyFailed, MeaningRefused, MergeConflict) as error:
-            log.error("a commit that was not confirmed could not be taken back", reason=str(error))
-            self._arm(_TRY_AGAIN_SECONDS)
-        except Exception:
+        except ApplyFailed as failed:
+            details = {"action": failed.action, "path": failed.path, "reason": failed.reason, "restored": failed.restored}
+            self._refused(f"{failed.action}: {failed.reason}", details)
+        except (MeaningRefused, MergeConflict) as refused:
+            self._refused(str(refused).rstrip("."), {"reason": str(refused)})
+        except Exception as error:
             log.exception("a commit that was not confirmed could not be taken back")
-            self._arm(_TRY_AGAIN_SECONDS)
+            self._refused(str(error) or type(error).__name__, {"reason": "an internal error occurred; the log has the details"})
 
     def _go_back(self) -> None:
-        pending = self.pending = self._store.confirmation()
+        pending = self._store.confirmation()
         if pending is None:
+            self.pending = None
             return
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
         restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
-        self._pipeline.commit(candidate, Order(SYSTEM, "", message, everything=True))
+        self._pipeline.commit(candidate, Order(SYSTEM, "", message, ticket=self._record, everything=True))
         ticket = self._store.ticket(pending.ticket)
         if self._store.confirmation() is not None and ticket is not None:  # there was nothing to take back
-            self._store.confirmed(replace(ticket, state="reverted"))
+            self._store.confirmed(replace(ticket, state="reverted", error=None))
         self.pending = None
         log.warning("a commit was not confirmed and taken back", revision=pending.revision)
 
+    def _refused(self, reason: str, error: dict[str, Any]) -> None:
+        """Remember why a commit could not be taken back, and try again after a while."""
+        pending = self.pending
+        if pending is not None:
+            known = pending.failure is not None
+            self.pending = pending = replace(pending, seconds=0.0, failure=reason)
+            (log.error if known else log.critical)(
+                "a commit that was not confirmed could not be taken back",
+                revision=pending.revision, reason=reason, path=error.get("path") or "", again_in_seconds=self._pause,
+            )  # fmt: skip
+            try:
+                ticket = self._store.ticket(pending.ticket)
+                self._store.await_confirmation(pending, ticket and replace(ticket, state="revert_failed", error=error))
+            except Exception as problem:  # noqa: BLE001 - health tells of it all the same
+                log.error("no record of a commit that could not be taken back", error=str(problem))
+        self._arm(self._pause)
+        self._pause = min(2 * self._pause, _MAX_PAUSE_SECONDS)
+
     def _arm(self, seconds: float) -> None:
+        self._cancel()
         self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._in_commit_thread, [self.go_back])
         self._timer.daemon = True
         self._timer.start()

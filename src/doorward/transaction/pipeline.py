@@ -227,7 +227,10 @@ class Pipeline:
         state: State = "done"
         if order.confirm_seconds is not None:
             state = "awaiting_confirmation"
-            confirmation = Confirmation(ticket.id, order.user, revision.number, self.clock.time() + order.confirm_seconds)
+            clock, seconds = self.clock, order.confirm_seconds
+            confirmation = Confirmation(
+                ticket.id, order.user, revision.number, clock.time() + seconds, seconds, clock.boot(), clock.monotonic()
+            )
         done = replace(ticket, state=state, finished=now(), revision=revision.number)
         write = partial(
             self.store.publish,

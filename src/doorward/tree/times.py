@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux names the boot, since which its monotonic clock counts, for all processes alike."""
 
 
 class Clock:
@@ -16,6 +20,13 @@ class Clock:
     def monotonic(self) -> float:
         """Return the seconds since some moment; they go on one by one whatever becomes of the time of day."""
         return time.monotonic()
+
+    def boot(self) -> str:
+        """Return the name of the machine's boot, "" where it has none: monotonic times of one boot can be compared."""
+        try:
+            return BOOT_ID.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
 
 
 def stamp(at: datetime) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.follower import CentreRefused, Removed
-from doorward.cluster.peers import Peers, Pinned, psk_life
+from doorward.cluster.peers import Peers, Pinned, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import Report
@@ -262,6 +262,16 @@ def test_what_a_crash_left_is_cleaned_up_at_the_start(centre: Centre, node: Runn
     node.cluster.start()
     assert not Peers(store).all()
     assert store.records("cluster_psk") == []
+
+
+@pytest.mark.parametrize("years", [0.01, 1])
+def test_a_clock_that_is_set_back_lets_no_psk_live_longer_than_a_day(node: Running, years: float) -> None:
+    store, key, now, back = node.rig.store, str(uuid.uuid4()), 1e9, 1e9 - years * 365 * 86_400
+    life = psk_life(store, key, now)
+    used(store, key, life, b"x" * 32, now)
+    assert psk_life(store, key, back).over(back + 86_400)
+    assert psk_life(store, key, back).over(back + 601), "and ten minutes after it paired"
+    assert psk_life(store, key, back) == psk_life(store, key, back + 1)
 
 
 def test_a_commit_of_the_centre_becomes_a_revision_once_it_is_confirmed(centre: Centre, channel: Channel, tmp_path: Path) -> None:

@@ -339,7 +339,7 @@ def test_a_restart_goes_on_where_it_was(centre: Centre, join: Join) -> None:
 def test_a_commit_that_awaits_its_confirmation_is_not_run_over(centre: Centre, join: Join) -> None:
     node = join("managed-host")
     node.follow()
-    waiting = Confirmation("t", "admin", 99, 4e9)
+    waiting = Confirmation("t", "admin", 99, 4e9, 60.0)
     node.rig.store.publish(
         Revision(node.rig.number + 1, "admin", "", "2026-11-21T10:00:00Z", None, 0), [], Ticket("t", "admin", ""), (), waiting
     )

@@ -169,12 +169,14 @@ def test_records_are_found_by_id_and_by_the_key_of_their_account(store: Store) -
     assert store.ticket("t3", "0b1e") == store.ticket("t3")
 
 
-def test_of_several_records_with_one_key_the_newest_counts(store: Store) -> None:
+def test_of_several_records_with_one_key_the_one_made_last_counts_whatever_the_clock_said(store: Store) -> None:
     for name, started in (("t1", "2026-11-21T10:00:00Z"), ("t2", "2026-11-21T10:00:00Z"), ("t3", "2026-11-21T09:00:00Z")):
         store.save_ticket(ticket(name, idempotency_key="k", started=started))
     found = store.ticket("k", "-1")
     assert found is not None
-    assert found.id == "t2"
+    assert found.id == "t3"
+    store.save_ticket(ticket("t1", state="done", idempotency_key="k", started="2026-11-21T10:00:00Z"))
+    assert store.ticket("k", "admin") == found, "to update a record does not make it another one"
 
 
 def test_records_are_listed_newest_first(store: Store) -> None:
@@ -182,6 +184,28 @@ def test_records_are_listed_newest_first(store: Store) -> None:
         store.save_ticket(ticket(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
     assert [one.id for one in store.tickets()] == ["t4", "t3", "t2", "t1", "t0"]
     assert [one.id for one in store.tickets(2)] == ["t4", "t3"]
+
+
+def test_records_are_listed_in_the_order_they_were_made_in_also_where_the_clock_was_set_back(store: Store) -> None:
+    for index in range(4):
+        store.save_ticket(ticket(f"t{index}", started=f"2026-11-2{4 - index}T10:00:00Z"))
+    assert [one.id for one in store.tickets()] == ["t3", "t2", "t1", "t0"]
+
+
+def test_what_awaits_confirmation_is_replaced_with_its_record(store: Store) -> None:
+    awaited = Confirmation("t1", "jane", 1, 1.0, 60.0, "boot", 7.5)
+    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
+    assert store.confirmation() == awaited
+    refused = replace(awaited, seconds=0.0, failure="the host refused")
+    error = {"action": "write sources", "path": "", "reason": "refused", "restored": True}
+    store.await_confirmation(refused, ticket("t1", state="revert_failed", error=error))
+    assert store.confirmation() == refused
+    assert (found := store.ticket("t1")) is not None
+    assert (found.state, found.error) == ("revert_failed", error)
+    store.publish(revision(2), [edit(ZONE, "x", "y")], ticket("t2", state="done"))
+    assert store.confirmation() is None
+    assert (found := store.ticket("t1")) is not None
+    assert (found.state, found.error) == ("reverted", None)
 
 
 def test_a_record_keeps_its_place_when_it_is_written_again(store: Store) -> None:
@@ -206,7 +230,7 @@ def test_keys_of_old_records_are_forgotten_and_the_records_stay(store: Store) ->
 
 def test_a_confirmation_waits_until_it_is_confirmed(store: Store) -> None:
     fill(store)
-    awaited = Confirmation("t1", "jane", 5, 1234.5)
+    awaited = Confirmation("t1", "jane", 5, 1234.5, 60.0, "boot", 7.5, "the host refused")
     store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
     assert store.confirmation() == awaited
     store.confirmed(ticket("t1", state="done"))
@@ -215,7 +239,7 @@ def test_a_confirmation_waits_until_it_is_confirmed(store: Store) -> None:
 
 
 def test_the_next_commit_takes_back_the_one_that_awaits_its_confirmation(store: Store) -> None:
-    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="done"), (), Confirmation("t1", "jane", 1, 1.0))
+    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="done"), (), Confirmation("t1", "jane", 1, 1.0, 60.0))
     store.publish(revision(2), [edit(ZONE, "x", "y")], ticket("t2", state="done"))
     assert store.confirmation() is None
     taken_back = store.ticket("t1")
@@ -225,7 +249,7 @@ def test_the_next_commit_takes_back_the_one_that_awaits_its_confirmation(store: 
 
 def test_a_revision_that_nobody_committed_settles_nothing(store: Store) -> None:
     """A release that brings endpoints writes one; a commit that awaits its confirmation goes on waiting."""
-    awaited = Confirmation("t1", "jane", 1, 1.0)
+    awaited = Confirmation("t1", "jane", 1, 1.0, 60.0)
     store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
     store.begin(Intent("t2", ()), ticket("t2"))
     store.publish(revision(2), [edit(SERVERS, ..., [])])

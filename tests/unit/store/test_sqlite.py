@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from doorward.store.format import FORMAT
-from doorward.store.port import StoreDamaged
+from doorward.store.port import Confirmation, StoreDamaged
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import ZONE, edit, fill, revision, ticket
@@ -180,3 +181,18 @@ def test_closing_leaves_one_file(tmp_path: Path) -> None:
     fill(store)
     store.close()
     assert [path.name for path in tmp_path.iterdir()] == ["doorward.db"]
+
+
+def test_a_store_that_knew_only_when_a_confirmation_ends_is_brought_on(tmp_path: Path) -> None:
+    vault = Vault.at(tmp_path / "data.key", create=True)
+    store = SqliteStore(tmp_path / "doorward.db", vault)
+    store.await_confirmation(Confirmation("t1", "jane", 1, 1234.5, 60.0, "boot", 7.5, "refused"))
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "doorward.db")) as connection:
+        for column in ("seconds", "boot", "moment", "failure"):
+            connection.execute(f"ALTER TABLE confirmation DROP COLUMN {column}")
+        connection.commit()
+    for _ in range(2):
+        store = SqliteStore(tmp_path / "doorward.db", vault)
+        assert store.confirmation() == Confirmation("t1", "jane", 1, 1234.5, 3600.0)
+        store.close()

@@ -50,6 +50,10 @@ class FailingStore(SqliteStore):
         self._may("confirmed")
         super().confirmed(ticket)
 
+    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+        self._may("await_confirmation")
+        super().await_confirmation(confirmation, ticket)
+
     def close_journal(self, ticket: Ticket | None = None) -> None:
         self._may("close_journal")
         super().close_journal(ticket)

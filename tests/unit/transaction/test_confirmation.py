@@ -29,12 +29,14 @@ class Clock:
     def __init__(self) -> None:
         self.now = self._began = 1_000_000.0
         self.set = 0.0
+        self._moment = time.monotonic() + 3600
+        """Ahead of the real one, so that nothing that goes by that takes too long."""
 
     def time(self) -> float:
         return self.now + self.set
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.now - self._began
+        return self._moment + self.now - self._began
 
 
 class Timer:
@@ -170,13 +172,84 @@ def test_a_return_that_the_host_refuses_is_tried_again(clock: Clock, rig: Rig) -
     Timer.running[0].go_off()
     assert (rig.number, rig.value(SERVERS)) == (2, A)
     assert rig.confirmations.pending is not None
-    assert state(rig, ticket) == "awaiting_confirmation"
+    assert state(rig, ticket) == "revert_failed"
     rig.host.fail_at = None
     [timer] = Timer.running
     assert 0 < timer.seconds <= 60
     timer.go_off()
     assert (rig.number, rig.value(SERVERS)) == (3, POOL)
     assert state(rig, ticket) == "reverted"
+
+
+def test_a_refused_return_is_told_of_and_tried_again_less_and_less_often(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 60
+    rig.host.fail_at = 0
+    waits, records = [], len(rig.store.tickets())
+    for _ in range(8):
+        Timer.running[0].go_off()
+        waits.append(Timer.running[0].seconds)
+        assert len(Timer.running) == 1
+    assert waits == [30, 60, 120, 240, 480, 600, 600, 600]
+    assert len(rig.store.tickets()) == records + 1, "all tries have one record"
+    assert rig.confirmations.failure is not None
+    message, path = rig.confirmations.failure
+    assert path == f"/api/commits/{ticket}"
+    assert message == rig.confirmations.reason
+    assert message.startswith("Revision 2 was not confirmed in time, and the host refuses to go back: ")
+    found = rig.store.ticket(ticket)
+    assert found is not None
+    assert found.error is not None
+    assert (found.state, found.revision, found.error["restored"]) == ("revert_failed", 2, True)
+    assert rig.confirmations.remaining_seconds == 0
+
+
+def test_a_refused_return_outlives_a_restart(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 60
+    rig.host.fail_at = 0
+    Timer.running[0].go_off()
+    clock.set = -86400.0
+    rig.confirmations.close()
+    again = Confirmations(rig.store, rig.pipeline, lambda work: work())
+    again.load()
+    assert again.failure is not None
+    assert state(rig, ticket) == "revert_failed"
+    assert [timer.seconds for timer in Timer.running] == [30]
+    rig.host.fail_at = None
+    Timer.running[0].go_off()
+    assert (state(rig, ticket), rig.number, rig.value(SERVERS)) == ("reverted", 3, POOL)
+    assert again.failure is None
+
+
+def test_what_runs_can_be_kept_where_the_host_refuses_to_go_back(clock: Clock, rig: Rig) -> None:
+    ticket = pending_commit(rig)
+    clock.now += 60
+    rig.host.fail_at = 0
+    Timer.running[0].go_off()
+    pending = rig.confirmations.pending
+    assert pending is not None
+    rig.confirmations.confirm(pending)
+    found = rig.store.ticket(ticket)
+    assert found is not None
+    assert (found.state, found.error, rig.number, rig.value(SERVERS)) == ("done", None, 2, A)
+    assert rig.confirmations.failure is None
+    assert Timer.running == []
+
+
+def test_a_refused_return_that_the_store_cannot_note_is_told_of_all_the_same(clock: Clock, tmp_path: Path) -> None:
+    rig = Rig(tmp_path, make=FailingStore).started()
+    assert isinstance(rig.store, FailingStore)
+    ticket = pending_commit(rig)
+    clock.now += 60
+    rig.host.fail_at = 0
+    rig.store.fails = frozenset({"await_confirmation"})
+    Timer.running[0].go_off()
+    assert rig.confirmations.failure is not None
+    rig.store.fails, rig.host.fail_at = frozenset(), None
+    Timer.running[0].go_off()
+    assert state(rig, ticket) == "reverted"
+    rig.close()
 
 
 def nothing_to_take_back(rig: Rig) -> str:
@@ -222,15 +295,58 @@ def test_a_clock_that_is_set_changes_nothing_in_the_time_to_confirm(clock: Clock
     assert state(rig, ticket) == "reverted"
 
 
-def test_a_clock_that_is_set_back_over_a_restart_keeps_nobody_longer_than_the_longest_time(clock: Clock, rig: Rig) -> None:
+@pytest.mark.parametrize("days", [-365, -2, -1 / 24, 365])
+def test_a_clock_that_is_set_changes_nothing_over_a_restart_of_the_server(clock: Clock, rig: Rig, days: float) -> None:
     ticket = pending_commit(rig)
-    clock.set = -365 * 86400.0
-    again = Confirmations(rig.store, rig.pipeline, lambda work: work())
+    clock.now += 20
+    clock.set = days * 86400.0
     rig.confirmations.close()
+    again = Confirmations(rig.store, rig.pipeline, lambda work: work())
     again.load()
-    assert again.remaining_seconds == 3600
-    Timer.running[0].go_off()
+    assert again.remaining_seconds == 40
+    [timer] = Timer.running
+    assert timer.seconds == 40
+    timer.go_off()
     assert state(rig, ticket) == "reverted"
+
+
+@pytest.mark.parametrize("days", [-365, -2, -1 / 24])
+def test_a_clock_that_is_set_back_over_a_boot_keeps_nobody_longer_than_was_left(
+    clock: Clock, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    """Boot after boot, with a clock that is an hour, or two days, behind."""
+    ticket = pending_commit(rig)
+
+    def loaded() -> Confirmations:
+        rig.confirmations.close()
+        rig.confirmations = Confirmations(rig.store, rig.pipeline, lambda work: work())
+        rig.confirmations.load()
+        return rig.confirmations
+
+    clock.set = days * 86400.0
+    for boot, left in (("second", 60), ("third", 40)):
+        (tmp_path / boot).write_text(f"{boot}\n")
+        monkeypatch.setattr(times, "BOOT_ID", tmp_path / boot)
+        assert loaded().remaining_seconds == left
+        clock.now += 20
+        assert loaded().remaining_seconds == left - 20, "a restart within the boot goes on counting"
+    clock.now += 40
+    loaded()
+    assert state(rig, ticket) == "reverted"
+
+
+def test_time_that_passed_while_the_machine_was_off_counts(
+    clock: Clock, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending_commit(rig)
+    rig.confirmations.close()
+    (tmp_path / "boot").write_text("second\n")
+    monkeypatch.setattr(times, "BOOT_ID", tmp_path / "boot")
+    clock.now += 50
+    again = Confirmations(rig.store, rig.pipeline, lambda work: work())
+    again.load()
+    assert again.remaining_seconds == 10
+    again.close()
 
 
 def test_a_commit_without_changes_awaits_nothing(clock: Clock, rig: Rig) -> None:

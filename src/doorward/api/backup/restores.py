@@ -108,7 +108,7 @@ class Desk:
         if self._at_work is not None:
             raise errors.conflict("Another restore is not finished yet.", resource=f"{HREF}/{self._at_work.id}")
         if self._service.confirmations.pending is not None:
-            raise errors.conflict("A commit awaits its confirmation.", resource="/api/transaction")
+            raise errors.conflict(self._service.confirmations.reason or "", resource="/api/transaction")
         restore = Restore(order.source.model_dump(), wish.scope, wish.network, order.dry_run, wish.user)
         self._at_work = restore
         try:
@@ -221,7 +221,7 @@ class Desk:
     def _commit(self, restore: Restore, wish: Wish, trial: Trial) -> Any:
         """Runs in the commit thread."""
         if self._service.confirmations.pending is not None:
-            raise errors.conflict("A commit awaits its confirmation.")
+            raise errors.conflict(self._service.confirmations.reason or "")
         return carry_out(self._node, wish, trial, restore.ticket)
 
 
