@@ -49,6 +49,15 @@ def step(name: str) -> None:
             threading.Event().wait()  # the signal is on its way
 
 
+def _is_there(path: Any, *, dir_fd: int | None = None, **_options: Any) -> bool:
+    """Whether something is at a path, also one that begins at an open directory."""
+    try:
+        os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def around(owner: Any, name: str, what: Callable[..., str | None], *, behind: bool = False) -> None:
     """Put a step ahead of a function, and one behind it. ``what`` names it by its arguments; None: this call is no step."""
     original = getattr(owner, name)
@@ -94,8 +103,8 @@ def lay() -> None:
         around(os, name, _named(name))
     for name in ("rename", "replace", "symlink"):
         around(os, name, _named(name), behind=True)
-    around(os, "mkdir", lambda path, *_rest, **_options: None if os.path.lexists(path) else "mkdir")
-    around(os, "unlink", lambda path, *_rest, **_options: "unlink" if os.path.lexists(path) else None, behind=True)
+    around(os, "mkdir", lambda path, *_rest, **options: None if _is_there(path, **options) else "mkdir")
+    around(os, "unlink", lambda path, *_rest, **options: "unlink" if _is_there(path, **options) else None, behind=True)
     around(os, "open", lambda _path, flags, *_rest, **_options: "open a file" if flags & os.O_CREAT else None, behind=True)
     around(Connection, "executemany", _statement)
     around(Connection, "executescript", lambda *_: "script", behind=True)
