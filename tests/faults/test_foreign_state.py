@@ -192,13 +192,20 @@ def test_a_second_name_of_the_first_password_is_not_written_to(tmp_path: Path, v
     assert (state / "initial-admin-password").read_text().strip() in "".join(server.output)
 
 
-def test_what_was_in_order_still_serves(state: Path, tmp_path: Path) -> None:
-    """Also through a link of one's own, and with the link that a sandbox has for its time zone."""
+def test_what_was_in_order_still_serves(state: Path, tmp_path: Path, victim: Path) -> None:
+    """Also through a link of one's own, with the link that a sandbox has for its time zone, and with what a kill in a run left."""
+    left = state / "backup/spool/run"
+    left.mkdir(parents=True)
+    (left / "link").symlink_to(victim)
+    if os.geteuid() == 0:
+        os.chown(left, STRANGER, STRANGER)
     assert (state / "root/etc/localtime").is_symlink()
     (tmp_path / "link").symlink_to(state)
     server = Server(tmp_path / "link").start()
     try:
         assert server.login("admin", PASSWORD).get("/api/info").status_code == 200
+        assert not left.exists()
+        assert (victim / "precious").exists()
     finally:
         assert server.stop() == 0
     for command in ("verify", "rotate-key"):

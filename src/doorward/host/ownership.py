@@ -28,11 +28,12 @@ class UntrustedPathError(Exception):
     """Something of the state directory that somebody else owns, could change, or has planted; in one sentence."""
 
 
-def check_tree(directory: Path, *, links_in: str = "") -> None:
+def check_tree(directory: Path, *, links_in: str = "", discarded: Path = Path()) -> None:
     """Check a directory that exists, the way to it and all that is in it; `UntrustedPathError` names the first fault.
 
     All of it must belong to this process's user or to root, and nobody else may write there. There are no symbolic links, but
-    below `links_in`, a name in the directory, those of ours to files. OSError where something can't be looked at.
+    below `links_in`, a name in the directory, those of ours to files. What lies in `discarded`, a directory below, is not looked at:
+    nothing reads it before it is removed. OSError where something can't be looked at.
     """
     _check_way(directory)
     facts = directory.stat()
@@ -42,7 +43,7 @@ def check_tree(directory: Path, *, links_in: str = "") -> None:
             " owner, or give the directory and all that is in it to the user it runs as."
         )
     _check(directory, facts)
-    _check_below(directory, links_in, links=False)
+    _check_below(directory, links_in, directory / discarded, links=False)
 
 
 def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
@@ -94,7 +95,7 @@ def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
             at = following
 
 
-def _check_below(directory: Path, links_in: str, *, links: bool) -> None:
+def _check_below(directory: Path, links_in: str, discarded: Path, *, links: bool) -> None:
     with os.scandir(directory) as found:
         for entry in found:
             path = Path(entry.path)
@@ -107,8 +108,8 @@ def _check_below(directory: Path, links_in: str, *, links: bool) -> None:
                     raise UntrustedPathError(f"{path} is a symbolic link, which Doorward does not make there. Remove it.")
                 continue
             _check(path, facts)
-            if entry.is_dir(follow_symlinks=False):
-                _check_below(path, "", links=links or entry.name == links_in)
+            if entry.is_dir(follow_symlinks=False) and path != discarded:
+                _check_below(path, "", discarded, links=links or entry.name == links_in)
 
 
 def _check(path: Path, facts: os.stat_result) -> None:

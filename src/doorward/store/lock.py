@@ -12,6 +12,8 @@ from doorward.host.ownership import UntrustedPathError, check_tree, open_own
 
 SANDBOX_ROOT = "root"
 """The directory of a state directory in which a sandbox has links of its own."""
+SPOOL = Path("backup", "spool")
+"""Where backups are made. What a process that was killed left there may belong to whom programs run as, and is removed at a start."""
 
 
 class StateInUse(Exception):
@@ -47,6 +49,6 @@ def locked(state: Path) -> Iterator[None]:
 def check_state(state: Path) -> None:
     """Raise StateInUse where a state directory is somebody else's, or others can write in it; OSError where it can't be read."""
     try:
-        check_tree(state, links_in=SANDBOX_ROOT)
+        check_tree(state, links_in=SANDBOX_ROOT, discarded=SPOOL)
     except UntrustedPathError as why:
         raise StateInUse(f"The state directory {state} is not safe to use: {why}") from why

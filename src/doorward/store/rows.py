@@ -55,14 +55,16 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     connection.execute(sql, values)
 
 
-def put_confirmation(connection: sqlite3.Connection, pending: Confirmation) -> None:
-    """Write which commit awaits its confirmation; there is one at a time."""
+def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, ticket: Ticket | None = None) -> None:
+    """Write which commit awaits its confirmation, and its record; there is one at a time."""
     values = (
         pending.ticket, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
         pending.failure,
     )  # fmt: skip
     sql = f"INSERT OR REPLACE INTO confirmation (only, {CONFIRMATION}) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant columns
     connection.execute(sql, values)
+    if ticket:
+        put_ticket(connection, ticket)
 
 
 def value_of(text: str) -> Any:

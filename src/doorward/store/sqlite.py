@@ -317,13 +317,7 @@ class SqliteStore:
 
     def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            put_confirmation(connection, confirmation)
-            if ticket:
-                put_ticket(connection, ticket)
-
-        self._write(work)
+        self._write(lambda connection: put_confirmation(connection, confirmation, ticket))
 
     # Secrets
 

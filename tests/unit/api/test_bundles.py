@@ -83,7 +83,7 @@ def test_bundles_do_not_fill_the_disk(rig: Rig, tmp_path: Path, monkeypatch: pyt
 def test_a_bundle_is_cancelled_when_its_maker_lost_the_right(rig: Rig, tmp_path: Path) -> None:
     async def scenario() -> None:
         bundles = Bundles(tmp_path / "bundles", rig.pipeline, dict)
-        bundle = bundles.begin(Rights(everything=True), lambda: False)
+        bundle = await bundles.begin(Rights(everything=True), lambda: False)
         assert bundles._running is not None
         await bundles._running
         assert bundle.status == "cancelled"
