@@ -32,8 +32,8 @@ def check_tree(directory: Path, *, links_in: str = "", discarded: Path = Path())
     """Check a directory that exists, the way to it and all that is in it; `UntrustedPathError` names the first fault.
 
     All of it must belong to this process's user or to root, and nobody else may write there. There are no symbolic links, but
-    below `links_in`, a name in the directory, those of ours to files. What lies in `discarded`, a directory below, is not looked at:
-    nothing reads it before it is removed. OSError where something can't be looked at.
+    below `links_in`, a name in the directory, those of ours to files. What lies in `discarded`, a directory below, is left out,
+    for nothing reads it before it is removed. OSError where something can't be looked at.
     """
     _check_way(directory)
     facts = directory.stat()
