@@ -209,6 +209,19 @@ def admin(login: Callable[..., Caller]) -> Iterator[Caller]:
     caller.close()
 
 
+def test_the_end_of_a_restore_is_waited_for(admin: Caller, client: Client) -> None:
+    """It ends the login session that asked, which learns of it all the same."""
+    client.get("/api/authentication", auth=("admin", PASSWORD))
+    upload = uploaded(admin, downloaded(client))
+    tried = admin.post(RESTORES, order(upload, dry_run=True), headers={"Prefer": "wait=60"}).ok(202)
+    assert (tried.json["body"]["status"], tried.json["body"]["result"]) == ("finished", "succeeded")
+    looked = admin.get(tried.meta["href"], headers={"Prefer": "wait=60"}).ok()
+    assert looked.json["body"] == tried.json["body"]
+    done = admin.post(RESTORES, order(upload), headers={"Prefer": "handling=strict, wait=60"}).ok(202)
+    assert (done.json["body"]["status"], done.json["body"]["result"]) == ("finished", "succeeded")
+    admin.get(done.meta["href"]).is_error(401, "Unauthenticated")
+
+
 def test_archives_that_are_not_taken(admin: Caller, client: Client, login: Callable[..., Caller]) -> None:
     client.get("/api/authentication", auth=("admin", PASSWORD))
     found = restored(login, admin, order(uploaded(admin, b"something else")))

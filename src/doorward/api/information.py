@@ -53,11 +53,11 @@ class Info(Resource):
     anonymous = frozenset({"GET", "HEAD"})
     extends = False
 
-    def __init__(self, running: Callable[[], Running]) -> None:
-        self._running = running
+    def __init__(self, running: Callable[[], Running], node_id: str) -> None:
+        self._running, self._node_id = running, node_id
 
     async def get(self, request: Request) -> Answer:
-        """Answer the figures of the release and the node."""
+        """Answer the figures of the release and the node. ``meta.node``, the id of the node, is an extension."""
         running = self._running()
         naming = running.snapshot.value(NAMING)
         body: dict[str, Any] = {
@@ -77,6 +77,7 @@ class Info(Resource):
                 "roles": list(standing(running.snapshot).roles),
                 "version": SPS_LEVEL,
             }
+            return envelope(request, "about_info", body, node=self._node_id)
         return envelope(request, "about_info", body)
 
 

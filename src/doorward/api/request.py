@@ -34,6 +34,9 @@ Receive = Callable[[], Awaitable[Any]]
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
+_WAIT_SECONDS = 60
+
+
 def _nothing_to_check() -> None:
     """Stand for the check of a request that no application has admitted."""
 
@@ -139,8 +142,17 @@ class Request:
     @property
     def strict(self) -> bool:
         """Whether unknown members shall be errors."""
-        preferences = self.headers.get("prefer", "").lower().replace(" ", "").replace(";", ",").split(",")
-        return "handling=strict" in preferences
+        return "handling=strict" in self._preferences
+
+    @property
+    def wait_seconds(self) -> int:
+        """How long the client would wait for the end of what goes on (RFC 7240, section 4.3), a minute at most; 0: not at all."""
+        texts = [text.removeprefix("wait=") for text in self._preferences if text.startswith("wait=")]
+        return next((min(int(text), _WAIT_SECONDS) for text in texts if text.isascii() and text.isdecimal() and len(text) < 7), 0)  # noqa: PLR2004 - more digits than any time has
+
+    @property
+    def _preferences(self) -> list[str]:
+        return self.headers.get("prefer", "").lower().replace(" ", "").replace(";", ",").split(",")
 
     async def read(self, limit: int = BODY_LIMIT) -> bytes:
         """Return the whole body. Raises 413 beyond the limit, and what ``check_again`` raises."""

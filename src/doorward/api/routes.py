@@ -112,7 +112,7 @@ def application(parts: Parts) -> Application:
         "commits": CommitsAndBatches(parts.service, transaction, configuration),
         "configuration": configuration.resource(),
         "health_status": health_status,
-        "info": Info(lambda: pipeline.running),
+        "info": Info(lambda: pipeline.running, cluster.node_id),
         "metrics": metrics,
         "revisions": Revisions(parts.service),
         "time_status": TimeStatus(pipeline.host),

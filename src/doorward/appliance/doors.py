@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from doorward.api.listeners import Listeners
 from doorward.api.web import administrators, open_early
@@ -14,6 +17,8 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.tree.places import Place
 from doorward.tree.problems import MeaningRefused
+
+log = structlog.get_logger()
 
 
 class Doors:
@@ -48,6 +53,20 @@ class Doors:
         if not found:
             raise CannotStart(f"No listener for administrators can be opened ({', '.join(wanted)}); the log says why.")
         return found
+
+    def tell(self, file: Path) -> None:
+        """Keep in a file where administrators are served, for the command line on this machine; without any, no file."""
+        scheme = "http" if self._options.plain_http else "https"
+        names = [one.name for one in administrators(self._desired()) if self._listeners.at(one.name) is not None]
+        try:
+            if not names:
+                file.unlink(missing_ok=True)
+                return
+            part = file.with_name(f"{file.name}.part")
+            part.write_text(f"{scheme}://{names[0]}\n", encoding="ascii")
+            part.replace(file)
+        except OSError as error:  # the disk is full, say; nobody but the command line asks for it
+            log.warning("the address can't be written down", file=str(file), reason=error.strerror)
 
     def take_cluster_port(self) -> None:
         """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread. Raises CannotStart.

@@ -39,6 +39,7 @@ from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
+from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import certificates, webinterface
 from doorward.events.senders import Senders
 from doorward.host.engine import Host
@@ -61,6 +62,9 @@ from doorward.transaction.setup import awaited
 from doorward.transaction.startup import load_running
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
+
+_WHERE = (admin_web.PATH, "/api/configuration/network/nics/")
+"""What says where administrators are served."""
 
 
 class Appliance:
@@ -103,6 +107,7 @@ class Appliance:
             hand_out(self._snapshot, self._trusted)
         except OSError as error:
             raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
+        self._address = state / "address"
         self._doors = Doors(options, self.pipeline, self.listeners)
         for ignored in (self._doors.ignored(), self._ignored_password()):
             if ignored:
@@ -194,12 +199,15 @@ class Appliance:
             self.app.state = ready_state(self._service)
             await asyncio.to_thread(self.backups.start)
             self.senders.watch(lambda: in_loop(loop, self._logins.expire))
+            self._doors.tell(self._address)
+            self.pipeline.published.append(self._moved)
             scheme = "http" if self._options.plain_http else "https"
             ready(f"{scheme}://{self._doors.open()[0]}")
             await stop.wait()
         finally:
             self.app.state = "stopping"
             workers.stop()
+            self._address.unlink(missing_ok=True)
             await asyncio.to_thread(self.backups.stop)
             housekeeping.cancel()
             memory.cancel()
@@ -223,6 +231,11 @@ class Appliance:
                 hand_out(after.snapshot, self._trusted)
 
         self.pipeline.published += [published, lambda *_: self.listeners.settle(), trusted]
+
+    def _moved(self, _before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
+        """Write down where administrators are served now."""
+        if any(edit.place.path.startswith(_WHERE) for edit in edits):
+            self._doors.tell(self._address)
 
     def close(self) -> None:
         """Stop what was started, the store last."""

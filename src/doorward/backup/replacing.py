@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from doorward.backup.loading import Loaded
+from doorward.configuration import x509
 from doorward.configuration.local_services import admin_web, cluster
+from doorward.configuration.management import certificates
+from doorward.configuration.management._identities import made, server_identity
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.standing import standing
+from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.nodes import Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
@@ -74,6 +78,26 @@ def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> N
     if standing(snapshot).is_member and not snapshot.value(cluster.PATH)["enabled"]:
         opened = {"enabled": True, "listen_address": snapshot.value(admin_web.PATH)["listen"][0]["address"]}
         candidate.put(interface, tree.load(interface, opened))
+
+
+def put_server_certificate(candidate: Candidate, tree: Tree, text: Callable[[str], str | None]) -> None:
+    """Give the node a server certificate for its names and addresses as they are in the candidate.
+
+    Its authority signs it, and stays; where the private key of that is elsewhere, the node gets an authority of its own with all
+    that belongs to it. ``text`` returns the private key of a certificate that is here already.
+    """
+    snapshot = candidate.snapshot
+    body, names, authority = dict(snapshot.value(certificates.PATH)), certificates.names(snapshot), None
+    if body["ca"] and body["ca"]["selection"] == "identity":
+        key = body["ca"]["x509_identity"]
+        document, private = snapshot.document(Place(x509.PATH, key)), candidate.texts.get(key) or text(key)
+        if document is not None and private:
+            authority = x509.NewCertificate(certificate=document.value["certificate"], private_key=private)
+    fresh = made(names) if authority is None else {"server": server_identity(names, authority)}
+    for role, pair in fresh.items():
+        key, _ = writing.create(candidate, tree[x509.PATH], pair.model_dump(), strict=True)
+        body[role] = {"selection": "identity", "x509_identity": key} if role == "ca" else key
+    writing.replace_body(candidate, tree[certificates.PATH], "", body, strict=True)
 
 
 def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:

@@ -23,7 +23,7 @@ from doorward.backup.names import archive_name
 from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive
 from doorward.backup.past import past_of
-from doorward.backup.replacing import candidate_of, put_membership
+from doorward.backup.replacing import candidate_of, put_membership, put_server_certificate
 from doorward.configuration.network._addresses import PATHS
 from doorward.host.engine import ApplyError
 from doorward.host.nics import found_nics
@@ -69,6 +69,7 @@ class Wish:
     accept_signer: str | None = None
     take_over: bool = False
     message: str | None = None
+    new_certificate: bool = False
     account: str = ""
     is_allowed: Allowed = field(default=always, repr=False)
 
@@ -194,6 +195,8 @@ def _candidate(node: NodeView, wish: Wish, opened: Opened, loaded: Loaded) -> Ca
             put_membership(candidate, tree, opened.json(MEMBERSHIP))
         except (ValidationError, KeyError, TypeError, AttributeError):
             raise ArchiveRefused("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
+    if wish.new_certificate:
+        put_server_certificate(candidate, tree, node.pipeline.secrets.text)
     return candidate
 
 

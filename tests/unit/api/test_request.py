@@ -203,3 +203,23 @@ def test_refused_media_type_names_the_accepted_ones(kind: str) -> None:
     with pytest.raises(Refusal, match="415") as refused:
         request(("Content-Type", kind)).check_media_type(accepted)
     assert refused.value.details == {"accepted": list(accepted)}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        ("wait=10", 10),
+        ("handling=strict; wait=10", 10),
+        ("Wait = 7", 7),
+        ("wait=0", 0),
+        ("wait=3600", 60),
+        ("wait=-1", 0),
+        ("wait=1.5", 0),
+        ("wait=", 0),
+        ("wait=9999999999999999999", 0),
+        ("await=10", 0),
+        ("", 0),
+    ],
+)
+def test_how_long_a_client_would_wait(prefer: str, seconds: int) -> None:
+    assert request(("Prefer", prefer)).wait_seconds == seconds

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+NAMING, X509, CERTIFICATES = "network/naming", "x509", "management/certificates"
 NIC, BACKUP = "network/nics/nic1", "/api/configuration/management/system_backup"
 ALL = ["format", "public_key", "password", "content", "signature", "signer", "version", "configuration", "network"]
 
@@ -449,6 +450,44 @@ def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None
     again = try_out(view, wish(scope="system"), path)
     assert again.passed
     again.close()
+
+
+def test_a_machine_gets_a_certificate_of_its_own(new_site: Callable[[], Site]) -> None:
+    """Signed by the authority of the archive, whose clients trust it."""
+    site, other = new_site(), new_site()
+    site.rig.committed((NAMING, {"hostname": "gone", "domainname": "example.com", "nickname": None}))
+    other.rig.committed((NAMING, {"hostname": "new", "domainname": "example.com", "nickname": None}))
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    path, authority = archived(site), certificates.authority(site.rig.pipeline.running.snapshot)
+    trial = restored(other, path, new_certificate=True, **asked)
+    assert "name_mismatch" not in [warning.code for warning in trial.warnings]
+    snapshot = other.rig.pipeline.running.snapshot
+    assert certificates.authority(snapshot) == authority
+    assert list(certificates.foreign(snapshot, Place(certificates.PATH))) == []
+    assert list(certificates.names_missing(snapshot, Place(certificates.PATH))) == []
+    key = snapshot.value(certificates.PATH)["server"]
+    assert "PRIVATE KEY" in (other.rig.secrets.text(key) or "")
+    assert other.rig.store.check() == []
+
+
+def test_where_the_authority_is_elsewhere_a_machine_gets_one_of_its_own(new_site: Callable[[], Site]) -> None:
+    site, other = new_site(), new_site()
+    candidate = site.rig.candidate()
+    pairs = made(["gone.example.com"])
+    keys: dict[str, str] = {
+        role: site.rig.post(candidate, X509, pair.model_dump()) for role, pair in pairs.items() if role != "ca"
+    }
+    keys["ca"] = site.rig.post(candidate, X509, {"certificate": pairs["ca"].certificate})
+    body = {"ca": {"selection": "certificate", "x509_certificate": keys["ca"]}, "server": keys["server"], "tsa": keys["tsa"]}
+    site.rig.put(candidate, CERTIFICATES, body)
+    site.rig.commit(candidate)
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    restored(other, archived(site), new_certificate=True, **asked)
+    snapshot = other.rig.pipeline.running.snapshot
+    assert snapshot.value(certificates.PATH)["ca"]["selection"] == "identity"
+    assert certificates.authority(snapshot) != certificates.authority(site.rig.pipeline.running.snapshot)
+    assert list(certificates.foreign(snapshot, Place(certificates.PATH))) == []
+    assert list(certificates.names_missing(snapshot, Place(certificates.PATH))) == []
 
 
 def test_a_file_that_can_not_be_put_in_place_waits_for_the_next_start_and_what_is_restored_is_restored(

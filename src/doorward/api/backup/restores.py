@@ -78,6 +78,9 @@ class RestoreOrder(Body):
     commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why.")
     dry_run: bool = Field(default=False, description="Whether everything is only tried.")
     network: Literal["keep", "restore"] = Field("keep", description="Whether the network stays as it is on this node.")
+    new_certificate: bool = Field(
+        default=False, description="Whether the node gets a new server certificate, for the names and addresses that it has then."
+    )
     password: Annotated[str, StringConstraints(max_length=1024), Confidential] | None = Field(
         None, description="Password of the archive."
     )
@@ -131,6 +134,16 @@ class Desk:
         """Return what a reader may see of restores at this moment."""
         pipeline = self._node.pipeline
         return Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+
+    async def ended(self, restore: Restore, seconds: int) -> Restore:
+        """Wait for the end of a restore, or for a while; return how far it is then.
+
+        The end of a restore ends all login sessions: who asked before learns of it by this answer alone.
+        """
+        task = self._task
+        if seconds and task is not None and self._at_work is not None and self._at_work.id == restore.id:
+            await asyncio.wait([task], timeout=seconds)
+        return await asyncio.to_thread(self.restores.get, restore.id) or restore
 
     def progress(self, restore: Restore) -> Restore:
         """Return a restore with what its commit does just now."""
@@ -261,10 +274,12 @@ class RestoreCollection(Resource):
             require_everything(request)
         wish = Wish(
             request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
-            order.take_over, order.commit_message or None, request.member.account, request.is_allowed,
+            order.take_over, order.commit_message or None, order.new_certificate, request.member.account, request.is_allowed,
         )  # fmt: skip
         restore = await self._desk.begin(order, wish)
-        return made(request, restore.id, restore.shown(self._desk.sight(request)), 202, warnings)
+        if request.wait_seconds:
+            restore = await self._desk.ended(restore, request.wait_seconds)
+        return made(request, restore.id, self._desk.progress(restore).shown(self._desk.sight(request)), 202, warnings)
 
 
 class OneRestore(Resource):
@@ -277,6 +292,6 @@ class OneRestore(Resource):
         self._desk, self._restore = desk, restore
 
     async def get(self, request: Request) -> Answer:
-        """Answer the restore."""
-        shown = self._desk.progress(self._restore).shown(self._desk.sight(request))
-        return envelope(request, self._restore.id, shown)
+        """Answer the restore; ``Prefer: wait=N`` waits for its end."""
+        restore = await self._desk.ended(self._restore, request.wait_seconds) if request.wait_seconds else self._restore
+        return envelope(request, restore.id, self._desk.progress(restore).shown(self._desk.sight(request)))

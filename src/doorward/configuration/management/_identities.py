@@ -6,11 +6,12 @@ import datetime as dt
 import ipaddress
 import secrets
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from doorward import BUILD_DATE
@@ -27,32 +28,56 @@ def made(names: Sequence[str], now: dt.datetime | None = None) -> dict[Role, New
 
     ``now`` is the present time, in UTC.
     """
-    authority = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP256R1())
     issuer = _subject(f"Doorward CA {secrets.token_hex(4)}")
-    usages = {
-        "ca": _usage(key_cert_sign=True, crl_sign=True),
-        "server": _usage(digital_signature=True),
-        "tsa": _usage(digital_signature=True),
+    authority = _Authority(issuer, key, _validity(now or dt.datetime.now(dt.UTC)))
+    subjects: dict[Role, x509.Name] = {"ca": issuer, "server": _subject(names[0]), "tsa": _subject(f"{names[0]} time stamps")}
+    return {
+        role: authority.issued(role, subject, names, key if role == "ca" else ec.generate_private_key(ec.SECP256R1()))
+        for role, subject in subjects.items()
     }
-    keys = {"ca": authority, "server": ec.generate_private_key(ec.SECP256R1()), "tsa": ec.generate_private_key(ec.SECP256R1())}
-    subjects = {"ca": issuer, "server": _subject(names[0]), "tsa": _subject(f"{names[0]} time stamps")}
+
+
+def server_identity(names: Sequence[str], authority: NewCertificate, now: dt.datetime | None = None) -> NewCertificate:
+    """Make the server's identity for some names and addresses, signed by an authority that there is. Raises ValueError."""
+    assert authority.private_key is not None  # noqa: S101 - or it could not sign
+    certificate = x509.load_pem_x509_certificate(authority.certificate.encode())
+    key: Any = serialization.load_pem_private_key(authority.private_key.encode(), None)
     begin, end = _validity(now or dt.datetime.now(dt.UTC))
-    found: dict[Role, NewCertificate] = {}
-    role: Role
-    for role in ("ca", "server", "tsa"):
-        own = keys[role].public_key()
+    known = _Authority(certificate.subject, key, (begin, min(end, certificate.not_valid_after_utc)))
+    return known.issued("server", _subject(names[0]), names, ec.generate_private_key(ec.SECP256R1()))
+
+
+_USAGES: dict[Role, dict[str, bool]] = {
+    "ca": {"key_cert_sign": True, "crl_sign": True},
+    "server": {"digital_signature": True},
+    "tsa": {"digital_signature": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Authority:
+    """Who signs: its name, its private key, and from when to when what it signs is good."""
+
+    name: x509.Name
+    key: Any
+    validity: tuple[dt.datetime, dt.datetime]
+
+    def issued(self, role: Role, subject: x509.Name, names: Sequence[str], key: ec.EllipticCurvePrivateKey) -> NewCertificate:
+        """Return a certificate with its private key."""
+        begin, end = self.validity
         builder = (
             x509.CertificateBuilder()
-            .subject_name(subjects[role])
-            .issuer_name(issuer)
-            .public_key(own)
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begin)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=role == "ca", path_length=None), critical=True)
-            .add_extension(usages[role], critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(own), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+            .add_extension(_usage(**_USAGES[role]), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if role == "server":
             alternatives = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys(names)])
@@ -60,8 +85,8 @@ def made(names: Sequence[str], now: dt.datetime | None = None) -> dict[Role, New
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         elif role == "tsa":
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
-        found[role] = _pair(builder.sign(authority, hashes.SHA256()), keys[role])
-    return found
+        digest = None if isinstance(self.key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)) else hashes.SHA256()
+        return _pair(builder.sign(self.key, digest), key)
 
 
 def _validity(now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
