@@ -27,6 +27,8 @@ help: ## List the targets
 
 serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS="--listen HOST:PORT --state DIR")
 	@scripts/need --optional chrony gnupg libnfs13 openssh-client rsync
+	@command -v doorward >/dev/null 2>&1 || \
+		echo 'The command line, in another terminal: export PATH="$(CURDIR)/$(BIN):$$PATH", then doorward status'
 	@exec $(BIN)/doorward serve $(ARGS)
 
 test: $(VENV)/.clients ## Everything CI runs: checks, then all tests, offline

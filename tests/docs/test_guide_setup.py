@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from tests.docs.guide import blocks
+from tests.docs.guide import blocks, pasted
 from tests.support.server import running
 
 
@@ -15,12 +14,9 @@ def test_the_section_on_the_wizard_is_true(tmp_path: Path) -> None:
     (tmp_path / "answers.json").write_text(answers)
     state = tmp_path / ".local" / "state" / "doorward"
     with running(state, options=("--setup", "wizard"), environment={"DOORWARD_ADMIN_PASSWORD": ""}) as server:
-        done = subprocess.run(
-            ["bash", "-eu", "-c", commands.replace("https://127.0.0.1:8443", server.url)],
-            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, cwd=tmp_path, capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
+        done = pasted(commands, tmp_path)
+        assert done.returncode == 0, done.stderr
         server.login(password="correct-horse-battery")
-    status, _, shown = done.stdout.partition("\n")
-    assert (done.returncode, status) == (0, "303"), done.stderr
-    assert '"status":"completed"' in shown
+        assert f"{server.url}, as admin" in done.stdout
+    assert "The node is set up" in done.stdout
+    assert "correct-horse-battery" not in done.stdout

@@ -40,13 +40,25 @@ class Done:
         return self.out.splitlines()
 
 
+CHANGING = {"set", "add", "remove", "edit", "apply", "rollback", "restore", "commit", "passwd"}
+IN_CLUSTERS = {"promote", "join", "accept", "remove", "leave"}
+
+
 @dataclass
 class CommandLine:
-    """A user with a home and a server."""
+    """A user with a home and a server. ``consents``: says --yes to every change where nobody can be asked."""
 
     server: Server
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    consents: bool = True
+
+    def _meant(self, arguments: tuple[str, ...]) -> list[str]:
+        words = 2 if arguments[0] == "cluster" else 1
+        changes = arguments[0] in CHANGING or (arguments[0] == "cluster" and arguments[1] in IN_CLUSTERS)
+        said = {"--yes", "-y", "--dry-run", "--stage", "--help", "-h"} & set(arguments)
+        consent = ["--yes"] if self.consents and changes and not said else []
+        return [*arguments[:words], *consent, *arguments[words:]]
 
     def environment(self, **more: str) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
@@ -55,20 +67,21 @@ class CommandLine:
             "DOORWARD_CA": str(self.server.certificate),
             "DOORWARD_PASSWORD": PASSWORD,
         }
-        return {**own, "HOME": str(self.home), "TZ": "UTC", "COLUMNS": "150", **connection, **self.variables, **more}
+        user = {"HOME": str(self.home), "TZ": "UTC", "COLUMNS": "150", "DOORWARD_PROMPT": "0"}
+        return {**own, **user, **connection, **self.variables, **more}
 
     def __call__(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
         """Run a command in this process: starting costs more than all the rest."""
         environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith(("DOORWARD_", "XDG_"))}
         with contextlib.chdir(self.home):
             runner = CliRunner(env=environment | self.environment(**variables))
-            done = runner.invoke(app, arguments, input=stdin, catch_exceptions=False)
+            done = runner.invoke(app, self._meant(arguments), input=stdin, catch_exceptions=False)
         return Done(done.exit_code, done.stdout, done.stderr)
 
     def installed(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
         """Run the installed program, without a terminal."""
         done = subprocess.run(
-            [PROGRAM, *arguments],
+            [PROGRAM, *self._meant(arguments)],
             env=self.environment(**variables),
             cwd=self.home,
             input=stdin,
@@ -86,9 +99,10 @@ class CommandLine:
         assert done.code == 0, done
         return done.out
 
-    def on_terminal(self, *arguments: str, **variables: str) -> Terminal:
+    def on_terminal(self, *arguments: str, program: str = str(PROGRAM), **variables: str) -> Terminal:
         """Start a command on a terminal of its own."""
-        return Terminal([str(PROGRAM), *arguments], self.environment(TERM="xterm-256color", **variables), self.home)
+        environment = self.environment(**{"TERM": "xterm-256color", "DOORWARD_PROMPT": "", **variables})
+        return Terminal([program, *arguments], environment, self.home)
 
 
 class Terminal:
@@ -108,6 +122,7 @@ class Terminal:
         )
         os.close(theirs)
         self.shown = ""
+        self._answered = 0
 
     def __enter__(self) -> Self:
         return self
@@ -124,6 +139,15 @@ class Terminal:
             assert time.monotonic() < end, f"{text!r} was not shown: {self.shown}"
             assert self._read(), f"ended without {text!r}: {self.shown}"
         return self.shown
+
+    def answers(self, question: str, line: str) -> None:
+        """Wait until a question is shown that was not answered yet, and answer it: what is typed ahead of a password is lost."""
+        end = time.monotonic() + SECONDS
+        while question not in self.shown[self._answered :]:
+            assert time.monotonic() < end, f"{question!r} was not shown: {self.shown}"
+            assert self._read(), f"ended without {question!r}: {self.shown}"
+        self._answered = self.shown.index(question, self._answered) + len(question)
+        self.types(line)
 
     def types(self, line: str) -> None:
         os.write(self._ours, f"{line}\n".encode())

@@ -12,8 +12,7 @@ import pytest
 
 from doorward.cli.client import Client
 from doorward.cli.failures import Unreachable
-from doorward.cli.options import Connection
-from doorward.cli.session import trust
+from doorward.cli.identity import trusting
 from tests.support.server import PASSWORD, Server, running
 from tests.system.command_line import PROGRAM, CommandLine
 
@@ -263,10 +262,10 @@ class Losing(httpx2.BaseTransport):
 
 def test_a_lost_answer_to_a_commit_is_asked_for_again(server: Server) -> None:
     before = revision(server)
-    context = trust(server.certificate)
+    context = trusting(server.certificate, None)
     for times, timeout in ((1, 61), (2, 62)):
         with Client(server.url, context) as client:
-            client.login(Connection().user, PASSWORD)
+            client.login("admin", PASSWORD)
             client.open()
             client.write("PUT", "/api/configuration/management/webinterface", {"timeout": timeout})
             client._http._transport = Losing(client._http._transport, times)

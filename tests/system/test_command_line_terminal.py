@@ -163,7 +163,7 @@ def test_a_refused_text_comes_back_with_the_reasons(cli: CommandLine) -> None:
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(cli: CommandLine) -> None:
-    script = editor(cli, f'{PROGRAM} set {TIMEOUT} 29 > /dev/null; sed -i "s/^timeout: .*/timeout: 30/" "$1"')
+    script = editor(cli, f'{PROGRAM} set --yes {TIMEOUT} 29 > /dev/null; sed -i "s/^timeout: .*/timeout: 30/" "$1"')
     done = cli.installed("edit", "management/webinterface", EDITOR=script)
     assert done.code == 1
     assert done.err.startswith("Somebody else changed it while you edited.\nYour text is kept in ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.resources import files
 from itertools import islice
 
@@ -38,11 +39,14 @@ def matches(kept: str, text: str) -> bool:
             return False
 
 
+@cache
+def common_passwords() -> frozenset[str]:
+    """Return the passwords that everybody tries first."""
+    return frozenset(files("doorward.access").joinpath("common_passwords.txt").read_text().split())
+
+
 class LocalPasswords:
     """What becomes of a password that gets an owner: the policy of ``aaa/settings``, and the hash."""
-
-    def __init__(self) -> None:
-        self._common: frozenset[str] | None = None
 
     def hashed(self, text: str) -> str:
         """Return the argon2id hash of a password."""
@@ -64,14 +68,12 @@ class LocalPasswords:
             yield _weak(f"The password is one of the last {remembered} of the account.", owner)
 
     def _guessable(self, snapshot: Snapshot, owner: Place, text: str) -> bool:
-        if self._common is None:
-            self._common = frozenset(files("doorward.access").joinpath("common_passwords.txt").read_text().split())
         document = snapshot.document(owner)
         names = {
             str(document.value.get("name", "")) if document else "",
             snapshot.value("/api/configuration/network/naming")["hostname"],
         }
-        return text.casefold() in self._common | {name.casefold() for name in names}
+        return text.casefold() in common_passwords() | {name.casefold() for name in names}
 
 
 def _weak(message: str, owner: Place) -> Problem:

@@ -15,12 +15,14 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from doorward.cli.failures import LoginRefused, Refused, Unreachable, Usage
+from doorward.cli.failures import LoginRefused, Refused, Unreachable, Untrusted, Usage
 
-_SECONDS = 60.0
+SECONDS = 60.0
 """Longer than any answer of the server takes."""
 TRANSACTION = "/api/transaction"
 _NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+WAIT_SECONDS = 30
+"""How long an answer may wait for the end of what a request began; less than ``SECONDS``."""
 _PIECE = 1 << 18
 """Bytes of a file that are sent or written at a time."""
 
@@ -39,8 +41,8 @@ class Answer:
         return found
 
 
-def checked_url(url: str) -> str:
-    """Return the address of a server without a path. Raises Usage."""
+def checked_url(url: str, given_by: str = "--url") -> str:
+    """Return the address of a server without a path. Raises Usage, which names where the address was given."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme == "https" and parts.hostname and not parts.username and (parts.port or 443)
@@ -48,7 +50,7 @@ def checked_url(url: str) -> str:
             return f"https://{parts.netloc}"
     except ValueError:
         pass  # brackets or a port that are none
-    raise Usage(f"--url must be https://HOST:PORT, not {url}.")
+    raise Usage(f"{given_by} must be https://HOST:PORT, not {url}.")
 
 
 def on_this_machine(url: str) -> bool:
@@ -63,15 +65,18 @@ def on_this_machine(url: str) -> bool:
 class Client:
     """One login session. Writes are strict: a member that the server does not know is an error.
 
-    ``warnings`` collects the warnings of all answers. Raises Refused where the API refuses, Unreachable where there is none.
+    ``server_name`` is what the certificate has to be for, if not the host of the address. ``warnings`` collects the warnings of
+    all answers. Raises Refused where the API refuses, Unreachable where there is none, Untrusted where another one answers.
     """
 
-    def __init__(self, url: str, context: ssl.SSLContext) -> None:
+    def __init__(self, url: str, context: ssl.SSLContext, server_name: str | None = None, seconds: float = SECONDS) -> None:
         self.url = checked_url(url)
+        self._extensions = {"sni_hostname": server_name} if server_name else {}
         self.warnings: list[Mapping[str, str]] = []
+        self._login = "", ""
         # A proxy is for what is far away.
         self._http = httpx2.Client(
-            base_url=self.url, verify=context, timeout=_SECONDS, trust_env=not on_this_machine(self.url), follow_redirects=False
+            base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False
         )
 
     def __enter__(self) -> Self:
@@ -81,19 +86,24 @@ class Client:
         """Log out, which discards an open transaction, and close the connection."""
         try:
             if self._http.cookies:
-                self._http.delete("/api/authentication")
+                self._http.delete("/api/authentication", extensions=self._extensions)
         except httpx2.TransportError:
             pass  # the login session ends by itself
         self._http.close()
 
     def login(self, user: str, password: str) -> None:
         """Log in. Raises LoginRefused and Unreachable."""
+        self._login = user, password
         credentials = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
         self._http.cookies.clear()
         try:
             self._request("GET", "/api/authentication", headers={"Authorization": f"Basic {credentials}"})
         except Refused as refused:
             raise LoginRefused(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
+
+    def login_again(self) -> None:
+        """Log in as before, where the login session has ended. Raises LoginRefused and Unreachable."""
+        self.login(*self._login)
 
     def get(self, path: str) -> Answer:
         """Read a resource."""
@@ -103,12 +113,25 @@ class Client:
         """Read the ``body`` of a resource."""
         return self.get(path).content["body"]
 
+    def poll(self, path: str) -> Any:
+        """Read the ``body`` of work that goes on; the answer waits until it is over, or a while."""
+        return self._request("GET", path, headers={"Prefer": f"wait={WAIT_SECONDS}"}).content["body"]
+
     def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Answer:
         """Send POST, PUT or DELETE. ``match`` is an entity tag for If-Match, ``about`` what error messages name."""
         headers = {"Prefer": "handling=strict"} | ({"If-Match": match} if match else {})
         if method == "DELETE":
             return self._request(method, path, headers=headers, about=about)
         return self._request(method, path, headers=headers, json=value, about=about)
+
+    def begin(self, path: str, value: Any) -> Answer:
+        """POST what takes a while; the answer waits for its end, or a while."""
+        return self._request("POST", path, headers={"Prefer": f"handling=strict, wait={WAIT_SECONDS}"}, json=value)
+
+    def set_up(self, path: str, value: Any, code: str | None) -> None:
+        """POST the first settings of a node, with its one-time code."""
+        headers = {"Prefer": "handling=strict"} | ({"X-Setup-Code": code} if code else {})
+        self._request("POST", path, headers=headers, json=value, about="The first settings")
 
     def upload(self, path: str, file: IO[bytes]) -> Answer:
         """Send the bytes of a file."""
@@ -118,14 +141,14 @@ class Client:
     def download(self, path: str, into: IO[bytes]) -> None:
         """Write the bytes of a resource into a file. Raises Unreachable, also where they end too early, and Refused."""
         try:
-            with self._http.stream("GET", path) as answer:
+            with self._http.stream("GET", path, extensions=self._extensions) as answer:
                 if answer.is_error:
                     answer.read()
                     raise Refused(answer.status_code, answer.json()["error"], path)
                 for piece in answer.iter_bytes(_PIECE):
                     into.write(piece)
         except httpx2.TransportError as error:
-            raise Unreachable(f"{self.url} does not answer: {_reason(error)}.") from None
+            raise self._unreachable(error) from None
 
     def open(self) -> None:
         """Open the transaction: what is read from now on stays as it is until the commit."""
@@ -136,9 +159,11 @@ class Client:
         found: list[dict[str, Any]] = self.get(f"{TRANSACTION}/changes").content["changes"]
         return found
 
-    def commit(self, message: str | None) -> int:
+    def commit(self, message: str | None, confirm_seconds: int | None = None) -> int:
         """Commit; returns the revision. Sent again when the answer gets lost: the server carries it out only once."""
-        order = {"status": "commit"} | ({"commit_message": message} if message else {})
+        order: dict[str, Any] = {"status": "commit"} | ({"commit_message": message} if message else {})
+        if confirm_seconds is not None:
+            order["confirm_seconds"] = confirm_seconds
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         try:
             answer = self._request("PUT", TRANSACTION, headers=headers, json=order)
@@ -153,11 +178,13 @@ class Client:
 
     def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> Answer:
         try:
-            answer = self._http.request(method, quote(path, safe="/?=&-._~"), **options)
+            answer = self._http.request(method, quote(path, safe="/?=&-._~"), extensions=self._extensions, **options)
         except httpx2.TransportError as error:
-            raise Unreachable(f"{self.url} does not answer: {_reason(error)}.") from None
+            raise self._unreachable(error) from None
         except UnicodeEncodeError:
             raise Usage("What was given is no text in UTF-8.") from None
+        if answer.is_redirect:  # no body: look elsewhere for what became of it
+            return Answer({"meta": {}})
         try:
             content = answer.json()
             if not isinstance(content.get("meta"), dict):
@@ -170,9 +197,11 @@ class Client:
         self.warnings += found.meta.get("warnings", [])
         return found
 
-
-def _reason(error: Exception) -> str:
-    text = _NUMBER.sub("", str(error)) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return f"its certificate is not trusted ({text.partition('failed: ')[2].partition(' (_ssl')[0]}); --ca names another one"
-    return text
+    def _unreachable(self, error: Exception) -> Unreachable:
+        text = _NUMBER.sub("", str(error)) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            why = text.partition("failed: ")[2].partition(" (_ssl")[0]
+            return Untrusted(f"{self.url} does not answer: its certificate is not trusted ({why}).")
+        if "not the pinned one" in text:
+            return Untrusted(f"{self.url} is not trusted: {text.partition('] ')[2] or text}.")
+        return Unreachable(f"{self.url} does not answer: {text}.")

@@ -166,7 +166,7 @@ class _Planning:
 
         def change(to: RefersTo, value: Any, at: At) -> Any:
             if isinstance(value, dict) and outside.meant(value):
-                return self._secret(to, value, _at(old, at), Problem("type", "", pointer(at), label))
+                return self._secret(to, value, self._kept(to, value, (old, body), at), Problem("type", "", pointer(at), label))
             key, target = bare(value), self.tree.endpoints.get(to.to)
             if isinstance(to, RefersToPart) and isinstance(key, str):
                 self.parts[to.to] = to
@@ -194,16 +194,36 @@ class _Planning:
             self.keys[path] = by_name(node, self.present.objects(path))
         return self.keys[path].get(folded(node, name))
 
-    def _secret(self, to: RefersTo, described: Mapping[str, Any], old: Any, problem: Problem) -> Any:
-        """Return the key that stands there, else (or with ``change: always``) what stands for the one that is made."""
+    def _kept(self, to: RefersTo, described: Mapping[str, Any], bodies: tuple[Any, Any], at: At) -> str | None:
+        """Return the key of the secret that stands at a place and may stay there; None where one has to be made.
+
+        In a list a secret stays with its element while everything else in that is as it was: it may be meant for one server only.
+        """
+        old, new = bodies
+        if described.get("change") == "always" or outside.problem(to.to, described):
+            return None
+        if "certificate" in described:  # public, so it can be compared
+            keys = [key for key in _keys_of(old, at) if self._is_certificate(to.to, key, described)]
+            return keys[0] if keys else None
+        found = _at(old, at)
+        last = max((index for index, part in enumerate(at) if isinstance(part, int)), default=-1)
+        if last >= 0 and not _alike(_at(old, at[: last + 1]), _at(new, at[: last + 1])):
+            return None
+        return found if isinstance(found, str) else None
+
+    def _is_certificate(self, store: str, key: str, described: Mapping[str, Any]) -> bool:
+        found = self.present.value(f"{store}/{key}")
+        same_text = str(found["certificate"]).split() == str(described["certificate"]).split()
+        return same_text and found["has_private_key"] == (not outside.KEY_SOURCES.isdisjoint(described))
+
+    def _secret(self, to: RefersTo, described: Mapping[str, Any], kept: str | None, problem: Problem) -> Any:
+        """Return the key of a secret that stays, else what stands for the one that is made."""
         wrong = outside.problem(to.to, described)
-        if wrong is None and any(part.isdecimal() for part in problem.pointer.split("/")):
-            wrong = "Can't be followed inside a list: make it with `doorward add` and give its key."
         if wrong is not None:
             self._wrong(problem.code, wrong, problem.path, problem.pointer)
             return None
-        if isinstance(old, str) and described.get("change") != "always":
-            return old
+        if kept is not None:
+            return kept
         new = New(to.to, f"{problem.path}#{problem.pointer}")
         self.made_first.append(Request("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}"))
         return new
@@ -262,8 +282,31 @@ class _Planning:
 
 def _at(body: Any, at: At) -> Any:
     for part in at:
-        body = body.get(part, MISSING) if isinstance(body, dict) else MISSING
+        if isinstance(body, list) and isinstance(part, int):
+            body = body[part] if part < len(body) else MISSING
+        else:
+            body = body.get(part, MISSING) if isinstance(body, dict) else MISSING
     return body
+
+
+def _alike(old: Any, new: Any) -> bool:
+    """Whether a described value names nothing else than what is there, descriptions of secrets apart."""
+    if isinstance(new, dict):
+        return outside.meant(new) or (
+            isinstance(old, dict) and all(name in old and _alike(old[name], member) for name, member in new.items())
+        )
+    return bool(old == new)
+
+
+def _keys_of(body: Any, at: At) -> list[str]:
+    """Return the keys that stand at a place, of lists in any element."""
+    found = [body]
+    for part in at:
+        if isinstance(part, int):
+            found = [element for value in found if isinstance(value, list) for element in value]
+        else:
+            found = [value[part] for value in found if isinstance(value, dict) and part in value]
+    return [key for key in found if isinstance(key, str)]
 
 
 def _targets(node: Valued, body: Any) -> set[str]:

@@ -30,17 +30,26 @@ class Unreachable(Failure):
     code = 3
 
 
+class Untrusted(Unreachable):
+    """What answers is not proven to be the server."""
+
+
 class LoginRefused(Unreachable):
     """The server answers, but takes neither this account nor this password."""
 
 
 class Refused(Failure):
-    """The API refused a request. ``error`` is the ``error`` of the answer; ``about`` is what the request was about."""
+    """The API refused a request. ``error`` is the ``error`` of the answer; ``about`` is what the request was about.
+
+    ``pointers`` are the places in the body that are wrong.
+    """
 
     def __init__(self, status: int, error: Mapping[str, Any], about: str) -> None:
         self.status, self.type = status, str(error.get("type", ""))
         if self.type == "Unauthenticated":
             self.code = Unreachable.code
+        details: Mapping[str, Any] = error.get("details", {})
+        self.pointers = [str(problem["pointer"]) for problem in details.get("errors", []) if "pointer" in problem]
         super().__init__(*_explained(error, short(about)))
 
 

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from doorward import __version__
 from doorward.cli import lean
-from doorward.cli.commands import apply, archive, backup, change, cluster, edit, get, history
-from doorward.cli.options import command
+from doorward.cli.commands import (
+    apply,
+    archive,
+    backup,
+    change,
+    cluster,
+    edit,
+    explain,
+    get,
+    history,
+    passwd,
+    restore,
+    setup,
+    staged,
+    status,
+)
+from doorward.cli.failures import Failure
+from doorward.cli.help import CONTEXT, MANUAL, Group, group, register
+from doorward.cli.options import Connection, command, spread
 from doorward.cli.state import SYSTEM, sandbox_state
 
-app = typer.Typer(name="doorward", no_args_is_help=True, pretty_exceptions_enable=False)
+app = group("doorward")
 
 
 class Setup(StrEnum):
@@ -63,16 +82,29 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer's callback
         raise typer.Exit
 
 
-@app.callback()
-def doorward(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the release.")] = False,  # noqa: FBT002
-) -> None:
-    """A self-hosted privileged-session appliance, managed through a transactional REST API."""
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the release.")]
+
+
+def _doorward(context: typer.Context, version: bool = False, **connection: Any) -> None:  # noqa: FBT001, FBT002 - Typer's
+    """A self-hosted privileged-session appliance, managed through a transactional REST API.
+
+    The options of the connection may stand here or after the command. Manual: docs/operations.md.
+    """
     del version
     gc.enable()
+    context.obj = Connection(**connection)
 
 
-@app.command()
+_OWN = [
+    inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+    inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Version),
+    *spread(Connection),
+]
+_doorward.__signature__ = inspect.Signature(_OWN)  # type: ignore[attr-defined]
+_doorward.__annotations__ = {parameter.name: parameter.annotation for parameter in _OWN}
+app.callback(cls=Group, context_settings=CONTEXT, epilog=MANUAL)(_doorward)
+
+
 def serve(
     state: State = None,
     listen: Annotated[
@@ -120,7 +152,6 @@ def serve(
             raise typer.Exit(1) from None
 
 
-@app.command()
 @command
 def verify(state: State = None, host: On = Machine.sandbox) -> None:
     """Check the hash chain of the history, and the host against the running revision."""
@@ -134,7 +165,6 @@ def verify(state: State = None, host: On = Machine.sandbox) -> None:
     typer.echo("The history is whole and the host is as the running revision says.")
 
 
-@app.command("rotate-key")
 def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
     """Change the key under which secrets lie on the disk. The server of the state directory must not run.
 
@@ -150,7 +180,28 @@ def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
     typer.echo(f"The data key is a new one. {done.secrets} secrets and {done.revisions} revisions are under it.")
 
 
-@app.command()
+@command
+def reset_password(
+    state: State = None,
+    host: On = Machine.sandbox,
+    new_password_file: passwd.NewPassword = None,
+) -> None:
+    """Give admin a new password, on the machine itself. The server of the state directory must not run.
+
+    For whoever lost the password: as the owner of the state directory, or as root. It is asked for, or read from a file.
+    """
+    from doorward.cli.reset import NotResetError, become_owner, reset
+
+    directory = state_directory(state, host)
+    text = passwd.new_password("admin", new_password_file)
+    try:
+        become_owner(directory)
+        number = reset(directory, host.value, text)
+    except NotResetError as why:
+        raise Failure(f"The password was not changed: {why}") from None
+    typer.echo(f"The password of admin is a new one, with revision {number}. Start the server and log in.")
+
+
 @command
 def reference() -> None:
     """Print the manual of every configuration node, in Markdown."""
@@ -159,21 +210,36 @@ def reference() -> None:
     typer.echo(manual(), nl=False)
 
 
-for _name, _function in {
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "serve": serve,
+    "verify": verify,
+    "rotate-key": rotate_key,
+    "reset-password": reset_password,
+    "reference": reference,
+    "status": status.status,
     "get": get.get,
+    "explain": explain.explain,
     "set": change.set_,
     "add": change.add,
     "remove": change.remove,
     "edit": edit.edit,
-    "diff": history.diff,
     "apply": apply.apply,
+    "diff": history.diff,
+    "plan": staged.plan,
+    "commit": staged.commit,
+    "confirm": status.confirm,
+    "discard": staged.discard,
     "history": history.history,
     "rollback": history.rollback,
+    "passwd": passwd.passwd,
+    "setup": setup.setup,
     "export": archive.export,
-    "restore": archive.restore,
-}.items():
-    app.command(_name)(_function)
+    "restore": restore.restore,
+}
+for _name, _function in _COMMANDS.items():
+    register(app, _name, _function)
 
 
+app.add_typer(change.stage)
 app.add_typer(backup.app)
 app.add_typer(cluster.app)

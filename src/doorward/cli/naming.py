@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_interface
 from typing import Any
 
+from doorward.cli import outside
 from doorward.cli.failures import Usage
 from doorward.cli.parts import key_of
 from doorward.cli.referring import At, mapped
 from doorward.cli.remote import Remote
 from doorward.tree.nodes import Collection, Valued
+from doorward.tree.problems import pointer
 from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 
@@ -44,10 +47,15 @@ def with_names(node: Valued, body: Any, remote: Remote) -> Any:
 
 
 def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
-    """Return a body whose references by name are keys; what is no name stays, for the server to judge. Raises Usage."""
+    """Return a body whose references by name are keys, and where secrets that were given are made.
+
+    What is no name stays, for the server to judge. Raises Usage.
+    """
     named: dict[str, dict[Any, str]] = {}
 
-    def change(to: RefersTo, value: Any, _at: At) -> Any:
+    def change(to: RefersTo, value: Any, at: At) -> Any:
+        if isinstance(value, dict) and outside.meant(value):
+            return _made(remote, to.to, value, pointer(at))
         key, target = bare(value), tree.endpoints.get(to.to)
         if isinstance(to, RefersToPart) and isinstance(key, str):
             return key_of(remote.parts(to), key) or _no_address(key)
@@ -59,6 +67,16 @@ def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
         return key if key in objects else named[to.to].get(folded(target.node, key), key)
 
     return mapped(node.model, body, change)
+
+
+def _made(remote: Remote, store: str, described: Mapping[str, Any], at: str) -> str:
+    """Make a secret as it is described; return its key. Raises Usage."""
+    if wrong := outside.problem(store, described):
+        raise Usage(f"VALUE {at}: {wrong}" if at else f"VALUE: {wrong}")
+    try:
+        return remote.make(store, outside.body(outside.Outside(store, described)))
+    except outside.NotThere as error:
+        raise Usage(f"VALUE {at}: {error}" if at else f"VALUE: {error}") from None
 
 
 def _no_address(text: str) -> str:

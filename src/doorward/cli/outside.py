@@ -1,7 +1,7 @@
-"""Secrets that a description does not hold itself: it says where they are.
+"""Passwords, private keys and certificates in place of references to them.
 
-``{from_env: VARIABLE}`` or ``{from_file: PATH}`` in place of a reference makes a password, private key or certificate;
-``{generate: ed25519}`` makes a private key on the server.
+``{from_env: VARIABLE}``, ``{from_file: PATH}`` or ``{plain: TEXT}`` makes one, ``{generate: ed25519}`` makes a private key on the
+server, ``{certificate: PEM}`` a certificate, ``private_key_file`` or ``private_key_env`` beside it gives it its private key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _STORES = {
     "/api/configuration/x509": "certificate",
 }
 """Where secrets are made, and the member that takes the text."""
-_SOURCES = {"from_env", "from_file", "generate"}
+_SOURCES = {"from_env", "from_file", "generate", "plain", "certificate"}
+KEY_SOURCES = {"private_key_file", "private_key_env"}
 _KEYS, _CERTIFICATES = "/api/configuration/private_keys", "/api/configuration/x509"
 
 
@@ -41,13 +42,13 @@ def meant(value: Mapping[str, Any]) -> bool:
 
 def problem(store: str, described: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the description of a secret."""
-    allowed = {"from_env", "from_file", "change"}
-    allowed |= {"generate"} if store == _KEYS else {"private_key_file"} if store == _CERTIFICATES else set()
+    allowed = {"from_env", "from_file", "plain", "change"}
+    allowed |= {"generate"} if store == _KEYS else {"certificate", *KEY_SOURCES} if store == _CERTIFICATES else set()
     if store not in _STORES:
         return "Only passwords, private keys and certificates come from outside; give a name or a key."
     if unknown := described.keys() - allowed:
         return f"{', '.join(sorted(unknown))} is not known here."
-    if len(_SOURCES & described.keys()) != 1:
+    if len(_SOURCES & described.keys()) != 1 or len(KEY_SOURCES & described.keys()) > 1:
         return "Exactly one source must be given."
     if not all(isinstance(member, str) and member for member in described.values()):
         return "Must be texts."
@@ -56,18 +57,47 @@ def problem(store: str, described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def body(secret: Outside, folder: Path) -> dict[str, Any]:
-    """Return what is posted; files are looked for in ``folder``. Raises NotThere."""
+def body(secret: Outside) -> dict[str, Any]:
+    """Return what is posted. Raises NotThere."""
     described = secret.described
     if "generate" in described:
         return {"generate": {"selection": described["generate"]}}
-    text = _environment(described["from_env"]) if "from_env" in described else _file(folder / described["from_file"])
-    if secret.store == "/api/configuration/passwords":
+    text = _text(described)
+    if secret.store == "/api/configuration/passwords" and "plain" not in described:
         text = text.removesuffix("\n").removesuffix("\r")
     found = {_STORES[secret.store]: text}
     if "private_key_file" in described:
-        found["private_key"] = _file(folder / described["private_key_file"])
+        found["private_key"] = _file(Path(described["private_key_file"]))
+    elif "private_key_env" in described:
+        found["private_key"] = _environment(described["private_key_env"])
     return found
+
+
+def beside(value: Any, folder: Path) -> Any:
+    """Return a description whose relative names of files are relative to a folder."""
+    if isinstance(value, list):
+        return [beside(element, folder) for element in value]
+    if not isinstance(value, dict):
+        return value
+    if meant(value):
+        names = {"from_file", "private_key_file"}
+        return {k: str(folder / v) if k in names and isinstance(v, str) and v else v for k, v in value.items()}
+    return {name: beside(member, folder) for name, member in value.items()}
+
+
+def in_clear(value: Any) -> bool:
+    """Whether a value holds a secret itself."""
+    if isinstance(value, list):
+        return any(in_clear(element) for element in value)
+    return isinstance(value, dict) and ((meant(value) and "plain" in value) or any(in_clear(member) for member in value.values()))
+
+
+def _text(described: Mapping[str, Any]) -> str:
+    if "from_env" in described:
+        return _environment(described["from_env"])
+    if "from_file" in described:
+        return _file(Path(described["from_file"]))
+    return str(described.get("plain", described.get("certificate", "")))
 
 
 def _environment(name: str) -> str:

@@ -10,7 +10,7 @@ import doorward.configuration
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.registry import Endpoint, discover
 
-_KINDS: dict[type, str] = {
+KINDS: dict[type, str] = {
     Branch: "branch",
     Collection: "collection of objects",
     ListSingleton: "list",
@@ -42,7 +42,7 @@ def _section(endpoint: Endpoint) -> Iterator[str]:
     yield endpoint.doc
     yield ""
     supported = node.supported and not (isinstance(node, Singleton) and node.read_only)
-    marks = [_KINDS[type(node)], f"methods {', '.join(endpoint.methods)}"]
+    marks = [KINDS[type(node)], f"methods {', '.join(endpoint.methods)}"]
     if endpoint.holds_objects:
         marks.append(f"objects {', '.join(endpoint.object_methods)}")
     marks += [f"guarded by `{endpoint.privilege}`", f"scope {node.scope}"]
@@ -59,15 +59,20 @@ def _section(endpoint: Endpoint) -> Iterator[str]:
 
 
 def _members(schema: dict[str, Any]) -> Iterator[str]:
-    rows = list(_rows(schema, schema.get("$defs", {}), ""))
+    rows = list(members(schema))
     if rows:
         yield "| member | type | default | meaning |"
         yield "|---|---|---|---|"
-        yield from rows
+        yield from (f"| `{row['member']}` | {row['type']} | {row['default']} | {row['meaning']} |" for row in rows)
         yield ""
 
 
-def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
+def members(schema: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield what the schema of a body says about its members: member, type, default, meaning."""
+    yield from _rows(schema, schema.get("$defs", {}), "")
+
+
+def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[dict[str, str]]:
     schema = _resolved(schema, definitions)
     if schema.get("type") == "array":
         yield from _rows(schema["items"], definitions, f"{prefix}[].")
@@ -76,7 +81,7 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
         yield from _rows(variant, definitions, prefix)
     if isinstance(entries := schema.get("additionalProperties"), dict):
         found = _resolved(entries, definitions)
-        yield f"| `{prefix}<id>` | {_type(found, definitions)} | – | {found.get('description', 'An entry.')} |"
+        yield _row(f"{prefix}<id>", _type(found, definitions), "–", str(found.get("description", "An entry.")))
         yield from _rows(found, definitions, f"{prefix}<id>.")
     for name, member in schema.get("properties", {}).items():
         found = _resolved(member, definitions)
@@ -84,9 +89,13 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
         if name not in schema.get("required", []) and "default" not in member:
             default = "empty"
         meaning = str(member.get("description") or found.get("description", "")).replace("\n", " ")
-        yield f"| `{prefix}{name}` | {_type(found, definitions)} | {default} | {meaning} |"
+        yield _row(f"{prefix}{name}", _type(found, definitions), default, meaning)
         inside = "" if "items" in found else "."
         yield from _rows(found, definitions, f"{prefix}{name}{inside}")
+
+
+def _row(member: str, kind: str, default: str, meaning: str) -> dict[str, str]:
+    return {"default": default, "meaning": meaning, "member": member, "type": kind}
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,16 @@ class Remote:
         self._before |= self._objects
         self._values, self._objects, self._known = {}, {}, {}
 
+    @property
+    def node(self) -> str | None:
+        """The id of the node that answers; None where it does not say."""
+        found = self._client.get("/api/info").meta.get("node")
+        return found if isinstance(found, str) else None
+
+    def make(self, store: str, body: Any) -> str:
+        """Make a password, private key or certificate; return its key."""
+        return str(self._client.write("POST", store, body).content["key"])
+
     def value(self, path: str) -> Any:
         """Return the body of a single value or list."""
         if path not in self._values:

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+import typer
+
 from doorward.cli.failures import problem_line, short
+from doorward.cli.options import Format
 from doorward.cli.yamltext import dump
 from doorward.tree.changes import MISSING, ORDER, value_at
 from doorward.tree.plaintext import plain
@@ -139,14 +142,26 @@ def local_time(time: str | None) -> str:
         return str(time)
 
 
-def show(lines: Iterable[Line]) -> None:
-    """Print lines on standard output, with colours on a terminal."""
+def show(lines: Iterable[Line], *, err: bool = False) -> None:
+    """Print lines on standard output, or on standard error, with colours on a terminal."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = Console(file=sys.stderr if err else sys.stdout, highlight=False, soft_wrap=True)
     for line in lines:
         console.print(Text(plain(line.text), line.style))
+
+
+def emit(value: Any, form: Format | None, lines: Iterable[Line] | None = None) -> None:
+    """Print a value for programs, or the lines for people where no form was asked for; without lines, YAML."""
+    if form is Format.json:
+        import json
+
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    elif form is Format.yaml or lines is None:
+        typer.echo(dump(ordered(value)), nl=False)
+    else:
+        show(lines)
 
 
 def ordered(value: Any) -> Any:

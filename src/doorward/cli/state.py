@@ -1,11 +1,55 @@
-"""Where a server of this machine keeps its state."""
+"""The nodes of this machine, by their state directories."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEM = Path("/var/lib/doorward")
+ADDRESS = "address"
+"""The file of a state directory in which a server says where administrators find it, while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """The state directory of a node on this machine."""
+
+    state: Path
+
+    def file(self, name: str) -> Path | None:
+        """Return a file of the state directory that this user may read."""
+        path = self.state / name
+        return path if os.access(path, os.R_OK) else None
+
+    @property
+    def url(self) -> str | None:
+        """Where its server listens; None where none runs."""
+        path = self.file(ADDRESS)
+        if path is None or not self._runs():
+            return None
+        try:
+            return path.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _runs(self) -> bool:
+        """Whether the process of the lock is there. After ``kill -9`` the address stays behind, the process does not."""
+        try:
+            os.kill(int((self.state / "lock").read_text(encoding="ascii")), 0)
+        except PermissionError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return True
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it belongs to this user or to root: what somebody else put there would say whom to send passwords to."""
+        try:
+            return self.state.stat().st_uid in {0, os.geteuid()}
+        except OSError:
+            return False
 
 
 def sandbox_state() -> Path:
@@ -14,9 +58,11 @@ def sandbox_state() -> Path:
     return Path(base) / "doorward"
 
 
-def local_file(name: str) -> Path | None:
-    """Return a file of the default state directory that this user may read: the sandbox's, else the system's."""
-    for state in (sandbox_state(), SYSTEM):
-        if os.access(state / "tls" / "ca.pem", os.R_OK):
-            return state / name if os.access(state / name, os.R_OK) else None
-    return None
+def local_node(url: str | None = None) -> LocalNode | None:
+    """Return the node of this machine that is meant: the one that listens at an address, or any that runs, else one that was.
+
+    The sandbox of this user goes before the system.
+    """
+    found = [node for node in (LocalNode(sandbox_state()), LocalNode(SYSTEM)) if node.trusted and node.file("tls/ca.pem")]
+    running = [node for node in found if node.url and url in {None, node.url}]
+    return next(iter([*running, *found]), None)

@@ -2,52 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import typer
 
-from doorward.cli import render
+from doorward.cli import render, stage, terminal
 from doorward.cli.client import TRANSACTION
-from doorward.cli.failures import Failure, problem_line
-from doorward.cli.options import Committing
+from doorward.cli.edits import Edit, perform
+from doorward.cli.failures import Failure, Usage, problem_line
+from doorward.cli.options import Asking, Committing, Format
 from doorward.cli.render import Line, show
-from doorward.cli.session import Session, terminal
+from doorward.cli.session import Session
+from doorward.cli.times import words
+
+CHANGED = 2
+"""The exit code for "something would change", where it was asked for."""
 
 
-def transact(session: Session, how: Committing, write: Callable[[], None]) -> None:
-    """Open a transaction, write into it and commit it. What is not committed goes with the login session.
+def carry_out(session: Session, how: Committing, edit: Edit, match: str = "") -> None:
+    """Commit one change, or stage it."""
+    if how.stage:
+        _stage(session, how, edit, match)
+        return
+    transact(session, how, lambda: perform(session, edit, match))
 
-    Raises Failure where anything is refused; nothing has changed then.
+
+def transact(
+    session: Session, how: Committing, write: Callable[[], Iterable[Line] | None], changed: Callable[[Any], None] | None = None
+) -> int | None:
+    """Open a transaction, write into it and commit it; return the revision. What is not committed goes with the login session.
+
+    ``write`` may return what is worth saying, ``changed`` gets the changes before anybody is asked. Raises Failure where anything
+    is refused; nothing has changed then.
     """
+    if how.stage:
+        raise Usage("This can't be staged; commit it by itself.")
     client = session.client
+    found = prepare(session, write, how.structured)
+    if found is None:
+        return None
+    if changed is not None:
+        changed(found["changes"])
+    if how.dry_run:
+        finished(how, found, Line("Nothing was committed: this was a dry run.", "dim"))
+        raise typer.Exit(CHANGED if how.exit_code else 0)
+    message = agreed(session, how, "Commit?", "Nothing was committed.")
+    client.warnings.clear()
+    revision = client.commit(message, how.confirm)
+    said = found["plan"]["warnings"]
+    late = [warning for warning in client.warnings if warning not in said]
+    show(render.warnings(late), err=how.structured is not None)
+    until = f", and goes back in {words(how.confirm)} unless you run `doorward confirm`" if how.confirm else ""
+    finished(how, {**found, "revision": revision}, Line(f"Revision {revision} is in effect{until}.", "bold green"))
+    return revision
+
+
+def prepare(session: Session, write: Callable[[], Iterable[Line] | None], form: Format | None) -> dict[str, Any] | None:
+    """Write into a new transaction and show what a commit would do; None where nothing changes. Raises Failure."""
+    client, aside = session.client, form is not None
     client.open()
-    write()
+    show(write() or (), err=aside)
     session.remote.forget()
     changes = client.changes()
     if not changes:
-        show([*render.warnings(client.warnings), Line("Nothing to change.")])
-        return
+        show([*render.warnings(client.warnings), Line("Nothing to change.")], err=aside)
+        if form is not None:
+            render.emit({"changes": [], "plan": None, "revision": None}, form)
+        return None
     plan = client.body(f"{TRANSACTION}/plan")
-    show(render.changes(changes, session.remote))
+    show(render.changes(changes, session.remote), err=aside)
     label = session.remote.label
     problems = [problem_line(label(found["path"]), found["pointer"], found["message"]) for found in plan["problems"]]
     problems += [problem_line(label(path), "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]
     if problems:
         raise Failure(*problems)
-    said = [*client.warnings, *(warning for warning in plan["warnings"] if warning not in client.warnings)]
-    show(render.plan({**plan, "warnings": said}))
-    if how.dry_run:
-        show([Line("Nothing was committed: this was a dry run.", "dim")])
-        return
+    plan = {**plan, "warnings": [*client.warnings, *(warning for warning in plan["warnings"] if warning not in client.warnings)]}
+    show(render.plan(plan), err=aside)
+    return {"changes": changes, "plan": plan, "revision": None}
+
+
+def finished(how: Committing, found: dict[str, Any], line: Line) -> None:
+    """Say how it ended."""
+    if how.structured is not None:
+        render.emit(found, how.structured)
+    else:
+        show([line])
+
+
+def agreed(session: Session, how: Asking, question: str, otherwise: str) -> str | None:
+    """Ask whether to go on; return the commit message. Raises Exit where the answer is no, Usage where nobody can be asked."""
     message = how.message
-    if terminal() and not how.yes:
-        if not typer.confirm("Commit?"):
-            show([Line("Nothing was committed.")])
-            raise typer.Exit(1)
-        required = client.body(TRANSACTION)["commit_message"] == "required"
-        if required and not message:
-            message = typer.prompt("Why")
-    client.warnings.clear()
-    revision = client.commit(message)
-    show(render.warnings(warning for warning in client.warnings if warning not in said))
-    show([Line(f"Revision {revision} is in effect.", "bold green")])
+    if how.yes:
+        return message
+    if not terminal.present():
+        raise Usage(f"{otherwise} There is no terminal to ask on: give --yes.")
+    if not terminal.agrees(question):
+        show([Line(otherwise)], err=True)
+        raise typer.Exit(1)
+    if not message and session.client.body(TRANSACTION)["commit_message"] == "required":
+        message = terminal.ask("Why")
+    return message
+
+
+def _stage(session: Session, how: Committing, edit: Edit, match: str) -> None:
+    """Add a change to those that are staged, if all of them together could be committed."""
+    if how.message or how.confirm or how.dry_run:
+        raise Usage("--message, --confirm and --dry-run go with `doorward commit`, not with --stage.")
+    whole = stage.staged(session.target).with_edit(edit)
+    found = prepare(session, lambda: whole.write(session, match), how.structured)
+    if found is None:
+        whole.discard()
+        return
+    whole.save(found["changes"])
+    number = len(whole.edits)
+    finished(
+        how,
+        found,
+        Line(f"{number} change{'' if number == 1 else 's'} staged; `doorward commit` makes them one revision.", "bold"),
+    )

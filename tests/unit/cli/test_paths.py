@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from doorward.cli.addresses import completions, locate
-from doorward.cli.commands.arguments import complete
+from doorward.cli.completing import declared
 from doorward.cli.failures import Failure, Usage
 from doorward.cli.members import member, with_member
 from doorward.tree.changes import MISSING
@@ -93,7 +93,7 @@ def test_completion_knows_paths_and_members() -> None:
         ),
     ]
     assert [path for path, _ in completions(tree(), "zzz")] == []
-    assert dict(complete("datetime/time")) == {"datetime/timezone": "Time zone"}
+    assert dict(declared("datetime/time")) == {"datetime/timezone": "Time zone"}
 
 
 BODY = {"a": {"b": [1, {"c": 2}]}, "m": {"@order": ["x", "y"], "x": 1, "y": 2}}

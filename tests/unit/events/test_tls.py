@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.cli.session import trust
+from doorward.cli.identity import trusting
 from doorward.configuration import x509
 from doorward.events.tls import context
 from doorward.tree.places import Place
@@ -33,6 +33,6 @@ def test_an_intermediate_is_an_authority(tmp_path: Path) -> None:
     for authority in (CHAIN.root, CHAIN.intermediate, CHAIN.intermediate + CHAIN.root):
         shaken(by_configuration(authority))
         (tmp_path / "ca.pem").write_text(authority)
-        shaken(trust(tmp_path / "ca.pem"))
+        shaken(trusting(tmp_path / "ca.pem", None))
     with pytest.raises(ssl.SSLCertVerificationError):
         shaken(by_configuration(STRANGER.intermediate))

@@ -12,7 +12,8 @@ import typer
 
 from doorward.cli.commands import backup_targets
 from doorward.cli.failures import Failure
-from doorward.cli.options import Connection, command
+from doorward.cli.help import group, register
+from doorward.cli.options import Connection, Output, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +24,14 @@ if TYPE_CHECKING:
 _BACKUP = "/api/backup"
 _LOOK_SECONDS = 0.5
 
-app = typer.Typer(
-    name="backup", no_args_is_help=True, help="System backups: now, how fresh they are, what was run, where they go."
-)
+app = group("backup", "System backups: now, how fresh they are, what was run, where they go.")
 
-Wait = Annotated[bool, typer.Option(help="Wait for the end; --no-wait only puts the run in line.")]
+Wait = Annotated[bool, typer.Option(help="Wait for the end; --no-wait only queues the run.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Runs to show, the newest first.")]
 
 
 @command
-def now(connection: Connection, wait: Wait = True) -> None:  # noqa: FBT002 - Typer's option
+def now(connection: Connection, output: Output, wait: Wait = True) -> None:  # noqa: FBT002 - Typer's option
     """Back up by the selected policy, and wait until the file on the target is proven."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -41,16 +40,16 @@ def now(connection: Connection, wait: Wait = True) -> None:  # noqa: FBT002 - Ty
         made = session.client.write("POST", f"{_BACKUP}/runs", {})
         href = str(made.meta["href"])
         if not wait:
-            render.show([render.Line(f"The run {made.content['key']} is in line.")])
+            render.emit(made.content, output.structured, [render.Line(f"The run {made.content['key']} is queued.")])
             return
         run = _ended(session.client, href)
-        render.show(_run(run))
+        render.emit(run, output.structured, _run(run))
     if run["result"] != "succeeded":
         raise Failure(f"The backup {_outcome(run)}: {run['message'] or run['code']}")
 
 
 @command
-def status(connection: Connection) -> None:
+def status(connection: Connection, output: Output) -> None:
     """Show how fresh the backups are. Exit code 1: one is overdue."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -59,13 +58,13 @@ def status(connection: Connection) -> None:
         found = session.client.body(f"{_BACKUP}/status")
         policy = found["policy"]
         name = session.remote.label(policy["meta"]["href"]).rpartition("/")[2] if policy else None
-        render.show(_status(found, name))
+        render.emit(found, output.structured, _status(found, name))
     if found["overdue"]:
         raise Failure("A backup is overdue.")
 
 
 @command
-def list_(connection: Connection, limit: Limit = 20) -> None:
+def list_(connection: Connection, output: Output, limit: Limit = 20) -> None:
     """List the runs, newest first."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -81,7 +80,8 @@ def list_(connection: Connection, limit: Limit = 20) -> None:
             ]
             for run in runs
         ]
-        render.show(render.table(["started", "reason", "result", "file"], rows) if rows else [render.Line("No run yet.", "dim")])
+        shown = render.table(["STARTED", "REASON", "RESULT", "FILE"], rows) if rows else [render.Line("No run yet.", "dim")]
+        render.emit(runs, output.structured, shown)
 
 
 _COMMANDS = {
@@ -92,7 +92,7 @@ _COMMANDS = {
     "host-keys": backup_targets.host_keys,
 }
 for _name, _function in _COMMANDS.items():
-    app.command(_name)(_function)
+    register(app, _name, _function)
 
 
 def _ended(client: Client, href: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.failures import Failure, Usage
-from doorward.cli.options import Connection, command
+from doorward.cli.options import Connection, Output, command
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
@@ -19,14 +19,14 @@ _SELECTED = "/api/configuration/management/system_backup"
 
 PolicyArgument = Annotated[
     str,
-    typer.Argument(help="Name or key of a backup policy; without it the selected one.", metavar="[POLICY]", show_default=False),
+    typer.Argument(help="Name or key of a backup policy; without it the selected one.", metavar="POLICY", show_default=False),
 ]
 ServerArgument = Annotated[str, typer.Argument(help="Name or address of the SSH server.", metavar="SERVER", show_default=False)]
 Port = Annotated[int, typer.Option(help="Its port.", min=1, max=65535)]
 
 
 @command
-def try_target(connection: Connection, policy: PolicyArgument = "") -> None:
+def try_target(connection: Connection, output: Output, policy: PolicyArgument = "") -> None:
     """Try the target of a policy: log in, write a small file, read it back, delete it."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -35,13 +35,13 @@ def try_target(connection: Connection, policy: PolicyArgument = "") -> None:
         order = {"backup_policy": _key(session, policy)}
         tried = session.client.write("POST", f"{_BACKUP}/target_tests", order).content["body"]
     rows = [[step["step"], step["result"], f"{step['milliseconds']} ms"] for step in tried["steps"]]
-    render.show(render.table(["step", "result", "time"], rows))
+    render.emit(tried, output.structured, render.table(["STEP", "RESULT", "TIME"], rows))
     if tried["result"] != "ok":
         raise Failure(f"{tried['code']}: {tried['message']}")
 
 
 @command
-def host_keys(connection: Connection, server: ServerArgument, port: Port = 22) -> None:
+def host_keys(connection: Connection, output: Output, server: ServerArgument, port: Port = 22) -> None:
     """Show the host keys of an SSH server, each behind its fingerprint. Nothing is trusted by that: compare them first."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -51,7 +51,8 @@ def host_keys(connection: Connection, server: ServerArgument, port: Port = 22) -
         found = session.client.write("POST", f"{_BACKUP}/host_keys", order).content["body"]
     if found["code"]:
         raise Failure(f"{found['code']}: {found['message']}")
-    render.show(render.Line(f"{key['fingerprint']} {key['public_key']}") for key in found["host_keys"])
+    shown = (render.Line(f"{key['fingerprint']} {key['public_key']}") for key in found["host_keys"])
+    render.emit(found["host_keys"], output.structured, shown)
 
 
 def _key(session: Session, policy: str) -> str:

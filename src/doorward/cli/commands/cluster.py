@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.commands.arguments import read_file, read_input
+from doorward.cli import terminal
 from doorward.cli.failures import Failure, Usage
-from doorward.cli.options import Committing, Connection, command
+from doorward.cli.help import group, register
+from doorward.cli.options import Committing, Connection, Output, command
+from doorward.cli.values import read_file, read_input
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +34,7 @@ _WATCH_SECONDS = 2.0
 _WIDTH = 160
 """Columns where nobody looks at a terminal."""
 
-app = typer.Typer(name="cluster", no_args_is_help=True, help="Nodes with one central configuration.")
+app = group("cluster", "Nodes with one central configuration.")
 
 Listen = Annotated[
     str | None,
@@ -42,7 +44,7 @@ Central = Annotated[str, typer.Argument(metavar="IP", help="Cluster address of C
 Token = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[FILE]",
+        metavar="FILE",
         help="What `doorward cluster join` printed; - or nothing reads it from standard input, so that no secret stands in an"
         " argument list.",
         show_default=False,
@@ -56,17 +58,21 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again every 2 s
 
 
 @command
-def status(connection: Connection, watch: Watch = False) -> None:  # noqa: FBT002 - Typer's option
-    """Show how the nodes do; on a joined node, how it does itself."""
+def status(connection: Connection, output: Output, watch: Watch = False) -> None:  # noqa: FBT002 - Typer's option
+    """Show the status of the nodes; on a joined node, its own."""
     from rich.console import Console, Group
     from rich.live import Live
 
+    from doorward.cli.render import emit
     from doorward.cli.session import connected
 
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH)
     with connected(connection) as session:
+        if output.structured is not None:
+            emit(_report(session), output.structured)
+            return
         if not watch:
             for part in _status(session):
                 console.print(part, soft_wrap=isinstance(part, str))
@@ -78,6 +84,18 @@ def status(connection: Connection, watch: Watch = False) -> None:  # noqa: FBT00
                     live.update(Group(*_status(session)), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+def _report(session: Session) -> Any:
+    """Return what the API answers: the status of the nodes, or how far this node's request to join is."""
+    from doorward.cli.failures import Refused
+
+    try:
+        return session.client.get(f"{_CLUSTER}/status").content
+    except Refused as refused:
+        if refused.type != "NotFound":
+            raise
+        return session.client.get(f"{_CLUSTER}/join_request").content
 
 
 def _status(session: Session) -> Iterator[Table | str]:
@@ -187,8 +205,6 @@ def accept(connection: Connection, how: Committing, file: Token = None, role: Ro
     from doorward.cli.transact import transact
 
     asked = _asked(_text(file))
-    if file is None or str(file) == "-":
-        how = Committing(message=how.message, yes=True, dry_run=how.dry_run)  # standard input is used up
     with connected(connection) as session:
 
         def write() -> None:
@@ -283,8 +299,7 @@ def _token(asked: dict[str, Any]) -> str:
 def _text(file: Path | None) -> str:
     """Return what the user gives, from a file or standard input."""
     if file is None and sys.stdin.isatty():
-        typed: str = typer.prompt("What the join printed", hide_input=True)
-        return typed
+        return terminal.secret("What the join printed")
     if file is None or str(file) == "-":
         return read_input()
     return read_file(file)
@@ -311,4 +326,4 @@ for _name, _function in {
     "leave": leave,
     "repair": repair,
 }.items():
-    app.command(_name)(_function)
+    register(app, _name, _function)

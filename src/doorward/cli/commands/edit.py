@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from doorward.cli.commands.arguments import PathArgument, read_file
+from doorward.cli.commands.arguments import PathArgument
 from doorward.cli.failures import Failure, Usage
 from doorward.cli.options import Committing, Connection, command
+from doorward.cli.values import read_file
 
 if TYPE_CHECKING:
     from doorward.cli.addresses import Address
@@ -45,19 +46,18 @@ def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
                 typer.echo("Nothing to change.")
             else:
                 with connected(connection) as session:  # a new one: editing may have taken longer than a login session lasts
-                    _commit(session, how, address, value, etag)
+                    _commit(session, how, path, value, etag)
         except Failure as failure:
             reasons = tuple(failure.lines)
             if not _again(reasons):
-                raise Failure(*reasons, f"Your text is kept in {file}.") from None
-        except (typer.Exit, typer.Abort, KeyboardInterrupt):  # whoever was asked does not want it now
-            typer.echo(f"Your text is kept in {file}.")
+                ended = Failure(*reasons, f"Your text is kept in {file}.")
+                ended.code = failure.code
+                raise ended from None
+        except (typer.Exit, typer.Abort, KeyboardInterrupt):  # not wanted now, or a dry run
+            typer.echo(f"Your text is kept in {file}.", err=how.structured is not None)
             raise
         else:
-            if how.dry_run and not same(value, shown):
-                typer.echo(f"Your text is kept in {file}.")
-            else:
-                file.unlink()
+            file.unlink()
             return
 
 
@@ -103,35 +103,25 @@ def _value(text: str) -> Any:
         raise Failure(str(error)) from None
 
 
-def _commit(session: Session, how: Committing, address: Address, value: Any, etag: str) -> None:
+def _commit(session: Session, how: Committing, path: str, value: Any, etag: str) -> None:
+    from doorward.cli.edits import Edit
     from doorward.cli.failures import Refused
-    from doorward.cli.members import with_member
-    from doorward.cli.naming import with_keys
-    from doorward.cli.transact import transact
-    from doorward.tree.nodes import Valued
+    from doorward.cli.transact import carry_out
 
-    node = address.endpoint.node
-    assert isinstance(node, Valued)  # noqa: S101 - seen to when it was read
-
-    def write() -> None:
-        body = with_member(session.client.body(address.href), address.member, value) if address.member else value
-        resolved = with_keys(session.tree, node, body, session.remote)
-        try:
-            session.client.write("PUT", address.href, resolved, match=etag)
-        except Refused as refused:
-            if refused.type == "PreconditionFailed":
-                raise Failure("Somebody else changed it while you edited.") from None
-            raise
-
-    transact(session, how, write)
+    try:
+        carry_out(session, how, Edit("replace", path, value=value), etag)
+    except Refused as refused:
+        if refused.type == "PreconditionFailed":
+            raise Failure("Somebody else changed it while you edited.") from None
+        raise
 
 
 def _again(reasons: tuple[str, ...]) -> bool:
-    from doorward.cli.session import terminal
+    from doorward.cli import terminal
     from doorward.tree.plaintext import plain
 
-    if not terminal():
+    if not terminal.present():
         return False
     for line in reasons:
         typer.secho(plain(line), err=True, fg=typer.colors.RED)
-    return typer.confirm("Edit again?", default=True)
+    return terminal.agrees("Edit again?", default=True)

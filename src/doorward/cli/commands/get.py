@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from doorward.cli.commands.arguments import PATH_HELP, complete
-from doorward.cli.options import Connection, command
+from doorward.cli.commands.arguments import OptionalPath
+from doorward.cli.options import Connection, Format, Output, command
 
 if TYPE_CHECKING:
     from doorward.cli.addresses import Address
     from doorward.cli.session import Session
     from doorward.tree.registry import Endpoint
 
-OptionalPath = Annotated[str, typer.Argument(help=PATH_HELP, metavar="[PATH]", autocompletion=complete, show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON as the API answers it, references as keys.")]
-
 
 @command
-def get(connection: Connection, path: OptionalPath = "", json: AsJson = False) -> None:  # noqa: FBT002 - Typer's option
+def get(connection: Connection, output: Output, path: OptionalPath = "") -> None:
     """Print a setting, the objects of a collection, or everything below a branch, as YAML.
 
-    A branch is printed in the form that `doorward apply` takes; without PATH, all that this release honours.
+    A branch is printed in the form that `doorward apply` takes, with a variable of the environment in place of each secret;
+    without PATH, all that this release honours. JSON is what the API answers, references as keys.
     """
     from doorward.cli.addresses import locate
-    from doorward.cli.render import ordered
+    from doorward.cli.render import emit
     from doorward.cli.session import connected
-    from doorward.cli.yamltext import dump
 
     with connected(connection) as session:
         address = locate(session.tree, session.remote, path)
-        value = _raw(session, address) if json else _readable(session, address)
-    if json:
-        from json import dumps
-
-        typer.echo(dumps(value, indent=2, ensure_ascii=False))
-    else:
-        typer.echo(dump(ordered(value)), nl=False)
+        value = _raw(session, address) if output.format is Format.json else _readable(session, address)
+    emit(value, output.format or Format.yaml)
 
 
 def _raw(session: Session, address: Address) -> Any:
     from doorward.cli.members import member
+    from doorward.tree.nodes import Branch
 
-    content = session.client.get(address.href).content
-    return member(content["body"], address.member) if "body" in content else content["items"]
+    if isinstance(address.endpoint.node, Branch):
+        found: Any = _values(session, address.endpoint, lambda endpoint: _plain(session, endpoint.path))
+        for name in address.href.split("/")[3:]:
+            found = found.get(name, {})
+        return found
+    return member(_plain(session, address.href), address.member)
+
+
+def _plain(session: Session, href: str) -> Any:
+    content = session.client.get(href).content
+    return content["body"] if "body" in content else content["items"]
 
 
 def _readable(session: Session, address: Address) -> Any:
@@ -55,7 +58,7 @@ def _readable(session: Session, address: Address) -> Any:
 
     endpoint, node = address.endpoint, address.endpoint.node
     if isinstance(node, Branch):
-        return _branch(session, endpoint)
+        return _description(session, endpoint)
     if isinstance(node, Collection) and not address.key:
         return _objects(session, endpoint)
     if isinstance(node, WriteOnce) and not address.key:
@@ -64,21 +67,30 @@ def _readable(session: Session, address: Address) -> Any:
     return member(with_names(node, body, session.remote) if isinstance(node, Valued) else body, address.member)
 
 
-def _objects(session: Session, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the objects of a collection by name."""
+def _objects(session: Session, endpoint: Endpoint, *, described: bool = False) -> dict[str, Any]:
+    """Return the objects of a collection by name. ``described``: with secrets as a description has them."""
     from doorward.cli.naming import nameless, with_names
+    from doorward.cli.secrets import described_secrets
     from doorward.tree.nodes import Collection
 
     node, remote = endpoint.node, session.remote
     assert isinstance(node, Collection)  # noqa: S101 - asked for these only
-    return {
-        remote.name(endpoint.path, key): nameless(endpoint, with_names(node, body, remote))
-        for key, body in remote.objects(endpoint.path).items()
-    }
+    found = {}
+    for key, body in remote.objects(endpoint.path).items():
+        name = remote.name(endpoint.path, key)
+        whole = described_secrets(node, body, remote, f"{endpoint.path}/{name}") if described else body
+        found[name] = nameless(endpoint, with_names(node, whole, remote))
+    return found
 
 
-def _branch(session: Session, branch: Endpoint) -> dict[str, Any]:
+def _description(session: Session, branch: Endpoint) -> dict[str, Any]:
     """Return what stands below a branch, as a description that ``doorward apply`` takes."""
+    found = {"configuration": _values(session, branch, lambda endpoint: _whole(session, endpoint))}
+    return {"node": node, **found} if (node := session.remote.node) else found
+
+
+def _values(session: Session, branch: Endpoint, read: Callable[[Endpoint], Any]) -> dict[str, Any]:
+    """Return what can be described below a branch, in the shape of the tree; what the account may not read is left out."""
     from doorward.cli.failures import Refused, short
 
     found: dict[str, Any] = {}
@@ -86,28 +98,30 @@ def _branch(session: Session, branch: Endpoint) -> dict[str, Any]:
         if not f"{endpoint.path}/".startswith(f"{branch.path}/") or not _described(endpoint):
             continue
         try:
-            value = _whole(session, endpoint)
+            value = read(endpoint)
         except Refused as refused:
             if refused.status != 403:  # noqa: PLR2004 - HTTP's number
                 raise
             typer.secho(f"{short(endpoint.path)} is left out: {refused.lines[0].partition(': ')[2]}", err=True, dim=True)
             continue
         *above, last = endpoint.path.split("/")[3:]
-        inner = found.setdefault("configuration", {})
+        inner = found
         for name in above:
             inner = inner.setdefault(name, {})
         inner[last] = value
-    return found or {"configuration": {}}
+    return found
 
 
 def _whole(session: Session, endpoint: Endpoint) -> Any:
     from doorward.cli.naming import with_names
+    from doorward.cli.secrets import described_secrets
     from doorward.tree.nodes import Collection, Valued
 
     if isinstance(endpoint.node, Collection):
-        return _objects(session, endpoint)
+        return _objects(session, endpoint, described=True)
     assert isinstance(endpoint.node, Valued)  # noqa: S101 - nothing else is described
-    return with_names(endpoint.node, session.remote.value(endpoint.path), session.remote)
+    body = described_secrets(endpoint.node, session.remote.value(endpoint.path), session.remote, endpoint.path)
+    return with_names(endpoint.node, body, session.remote)
 
 
 def _described(endpoint: Endpoint) -> bool:

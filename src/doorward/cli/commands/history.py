@@ -9,7 +9,7 @@ import typer
 
 from doorward.cli.commands.arguments import RevisionArgument
 from doorward.cli.failures import Usage
-from doorward.cli.options import Committing, Connection, command
+from doorward.cli.options import Committing, Connection, Output, command
 
 if TYPE_CHECKING:
     from doorward.cli.session import Session
@@ -17,37 +17,73 @@ if TYPE_CHECKING:
 _REVISIONS = "/api/revisions"
 _PAGE = 500
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE, help="So many revisions at most.")]
-OneRevision = Annotated[int | None, typer.Argument(metavar="[N]", min=1, help="Show this revision alone, with its changes.")]
-Subject = Annotated[str, typer.Argument(metavar="N|FILE", help="Number of a revision, or a description for `doorward apply`.")]
-Other = Annotated[
-    int | None, typer.Argument(metavar="[M]", min=1, help="Another revision; without: what runs.", show_default=False)
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE, help="Maximum number of revisions.", metavar="N")]
+OneRevision = Annotated[
+    int | None, typer.Argument(metavar="N", min=1, help="Show this revision alone, with its changes.", show_default=False)
 ]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="N|FILE",
+        help="Number of a revision, or a description for `doorward apply` (- for standard input).",
+        show_default=False,
+    ),
+]
+Other = Annotated[
+    int | None, typer.Argument(metavar="M", min=1, help="Another revision; without: what runs.", show_default=False)
+]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="End with 2 where there is a difference.")]
+
+
+_HEAD = ("REVISION", "TIME", "AUTHOR", "FROM", "CHANGES", "MESSAGE")
 
 
 @command
-def history(connection: Connection, number: OneRevision = None, limit: Limit = 20) -> None:
+def history(connection: Connection, output: Output, number: OneRevision = None, limit: Limit = 20) -> None:
     """List what was committed, by whom and why, newest first; or show one revision."""
     from doorward.cli import render
     from doorward.cli.session import connected
 
     with connected(connection) as session:
+        awaited = awaiting(session)
         if number is None:
             items = session.client.get(f"{_REVISIONS}?limit={limit}").content["items"]
-            rows = [_row(item["key"], item["body"]) for item in items]
-            render.show(render.table(("REVISION", "TIME", "AUTHOR", "FROM", "CHANGES", "MESSAGE"), rows))
+            found: Any = [{"number": int(item["key"]), **item["body"]} for item in items]
+            render.emit(_marked(found, awaited), output.structured, render.table(_HEAD, [_row(one, awaited) for one in found]))
             return
-        body = session.client.body(f"{_REVISIONS}/{number}")
-        head = _row(str(number), body)
-        render.show(render.table(("REVISION", "TIME", "AUTHOR", "FROM", "CHANGES", "MESSAGE"), [head]))
-        render.show(render.changes(_changes(session, number), session.remote))
+        body = {"number": number, **session.client.body(f"{_REVISIONS}/{number}")}
+        found = {**body, "changes": _changes(session, number)}
+        shown = [*render.table(_HEAD, [_row(body, awaited)]), *render.changes(found["changes"], session.remote)]
+        render.emit(_marked([found], awaited)[0], output.structured, shown)
 
 
-def _row(number: str, body: dict[str, Any]) -> list[str]:
+def awaiting(session: Session) -> tuple[int, int] | None:
+    """Return the revision that awaits its confirmation, and the seconds that are left; None where none does."""
+    from doorward.cli.client import TRANSACTION
+    from doorward.cli.failures import Refused
+
+    try:
+        left = session.client.get(TRANSACTION).meta.get("confirm_remaining_seconds")
+        return None if left is None else (_newest(session), int(left))
+    except Refused:  # the account may not see it
+        return None
+
+
+def _marked(found: list[dict[str, Any]], awaited: tuple[int, int] | None) -> list[dict[str, Any]]:
+    """Add how long a revision awaits its confirmation."""
+    return [{**one, "confirm_remaining_seconds": awaited[1]} if awaited and one["number"] == awaited[0] else one for one in found]
+
+
+def _row(body: dict[str, Any], awaited: tuple[int, int] | None) -> list[str]:
     from doorward.cli.render import local_time
+    from doorward.cli.times import words
 
     message = (body["commit_message"] or "").replace("\n", " ")
-    return [number, local_time(body["time"]), body["author"], body["address"] or "-", str(body["changes"]), message]
+    if awaited and body["number"] == awaited[0]:
+        message = f"[awaits confirmation, {words(awaited[1])} left] {message}".rstrip()
+    return [
+        str(body["number"]), local_time(body["time"]), body["author"], body["address"] or "-", str(body["changes"]), message
+    ]  # fmt: skip
 
 
 @command
@@ -65,21 +101,31 @@ def _restore(session: Session, number: int) -> None:
 
 
 @command
-def diff(subject: Subject, connection: Connection, other: Other = None) -> None:
+def diff(
+    subject: Subject,
+    connection: Connection,
+    output: Output,
+    other: Other = None,
+    exit_code: ExitCode = False,  # noqa: FBT002 - Typer's option
+) -> None:
     """Show what differs between two revisions, or what a description would change."""
     if not subject.isdecimal():
-        from doorward.cli.commands.apply import apply_file
+        from doorward.cli.commands.apply import apply_files
 
         if other is not None:
             raise Usage("A description is compared with what runs.")
-        apply_file(connection, Committing(dry_run=True), Path(subject), prune=False)
+        how = Committing(output=output.output, json=output.json, dry_run=True, exit_code=exit_code)
+        apply_files(connection, how, [Path(subject)], prune=False)
         return
     from doorward.cli import render
     from doorward.cli.session import connected
 
     with connected(connection) as session:
         changes = _between(session, int(subject), other)
-        render.show(render.changes(changes, session.remote) if changes else [render.Line("No difference.")])
+        shown = render.changes(changes, session.remote) if changes else [render.Line("No difference.")]
+        render.emit({"changes": changes}, output.structured, shown)
+    if changes and exit_code:
+        raise typer.Exit(2)
 
 
 def _between(session: Session, number: int, other: int | None) -> list[dict[str, Any]]:

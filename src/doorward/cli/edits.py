@@ -1,0 +1,118 @@
+"""The changes that commands make, as values: written into a transaction now, or kept and written later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from doorward.cli import kinds
+from doorward.cli.addresses import Address, locate
+from doorward.cli.failures import Usage, short
+from doorward.cli.members import member, with_member
+from doorward.cli.naming import with_keys
+from doorward.cli.render import Line
+from doorward.cli.session import Session
+from doorward.cli.values import parsed
+from doorward.tree.changes import MISSING
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Valued, WriteOnce
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change. ``text`` is the VALUE of ``set`` and ``add`` as it was given, ``value`` what is described or was edited."""
+
+    do: Literal["set", "add", "remove", "replace", "apply"]
+    path: str = ""
+    text: str = ""
+    value: Any = None
+    prune: bool = False
+
+
+def perform(session: Session, edit: Edit, match: str = "") -> list[Line]:
+    """Write a change into the transaction of a session; ``match`` is the entity tag that a resource must have.
+
+    Returns what is worth saying. Raises Failure.
+    """
+    if edit.do == "apply":
+        from doorward.cli.applying import write
+
+        write(session, edit.value, prune=edit.prune)
+        return []
+    address = locate(session.tree, session.remote, edit.path)
+    match edit.do:
+        case "add":
+            return _post(session, address, edit.text)
+        case "remove":
+            _delete(session, address)
+        case _:
+            _put(session, address, edit, match)
+    return []
+
+
+def _put(session: Session, address: Address, edit: Edit, match: str) -> None:
+    node = _valued(address)
+    if not address.has_body:
+        raise Usage(
+            "A collection is not replaced as a whole; `doorward add` makes an object, `doorward apply` describes them all."
+        )
+    before = session.client.body(address.href) if address.member else None
+    value = edit.value
+    if edit.do == "set":
+        value = parsed(edit.text, kinds.kind_at(node.model, before, address.member))
+    body = with_member(before, address.member, value) if address.member else value
+    body = with_keys(session.tree, node, body, session.remote)
+    session.client.write("PUT", address.href, body, match=match)
+    if address.member and body != before and session.client.body(address.href) == before:
+        why = "It stays as it is: the member is read-only, or the value means the same."
+        session.client.warnings.append({"path": address.href, "pointer": f"/{'/'.join(address.member)}", "message": why})
+
+
+def _post(session: Session, address: Address, text: str) -> list[Line]:
+    node = address.endpoint.node
+    if address.member:
+        _append(session, address, text)
+        return []
+    if address.key or not isinstance(node, (Collection, ListSingleton, WriteOnce)):
+        raise Usage(f"{short(address.href)} is no list and no collection; `doorward set` replaces it.")
+    value: Any
+    if isinstance(node, ListSingleton):
+        value = parsed(text, kinds.element(node.model, []), several=True)
+        elements = with_keys(session.tree, node, value if isinstance(value, list) else [value], session.remote)
+        value = elements if isinstance(value, list) else elements[0]
+    else:
+        value = parsed(text)
+        value = with_keys(session.tree, node, value, session.remote) if isinstance(node, Collection) else value
+    answer = session.client.write("POST", address.href, value)
+    return [] if isinstance(node, ListSingleton) else [Line(f"Key: {answer.content['key']}")]
+
+
+def _append(session: Session, address: Address, text: str) -> None:
+    """Append to a list inside a body."""
+    node, body = _valued(address), session.client.body(address.href)
+    present = member(body, address.member)
+    if not isinstance(present, list):
+        raise Usage("Only a list can be added to; `doorward set` replaces a member.")
+    value = parsed(text, kinds.element(kinds.kind_at(node.model, body, address.member), present))
+    whole = with_member(body, address.member, [*present, value])
+    session.client.write("PUT", address.href, with_keys(session.tree, node, whole, session.remote))
+
+
+def _delete(session: Session, address: Address) -> None:
+    _valued(address)
+    if address.member:
+        body = with_member(session.client.body(address.href), address.member, MISSING)
+        session.client.write("PUT", address.href, body)
+    elif address.key:
+        session.client.write("DELETE", address.href)
+    else:
+        raise Usage(f"{short(address.href)} is no object and no member, and can't be removed; `doorward set` replaces it.")
+
+
+def _valued(address: Address) -> Valued:
+    node = address.endpoint.node
+    if isinstance(node, Branch):
+        raise Usage(f"{short(address.href)} is a branch; name what is below it.")
+    if isinstance(node, WriteOnce):
+        raise Usage(f"{short(address.href)} is written once and never changed.")
+    assert isinstance(node, Valued)  # noqa: S101 - there are no others
+    return node

@@ -1,0 +1,107 @@
+"""What the declarations say about a place: for ``doorward explain``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from doorward.cli.reference import KINDS, members
+from doorward.cli.render import Line
+from doorward.cli.yamltext import dump
+from doorward.tree.nodes import Branch, Collection, Singleton, Valued, WriteOnce
+from doorward.tree.places import ROOT
+from doorward.tree.registry import Endpoint, Tree
+
+
+def explained(tree: Tree, path: str) -> dict[str, Any] | None:
+    """Return what is known about an endpoint, of its members only those at or below the place that the path names.
+
+    None where there is nothing.
+    """
+    resource, mark, inner = path.strip("/").removeprefix(ROOT.strip("/")).strip("/").partition("#")
+    at = [part for part in inner.split("/") if part]
+    if not mark and (dot := resource.find(".", resource.rfind("/") + 1)) >= 0:
+        resource, at = resource[:dot], resource[dot + 1 :].split(".")
+    endpoint = tree.endpoints.get(f"{ROOT}/{resource}".rstrip("/"))
+    if endpoint is None:  # perhaps an object
+        endpoint = tree.endpoints.get(f"{ROOT}/{resource.rpartition('/')[0]}")
+        if endpoint is None or not isinstance(endpoint.node, Collection):
+            return None
+    found = _endpoint(endpoint)
+    if at:
+        wanted = ".".join(at)
+        rows = [row for row in found["members"] if _leads(row["member"], wanted)]
+        if not rows:
+            return None
+        found = {**found, "members": rows}
+    return found
+
+
+def _leads(member: str, wanted: str) -> bool:
+    """Whether a member stands at or below a place; ids of entries and indices stand for any."""
+    have, want = member.replace("[]", ".<n>").split("."), wanted.split(".")
+    if len(have) < len(want):
+        return False
+    return all(part == other or part.startswith("<") for part, other in zip(have, want, strict=False))
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    node = endpoint.node
+    supported = node.supported and not (isinstance(node, Singleton) and node.read_only)
+    return {
+        "path": endpoint.path,
+        "title": node.title,
+        "kind": KINDS[type(node)],
+        "methods": list(endpoint.methods)
+        + ([f"{m} on objects" for m in endpoint.object_methods] if endpoint.holds_objects else []),
+        "privilege": endpoint.privilege,
+        "scope": node.scope,
+        "honoured": supported,
+        "description": endpoint.doc,
+        "children": [child.path for child in endpoint.children.values()] if isinstance(node, Branch) else [],
+        "members": list(members(node.adapter.json_schema())) if isinstance(node, (Valued, WriteOnce)) and supported else [],
+        "default": _default(node),
+    }
+
+
+def _default(node: Any) -> Any:
+    default = getattr(node, "default", None)
+    if callable(default):
+        return "as the machine has it"
+    return {key: dict(body) for key, body in default.items()} if isinstance(node, Collection) and default else default
+
+
+def lines(found: dict[str, Any]) -> Iterator[Line]:
+    """Yield what is known, for people."""
+    title = f": {found['title']}" if found["title"] else ""
+    yield Line(f"{found['path']}{title}", "bold")
+    yield Line("")
+    yield from (Line(text) for text in found["description"].splitlines())
+    yield Line("")
+    yield Line(f"Kind:       {found['kind']}{'' if found['honoured'] else ', only shown by this release'}")
+    yield Line(f"Scope:      {_SCOPES[found['scope']]}")
+    yield Line(f"Privilege:  {found['privilege']}")
+    yield Line(f"Methods:    {', '.join(found['methods'])}")
+    if found["children"]:
+        yield Line("Below it:")
+        yield from (Line(f"  {path.removeprefix(ROOT + '/')}") for path in found["children"])
+    if found["members"]:
+        yield Line("Members:")
+        for row in found["members"]:
+            yield Line(f"  {row['member']}  ({row['type']}, {_given(row['default'])})", "cyan")
+            if row["meaning"]:
+                yield Line(f"      {row['meaning']}")
+    if found["default"] not in (None, {}):
+        yield Line("On a fresh appliance:")
+        yield from (Line(f"  {text}") for text in dump(found["default"]).splitlines())
+
+
+def _given(default: str) -> str:
+    return default if default in {"required", "empty"} else f"default {default}"
+
+
+_SCOPES = {
+    "cluster": "cluster: on a managed host it comes from Central Management",
+    "node": "node: every node has its own",
+    "owner": "owner: it belongs to what refers to it",
+}

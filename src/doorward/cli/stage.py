@@ -1,0 +1,97 @@
+"""Changes that wait for ``doorward commit``: kept in a file of the user, written into one transaction when they are looked at."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from doorward.cli.edits import Edit, perform
+from doorward.cli.failures import Failure, Usage, problem_line
+from doorward.cli.outside import in_clear
+from doorward.cli.session import Session
+from doorward.cli.target import Target
+
+Change = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The changes that were staged for one server and account, and what the places were like that they change."""
+
+    path: Path
+    edits: tuple[Edit, ...] = ()
+    before: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_edit(self, edit: Edit) -> Stage:
+        """Return the stage with one more change. Raises Usage where the file would hold a secret."""
+        if in_clear(edit.value) or in_clear(_loose(edit.text)):
+            raise Usage("A staged change would keep the secret in a file; give it as {from_env: …} or {from_file: …}.")
+        return dataclasses.replace(self, edits=(*self.edits, edit))
+
+    def write(self, session: Session, match: str = "") -> None:
+        """Write the changes into the transaction of a session, in their order. ``match`` is the entity tag for the last one."""
+        for edit in self.edits:
+            perform(session, edit, match if edit is self.edits[-1] else "")
+            session.remote.forget()
+
+    def save(self, changes: Iterable[Change]) -> None:
+        """Keep it, with what the changed places were like. Raises OSError."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = {"edits": [dataclasses.asdict(edit) for edit in self.edits], "before": _before(changes)}
+        draft = self.path.with_suffix(".new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        draft.replace(self.path)
+
+    def discard(self) -> None:
+        """Forget the changes."""
+        self.path.unlink(missing_ok=True)
+
+    def refuse_others(self, changes: Iterable[Change], label: Any) -> None:
+        """Raise Failure where somebody else changed a place since it was staged."""
+        lines = [
+            problem_line(label(path), "", "somebody else changed it since it was staged.")
+            for path, old in _before(changes).items()
+            if path not in self.before or self.before[path] != old
+        ]
+        if lines:
+            raise Failure(*lines, "`doorward plan` shows what would become of it; `doorward commit --overwrite` means it.")
+
+
+def location(target: Target) -> Path:
+    """Return the file for a server and an account."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    name = hashlib.sha256(f"{target.url}\n{target.user}".encode()).hexdigest()[:16]
+    return Path(base) / "doorward-cli" / f"staged-{name}.json"
+
+
+def staged(target: Target) -> Stage:
+    """Return what is staged for a server and an account. Raises Usage."""
+    path = location(target)
+    try:
+        content = json.loads(path.read_bytes())
+        return Stage(path, tuple(Edit(**edit) for edit in content["edits"]), content["before"])
+    except FileNotFoundError:
+        return Stage(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Usage(f"{path} can't be read; `doorward discard` removes it.") from None
+
+
+def _before(changes: Iterable[Change]) -> dict[str, Any]:
+    """Return what places were like before changes; what is new has no before."""
+    return {str(c["path"]): c.get("old_order", c.get("old_value")) for c in changes if c["type"] != "create"}
+
+
+def _loose(text: str) -> Any:
+    from doorward.cli.yamltext import NotReadable, load
+
+    try:
+        return load(text)
+    except NotReadable:
+        return None
