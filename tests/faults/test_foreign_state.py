@@ -193,7 +193,7 @@ def test_a_second_name_of_the_first_password_is_not_written_to(tmp_path: Path, v
 
 
 def test_what_was_in_order_still_serves(state: Path, tmp_path: Path, victim: Path) -> None:
-    """Also through a link of one's own, with the link that a sandbox has for its time zone, and with what a kill in a run left."""
+    """Also through a link of one's own, with the link that a sandbox has for its time zone, and with what a kill left."""
     left = state / "backup/spool/run"
     left.mkdir(parents=True)
     (left / "link").symlink_to(victim)

@@ -13,7 +13,7 @@ from doorward.host.ownership import UntrustedPathError, check_tree, open_own
 SANDBOX_ROOT = "root"
 """The directory of a state directory in which a sandbox has links of its own."""
 SPOOL = Path("backup", "spool")
-"""Where backups are made. What a process that was killed left there may belong to whom programs run as, and is removed at a start."""
+"""Where backups are made. What a killed process left there may belong to whom programs run as, and is removed at a start."""
 
 
 class StateInUse(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from doorward.api import tls as server_tls
-from doorward.cli import session
+from doorward.cli import identity
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pins import Pins, client_context, unverified_context
 from doorward.events import tls as client_tls
@@ -34,7 +34,7 @@ def of_clients(_folder: Path) -> ssl.SSLContext:
 
 
 def of_the_command_line(_folder: Path) -> ssl.SSLContext:
-    return session.trust(None)
+    return identity.trusting(None, None)
 
 
 def of_the_channel(folder: Path) -> ssl.SSLContext:
