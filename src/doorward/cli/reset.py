@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def become_owner(state: Path) -> None:
         return
     if os.geteuid() != 0:
         raise NotResetError(f"{state} belongs to another user; only that user and root may do this.")
-    common_passwords()  # the owner may not be allowed to read the program
+    # What is loaded late is loaded now: the owner may not be allowed to read the program.
+    whole_tree()
+    common_passwords()
+    codecs.lookup("ascii")
     os.setgroups([])
     os.setegid(found.st_gid)
     os.seteuid(found.st_uid)
