@@ -80,7 +80,7 @@ def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Cal
     open_store().close()
     connection = sqlite3.connect(tmp_path / "doorward.db")
     connection.execute("ALTER TABLE commits DROP COLUMN results")
-    connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x')")
+    connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x', '')")
     connection.commit()
     connection.close()
     for _ in range(2):
@@ -89,8 +89,9 @@ def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Cal
 
 def test_results_are_kept_as_long_as_the_key(store: Store) -> None:
     results = [{"href": "/api/x", "key": "x", "status": 200}]
-    ticket = Ticket("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", results=results)
+    ticket = Ticket("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", account="-1")
+    ticket = replace(ticket, results=results)
     store.save_ticket(ticket)
-    assert store.ticket("k", "admin") == ticket
+    assert store.ticket("k", "-1") == ticket
     store.forget_tickets("2026-01-02T00:00:00Z")
     assert store.ticket("1") == replace(ticket, idempotency_key=None, results=None)
