@@ -80,11 +80,13 @@ def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Cal
     open_store().close()
     connection = sqlite3.connect(tmp_path / "doorward.db")
     connection.execute("ALTER TABLE commits DROP COLUMN results")
-    connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x', '')")
+    connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x', '-1')")
     connection.commit()
     connection.close()
     for _ in range(2):
-        assert open_store().ticket("1") == Ticket("1", "admin", "then", "done", None, 1, idempotency_key="k", request="x")
+        assert open_store().ticket("1") == Ticket(
+            "1", "admin", "then", "done", None, 1, idempotency_key="k", request="x", account="-1"
+        )
 
 
 def test_results_are_kept_as_long_as_the_key(store: Store) -> None:

@@ -14,7 +14,7 @@ from doorward.tree.places import Place
 
 _BODY = {
     "type": "object",
-    "properties": {"epoch": {"type": "integer"}, "nodes": {"type": "array", "items": {"type": "object"}}},
+    "properties": {"epoch": {"type": ["integer", "null"]}, "nodes": {"type": "array", "items": {"type": "object"}}},
 }
 
 
