@@ -32,9 +32,11 @@ _NAMES = {
     "compatibility": "compatibility",
 }
 _NUMBER = r"(?:\d+(?:\.\d+)*|[A-I])(?![\w])"
-_NAME = rf"(?P<name>{'|'.join(_NAMES)}|RFC \d+)"
+_NAME = rf"{'|'.join(_NAMES)}|RFC \d+"
 _LIST = rf"(?P<numbers>{_NUMBER}(?:(?:, and |, | and | to | or ){_NUMBER})*)"
-_CITATION = re.compile(rf"(?:{_NAME}[\s,(]+)?\bsections? {_LIST}", re.IGNORECASE)
+_CITATION = re.compile(
+    rf"(?:(?P<name>{_NAME})[\s,(]+)?\bsections? {_LIST}(?: of (?:the )?(?:wire )?(?P<of>{_NAME}))?", re.IGNORECASE
+)
 _BY_FOLDER = {
     ROOT / "src/doorward/backup": "backup",
     ROOT / "src/doorward/api/backup": "backup",
@@ -71,7 +73,7 @@ def citations(path: Path) -> Iterator[Citation]:
     text = plain(path.read_text())
     outside = re.search(r"RFC \d+", text[:1000]) if path.suffix == ".py" else None
     for found in _CITATION.finditer(text):
-        name = (found["name"] or "").lower()
+        name = (found["name"] or found["of"] or "").lower()
         if not name and outside is not None and outside.start() < found.start():
             continue
         page = None if name.startswith("rfc") else _NAMES.get(name, page_of(path))
@@ -117,6 +119,7 @@ def test_every_citation_leads_to_a_heading() -> None:
         ("# by the time\n# contract, sections 1 to 3.", [("time", "1"), ("time", "3")]),
         ("[backup contract](x.md), section 9", [("backup", "9")]),
         ("RFC 9110, section 8.6", [(None, "8.6")]),
+        ("Adds to section 3 of the time contract", [("time", "3")]),
         ("(section 77.7)", [("protocol", "77.7")]),
         ("compatibility, section H", [("compatibility", "H")]),
     ],
