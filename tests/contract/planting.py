@@ -53,7 +53,7 @@ def declared() -> dict[Site, set[str]]:
     return found
 
 
-def standing(value: Any, at: At = (), where: Site | None = None) -> Iterator[tuple[At, Reference, Site]]:
+def standing(value: Any, at: At = (), where: Site | None = None) -> Iterator[tuple[At, Reference[Any], Site]]:
     """Every reference of a validated body: its place, itself, the field that it stands in."""
     if isinstance(value, Reference):
         assert where

@@ -76,7 +76,7 @@ def test_a_store_takes_nothing_but_new_objects(admin: Caller, endpoint: Endpoint
         assert answer.header("Allow") == "GET, HEAD, OPTIONS"
 
 
-def referred(endpoint: Endpoint, body: Any) -> list[tuple[At, Reference]]:
+def referred(endpoint: Endpoint, body: Any) -> list[tuple[At, Reference[Any]]]:
     """The references of a body, with their places."""
     return [(at, reference) for at, reference, _ in standing(endpoint.node.adapter.validate_python(body))]  # type: ignore[attr-defined]
 

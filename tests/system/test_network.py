@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import doorward.configuration
-from doorward.configuration.network._addresses import PATHS, addresses
+from doorward.configuration.network._addresses import addresses
+from doorward.configuration.network._nics import PATHS
 from doorward.configuration.network._routes import ROUTING
 from doorward.host.drivers.kernel import KernelNetwork
 from doorward.host.drivers.owners import owner

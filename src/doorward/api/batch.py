@@ -32,7 +32,7 @@ from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.pipeline import ApplyFailed, Order
 from doorward.transaction.queue import QueueTimeout
 from doorward.tree.fields import matching
-from doorward.tree.models import Body, Elements, union
+from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.references import NEW, new_keys, resolved
@@ -74,7 +74,7 @@ class Delete(_Change):
     method: Literal["DELETE"] = Field(description="As a single DELETE.")
 
 
-AnyChange: Any = union("method", Put, Post, Delete)
+AnyChange = Annotated[Put | Post | Delete, Variants("method")]
 
 
 class BatchOrder(Body):

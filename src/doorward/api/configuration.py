@@ -225,7 +225,7 @@ class NodeResource(Resource):
                 raise errors.meaning(refused.problems) from None
             request.check_again()
             login.candidate = candidate
-            self._shared.probe(self.place, before and before.value, candidate)
+            self._shared.probe(self.place, before, candidate)
             made = self.key or key()
             resource = encoded(candidate.snapshot, self.endpoint, made)
         href = f"{self.endpoint.path}/{made}" if made else self.endpoint.path

@@ -28,7 +28,7 @@ from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
 from doorward.transaction.queue import CommitQueue, QueueTimeout
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.times import now
 from doorward.tree.validation import check
@@ -60,7 +60,7 @@ class ConfirmOrder(Body):
     status: Literal["confirm"] = Field(description="What to do.")
 
 
-ORDER: TypeAdapter[Any] = TypeAdapter(union("status", CommitOrder, ConfirmOrder))
+ORDER: TypeAdapter[Any] = TypeAdapter(Annotated[CommitOrder | ConfirmOrder, Variants("status")])
 
 Work = Callable[[Request, Order], Awaitable[Answer]]
 """Carries out an order in the caller's name."""

@@ -153,7 +153,7 @@ def _keeping_addresses(document: Document, endpoint: Endpoint, running: Running)
         return present
 
 
-def _naming_addresses(node: Valued, document: Document) -> Iterator[str]:
+def _naming_addresses(node: Valued[Any], document: Document) -> Iterator[str]:
     for at, reference in references(node.adapter.validate_python(document.value)):
         if reference.inside and at:
             yield str(at[0])

@@ -24,7 +24,7 @@ from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive
 from doorward.backup.past import past_of
 from doorward.backup.replacing import candidate_of, put_membership, put_server_certificate
-from doorward.configuration.network._addresses import PATHS
+from doorward.configuration.network._nics import PATHS
 from doorward.host.engine import ApplyError
 from doorward.host.nics import found_nics
 from doorward.membership.standing import standing

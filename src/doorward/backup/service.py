@@ -104,8 +104,9 @@ class Backups:
     def selected(self) -> Selected | None:
         """Return the policy by which backups are made now."""
         snapshot = self.node.pipeline.running.snapshot
-        body = system_backup.selected(snapshot)
-        return None if body is None else Selected(snapshot.value(system_backup.PATH)["backup_policy"], body)
+        reference = snapshot.read(system_backup.NODE).backup_policy
+        body = self.policy(reference.key) if reference is not None else None
+        return None if reference is None or body is None else Selected(reference.key, body)
 
     def _policy(self) -> Mapping[str, Any]:
         """Return the body of the selected policy. Raises BackupFailure where none is."""

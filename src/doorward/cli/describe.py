@@ -144,7 +144,7 @@ class _Planning:
         """Return the body of a single value as it will be."""
         return merged(self.present.value(path), self.singles.get(path, {}))
 
-    def _object(self, endpoint: Endpoint, node: Collection, name: str, described: Any) -> None:
+    def _object(self, endpoint: Endpoint, node: Collection[Any], name: str, described: Any) -> None:
         label = f"{endpoint.path}/{name}"
         if described is not None and not isinstance(described, dict):
             self._wrong("type", "Must be a mapping of members.", label)
@@ -161,7 +161,7 @@ class _Planning:
         elif not _same(node, old, new):
             self.replaced.append(Request("PUT", f"{endpoint.path}/{key}", new, label=label))
 
-    def _resolved(self, node: Valued, body: Any, old: Any, label: str) -> Any:
+    def _resolved(self, node: Valued[Any], body: Any, old: Any, label: str) -> Any:
         """Return a body with keys, or what stands for them, in place of names and of secrets from outside."""
 
         def change(to: RefersTo, value: Any, at: At) -> Any:
@@ -177,7 +177,7 @@ class _Planning:
 
         return mapped(node.model, body, change)
 
-    def _key(self, target: Endpoint, node: Collection, name: str, problem: Problem) -> str | New:
+    def _key(self, target: Endpoint, node: Collection[Any], name: str, problem: Problem) -> str | New:
         if name in self.present.objects(target.path):
             return name
         if (found := self._present(target.path, node, name)) is not None:
@@ -188,7 +188,7 @@ class _Planning:
             return name
         return New(target.path, spelt)
 
-    def _present(self, path: str, node: Collection, name: str) -> str | None:
+    def _present(self, path: str, node: Collection[Any], name: str) -> str | None:
         """Return the key of the object that has a name."""
         if path not in self.keys:
             self.keys[path] = by_name(node, self.present.objects(path))
@@ -309,7 +309,7 @@ def _keys_of(body: Any, at: At) -> list[str]:
     return [key for key in found if isinstance(key, str)]
 
 
-def _targets(node: Valued, body: Any) -> set[str]:
+def _targets(node: Valued[Any], body: Any) -> set[str]:
     """Return the hrefs that a body refers to."""
     found: set[str] = set()
     mapped(node.model, body, lambda to, value, _at: found.add(f"{to.to}/{bare(value)}"))
@@ -333,12 +333,12 @@ def _news(value: Any) -> Iterable[New]:
             yield from _news(member)
 
 
-def _same(node: Valued, old: Any, new: Any) -> bool:
+def _same(node: Valued[Any], old: Any, new: Any) -> bool:
     """Whether two bodies mean the same once the server has brought them into their canonical form."""
     return not any(_news(new)) and same(_canonical(node, old), _canonical(node, new))
 
 
-def _canonical(node: Valued, body: Any) -> Any:
+def _canonical(node: Valued[Any], body: Any) -> Any:
     try:
         return node.document(check(node.adapter, body, strict=True).model).value
     except BodyRefused:  # the server will say what is wrong; what this machine does not know may be right there

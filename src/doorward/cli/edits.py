@@ -108,7 +108,7 @@ def _delete(session: Session, address: Address) -> None:
         raise Usage(f"{short(address.href)} is no object and no member, and can't be removed; `doorward set` replaces it.")
 
 
-def _valued(address: Address) -> Valued:
+def _valued(address: Address) -> Valued[Any]:
     node = address.endpoint.node
     if isinstance(node, Branch):
         raise Usage(f"{short(address.href)} is a branch; name what is below it.")

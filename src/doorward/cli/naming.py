@@ -25,12 +25,12 @@ def bare(value: Any) -> Any:
 _PAIR = {"key", "meta"}
 
 
-def keys_only(node: Valued, body: Any) -> Any:
+def keys_only(node: Valued[Any], body: Any) -> Any:
     """Return a body whose references are bare keys."""
     return mapped(node.model, body, lambda _to, value, _at: bare(value))
 
 
-def with_names(node: Valued, body: Any, remote: Remote) -> Any:
+def with_names(node: Valued[Any], body: Any, remote: Remote) -> Any:
     """Return a body whose references are names, where objects have names."""
 
     def change(to: RefersTo, value: Any, _at: At) -> Any:
@@ -46,7 +46,7 @@ def with_names(node: Valued, body: Any, remote: Remote) -> Any:
     return mapped(node.model, body, change)
 
 
-def with_keys(tree: Tree, node: Valued, body: Any, remote: Remote) -> Any:
+def with_keys(tree: Tree, node: Valued[Any], body: Any, remote: Remote) -> Any:
     """Return a body whose references by name are keys, and where secrets that were given are made.
 
     What is no name stays, for the server to judge. Raises Usage.
@@ -88,19 +88,19 @@ def _no_address(text: str) -> str:
     raise Usage(f"{text} is no address of this node, or more than one; `doorward get network/nics` shows those that it has.")
 
 
-def key_named(node: Collection, objects: dict[str, Any], name: str) -> str | None:
+def key_named(node: Collection[Any], objects: dict[str, Any], name: str) -> str | None:
     """Return the key of an object by its key or name."""
     if name in objects:
         return name
     return by_name(node, objects).get(folded(node, name))
 
 
-def by_name(node: Collection, objects: dict[str, Any]) -> dict[Any, str]:
+def by_name(node: Collection[Any], objects: dict[str, Any]) -> dict[Any, str]:
     """Return the keys of objects by their folded names; the first of those that have the same."""
     return {folded(node, body.get(node.unique)): key for key, body in reversed(objects.items())}
 
 
-def folded(node: Collection, name: Any) -> Any:
+def folded(node: Collection[Any], name: Any) -> Any:
     """Return a name in the form in which names of the collection are compared."""
     return name.casefold() if node.fold and isinstance(name, str) else name
 

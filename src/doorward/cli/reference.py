@@ -123,7 +123,7 @@ def _type(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
 _LIMITS = {"minimum": "from", "maximum": "to", "minLength": "at least", "maxLength": "at most"}
 
 
-def _default(node: Valued) -> Iterator[str]:
+def _default(node: Valued[Any]) -> Iterator[str]:
     default = getattr(node, "default", None)
     if isinstance(node, Collection) and not default:
         yield "Empty on a fresh appliance."

@@ -21,7 +21,7 @@ STORES = {"/api/configuration/passwords", "/api/configuration/private_keys", "/a
 _CERTIFICATES = "/api/configuration/x509"
 
 
-def described_secrets(node: Valued, body: Any, remote: Remote, label: str) -> Any:
+def described_secrets(node: Valued[Any], body: Any, remote: Remote, label: str) -> Any:
     """Return a body with descriptions in place of references to secrets; ``label`` is its path with names."""
 
     def change(to: RefersTo, value: Any, at: At) -> Any:

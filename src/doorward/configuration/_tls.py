@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from doorward.tree.models import Body, Off, switch
+from doorward.configuration import x509
+from doorward.tree.models import Body, Off, Switched
 from doorward.tree.references import Reference, RefersTo
 
-CertificateReference = Annotated[Reference, RefersTo("/api/configuration/x509", form="sealed")]
+CertificateReference = Annotated[Reference[x509.Certificate], RefersTo(x509.NODE, form="sealed")]
 
 
 class ServerCertificateCheck(Body):
@@ -22,7 +23,7 @@ class ServerCertificateCheck(Body):
     )
 
 
-ServerCheck: Any = switch(ServerCertificateCheck)
+ServerCheck = Annotated[ServerCertificateCheck | Off, Switched()]
 CHECKED = ServerCertificateCheck(enabled=True, server_certificate_ca=None)
 
 
@@ -33,5 +34,5 @@ class ClientIdentity(Body):
     x509_identity: CertificateReference = Field(description="The certificate to show; needs its private key here.")
 
 
-ClientAuthentication: Any = switch(ClientIdentity)
+ClientAuthentication = Annotated[ClientIdentity | Off, Switched()]
 ANONYMOUS = Off(enabled=False)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from doorward.tree.fields import Confidential, bad_format
-from doorward.tree.models import Body
+from doorward.tree.models import Body, Public
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.times import now
 
@@ -44,6 +44,12 @@ class NewPassword(Body):
         return sent
 
 
+class Password(Public):
+    """A password as it is kept: ``created`` is when it was posted, in RFC 3339."""
+
+    created: str
+
+
 def make(model: NewPassword) -> tuple[dict[str, Any], str]:
     """Return the public body and the secret."""
     return {"created": now()}, model.plain
@@ -54,4 +60,4 @@ def show(body: dict[str, Any], owners: list[str], form: str | None) -> dict[str,
     return {**body, "form": form or "plain", "owner": owners[0] if owners else None}
 
 
-NODE = WriteOnce(title="Passwords", scope="owner", model=NewPassword, make=make, show=show)
+NODE: WriteOnce[Password] = WriteOnce(title="Passwords", scope="owner", model=NewPassword, public=Password, make=make, show=show)

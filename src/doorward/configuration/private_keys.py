@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails
 
 from doorward.configuration._keys import PrivateKey, read_private_key, type_of
 from doorward.tree.fields import Confidential
-from doorward.tree.models import Body, Interrelated, wrong
+from doorward.tree.models import Body, Interrelated, Public, wrong
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.times import now
 
@@ -51,6 +51,15 @@ class NewPrivateKey(Interrelated):
             yield wrong("missing", "Required.", "private_key")
         if isinstance(key, str) and isinstance(order, dict):
             yield wrong("contradiction", "A key is either posted or generated.", "generate")
+
+
+class PublicHalf(Public):
+    """A key as it is kept: ``public_key`` is ready for an ``authorized_keys`` file."""
+
+    created: str
+    fingerprint: str
+    public_key: str
+    type: str
 
 
 def make(model: NewPrivateKey) -> tuple[dict[str, Any], str]:
@@ -86,4 +95,6 @@ def show(body: dict[str, Any], owners: list[str], _form: str | None) -> dict[str
     return {**body, "owner": owners[0] if owners else None}
 
 
-NODE = WriteOnce(title="Private keys", scope="owner", model=NewPrivateKey, make=make, show=show)
+NODE: WriteOnce[PublicHalf] = WriteOnce(
+    title="Private keys", scope="owner", model=NewPrivateKey, public=PublicHalf, make=make, show=show
+)

@@ -41,11 +41,11 @@ class Troubleshooting(Body):
 
 def render(snapshot: Snapshot) -> Iterator[Job]:
     """Ask for old core files to be cleared away every night; how old in days is the subject of the job."""
-    days = snapshot.value(PATH)["core_files"]["retention_days"]
-    yield Job("core_files", ("03:00",), snapshot.value(timezone.PATH), subject=str(days), origin=PATH)
+    days = snapshot.read(NODE).core_files.retention_days
+    yield Job("core_files", ("03:00",), snapshot.read(timezone.NODE), subject=str(days), origin=PATH)
 
 
-NODE = Singleton(
+NODE: Singleton[Troubleshooting] = Singleton(
     title="Troubleshooting",
     scope="node",
     model=Troubleshooting,

@@ -22,9 +22,8 @@ from pydantic import Field, StringConstraints
 from doorward.configuration._keys import PrivateKey, is_weak, read_private_key, weak
 from doorward.host.tls import unusable
 from doorward.tree.fields import Confidential
-from doorward.tree.models import Body
+from doorward.tree.models import Body, Public
 from doorward.tree.nodes import WriteOnce
-from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.snapshot import Snapshot
@@ -43,6 +42,17 @@ class NewCertificate(Body):
     private_key: Annotated[str, StringConstraints(max_length=16_384), Confidential] | None = Field(
         None, description="Its private key in PEM (PKCS#1, PKCS#8, SEC1), without encryption."
     )
+
+
+class Certificate(Public):
+    """A certificate as it is kept: ``certificate`` is the chain in PEM, ``fingerprint`` ``SHA256:`` and hex digits."""
+
+    certificate: str
+    fingerprint: str
+    has_private_key: bool
+    not_after: str
+    not_before: str
+    subject: str
 
 
 def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
@@ -164,21 +174,23 @@ def show(body: dict[str, Any], owners: list[str], _form: str | None) -> dict[str
 
 def without_private_key(snapshot: Snapshot, key: str, at: str) -> Iterator[Problem]:
     """Refuse a reference, which stands at ``at`` in a body, to a certificate that cannot identify anybody."""
-    document = snapshot.document(Place(PATH, key))
-    if document is not None and not document.value["has_private_key"]:
+    found = snapshot.find(NODE, key)
+    if found is not None and not found.has_private_key:
         yield Problem("unsuitable", "This certificate has no private key here.", at)
 
 
 def chain_of(snapshot: Snapshot, key: str) -> list[x509.Certificate]:
     """Return the certificates of an object, its own first; none where there is no such object."""
-    document = snapshot.document(Place(PATH, key))
-    return x509.load_pem_x509_certificates(document.value["certificate"].encode()) if document is not None else []
+    found = snapshot.find(NODE, key)
+    return x509.load_pem_x509_certificates(found.certificate.encode()) if found is not None else []
 
 
 def certificate_of(snapshot: Snapshot, key: str) -> x509.Certificate | None:
     """Return the first certificate of an object."""
-    document = snapshot.document(Place(PATH, key))
-    return x509.load_pem_x509_certificate(document.value["certificate"].encode()) if document is not None else None
+    found = snapshot.find(NODE, key)
+    return x509.load_pem_x509_certificate(found.certificate.encode()) if found is not None else None
 
 
-NODE = WriteOnce(title="X.509 certificates", scope="owner", model=NewCertificate, make=make, show=show, shared=True)
+NODE: WriteOnce[Certificate] = WriteOnce(
+    title="X.509 certificates", scope="owner", model=NewCertificate, public=Certificate, make=make, show=show, shared=True
+)

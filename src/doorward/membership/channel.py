@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from doorward.tree.fields import Port
 from doorward.tree.nodes import Singleton
-from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/cluster/channel"
@@ -13,8 +12,8 @@ PORT = 7443
 
 def port(snapshot: Snapshot) -> int:
     """Return the port of the node channel."""
-    document = snapshot.document(Place(PATH))
-    return PORT if document is None else int(document.value)
+    found = snapshot.find(NODE)
+    return PORT if found is None else found
 
 
-NODE = Singleton(title="Port of the node channel", model=Port, default=PORT, scope="node", listed=False)
+NODE: Singleton[Port] = Singleton(title="Port of the node channel", model=Port, default=PORT, scope="node", listed=False)

@@ -32,4 +32,4 @@ class JoinRequest(Body):
     psk: Psk | None = Field(None, description="The secret to pair with, until then.")
 
 
-NODE = Singleton(title="Join request", model=JoinRequest | None, default=None, scope="node")
+NODE: Singleton[JoinRequest | None] = Singleton(title="Join request", model=JoinRequest | None, default=None, scope="node")

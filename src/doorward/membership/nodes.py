@@ -66,25 +66,27 @@ class Member(MemberBody):
 
 def addresses_differ(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """No two nodes have one address."""
-    document = snapshot.document(place)
-    if document is not None:
-        yield from taken(snapshot, place.key, document.value["address"])
+    member = snapshot.find(NODE, place.key)
+    if member is not None:
+        yield from taken(snapshot, place.key, member.address)
 
 
 def taken(snapshot: Snapshot, key: str, address: str) -> Iterator[Problem]:
     """Yield the problem that another node has the address."""
-    for other, document in snapshot.objects(PATH).items():
-        if other != key and document.value["address"] == address:
+    for other, member in snapshot.each(NODE):
+        if other != key and member.address == address:
             yield Problem("duplicate_address", f"{PATH}/{other} has this address.", "/address", f"{PATH}/{key}" if key else PATH)
 
 
-def given_roles(old: dict[str, Any], new: dict[str, Any], _snapshot: Snapshot) -> Iterator[Problem]:
+def given_roles(old: Member, new: Member, _snapshot: Snapshot) -> Iterator[Problem]:
     """Warn of what the role of a managed host does to the node, and of a node without search role."""
-    if MANAGED in new["roles"] and MANAGED not in old["roles"]:
+    if MANAGED in new.roles and MANAGED not in old.roles:
         message = "The node's own settings of scope cluster, accounts included, are overwritten."
         yield Problem("overwrites_node", message, "/roles")
-    if old["roles"] != new["roles"] and not any(role in _SEARCH for role in new["roles"]):
+    if old.roles != new.roles and not any(role in _SEARCH for role in new.roles):
         yield Problem("no_search_role", "The node has no search role.", "/roles")
 
 
-NODE = Collection(title="Nodes", model=Member, rules=(addresses_differ,), step=given_roles, scope="node", most=1_000)
+NODE: Collection[Member] = Collection(
+    title="Nodes", model=Member, rules=(addresses_differ,), step=given_roles, scope="node", most=1_000
+)

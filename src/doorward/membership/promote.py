@@ -19,4 +19,4 @@ class Promotion(Body):
     node_id: NodeId = Field(description="UUID of this node.")
 
 
-NODE = Singleton(title="Promotion", model=Promotion | None, default=None, scope="node")
+NODE: Singleton[Promotion | None] = Singleton(title="Promotion", model=Promotion | None, default=None, scope="node")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doorward.membership import join_request, nodes, promote
-from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 State = Literal["standalone", "requested", "failed", "joined", "central"]
@@ -44,28 +43,23 @@ def standing(snapshot: Snapshot) -> Standing:
 
 
 def _standing(snapshot: Snapshot) -> Standing:
-    promotion = snapshot.document(Place(promote.PATH))
-    if promotion is not None and (value := promotion.value) is not None:
-        own = str(value["node_id"])
-        address = tuple(member["address"] for member in [_member(snapshot, own)] if member)
-        return Standing("central", own, value["cluster_id"], own, address, _roles(snapshot, own))
-    request = snapshot.document(Place(join_request.PATH))
-    if request is None or (value := request.value) is None:
+    promotion = snapshot.find(promote.NODE)
+    if promotion is not None:
+        own = promotion.node_id
+        member = snapshot.find(nodes.NODE, own)
+        address = (member.address,) if member is not None else ()
+        return Standing("central", own, promotion.cluster_id, own, address, _roles(snapshot, own))
+    request = snapshot.find(join_request.NODE)
+    if request is None:
         return Standing()
-    addresses = tuple(a for a in (value["central_management_address"], value["previous_address"]) if a)
-    own, joined = str(value["node_id"]), value["joined"]
-    if joined:
-        roles = _roles(snapshot, own)
-        return Standing("joined", own, joined["cluster_id"], joined["central_node_id"], addresses, roles)
-    state: State = "requested" if value["psk"] else "failed"
-    return Standing(state, own, central_addresses=addresses, psk=value["psk"])
-
-
-def _member(snapshot: Snapshot, key: str) -> dict[str, str] | None:
-    document = snapshot.document(Place(nodes.PATH, key))
-    return document.value if document else None
+    addresses = tuple(a for a in (request.central_management_address, request.previous_address) if a)
+    own, joined = request.node_id, request.joined
+    if joined is not None:
+        return Standing("joined", own, joined.cluster_id, joined.central_node_id, addresses, _roles(snapshot, own))
+    psk = request.psk.key if request.psk is not None else None
+    return Standing("requested" if psk else "failed", own, central_addresses=addresses, psk=psk)
 
 
 def _roles(snapshot: Snapshot, key: str) -> tuple[str, ...]:
-    member = _member(snapshot, key)
-    return tuple(member["roles"]) if member else ()
+    member = snapshot.find(nodes.NODE, key)
+    return tuple(member.roles) if member is not None else ()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 from doorward.host.ntp_probe import Prober, ProbeResult
 from doorward.store.port import Edit
@@ -32,10 +33,14 @@ def probe_warnings(tree: Tree, edits: Iterable[Edit], prober: Prober) -> Iterato
         node = tree[edit.place.path].node
         if not isinstance(node, Valued) or node.probe is None or edit.new is None:
             continue
-        for at, host in node.probe(decode_own(edit.old) if edit.old else [], decode_own(edit.new)):
+        for at, host in node.probe(_parsed(node, edit.old), node.parse(decode_own(edit.new))):
             result = prober.known(host)
             if result is not None and (found := _judged(host, result)) is not None:
                 yield Problem(found[0], found[1], at, edit.place.href)
+
+
+def _parsed(node: Valued[Any], body: bytes | None) -> Any:
+    return node.parse(decode_own(body)) if body else None
 
 
 def _judged(host: str, result: ProbeResult) -> tuple[str, str] | None:
@@ -56,7 +61,7 @@ def reach_warnings(tree: Tree, edits: Iterable[Edit]) -> Iterator[Problem]:
     for edit in edits:
         node = tree[edit.place.path].node
         if isinstance(node, Valued) and node.reach is not None and edit.new is not None:
-            for at, host, port in node.reach(decode_own(edit.old) if edit.old else None, decode_own(edit.new)):
+            for at, host, port in node.reach(_parsed(node, edit.old), node.parse(decode_own(edit.new))):
                 wanted.setdefault((host, port), []).append((at, edit.place.href))
     failed = _tried(wanted)
     for (host, port), places in wanted.items():

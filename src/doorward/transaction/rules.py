@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from doorward.store.port import Edit
 from doorward.tree.jsontext import decode_own
@@ -78,7 +79,7 @@ def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[
 def _step(tree: Tree, snapshot: Snapshot, edit: Edit, new: Document) -> Iterator[Problem]:
     node = tree[edit.place.path].node
     if isinstance(node, Valued) and node.step and edit.old is not None:
-        for problem in node.step(decode_own(edit.old), new.value, snapshot):
+        for problem in node.step(node.parse(decode_own(edit.old)), new.read(node), snapshot):
             yield replace(problem, path=edit.place.href)
 
 
@@ -92,7 +93,7 @@ def _integrity(tree: Tree, snapshot: Snapshot, place: Place, document: Document)
     if isinstance(node, Collection):
         yield from _unique_name(snapshot, node, place, document)
     if isinstance(node, Valued) and document.references:
-        for at, reference in references(node.adapter.validate_python(document.value)):
+        for at, reference in references(document.read(node)):
             if not snapshot.has(reference):
                 yield Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
             store = tree[reference.to].node
@@ -108,7 +109,7 @@ def _too_many(tree: Tree, snapshot: Snapshot, path: str) -> Iterator[Problem]:
         yield Problem("length", f"At most {node.most} objects.", "", path)
 
 
-def _unique_name(snapshot: Snapshot, node: Collection, place: Place, document: Document) -> Iterator[Problem]:
+def _unique_name(snapshot: Snapshot, node: Collection[Any], place: Place, document: Document) -> Iterator[Problem]:
     objects = snapshot.objects(place.path)
     if document.name is not None and len(objects.with_names(document.name)) > 1:
         other = next(key for key in objects.with_names(document.name) if key != place.key)

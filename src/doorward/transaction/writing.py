@@ -224,14 +224,14 @@ def _unknown_references(snapshot: Snapshot, model: Any, place: Place) -> list[Pr
     ]
 
 
-def _reserved(node: Collection, place: Place, old: Document | None, new: Document) -> list[Problem]:
+def _reserved(node: Collection[Any], place: Place, old: Document | None, new: Document) -> list[Problem]:
     """Refuse to give an object a reserved name; one that has it already keeps it."""
     if new.name not in node.reserved or (old is not None and old.name == new.name):
         return []
     return [Problem("reserved", f"The name {new.value[node.unique]} is reserved.", pointer([node.unique]), place.href)]
 
 
-def _fixed_changed(node: Collection, place: Place, old: Document, new: Document) -> list[Problem]:
+def _fixed_changed(node: Collection[Any], place: Place, old: Document, new: Document) -> list[Problem]:
     return [
         Problem("built_in", "Can't be changed in a built-in object.", pointer([member]), place.href)
         for member in node.fixed
@@ -239,7 +239,7 @@ def _fixed_changed(node: Collection, place: Place, old: Document, new: Document)
     ]
 
 
-def _supported(place: Place, value: Any, node: Valued | WriteOnce, *, strict: bool) -> Checked:
+def _supported(place: Place, value: Any, node: Valued[Any] | WriteOnce[Any], *, strict: bool) -> Checked:
     """Validate a body. What is only not supported has the right shape: that is a question of meaning."""
     try:
         return check(node.adapter, value, strict=strict)

@@ -73,7 +73,7 @@ class Use:
     """One use of a secret: where it stands in the body, the reference, and to whom it goes."""
 
     at: Path
-    reference: Reference
+    reference: Reference[Any]
     towards: Towards
 
 

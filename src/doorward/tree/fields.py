@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 
 _MOST_HOST_NAME = 253
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
@@ -142,7 +142,7 @@ class FqdnAddress(Body):
     value: HostName = Field(description="Host name, RFC 1123.", examples=["pool.ntp.org"])
 
 
-Address = union("selection", FqdnAddress, IpAddress)
+Address = Annotated[FqdnAddress | IpAddress, Variants("selection")]
 """A host by name or by IP address: ``{"selection": "fqdn" | "ip", "value": "..."}``."""
 
 Confidential = Field(json_schema_extra={"format": "password", "writeOnly": True})

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, Union
+from typing import Annotated, Any, Literal, Self, Union, get_args
 
 from pydantic import (
+    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
@@ -31,6 +32,12 @@ class Body(Bound):
     """A JSON object of the configuration: strict types, no unknown members, immutable."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+
+class Public(BaseModel):
+    """The public half of a secret, as it is kept; made here, never sent. Later releases may know more members."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class Interrelated(Body):
@@ -58,7 +65,7 @@ def extension(default: Any, **declared: Any) -> Any:
     """Declare a member that the bodies of SPS do not have, as ``Field`` does.
 
     It is stored and shown only where it differs from its default, so that a body without it is what the original shows, its
-    ETag included; left out on a write it means the default. Whoever reads a stored body gets it by ``get`` with the default.
+    ETag included; left out on a write it means the default. A model always has it.
     """
     return Field(default, exclude_if=lambda value: value == default, json_schema_extra={"x-doorward-extension": True}, **declared)
 
@@ -66,13 +73,6 @@ def extension(default: Any, **declared: Any) -> Any:
 def wrong(code: str, message: str, *at: str | int) -> InitErrorDetails:
     """Return an error at a place inside a value; the code becomes that of the problem."""
     return InitErrorDetails(type=PydanticCustomError(code, message), loc=at, input=None)
-
-
-class _Context(dict[str, Any]):
-    """What the error of an unknown variant tells. With a hash, so that a union may stand beside null in an annotation."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
 
 
 def tag_of(name: str) -> str:
@@ -89,26 +89,45 @@ ON, OFF = tag_of("on"), tag_of("off")
 """The tags of a block that is on, and of one that is off and hides its members."""
 
 
-def union(by: str, *variants: type[Body]) -> Any:
-    """Return the type of an object whose member ``by`` ("selection" or "type") names its variant.
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """Annotation of a union of bodies whose member ``by`` ("selection" or "type") names the variant.
 
-    Each variant declares that member as a ``Literal`` with one value.
+    ``Address = Annotated[FqdnAddress | IpAddress, Variants("selection")]``. Each variant declares that member as a ``Literal``
+    with one value.
     """
-    tags = {_literal(variant, by): tag_of(f"{by}={_literal(variant, by)}") for variant in variants}
 
-    def tag(value: object) -> str | None:
-        name = value.get(by) if isinstance(value, dict) else getattr(value, by, None)
-        return tags.get(name) if isinstance(name, str) else None
+    by: str
 
-    names = sorted(tags)
-    allowed = " or ".join((", ".join(names[:-1]), names[-1]) if names[1:] else names)
-    members = [_tagged(variant, tags[_literal(variant, by)]) for variant in variants]
-    context = _Context(by=by, allowed=allowed)
-    return Annotated[Union.__getitem__(tuple(members)), Discriminator(tag, "variant", "variant", context)]
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        tags = {_literal(variant, self.by): tag_of(f"{self.by}={_literal(variant, self.by)}") for variant in get_args(source)}
+
+        def tag(value: object) -> str | None:
+            name = value.get(self.by) if isinstance(value, dict) else getattr(value, self.by, None)
+            return tags.get(name) if isinstance(name, str) else None
+
+        names = sorted(tags)
+        allowed = " or ".join((", ".join(names[:-1]), names[-1]) if names[1:] else names)
+        members = {variant: tags[_literal(variant, self.by)] for variant in get_args(source)}
+        return handler.generate_schema(_tagged_union(members, tag, {"by": self.by, "allowed": allowed}))
 
 
-def _tagged(variant: Any, tag: str) -> Any:
-    return Annotated[variant, Tag(tag)]
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Annotation of ``Block | Off``: ``{"enabled": true, ...}`` as the block declares it, or ``{"enabled": false}``."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def tag(value: object) -> str | None:
+            enabled = value.get("enabled") if isinstance(value, dict) else getattr(value, "enabled", None)
+            return {True: ON, False: OFF}[enabled] if isinstance(enabled, bool) else None
+
+        members = {variant: OFF if variant is Off else ON for variant in get_args(source)}
+        return handler.generate_schema(_tagged_union(members, tag, {"by": "enabled", "allowed": ""}))
+
+
+def _tagged_union(tags: dict[Any, str], tag: Callable[[object], str | None], context: dict[str, Any]) -> Any:
+    members = tuple(Annotated[variant, Tag(name)] for variant, name in tags.items())
+    return Annotated[Union.__getitem__(members), Discriminator(tag, "variant", "variant", context)]
 
 
 def _literal(variant: type[Body], by: str) -> str:
@@ -119,17 +138,6 @@ class Off(Body):
     """A switch that is off shows nothing else."""
 
     enabled: Literal[False] = Field(description="Switched off; the other members are not shown.")
-
-
-def switch(on: type[Body]) -> Any:
-    """Return the type of ``{"enabled": false}`` or ``{"enabled": true, ...}``; ``on`` declares the latter."""
-
-    def tag(value: object) -> str | None:
-        enabled = value.get("enabled") if isinstance(value, dict) else getattr(value, "enabled", None)
-        return {True: ON, False: OFF}[enabled] if isinstance(enabled, bool) else None
-
-    members = _tagged(Off, OFF) | _tagged(on, ON)
-    return Annotated[members, Discriminator(tag, "variant", "variant", _Context(by="enabled", allowed=""))]
 
 
 @dataclass(frozen=True, slots=True)

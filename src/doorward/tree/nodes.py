@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -28,12 +28,18 @@ Rule = Callable[[Snapshot, Place], Iterable[Problem]]
 Render = Callable[[Snapshot], Iterable[Any]]
 """From a configuration to the host resources that it asks for. Pure."""
 
+M = TypeVar("M")
+"""The model of a body: what ``Snapshot.read`` returns of it."""
+
+E = TypeVar("E")
+"""The model of one element of a list."""
+
 
 def _nothing_leaves(_before: Snapshot, _after: Snapshot) -> Iterable[Problem]:
     return ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
     """What all declarations share.
 
@@ -42,9 +48,10 @@ class Node:
     a second spelling of the path; ``links`` named links of its ``meta``, name to href; ``supported`` False marks an
     endpoint that only shows its default in this release. ``leaves`` maps two configurations to what is to be said where going
     from one to the other lets secrets go elsewhere: warnings, and problems with code ``privilege_required``, which only those
-    have who may not do everything.
+    have who may not do everything. ``path`` is where the node hangs; the registry says so.
     """
 
+    path: str = field(default="", init=False, compare=False)
     title: str = ""
     scope: Scope = "cluster"
     privilege: str = ""
@@ -58,28 +65,32 @@ class Node:
     supported: bool = True
     leaves: Callable[[Snapshot, Snapshot], Iterable[Problem]] = _nothing_leaves
 
+    def hang(self, path: str) -> None:
+        """Say where the node hangs, once: folders decide it, and a declaration does not know its folder."""
+        object.__setattr__(self, "path", path)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Node):
     """Fixed children and nothing else."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Valued(Node):
-    """A node with bodies of one model.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Valued(Node, Generic[M]):
+    """A node with bodies of one model, ``M``.
 
-    ``model`` is a pydantic model or annotated type. ``step`` maps an old and a new stored body and the new configuration to
-    warnings about going from one to the other, ``probe`` the two bodies to the (place in the body, host) pairs whose answer to
-    an NTP query is worth a warning, ``reach`` to the (place in the body, host, port) of servers that should take a TCP
-    connection; port 0: whose name should resolve.
+    ``model`` is the pydantic model or annotated type that ``M`` stands for. ``step`` maps an old and a new body and the new
+    configuration to warnings about going from one to the other, ``probe`` the two bodies (old: None where there was none) to the
+    (place in the body, host) pairs whose answer to an NTP query is worth a warning, ``reach`` to the (place in the body, host,
+    port) of servers that should take a TCP connection; port 0: whose name should resolve.
     ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write already.
     ``renewed`` maps configuration, place and machine to the body that the stored one becomes at a start; None: it stays.
     """
 
     model: Any = Any
-    step: Callable[[Any, Any, Snapshot], Iterable[Problem]] | None = None
-    probe: Callable[[Any, Any], Iterable[tuple[str, str]]] | None = None
-    reach: Callable[[Any, Any], Iterable[tuple[str, str, int]]] | None = None
+    step: Callable[[M, M, Snapshot], Iterable[Problem]] | None = None
+    probe: Callable[[M | None, M], Iterable[tuple[str, str]]] | None = None
+    reach: Callable[[M | None, M], Iterable[tuple[str, str, int]]] | None = None
     derived: tuple[str, ...] = ()
     renewed: Callable[[Snapshot, Place, Any], Any] | None = None
     at_write: tuple[Rule, ...] = ()
@@ -97,17 +108,22 @@ class Valued(Node):
         shown = encode_shown(stored, dump(model, mode="json", warnings=False, context={"expand": True})) if found else stored
         return Document(stored, shown, found, self.name_of(model))
 
+    def parse(self, value: Any) -> M:
+        """Return the model of a stored body."""
+        model: M = self.adapter.validate_python(value)
+        return model
+
     def load(self, value: Any) -> Document:
         """Return the document of a body that was validated before it was stored."""
-        return self.document(self.adapter.validate_python(value))
+        return self.document(self.parse(value))
 
     def name_of(self, _model: Any) -> str | None:
         """Return what must be unique among the siblings of an object."""
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Singleton(Valued):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Singleton(Valued[M]):
     """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask.
 
     ``make`` takes a validated model to (the model that is stored, warnings) where that takes its time, such as asking a
@@ -116,19 +132,19 @@ class Singleton(Valued):
 
     default: Any
     read_only: bool = False
-    make: Callable[[Any], tuple[Any, Iterable[Problem]]] | None = None
+    make: Callable[[M], tuple[M, Iterable[Problem]]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListSingleton(Valued):
-    """A body that is a list: PUT replaces it, POST appends. ``accepts_one``: PUT of one object stands for a list of one."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ListSingleton(Valued[list[E]], Generic[E]):
+    """A body that is a list of ``E``: PUT replaces it, POST appends. ``accepts_one``: PUT of one object stands for a list."""
 
     default: Any
     accepts_one: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Collection(Valued):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Collection(Valued[M]):
     """Objects with keys made by the server.
 
     ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
@@ -163,24 +179,35 @@ def _shown_as_stored(body: dict[str, Any], _owners: list[str], _form: str | None
     return body
 
 
-@dataclass(frozen=True, kw_only=True)
-class WriteOnce(Node):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WriteOnce(Node, Generic[M]):
     """A store of secrets: POST creates, an object is read by key and never changed.
 
     ``model`` validates what is posted. ``make`` takes it apart into (public body, secret text, or None where there is none);
     it may take its time, and raise BodyRefused or MeaningRefused. ``show`` adds to the public body what follows from the
-    object's owners and the form in which they keep it. Unless ``shared``, an object has one owner.
+    object's owners and the form in which they keep it. Unless ``shared``, an object has one owner. ``public`` is the model ``M``
+    of a public body.
     """
 
     model: Any = Any
     make: Callable[[Any], tuple[dict[str, Any], str | None]] = _nothing_made
     show: Callable[[dict[str, Any], list[str], str | None], dict[str, Any]] = _shown_as_stored
+    public: Any = Any
     shared: bool = False
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """The validator of a posted body."""
         return TypeAdapter(self.model)
+
+    @cached_property
+    def _public(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.public)
+
+    def parse(self, value: Any) -> M:
+        """Return the model of a public body."""
+        model: M = self._public.validate_python(value)
+        return model
 
     def load(self, value: Any) -> Document:
         """Return the document of a public body."""

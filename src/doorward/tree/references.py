@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from doorward.tree.described import Described
 from doorward.tree.places import Place
 
 Form = Literal["hash", "sealed"]
@@ -49,17 +50,22 @@ def resolved(key: str) -> str:
     return _new_keys.get().get(key.removeprefix(NEW), key) if key.startswith(NEW) else key
 
 
+M = TypeVar("M")
+
+
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Generic[M]):
     """A reference as it stands in a model. ``to`` is the href of the collection or branch, ``key`` the object in it.
 
-    ``inside`` leads to a part of that object's body ("interfaces/ff75/addresses/2553"); "" is the object itself.
+    ``inside`` leads to a part of that object's body ("interfaces/ff75/addresses/2553"); "" is the object itself. ``M`` is the
+    model of what it leads to, which ``Snapshot.follow`` returns, and ``node`` the declaration there; None where it is not known.
     """
 
     to: str
     key: str
     form: Form | None = None
     inside: str = ""
+    node: Described[M] | None = field(default=None, compare=False, repr=False)
 
     @property
     def href(self) -> str:
@@ -87,14 +93,19 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class RefersTo:
-    """Annotation that makes a field a reference into the collection or store at ``to``.
+    """Annotation that makes a field a reference into the collection or store ``into``: its declaration, or its path.
 
     ``form`` is what is kept of a secret once this field owns it; ``plain`` references are never expanded on read.
     """
 
-    to: str
+    into: Described[Any] | str
     form: Form | None = None
     plain: bool = False
+
+    @property
+    def to(self) -> str:
+        """The path of the collection or store."""
+        return self.into if isinstance(self.into, str) else self.into.path
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -118,15 +129,15 @@ class RefersTo:
         }
         return {"anyOf": [key, expanded], REFERENCE: self.to}
 
-    def _read(self, value: Any) -> Reference:
+    def _read(self, value: Any) -> Reference[Any]:
         key = value.get("key") if isinstance(value, dict) else value
         if not isinstance(key, str):
             raise PydanticCustomError("type", "Must be the key of an object.")
         if not 0 < len(key) <= 300 or not key.isprintable() or "/" in key:  # noqa: PLR2004 - far above every key we make
             raise PydanticCustomError("format", "Must be the key of an object.")
-        return Reference(self.to, resolved(key), self.form)
+        return Reference(self.to, resolved(key), self.form, node=None if isinstance(self.into, str) else self.into)
 
-    def _show(self, value: Reference, info: SerializationInfo) -> Any:
+    def _show(self, value: Reference[Any], info: SerializationInfo) -> Any:
         if self.plain or not (info.context or {}).get("expand"):
             return value.text
         return {"key": value.text, "meta": {"href": value.href}}
@@ -142,7 +153,7 @@ class RefersToPart(RefersTo):
 
     steps: tuple[str | None, ...] = ()
 
-    def _read(self, value: Any) -> Reference:
+    def _read(self, value: Any) -> Reference[Any]:
         whole = RefersTo._read(self, value)  # noqa: SLF001 - the base class; `super` does not work in a slotted dataclass
         key, *found = whole.key.split(".")
         if len(found) != len(self.steps) or any(step not in {None, part} for step, part in zip(self.steps, found, strict=True)):
@@ -151,7 +162,7 @@ class RefersToPart(RefersTo):
         return Reference(self.to, key, self.form, "/".join(found))
 
 
-def references(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Reference]]:
+def references(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Reference[Any]]]:
     """Yield every reference inside a model, with its place."""
     if isinstance(value, Reference):
         yield at, value

@@ -172,6 +172,7 @@ def discover(package: ModuleType, path: str = ROOT) -> Tree:
 def _endpoint(module: ModuleType, path: str, key: str, parent: Endpoint | None) -> Endpoint:
     node = module.NODE
     assert isinstance(node, Node)  # noqa: S101 - a module without declaration is a mistake of ours
+    node.hang(path)
     endpoint = Endpoint(path, key, node, inspect.getdoc(module) or "", parent)
     if isinstance(node, Branch):
         names = sorted(info.name for info in pkgutil.iter_modules(module.__path__))

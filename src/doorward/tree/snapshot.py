@@ -11,13 +11,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from rpds import HashTrieMap, HashTrieSet
 
+from doorward.tree.described import Described
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
 from doorward.tree.references import Reference
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +33,21 @@ class Document:
 
     stored: bytes
     shown: bytes
-    references: frozenset[Reference] = frozenset()
+    references: frozenset[Reference[Any]] = frozenset()
     name: str | None = None
 
     @cached_property
     def value(self) -> Any:
         """The stored body as a JSON value. Treat it as read-only."""
         return decode_own(self.stored)
+
+    def read(self, node: Described[M]) -> M:
+        """Return the body as the model of its node, made at the first time."""
+        try:
+            return self.__dict__["model"]  # type: ignore[no-any-return]
+        except KeyError:
+            model = self.__dict__["model"] = node.parse(self.value)
+            return model
 
     @cached_property
     def shown_value(self) -> Any:
@@ -176,15 +187,36 @@ class Snapshot:
         """Return the position of an object; 0 for a singleton and for what is not there."""
         return self.position(place) if self.document(place) else 0
 
+    def read(self, node: Described[M], key: str = "") -> M:
+        """Return the model at a node: the body of a singleton, or the object with the key. KeyError: there is none."""
+        if key:
+            return self.objects(node.path).entries[key].document.read(node)
+        return self.singletons[node.path].read(node)
+
+    def find(self, node: Described[M], key: str = "") -> M | None:
+        """Return the model at a node; None where there is none."""
+        document = self.document(Place(node.path, key))
+        return document.read(node) if document is not None else None
+
+    def follow(self, reference: Reference[M]) -> M | None:
+        """Return the model that a typed reference leads to; None where it leads nowhere."""
+        assert reference.node is not None, reference.to  # noqa: S101 - a reference that is followed declares where it leads
+        return self.find(reference.node, reference.key)
+
+    def each(self, node: Described[M]) -> Iterator[tuple[str, M]]:
+        """Yield keys and models of a collection, in order."""
+        for key, document in self.objects(node.path).items():
+            yield key, document.read(node)
+
     def value(self, path: str) -> Any:
-        """Return the stored body of a singleton that exists."""
+        """Return the stored body of a singleton that exists, as JSON."""
         return self.singletons[path].value
 
     def who_refers_to(self, href: str) -> list[Place]:
         """Return the places that refer to an object, sorted."""
         return sorted(self.referrers.get(href, ()))
 
-    def has(self, reference: Reference) -> bool:
+    def has(self, reference: Reference[Any]) -> bool:
         """Whether what a reference leads to exists."""
         document = self.document(reference.place)
         return document is not None and (not reference.inside or reference.found_in(document.value))
@@ -207,7 +239,7 @@ class Snapshot:
         return Snapshot(self.singletons, collections, referrers)
 
     def _relinked(
-        self, place: Place, old: frozenset[Reference], new: frozenset[Reference]
+        self, place: Place, old: frozenset[Reference[Any]], new: frozenset[Reference[Any]]
     ) -> HashTrieMap[str, HashTrieSet[Place]]:
         referrers = self.referrers
         if not old and not new:

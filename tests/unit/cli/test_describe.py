@@ -232,7 +232,7 @@ def test_what_many_objects_cost_is_in_proportion(monkeypatch: pytest.MonkeyPatch
         counted: list[str] = []
         folding = naming.folded
 
-        def folded(node: Collection, name: Any) -> Any:
+        def folded(node: Collection[Any], name: Any) -> Any:
             counted.append(name)
             return folding(node, name)
 

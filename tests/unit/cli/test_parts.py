@@ -9,7 +9,8 @@ import pytest
 
 from doorward.cli import parts
 from doorward.cli.describe import plan
-from doorward.configuration.network._addresses import NICS, InterfaceAddress
+from doorward.configuration.network._addresses import InterfaceAddress
+from doorward.configuration.network._nics import NICS
 from doorward.tree.references import RefersToPart
 from tests.unit.cli.present import Memory, tree
 

@@ -8,27 +8,27 @@ import pytest
 
 from doorward.cli.describe import plan
 from doorward.cli.referring import At, is_switch, mapped
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.nodes import Branch, Collection
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.registry import Endpoint, Tree
 from tests.unit.cli.present import Memory
 from tests.unit.tree.bodies import PLACES, STORE, Block, Everything, Shape
 
-NAMED = Annotated[dict[str, Annotated[Reference, RefersTo(STORE)]], "by name"]
+NAMED = Annotated[dict[str, Annotated[Reference[Any], RefersTo(STORE)]], "by name"]
 
 
 class ToStore(Body):
     selection: Literal["store"]
-    to: Annotated[Reference, RefersTo(STORE)]
+    to: Annotated[Reference[Any], RefersTo(STORE)]
 
 
 class ToPlace(Body):
     selection: Literal["place"]
-    to: Annotated[Reference, RefersTo(PLACES)]
+    to: Annotated[Reference[Any], RefersTo(PLACES)]
 
 
-Either: Any = union("selection", ToStore, ToPlace)
+Either = Annotated[ToStore | ToPlace, Variants("selection")]
 
 
 def found(kind: Any, value: Any) -> dict[At, tuple[str, Any]]:
@@ -78,12 +78,12 @@ def test_switches_are_known() -> None:
 
 class Left(Body):
     name: str
-    other: Annotated[Reference, RefersTo("/r/right")]
+    other: Annotated[Reference[Any], RefersTo("/r/right")]
 
 
 class Right(Body):
     name: str
-    other: Annotated[Reference, RefersTo("/r/left")] | None = None
+    other: Annotated[Reference[Any], RefersTo("/r/left")] | None = None
 
 
 def mutual() -> Tree:

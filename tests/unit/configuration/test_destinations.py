@@ -116,7 +116,7 @@ def test_the_walk_meets_the_places_that_send_secrets() -> None:
     }  # fmt: skip
 
 
-SharedSecret = typing.Annotated[Reference, RefersTo("/api/configuration/passwords", form="sealed")]
+SharedSecret = typing.Annotated[Reference[typing.Any], RefersTo("/api/configuration/passwords", form="sealed")]
 
 
 class Checked(Bound):

@@ -118,8 +118,9 @@ def test_an_address_of_this_node_is_worth_a_warning() -> None:
 
 def test_only_servers_that_were_added_are_asked_for_the_time() -> None:
     old, new = [ip("192.0.2.1"), fqdn("a.example")], [fqdn("b.example"), fqdn("a.example"), ip("192.0.2.2")]
-    assert list(ntp_servers.added(old, new)) == [("/0/value", "b.example"), ("/2/value", "192.0.2.2")]
-    assert list(ntp_servers.added(new, new)) == []
+    before, after = ntp_servers.NODE.parse(old), ntp_servers.NODE.parse(new)
+    assert list(ntp_servers.added(before, after)) == [("/0/value", "b.example"), ("/2/value", "192.0.2.2")]
+    assert list(ntp_servers.added(after, after)) == []
 
 
 def test_admin_needs_a_password_and_nobody_else_does() -> None:

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from doorward.configuration.datetime import ntp_servers
 from doorward.configuration.datetime.ntp_servers import sources
 from doorward.store.port import Revision
 from doorward.transaction.candidate import Candidate
@@ -233,7 +234,7 @@ class TwoPeople(RuleBasedStateMachine):
 
     @invariant()
     def the_host_is_as_running_says(self) -> None:
-        assert self.rig.sources() == sources(self.model.single[SERVERS]).encode()
+        assert self.rig.sources() == sources(ntp_servers.NODE.parse(self.model.single[SERVERS])).encode()
         assert self.rig.host.files.entries["/etc/timezone"].content == f"{self.model.single[ZONE]}\n".encode()
         assert self.rig.pipeline.unknown is None
         assert self.rig.store.intent() is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -181,7 +181,7 @@ def test_an_owner_that_must_use_the_text_keeps_it_sealed(rig: Rig) -> None:
     """No endpoint of this release does, so the reference is made by hand."""
     candidate = rig.candidate()
     secret = password(rig, candidate)
-    reference = Reference(ROOT + PASSWORDS, secret, "sealed")
+    reference: Reference[Any] = Reference(ROOT + PASSWORDS, secret, "sealed")
     snapshot = candidate.snapshot.put(place("somewhere"), Document(b"1", b"1", frozenset({reference})))
     [kept] = rig.secrets.prepare(snapshot, candidate.edits(), candidate.secrets)
     assert kept.form == "sealed"

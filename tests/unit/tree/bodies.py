@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, TypeAdapter
 
 from doorward.tree.fields import Address, Text
-from doorward.tree.models import Body, Elements, switch, union
+from doorward.tree.models import Body, Elements, Off, Switched, Variants
 from doorward.tree.problems import BodyRefused, Problem
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.validation import Checked, check
@@ -38,8 +38,8 @@ class On(Body):
     sizes: Annotated[list[int], Elements(most=3, least=1)] = Field(default_factory=lambda: [1])
 
 
-Shape: Any = union("selection", Square, Circle)
-Block: Any = switch(On)
+Shape = Annotated[Square | Circle, Variants("selection")]
+Block = Annotated[On | Off, Switched()]
 
 
 class Everything(Body):
@@ -51,9 +51,9 @@ class Everything(Body):
     block: Block
     nested: Inner = Field(default_factory=Inner)
     servers: Annotated[list[Address], Elements(most=3, unique=lambda entry: str(entry.value))] = Field(default_factory=list)
-    owner: Annotated[Reference, RefersTo(STORE, form="hash")] | None = None
-    others: Annotated[list[Annotated[Reference, RefersTo(PLACES)]], Elements(most=9)] = Field(default_factory=list)
-    plain: Annotated[Reference, RefersTo(PLACES, plain=True)] | None = None
+    owner: Annotated[Reference[Any], RefersTo(STORE, form="hash")] | None = None
+    others: Annotated[list[Annotated[Reference[Any], RefersTo(PLACES)]], Elements(most=9)] = Field(default_factory=list)
+    plain: Annotated[Reference[Any], RefersTo(PLACES, plain=True)] | None = None
     by_name: dict[str, Inner] = Field(default_factory=dict)
 
 

@@ -187,7 +187,7 @@ class Extended(Body):
     targets: list[str] = extension([], description="Another one.")
 
 
-EXTENDED = Singleton(model=Extended, default={"name": "x"})
+EXTENDED: Singleton[Extended] = Singleton(model=Extended, default={"name": "x"})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter
 
@@ -19,7 +19,7 @@ from doorward.backup.records import Drill
 from doorward.backup.service import Backups, DrillAtWork
 from doorward.backup.shown import drill_body, drill_href
 from doorward.tree.fields import Confidential
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.problems import Problem
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
@@ -39,7 +39,7 @@ class Uploaded(Body):
     value: _Text = Field(description="Id of the upload.")
 
 
-_Source: Any = union("selection", OnTarget, Uploaded)
+_Source = Annotated[OnTarget | Uploaded, Variants("selection")]
 
 
 class Order(Body):
@@ -92,13 +92,14 @@ class Drills(Resource):
         return made(request, drill.id, drill_body(drill), 202, warnings)
 
     def _begin(self, request: Request, order: Order) -> Drill:
-        author, value = request.member.name, order.source.value
+        author = request.member.name
         if isinstance(order.source, Uploaded):
-            drill = self._backups.drill_upload(value, order.password, author, request.is_allowed)
+            drill = self._backups.drill_upload(order.source.value, order.password, author, request.is_allowed)
             if drill is None:
                 problem = Problem("unknown_reference", "There is no such upload.", "/source/value", request.href)
                 raise errors.meaning([problem], "request")
             return drill
+        value = order.source.value
         if value is not None and parse(value) is None:
             raise errors.invalid_body([Problem("format", "Must be the name of an archive.", "/source/value")])
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
@@ -24,7 +24,7 @@ from doorward.configuration.management import exported_configuration_encryption 
 from doorward.configuration.passwords import printable
 from doorward.events.node import hostname, zone
 from doorward.tree.fields import Confidential
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.problems import Problem
 
 _KEY_CODES = {"gpg_absent", "key_expired", "key_revoked", "encryption_check"}
@@ -51,7 +51,7 @@ class Clear(Body):
     selection: Literal["none"] = Field(description="Not encrypted; holds secrets in clear text.")
 
 
-Encryption: Any = union("selection", Gpg, Password, Clear)
+Encryption = Annotated[Gpg | Password | Clear, Variants("selection")]
 
 
 class Order(Body):

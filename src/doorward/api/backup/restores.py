@@ -34,7 +34,7 @@ from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
 from doorward.transaction.queue import QueueTimeout
 from doorward.tree.fields import Confidential, bad_format
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.problems import MeaningRefused, Problem
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ class FromTarget(Body):
     value: Annotated[str, StringConstraints(max_length=100), AfterValidator(_archive)] = Field(description="Its name.")
 
 
-Source: Any = union("selection", FromUpload, FromTarget)
+Source = Annotated[FromUpload | FromTarget, Variants("selection")]
 
 
 class RestoreOrder(Body):

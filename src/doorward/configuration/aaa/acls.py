@@ -129,16 +129,16 @@ class Line(Body):
 def groups_exist(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Refuse lines of groups that are not there, or no longer have the name."""
     groups = snapshot.objects(GROUPS)
-    for index, line in enumerate(snapshot.value(PATH)):
-        if not groups.with_names(line["group"]):
-            yield Problem("unknown_reference", f"There is no group {line['group']}.", f"/{index}/group")
+    for index, line in enumerate(snapshot.read(NODE)):
+        if not groups.with_names(line.group):
+            yield Problem("unknown_reference", f"There is no group {line.group}.", f"/{index}/group")
 
 
 def _identity(line: Line) -> Hashable:
     return line.group, line.permission, tuple(line.objects)
 
 
-NODE = ListSingleton(
+NODE: ListSingleton[Line] = ListSingleton(
     title="Access control lists",
     model=Annotated[list[Line], Elements(unique=_identity)],
     default=[_line(group) for group in BUILT_IN_GROUPS],

@@ -10,11 +10,11 @@ one, with the reason in the log; give the account a new one. The password of ``a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from doorward.tree.models import Body, switch
+from doorward.tree.models import Body, Off, Switched
 from doorward.tree.nodes import Singleton
 
 PATH = "/api/configuration/aaa/settings"
@@ -48,8 +48,8 @@ class Policy(Body):
     )
 
 
-_Protection: Any = switch(Protection)
-_Policy: Any = switch(Policy)
+_Protection = Annotated[Protection | Off, Switched()]
+_Policy = Annotated[Policy | Off, Switched()]
 
 
 class Settings(Body):
@@ -61,7 +61,7 @@ class Settings(Body):
     password_policy: _Policy = Field(Policy(enabled=True), description="Rules for new passwords; off: any will do.")
 
 
-NODE = Singleton(
+NODE: Singleton[Settings] = Singleton(
     title="Login settings",
     model=Settings,
     default={

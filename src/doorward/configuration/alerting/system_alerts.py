@@ -8,7 +8,7 @@ cause, resource and revision, never a secret. Nothing on the host changes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -110,15 +110,15 @@ class SystemAlerts(Body):
     timestamp_error: Never = Field(_NEVER, description="A time stamp could not be had; not raised by this release.")
 
 
-def mail_not_configured(old: dict[str, Any], new: dict[str, Any], snapshot: Snapshot) -> Iterator[Problem]:
+def mail_not_configured(old: SystemAlerts, new: SystemAlerts, snapshot: Snapshot) -> Iterator[Problem]:
     """Warn who switches a mail on that nobody would get."""
-    switched_on = any(way["email"] and not old[key]["email"] for key, way in new.items())
+    switched_on = any(way.email and not getattr(old, name).email for name, way in new)
     if switched_on and email.recipient(snapshot, "alerting") is None:
         message = "No mail leaves before management/email has a server and an address for alerts."
         yield Problem("mail_not_configured", message)
 
 
-NODE = Singleton(
+NODE: Singleton[SystemAlerts] = Singleton(
     title="System alerts",
     model=SystemAlerts,
     default=SystemAlerts().model_dump(mode="json"),

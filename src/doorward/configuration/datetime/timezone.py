@@ -33,13 +33,13 @@ ZoneName = Annotated[str, StringConstraints(max_length=128), AfterValidator(zone
 
 def render(snapshot: Snapshot) -> Iterator[File | Symlink | Zone]:
     """Ask the host for the link and the file, and for the right offset."""
-    name = snapshot.value(PATH)
+    name = snapshot.read(NODE)
     yield Symlink("/etc/localtime", f"/usr/share/zoneinfo/{name}", origin=PATH)
     yield File("/etc/timezone", f"{name}\n".encode(), origin=PATH)
     yield Zone(name, origin=PATH)
 
 
-NODE = Singleton(
+NODE: Singleton[ZoneName] = Singleton(
     title="Time zone",
     model=Annotated[ZoneName, Field(description="A name of the tz database, aliases included.", examples=["America/New_York"])],
     default=lambda _: host_zone(),

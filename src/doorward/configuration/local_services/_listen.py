@@ -13,10 +13,12 @@ from pydantic_core import InitErrorDetails
 from doorward.configuration.network._addresses import InterfaceAddress, address_of
 from doorward.host.resources import Door, Listener, Shown
 from doorward.membership import channel
+from doorward.tree.described import At
 from doorward.tree.fields import Cidr, Port
-from doorward.tree.models import Body, Elements, Interrelated, Off, switch, wrong
+from doorward.tree.models import Body, Elements, Interrelated, Off, Switched, wrong
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
+from doorward.tree.references import Reference
 from doorward.tree.snapshot import Snapshot
 
 ADMIN_WEB = "/api/configuration/local_services/admin_web"
@@ -41,7 +43,7 @@ class Restriction(Body):
     )
 
 
-AccessRestriction: Any = switch(Restriction)
+AccessRestriction = Annotated[Restriction | Off, Switched()]
 OPEN = Off(enabled=False)
 
 
@@ -59,9 +61,29 @@ class ListenLine(Interrelated):
             yield wrong("contradiction", "Must differ from https_port.", "http_port")
 
 
-def whole(line: Any) -> tuple[str, int | None, int]:
+def whole(line: ListenLine) -> tuple[str, int | None, int]:
     """Return what no two lines of a service share."""
     return line.address.text, line.http_port, line.https_port
+
+
+class WebService(Body):
+    """Where a web service listens, and who is let in."""
+
+    access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
+    listen: Annotated[list[ListenLine], Elements(most=MOST, unique=whole)] = Field([], description="Addresses and ports.")
+
+
+class On(Body):
+    """The interface is open."""
+
+    enabled: Literal[True] = Field(description="The interface is open.")
+    listen_address: InterfaceAddress | None = Field(None, description="The address of the node in its cluster.")
+
+
+ClusterInterface = Annotated[On | Off, Switched()]
+
+WEB: dict[str, At[WebService]] = {path: At(path, WebService) for path in (ADMIN_WEB, USER_WEB)}
+CLUSTER_INTERFACE: At[On | Off] = At(CLUSTER, ClusterInterface)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +106,22 @@ class Claim:
 def claims(snapshot: Snapshot) -> Iterator[Claim]:
     """Yield what the services want, the first ones first in right. Addresses that are on no interface are left out."""
     for path in (ADMIN_WEB, USER_WEB):
-        for index, entry in enumerate(snapshot.value(path)["listen"]):
-            address = _address(snapshot, entry["address"])
-            line = address, entry["http_port"], entry["https_port"]
+        for index, entry in enumerate(snapshot.read(WEB[path]).listen):
+            address = _address(snapshot, entry.address)
+            line = address, entry.http_port, entry.https_port
             if address is not None:
                 at = f"/listen/{index}"
-                yield Claim(path, f"{at}/https_port", address, entry["https_port"], line)
-                if entry["http_port"] is not None:
-                    yield Claim(path, f"{at}/http_port", address, entry["http_port"], line, entry["https_port"])
-    value = snapshot.value(CLUSTER)
-    if value["enabled"] and value["listen_address"] and (address := _address(snapshot, value["listen_address"])):
+                yield Claim(path, f"{at}/https_port", address, entry.https_port, line)
+                if entry.http_port is not None:
+                    yield Claim(path, f"{at}/http_port", address, entry.http_port, line, entry.https_port)
+    cluster = snapshot.read(CLUSTER_INTERFACE)
+    if isinstance(cluster, On) and cluster.listen_address and (address := _address(snapshot, cluster.listen_address)):
         yield Claim(CLUSTER, "/listen_address", address, channel.port(snapshot))
 
 
-def _address(snapshot: Snapshot, key: str) -> str | None:
+def _address(snapshot: Snapshot, reference: Reference[Any]) -> str | None:
     try:
-        return str(address_of(snapshot, key).ip)
+        return str(address_of(snapshot, reference.text).ip)
     except KeyError:
         return None
 
@@ -137,5 +159,5 @@ def _door(snapshot: Snapshot, claim: Claim) -> Door:
 
 def allowed_from(snapshot: Snapshot, path: str) -> tuple[str, ...] | None:
     """Return the networks that a service lets in; None: everybody."""
-    restriction = snapshot.value(path).get("access_restriction", {"enabled": False})
-    return tuple(restriction["allowed_from"]) if restriction["enabled"] else None
+    restriction = snapshot.read(WEB[path]).access_restriction if path in WEB else OPEN
+    return tuple(restriction.allowed_from) if isinstance(restriction, Restriction) else None

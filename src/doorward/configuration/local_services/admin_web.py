@@ -19,22 +19,22 @@ from doorward.configuration.local_services._listen import (
     HTTP_PORT,
     HTTPS_PORT,
     MOST,
-    OPEN,
     USER_WEB,
-    AccessRestriction,
     ListenLine,
+    WebService,
     allowed_from,
     listeners,
     port_conflicts,
     whole,
 )
 from doorward.configuration.management import certificates
-from doorward.configuration.network._addresses import PATHS as NICS
+from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import listening
+from doorward.configuration.network._nics import PATHS as NICS
 from doorward.host.machine import Machine
 from doorward.host.resources import Listener
 from doorward.membership import channel
-from doorward.tree.models import Body, Elements
+from doorward.tree.models import Elements
 from doorward.tree.nodes import Singleton
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
@@ -42,10 +42,9 @@ from doorward.tree.snapshot import Snapshot
 PATH = ADMIN_WEB
 
 
-class AdminWeb(Body):
+class AdminWeb(WebService):
     """Where administrators and API clients are served, and which of them."""
 
-    access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
     listen: Annotated[list[ListenLine], Elements(least=1, most=MOST, unique=whole)] = Field(description="Addresses and ports.")
 
 
@@ -71,7 +70,7 @@ def shuts_out(snapshot: Snapshot, address: str) -> Iterator[Problem]:
         yield Problem("locks_out_caller", message, "/access_restriction/allowed_from", PATH)
 
 
-NODE = Singleton(
+NODE: Singleton[AdminWeb] = Singleton(
     title="Web listeners for administrators",
     scope="node",
     model=AdminWeb,
@@ -79,5 +78,5 @@ NODE = Singleton(
     rules=(port_conflicts,),
     advice=(certificates.names_missing,),
     render=render,
-    reads=(CLUSTER, USER_WEB, certificates.PATH, certificates.NAMING, channel.PATH, *NICS),
+    reads=(CLUSTER, USER_WEB, certificates.PATH, naming.PATH, channel.PATH, *NICS),
 )

@@ -8,16 +8,12 @@ node is in a cluster or asks to join one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
 
-from pydantic import Field
-
-from doorward.configuration.local_services._listen import CLUSTER
-from doorward.configuration.network._addresses import PATHS as NICS
-from doorward.configuration.network._addresses import InterfaceAddress, address_of
+from doorward.configuration.local_services._listen import CLUSTER, ClusterInterface, On
+from doorward.configuration.network._addresses import address_of
+from doorward.configuration.network._nics import PATHS as NICS
 from doorward.membership import channel, join_request, promote
 from doorward.membership.standing import standing
-from doorward.tree.models import Body, switch
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -26,36 +22,26 @@ from doorward.tree.snapshot import Snapshot
 PATH = CLUSTER
 
 
-class On(Body):
-    """The interface is open."""
-
-    enabled: Literal[True] = Field(description="The interface is open.")
-    listen_address: InterfaceAddress | None = Field(None, description="The address of the node in its cluster.")
-
-
-ClusterInterface: Any = switch(On)
-
-
 def listen_address(snapshot: Snapshot) -> str | None:
     """Return the address that the node has in its cluster; None while the interface is off."""
-    value = snapshot.value(PATH)
-    key = value["listen_address"] if value["enabled"] else None
+    interface = snapshot.read(NODE)
+    reference = interface.listen_address if isinstance(interface, On) else None
     try:
-        return str(address_of(snapshot, key).ip) if key else None
+        return str(address_of(snapshot, reference.text).ip) if reference else None
     except KeyError:  # a candidate that can't be committed: the address is gone
         return None
 
 
-def needs_address(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+def needs_address(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """An open interface needs an address."""
-    value = snapshot.value(place.path)
-    if value["enabled"] and value["listen_address"] is None:
+    interface = snapshot.read(NODE)
+    if isinstance(interface, On) and interface.listen_address is None:
         yield Problem("required_with", "Needed while the interface is enabled.", "/listen_address")
 
 
-def in_use(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+def in_use(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """A node of a cluster, or one that asks to join, can't do without."""
-    if snapshot.value(place.path)["enabled"]:
+    if snapshot.read(NODE).enabled:
         return
     state = standing(snapshot).state
     if state in {"joined", "central"}:
@@ -64,7 +50,7 @@ def in_use(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
         yield Problem("referenced", "A join request is open.", "/enabled")
 
 
-NODE = Singleton(
+NODE: Singleton[ClusterInterface] = Singleton(
     title="Cluster interface",
     model=ClusterInterface,
     default={"enabled": False},

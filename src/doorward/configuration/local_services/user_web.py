@@ -7,32 +7,17 @@ commit takes effect as that of ``admin_web`` does.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from doorward.configuration.local_services._listen import (
-    MOST,
-    OPEN,
-    USER_WEB,
-    AccessRestriction,
-    ListenLine,
-    whole,
-)
-from doorward.tree.models import Body, Elements
+from doorward.configuration.local_services._listen import USER_WEB, WebService
 from doorward.tree.nodes import Singleton
 
 PATH = USER_WEB
 
 
-class UserWeb(Body):
+class UserWeb(WebService):
     """Where users are served, and which of them."""
 
-    access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
-    listen: Annotated[list[ListenLine], Elements(most=MOST, unique=whole)] = Field([], description="Addresses and ports.")
 
-
-NODE = Singleton(
+NODE: Singleton[UserWeb] = Singleton(
     title="Web listeners for users",
     scope="node",
     model=UserWeb,

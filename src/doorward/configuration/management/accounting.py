@@ -20,4 +20,4 @@ class Accounting(Body):
     require_commitlog: bool = Field(default=False, description="Whether a commit with changes needs a commit message.")
 
 
-NODE = Singleton(title="Accounting", model=Accounting, default={"require_commitlog": False}, listed=False)
+NODE: Singleton[Accounting] = Singleton(title="Accounting", model=Accounting, default={"require_commitlog": False}, listed=False)

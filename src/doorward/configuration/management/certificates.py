@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from cryptography import x509 as crypto
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,9 +21,11 @@ from pydantic import Field
 
 from doorward.configuration import x509
 from doorward.configuration._tls import CertificateReference
+from doorward.configuration.local_services._listen import WEB
+from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import address_of
 from doorward.host.resources import Shown
-from doorward.tree.models import Body, union
+from doorward.tree.models import Body, Variants
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
@@ -31,11 +33,9 @@ from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/management/certificates"
-NAMING = "/api/configuration/network/naming"
 
 _SOON = timedelta(days=30)
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-_POINTERS = {"server": "/server", "tsa": "/tsa"}
 
 
 class OwnAuthority(Body):
@@ -52,7 +52,7 @@ class ForeignAuthority(Body):
     x509_certificate: CertificateReference = Field(description="Key of its certificate, which has CA:TRUE.")
 
 
-Authority: Any = union("selection", ForeignAuthority, OwnAuthority)
+Authority = Annotated[ForeignAuthority | OwnAuthority, Variants("selection")]
 
 
 class Certificates(Body):
@@ -69,13 +69,14 @@ class Certificates(Body):
 
 def in_place(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Yield where the body refers to a certificate (a pointer), and its key."""
-    value = snapshot.value(PATH)
-    if authority := value["ca"]:
-        member = {"identity": "x509_identity", "certificate": "x509_certificate"}[authority["selection"]]
-        yield f"/ca/{member}", authority[member]
-    for name, at in _POINTERS.items():
-        if value[name]:
-            yield at, value[name]
+    own = snapshot.read(NODE)
+    if isinstance(own.ca, OwnAuthority):
+        yield "/ca/x509_identity", own.ca.x509_identity.key
+    elif own.ca is not None:
+        yield "/ca/x509_certificate", own.ca.x509_certificate.key
+    for at, reference in (("/server", own.server), ("/tsa", own.tsa)):
+        if reference is not None:
+            yield at, reference.key
 
 
 def authority(snapshot: Snapshot) -> crypto.Certificate | None:
@@ -85,17 +86,17 @@ def authority(snapshot: Snapshot) -> crypto.Certificate | None:
 
 def shown(snapshot: Snapshot) -> Shown | None:
     """Return what the web listeners show."""
-    key = snapshot.value(PATH)["server"]
-    document = snapshot.document(Place(x509.PATH, key)) if key else None
-    if document is None:
+    server = snapshot.read(NODE).server
+    found = snapshot.follow(server) if server is not None else None
+    if server is None or found is None:
         return None
-    return Shown(document.value["certificate"], key, document.value["fingerprint"].removeprefix("SHA256:"))
+    return Shown(found.certificate, server.key, found.fingerprint.removeprefix("SHA256:"))
 
 
 def nothing_missing(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Want all three."""
-    for name, key in snapshot.value(PATH).items():
-        if key is None:
+    for name, reference in snapshot.read(NODE):
+        if reference is None:
             yield Problem("required_with", "The appliance can't do without.", f"/{name}")
 
 
@@ -178,8 +179,8 @@ def foreign(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 def names_missing(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of a server certificate that lacks the name of the node or an address it listens on; on behalf of ``admin_web``."""
-    key = snapshot.value(PATH)["server"]
-    found = x509.certificate_of(snapshot, key) if key else None
+    server = snapshot.read(NODE).server
+    found = x509.certificate_of(snapshot, server.key) if server is not None else None
     if found is None:
         return
     extension = _extension(found, crypto.SubjectAlternativeName)
@@ -208,7 +209,7 @@ def is_for(said: Sequence[crypto.GeneralName], name: str) -> bool:
 
 def names(snapshot: Snapshot) -> list[str]:
     """Return what the first certificate of the server is for: the node's names, loopback, the addresses it listens on."""
-    own = [_full_name(snapshot), snapshot.value(NAMING)["hostname"]]
+    own = [_full_name(snapshot), snapshot.read(naming.NODE).hostname]
     return list(dict.fromkeys([*own, "localhost", "127.0.0.1", "::1", *_addresses(snapshot)]))
 
 
@@ -217,29 +218,29 @@ def trusted(snapshot: Snapshot) -> str:
     keys = dict(in_place(snapshot))
     issuer = next((key for at, key in keys.items() if at.startswith("/ca")), None)
     wanted = [issuer] if not any(foreign(snapshot, Place(PATH))) else [issuer, keys.get("/server")]
-    documents = [snapshot.document(Place(x509.PATH, key)) for key in wanted if key]
-    return "".join(document.value["certificate"] for document in documents if document)
+    found = [snapshot.find(x509.NODE, key) for key in wanted if key]
+    return "".join(certificate.certificate for certificate in found if certificate)
 
 
 def _full_name(snapshot: Snapshot) -> str:
-    naming = snapshot.value(NAMING)
-    return ".".join(part for part in (naming["hostname"], naming["domainname"]) if part)
+    named = snapshot.read(naming.NODE)
+    return ".".join(part for part in (named.hostname, named.domainname) if part)
 
 
 def _addresses(snapshot: Snapshot) -> Iterator[str]:
     """Yield the addresses of the web listeners."""
-    for path in ("admin_web", "user_web"):
-        for line in snapshot.value(f"/api/configuration/local_services/{path}")["listen"]:
+    for at in WEB.values():
+        for line in snapshot.read(at).listen:
             with contextlib.suppress(KeyError):  # refused as a reference to nothing
-                yield str(address_of(snapshot, line["address"]).ip)
+                yield str(address_of(snapshot, line.address.text).ip)
 
 
 def _leads_to(snapshot: Snapshot, key: str, issuer: crypto.Certificate) -> bool:
     """Whether the last certificate of a chain is the issuer, or signed by it."""
-    document = snapshot.document(Place(x509.PATH, key))
-    if document is None:
+    found = snapshot.find(x509.NODE, key)
+    if found is None:
         return True
-    last = crypto.load_pem_x509_certificates(document.value["certificate"].encode())[-1]
+    last = crypto.load_pem_x509_certificates(found.certificate.encode())[-1]
     try:
         if last != issuer:
             last.verify_directly_issued_by(issuer)
@@ -248,7 +249,7 @@ def _leads_to(snapshot: Snapshot, key: str, issuer: crypto.Certificate) -> bool:
     return True
 
 
-NODE = Singleton(
+NODE: Singleton[Certificates] = Singleton(
     title="Certificates of the appliance",
     scope="node",
     model=Certificates,

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
-from doorward.configuration import x509
-from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ServerCheck
+from doorward.configuration import passwords, x509
+from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ClientIdentity, ServerCheck
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Mail, Port, text
-from doorward.tree.models import Body, Interrelated, Off, switch, union, wrong
+from doorward.tree.models import Body, Interrelated, Off, Switched, Variants, wrong
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -35,7 +35,7 @@ class Login(Body):
     username: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(text)] = Field(
         description="Name of the account there.", examples=["doorward"]
     )
-    password: Annotated[Reference, RefersTo("/api/configuration/passwords", form="sealed")] = Field(
+    password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] = Field(
         description="Key of its password."
     )
 
@@ -62,8 +62,8 @@ class SmtpTls(Body):
     server_certificate_check: ServerCheck = Field(CHECKED, description="What the server must show.")
 
 
-SmtpLogin: Any = switch(Login)
-SmtpEncryption: Any = union("selection", Disabled, SmtpStartTls, SmtpTls)
+SmtpLogin = Annotated[Login | Off, Switched()]
+SmtpEncryption = Annotated[Disabled | SmtpStartTls | SmtpTls, Variants("selection")]
 
 
 class Email(Interrelated):
@@ -98,27 +98,27 @@ class Email(Interrelated):
 
 def identity_has_a_key(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Refuse to show a certificate whose private key is not here."""
-    block = snapshot.value(PATH)["smtp_encryption"].get("client_authentication", {"enabled": False})
-    if block["enabled"]:
+    encryption = snapshot.read(NODE).smtp_encryption
+    if not isinstance(encryption, Disabled) and isinstance(encryption.client_authentication, ClientIdentity):
         at = "/smtp_encryption/client_authentication/x509_identity"
-        yield from x509.without_private_key(snapshot, block["x509_identity"], at)
+        yield from x509.without_private_key(snapshot, encryption.client_authentication.x509_identity.key, at)
 
 
 def password_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of a password that crosses the network in clear text."""
-    value = snapshot.value(PATH)
-    if value["smtp_auth"]["enabled"] and value["smtp_encryption"]["selection"] == "disabled":
+    settings = snapshot.read(NODE)
+    if settings.smtp_auth.enabled and isinstance(settings.smtp_encryption, Disabled):
         yield Problem("password_in_clear", "The password crosses the network in clear text.", "/smtp_encryption")
 
 
 def recipient(snapshot: Snapshot, kind: Literal["alerting", "reporting"]) -> str | None:
     """Return who gets mails of a kind; None where nobody does, or no mail server is set."""
-    value = snapshot.value(PATH)
-    found: str | None = value[f"{kind}_address"] or value["admin_address"]
-    return found if value["smtp_server"] is not None else None
+    settings = snapshot.read(NODE)
+    found = (settings.alerting_address if kind == "alerting" else settings.reporting_address) or settings.admin_address
+    return found if settings.smtp_server is not None else None
 
 
-NODE = Singleton(
+NODE: Singleton[Email] = Singleton(
     title="Mail",
     model=Email,
     default={

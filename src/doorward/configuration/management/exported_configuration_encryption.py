@@ -14,13 +14,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from doorward.host.drivers import gpg
 from doorward.host.errors import HostFailure
-from doorward.tree.models import Body, Derived, Off, switch
+from doorward.tree.models import Body, Derived, Off, Switched
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
@@ -52,7 +52,7 @@ class Encrypted(Body):
     gpg_public_key: PublicKey | None = Field(None, description="The key; required at the commit.")
 
 
-Encryption: Any = switch(Encrypted)
+Encryption = Annotated[Encrypted | Off, Switched()]
 
 
 class ExportedConfigurationEncryption(Body):
@@ -147,10 +147,10 @@ def _not_taken(failure: HostFailure) -> MeaningRefused:
 
 def expiry(snapshot: Snapshot) -> datetime | None:
     """Return when backups can't be encrypted any more; None: never, or they are in clear, or there is no gpg to ask."""
-    encryption = snapshot.value(PATH)["encryption"]
-    if not encryption["enabled"] or not gpg.installed():
+    encryption = snapshot.read(NODE).encryption
+    if not isinstance(encryption, Encrypted) or encryption.gpg_public_key is None or not gpg.installed():
         return None
-    end = _end(encryption["gpg_public_key"]["public_key"])
+    end = _end(encryption.gpg_public_key.public_key)
     return None if end is None else datetime.fromtimestamp(end, UTC)
 
 
@@ -169,14 +169,14 @@ def _running_out(certificate: gpg.Certificate) -> Iterator[Problem]:
 
 def key_is_set(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Refuse encryption to nobody."""
-    encryption = snapshot.value(PATH)["encryption"]
-    if encryption["enabled"] and encryption["gpg_public_key"] is None:
+    encryption = snapshot.read(NODE).encryption
+    if isinstance(encryption, Encrypted) and encryption.gpg_public_key is None:
         yield Problem("required_with", "Required with enabled.", _KEY)
 
 
 def is_encrypted(snapshot: Snapshot) -> bool:
     """Whether backups are encrypted."""
-    return bool(snapshot.value(PATH)["encryption"]["enabled"])
+    return snapshot.read(NODE).encryption.enabled
 
 
 def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
@@ -185,7 +185,7 @@ def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
         yield Problem("backup_in_clear", "Backups hold passwords and keys in clear text; switch encryption on.", "/encryption")
 
 
-NODE = Singleton(
+NODE: Singleton[ExportedConfigurationEncryption] = Singleton(
     title="Encryption of backups and exports",
     model=ExportedConfigurationEncryption,
     default={"encryption": {"enabled": False}},

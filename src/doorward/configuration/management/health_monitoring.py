@@ -38,7 +38,7 @@ class HealthMonitoring(Body):
     maximum_swap_utilization_ratio: Percent | None = Field(70, description="Used part of the swap space, in percent.")
 
 
-NODE = Singleton(
+NODE: Singleton[HealthMonitoring] = Singleton(
     title="Health monitoring",
     model=HealthMonitoring,
     default={

@@ -2,7 +2,7 @@
 
 from doorward.tree.nodes import Singleton
 
-NODE = Singleton(
+NODE: Singleton[dict[str, object]] = Singleton(
     title="Licence",
     scope="node",
     read_only=True,

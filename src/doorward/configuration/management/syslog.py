@@ -8,15 +8,15 @@ then the oldest are dropped, and a record tells how many. Secrets are never logg
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from doorward.configuration import x509
-from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ServerCheck
+from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ClientIdentity, ServerCheck
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Port
-from doorward.tree.models import Body, Elements, union
+from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -45,7 +45,7 @@ class Tls(Body):
     server_certificate_check: ServerCheck = Field(CHECKED, description="What the server must show.")
 
 
-Transport: Any = union("selection", Udp, Tcp, Tls)
+Transport = Annotated[Udp | Tcp | Tls, Variants("selection")]
 
 
 class Receiver(Body):
@@ -73,20 +73,21 @@ class Syslog(Body):
 
 def identities_have_keys(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Refuse to show certificates whose private keys are not here."""
-    for index, receiver in enumerate(snapshot.value(PATH)["receivers"]):
-        block = receiver["transport"].get("client_authentication", {"enabled": False})
-        if block["enabled"]:
+    for index, receiver in enumerate(snapshot.read(NODE).receivers):
+        transport = receiver.transport
+        if isinstance(transport, Tls) and isinstance(transport.client_authentication, ClientIdentity):
             at = f"/receivers/{index}/transport/client_authentication/x509_identity"
-            yield from x509.without_private_key(snapshot, block["x509_identity"], at)
+            yield from x509.without_private_key(snapshot, transport.client_authentication.x509_identity.key, at)
 
 
-def added(old: Any, new: Any) -> Iterable[tuple[str, str, int]]:
+def added(old: Syslog | None, new: Syslog) -> Iterable[tuple[str, str, int]]:
     """Yield place, host and port of receivers that are new; port 0 where nothing can be connected to."""
-    before = old["receivers"] if old else []
-    for index, receiver in enumerate(new["receivers"]):
+    before = old.receivers if old else []
+    for index, receiver in enumerate(new.receivers):
         if receiver not in before:
-            port = 0 if receiver["transport"]["selection"] == "udp" else receiver["port"]
-            yield f"/receivers/{index}", receiver["address"]["value"], port
+            yield f"/receivers/{index}", receiver.address.value, 0 if isinstance(receiver.transport, Udp) else receiver.port
 
 
-NODE = Singleton(title="Syslog", model=Syslog, default={"receivers": []}, rules=(identities_have_keys,), reach=added)
+NODE: Singleton[Syslog] = Singleton(
+    title="Syslog", model=Syslog, default={"receivers": []}, rules=(identities_have_keys,), reach=added
+)

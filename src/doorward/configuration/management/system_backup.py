@@ -7,14 +7,14 @@ puts the start times into the due table of the node and reads it back; ``GET /ap
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from doorward.configuration.datetime import timezone
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.configuration.policies import backup_policies
-from doorward.configuration.policies._targets import NfsTarget, RsyncTarget, SmbTarget
+from doorward.configuration.policies.backup_policies import BackupPolicy
 from doorward.host.resources import Job
 from doorward.membership import nodes
 from doorward.tree.destinations import Towards
@@ -31,14 +31,14 @@ PATH = "/api/configuration/management/system_backup"
 class SystemBackup(Body):
     """Which policy the configuration is backed up by."""
 
-    backup_policy: Annotated[Reference, RefersTo(backup_policies.PATH, plain=True)] | None = Field(
+    backup_policy: Annotated[Reference[BackupPolicy], RefersTo(backup_policies.NODE, plain=True)] | None = Field(
         None, description="Key of the backup policy; null: no backup."
     )
 
 
 def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of backups that anybody with the file can read."""
-    if snapshot.value(PATH)["backup_policy"] is not None and not encryption.is_encrypted(snapshot):
+    if snapshot.read(NODE).backup_policy is not None and not encryption.is_encrypted(snapshot):
         message = "Backups hold passwords and keys in clear text; switch encryption on."
         yield Problem("backup_in_clear", message, "/backup_policy")
 
@@ -46,14 +46,14 @@ def backup_in_clear(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 def no_start_time(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of a policy that runs by hand only."""
     policy = selected(snapshot)
-    if policy is not None and not policy["start_times"]:
+    if policy is not None and not policy.start_times:
         yield Problem("no_start_time", "The policy has no start times: backups are only made by hand.", "/backup_policy")
 
 
 def same_directory(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """Warn of nodes of a cluster that all write into one directory."""
     policy = selected(snapshot)
-    if policy is not None and not policy["include_node_id_in_path"] and len(snapshot.objects(nodes.PATH)) > 1:
+    if policy is not None and not policy.include_node_id_in_path and len(snapshot.objects(nodes.PATH)) > 1:
         message = "The nodes of the cluster share one directory on the target; include_node_id_in_path gives each its own."
         yield Problem("same_directory", message, "/backup_policy")
 
@@ -63,9 +63,9 @@ def secrets_leave(before: Snapshot, after: Snapshot) -> Iterator[Problem]:
     then, now = _clear_copies(before), _clear_copies(after)
     if now is None or (then is not None and now.within(then)):
         return
-    key = after.value(PATH)["backup_policy"]
-    policy = Place(backup_policies.PATH, key)
-    if before.value(PATH)["backup_policy"] != key:
+    reference = after.read(NODE).backup_policy
+    policy = Place(backup_policies.PATH, reference.key if reference is not None else "")
+    if before.read(NODE).backup_policy != reference:
         at, path = "/backup_policy", PATH
     elif before.document(policy) != after.document(policy):
         at, path = "/target", policy.href
@@ -82,26 +82,24 @@ def _clear_copies(snapshot: Snapshot) -> Towards | None:
     policy = None if encryption.is_encrypted(snapshot) else selected(snapshot)
     if policy is None:
         return None
-    target: NfsTarget | RsyncTarget | SmbTarget = backup_policies.NODE.adapter.validate_python(policy).target
-    return target.towards()
+    return policy.target.towards()
 
 
-def selected(snapshot: Snapshot) -> dict[str, Any] | None:
-    """Return the body of the policy by which backups are made; None without one."""
-    key = snapshot.value(PATH)["backup_policy"]
-    policy = snapshot.document(Place(backup_policies.PATH, key)) if key is not None else None
-    return policy.value if policy is not None else None
+def selected(snapshot: Snapshot) -> BackupPolicy | None:
+    """Return the policy by which backups are made; None without one."""
+    reference = snapshot.read(NODE).backup_policy
+    return snapshot.follow(reference) if reference is not None else None
 
 
 def render(snapshot: Snapshot) -> Iterator[Job]:
     """Ask for a run at every start time of the policy."""
-    policy = selected(snapshot)
-    if policy is not None:
-        key = snapshot.value(PATH)["backup_policy"]
-        yield Job("system_backup", tuple(sorted(policy["start_times"])), snapshot.value(timezone.PATH), subject=key, origin=PATH)
+    reference, policy = snapshot.read(NODE).backup_policy, selected(snapshot)
+    if reference is not None and policy is not None:
+        times = tuple(sorted(policy.start_times))
+        yield Job("system_backup", times, snapshot.read(timezone.NODE), subject=reference.key, origin=PATH)
 
 
-NODE = Singleton(
+NODE: Singleton[SystemBackup] = Singleton(
     title="Backup of the configuration",
     model=SystemBackup,
     default={"backup_policy": None},

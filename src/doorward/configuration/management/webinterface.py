@@ -27,8 +27,8 @@ class WebInterface(Body):
 
 def limits(snapshot: Snapshot) -> tuple[int, int]:
     """Return the seconds of inactivity that end a login session, and the seconds after which it ends however busy it is."""
-    body = snapshot.value(PATH)
-    return body["timeout"] * 60, body.get("session_hours", _HOURS) * 3600
+    settings = snapshot.read(NODE)
+    return settings.timeout * 60, settings.session_hours * 3600
 
 
-NODE = Singleton(title="Web interface", model=WebInterface, default={"timeout": 10})
+NODE: Singleton[WebInterface] = Singleton(title="Web interface", model=WebInterface, default={"timeout": 10})

@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from doorward.configuration.network._nics import NAMES, NIC, NICS, Nic
 from doorward.host.drivers.netlink import FoundNic, Interface
 from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS, found_nics, resolved
@@ -18,11 +19,7 @@ from doorward.tree.changes import ORDER
 from doorward.tree.references import Reference, RefersToPart
 from doorward.tree.snapshot import Snapshot
 
-NICS = "/api/configuration/network/nics"
-NAMES = ("nic1", "nic2", "nic3")
-PATHS = tuple(f"{NICS}/{name}" for name in NAMES)
-
-InterfaceAddress = Annotated[Reference, RefersToPart(NICS, steps=("interfaces", None, "addresses", None))]
+InterfaceAddress = Annotated[Reference[Any], RefersToPart(NICS, steps=("interfaces", None, "addresses", None))]
 """A reference to an address of a network interface."""
 
 _ID_LENGTH = 22
@@ -33,31 +30,25 @@ def address_of(snapshot: Snapshot, key: str) -> Interface:
     nic, interfaces, interface, addresses, address = key.split(".")
     if (interfaces, addresses) != ("interfaces", "addresses"):
         raise KeyError(key)
-    body = snapshot.value(f"{NICS}/{nic}")
-    return ipaddress.ip_interface(body["interfaces"][interface]["addresses"][address])
+    found = snapshot.read(dict(zip(NAMES, NIC, strict=True))[nic])
+    return ipaddress.ip_interface(found.interfaces[interface].addresses[address])
 
 
 def addresses(snapshot: Snapshot) -> list[tuple[str, Interface]]:
     """Return every address of the node with the key of a reference to it, in order."""
-    return [found for name in NAMES for found in addresses_in(name, snapshot.value(f"{NICS}/{name}"))]
+    return [found for name, at in zip(NAMES, NIC, strict=True) for found in addresses_in(name, snapshot.read(at))]
 
 
-def addresses_in(name: str, body: dict[str, Any]) -> Iterator[tuple[str, Interface]]:
-    """Yield the addresses in the body of one NIC with the keys of references to them, in order."""
-    for interface, text in ordered(body["interfaces"]):
-        for address, value in ordered(text["addresses"]):
-            yield f"{name}.interfaces.{interface}.addresses.{address}", ipaddress.ip_interface(value)
-
-
-def ordered(members: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of an ordered map."""
-    for key in members[ORDER]:
-        yield key, members[key]
+def addresses_in(name: str, nic: Nic) -> Iterator[tuple[str, Interface]]:
+    """Yield the addresses of one NIC with the keys of references to them, in order."""
+    for key, interface in nic.interfaces.items():
+        for address, value in interface.addresses.items():
+            yield f"{name}.interfaces.{key}.addresses.{address}", ipaddress.ip_interface(value)
 
 
 def first_addresses(machine: Machine) -> list[tuple[str, Interface]]:
     """Return what ``addresses`` gives for the first configuration of a machine."""
-    return [found for name, nic in zip(NAMES, found_nics(machine), strict=False) for found in addresses_in(name, first_body(nic))]
+    return [found for name, nic in zip(NAMES, found_nics(machine), strict=False) for found in addresses_in(name, _first(nic))]
 
 
 def listening(machine: Machine) -> list[str]:
@@ -70,6 +61,10 @@ def listening(machine: Machine) -> list[str]:
         return [key for key, _ in first]
     wanted = resolved(machine.host)
     return [key for key, address in first if address.ip in wanted]
+
+
+def _first(nic: FoundNic) -> Nic:
+    return NIC[0].parse(first_body(nic))
 
 
 def first_body(nic: FoundNic) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_core import InitErrorDetails
 
+from doorward.configuration.network import naming
 from doorward.host.identity import name_servers
 from doorward.host.network_resources import NameServers
 from doorward.tree.fields import Ip, ip_address
@@ -22,7 +23,6 @@ from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/network/dns"
-NAMING = "/api/configuration/network/naming"
 
 
 class Dns(Interrelated):
@@ -50,23 +50,23 @@ def _same(one: str, other: str) -> bool:
 
 def render(snapshot: Snapshot) -> Iterator[NameServers]:
     """Ask the host for the servers."""
-    value = snapshot.value(PATH)
-    servers = tuple(value[name] for name in ("primary", "secondary") if value[name] is not None)
-    yield NameServers(servers, snapshot.value(NAMING)["domainname"], origin=PATH)
+    dns = snapshot.read(NODE)
+    servers = tuple(server for server in (dns.primary, dns.secondary) if server is not None)
+    yield NameServers(servers, snapshot.read(naming.NODE).domainname, origin=PATH)
 
 
 def no_resolver(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of a node that can't ask for names."""
-    if place.path == PATH and snapshot.value(PATH)["primary"] is None:
+    if place.path == PATH and snapshot.read(NODE).primary is None:
         yield Problem("no_resolver", "Without a name server only the names in /etc/hosts are known.", "/primary")
 
 
-NODE = Singleton(
+NODE: Singleton[Dns] = Singleton(
     title="Name servers",
     model=Dns,
     default=name_servers,
     scope="node",
-    reads=(NAMING,),
+    reads=(naming.PATH,),
     advice=(no_resolver,),
     render=render,
 )

@@ -54,11 +54,11 @@ class Naming(Body):
 
 def render(snapshot: Snapshot) -> Iterator[File | Line | Hostname]:
     """Ask the host for the name, and for the files that keep it."""
-    value = snapshot.value(PATH)
-    name = value["hostname"]
+    named = snapshot.read(NODE)
+    name = named.hostname
     yield File("/etc/hostname", f"{name}\n".encode(), origin=PATH, found=True)
-    yield Line("/etc/hosts", "127.0.1.1", f"127.0.1.1\t{name}.{value['domainname']} {name}", origin=PATH)
+    yield Line("/etc/hosts", "127.0.1.1", f"127.0.1.1\t{name}.{named.domainname} {name}", origin=PATH)
     yield Hostname(name, origin=PATH)
 
 
-NODE = Singleton(title="Name of the node", model=Naming, default=naming, scope="node", render=render)
+NODE: Singleton[Naming] = Singleton(title="Name of the node", model=Naming, default=naming, scope="node", render=render)

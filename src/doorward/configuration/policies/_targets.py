@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import InitErrorDetails
 
+from doorward.configuration import passwords, private_keys
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, TimeOfDay, bad_format, matching, text
-from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, tag_of, union, wrong
+from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, Variants, tag_of, wrong
 from doorward.tree.references import Reference, RefersTo
 
 _HOST_KEY_TYPES = {
@@ -126,7 +127,7 @@ class RsyncTarget(Body):
     path: Directory = Field(
         description="The directory, absolute or below that of the account. It must exist.", examples=["/srv/backup"]
     )
-    authentication_key: Annotated[Reference, RefersTo("/api/configuration/private_keys", form="sealed")] = Field(
+    authentication_key: Annotated[Reference[private_keys.PublicHalf], RefersTo(private_keys.NODE, form="sealed")] = Field(
         description="Key of the private key to log in with; its public half goes on the server."
     )
     server_host_keys: Annotated[
@@ -145,7 +146,7 @@ class PasswordAuthentication(Body):
     domain: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(text)] | None = Field(
         None, description="The domain of the account, or null."
     )
-    password: Annotated[Reference, RefersTo("/api/configuration/passwords", form="sealed")] = Field(
+    password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] = Field(
         description="Key of the password."
     )
 
@@ -156,7 +157,7 @@ class AnonymousAuthentication(Body):
     selection: Literal["anonymous"] = Field(description="Without an account; neither encrypted nor signed.")
 
 
-Authentication: Any = union("selection", PasswordAuthentication, AnonymousAuthentication)
+Authentication = Annotated[PasswordAuthentication | AnonymousAuthentication, Variants("selection")]
 
 
 class SmbTarget(Interrelated):
@@ -222,6 +223,8 @@ class TransferPolicy(Body):
     notification_event: NotificationEvent = Field(MailOfErrors(type="errors-only"), description="What is told by mail.")
 
 
-def is_unprotected(target: dict[str, Any]) -> bool:
+def is_unprotected(target: RsyncTarget | SmbTarget | NfsTarget | NoTarget) -> bool:
     """Whether anybody on the network can read what goes to a target, and change it."""
-    return bool(target["type"] == "nfs" or target.get("authentication", {}).get("selection") == "anonymous")
+    return isinstance(target, NfsTarget) or (
+        isinstance(target, SmbTarget) and isinstance(target.authentication, AnonymousAuthentication)
+    )

@@ -19,7 +19,7 @@ from doorward.configuration.policies._targets import (
     is_unprotected,
     start_times,
 )
-from doorward.tree.models import union
+from doorward.tree.models import Variants
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -36,7 +36,7 @@ Template = Literal[
 ]
 
 
-ArchiveTarget: Any = union("type", NfsTarget, SmbTarget, NoTarget)
+ArchiveTarget = Annotated[NfsTarget | SmbTarget | NoTarget, Variants("type")]
 StartTimes: Any = start_times(1)
 
 
@@ -51,19 +51,19 @@ class ArchivePolicy(TransferPolicy):
 
 def unprotected_transport(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of targets that protect nothing on the way."""
-    document = snapshot.document(place)
-    if document is not None and is_unprotected(document.value["target"]):
+    policy = snapshot.find(NODE, place.key)
+    if policy is not None and is_unprotected(policy.target):
         yield Problem("unprotected_transport", "Recordings can be read and changed on the way to the target.", "/target")
 
 
-def old_archives(old: dict[str, Any], new: dict[str, Any], _snapshot: Snapshot) -> Iterator[Problem]:
+def old_archives(old: ArchivePolicy, new: ArchivePolicy, _snapshot: Snapshot) -> Iterator[Problem]:
     """Warn of a target of another type: what was archived before is not found there."""
-    if old["target"]["type"] != new["target"]["type"]:
+    if old.target.type != new.target.type:
         message = "What was archived with the former type of target can't be reached any more."
         yield Problem("old_archives_unreachable", message, "/target/type")
 
 
-NODE = Collection(
+NODE: Collection[ArchivePolicy] = Collection(
     title="Archive and cleanup policies",
     model=ArchivePolicy,
     unique="name",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from doorward.configuration import x509
 from doorward.configuration._tls import CertificateReference
 from doorward.tree.fields import Name, bad_format, host_name, ip_address, matching, text
-from doorward.tree.models import Body, Elements, Off, switch, union
+from doorward.tree.models import Body, Elements, Off, Switched, Variants
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -74,7 +74,7 @@ class LocalAuthority(Body):
     selection: Literal["local"] = Field(description="The node makes the time stamps itself.")
 
 
-OidSwitch: Any = switch(PolicyOid)
+OidSwitch = Annotated[PolicyOid | Off, Switched()]
 
 
 class RemoteAuthority(Body):
@@ -87,7 +87,7 @@ class RemoteAuthority(Body):
     )
 
 
-Authority: Any = union("selection", LocalAuthority, RemoteAuthority)
+Authority = Annotated[LocalAuthority | RemoteAuthority, Variants("selection")]
 
 
 class Timestamping(Body):
@@ -97,9 +97,9 @@ class Timestamping(Body):
     server: Authority = Field(description="Who makes the stamps.")
 
 
-EncryptionSwitch: Any = switch(Encryption)
-SigningSwitch: Any = switch(Signing)
-TimestampingSwitch: Any = switch(Timestamping)
+EncryptionSwitch = Annotated[Encryption | Off, Switched()]
+SigningSwitch = Annotated[Signing | Off, Switched()]
+TimestampingSwitch = Annotated[Timestamping | Off, Switched()]
 
 
 class AuditPolicy(Body):
@@ -116,16 +116,18 @@ class AuditPolicy(Body):
 
 def fitting_certificates(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse certificates that cannot do what they are there for."""
-    policy: dict[str, Any] = document.value if (document := snapshot.document(place)) else {}
-    for index, key in enumerate(policy.get("encryption", {}).get("certificates", [])):
-        certificate = x509.certificate_of(snapshot, key)
+    policy = snapshot.find(NODE, place.key)
+    if policy is None:
+        return
+    for index, reference in enumerate(policy.encryption.certificates if isinstance(policy.encryption, Encryption) else ()):
+        certificate = x509.certificate_of(snapshot, reference.key)
         if certificate is not None and not isinstance(certificate.public_key(), rsa.RSAPublicKey):
             yield Problem("unsuitable", "Only a certificate with an RSA key can encrypt.", f"/encryption/certificates/{index}")
-    if policy.get("signing", {}).get("enabled"):
-        yield from x509.without_private_key(snapshot, policy["signing"]["x509_identity"], "/signing/x509_identity")
+    if isinstance(policy.signing, Signing):
+        yield from x509.without_private_key(snapshot, policy.signing.x509_identity.key, "/signing/x509_identity")
 
 
-NODE = Collection(
+NODE: Collection[AuditPolicy] = Collection(
     title="Audit policies",
     model=AuditPolicy,
     default={

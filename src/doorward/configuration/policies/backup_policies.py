@@ -22,7 +22,7 @@ from doorward.configuration.policies._targets import (
     is_unprotected,
     start_times,
 )
-from doorward.tree.models import Body, Off, switch, union
+from doorward.tree.models import Body, Off, Switched, Variants
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -40,9 +40,9 @@ class Retention(Body):
     keep_last: Annotated[int, Field(ge=1, le=10_000)] = Field(description="Newest backups that are kept whatever their age.")
 
 
-BackupTarget: Any = union("type", RsyncTarget, SmbTarget, NfsTarget)
+BackupTarget = Annotated[RsyncTarget | SmbTarget | NfsTarget, Variants("type")]
 StartTimes: Any = start_times(0)
-RetentionSwitch: Any = switch(Retention)
+RetentionSwitch = Annotated[Retention | Off, Switched()]
 
 
 class BackupPolicy(TransferPolicy):
@@ -59,37 +59,36 @@ def unprotected_transport(snapshot: Snapshot, place: Place) -> Iterator[Problem]
     """Warn of targets that protect nothing on the way; with NFS only of backups that are not encrypted themselves."""
     encrypted = snapshot.value(_ENCRYPTION)["encryption"]["enabled"]
     for key, policy in _policies(snapshot, place):
-        target = policy["target"]
-        if is_unprotected(target) and not (encrypted and target["type"] == "nfs"):
+        if is_unprotected(policy.target) and not (encrypted and isinstance(policy.target, NfsTarget)):
             message = "Backups can be read and changed on the way to the target."
             yield Problem("unprotected_transport", message, "/target", f"{PATH}/{key}")
 
 
 def same_directory(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of a policy that shares its directory with another one."""
-    own = snapshot.document(place)
-    if own is None or own.value["include_node_id_in_path"]:
+    own = snapshot.find(NODE, place.key)
+    if own is None or own.include_node_id_in_path:
         return
-    for key, other in snapshot.objects(PATH).items():
-        shared = _directory(other.value["target"]) == _directory(own.value["target"])
-        if key != place.key and shared and not other.value["include_node_id_in_path"]:
+    for key, other in snapshot.each(NODE):
+        shared = _directory(other.target) == _directory(own.target)
+        if key != place.key and shared and not other.include_node_id_in_path:
             yield Problem("same_directory", f"{PATH}/{key} uses the same directory.", "/target/path")
 
 
-def _policies(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
+def _policies(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, BackupPolicy]]:
     """Yield the policy at a place, or all of them where the place is the whole collection."""
-    for key, document in snapshot.objects(PATH).items():
+    for key, policy in snapshot.each(NODE):
         if place.key in {"", key}:
-            yield key, document.value
+            yield key, policy
 
 
-def _directory(target: dict[str, Any]) -> tuple[str, ...]:
+def _directory(target: RsyncTarget | SmbTarget | NfsTarget) -> tuple[str, ...]:
     """Return what tells the directory of one target from that of another; names of SMB differ in more than case."""
-    inside = (f"{target['share']}/{target['path']}".casefold(),) if target["type"] == "smb" else ("", target["path"])
-    return (target["server"]["value"], *inside)
+    inside = (f"{target.share}/{target.path}".casefold(),) if isinstance(target, SmbTarget) else ("", target.path)
+    return (target.server.value, *inside)
 
 
-NODE = Collection(
+NODE: Collection[BackupPolicy] = Collection(
     title="Backup policies",
     model=BackupPolicy,
     unique="name",

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
+from doorward.configuration import passwords
 from doorward.configuration._tls import CHECKED, ServerCheck
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, matching, text
-from doorward.tree.models import Body, Elements, Interrelated, switch, union, wrong
+from doorward.tree.models import Body, Elements, Interrelated, Off, Switched, Variants, wrong
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -89,8 +90,8 @@ class AdMemberOfCheck(Body):
     enabled: Literal[True] = Field(description="The user's own entry is looked at.")
 
 
-MembershipSwitch: Any = switch(MembershipCheck)
-PosixMemberOfSwitch: Any = switch(PosixMemberOfCheck)
+MembershipSwitch = Annotated[MembershipCheck | Off, Switched()]
+PosixMemberOfSwitch = Annotated[PosixMemberOfCheck | Off, Switched()]
 
 
 class PosixSchema(Body):
@@ -102,7 +103,7 @@ class PosixSchema(Body):
     memberof_check: PosixMemberOfSwitch = Field(description="Look at the user's entry.")
 
 
-AdMemberOfSwitch: Any = switch(AdMemberOfCheck)
+AdMemberOfSwitch = Annotated[AdMemberOfCheck | Off, Switched()]
 
 
 class AdSchema(Body):
@@ -112,8 +113,8 @@ class AdSchema(Body):
     memberof_check: AdMemberOfSwitch = Field(description="Look at the user's entry.")
 
 
-Transport: Any = union("selection", Disabled, StartTls, Ldaps)
-Schema: Any = union("selection", PosixSchema, AdSchema)
+Transport = Annotated[Disabled | StartTls | Ldaps, Variants("selection")]
+Schema = Annotated[PosixSchema | AdSchema, Variants("selection")]
 
 
 class LdapServers(Interrelated):
@@ -130,7 +131,7 @@ class LdapServers(Interrelated):
         StartTls(selection="starttls", server_certificate_check=CHECKED), description="How connections are protected."
     )
     bind_dn: DistinguishedName | None = Field(None, description="Who to log in as; null: anonymous.")
-    bind_password: Annotated[Reference, RefersTo("/api/configuration/passwords", form="sealed")] | None = Field(
+    bind_password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] | None = Field(
         None, description="Key of the password; null: anonymous."
     )
     user_base_dn: DistinguishedName = Field(description="Where users are.", examples=["ou=people,dc=example,dc=com"])
@@ -147,9 +148,11 @@ class LdapServers(Interrelated):
 
 def password_in_clear(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of a password that crosses the network in clear text."""
-    document = snapshot.document(place)
-    if document is not None and document.value["encryption"]["selection"] == "disabled" and document.value["bind_password"]:
+    directory = snapshot.find(NODE, place.key)
+    if directory is not None and isinstance(directory.encryption, Disabled) and directory.bind_password:
         yield Problem("password_in_clear", "The password crosses the network in clear text.", "/encryption")
 
 
-NODE = Collection(title="Directory servers of policies", model=LdapServers, unique="name", advice=(password_in_clear,))
+NODE: Collection[LdapServers] = Collection(
+    title="Directory servers of policies", model=LdapServers, unique="name", advice=(password_in_clear,)
+)

@@ -73,7 +73,7 @@ class TimePolicy(Body):
     Sun: Day = Field(default_factory=list)
 
 
-NODE = Collection(
+NODE: Collection[TimePolicy] = Collection(
     title="Time policies",
     model=TimePolicy,
     default={"-100": {"name": "7x24", **{day: [["0:00", "23:59"]] for day in _DAYS}}},

@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 import doorward.configuration
 from doorward.configuration import x509
 from doorward.configuration.management import certificates
+from doorward.configuration.network.naming import PATH as NAMING
 from doorward.events.certificates import in_use
 from doorward.host.machine import Machine
 from doorward.transaction.startup import identified
@@ -217,8 +218,8 @@ def test_addresses_are_compared_as_addresses() -> None:
 
 
 def test_a_server_for_every_name_of_the_domain_is_worth_no_warning() -> None:
-    naming = FIRST.put(Place(certificates.NAMING), TREE.load(Place(certificates.NAMING), {
-        **FIRST.value(certificates.NAMING), "hostname": "gate", "domainname": "example.com"
+    naming = FIRST.put(Place(NAMING), TREE.load(Place(NAMING), {
+        **FIRST.value(NAMING), "hostname": "gate", "domainname": "example.com"
     }))  # fmt: skip
     own = [crypto.IPAddress(ip_address(one)) for one in certificates.names(FIRST) if ":" in one or one[0].isdigit()]
     for name, expected in {"*.example.com": [], "GATE.EXAMPLE.COM": [], "*.example.org": [("name_mismatch", "/server")]}.items():

@@ -12,7 +12,8 @@ import pytest
 import doorward.configuration
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.network import _addresses
-from doorward.configuration.network._addresses import NICS, PATHS, InterfaceAddress
+from doorward.configuration.network._addresses import InterfaceAddress
+from doorward.configuration.network._nics import NICS, PATHS
 from doorward.configuration.network.nics import _nic
 from doorward.host import nics as host_nics
 from doorward.host.drivers.netlink import FoundNic
@@ -159,7 +160,7 @@ def test_interfaces_in_overlapping_networks_are_worth_a_warning() -> None:
 
 def referring(made: Snapshot, key: str) -> Snapshot:
     """The configuration with another endpoint that refers to an address."""
-    node = Singleton(model=Reading, default=key)
+    node: Singleton[Any] = Singleton(model=Reading, default=key)
     return made.put(USER, node.load(key))
 
 

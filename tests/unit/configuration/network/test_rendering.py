@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import doorward.configuration
-from doorward.configuration.network._addresses import PATHS
+from doorward.configuration.network._nics import PATHS
 from doorward.configuration.network._routes import ROUTING
 from doorward.host.machine import Machine
 from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan

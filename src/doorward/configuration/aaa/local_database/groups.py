@@ -14,6 +14,7 @@ from pydantic import Field
 
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.acls import BUILT_IN_GROUPS, GroupName
+from doorward.configuration.aaa.local_database import users
 from doorward.tree.models import Body, Elements
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
@@ -23,7 +24,7 @@ from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/aaa/local_database/groups"
 
-Member = Annotated[Reference, RefersTo("/api/configuration/aaa/local_database/users")]
+Member = Annotated[Reference[users.User], RefersTo(users.NODE)]
 
 
 class Group(Body):
@@ -37,12 +38,12 @@ class Group(Body):
 
 def has_no_rights(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse to delete a group that an ACL line names."""
-    document = snapshot.document(place)
-    if document is not None and any(line["group"] == document.value["name"] for line in snapshot.value(acls.PATH)):
+    group = snapshot.find(NODE, place.key)
+    if group is not None and any(line.group == group.name for line in snapshot.read(acls.NODE)):
         yield Problem("referenced", f"Still used by {acls.PATH}.")
 
 
-NODE = Collection(
+NODE: Collection[Group] = Collection(
     title="Local groups",
     model=Group,
     default={key: {"name": name, "members": []} for name, key in BUILT_IN_GROUPS.items()},

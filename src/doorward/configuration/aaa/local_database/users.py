@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from doorward.configuration import passwords
 from doorward.tree.fields import matching
 from doorward.tree.models import Body
 from doorward.tree.nodes import Collection
@@ -33,7 +34,7 @@ UserName = Annotated[
     StringConstraints(min_length=1, max_length=64),
     AfterValidator(matching(r"[A-Za-z0-9._@][A-Za-z0-9._@-]*", "Only letters, digits and . _ @ - are allowed, - not first.")),
 ]
-Password = Annotated[Reference, RefersTo("/api/configuration/passwords", form="hash")]
+Password = Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="hash")]
 
 
 class User(Body):
@@ -45,12 +46,12 @@ class User(Body):
 
 def admin_can_log_in(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse to take the password of ``admin`` away."""
-    document = snapshot.document(place)
-    if place.key == ADMIN and document is not None and document.value["password"] is None:
+    user = snapshot.find(NODE, place.key)
+    if place.key == ADMIN and user is not None and user.password is None:
         yield Problem("required_with", "The account admin needs a password.", "/password")
 
 
-NODE = Collection(
+NODE: Collection[User] = Collection(
     title="Local users",
     model=User,
     default={ADMIN: {"name": "admin", "password": None}},
