@@ -17,7 +17,8 @@ def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     for edit in edits:
         old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
-        changes.extend(as_change(edit.place.href, difference) for difference in differences(old, new))
+        shape = tree.shape(edit.place.path)
+        changes.extend(as_change(edit.place.href, difference) for difference in differences(old, new, shape))
     return sorted(changes, key=lambda change: str(change["path"]))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from doorward.api.changes import as_change
 from doorward.tree.changes import MISSING, At, Difference, Kind, carry, differences
+from doorward.tree.shapes import FREE, Shape
 
 Change = Mapping[str, Any]
 Bodies = dict[str, Any]
@@ -37,11 +38,15 @@ def _inverse(change: Change, at: At) -> Difference:
 
 
 def between(
-    running: Mapping[str, Any], newer: Iterable[Sequence[Change]], older: Iterable[Sequence[Change]]
+    running: Mapping[str, Any],
+    newer: Iterable[Sequence[Change]],
+    older: Iterable[Sequence[Change]],
+    shape: Callable[[str], Shape] = lambda _: FREE,
 ) -> list[dict[str, Any]]:
     """Return the changes from the older to the newer revision.
 
-    ``newer`` holds the changes of the revisions after the newer one, ``older`` those between the two; newest first.
+    ``newer`` holds the changes of the revisions after the newer one, ``older`` those between the two; newest first. ``shape``
+    gives the shape of a body by its href.
     """
     bodies = dict(running)
     for changes in newer:
@@ -49,5 +54,5 @@ def between(
     before = bodies
     for changes in older:
         before = undone(before, changes)
-    found = [as_change(href, one) for href in bodies for one in differences(before[href], bodies[href])]
+    found = [as_change(href, one) for href in bodies for one in differences(before[href], bodies[href], shape(href))]
     return sorted(found, key=lambda change: str(change["path"]))

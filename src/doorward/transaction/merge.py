@@ -123,9 +123,10 @@ class _Three:
 def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision]) -> Document:
     """Return their document with my changes; adds what collides."""
     base, mine, theirs = three.base.value, three.mine.value, three.theirs
-    their_places = [difference.at for difference in differences(base, theirs.value)]
+    shape = tree.shape(place.path)
+    their_places = [difference.at for difference in differences(base, theirs.value, shape)]
     body = theirs.value
-    for difference in differences(base, mine):
+    for difference in differences(base, mine, shape):
         if not any(overlapping(difference.at, at) for at in their_places):
             body = carry(difference, body)
         elif not same(value_at(theirs.value, difference.at), value_at(mine, difference.at)):

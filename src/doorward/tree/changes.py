@@ -1,7 +1,6 @@
 """What differs between two bodies, place by place, and how two people's differences come together.
 
-A place inside a body is a member, followed downwards through plain objects and ordered maps, but not into arrays, unions,
-references and inner switches, which change whole (protocol, section 8.5).
+What counts as a place, and what changes whole, is for the shape of the body to say (``shapes``).
 """
 
 from __future__ import annotations
@@ -9,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from doorward.tree.shapes import FREE, Shape
 
 ORDER = "@order"
 
@@ -36,9 +37,9 @@ class Difference:
     new: Any
 
 
-def differences(old: Any, new: Any, at: At = ()) -> Iterator[Difference]:
+def differences(old: Any, new: Any, shape: Shape = FREE, at: At = ()) -> Iterator[Difference]:
     """Yield how to get from one body to another, in an order in which it can be carried out."""
-    if old is MISSING or new is MISSING or not _followed(old, at) or not _followed(new, at):
+    if not (shape.is_followed and isinstance(old, dict) and isinstance(new, dict)):
         if same(old, new):
             return
         if old is MISSING:
@@ -52,7 +53,7 @@ def differences(old: Any, new: Any, at: At = ()) -> Iterator[Difference]:
         return
     rank = {name: index for index, name in enumerate(new.get(ORDER, ()))}  # new entries are appended one after another
     for name in sorted((old.keys() | new.keys()) - {ORDER}, key=lambda name: (rank.get(name, -1), name)):
-        yield from differences(old.get(name, MISSING), new.get(name, MISSING), (*at, name))
+        yield from differences(old.get(name, MISSING), new.get(name, MISSING), shape.inside(name), (*at, name))
     if ORDER in old and ORDER in new and _reordered(old[ORDER], new[ORDER]):  # last: what it orders is there by then
         yield Difference("reorder", at, old[ORDER], new[ORDER])
 
@@ -64,12 +65,6 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return type(one) is type(other) and bool(one == other)
-
-
-def _followed(value: Any, at: At) -> bool:
-    if not isinstance(value, dict) or "selection" in value or "type" in value or value.keys() == {"key", "meta"}:
-        return False
-    return not at or "enabled" not in value
 
 
 def _same_elements(old: list[Any], new: list[Any]) -> bool:

@@ -17,6 +17,7 @@ from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.references import references
+from doorward.tree.shapes import FREE, Shape, shape_of
 from doorward.tree.snapshot import Document, Snapshot, encode_shown
 
 Scope = Literal["cluster", "node", "owner"]
@@ -65,6 +66,11 @@ class Node:
     supported: bool = True
     leaves: Callable[[Snapshot, Snapshot], Iterable[Problem]] = _nothing_leaves
 
+    @property
+    def shape(self) -> Shape:
+        """The places of the bodies, for differences."""
+        return FREE
+
     def hang(self, path: str) -> None:
         """Say where the node hangs, once: folders decide it, and a declaration does not know its folder."""
         object.__setattr__(self, "path", path)
@@ -99,6 +105,11 @@ class Valued(Node, Generic[M]):
     def adapter(self) -> TypeAdapter[Any]:
         """The validator of one body."""
         return TypeAdapter(self.model)
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The places of the bodies, for differences."""
+        return shape_of(self.model)
 
     def document(self, model: Any) -> Document:
         """Return the document of a validated model."""

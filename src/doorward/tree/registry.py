@@ -12,6 +12,7 @@ from types import ModuleType
 
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
+from doorward.tree.shapes import FREE, Shape
 from doorward.tree.snapshot import Document, Snapshot
 
 
@@ -83,6 +84,11 @@ class Tree:
     def configuration(self) -> Iterator[Endpoint]:
         """The endpoints below ``root``."""
         return _walk(self.root)
+
+    def shape(self, href: str) -> Shape:
+        """Return the shape of a body: of the endpoint at a path, or of an object in it; also of another release's."""
+        endpoint = self.endpoints.get(href) or self.endpoints.get(href.rpartition("/")[0])
+        return endpoint.node.shape if endpoint else FREE
 
     @cached_property
     def rendering(self) -> tuple[Endpoint, ...]:

@@ -143,7 +143,8 @@ def _between(session: Session, number: int, other: int | None) -> list[dict[str,
         running = _running(session, [change["path"] for changes in found.values() for change in changes])
         if _newest(session) == newest:  # else somebody committed in between
             break
-    changes = between(running, [found[n] for n in range(newest, last, -1)], [found[n] for n in range(last, first, -1)])
+    newer, older = ([found[n] for n in range(*ends, -1)] for ends in ((newest, last), (last, first)))
+    changes = between(running, newer, older, session.tree.shape)
     return changes if number <= target else [_turned(change) for change in changes]
 
 
