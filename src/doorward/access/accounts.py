@@ -10,7 +10,6 @@ from doorward.access.rights import Rights, rights_of
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.local_database import groups, users
 from doorward.transaction.candidate import Running
-from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 
@@ -66,10 +65,10 @@ class Accounts:
 
 def account_in(snapshot: Snapshot, key: str) -> Account | None:
     """Return the account with the key in a configuration."""
-    document = snapshot.document(Place(users.PATH, key))
-    if document is None:
+    user = snapshot.find(users.NODE, key)
+    if user is None:
         return None
-    return Account(key, document.value["name"], rights_of(snapshot, key), document.value["password"])
+    return Account(key, user.name, rights_of(snapshot, key), user.password.key if user.password else None)
 
 
 def _decisive(snapshot: Snapshot) -> tuple[object, object, object]:

@@ -12,11 +12,11 @@ import structlog
 
 from doorward.access.accounts import Account, account_in
 from doorward.access.passwords import hashed, matches
-from doorward.configuration import passwords
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
+from doorward.configuration.passwords import Password
 from doorward.transaction.candidate import Running
-from doorward.tree.places import Place
+from doorward.tree.references import Reference
 from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -66,14 +66,14 @@ class Authenticator:
         name, password = credentials or ("", "")
         snapshot = self._running().snapshot
         keys = snapshot.objects(users.PATH).with_names(name.casefold())
-        document = snapshot.objects(users.PATH).document(keys[0]) if keys else None
-        reference = document.value["password"] if document else None
-        kept = self._secret(reference) if reference else None
+        user = snapshot.find(users.NODE, keys[0]) if keys else None
+        reference = user.password if user else None
+        kept = self._secret(reference.key) if reference else None
         right = matches(kept or nobody, password)
-        if not right or kept is None or credentials is None or document is None or reference is None:
+        if not right or kept is None or credentials is None or user is None or reference is None:
             return None
         if self._expired(snapshot, keys[0], reference):
-            log.warning("password expired", user=document.value["name"])
+            log.warning("password expired", user=user.name)
             return None
         return account_in(snapshot, keys[0])
 
@@ -81,10 +81,8 @@ class Authenticator:
         """Whether an account is still what it was when it proved itself: a commit may have come in between."""
         return account.is_same(account_in(self._running().snapshot, account.key))
 
-    def _expired(self, snapshot: Snapshot, key: str, password: str) -> bool:
-        policy = snapshot.value(settings.PATH)["password_policy"]
-        document = snapshot.document(Place(passwords.PATH, password))
-        if key == users.ADMIN or not policy["enabled"] or policy["expiration_days"] is None or document is None:
+    def _expired(self, snapshot: Snapshot, key: str, reference: Reference[Password]) -> bool:
+        policy, password = snapshot.read(settings.NODE).password_policy, snapshot.follow(reference)
+        if key == users.ADMIN or not isinstance(policy, settings.Policy) or policy.expiration_days is None or password is None:
             return False
-        made = datetime.fromisoformat(document.value["created"])
-        return made + timedelta(days=policy["expiration_days"]) <= self._now()
+        return datetime.fromisoformat(password.created) + timedelta(days=policy.expiration_days) <= self._now()

@@ -6,8 +6,10 @@ import ipaddress
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+
+from doorward.configuration.aaa.settings import Protection
+from doorward.tree.models import Off
 
 _MOST_SOURCES = 50_000
 
@@ -33,7 +35,7 @@ def busiest_source(sources: Iterable[str]) -> str:
 class Guard:
     """Counts refused logins by source. ``settings`` returns ``bruteforce_protection`` of ``aaa/settings`` as it is now."""
 
-    def __init__(self, settings: Callable[[], Mapping[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Callable[[], Protection | Off], clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._failures: dict[str, deque[float]] = {}
         self._blocked: dict[str, tuple[float, float]] = {}
@@ -46,7 +48,7 @@ class Guard:
         if block is None:
             return 0
         since, until = block
-        left = min(until, since + settings["block_seconds"]) - self._clock() if settings["enabled"] else 0
+        left = min(until, since + settings.block_seconds) - self._clock() if isinstance(settings, Protection) else 0
         if left <= 0:
             del self._blocked[source]
             return 0
@@ -55,18 +57,20 @@ class Guard:
     def failed(self, address: str) -> None:
         """Count a refused login."""
         settings = self._settings()
-        if not settings["enabled"] or self.blocked_for(address):  # what was under way when the block began does not count
+        if not isinstance(settings, Protection) or self.blocked_for(
+            address
+        ):  # what was under way when the block began does not count
             return
         source, now = source_of(address), self._clock()
         times = self._failures.setdefault(source, deque())
         times.append(now)
-        while times[0] <= now - settings["window_seconds"]:
+        while times[0] <= now - settings.window_seconds:
             times.popleft()
-        if len(times) >= settings["failures"]:
-            self._blocked[source] = now, now + settings["block_seconds"]
+        if len(times) >= settings.failures:
+            self._blocked[source] = now, now + settings.block_seconds
             del self._failures[source]
         if len(self._failures) > _MOST_SOURCES or len(self._blocked) > _MOST_SOURCES:
-            self._forget(now - settings["window_seconds"])
+            self._forget(now - settings.window_seconds)
 
     def _forget(self, before: float) -> None:
         """Forget sources that no longer count; when all do, those that came first."""

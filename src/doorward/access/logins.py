@@ -212,8 +212,8 @@ def _changed(before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iter
 
 
 def _identity(snapshot: Snapshot, place: Place) -> tuple[object, object] | None:
-    document = snapshot.document(place)
-    return None if document is None else (document.value["name"], document.value["password"])
+    user = snapshot.find(users.NODE, place.key)
+    return None if user is None else (user.name, user.password)
 
 
 def _digest(cookie: str) -> bytes:

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from doorward.configuration.aaa import settings
+from doorward.configuration.network import naming
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
@@ -54,16 +55,16 @@ class LocalPasswords:
 
     def problems(self, snapshot: Snapshot, owner: Place, text: str, earlier: Iterable[str] = ()) -> Iterator[Problem]:
         """Yield why the text may not become the password of the owner. ``earlier``: hashes that it had, newest first."""
-        policy = snapshot.value(settings.PATH)["password_policy"]
-        if not policy["enabled"]:
+        policy = snapshot.read(settings.NODE).password_policy
+        if not isinstance(policy, settings.Policy):
             return
-        if len(text) < policy["minimum_length"]:
-            yield _weak(f"At least {policy['minimum_length']} characters are needed.", owner)
-        if _classes(text) < policy["minimum_classes"]:
-            yield _weak(f"At least {policy['minimum_classes']} of lower case, upper case, digits and others are needed.", owner)
-        if policy["dictionary_check"] and self._guessable(snapshot, owner, text):
+        if len(text) < policy.minimum_length:
+            yield _weak(f"At least {policy.minimum_length} characters are needed.", owner)
+        if _classes(text) < policy.minimum_classes:
+            yield _weak(f"At least {policy.minimum_classes} of lower case, upper case, digits and others are needed.", owner)
+        if policy.dictionary_check and self._guessable(snapshot, owner, text):
             yield _weak("The password is a common one, or the name of the account or the host.", owner)
-        remembered = policy["remembered_passwords"]
+        remembered = policy.remembered_passwords
         if any(matches(kept, text) for kept in islice(earlier, remembered)):
             yield _weak(f"The password is one of the last {remembered} of the account.", owner)
 
@@ -71,7 +72,7 @@ class LocalPasswords:
         document = snapshot.document(owner)
         names = {
             str(document.value.get("name", "")) if document else "",
-            snapshot.value("/api/configuration/network/naming")["hostname"],
+            snapshot.read(naming.NODE).hostname,
         }
         return text.casefold() in common_passwords() | {name.casefold() for name in names}
 

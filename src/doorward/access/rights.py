@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.local_database import groups, users
@@ -28,7 +27,7 @@ class Rights:
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
     groups: tuple[str, ...] = ()
-    lines: tuple[dict[str, Any], ...] = ()
+    lines: tuple[acls.Line, ...] = ()
 
     def may_read(self, privilege: str, path: str) -> bool:
         """Whether the resource at a path, guarded by an ACL object, may be read."""
@@ -57,7 +56,7 @@ def _within(path: str, granted: frozenset[str]) -> bool:
     return False
 
 
-def may_everything(key: str, lines: Iterable[Mapping[str, Any]]) -> bool:
+def may_everything(key: str, lines: Iterable[acls.Line]) -> bool:
     """Whether an account may do everything, by its key and the lines of its groups: ``admin``, or write on every object.
 
     What is equal to every right, such as restoring an archive or reading all secrets, asks for this and for nothing less. One
@@ -65,8 +64,8 @@ def may_everything(key: str, lines: Iterable[Mapping[str, Any]]) -> bool:
     """
     written: dict[str, set[str]] = {}
     for line in lines:
-        if line["permission"] == "write":
-            written.setdefault(line["group"], set()).update(line["objects"])
+        if line.permission == "write":
+            written.setdefault(line.group, set()).update(line.objects)
     return key == users.ADMIN or any(objects >= acls.OBJECTS for objects in written.values())
 
 
@@ -74,8 +73,8 @@ def rights_of(snapshot: Snapshot, key: str) -> Rights:
     """Return the rights of the account with the key."""
     href = Place(users.PATH, key).href
     places = [place for place in snapshot.who_refers_to(href) if place.path == groups.PATH]
-    names = [document.value["name"] for place in places if (document := snapshot.document(place))]
-    lines = tuple(line for line in snapshot.value(acls.PATH) if line["group"] in names)
-    written = frozenset(name for line in lines if line["permission"] == "write" for name in line["objects"])
-    read = written | {name for line in lines for name in line["objects"]}
+    names = [group.name for place in places if (group := snapshot.find(groups.NODE, place.key))]
+    lines = tuple(line for line in snapshot.read(acls.NODE) if line.group in names)
+    written = frozenset(name for line in lines if line.permission == "write" for name in line.objects)
+    read = written | {name for line in lines for name in line.objects}
     return Rights(may_everything(key, lines), read, written, tuple(sorted(names)), lines)

@@ -8,11 +8,9 @@ from typing import Any
 from doorward import BUILD_DATE, SPS_LEVEL, __version__
 from doorward.api.request import Answer, Request
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.configuration.network import naming
 from doorward.membership.standing import standing
 from doorward.transaction.candidate import Running
-
-NAMING = "/api/configuration/network/naming"
-
 
 _TEXT = {"type": "string"}
 _ABOUT = {
@@ -59,11 +57,11 @@ class Info(Resource):
     async def get(self, request: Request) -> Answer:
         """Answer the figures of the release and the node. ``meta.node``, the id of the node, is an extension."""
         running = self._running()
-        naming = running.snapshot.value(NAMING)
+        node = running.snapshot.read(naming.NODE)
         body: dict[str, Any] = {
-            "domainname": naming["domainname"],
-            "hostname": naming["hostname"],
-            "nickname": naming["nickname"],
+            "domainname": node.domainname,
+            "hostname": node.hostname,
+            "nickname": node.nickname,
             "plugin_sdk_version": None,
             "support_link": None,
         }
@@ -95,7 +93,7 @@ class UserInfo(Resource):
         """Answer the rights of now."""
         login = request.member
         body = {
-            "acls": list(login.rights.lines),
+            "acls": [line.model_dump(mode="json") for line in login.rights.lines],
             "groups": list(login.rights.groups),
             "login_method": "local",
             "name": login.name,

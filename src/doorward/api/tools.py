@@ -101,14 +101,14 @@ class MailTest(Resource):
     async def post(self, request: Request) -> Answer:
         """Answer whether the mail server took the mail, or at which step it did not."""
         trial, warnings = await sent(request, _TRIAL)
-        settings = self._running().snapshot.value(email.PATH)
-        recipient = trial.recipient or settings["admin_address"]
+        settings = self._running().snapshot.read(email.NODE)
+        recipient = trial.recipient or settings.admin_address
         missing = []
-        if settings["smtp_server"] is None:
+        if settings.smtp_server is None:
             missing.append(Problem("required_with", "No mail server is set.", "/smtp_server", email.PATH))
         if recipient is None:
             missing.append(Problem("required_with", "Needed while admin_address is not set.", "/recipient", request.href))
-        if missing:
+        if missing or recipient is None:
             raise errors.meaning(missing)
         outcome = await afar(self._try, recipient)
         body = {"code": outcome.code, "message": outcome.message, "result": outcome.result}

@@ -60,7 +60,6 @@ from doorward.transaction.queue import CommitQueue, QueueTimeout
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.setup import awaited
 from doorward.transaction.startup import load_running
-from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 _WHERE = (admin_web.PATH, "/api/configuration/network/nics/")
@@ -127,9 +126,9 @@ class Appliance:
         tree, store = self._ground.tree, self.store
         keeping = SecretKeeping(tree, store, self._ground.vault, LocalPasswords())
         running = load_running(tree, self._ground.machine, store)
-        admin = running.snapshot.document(Place(users.PATH, users.ADMIN))
-        if admin and (password := admin.value["password"]):
-            keeping.text(password)
+        admin = running.snapshot.find(users.NODE, users.ADMIN)
+        if admin is not None and admin.password is not None:
+            keeping.text(admin.password.key)
         return Pipeline(tree, store, self.host, keeping, self._prober, running), keeping
 
     def _clustered(self) -> Cluster:
@@ -150,7 +149,7 @@ class Appliance:
 
     def _parts(self, keeping: SecretKeeping) -> Parts:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
-        guard = Guard(lambda: self._value(settings.PATH)["bruteforce_protection"])
+        guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
             self._options.state, self.cluster, self.setup_code,
@@ -164,10 +163,6 @@ class Appliance:
     @property
     def _snapshot(self) -> Snapshot:
         return self.pipeline.running.snapshot
-
-    def _value(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._snapshot.value(path)
-        return found
 
     # Life
 

@@ -28,7 +28,6 @@ from doorward.store import node as node_record
 from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode
-from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, Problem
 from doorward.tree.snapshot import Snapshot
 
@@ -107,9 +106,9 @@ def warnings(
 def _address(after: Snapshot, where: str) -> Iterator[Problem]:
     """Warn of a member of a cluster that is not where the others know it to be."""
     known, here = standing(after), cluster.listen_address(after)
-    member = after.document(Place(nodes.PATH, known.node_id or ""))
-    if member is not None and member.value["address"] != here:
-        message = f"The cluster interface is at {here} afterwards; the cluster knows this node at {member.value['address']}."
+    member = after.find(nodes.NODE, known.node_id) if known.node_id else None
+    if member is not None and member.address != here:
+        message = f"The cluster interface is at {here} afterwards; the cluster knows this node at {member.address}."
         yield Problem("address_differs", message, "", where)
 
 

@@ -18,7 +18,6 @@ from doorward.backup.content import Part, contents
 from doorward.backup.failure import BackupFailure, Check, never
 from doorward.backup.names import MANIFEST, archive_name
 from doorward.backup.node import NodeView
-from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.events.node import full_name
 from doorward.transaction.candidate import Running
 from doorward.tree.jsontext import encode
@@ -110,7 +109,7 @@ def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Che
     ``check`` is called time and again and may raise, to break it off.
     """
     now = now or datetime.now(UTC)
-    certificate = encryption.configured(node.pipeline.running.snapshot.value(settings.PATH))
+    certificate = encryption.configured(node.pipeline.running.snapshot)
     with build(node, "system", now, check) as built:
         name = archive_name(now, node.id, encrypted=certificate is not None)
         path = spool / name
@@ -137,7 +136,7 @@ def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Che
 
 def export(node: NodeView, path: Path, selection: Literal["none", "password", "gpg"], password: str = "") -> dict[str, Any]:
     """Make an export at ``path``. Returns its ``sha256`` and ``size``. Raises BackupFailure; then there is no file."""
-    certificate = encryption.configured(node.pipeline.running.snapshot.value(settings.PATH)) if selection == "gpg" else None
+    certificate = encryption.configured(node.pipeline.running.snapshot) if selection == "gpg" else None
     with build(node, "export", datetime.now(UTC)) as built:
         with _new(path) as file:
             match selection:

@@ -17,7 +17,6 @@ from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive, open_plain
 from doorward.backup.signing import SignatureWrong, Signing, verify
 from doorward.backup.targets.limits import MAX_ARCHIVE
-from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.host.drivers import gpg
 from doorward.transaction.candidate import Running
 from doorward.tree.jsontext import decode, encode
@@ -164,7 +163,7 @@ class Checks:
     def stored(self, name: str, archive: Path, manifest: bytes) -> None:
         """Both files belong together and to the name, unchanged and signed here; an encrypted one is for the configured key."""
         snapshot = self._node.pipeline.running.snapshot
-        check_pair(name, archive, manifest, self._node.signing, encryption.configured(snapshot.value(settings.PATH)))
+        check_pair(name, archive, manifest, self._node.signing, encryption.configured(snapshot))
 
     def readable(self, archive: Path, password: str | None) -> Opened:
         """Open an archive and compare everything inside with its manifest; the signer is known."""

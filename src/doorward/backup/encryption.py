@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from doorward.backup.failure import BackupFailure
+from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.host.drivers import gpg
 from doorward.host.errors import HostFailure
+from doorward.tree.snapshot import Snapshot
 
 _CODES = {"revoked": "key_revoked", "expired": "key_expired"}
 """Why nothing can be encrypted to a key, as a code of runs; ``encryption_check`` for what is not among them."""
 
 
-def configured(setting: Mapping[str, Any]) -> str | None:
-    """Return the certificate of ``management/exported_configuration_encryption``; None where encryption is off."""
-    encryption = setting["encryption"]
-    return str(encryption["gpg_public_key"]["public_key"]) if encryption["enabled"] else None
+def configured_key(snapshot: Snapshot) -> settings.PublicKey | None:
+    """Return the key of ``management/exported_configuration_encryption``; None where encryption is off."""
+    encryption = snapshot.read(settings.NODE).encryption
+    return encryption.gpg_public_key if isinstance(encryption, settings.Encrypted) else None
+
+
+def configured(snapshot: Snapshot) -> str | None:
+    """Return the certificate of the key, as gpg takes it; None where encryption is off."""
+    key = configured_key(snapshot)
+    return key.public_key if key is not None else None
 
 
 def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:

@@ -75,8 +75,8 @@ def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> N
         place = Place(nodes.PATH, key)
         candidate.put(place, tree.load(place, body))
     snapshot, interface = candidate.snapshot, Place(cluster.PATH)
-    if standing(snapshot).is_member and not snapshot.value(cluster.PATH)["enabled"]:
-        opened = {"enabled": True, "listen_address": snapshot.value(admin_web.PATH)["listen"][0]["address"]}
+    if standing(snapshot).is_member and not snapshot.read(cluster.NODE).enabled:
+        opened = {"enabled": True, "listen_address": snapshot.read(admin_web.NODE).listen[0].address.text}
         candidate.put(interface, tree.load(interface, opened))
 
 
@@ -90,9 +90,9 @@ def put_server_certificate(candidate: Candidate, tree: Tree, text: Callable[[str
     body, names, authority = dict(snapshot.value(certificates.PATH)), certificates.names(snapshot), None
     if body["ca"] and body["ca"]["selection"] == "identity":
         key = body["ca"]["x509_identity"]
-        document, private = snapshot.document(Place(x509.PATH, key)), candidate.texts.get(key) or text(key)
-        if document is not None and private:
-            authority = x509.NewCertificate(certificate=document.value["certificate"], private_key=private)
+        found, private = snapshot.find(x509.NODE, key), candidate.texts.get(key) or text(key)
+        if found is not None and private:
+            authority = x509.NewCertificate(certificate=found.certificate, private_key=private)
     fresh = made(names) if authority is None else {"server": server_identity(names, authority)}
     for role, pair in fresh.items():
         key, _ = writing.create(candidate, tree[x509.PATH], pair.model_dump(), strict=True)

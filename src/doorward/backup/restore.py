@@ -24,7 +24,7 @@ from doorward.backup.node import NodeView
 from doorward.backup.opening import ArchiveRefused, Opened, open_archive
 from doorward.backup.past import past_of
 from doorward.backup.replacing import candidate_of, put_membership, put_server_certificate
-from doorward.configuration.network._nics import PATHS
+from doorward.configuration.network._nics import NIC
 from doorward.host.engine import ApplyError
 from doorward.host.nics import found_nics
 from doorward.membership.standing import standing
@@ -180,10 +180,10 @@ def _may_become(node: NodeView, wish: Wish, opened: Opened) -> None:
 def _devices_there(node: NodeView, loaded: Loaded) -> None:
     """Raise ArchiveRefused where a NIC of the archive is a device that this machine does not have."""
     present = {found.device for found in found_nics(node.machine)}
-    for path in PATHS:
-        device = loaded.snapshot.value(path)["name"]
+    for at in NIC:
+        device = loaded.snapshot.read(at).name
         if device is not None and device not in present:
-            message = f"{path} is the device {device}, which this machine does not have; network keep leaves it out."
+            message = f"{at.path} is the device {device}, which this machine does not have; network keep leaves it out."
             raise ArchiveRefused("device_missing", message)
 
 

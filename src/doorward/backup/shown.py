@@ -79,13 +79,12 @@ def level(drill: Drill) -> str | None:
 
 
 def _encryption(snapshot: Snapshot) -> dict[str, Any]:
-    certificate = encryption.configured(snapshot.value(settings.PATH))
-    if certificate is None:
+    key = encryption.configured_key(snapshot)
+    if key is None:
         return {"enabled": False, "expires": None, "fingerprint": None}
-    key = snapshot.value(settings.PATH)["encryption"]["gpg_public_key"]
     end = settings.expiry(snapshot)
     return {
         "enabled": True,
         "expires": stamp(end) if end is not None else None,
-        "fingerprint": key["fingerprint"],
+        "fingerprint": key.fingerprint,
     }

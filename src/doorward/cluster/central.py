@@ -130,11 +130,10 @@ class Central:
 
     def _psk(self, node_id: str) -> str | None:
         """Return the key of the psk of a node that was accepted for good."""
-        document = self._pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
-        if document is None or self._store.confirmation() is not None:
+        member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
+        if member is None or member.psk is None or self._store.confirmation() is not None:
             return None
-        found: str | None = document.value["psk"]
-        return found
+        return member.psk.key
 
     def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused, now: float) -> None:
         if refused.code == "version_mismatch":
@@ -309,14 +308,15 @@ class Central:
     def retire(self, node_id: str) -> None:
         """Destroy the psk of a node that came with its certificate, or whose time is over."""
         place = Place(nodes.PATH, node_id)
-        document = self._pipeline.running.snapshot.document(place)
-        if document is None or not (psk := document.value["psk"]) or self._store.confirmation() is not None:
+        member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
+        if member is None or member.psk is None or self._store.confirmation() is not None:
             return
+        psk = member.psk.key
         paired = self._peers.paired(node_id)
         if not paired and not psk_life(self._store, psk, self._clock.time()).over(self._clock.time()):
             return
         candidate = Candidate.on(self._pipeline.running)
-        candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
+        candidate.put(place, self._pipeline.tree.load(place, member.model_dump(mode="json") | {"psk": None}))
         why = f"Paired with node {node_id}." if paired else f"The time to pair with node {node_id} is over."
         self._pipeline.commit(candidate, Order(SYSTEM, "", why))
         destroy(self._store, psk)
@@ -327,8 +327,8 @@ class Central:
         now = self._clock.time()
         return [
             key
-            for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items()
-            if (psk := document.value["psk"]) and psk_life(self._store, psk, now).over(now)
+            for key, member in self._pipeline.running.snapshot.each(nodes.NODE)
+            if member.psk and psk_life(self._store, member.psk.key, now).over(now)
         ]
 
 

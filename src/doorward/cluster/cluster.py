@@ -187,11 +187,11 @@ class Cluster:
     def _reach(self) -> None:
         """Ask every paired node at the address that is registered for it whether it is there."""
         own = interface.listen_address(self._pipeline.running.snapshot)
-        for key, document in self._pipeline.running.snapshot.objects(nodes.PATH).items():
+        for key, member in self._pipeline.running.snapshot.each(nodes.NODE):
             peer = self._peers.all().get(key)
             if key == self.node_id or peer is None or peer.removed is not None or self._stopping.is_set():
                 continue
-            address = document.value["address"]
+            address = member.address
             if self._connector.answers(address, peer, own):
                 self._central.unreachable.pop(key, None)
             else:
@@ -241,7 +241,7 @@ class Cluster:
         """Let the time of new psks begin, and destroy those that nothing refers to any more."""
         snapshot = running.snapshot
         wanted = {known for known in [standing(snapshot).psk] if known}
-        wanted |= {psk for _, document in snapshot.objects(nodes.PATH).items() if (psk := document.value["psk"])}
+        wanted |= {member.psk.key for _, member in snapshot.each(nodes.NODE) if member.psk}
         for key in wanted:
             psk_life(self._pipeline.store, key, now)
         for key in psks(self._pipeline.store):
@@ -269,8 +269,8 @@ class Cluster:
 
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
-        document = self._pipeline.running.snapshot.document(Place(nodes.PATH, node_id))
-        if document is not None and document.value["psk"]:
+        member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
+        if member is not None and member.psk:
             self._jobs.put(lambda: self._queue.wait(partial(self._central.retire, node_id)))
 
     def _advice(self, merged: Merged) -> Iterator[Problem]:

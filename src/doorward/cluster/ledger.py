@@ -43,7 +43,9 @@ class Ledger:
         with self._writing:
             content = self._reader.content(running.snapshot)
             self._digests = dict(content.secrets)
-            epoch = int(running.snapshot.value(promote.PATH)["epoch"])
+            promotion = running.snapshot.read(promote.NODE)
+            assert promotion is not None  # noqa: S101 - only Central Management has a ledger
+            epoch = promotion.epoch
             digest, last = content.digest(), self._last()
             if last is not None and last[0].epoch == epoch and last[1] == digest:
                 if self.newest is not None and self.newest.header == last[0]:

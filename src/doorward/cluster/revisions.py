@@ -121,10 +121,7 @@ class MembershipEnvelope(msgspec.Struct, frozen=True):
 def membership_of(snapshot: Snapshot) -> Membership:
     """Return who belongs to the cluster of a centre."""
     known = standing(snapshot)
-    rows = [
-        MemberRow(key, document.value["address"], document.value["roles"])
-        for key, document in snapshot.objects(nodes.PATH).items()
-    ]
+    rows = [MemberRow(key, member.address, list(member.roles)) for key, member in snapshot.each(nodes.NODE)]
     return Membership(known.cluster_id or "", known.central_node_id or "", rows)
 
 

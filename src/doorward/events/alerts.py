@@ -45,7 +45,7 @@ class Alerts:
         running = self._running()
         snapshot = running.snapshot
         recipient = email.recipient(snapshot, "alerting")
-        if recipient is None or not snapshot.value(system_alerts.PATH)[event.key]["email"]:
+        if recipient is None or not getattr(snapshot.read(system_alerts.NODE), event.key).email:
             return
         about = subject(hostname(snapshot), event)
         held = self._held(event.key, about)

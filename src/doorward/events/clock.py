@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from doorward.configuration.datetime.ntp_servers import PATH
+from doorward.configuration.datetime.ntp_servers import NODE, PATH
 from doorward.events.alarm import Alarm, Issue
 from doorward.events.events import Events
 from doorward.host.time_status import TimeStatus
@@ -28,7 +28,7 @@ class TimeWatch:
 
     def look(self, now: float) -> None:
         """Ask the time daemon how it does."""
-        wanted = bool(self._snapshot().value(PATH))
+        wanted = bool(self._snapshot().read(NODE))
         status = self._status()
         offset = status.clock.offset_seconds
         unsynchronised = wanted and not status.clock.synchronised

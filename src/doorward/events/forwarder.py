@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from typing import Any
 
 from doorward.configuration.management import syslog
 from doorward.events.node import full_name, zone
@@ -29,7 +28,7 @@ class Forwarder:
     def configure(self, snapshot: Snapshot) -> None:
         """Have exactly the receivers of a configuration when this returns."""
         self._snapshot, self._origin = snapshot, Origin(full_name(snapshot), zone(snapshot))
-        blocks = snapshot.value(syslog.PATH)["receivers"]
+        blocks = snapshot.read(syslog.NODE).receivers
         kept = [receiver for receiver in self.receivers if receiver.block in blocks]
         gone = [receiver for receiver in self.receivers if receiver not in kept]
         known = [receiver.block for receiver in kept]
@@ -40,9 +39,10 @@ class Forwarder:
         for receiver in gone:
             receiver.stop(wait=False)
 
-    def _receiver(self, block: Any) -> Receiver:
+    def _receiver(self, block: syslog.Receiver) -> Receiver:
         def made() -> ssl.SSLContext:
-            return context(self._snapshot, block["transport"], self._secret)
+            assert isinstance(block.transport, syslog.Tls)  # noqa: S101 - asked for by those alone
+            return context(self._snapshot, block.transport, self._secret)
 
         return Receiver(block, lambda: self._origin, made)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from doorward.configuration.management.health_monitoring import PATH
+from doorward.configuration.management.health_monitoring import NODE, PATH
 from doorward.events.alarm import DAY, Alarm, Issue
 from doorward.events.events import Events
 from doorward.tree.snapshot import Snapshot
@@ -59,9 +59,9 @@ class Limits:
 
     def look(self, now: float) -> None:
         """Compare all figures with their limits."""
-        limits = self._snapshot().value(PATH)
+        limits = self._snapshot().read(NODE)
         for name, figure in self._figures().items():
-            limit, alarm = limits[name], self._alarms[name]
+            limit, alarm = getattr(limits, name), self._alarms[name]
             if limit is None:
                 alarm.update(now, begun=False, text="The limit was taken away.")
                 continue

@@ -7,11 +7,11 @@ import math
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
@@ -72,15 +72,15 @@ def deliver(
     ``at_risk`` is called before its content goes out; from then on a crash leaves unknown whether it was taken.
     ``patience``: most seconds that one step may take, where somebody waits.
     """
-    settings = snapshot.value(email.PATH)
-    if settings["smtp_server"] is None:
+    settings = snapshot.read(email.NODE)
+    if settings.smtp_server is None:
         raise NoServer
-    host = settings["smtp_server"]["value"]
+    host = settings.smtp_server.value
     try:
-        server = _opened(snapshot, settings, secret, patience)
+        server = _opened(snapshot, settings, host, secret, patience)
         try:
-            if settings["smtp_auth"]["enabled"]:
-                _log_in(server, settings["smtp_auth"]["username"], secret(settings["smtp_auth"]["password"]) or "")
+            if isinstance(settings.smtp_auth, email.Login):
+                _log_in(server, settings.smtp_auth.username, secret(settings.smtp_auth.password.key) or "")
             server.hand_over(sender(snapshot), mail.recipient, _message(snapshot, mail).as_bytes(), at_risk)
         finally:
             server.leave()
@@ -101,15 +101,15 @@ def deliver(
         raise MailFailed("connect", f"The server {host} could not be talked to: {_io_reason(error)}.") from None
 
 
-def _opened(snapshot: Snapshot, settings: Mapping[str, Any], secret: SecretText, patience: float) -> Conversation:
+def _opened(snapshot: Snapshot, settings: email.Email, host: str, secret: SecretText, patience: float) -> Conversation:
     """Return a conversation with the mail server, protected as the configuration says."""
-    encryption, host = settings["smtp_encryption"], settings["smtp_server"]["value"]
+    encryption = settings.smtp_encryption
     server = Conversation(full_name(snapshot), patience)
-    kind = encryption["selection"]
-    protection = context(snapshot, encryption, secret) if kind in {"tls", "starttls"} else None
+    kind = encryption.selection
+    protection = None if isinstance(encryption, email.Disabled) else context(snapshot, encryption, secret)
     usual = smtplib.SMTP_SSL_PORT if kind == "tls" else smtplib.SMTP_PORT
     try:
-        server.open(host, settings["smtp_port"] or usual, protection if kind == "tls" else None)
+        server.open(host, settings.smtp_port or usual, protection if kind == "tls" else None)
         if kind == "starttls" and protection is not None:
             if not server.has_extn("starttls"):
                 raise MailFailed("tls", f"The server {host} does not offer STARTTLS.")

@@ -8,11 +8,12 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
+from doorward.configuration.management import syslog
 from doorward.events.records import Record
 from doorward.events.syslog import FORMS, Origin, framed
 from doorward.events.tls import NoCertificate
@@ -33,17 +34,17 @@ class Receiver:
     """A receiver by its block of the configuration. ``context`` makes the TLS context, ``origin`` is asked for every record."""
 
     def __init__(
-        self, block: Mapping[str, Any], origin: Callable[[], Origin], context: Callable[[], ssl.SSLContext], pause: float = 1.0
+        self, block: syslog.Receiver, origin: Callable[[], Origin], context: Callable[[], ssl.SSLContext], pause: float = 1.0
     ) -> None:
         self.block = block
-        self.address = (block["address"]["value"], block["port"])
+        self.address = (block.address.value, block.port)
         self.away: str | None = None
         """Why the receiver can't be reached; None while it can."""
         self.dropped = 0
         """Records that were dropped since the start."""
         self._untold = 0
         self._origin, self._context, self._first_pause = origin, context, pause
-        self._form, self._transport = FORMS[block["message_format"]], block["transport"]["selection"]
+        self._form, self._transport = FORMS[block.message_format], block.transport.selection
         self._waiting: deque[Record] = deque()
         self._changed = threading.Condition()
         self._stopping = threading.Event()

@@ -114,7 +114,7 @@ class Senders:
 
     def _configure(self, running: Running) -> None:
         self.syslog.configure(running.snapshot)
-        VERBOSITY.debugging = running.snapshot.value(troubleshooting.PATH)["debug_logging"]["enabled"]
+        VERBOSITY.debugging = running.snapshot.read(troubleshooting.NODE).debug_logging.enabled
         self.revision = running.number
 
     def _store_failed(self, reason: str) -> None:
@@ -137,4 +137,5 @@ class Senders:
             deliver(snapshot, mail, self._pipeline.secrets.text, patience=_TRY_SECONDS)
         except MailFailed as failed:
             return Outcome(failed.message, failed.code)
-        return Outcome(f"{snapshot.value(email.PATH)['smtp_server']['value']} took the mail for {recipient}.")
+        server = snapshot.read(email.NODE).smtp_server
+        return Outcome(f"{server.value if server else 'The server'} took the mail for {recipient}.")

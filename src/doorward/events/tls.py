@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 from doorward.configuration import x509
+from doorward.configuration._tls import ClientIdentity, ServerCertificateCheck
 from doorward.host.tls import client_context, show
 from doorward.store.port import StoreDamaged
 from doorward.store.vault import VaultError
-from doorward.tree.places import Place
+from doorward.tree.models import Off
 from doorward.tree.snapshot import Snapshot
 
 SecretText = Callable[[str], str | None]
@@ -21,28 +22,40 @@ class NoCertificate(Exception):
     """A certificate or key that the configuration refers to can't be had."""
 
 
-def context(snapshot: Snapshot, block: Mapping[str, Any], secret: SecretText) -> ssl.SSLContext:
+class Protected(Protocol):
+    """A block that says what the server must show and what we show it."""
+
+    @property
+    def client_authentication(self) -> ClientIdentity | Off:
+        """What we show."""
+
+    @property
+    def server_certificate_check(self) -> ServerCertificateCheck | Off:
+        """What the server must show."""
+
+
+def context(snapshot: Snapshot, block: Protected, secret: SecretText) -> ssl.SSLContext:
     """Return the TLS context for a block with ``server_certificate_check`` and ``client_authentication``.
 
     Raises NoCertificate or ssl.SSLError.
     """
-    check, client = block["server_certificate_check"], block["client_authentication"]
-    authority = check.get("server_certificate_ca")
-    made = client_context(certificate(snapshot, authority) if authority else None, checked=check["enabled"])
-    if client["enabled"]:
+    check, client = block.server_certificate_check, block.client_authentication
+    authority = check.server_certificate_ca if isinstance(check, ServerCertificateCheck) else None
+    made = client_context(certificate(snapshot, authority.key) if authority else None, checked=check.enabled)
+    if isinstance(client, ClientIdentity):
         try:
-            key = secret(client["x509_identity"])
+            key = secret(client.x509_identity.key)
         except (StoreDamaged, VaultError) as error:
             raise NoCertificate(f"the private key of the client certificate can't be had: {str(error).rstrip('.')}") from error
         if key is None:
             raise NoCertificate("the private key of the client certificate is not here")
-        show(made, certificate(snapshot, client["x509_identity"]) + key)
+        show(made, certificate(snapshot, client.x509_identity.key) + key)
     return made
 
 
 def certificate(snapshot: Snapshot, key: str) -> str:
     """Return a certificate with its chain, in PEM."""
-    document = snapshot.document(Place(x509.PATH, key))
-    if document is None:
+    found = snapshot.find(x509.NODE, key)
+    if found is None:
         raise NoCertificate("a certificate that the configuration refers to is gone")
-    return str(document.value["certificate"])
+    return found.certificate

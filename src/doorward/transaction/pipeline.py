@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from doorward.configuration.local_services import admin_web
+from doorward.configuration.management import accounting
 from doorward.host.engine import ApplyError, Host, HostFailure
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
@@ -363,7 +364,7 @@ def _ticket(order: Order) -> Ticket:
 
 def requires_message(snapshot: Snapshot) -> bool:
     """Whether a commit with changes needs a message, by the running configuration."""
-    return bool(snapshot.value("/api/configuration/management/accounting")["require_commitlog"])
+    return snapshot.read(accounting.NODE).require_commitlog
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:

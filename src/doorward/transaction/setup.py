@@ -36,8 +36,8 @@ Asked = Mapping[str, str]
 
 def awaited(running: Running) -> bool:
     """Whether a node waits for its first settings: nobody can log in before ``admin`` has a password."""
-    document = running.snapshot.document(Place(users.PATH, users.ADMIN))
-    return document is not None and document.value["password"] is None
+    admin = running.snapshot.find(users.NODE, users.ADMIN)
+    return admin is not None and admin.password is None
 
 
 class AlreadySetUp(Exception):

@@ -8,16 +8,23 @@ import pytest
 
 from doorward.access import guard as module
 from doorward.access.guard import Guard, source_of
+from doorward.configuration.aaa import settings as login_settings
+from doorward.tree.models import Off
 
 SETTINGS = {"block_seconds": 300, "enabled": True, "failures": 10, "window_seconds": 60}
 HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+def protection(block: dict[str, Any]) -> login_settings.Protection | Off:
+    found = login_settings.NODE.parse({"bruteforce_protection": block, "password_policy": {"enabled": False}})
+    return found.bruteforce_protection
 
 
 class Rig:
     def __init__(self) -> None:
         self.now = 1000.0
         self.settings: dict[str, Any] = dict(SETTINGS)
-        self.guard = Guard(lambda: self.settings, lambda: self.now)
+        self.guard = Guard(lambda: protection(self.settings), lambda: self.now)
 
     def fail(self, times: int = 1, address: str = HERE) -> None:
         for _ in range(times):

@@ -8,6 +8,13 @@ import pytest
 
 from doorward.access import guard as guards
 from doorward.access.guard import Guard
+from doorward.configuration.aaa import settings as login_settings
+from doorward.tree.models import Off
+
+
+def protection(block: dict[str, Any]) -> login_settings.Protection | Off:
+    found = login_settings.NODE.parse({"bruteforce_protection": block, "password_policy": {"enabled": False}})
+    return found.bruteforce_protection
 
 
 class Figures:
@@ -16,7 +23,7 @@ class Figures:
     def __init__(self) -> None:
         self.value: dict[str, Any] = {"enabled": True, "failures": 3, "window_seconds": 10, "block_seconds": 100}
         self.now = 1000.0
-        self.guard = Guard(lambda: self.value, lambda: self.now)
+        self.guard = Guard(lambda: protection(self.value), lambda: self.now)
 
     def fail(self, times: int = 1, address: str = "192.0.2.1") -> None:
         for _ in range(times):

@@ -75,7 +75,7 @@ def test_rights_are_the_union_over_all_groups() -> None:
     assert may(rights, AUTH) == (True, True)
     assert may(rights, "/special/changelog") == (True, False)
     assert rights.groups == ("auth-write", "basic-view", "changelog")
-    assert [found["group"] for found in rights.lines] == ["basic-view", "auth-write", "changelog"]
+    assert [found.group for found in rights.lines] == ["basic-view", "auth-write", "changelog"]
 
 
 def test_several_lines_of_one_group_add_up() -> None:
@@ -83,7 +83,7 @@ def test_several_lines_of_one_group_add_up() -> None:
     rights = jane_in(lines=lines, own=("ops",))
     assert may(rights, BASIC) == (True, False)
     assert may(rights, AUTH) == (True, True)
-    assert rights.lines == (lines[0], lines[1])
+    assert [found.model_dump() for found in rights.lines] == lines[:2]
 
 
 SERVERS = ROOT + "/datetime/ntp_servers"

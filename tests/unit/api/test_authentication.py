@@ -12,10 +12,11 @@ from doorward.access.guard import Guard
 from doorward.api.authentication import Authentication
 from doorward.api.errors import Refusal
 from doorward.api.request import Request
+from doorward.configuration.aaa.settings import Protection
 from doorward.events.events import Events
 from tests.support.accounts import logins
 
-SETTINGS = {"block_seconds": 300, "enabled": True, "failures": 10, "window_seconds": 60}
+SETTINGS = Protection(enabled=True)
 
 
 class Slow:

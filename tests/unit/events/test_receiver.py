@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from doorward.configuration.management import syslog
 from doorward.events.forwarder import Forwarder
 from doorward.events.receiver import MOST_WAITING, Receiver
 from doorward.events.records import Record
@@ -79,7 +80,7 @@ def sending(port: int, **transport: Any) -> Iterator[Receiver]:
         "port": port,
         "transport": transport or {"selection": "tcp"},
     }
-    receiver = Receiver(block, lambda: Origin("node"), no_tls, pause=0.02)
+    receiver = Receiver(syslog.NODE.parse({"receivers": [block]}).receivers[0], lambda: Origin("node"), no_tls, pause=0.02)
     receiver.start()
     try:
         yield receiver
@@ -220,10 +221,11 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
     broken_now = [True]
     identity = {"client_authentication": {"enabled": True, "x509_identity": "k"}, "server_certificate_check": {"enabled": False}}
     settings = {
-        "address": {"value": "127.0.0.1"}, "message_format": "rfc5424", "port": collector.port,
+        "address": {"selection": "ip", "value": "127.0.0.1"}, "message_format": "rfc5424", "port": collector.port,
         "transport": {"selection": "tls", **identity},
     }  # fmt: skip
-    receiver = Receiver(settings, lambda: Origin("node"), lambda: context(snapshot(), settings["transport"], broken), pause=0.02)
+    block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
+    receiver = Receiver(block, lambda: Origin("node"), lambda: context(snapshot(), block.transport, broken), pause=0.02)
     receiver.start()
     receiver.put(record(1))
     until(lambda: receiver.away == "the private key of the client certificate can't be had: The secret was altered")
@@ -277,7 +279,8 @@ def test_datagrams_go_to_the_address_at_which_somebody_listens(monkeypatch: pyte
             "port": server.getsockname()[1], "transport": {"selection": "udp"},
         }  # fmt: skip
         with name_of(monkeypatch, "2001:db8::1", "127.0.0.2", "127.0.0.3", "127.0.0.1"):
-            receiver = Receiver(settings, lambda: Origin("node"), no_tls, pause=0.02)
+            block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
+            receiver = Receiver(block, lambda: Origin("node"), no_tls, pause=0.02)
             receiver.start()
             for number in range(5):
                 receiver.put(record(number))

@@ -9,6 +9,7 @@ import pytest
 
 from doorward.cli.identity import trusting
 from doorward.configuration import x509
+from doorward.configuration.management import syslog
 from doorward.events.tls import context
 from doorward.tree.places import Place
 from tests.unit.events.parts import snapshot
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 def by_configuration(authority: str) -> ssl.SSLContext:
     body, _ = x509.make(x509.NewCertificate(certificate=authority))
     made = snapshot().put(Place(x509.PATH, "ca"), TREE.load(Place(x509.PATH, "ca"), body))
-    block = {
-        "server_certificate_check": {"enabled": True, "server_certificate_ca": "ca"},
-        "client_authentication": {"enabled": False},
-    }
+    block = syslog.Tls.model_validate(
+        {
+            "selection": "tls",
+            "server_certificate_check": {"enabled": True, "server_certificate_ca": "ca"},
+            "client_authentication": {"enabled": False},
+        }
+    )
     return context(made, block, lambda _key: None)
 
 

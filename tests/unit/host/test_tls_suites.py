@@ -13,7 +13,9 @@ from doorward.api import tls as server_tls
 from doorward.cli import identity
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pins import Pins, client_context, unverified_context
+from doorward.configuration.management import syslog
 from doorward.events import tls as client_tls
+from doorward.tree.models import Off
 from tests.support.pki import Authority
 from tests.unit.cluster.test_keys import NODE_ID as NODE
 from tests.unit.events.parts import snapshot
@@ -29,8 +31,9 @@ def of_the_server(_folder: Path) -> ssl.SSLContext:
 
 
 def of_clients(_folder: Path) -> ssl.SSLContext:
-    off = {"enabled": False}
-    return client_tls.context(snapshot(), {"client_authentication": off, "server_certificate_check": off}, lambda _key: None)
+    off = Off(enabled=False)
+    block = syslog.Tls(selection="tls", client_authentication=off, server_certificate_check=off)
+    return client_tls.context(snapshot(), block, lambda _key: None)
 
 
 def of_the_command_line(_folder: Path) -> ssl.SSLContext:

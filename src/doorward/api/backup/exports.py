@@ -94,7 +94,7 @@ class Exports(Resource):
         selection = order.encryption.selection
         if selection == "none":
             require_everything(request)
-        if selection == "gpg" and encryption.configured(self._node.pipeline.running.snapshot.value(settings.PATH)) is None:
+        if selection == "gpg" and encryption.configured(self._node.pipeline.running.snapshot) is None:
             raise errors.meaning(
                 [Problem("no_public_key", "No public key is configured.", "/encryption", settings.PATH)], "request"
             )

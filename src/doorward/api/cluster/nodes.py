@@ -84,14 +84,14 @@ class Nodes(ClusterResource):
         def write(candidate: Candidate) -> None:
             snapshot = candidate.snapshot
             as_central(snapshot, request.href)
-            known = snapshot.document(place)
+            known = snapshot.find(nodes.NODE, place.key)
             if body.node_id == self.shared.view.node_id or (known is not None and self.shared.view.paired(body.node_id)):
                 raise refusal("already_in_cluster", "The node is in the cluster.", request.href, "/node_id")
             if known is None and len(snapshot.objects(nodes.PATH)) >= nodes.NODE.most:
                 raise refusal("length", f"At most {nodes.NODE.most} nodes.", request.href)
             _free(snapshot, "", body.address, known_as=body.node_id)
-            psk = self.shared.keep_psk(candidate, body.psk, known.value["psk"] if known else None)
-            roles = known.value["roles"] if known else []
+            psk = self.shared.keep_psk(candidate, body.psk, known.psk.key if known and known.psk else None)
+            roles = known.roles if known else []
             self.shared.put(candidate, place, {"address": body.address, "psk": psk, "roles": roles})
 
         await self.written(request, write)
@@ -151,9 +151,9 @@ class Member(ClusterResource):
             as_central(candidate.snapshot, request.href)
             if self._key == standing(candidate.snapshot).central_node_id:
                 raise refusal("central_role", "Central Management can't be removed.", request.href)
-            member = candidate.snapshot.document(self._place)
+            member = candidate.snapshot.find(nodes.NODE, self._place.key)
             candidate.remove(self._place)
-            self.shared.drop_psk(candidate, member.value["psk"] if member else None)
+            self.shared.drop_psk(candidate, member.psk.key if member and member.psk else None)
 
         await self.written(request, write)
         return Answer({"meta": meta(request)})

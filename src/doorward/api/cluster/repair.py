@@ -36,7 +36,8 @@ class Repair(ClusterResource):
     async def get(self, request: Request) -> Answer:
         """Answer which nodes hold another history, and how far they are in it. Nothing is changed."""
         snapshot = self.shared.snapshot(request)
-        body = {"epoch": (snapshot.value(promote.PATH) or {}).get("epoch"), "nodes": self.shared.view.forked()}
+        promotion = snapshot.read(promote.NODE)
+        body = {"epoch": promotion.epoch if promotion else None, "nodes": self.shared.view.forked()}
         return Answer({"body": body, "meta": meta(request)})
 
     async def post(self, request: Request) -> Answer:
@@ -50,11 +51,12 @@ class Repair(ClusterResource):
                 raise refusal(
                     "no_history_fork", "No node holds another history than this one; nothing is to be repaired.", request.href
                 )
-            promotion = candidate.snapshot.value(promote.PATH)
+            promotion = candidate.snapshot.read(promote.NODE)
+            assert promotion is not None  # noqa: S101 - it is Central Management
             later = [node["applied"]["epoch"] for node in forked if node["applied"]]
             # Newer than everything that a node may hold, whatever the clock of this machine says.
-            epoch = max(int(time.time()), promotion["epoch"] + 1, *(one + 1 for one in later))
-            self.shared.put(candidate, Place(promote.PATH), promotion | {"epoch": epoch})
+            epoch = max(int(time.time()), promotion.epoch + 1, *(one + 1 for one in later))
+            self.shared.put(candidate, Place(promote.PATH), promotion.model_dump(mode="json") | {"epoch": epoch})
             return {"epoch": epoch, "nodes": forked}
 
         body = await self.written(request, write)

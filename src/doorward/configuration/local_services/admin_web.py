@@ -13,20 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from doorward.configuration.local_services._listen import (
-    ADMIN_WEB,
-    CLUSTER,
-    HTTP_PORT,
-    HTTPS_PORT,
-    MOST,
-    USER_WEB,
-    ListenLine,
-    WebService,
-    allowed_from,
-    listeners,
-    port_conflicts,
-    whole,
-)
+from doorward.configuration._web import ADMIN_WEB, HTTP_PORT, HTTPS_PORT, MOST, USER_WEB, ListenLine, WebService, whole
+from doorward.configuration.local_services._listen import CLUSTER, allowed_from, listeners, port_conflicts
 from doorward.configuration.management import certificates
 from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import listening

@@ -7,7 +7,7 @@ commit takes effect as that of ``admin_web`` does.
 
 from __future__ import annotations
 
-from doorward.configuration.local_services._listen import USER_WEB, WebService
+from doorward.configuration._web import USER_WEB, WebService
 from doorward.tree.nodes import Singleton
 
 PATH = USER_WEB

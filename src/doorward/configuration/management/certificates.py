@@ -21,7 +21,7 @@ from pydantic import Field
 
 from doorward.configuration import x509
 from doorward.configuration._tls import CertificateReference
-from doorward.configuration.local_services._listen import WEB
+from doorward.configuration._web import WEB
 from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import address_of
 from doorward.host.resources import Shown
