@@ -6,7 +6,7 @@ import contextlib
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
@@ -225,7 +225,9 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
         "transport": {"selection": "tls", **identity},
     }  # fmt: skip
     block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
-    receiver = Receiver(block, lambda: Origin("node"), lambda: context(snapshot(), block.transport, broken), pause=0.02)
+    receiver = Receiver(
+        block, lambda: Origin("node"), lambda: context(snapshot(), cast("syslog.Tls", block.transport), broken), pause=0.02
+    )
     receiver.start()
     receiver.put(record(1))
     until(lambda: receiver.away == "the private key of the client certificate can't be had: The secret was altered")
