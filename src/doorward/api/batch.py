@@ -183,7 +183,7 @@ class Staging:
         before = candidate.snapshot.document(place)
         made, warnings = write(self.shared.tree, candidate, endpoint, key, change)
         if sent.method != "DELETE":
-            self.shared.probe(place, before and before.value, candidate)
+            self.shared.probe(place, before, candidate)
         if name is not None:
             self.keys[name] = made
         href = Place(endpoint.path, made).href

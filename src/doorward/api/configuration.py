@@ -23,7 +23,7 @@ from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteO
 from doorward.tree.places import Place
 from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
 from doorward.tree.registry import Endpoint, Tree
-from doorward.tree.snapshot import Snapshot
+from doorward.tree.snapshot import Document, Snapshot
 
 _LARGE = 1 << 16
 """Bytes of a body beyond which it is decoded, checked and written in a thread."""
@@ -51,11 +51,11 @@ class Configuration:
         message = f"Central Management has not answered since {since}."
         return [Problem("central_unreachable", message, "", place.href)] if since is not None else []
 
-    def probe(self, place: Place, before: Any, candidate: Candidate) -> None:
+    def probe(self, place: Place, before: Document | None, candidate: Candidate) -> None:
         """Ask new time servers for the time in the background; the commit tells what is known by then."""
         node = self.tree[place.path].node
         if isinstance(node, Valued) and node.probe and (document := candidate.snapshot.document(place)) is not None:
-            for _, host in node.probe(before or [], document.value):
+            for _, host in node.probe(before and before.read(node), document.read(node)):
                 self.prober.start(host)
 
     def snapshot(self, request: Request) -> Snapshot:
