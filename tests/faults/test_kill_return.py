@@ -23,7 +23,7 @@ def kill(victim: Victim, step: int) -> bool:
     commit = victim.commit(write_servers, confirm_seconds=3600)["meta"]["commit"]
     victim.server.kill()
     with closing(sqlite3.connect(victim.state / "doorward.db", isolation_level=None)) as connection:
-        assert connection.execute("UPDATE confirmation SET deadline = deadline - 7200").rowcount == 1
+        assert connection.execute("UPDATE confirmation SET deadline = deadline - 7200, moment = moment - 7200").rowcount == 1
     died = victim.start_trapped(step)
     where = victim.where
     victim.check([before])
