@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from doorward.cli.verify import findings
-from doorward.configuration.datetime.ntp_servers import SOURCES, sources
+from doorward.configuration.datetime.ntp_servers import NODE, SOURCES, sources
 from doorward.configuration.network._addresses import addresses_in
 from doorward.host.drivers.networkd import network_path
 from doorward.host.sandbox import run_directory
@@ -73,7 +73,7 @@ def issues(client: Client) -> dict[str, list[dict[str, Any]]]:
 def check_host(client: Client, state: Path, seen: Seen, where: str) -> None:
     """Files, link, chronyd's own list and the status page are as the configuration says."""
     root, names = state / "root", {server["value"] for server in seen[NTP]}
-    assert (root / SOURCES.lstrip("/")).read_text() == sources(seen[NTP]), where
+    assert (root / SOURCES.lstrip("/")).read_text() == sources(NODE.parse(seen[NTP])), where
     assert str((root / "etc/localtime").readlink()) == f"/usr/share/zoneinfo/{seen[ZONE]}", where
     assert (root / "etc/timezone").read_text() == f"{seen[ZONE]}\n", where
     check_network(state, seen, where)
