@@ -14,6 +14,7 @@ import httpx2
 from doorward.cli.verify import findings
 from doorward.configuration.datetime.ntp_servers import NODE, SOURCES, sources
 from doorward.configuration.network._addresses import addresses_in
+from doorward.configuration.network._nics import NIC
 from doorward.host.drivers.networkd import network_path
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
@@ -90,7 +91,7 @@ def check_network(state: Path, seen: Seen, where: str) -> None:
     assert file.exists() == (NIC1 in managed), where
     if file.exists():
         found = [line.removeprefix("Address=") for line in file.read_text().splitlines() if line.startswith("Address=")]
-        assert found == [str(address) for _, address in addresses_in("nic1", seen[NIC1])], where
+        assert found == [str(address) for _, address in addresses_in("nic1", NIC[0].parse(seen[NIC1]))], where
     assert (root / "etc/hostname").exists() == (NAMING in managed), where
     if NAMING in managed:
         name = seen[NAMING]["hostname"]
