@@ -1,0 +1,98 @@
+"""What a trail holds of each channel, collected in one pass over its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from doorward.recording.reader import TrailReader
+from doorward.recording.records import Kind, Record
+
+DEFAULT_SIZE = (80, 24)
+_OUTPUT = frozenset({Kind.OUTPUT, Kind.ERROR_OUTPUT})
+
+
+@dataclass(slots=True)
+class Channel:
+    """A channel of the session. Times in milliseconds since its begin; ``size`` is that of the terminal at first."""
+
+    number: int
+    type: str
+    begin: int
+    end: int | None = None
+    terminal: bool = False
+    size: tuple[int, int] = DEFAULT_SIZE
+    command: str | None = None
+    subsystem: str | None = None
+    exit: dict[str, Any] | None = None
+    output: int = 0
+    input: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def channels(records: Iterable[Record]) -> dict[int, Channel]:
+    """Return the channels of some records, by number."""
+    found: dict[int, Channel] = {}
+    for record in records:
+        if record.kind is Kind.OPEN:
+            content = record.content
+            found[record.channel] = Channel(record.channel, str(content.get("type", "")), record.at, facts=content)
+        channel = found.get(record.channel)
+        if channel is None:
+            continue
+        if record.kind in _OUTPUT:
+            channel.output += len(record.data)
+        elif record.kind in {Kind.INPUT, Kind.HIDDEN_INPUT}:
+            channel.input += len(record.data)
+        elif record.kind is Kind.REQUEST:
+            _request(channel, record.content)
+        elif record.kind is Kind.EXIT:
+            channel.exit = record.content
+        elif record.kind is Kind.CLOSE:
+            channel.end = record.at
+    return found
+
+
+def _request(channel: Channel, content: dict[str, Any]) -> None:
+    match content.get("type"):
+        case "pty-req":
+            channel.terminal, channel.size = True, size_of(content)
+        case "exec":
+            channel.command = str(content.get("command", ""))
+        case "subsystem":
+            channel.subsystem = str(content.get("name", ""))
+        case _:
+            pass
+
+
+def size_of(content: dict[str, Any]) -> tuple[int, int]:
+    """Return columns and rows of a terminal request or a resize; those of an ordinary terminal where they are none."""
+    columns, rows = content.get("columns"), content.get("rows")
+    if isinstance(columns, int) and isinstance(rows, int) and 0 < columns <= 10_000 and 0 < rows <= 10_000:  # noqa: PLR2004
+        return columns, rows
+    return DEFAULT_SIZE
+
+
+def first_terminal(reader: TrailReader) -> int | None:
+    """Return the number of the first channel with a terminal, else of the first with output; None: there is neither."""
+    found = channels(reader.records())
+    with_terminal = [channel.number for channel in found.values() if channel.terminal]
+    with_output = [channel.number for channel in found.values() if channel.output]
+    return next(iter([*with_terminal, *with_output]), None)
+
+
+def shown(reader: TrailReader, channel: int, since: int = 0) -> Iterator[Record]:
+    """Yield what a terminal shows from a time on: first a keyframe, if the trail has one, then output and resizes."""
+    wanted = _OUTPUT | {Kind.RESIZE, Kind.REQUEST, Kind.KEYFRAME, Kind.EXIT, Kind.CLOSE}
+    begun = False
+    for record in reader.records(since=since):
+        if record.channel != channel or record.kind not in wanted:
+            continue
+        if record.kind is Kind.KEYFRAME:
+            if not begun and since:
+                yield record
+            begun = True
+            continue
+        begun = True
+        yield record

@@ -1,0 +1,159 @@
+"""The bytes of a trail, as ``docs/trail-format.md`` describes them: magic, header, frames, chain. Pure.
+
+A frame is ``length | stream | flags | milliseconds | payload``. Its number counts from 1 and, with the stream, makes the nonce.
+The chain value before it and its own head are authenticated with it: no frame can be moved, changed or left out unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Final
+
+Data = bytes | memoryview | mmap.mmap
+"""What a trail is read from."""
+
+MAGIC: Final = b"DWR1\r\n\x1a\n"
+MAX_HEADER: Final = 262_144
+"""Bytes of the header, at most."""
+MAX_BLOCK: Final = 4_194_304
+"""Bytes of the records in one frame, at most, before they are compressed."""
+MAX_PAYLOAD: Final = MAX_BLOCK + 65_536
+"""Bytes of what stands in a frame, at most."""
+
+_LENGTH = struct.Struct(">I")
+_HEAD = struct.Struct(">IBBQ")
+HEAD_SIZE: Final = _HEAD.size
+
+
+class Stream(IntEnum):
+    """Who may read a frame."""
+
+    SCREEN = 0
+    """What the session showed and did, under the screen key."""
+    KEYS = 1
+    """What was typed, under the key of keystrokes."""
+    CLEAR = 2
+    """What proves the others: seals and notes about a cut. JSON, not encrypted."""
+
+
+class Flag(IntFlag):
+    """What a reader should know of a frame before it opens it."""
+
+    RESTART = 1
+    """The compression begins anew; keyframes of all terminals come first."""
+    INDEX = 2
+    """The frame holds the index, and is the last of its stream."""
+
+
+NO_FLAGS: Final = Flag(0)
+
+
+class TrailDamaged(Exception):
+    """A trail is not what was written. ``frame`` is the number of the first frame that is not, 0 the header."""
+
+    def __init__(self, reason: str, frame: int = 0) -> None:
+        self.reason, self.frame = reason, frame
+        super().__init__(f"frame {frame}: {reason}" if frame else reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame as it stands in a file. ``chain`` is the value before it, ``at`` the milliseconds up to which it records.
+
+    ``payload`` and ``chain`` are b"" where heads alone were read.
+    """
+
+    number: int
+    offset: int
+    stream: Stream
+    flags: Flag
+    at: int
+    length: int
+    payload: bytes
+    chain: bytes
+
+    @property
+    def head(self) -> bytes:
+        """The clear part before the payload."""
+        return _HEAD.pack(self.length, self.stream, self.flags, self.at)
+
+    @property
+    def end(self) -> int:
+        """The offset behind the frame."""
+        return self.offset + HEAD_SIZE + self.length
+
+    @property
+    def next_chain(self) -> bytes:
+        """The chain value after the frame."""
+        return chained(self.chain, self.head, self.payload)
+
+
+def beginning(header: bytes) -> bytes:
+    """Return what a trail begins with: magic, length and header."""
+    if len(header) > MAX_HEADER:
+        raise ValueError("the header of a trail is too long")
+    return MAGIC + _LENGTH.pack(len(header)) + header
+
+
+def read_beginning(data: Data) -> tuple[bytes, int]:
+    """Return the header and the offset of the first frame. Raises TrailDamaged."""
+    if bytes(data[: len(MAGIC)]) != MAGIC:
+        raise TrailDamaged("this is no trail")
+    at = len(MAGIC) + _LENGTH.size
+    if len(data) < at:
+        raise TrailDamaged("the header is cut off")
+    (length,) = _LENGTH.unpack_from(data, len(MAGIC))
+    if length > MAX_HEADER:
+        raise TrailDamaged("the header is too long")
+    if len(data) < at + length:
+        raise TrailDamaged("the header is cut off")
+    return bytes(data[at : at + length]), at + length
+
+
+def first_chain(head: bytes) -> bytes:
+    """Return the chain value before the first frame, from everything before it."""
+    return hashlib.sha256(head).digest()
+
+
+def chained(chain: bytes, head: bytes, payload: bytes) -> bytes:
+    """Return the chain value after a frame."""
+    digest = hashlib.sha256(chain)
+    digest.update(head)
+    digest.update(payload)
+    return digest.digest()
+
+
+def nonce(stream: Stream, number: int) -> bytes:
+    """Return the nonce of a frame, 12 bytes. Numbers never repeat in a file, and each file has keys of its own."""
+    return struct.pack(">IQ", stream, number)
+
+
+def frame_head(length: int, stream: Stream, flags: Flag, at: int) -> bytes:
+    """Return the clear part before a payload of a length."""
+    return _HEAD.pack(length, stream, flags, at)
+
+
+def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1) -> Iterator[Frame]:
+    """Yield the whole frames from an offset on. One that is cut off ends it; a head that none has raises TrailDamaged.
+
+    Without ``chain`` the values are not computed (and are b""): heads alone are read, which is quick.
+    """
+    while offset + HEAD_SIZE <= len(data):
+        length, stream, flags, at = _HEAD.unpack_from(data, offset)
+        if not length:  # a block of zeros, as a loss of power may leave at the end
+            return
+        if length > MAX_PAYLOAD or stream > Stream.CLEAR or flags & ~3:
+            raise TrailDamaged("no frame begins here", number)
+        end = offset + HEAD_SIZE + length
+        if end > len(data):
+            return
+        payload = bytes(data[offset + HEAD_SIZE : end]) if chain is not None else b""
+        frame = Frame(number, offset, Stream(stream), Flag(flags), at, length, payload, chain or b"")
+        yield frame
+        chain = frame.next_chain if chain is not None else None
+        offset, number = end, number + 1

@@ -1,0 +1,249 @@
+"""Where frames become safe: one journal for all sessions of a worker, synced together, and a file for each, written lazily.
+
+A frame is recorded once the journal is synced; a sync for each session would not scale. The journal has two segments. When one is
+full the other takes over, while the session files that the first one covers are synced behind it; then it is free again. After a
+crash ``recovery`` brings every session file to what the segments hold.
+
+A segment is a sequence of entries ``length | crc32 | epoch | offset | name | frame`` in a file whose room is taken beforehand, so
+that a full disk does not cut off what runs. Entries of an older epoch behind the newest are left over, and are passed over.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from doorward.recording.format import Data
+
+SEGMENT_BYTES: Final = 32 << 20
+RESERVE_BYTES: Final = 16 << 20
+"""Room that is kept back for the ends of sessions that run when the disk is full."""
+SUFFIX: Final = ".dwr"
+SEGMENTS: Final = ("a", "b")
+
+_HEAD = struct.Struct(">IIQQ22s")
+_CHECKED = struct.Struct(">IQQ22s")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class RecordingFailedError(Exception):
+    """Something can't be made safe any more: the disk is full, gone or broken. What must be recorded ends."""
+
+
+def entry(epoch: int, name: str, offset: int, frame: bytes) -> bytes:
+    """Return an entry of a segment."""
+    checked = zlib.crc32(frame, zlib.crc32(_CHECKED.pack(len(frame), epoch, offset, name.encode())))
+    return _HEAD.pack(len(frame), checked, epoch, offset, name.encode()) + frame
+
+
+def entries(segment: Data) -> Iterator[tuple[int, str, int, bytes]]:
+    """Yield the entries of a segment's newest epoch: epoch, name, offset, frame. Ends at the first that is torn or older."""
+    at, newest = 0, None
+    while at + _HEAD.size <= len(segment):
+        length, checked, epoch, offset, raw = _HEAD.unpack_from(segment, at)
+        frame = bytes(segment[at + _HEAD.size : at + _HEAD.size + length])
+        name = raw.decode("ascii", "replace")
+        if not length or len(frame) < length or not _NAME.match(name) or epoch != (newest or epoch):
+            return
+        if zlib.crc32(frame, zlib.crc32(_CHECKED.pack(length, epoch, offset, raw))) != checked:
+            return
+        yield epoch, name, offset, frame
+        newest = epoch
+        at += _HEAD.size + length
+
+
+class _Trail:
+    """The file of one session. ``size`` counts what was taken, also what is not in the file yet."""
+
+    def __init__(self, directory: int, name: str) -> None:
+        self.name = name
+        self.descriptor = os.open(name + SUFFIX, _NEW, 0o600, dir_fd=directory)
+        self.size = 0
+        self.waiting: list[bytes] = []
+        self.lock = threading.Lock()
+
+    def write(self) -> None:
+        """Write what waits into the file; what could not be written goes on waiting. Raises OSError."""
+        while self.waiting:
+            data = self.waiting[0]
+            done = os.write(self.descriptor, data)
+            if done == len(data):
+                del self.waiting[0]
+            else:
+                self.waiting[0] = data[done:]
+
+    def sync(self) -> None:
+        with self.lock:
+            if self.descriptor >= 0:
+                os.fdatasync(self.descriptor)
+
+    def close(self) -> None:
+        with self.lock:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class _Segment:
+    """One of the two files of a journal."""
+
+    def __init__(self, directory: int, name: str, size: int) -> None:
+        self.descriptor = os.open(name, _NEW, 0o600, dir_fd=directory)
+        os.posix_fallocate(self.descriptor, 0, size)
+        os.fsync(self.descriptor)
+        self.used = 0
+        self.trails: dict[str, _Trail] = {}
+        self.free = threading.Event()
+        self.free.set()
+        self.failure: OSError | None = None
+
+
+class Journal:
+    """The journal of one worker in the directory of its trails, which must belong to it alone.
+
+    One thread calls it. It holds a lock for as long as the process lives: who gets that lock knows that nobody writes any more.
+    Every method raises RecordingFailedError where something can't be made safe.
+    """
+
+    def __init__(self, directory: Path, name: str, *, segment: int = SEGMENT_BYTES, reserve: int = RESERVE_BYTES) -> None:
+        self._limit, self._epoch, self._buffer, self._reserve = segment, 1, bytearray(), f"{name}.reserve"
+        self._trails: dict[str, _Trail] = {}
+        self._touched: dict[str, _Trail] = {}
+        try:
+            self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._segments = [_Segment(self._directory, f"{name}.{which}", segment) for which in SEGMENTS]
+            held = os.open(self._reserve, _NEW, 0o600, dir_fd=self._directory)
+            os.posix_fallocate(held, 0, max(reserve, 1))
+            os.close(held)
+            fcntl.flock(self._segments[0].descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fsync(self._directory)
+        except OSError as error:
+            raise _failed(error) from error
+
+    @property
+    def _segment(self) -> _Segment:
+        return self._segments[self._epoch % 2]
+
+    def open(self, name: str, head: bytes) -> None:
+        """Make the file of a session, whose name has 22 letters and digits, with the head of its trail; safe on return."""
+        if not _NAME.match(name):
+            raise ValueError(name)
+        try:
+            self._trails[name] = _Trail(self._directory, name)
+        except OSError as error:
+            raise _failed(error) from error
+        self.append(name, head)
+        self.sync()
+
+    def append(self, name: str, frame: bytes) -> None:
+        """Take a frame of a session; ``sync`` makes it safe."""
+        trail = self._trails[name]
+        self._buffer += entry(self._epoch, name, trail.size, frame)
+        trail.size += len(frame)
+        trail.waiting.append(frame)
+        self._touched[name] = trail
+
+    def sync(self) -> None:
+        """Make everything that was taken safe, in one go."""
+        if not self._buffer:
+            return
+        segment = self._segment
+        try:
+            _write_at(segment.descriptor, self._buffer, segment.used)
+            os.fdatasync(segment.descriptor)
+        except OSError as error:
+            raise _failed(error) from error
+        segment.used += len(self._buffer)
+        self._buffer.clear()
+        segment.trails |= self._touched
+        touched, self._touched = self._touched, {}
+        for trail in touched.values():
+            self._write(trail)
+        if segment.used >= self._limit // 2:
+            self._turn()
+
+    def close(self, name: str) -> None:
+        """End the file of a session: whole and synced on return."""
+        self.sync()
+        trail = self._trails.pop(name)
+        self._write(trail)
+        try:
+            trail.sync()
+        except OSError as error:
+            raise _failed(error) from error
+        finally:
+            trail.close()
+
+    def stop(self) -> None:
+        """End: everything is in the files of the sessions, and the journal is gone."""
+        for name in list(self._trails):
+            self.close(name)
+        for segment, which in zip(self._segments, SEGMENTS, strict=True):
+            segment.free.wait()
+            os.unlink(self._reserve.removesuffix("reserve") + which, dir_fd=self._directory)
+            os.close(segment.descriptor)
+        with suppress(FileNotFoundError):
+            os.unlink(self._reserve, dir_fd=self._directory)
+        os.close(self._directory)
+
+    def _write(self, trail: _Trail) -> None:
+        try:
+            trail.write()
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not self._spend_reserve():
+                raise _failed(error) from error
+            try:
+                trail.write()
+            except OSError as again:
+                raise _failed(again) from again
+
+    def _spend_reserve(self) -> bool:
+        """Give back the room that was kept back; whether there was any."""
+        try:
+            os.unlink(self._reserve, dir_fd=self._directory)
+        except OSError:
+            return False
+        return True
+
+    def _turn(self) -> None:
+        """Go over to the other segment; the one that is full is free again once the files that it covers are synced."""
+        full = self._segment
+        full.free.clear()
+        threading.Thread(target=_checkpoint, args=(full,), name="trail-checkpoint", daemon=True).start()
+        self._epoch += 1
+        following = self._segment
+        following.free.wait()  # slower than it fills: then everybody waits
+        if following.failure is not None:
+            raise _failed(following.failure)
+        following.used = 0
+
+
+def _checkpoint(segment: _Segment) -> None:
+    try:
+        for trail in segment.trails.values():
+            trail.sync()
+        segment.trails = {}
+    except OSError as error:
+        segment.failure = error
+    finally:
+        segment.free.set()
+
+
+def _write_at(descriptor: int, data: bytes | bytearray, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(descriptor, view, at)
+        view, at = view[done:], at + done
+
+
+def _failed(error: OSError) -> RecordingFailedError:
+    return RecordingFailedError((error.strerror or "the disk does not answer").lower())

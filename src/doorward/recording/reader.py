@@ -1,0 +1,182 @@
+"""Reads a trail, whole or cut off, with the keys that the reader has. Trusts nothing in it: everything is bounded and checked."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import merge
+from typing import Any
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from doorward.recording.format import (
+    MAX_BLOCK,
+    Data,
+    Flag,
+    Frame,
+    Stream,
+    TrailDamaged,
+    first_chain,
+    frames,
+    nonce,
+    read_beginning,
+)
+from doorward.recording.keys import NAMES, ContentKeys, opened
+from doorward.recording.records import Kind, Record, decode
+
+_MAX_GROWTH = 2 * MAX_BLOCK
+"""Bytes that one frame may unpack to."""
+_PIECE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at a whole trail showed.
+
+    ``until``: milliseconds up to which all is in order; ``opened``: what could be decrypted; ``ended``: the session ended in it;
+    ``cut``: bytes at the end that are no whole frame; ``notes``: the clear frames, each with its number.
+    """
+
+    frames: int
+    until: int
+    chain: bytes
+    opened: frozenset[Stream]
+    ended: bool
+    cut: int
+    damage: TrailDamaged | None
+    notes: tuple[tuple[int, dict[str, Any]], ...]
+
+
+class TrailReader:
+    """One trail. ``data`` is the file, such as a map of it; ``private_key`` (PEM) opens envelopes. Raises TrailDamaged."""
+
+    def __init__(self, data: Data, private_key: bytes | None = None) -> None:
+        self._data = data
+        header, self._first = read_beginning(data)
+        try:
+            self.header = json.loads(header)
+            blocks = self.header["keys"]
+            found = {name: opened(blocks[name], private_key) for name in NAMES.values()}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise TrailDamaged("the header can't be read") from None
+        self.keys = ContentKeys(found["screen"], found["keystrokes"])
+
+    @cached_property
+    def _heads(self) -> list[Frame]:
+        """All whole frames, heads alone, up to the first that is none."""
+        found: list[Frame] = []
+        with suppress(TrailDamaged):
+            found.extend(frames(self._data, self._first))
+        return found
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the whole frames, in order. Raises TrailDamaged where one can't begin."""
+        return frames(self._data, self._first, first_chain(bytes(self._data[: self._first])))
+
+    @property
+    def until(self) -> int:
+        """The milliseconds up to which the trail records."""
+        return max((frame.at for frame in self._heads), default=0)
+
+    def records(self, *streams: Stream, since: int = 0) -> Iterator[Record]:
+        """Yield the records of streams that can be opened, in order of time; ``since`` begins at the restart before a time.
+
+        Raises TrailDamaged at the first frame that is not what was written.
+        """
+        wanted = [stream for stream in streams or (Stream.SCREEN, Stream.KEYS) if self.keys.of(stream) is not None]
+        return merge(*(self._of(stream, since) for stream in wanted), key=lambda record: record.at)
+
+    def _of(self, stream: Stream, since: int) -> Iterator[Record]:
+        begin = self._restart(stream, since)
+        key = self.keys.of(stream)
+        assert key is not None  # noqa: S101 - asked for streams with a key only
+        cipher, unpack = AESGCM(key), None
+        for frame in self._chained(begin):
+            if frame.stream is not stream:
+                continue
+            if frame.flags & Flag.RESTART:
+                unpack = zstandard.ZstdDecompressor().decompressobj()
+            if unpack is None:
+                raise TrailDamaged("the compression has no beginning", frame.number)
+            yield from _records(frame, cipher, unpack)
+
+    def _restart(self, stream: Stream, since: int) -> int:
+        """Return the number of the frame to begin at."""
+        starts = [frame for frame in self._heads if frame.stream is stream and frame.flags & Flag.RESTART]
+        index = bisect_right(starts, since, key=lambda frame: frame.at) - 1
+        return starts[index].number if index > 0 else 1
+
+    def _chained(self, number: int) -> Iterator[Frame]:
+        """Yield frames from a number on. The chain before it is computed, which is quick; nothing is decrypted for that."""
+        for frame in self.frames():
+            if frame.number >= number:
+                yield frame
+
+    def verify(self) -> Verdict:
+        """Look at every frame: chain, encryption as far as there are keys, records."""
+        state = _State(first_chain(bytes(self._data[: self._first])), self._first)
+        damage = None
+        ciphers = {stream: AESGCM(key) for stream in NAMES if (key := self.keys.of(stream)) is not None}
+        unpackers: dict[Stream, Any] = {}
+        notes = []
+        try:
+            for frame in self.frames():
+                if frame.stream is Stream.CLEAR:
+                    notes.append((frame.number, Record(frame.at, Kind.EVENT, 0, frame.payload).content))
+                elif frame.stream in ciphers:
+                    if frame.flags & Flag.RESTART:
+                        unpackers[frame.stream] = zstandard.ZstdDecompressor().decompressobj()
+                    if frame.stream not in unpackers:
+                        raise TrailDamaged("the compression has no beginning", frame.number)
+                    for record in _records(frame, ciphers[frame.stream], unpackers[frame.stream]):
+                        state.ended = state.ended or record.kind is Kind.END
+                state.passed(frame)
+        except TrailDamaged as error:
+            damage = error
+        cut = 0 if damage else len(self._data) - state.end
+        return Verdict(state.frames, state.until, state.chain, frozenset(ciphers), state.ended, cut, damage, tuple(notes))
+
+
+@dataclass(slots=True)
+class _State:
+    chain: bytes
+    end: int
+    frames: int = 0
+    until: int = 0
+    ended: bool = False
+
+    def passed(self, frame: Frame) -> None:
+        self.chain, self.end, self.frames = frame.next_chain, frame.end, frame.number
+        self.until = max(self.until, frame.at)
+
+
+def _records(frame: Frame, cipher: AESGCM, unpack: Any) -> Iterator[Record]:
+    try:
+        packed = cipher.decrypt(nonce(frame.stream, frame.number), frame.payload, frame.chain + frame.head)
+    except InvalidTag:
+        raise TrailDamaged("it was changed, or the key is another", frame.number) from None
+    try:
+        yield from decode(_unpacked(packed, unpack))
+    except TrailDamaged as error:
+        raise TrailDamaged(error.reason, frame.number) from None
+
+
+def _unpacked(packed: bytes, unpack: Any) -> bytes:
+    """Return what was packed. A little at a time: a few bytes may stand for very many."""
+    parts, size = [], 0
+    for at in range(0, len(packed), _PIECE):
+        try:
+            part = unpack.decompress(packed[at : at + _PIECE])
+        except zstandard.ZstdError:
+            raise TrailDamaged("it does not unpack") from None
+        size += len(part)
+        if size > _MAX_GROWTH:
+            raise TrailDamaged("it unpacks to too much")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,146 @@
+"""Makes the frames of a trail out of records. Pure: where they go, and when they are safe, is for the journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from doorward.recording.format import NO_FLAGS, Flag, Stream, beginning, chained, first_chain, frame_head, nonce
+from doorward.recording.keys import NAMES, ContentKeys
+from doorward.recording.records import INPUT_KINDS, Kind, Record, encode, encode_json
+
+FORMAT = 1
+BLOCK_BYTES = 262_144
+"""A frame is made when so many bytes wait for it."""
+RESTART_MILLISECONDS = 60_000
+"""How often the compression begins anew, with keyframes: any second can be reached from the restart before it."""
+RESTART_BYTES = 16 * BLOCK_BYTES
+_LEVEL = 3
+
+TAG_SIZE = 16
+"""Bytes by which AES-GCM lengthens what it encrypts."""
+
+Keyframes = Callable[[], Iterable[tuple[int, bytes]]]
+"""Returns what draws the terminals as they are before the record that is being written: channel, output."""
+
+
+class _Block:
+    """The records of one stream that wait for their frame."""
+
+    def __init__(self, key: bytes) -> None:
+        self.cipher = AESGCM(key)
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.last = 0
+        self.compressor: zstandard.ZstdCompressionObj | None = None
+        self.renew = True
+        self.restarted = 0
+        self.written = 0
+
+    def add(self, record: Record) -> None:
+        part = encode(record, self.last if self.parts else 0)
+        self.parts.append(part)
+        self.size += len(part)
+        self.last = record.at
+
+    def begin(self, at: int) -> None:
+        """Decide, before the first record of a frame, whether the compression begins anew with it."""
+        old = at - self.restarted >= RESTART_MILLISECONDS or self.written >= RESTART_BYTES
+        self.renew = self.compressor is None or old
+        if self.renew:
+            self.restarted, self.written = at, 0
+
+    def pack(self) -> bytes:
+        """Take what waits, compressed."""
+        if self.renew or self.compressor is None:
+            self.compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        content = b"".join(self.parts)
+        packed = self.compressor.compress(content) + self.compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        self.written += self.size
+        self.parts, self.size = [], 0
+        return packed
+
+
+class TrailWriter:
+    """One trail. Give what ``head`` holds to the file first, then what the other methods yield, in order.
+
+    ``header`` is the clear header without its keys, ``blocks`` the keys as they stand in it. Not safe in several threads.
+    """
+
+    def __init__(self, header: dict[str, Any], blocks: dict[str, Any], keys: ContentKeys, keyframes: Keyframes = tuple) -> None:
+        if keys.screen is None or keys.keystrokes is None:
+            raise ValueError("a trail is written with both keys")
+        whole = header | {"format": FORMAT, "keys": {name: blocks[name] for name in NAMES.values()}}
+        self.head = beginning(json.dumps(whole, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
+        self.chain = first_chain(self.head)
+        self.frames = 0
+        self._keyframes = keyframes
+        self._blocks = {Stream.SCREEN: _Block(keys.screen), Stream.KEYS: _Block(keys.keystrokes)}
+        self._at = 0
+        self._channels: dict[int, dict[str, Any]] = {}
+        self._shown: list[tuple[int, int]] = []
+
+    def write(self, record: Record) -> Iterator[bytes]:
+        """Take a record; times never go back. Yields the frames that are full."""
+        self._at = max(self._at, record.at)
+        if record.at < self._at:
+            record = Record(self._at, record.kind, record.channel, record.data)
+        if record.kind is Kind.OPEN:
+            self._channels[record.channel] = {"channel": record.channel, "from": record.at, **record.content}
+        elif record.kind is Kind.CLOSE and record.channel in self._channels:
+            self._channels[record.channel]["to"] = record.at
+        stream = Stream.KEYS if record.kind in INPUT_KINDS else Stream.SCREEN
+        block = self._blocks[stream]
+        if not block.parts:
+            self._begin(stream, block)
+        block.add(record)
+        if block.size >= BLOCK_BYTES:
+            yield from self._sealed(stream)
+
+    def flush(self) -> Iterator[bytes]:
+        """Yield frames of everything that waits."""
+        for stream in self._blocks:
+            yield from self._sealed(stream)
+
+    def note(self, content: dict[str, Any]) -> bytes:
+        """Return a clear frame: a seal, or a note."""
+        return self._framed(Stream.CLEAR, NO_FLAGS, encode_json(content), self._at)
+
+    def close(self, content: dict[str, Any], at: int) -> Iterator[bytes]:
+        """Yield the last frames: everything that waits, the end and the index."""
+        yield from self.write(Record(at, Kind.END, 0, encode_json(content)))
+        yield from self.flush()
+        index = {"channels": list(self._channels.values()), "keyframes": [list(pair) for pair in self._shown]}
+        block = self._blocks[Stream.SCREEN]
+        block.renew = False
+        block.add(Record(self._at, Kind.INDEX, 0, encode_json(index)))
+        yield from self._sealed(Stream.SCREEN, Flag.INDEX)
+
+    def _begin(self, stream: Stream, block: _Block) -> None:
+        """Begin a frame; where the compression begins anew, with the terminals as they are."""
+        block.begin(self._at)
+        if block.renew and stream is Stream.SCREEN:
+            for channel, drawing in self._keyframes():
+                block.add(Record(self._at, Kind.KEYFRAME, channel, drawing))
+                self._shown.append((channel, self._at))
+
+    def _sealed(self, stream: Stream, flags: Flag = NO_FLAGS) -> Iterator[bytes]:
+        block = self._blocks[stream]
+        if not block.parts:
+            return
+        if block.renew:
+            flags |= Flag.RESTART
+        packed = block.pack()
+        head = frame_head(len(packed) + TAG_SIZE, stream, flags, block.last)
+        sealed = block.cipher.encrypt(nonce(stream, self.frames + 1), packed, self.chain + head)
+        yield self._framed(stream, flags, sealed, block.last)
+
+    def _framed(self, stream: Stream, flags: Flag, payload: bytes, at: int) -> bytes:
+        head = frame_head(len(payload), stream, flags, at)
+        self.chain = chained(self.chain, head, payload)
+        self.frames += 1
+        return head + payload

@@ -1,0 +1,55 @@
+"""Seals: signatures over the chain that plain openssl checks."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from doorward.recording.reader import TrailReader
+from doorward.recording.seals import holds, seals, signed
+from tests.unit.recording.trails import identity, opening, output, writer
+
+SIGNERS = {kind: identity(kind) for kind in ("rsa", "ec")}
+
+
+@pytest.mark.parametrize("kind", SIGNERS)
+def test_a_seal_in_a_trail_holds(kind: str) -> None:
+    pem, _, certificate, key = SIGNERS[kind]
+    made = writer()
+    parts = [made.head, *(frame for record in (*opening(), output(5, "a")) for frame in made.write(record)), *made.flush()]
+    parts.append(made.note(signed(made.frames, made.chain, "2026-11-29T10:00:30Z", certificate, key).as_note()))
+    parts += made.close({}, 10)
+    verdict = TrailReader(b"".join(parts)).verify()
+    assert verdict.damage is None
+    [seal] = seals(verdict.notes)
+    assert holds(seal, pem)
+    frame = next(frame for frame in TrailReader(b"".join(parts)).frames() if frame.number == seal.frame)
+    assert frame.next_chain.hex() == seal.chain
+    for changed in (replace(seal, frame=seal.frame + 1), replace(seal, chain="00"), replace(seal, at="2026-11-29T10:00:31Z")):
+        assert not holds(changed, pem)
+    assert not holds(seal, identity(kind)[0])
+
+
+def test_plain_openssl_checks_it(tmp_path: Path) -> None:
+    pem, _, certificate, key = SIGNERS["ec"]
+    seal = signed(3, b"\1" * 32, "2026-11-29T10:00:30Z", certificate, key)
+    for name, content in (("seal", seal.signature), ("claim", seal.claim), ("signer.pem", pem.encode())):
+        (tmp_path / name).write_bytes(content)
+    command = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "seal", "-content", "claim"]
+    command += ["-certfile", "signer.pem", "-nointern", "-noverify"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "claim").write_bytes(seal.claim + b" ")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+
+
+def test_other_notes_are_no_seals() -> None:
+    notes: list[tuple[int, dict[str, object]]] = [
+        (1, {"kind": "cut"}),
+        (2, {"kind": "seal"}),
+        (3, {"kind": "seal", "signature": "?", "frame": 1, "chain": "", "at": ""}),
+    ]
+    assert list(seals(notes)) == []
