@@ -140,7 +140,7 @@ def test_all_calls_share_one_connection_which_ends_with_the_target(either: Opene
         return (sshd.directory / "log").read_text().count("Accepted publickey")
 
     def at_work() -> list[str]:
-        return [child.name() for child in psutil.Process().children()]
+        return sorted(child.name() for child in psutil.Process().children())
 
     before, others = logins(), at_work()
     with either(per_node=True) as target:
@@ -148,7 +148,7 @@ def test_all_calls_share_one_connection_which_ends_with_the_target(either: Opene
         target.put(ARCHIVE, content(tmp_path))
         target.fetch(ARCHIVE, tmp_path / "back")
         target.delete(ARCHIVE)
-        assert at_work() == [*others, "ssh"]
+        assert at_work() == sorted([*others, "ssh"])
     assert logins() == before + 1
     until(lambda: at_work() == others, what="the end of the connection")
 

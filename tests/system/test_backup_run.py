@@ -209,7 +209,7 @@ def test_the_command_backs_up_and_tells_how_the_backups_do(site: Site, tmp_path:
     assert "Policy:       nightly" in status
     assert [name for name in site.storage.names() if name.endswith(".gpg")][-1] in status
     assert run.ok("backup", "list", "--limit", "1").splitlines()[1].split()[3:5] == ["manual", "succeeded"]
-    assert "is in line" in run.ok("backup", "now", "--no-wait")
+    assert "is queued" in run.ok("backup", "now", "--no-wait")
     site.finished(site.items(RUNS)[0]["meta"]["href"])
 
 

@@ -57,7 +57,7 @@ def test_a_broken_directory_of_chronyd_is_named_and_the_candidate_stays(fresh: S
     curl("PUT", NTP, ip("127.0.0.41"))
     curl("PUT", ZONE, "Asia/Kathmandu")
     reason = refused(curl, "write sources", NTP)
-    assert reason == f"writing {SOURCES} failed: File exists"
+    assert reason == f"writing {SOURCES} failed: Not a directory"
     assert other.get(NTP) == ip("127.0.0.40")
     assert curl.get(NTP) == ip("127.0.0.41")
     assert listed(fresh.state) == ["127.0.0.40"]

@@ -16,7 +16,8 @@ HERE, THERE = "192.0.2.1", "192.0.2.2"
 
 
 def protection(block: dict[str, Any]) -> login_settings.Protection | Off:
-    found = login_settings.NODE.parse({"bruteforce_protection": block, "password_policy": {"enabled": False}})
+    on = block if block["enabled"] else {"enabled": False}
+    found = login_settings.NODE.parse({"bruteforce_protection": on, "password_policy": {"enabled": False}})
     return found.bruteforce_protection
 
 

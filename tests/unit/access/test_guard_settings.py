@@ -13,7 +13,8 @@ from doorward.tree.models import Off
 
 
 def protection(block: dict[str, Any]) -> login_settings.Protection | Off:
-    found = login_settings.NODE.parse({"bruteforce_protection": block, "password_policy": {"enabled": False}})
+    on = block if block["enabled"] else {"enabled": False}
+    found = login_settings.NODE.parse({"bruteforce_protection": on, "password_policy": {"enabled": False}})
     return found.bruteforce_protection
 
 

@@ -35,6 +35,8 @@ def classes(annotation: Any) -> Iterator[type[BaseModel]]:
     """The bodies that an annotation is made of, itself included."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
+    if typing.get_origin(annotation) is Reference:  # its model is that of another place
+        return
     for part in typing.get_args(annotation):
         yield from classes(part)
 
