@@ -23,6 +23,7 @@ from doorward.backup.targets import nfs, nfs_mount, port
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.host import unprivileged
+from tests.support.server import until
 from tests.system.backup_promises import Promises
 from tests.system.backup_support import (
     ARCHIVE,
@@ -334,7 +335,9 @@ def mounted(in_memory: Opener) -> Iterator[tuple[nfs.NfsTarget, Path]]:
         assert isinstance(target, nfs.NfsTarget)
         files = target._files
         assert isinstance(files, nfs_mount.MountedFiles)
-        assert_unprivileged(Path(f"/proc/{files._holder.pid}/status").read_text())
+        status = Path(f"/proc/{files._holder.pid}/status")
+        until(lambda: "Name:\tsetpriv\n" not in status.read_text(), what="the holder gave its privileges up")
+        assert_unprivileged(status.read_text())
         yield target, Path(f"/proc/{files._holder.pid}/root{files._point}")
 
 

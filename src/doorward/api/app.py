@@ -175,6 +175,8 @@ class Application:
 
     def _fixed(self, request: Request) -> Resource | None:
         """Return the resource at the path if it is there for everybody, whatever the configuration holds."""
+        if not request.segments and request.scope["raw_path"].strip(b"/"):
+            return None  # the path can't be decoded
         resource: Resource | None = self.root
         for segment in request.segments:
             resource = resource.children.get(segment) if resource else None
