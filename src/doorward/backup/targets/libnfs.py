@@ -108,7 +108,8 @@ class LibnfsFiles:
         try:
             call = json.dumps([name, *arguments]).encode() + b"\n"
             sent = socket.send_fds(self._calls, [call], [local.fileno()] if local is not None else [])
-            self._calls.sendall(call[sent:])
+            if sent < len(call):  # a child that has answered already may be gone
+                self._calls.sendall(call[sent:])
             while True:
                 said = self._line()
                 if said is not None:
