@@ -6,28 +6,20 @@ import os
 import pwd
 import shutil
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from doorward.host.resources import Daemon, File, Resource
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
+from tests.support.server import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
 NTP = "/api/configuration/datetime/ntp_servers"
-
-
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for a condition; generous, since it is never meant to be reached."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true"
-        time.sleep(0.02)
 
 
 def need_chrony() -> None:

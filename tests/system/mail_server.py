@@ -71,9 +71,11 @@ class MailServer:
             started.set()
             self._loop.run_forever()
             server.close()
-            for task in asyncio.all_tasks(self._loop):
+            left = asyncio.all_tasks(self._loop)
+            for task in left:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0.05))
+            if left:
+                self._loop.run_until_complete(asyncio.wait(left, timeout=20))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 

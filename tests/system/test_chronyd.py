@@ -18,7 +18,8 @@ import pytest
 from doorward.host.engine import ApplyError, Host, HostRefusal
 from doorward.host.resources import Daemon, File, Resource
 from doorward.host.sandbox import run_directory, sandbox
-from tests.system.chrony_support import NTP, SOURCES, listed, need_chrony, pid_of, servers, time_server, until
+from tests.support.server import until
+from tests.system.chrony_support import NTP, SOURCES, listed, need_chrony, pid_of, servers, time_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -212,6 +213,7 @@ import sys, time
 from pathlib import Path
 from doorward.host.sandbox import sandbox
 from tests.system.chrony_support import servers
+from tests.support.server import until
 host = sandbox(Path(sys.argv[1]))
 host.start()
 host.apply(host.plan([], servers("127.0.0.50"), full=True), deadline=time.monotonic() + 30)
@@ -334,6 +336,7 @@ import os, sys, time
 from pathlib import Path
 from doorward.host.sandbox import sandbox
 from tests.system.chrony_support import listed, servers
+from tests.support.server import until
 os.environ["PATH"] = "/usr/local/bin:/usr/bin:/bin"
 state = Path(sys.argv[1])
 host = sandbox(state)
