@@ -73,24 +73,24 @@ def _managed(bench: Bench) -> Iterator[Callable[[], Delays]]:
 
         os.sched_setaffinity(0, {bench.core})  # the servers inherit it
         try:
-            centre, *nodes = stack.enter_context(started([member(number) for number in range(1, _NODES + 2)]))
+            central, *nodes = stack.enter_context(started([member(number) for number in range(1, _NODES + 2)]))
         finally:
             os.sched_setaffinity(0, own)
         for node in nodes:
-            node.join(centre, "managed-host", "search-local")
+            node.join(central, "managed-host", "search-local")
         values = itertools.count(11)
 
         def settled() -> bool:
-            items = centre.shown(STATUS)["items"]
+            items = central.shown(STATUS)["items"]
             return all(item["sync_status"] in {"n/a", "up-to-date"} for item in items)
 
         def change() -> Delays:
             until(settled, _SECONDS)
-            value = {**centre.client.body(webinterface.PATH), "timeout": next(values)}
-            assert centre.client.put(webinterface.PATH, value).status_code == 200  # noqa: PLR2004, S101 - HTTP's number
+            value = {**central.client.body(webinterface.PATH), "timeout": next(values)}
+            assert central.client.put(webinterface.PATH, value).status_code == 200  # noqa: PLR2004, S101 - HTTP's number
             taken = [_taken(node) for node in nodes]
             began = time.time()
-            centre.client.commit()
+            central.client.commit()
             until(lambda: all(len(_taken(node)) > len(old) for node, old in zip(nodes, taken, strict=True)), _SECONDS)
             if any(node.client.body(webinterface.PATH) != value for node in nodes):
                 raise RuntimeError("a managed host has another value")

@@ -28,6 +28,7 @@ from benchmarks.measure import percentile
 from benchmarks.process import free_port
 from benchmarks.report import Table
 from doorward import __version__
+from doorward.cluster.apply_revision import check
 from doorward.cluster.calls import Since
 from doorward.cluster.client import Central, Paired, pair
 from doorward.cluster.connection import ChannelError, Way
@@ -38,7 +39,6 @@ from doorward.cluster.pairing import new_psk
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Envelope, Header
 from doorward.cluster.statuses import Report, utc
-from doorward.cluster.taking import check
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
 from doorward.membership.nodes import MANAGED
@@ -61,7 +61,7 @@ _FIRST = IPv4Address("127.0.1.0")
 class Host:
     """A simulated managed host.
 
-    ``at`` holds when (perf_counter) it had each cluster revision, and when the centre knew; ``failed`` counts the calls that did
+    ``at`` holds when (perf_counter) it had each cluster revision, and when it was known; ``failed`` counts calls that did
     not come off.
     """
 
@@ -77,7 +77,7 @@ class Host:
     failed: int = 0
 
     def asked(self) -> dict[str, Any]:
-        """Return what the centre accepts."""
+        """Return what Central Management accepts."""
         return {"address": self.way.source, "node_id": self.id, "psk": self.psk, "roles": []}
 
     def run(self) -> None:
@@ -142,36 +142,36 @@ def hosts(bench: Bench) -> Table:
     """Fifty managed hosts and 1,000 accounts: joining at once, idling, following changes."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with ExitStack() as stack:
-        centre, port = stack.enter_context(_centre(bench))
-        process = psutil.Process(centre.server.process.pid)  # type: ignore[union-attr]
-        made = [_host(bench.place(f"host{number}"), centre, port, number) for number in range(1, _HOSTS + 1)]
+        central, port = stack.enter_context(_central(bench))
+        process = psutil.Process(central.server.process.pid)  # type: ignore[union-attr]
+        made = [_host(bench.place(f"host{number}"), central, port, number) for number in range(1, _HOSTS + 1)]
         before = process.memory_info().rss
-        joining, cpu = _joined(centre, process, made, stack)
+        joining, cpu = _joined(central, process, made, stack)
         own = process.memory_info().rss - before
         seconds = _QUICK_SECONDS if bench.effort.rounds < 3 else _IDLE_SECONDS  # noqa: PLR2004 - a quick run
         idle = _cpu(process)
         time.sleep(seconds)
         idle = (_cpu(process) - idle) * 60 / seconds
-        had, known, spent = _changes(centre, process, made)
+        had, known, spent = _changes(central, process, made)
         grown = process.memory_info().rss - before
     rows: list[dict[str, Any]] = [
         {"figure": f"{_HOSTS} joining at once, until all are up-to-date, s", "value": joining},
-        {"figure": "  CPU of the centre, s", "value": cpu},
-        {"figure": "idle, CPU of the centre a minute, s", "value": idle},
+        {"figure": "  CPU of Central Management, s", "value": cpu},
+        {"figure": "idle, CPU of Central Management a minute, s", "value": idle},
         {"figure": "a change until one of them has it, p50 ms", "value": percentile(had, 0.5) * 1e3},
         {"figure": "  p95 ms", "value": percentile(had, 0.95) * 1e3},
-        {"figure": "a change until the centre knows of all, p50 ms", "value": percentile(known, 0.5) * 1e3},
+        {"figure": "a change until Central Management knows of all, p50 ms", "value": percentile(known, 0.5) * 1e3},
         {"figure": "  p95 ms", "value": percentile(known, 0.95) * 1e3},
-        {"figure": "  CPU of the centre a change, ms", "value": spent * 1e3},
+        {"figure": "  CPU of Central Management a change, ms", "value": spent * 1e3},
         {"figure": "calls that had to be made again", "value": sum(host.failed for host in made)},
-        {"figure": "memory of the centre a host, after joining, kB", "value": own / _HOSTS / 1e3},
+        {"figure": "memory of Central Management a host, after joining, kB", "value": own / _HOSTS / 1e3},
         {"figure": "  after all the changes, kB", "value": grown / _HOSTS / 1e3},
     ]
     return Table("hosts", f"{_HOSTS} simulated managed hosts, {_ACCOUNTS:,} accounts, {_CHANGES} changes", rows)
 
 
 @contextmanager
-def _centre(bench: Bench) -> Iterator[tuple[Member, int]]:
+def _central(bench: Bench) -> Iterator[tuple[Member, int]]:
     """Central Management with many accounts, on the core of the servers."""
     port, own = free_port(), os.sched_getaffinity(0)
     place = bench.place("centre")
@@ -179,19 +179,19 @@ def _centre(bench: Bench) -> Iterator[tuple[Member, int]]:
     with ExitStack() as stack:
         os.sched_setaffinity(0, {bench.core})  # the server inherits it
         try:
-            (centre,) = stack.enter_context(started([Member(place, "127.0.0.1", server)]))
+            (central,) = stack.enter_context(started([Member(place, "127.0.0.1", server)]))
         finally:
             os.sched_setaffinity(0, own)
         for number in range(_ACCOUNTS):
-            centre.ok("POST", users.PATH, ours.account(number))
-        centre.commit()
-        yield centre, port
+            central.ok("POST", users.PATH, ours.account(number))
+        central.commit()
+        yield central, port
 
 
-def _host(folder: Path, centre: Member, port: int, number: int) -> Host:
+def _host(folder: Path, central: Member, port: int, number: int) -> Host:
     folder.mkdir(parents=True)
     node_id = str(uuid.uuid4())
-    return Host(NodeKey.at(folder, node_id), node_id, Way((centre.address,), port, str(_FIRST + number)), folder)
+    return Host(NodeKey.at(folder, node_id), node_id, Way((central.address,), port, str(_FIRST + number)), folder)
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -199,34 +199,34 @@ def _cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _joined(centre: Member, process: psutil.Process, made: list[Host], stack: ExitStack) -> tuple[float, float]:
+def _joined(central: Member, process: psutil.Process, made: list[Host], stack: ExitStack) -> tuple[float, float]:
     """Accept all in one commit while they ask; return seconds and CPU seconds until the last one is up-to-date."""
     for host in made:
-        centre.ok("POST", NODES, host.asked())
-        centre.ok("PUT", f"{NODES}/{host.id}", {"address": host.way.source, "roles": [MANAGED, "search-local"]})
+        central.ok("POST", NODES, host.asked())
+        central.ok("PUT", f"{NODES}/{host.id}", {"address": host.way.source, "roles": [MANAGED, "search-local"]})
         stack.callback(host.stop)
-    centre.commit()
+    central.commit()
     began, cpu = time.perf_counter(), _cpu(process)
     for host in made:
         threading.Thread(target=host.run, daemon=True).start()
 
     def all_there() -> bool:
-        items: list[Any] = centre.shown(STATUS)["items"]
+        items: list[Any] = central.shown(STATUS)["items"]
         return [item["sync_status"] for item in items].count("up-to-date") == len(made)
 
     until(all_there, _SECONDS)
     return time.perf_counter() - began, _cpu(process) - cpu
 
 
-def _changes(centre: Member, process: psutil.Process, made: list[Host]) -> tuple[list[float], list[float], float]:
-    """Change something often; return seconds until each host has it, until the centre knows of all, CPU seconds a change."""
+def _changes(central: Member, process: psutil.Process, made: list[Host]) -> tuple[list[float], list[float], float]:
+    """Change something often; return seconds until each host has it, until all is known, CPU seconds a change."""
     had, known, values = list[float](), list[float](), itertools.count(11)
     cpu = _cpu(process)
     for _ in range(_CHANGES):
         before = max(host.applied.number for host in made if host.applied)
-        centre.ok("PUT", webinterface.PATH, {**centre.body(webinterface.PATH), "timeout": next(values)})
+        central.ok("PUT", webinterface.PATH, {**central.body(webinterface.PATH), "timeout": next(values)})
         began = time.perf_counter()
-        centre.commit()
+        central.commit()
         until(lambda: all(max(host.at) > before for host in made), _SECONDS)  # noqa: B023 - called at once
         had += [host.at[max(host.at)][0] - began for host in made]
         known.append(max(host.at[max(host.at)][1] for host in made) - began)

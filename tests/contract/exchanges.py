@@ -29,7 +29,7 @@ class Later(NamedTuple):
 NOT_SERVED = Later(404, "NotFound", "the vendor's cloud service is left out on purpose")
 FIRMWARE = Later(400, "SemanticError", "releases are not changed over REST")
 NO_BUNDLE = Later(404, "NotFound", "the exchange names a bundle that is not there; test_bundles goes through all four")
-STANDALONE = Later(404, "NotFound", "the node is in no cluster; test_68 and test_cluster ask a centre")
+STANDALONE = Later(404, "NotFound", "the node is in no cluster; test_68 and test_cluster ask a Central Management")
 PASSWORDS_APPLIANCE = Later(400, "SemanticError", "the vendor's password appliance is not joined")
 CERTIFICATE = Later(401, "AuthenticationFailure", "logins by certificate come later; no certificate is accepted")
 

@@ -53,20 +53,20 @@ def declared() -> dict[Site, set[str]]:
     return found
 
 
-def standing(value: Any, at: At = (), where: Site | None = None) -> Iterator[tuple[At, Reference[Any], Site]]:
+def cluster_role(value: Any, at: At = (), where: Site | None = None) -> Iterator[tuple[At, Reference[Any], Site]]:
     """Every reference of a validated body: its place, itself, the field that it stands in."""
     if isinstance(value, Reference):
         assert where
         yield at, value, where
     elif isinstance(value, BaseModel):
         for name, member in value.__dict__.items():
-            yield from standing(member, (*at, name), site(type(value), name))
+            yield from cluster_role(member, (*at, name), site(type(value), name))
     elif isinstance(value, list):
         for index, element in enumerate(value):
-            yield from standing(element, (*at, index), where)
+            yield from cluster_role(element, (*at, index), where)
     elif isinstance(value, dict):
         for name, member in value.items():
-            yield from standing(member, (*at, name), where)
+            yield from cluster_role(member, (*at, name), where)
 
 
 def samples() -> Iterator[tuple[Endpoint, Any]]:
@@ -122,7 +122,7 @@ class Planter:
     def plant(self, endpoint: Endpoint, body: Any) -> Any:
         """The body with a secret of its own wherever it takes one."""
         model = endpoint.node.adapter.validate_python(body)  # type: ignore[attr-defined]
-        for at, reference, where in standing(model):
+        for at, reference, where in cluster_role(model):
             if reference.to in STORES:
                 body = changed(body, at, self.make(reference.to))
                 self.sites.add(where)

@@ -58,7 +58,7 @@ def cookie(central: Server) -> str:
 
 
 @pytest.fixture
-def centre(central: Server, cookie: str) -> Iterator[Caller]:
+def central_node(central: Server, cookie: str) -> Iterator[Caller]:
     with resumed(central, cookie) as caller:
         yield caller
 
@@ -185,78 +185,80 @@ def test_a_node_does_not_join_itself(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", [NODES, f"{NODES}/{OTHER}"])
-def test_who_is_no_centre_writes_no_nodes(admin: Caller, path: str) -> None:
+def test_who_is_no_central_writes_no_nodes(admin: Caller, path: str) -> None:
     if path == NODES:
         admin.post(path, ACCEPT).refuses("SemanticError", ("not_central", ""))
     else:
         admin.put(path, {"address": "127.0.0.2", "roles": []}).is_error(404, "NotFound")
 
 
-def test_what_this_release_does_not_do_says_so(admin: Caller, centre: Caller) -> None:
+def test_what_this_release_does_not_do_says_so(admin: Caller, central_node: Caller) -> None:
     shown = {"meta": {"href": PLUGIN, "parent": CLUSTER}, "plugin": {"key": None, "meta": {}}}
     assert without_time(admin.get(PLUGIN).ok()) == shown
     for method in ("post", "put"):
-        assert without_time(getattr(centre, method)(PLUGIN, {"enabled": False}).ok()) == shown
-        getattr(centre, method)(PLUGIN, {"enabled": True, "key": OTHER}).refuses("SemanticError", ("not_supported", "/enabled"))
+        assert without_time(getattr(central_node, method)(PLUGIN, {"enabled": False}).ok()) == shown
+        getattr(central_node, method)(PLUGIN, {"enabled": True, "key": OTHER}).refuses(
+            "SemanticError", ("not_supported", "/enabled")
+        )
         getattr(admin, method)(PLUGIN, {"enabled": False}).refuses("SemanticError", ("not_central", ""))
-        getattr(centre, method)(PLUGIN, {}).refuses("InvalidRequestBody", ("missing", "/enabled"))
+        getattr(central_node, method)(PLUGIN, {}).refuses("InvalidRequestBody", ("missing", "/enabled"))
     admin.post(SPP, {"spp": "192.0.2.9"}).refuses("SemanticError", ("not_supported", ""))
 
 
 # On Central Management
 
 
-def test_the_centre_shows_itself(centre: Caller) -> None:
-    key = own_id(centre)
-    assert without_time(centre.get(f"{NODES}/{key}").ok()) == {
+def test_the_central_shows_itself(central_node: Caller) -> None:
+    key = own_id(central_node)
+    assert without_time(central_node.get(f"{NODES}/{key}").ok()) == {
         "body": {"address": HOME, "roles": ["central-management"]},
         "key": key,
         "meta": {"href": f"{NODES}/{key}", "parent": NODES, "status": f"{STATUS}/{key}"},
     }
-    (item,) = centre.get(STATUS).ok().json["items"]
+    (item,) = central_node.get(STATUS).ok().json["items"]
     assert item.pop("fqdn")
     assert item == {
         "health_status": None, "key": key, "status": "ok", "sync_status": "n/a", "version": "0.1.0",
         "meta": {"configuration": f"{NODES}/{key}", "href": f"{STATUS}/{key}"},
     }  # fmt: skip
-    one = without_time(centre.get(f"{STATUS}/{key}").ok())
+    one = without_time(central_node.get(f"{STATUS}/{key}").ok())
     assert one["meta"] == {"configuration": f"{NODES}/{key}", "href": f"{STATUS}/{key}", "parent": STATUS}
     assert (one["key"], one["sync_status"]) == (key, "n/a")
-    assert without_time(centre.get(JOIN).ok()) == {
+    assert without_time(central_node.get(JOIN).ok()) == {
         "details": {"central_management_address": HOME, "last_attempt": None, "reason": None},
         "meta": {"href": JOIN, "parent": CLUSTER},
         "status": "in cluster",
     }
-    assert centre.get("/api/info").ok().json["body"]["roles"] == ["central-management"]
+    assert central_node.get("/api/info").ok().json["body"]["roles"] == ["central-management"]
 
 
-def test_there_is_no_way_back_from_the_centre(centre: Caller) -> None:
-    centre.delete(JOIN).refuses("SemanticError", ("central_role", ""))
-    centre.put(JOIN, ASK).refuses("SemanticError", ("central_role", ""))
-    centre.delete(f"{NODES}/{own_id(centre)}").refuses("SemanticError", ("central_role", ""))
-    centre.put(INTERFACE, {"enabled": False}).ok()
-    centre.commit().refuses("SemanticError", ("referenced", "/enabled"))
+def test_there_is_no_way_back_from_the_central(central_node: Caller) -> None:
+    central_node.delete(JOIN).refuses("SemanticError", ("central_role", ""))
+    central_node.put(JOIN, ASK).refuses("SemanticError", ("central_role", ""))
+    central_node.delete(f"{NODES}/{own_id(central_node)}").refuses("SemanticError", ("central_role", ""))
+    central_node.put(INTERFACE, {"enabled": False}).ok()
+    central_node.commit().refuses("SemanticError", ("referenced", "/enabled"))
 
 
-def test_restoring_the_first_revision_leaves_the_cluster_alone(centre: Caller) -> None:
-    centre.post("/api/revisions/1/restore").ok()
-    centre.commit().refuses("SemanticError", ("referenced", "/enabled"))
+def test_restoring_the_first_revision_leaves_the_cluster_alone(central_node: Caller) -> None:
+    central_node.post("/api/revisions/1/restore").ok()
+    central_node.commit().refuses("SemanticError", ("referenced", "/enabled"))
 
 
 @pytest.fixture
-def accepted(centre: Caller) -> Iterator[Caller]:
-    """The centre after it accepted a node that never comes."""
-    answer = centre.post(NODES, ACCEPT).ok(201)
+def accepted(central_node: Caller) -> Iterator[Caller]:
+    """Central Management after it accepted a node that never comes."""
+    answer = central_node.post(NODES, ACCEPT).ok(201)
     assert PSK not in answer.body.decode()
     assert without_time(answer) == {
         "body": {"address": "127.0.0.2", "roles": []},
         "key": OTHER,
         "meta": {"href": f"{NODES}/{OTHER}", "parent": NODES, "status": f"{STATUS}/{OTHER}"},
     }
-    centre.commit().ok()
-    yield centre
-    centre.delete(f"{NODES}/{OTHER}").ok()
-    centre.commit().ok()
+    central_node.commit().ok()
+    yield central_node
+    central_node.delete(f"{NODES}/{OTHER}").ok()
+    central_node.commit().ok()
 
 
 def test_an_accepted_node_is_listed_and_offline(accepted: Caller) -> None:
@@ -278,23 +280,23 @@ def test_a_node_that_never_paired_can_be_accepted_again_with_another_secret(acce
     assert len(accepted.get(NODES).json["items"]) == 2
 
 
-def test_a_node_that_is_removed_before_the_commit_leaves_no_secret_behind(centre: Caller) -> None:
-    centre.post(NODES, ACCEPT).ok(201)
-    centre.delete(f"{NODES}/{OTHER}").ok()
-    assert centre.get("/api/transaction/changes").ok().json["changes"] == []
-    centre.delete("/api/transaction").ok()
+def test_a_node_that_is_removed_before_the_commit_leaves_no_secret_behind(central_node: Caller) -> None:
+    central_node.post(NODES, ACCEPT).ok(201)
+    central_node.delete(f"{NODES}/{OTHER}").ok()
+    assert central_node.get("/api/transaction/changes").ok().json["changes"] == []
+    central_node.delete("/api/transaction").ok()
 
 
-def test_a_cluster_has_room_for_a_thousand_nodes(centre: Caller) -> None:
+def test_a_cluster_has_room_for_a_thousand_nodes(central_node: Caller) -> None:
     def accept(number: int) -> Reply:
         address, node_id = f"10.0.{number >> 8}.{number & 255}", f"{OTHER[:-4]}{number:04x}"
-        return centre.post(NODES, {**ACCEPT, "address": address, "node_id": node_id})
+        return central_node.post(NODES, {**ACCEPT, "address": address, "node_id": node_id})
 
     for number in range(1, 1000):
         accept(number).ok(201)
     accept(1000).refuses("SemanticError", ("length", ""))
     accept(999).ok(201)
-    centre.delete("/api/transaction").ok()
+    central_node.delete("/api/transaction").ok()
 
 
 @pytest.mark.parametrize(
@@ -308,8 +310,8 @@ def test_a_cluster_has_room_for_a_thousand_nodes(centre: Caller) -> None:
         ({"roles": ["managed-host"]}, [("length", "/roles")]),
     ],
 )
-def test_what_can_not_be_accepted(centre: Caller, change: dict[str, Any], codes: list[tuple[str, str]]) -> None:
-    answer = centre.post(NODES, {**ACCEPT, **change}).refuses("InvalidRequestBody", *codes)
+def test_what_can_not_be_accepted(central_node: Caller, change: dict[str, Any], codes: list[tuple[str, str]]) -> None:
+    answer = central_node.post(NODES, {**ACCEPT, **change}).refuses("InvalidRequestBody", *codes)
     assert PSK[:-1] not in answer.body.decode()
 
 

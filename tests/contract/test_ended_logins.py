@@ -13,7 +13,7 @@ import pytest
 
 from doorward.access.logins import Login
 from doorward.api.configuration import Configuration, NodeResource
-from doorward.api.errors import Refusal
+from doorward.api.errors import ApiError
 from doorward.api.request import Request
 from tests.contract.test_cluster import ASK, JOIN, PROMOTE, enable
 from tests.contract.wire import LOGIN, NTP, PASSWORDS, USERS, ZONE, Caller, logged_in
@@ -84,7 +84,7 @@ def test_a_removal_that_waits_for_its_turn_while_the_login_session_ends_is_refus
             removal = asyncio.create_task(resource.delete(request))
             await asyncio.sleep(0)  # it waits by now
             logins.close(login)
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             await removal
         assert (refused.value.status, refused.value.type) == (401, "Unauthenticated")
         return login

@@ -14,7 +14,7 @@ from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, Wr
 from doorward.tree.problems import pointer
 from doorward.tree.references import Reference
 from doorward.tree.registry import Endpoint
-from tests.contract.planting import STORES, At, Planter, changed, samples, standing
+from tests.contract.planting import STORES, At, Planter, changed, cluster_role, samples
 from tests.contract.walk import tree
 from tests.contract.wire import Caller
 from tests.unit.configuration.test_models import GOOD, MODELLED, broken, schema_of, short
@@ -26,7 +26,7 @@ CODES = {"type", "enum", "missing"}
 REFERRING: dict[Endpoint, list[Any]] = {}
 """The endpoints whose samples refer to something, with those samples."""
 for _endpoint, _body in samples():
-    if any(standing(_endpoint.node.adapter.validate_python(_body))):  # type: ignore[attr-defined]
+    if any(cluster_role(_endpoint.node.adapter.validate_python(_body))):  # type: ignore[attr-defined]
         REFERRING.setdefault(_endpoint, []).append(_body)
 
 
@@ -78,7 +78,7 @@ def test_a_store_takes_nothing_but_new_objects(admin: Caller, endpoint: Endpoint
 
 def referred(endpoint: Endpoint, body: Any) -> list[tuple[At, Reference[Any]]]:
     """The references of a body, with their places."""
-    return [(at, reference) for at, reference, _ in standing(endpoint.node.adapter.validate_python(body))]  # type: ignore[attr-defined]
+    return [(at, reference) for at, reference, _ in cluster_role(endpoint.node.adapter.validate_python(body))]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("endpoint", REFERRING, ids=short)

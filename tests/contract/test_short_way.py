@@ -1,4 +1,4 @@
-"""The short way of plain reads (``api/hot.py``) answers exactly as the long way does, for every node and in every state."""
+"""The short way of plain reads (``api/fast_response.py``) answers as the long way does, for every node in every state."""
 
 from __future__ import annotations
 

@@ -38,14 +38,14 @@ def test_every_command_has_its_heading() -> None:
 
 
 def test_every_error_type_has_its_heading() -> None:
-    types = set(re.findall(r'Refusal\(\d+, "(\w+)"', Path(errors.__file__).read_text()))
+    types = set(re.findall(r'ApiError\(\d+, "(\w+)"', Path(errors.__file__).read_text()))
     assert len(types) > 15
     text = (DOCS / "api.md").read_text()
     assert [name for name in sorted(types) if f"\n### {name}\n" not in text] == []
 
 
 def test_every_code_is_named() -> None:
-    made = r'\b(?:HostRefusal|Problem|PydanticCustomError|refusal|wrong)\(\s*"([a-z_]+)"'
+    made = r'\b(?:HostRefusedError|Problem|PydanticCustomError|refusal|wrong)\(\s*"([a-z_]+)"'
     sources = Path(doorward.__file__).parent.rglob("*.py")
     codes = {code for source in sources for code in re.findall(made, source.read_text())} - {"kept"}  # an error raised again
     assert len(codes) > 60

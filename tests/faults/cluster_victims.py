@@ -20,7 +20,7 @@ from tests.support.server import Server, until
 from tests.support.zygote import UNMEASURED
 
 HASTY = (
-    "doorward.cluster.follower.SOON_SECONDS=0.2 doorward.cluster.follower._LONGEST_BACKOFF=0.5"
+    "doorward.cluster.follower.SOON_SECONDS=0.2 doorward.cluster.follower._MAX_BACKOFF=0.5"
     " doorward.cluster.channel.ATTEMPT_SECONDS=0.5"
 )
 """Who waits for a neighbour that was killed looks for it again soon, and they pair more often than ever in earnest."""
@@ -126,11 +126,11 @@ class Deed:
     """Something that the two do together, in which ``mortal`` dies. ``answered``: it had said before that it is done."""
 
     dies: str = "centre"
-    """The centre or the node."""
+    """Central Management or the node."""
 
-    def __init__(self, centre: Trapped, node: Trapped) -> None:
-        self.centre, self.node = centre, node
-        self.mortal = centre if self.dies == "centre" else node
+    def __init__(self, central: Trapped, node: Trapped) -> None:
+        self.central, self.node = central, node
+        self.mortal = central if self.dies == "centre" else node
         self.answered = False
 
     def prepare(self) -> None:
@@ -153,44 +153,44 @@ class Deed:
     # What several do
 
     def together(self) -> bool:
-        """Whether the node is in and the centre has heard of it."""
-        return self.node.is_in() and bool(self.centre.says(self.node)["status"] != "offline")
+        """Whether the node is in and Central Management has heard of it."""
+        return self.node.is_in() and bool(self.central.says(self.node)["status"] != "offline")
 
     def paired_for_good(self) -> bool:
         """Whether they are together and no secret of the pairing is left."""
-        return self.together() and not self.centre.secrets() and not self.node.secrets()
+        return self.together() and not self.central.secrets() and not self.node.secrets()
 
     def part(self) -> None:
-        """Make the node standalone, and the centre alone."""
+        """Make the node standalone, and Central Management alone."""
         if self.node.stands() != "not in cluster":
             self.node.write(JOIN, None, "DELETE")
-        if self.node.id in self.centre.listed():
-            self.centre.write(f"{NODES}/{self.node.id}", None, "DELETE")
-        until(lambda: not any([*self.node.trusted(), *self.centre.trusted()]), 20, "that they forget each other")
+        if self.node.id in self.central.listed():
+            self.central.write(f"{NODES}/{self.node.id}", None, "DELETE")
+        until(lambda: not any([*self.node.trusted(), *self.central.trusted()]), 20, "that they forget each other")
 
     def ask(self) -> Any:
-        """Let the node ask to join; what the centre is to accept."""
-        return self.node.ask(self.centre.listens())
+        """Let the node ask to join; what Central Management is to accept."""
+        return self.node.ask(self.central.listens())
 
     def unite(self, *roles: str) -> None:
         """Make them a cluster, the node with these roles."""
-        if self.node.stands() != "in cluster" or self.node.id not in self.centre.listed():
+        if self.node.stands() != "in cluster" or self.node.id not in self.central.listed():
             self.part()
-            self.centre.write(NODES, self.ask(), "POST")
+            self.central.write(NODES, self.ask(), "POST")
             until(self.paired_for_good, 30, "a pairing")
-        if self.centre.listed()[self.node.id]["roles"] != list(roles):
-            self.centre.write(f"{NODES}/{self.node.id}", {"address": self.node.address, "roles": list(roles)})
-        until(lambda: self.node.listed() == self.centre.listed(), 30, "that it knows its roles")
+        if self.central.listed()[self.node.id]["roles"] != list(roles):
+            self.central.write(f"{NODES}/{self.node.id}", {"address": self.node.address, "roles": list(roles)})
+        until(lambda: self.node.listed() == self.central.listed(), 30, "that it knows its roles")
         if roles:
             until(self.follows, 30, "its first configuration")
 
     def follows(self) -> bool:
-        """Whether the node has what the centre has, and said so."""
-        return bool(self.centre.says(self.node)["sync_status"] == "up-to-date")
+        """Whether the node has what Central Management has, and said so."""
+        return bool(self.central.says(self.node)["sync_status"] == "up-to-date")
 
     def wanted(self) -> Seen:
-        """What the node has when it has what the centre has now."""
-        common = look(self.centre.client)
+        """What the node has when it has what Central Management has now."""
+        common = look(self.central.client)
         return look(self.node.client) | {path: common[path] for path in COMMON}
 
 
@@ -198,7 +198,7 @@ def kill(deed: Deed, step: int) -> bool:
     """Let one die at a step of a deed, start it again and check everything; whether it died."""
     deed.prepare()
     mortal, deed.answered = deed.mortal, False
-    other = deed.node if mortal is deed.centre else deed.centre
+    other = deed.node if mortal is deed.central else deed.central
     with mortal.trapped(step):
         with suppress(httpx2.TransportError):
             deed.act()
@@ -242,17 +242,17 @@ def chosen(steps: list[str]) -> list[int]:
 
 @contextmanager
 def two(directory: Path) -> Iterator[tuple[Trapped, Trapped]]:
-    """A centre and a node, united once: they have the same accounts from then on. Each has a second address."""
+    """A Central Management and a node, united once: they have the same accounts from then on. Each has a second address."""
     with members(directory, 2, Trapped) as found:
-        centre, node = found
-        assert isinstance(centre, Trapped)
+        central, node = found
+        assert isinstance(central, Trapped)
         assert isinstance(node, Trapped)
-        node.join(centre, "managed-host", "search-local")
-        for member in (centre, node):
+        node.join(central, "managed-host", "search-local")
+        for member in (central, node):
             body = member.body(NIC)
             [interface] = body["interfaces"]["@order"]
             addresses = body["interfaces"][interface]["addresses"]
             addresses["@order"].append("second")
             addresses["second"] = f"{member.second}/8"
             member.write(NIC, body)
-        yield centre, node
+        yield central, node

@@ -14,7 +14,7 @@ from tests.faults.plan import AT_ANY_TIME
 from tests.faults.victim import COMMIT, Victim
 
 SEED = 20261121
-LONGEST_SECONDS = 0.4
+MAX_SECONDS = 0.4
 
 
 @pytest.mark.parametrize("number", range(1, AT_ANY_TIME + 1))
@@ -22,7 +22,7 @@ def test_a_kill_at_any_time_loses_no_acknowledged_commit(victim: Victim, number:
     chance = random.Random(SEED + number)  # noqa: S311 - a chance that can be repeated
     client = victim.client
     asked = running = look(client)
-    killer = threading.Timer(chance.uniform(0, LONGEST_SECONDS), victim.process.kill)
+    killer = threading.Timer(chance.uniform(0, MAX_SECONDS), victim.process.kill)
     killer.start()
     with suppress(httpx2.TransportError):
         while killer.is_alive():

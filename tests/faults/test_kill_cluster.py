@@ -37,7 +37,7 @@ class Join(Deed):
 
     def prepare(self) -> None:
         self.part()
-        self.address = self.centre.listens()
+        self.address = self.central.listens()
 
     def act(self) -> None:
         self.asked = self.node.ok("POST", JOIN, {"central_management_address": self.address})["body"]
@@ -58,12 +58,12 @@ class Join(Deed):
     def finish(self, where: str) -> None:
         """The secret that was shown is good for the pairing."""
         super().finish(where)
-        self.centre.write(NODES, self.asked, "POST")
+        self.central.write(NODES, self.asked, "POST")
         until(self.paired_for_good, 30, f"{where}: a pairing")
 
 
 class Accept(Deed):
-    """The centre accepts a node, and they pair."""
+    """Central Management accepts a node, and they pair."""
 
     dies = "centre"
     asked: Any = None
@@ -73,15 +73,15 @@ class Accept(Deed):
         self.asked = self.ask()
 
     def act(self) -> None:
-        self.centre.write(NODES, self.asked, "POST")
+        self.central.write(NODES, self.asked, "POST")
 
     def done(self) -> bool:
         return self.paired_for_good()
 
     def check(self, where: str) -> None:
-        if self.node.id not in self.centre.listed():
+        if self.node.id not in self.central.listed():
             assert not self.answered, where
-            assert self.centre.secrets() == [], where
+            assert self.central.secrets() == [], where
             self.act()
 
 
@@ -95,7 +95,7 @@ class Pair(Accept):
 
     def finish(self, where: str) -> None:
         super().finish(where)
-        assert self.node.trusted() == [self.centre.id], where
+        assert self.node.trusted() == [self.central.id], where
 
 
 class Manage(Deed):
@@ -107,12 +107,12 @@ class Manage(Deed):
 
     def prepare(self) -> None:
         self.unite()
-        write_everything(self.centre.client, next(TURNS))
-        self.centre.commit()
+        write_everything(self.central.client, next(TURNS))
+        self.central.commit()
         self.old, self.new = look(self.node.client), self.wanted()
 
     def act(self) -> None:
-        self.centre.write(f"{NODES}/{self.node.id}", {"address": self.node.address, "roles": [*MANAGED]})
+        self.central.write(f"{NODES}/{self.node.id}", {"address": self.node.address, "roles": [*MANAGED]})
 
     def done(self) -> bool:
         return self.follows()
@@ -131,18 +131,18 @@ class Take(Manage):
     def prepare(self) -> None:
         self.unite(*MANAGED)
         self.old = look(self.node.client)
-        write_everything(self.centre.client, next(TURNS))
+        write_everything(self.central.client, next(TURNS))
         self.new = self.wanted()
 
     def act(self) -> None:
-        self.centre.commit()
+        self.central.commit()
 
     def done(self) -> bool:
         return self.follows() and look(self.node.client)[ZONE] == self.new[ZONE]
 
 
 class Publish(Deed):
-    """The centre commits what a managed host takes."""
+    """Central Management commits what a managed host takes."""
 
     dies = "centre"
     old: Seen
@@ -150,29 +150,29 @@ class Publish(Deed):
 
     def prepare(self) -> None:
         self.unite(*MANAGED)
-        self.old = look(self.centre.client)
-        write_everything(self.centre.client, next(TURNS))
-        self.new = look(self.centre.client)
+        self.old = look(self.central.client)
+        write_everything(self.central.client, next(TURNS))
+        self.new = look(self.central.client)
 
     def act(self) -> None:
-        self.centre.commit()
+        self.central.commit()
 
     def done(self) -> bool:
         return self.follows() and self.wanted() == look(self.node.client)
 
     def check(self, where: str) -> None:
-        self.centre.check([self.new] if self.answered else [self.old, self.new], where)
+        self.central.check([self.new] if self.answered else [self.old, self.new], where)
 
     def finish(self, where: str) -> None:
-        if look(self.centre.client) == self.old:
-            write_everything(self.centre.client, next(TURNS))
+        if look(self.central.client) == self.old:
+            write_everything(self.central.client, next(TURNS))
             self.act()
         super().finish(where)
         self.node.check([self.wanted()], where)
 
 
 class Remove(Deed):
-    """The centre removes a node."""
+    """Central Management removes a node."""
 
     dies = "centre"
 
@@ -180,21 +180,21 @@ class Remove(Deed):
         self.unite(*MANAGED)
 
     def act(self) -> None:
-        self.centre.write(f"{NODES}/{self.node.id}", None, "DELETE")
+        self.central.write(f"{NODES}/{self.node.id}", None, "DELETE")
 
     def done(self) -> bool:
-        return self.node.stands() == "not in cluster" and not self.node.trusted() and not self.centre.trusted()
+        return self.node.stands() == "not in cluster" and not self.node.trusted() and not self.central.trusted()
 
     def check(self, where: str) -> None:
-        if self.node.id in self.centre.listed():
+        if self.node.id in self.central.listed():
             assert not self.answered, where
-            assert self.centre.client.get(f"{STATUS}/{self.node.id}").status_code == 200, where
+            assert self.central.client.get(f"{STATUS}/{self.node.id}").status_code == 200, where
             self.act()
 
     def finish(self, where: str) -> None:
         """The node keeps what it had, and it is its own again."""
         super().finish(where)
-        assert self.centre.client.get(f"{STATUS}/{self.node.id}").status_code == 404, where
+        assert self.central.client.get(f"{STATUS}/{self.node.id}").status_code == 404, where
         assert self.node.client.get(JOIN).json()["details"] == {"reason": "removed"}, where
         assert self.node.listed() == {}, where
         self.node.write(ZONE, "Etc/UTC" if self.node.body(ZONE) != "Etc/UTC" else "Europe/Budapest")
@@ -237,21 +237,21 @@ class Leave(Deed):
 
 
 class Tell(Deed):
-    """The centre tells its nodes another address."""
+    """Central Management tells its nodes another address."""
 
     dies = "centre"
 
     def prepare(self) -> None:
         self.unite(*MANAGED)
         self.old = self.told()
-        self.new = ELSEWHERE if self.old == self.centre.listens() else self.centre.listens()
+        self.new = ELSEWHERE if self.old == self.central.listens() else self.central.listens()
 
     def told(self) -> str:
-        """The address of the centre by its own list."""
-        return str(self.centre.listed()[self.centre.id]["address"])
+        """The address of Central Management by its own list."""
+        return str(self.central.listed()[self.central.id]["address"])
 
     def act(self) -> None:
-        self.centre.write(f"{NODES}/{self.centre.id}", {"address": self.new, "roles": ["central-management"]})
+        self.central.write(f"{NODES}/{self.central.id}", {"address": self.new, "roles": ["central-management"]})
 
     def done(self) -> bool:
         central = self.node.client.get(STATUS).json()["central_management"]
@@ -272,7 +272,7 @@ class Told(Tell):
         assert self.looks() in {self.old, self.new}, where
 
     def looks(self) -> str:
-        """Where the node looks for the centre."""
+        """Where the node looks for Central Management."""
         return str(self.node.client.get(JOIN).json()["details"]["central_management_address"])
 
 
@@ -282,7 +282,7 @@ class Redirect(Told):
     def prepare(self) -> None:
         super().prepare()
         self.old = self.looks()
-        self.new = ELSEWHERE if self.old == self.centre.listens() else self.centre.listens()
+        self.new = ELSEWHERE if self.old == self.central.listens() else self.central.listens()
 
     def act(self) -> None:
         self.node.write(JOIN, {"central_management_address": self.new})
@@ -294,7 +294,7 @@ class Redirect(Told):
 
 
 class Move(Deed):
-    """The centre moves to the address that its nodes were told."""
+    """Central Management moves to the address that its nodes were told."""
 
     dies = "centre"
 
@@ -308,8 +308,8 @@ class Move(Deed):
 
     def tell(self, address: str) -> None:
         """Let the nodes know before."""
-        self.centre.write(f"{NODES}/{self.centre.id}", {"address": address, "roles": ["central-management"]})
-        until(lambda: self.node.listed() == self.centre.listed(), 20, "that the node was told")
+        self.central.write(f"{NODES}/{self.central.id}", {"address": address, "roles": ["central-management"]})
+        until(lambda: self.node.listed() == self.central.listed(), 20, "that the node was told")
 
     def moved(self) -> bool:
         """Whether the mortal one listens at the other address."""
@@ -329,7 +329,7 @@ class Move(Deed):
 
 
 class MoveNode(Move):
-    """A node moves, and the centre is told later."""
+    """A node moves, and Central Management is told later."""
 
     dies = "node"
 
@@ -337,12 +337,12 @@ class MoveNode(Move):
         self.address = address
 
     def done(self) -> bool:
-        issues = self.centre.says(self.node).get("configuration_sync", {}).get("issues", {}).get("warnings", [])
+        issues = self.central.says(self.node).get("configuration_sync", {}).get("issues", {}).get("warnings", [])
         return self.moved() and "address_differs" in [issue["code"] for issue in issues]
 
     def finish(self, where: str) -> None:
         super().finish(where)
-        self.centre.write(f"{NODES}/{self.node.id}", {"address": self.address, "roles": [*MANAGED]})
+        self.central.write(f"{NODES}/{self.node.id}", {"address": self.address, "roles": [*MANAGED]})
         until(self.follows, 30, f"{where}: that all is well")
 
 

@@ -125,7 +125,7 @@ def lay_in_server() -> None:
     from doorward.transaction.pipeline import Pipeline
 
     for owner, names in (
-        (SqliteStore, ("begin", "close_journal", "confirmed", "publish", "save_ticket")),
+        (SqliteStore, ("begin", "close_journal", "confirmed", "publish", "save_commit_record")),
         (Host, ("_restore", "_step", "start")),
         (Pipeline, ("_move",)),
     ):

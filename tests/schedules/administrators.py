@@ -27,26 +27,26 @@ class Administrators(Base):
     """Those of all nodes."""
 
     def commit(self, what: str, value: int) -> None:
-        """Change the configuration on the centre."""
-        centre = self.centre
+        """Change the configuration on Central Management."""
+        central = self.central
         work = {
-            "zone": lambda: centre.write(ZONE, ZONES[value % len(ZONES)]),
-            "servers": lambda: centre.write(SERVERS, [ip(f"10.0.0.{1 + number}") for number in range(value % 5)]),
-            "timeout": lambda: centre.write(WEB, centre.value(WEB) | {"timeout": 10 + value}),
-            "user": lambda: self._change_user(centre, f"user{value % 3}"),
+            "zone": lambda: central.write(ZONE, ZONES[value % len(ZONES)]),
+            "servers": lambda: central.write(SERVERS, [ip(f"10.0.0.{1 + number}") for number in range(value % 5)]),
+            "timeout": lambda: central.write(WEB, central.value(WEB) | {"timeout": 10 + value}),
+            "user": lambda: self._change_user(central, f"user{value % 3}"),
         }[what]
-        self._carried_out(centre, work)
+        self._carried_out(central, work)
 
-    def _change_user(self, centre: Node, name: str) -> None:
+    def _change_user(self, central: Node, name: str) -> None:
         """Make an account with a secret, or take it away."""
-        candidate = centre.candidate()
+        candidate = central.candidate()
         found = [key for key, user in candidate.snapshot.objects(ROOT + USERS).items() if user.value["name"] == name]
         if found:
             writing.delete(TREE, candidate, TREE[ROOT + USERS], found[0])
         else:
             key, *_ = writing.create(candidate, TREE[ROOT + "passwords"], {"plain": GOOD_PASSWORD}, strict=True)
             writing.create(candidate, TREE[ROOT + USERS], {"name": name, "password": key}, strict=True)
-        centre.commit(candidate)
+        central.commit(candidate)
 
     def local(self, name: str, value: int) -> None:
         """Change what is a node's own."""
@@ -58,7 +58,7 @@ class Administrators(Base):
         if not node.alive:
             return
         changes = node.value(ZONE) != ZONES[value % len(ZONES)]
-        managed = node.standing.managed
+        managed = node.cluster_role.managed
         done = self._carried_out(node, lambda: node.write(ZONE, ZONES[value % len(ZONES)]))
         assert not (done and managed and changes), f"{name} let somebody else write what Central Management sets"
 
@@ -85,7 +85,7 @@ class Administrators(Base):
 
     def ask(self, name: str) -> None:
         """Ask to join on a node."""
-        node, address = self[name], self.centre.listens_at or "10.0.0.1"
+        node, address = self[name], self.central.listens_at or "10.0.0.1"
 
         def work() -> None:
             answer = node.ask("POST", join_request.PATH, {"central_management_address": address})
@@ -94,10 +94,10 @@ class Administrators(Base):
         self._carried_out(node, work)
 
     def accept(self, name: str) -> None:
-        """Accept on the centre what a node asked for."""
+        """Accept on Central Management what a node asked for."""
         if name in self.asked:
             self.to_be_told.discard(name)
-            self._carried_out(self.centre, lambda: self.centre.ask("POST", nodes.PATH, self.asked[name]))
+            self._carried_out(self.central, lambda: self.central.ask("POST", nodes.PATH, self.asked[name]))
 
     def give(self, name: str, *, managed: bool, address: str | None = None) -> None:
         """Give a node its roles, perhaps with the address at which it is now."""
@@ -107,10 +107,10 @@ class Administrators(Base):
                 "address": address or document["address"],
                 "roles": ["search-local", *(["managed-host"] if managed else [])],
             }
-            self._carried_out(self.centre, lambda: self.centre.ask("PUT", f"{nodes.PATH}/{self[name].id}", body))
+            self._carried_out(self.central, lambda: self.central.ask("PUT", f"{nodes.PATH}/{self[name].id}", body))
 
     def register(self, name: str) -> None:
-        """Tell the centre where a node is now."""
+        """Tell Central Management where a node is now."""
         document, address = self._member(name), self[name].listens_at
         if document is not None and address:
             self.give(name, managed="managed-host" in document["roles"], address=address)
@@ -119,8 +119,8 @@ class Administrators(Base):
         self._disturbed()
         node = self[name]
         if self._member(name) is not None:
-            paired = node.standing.state == "joined" and self.centre.cluster.paired(node.id)
-            done = self._carried_out(self.centre, lambda: self.centre.ask("DELETE", f"{nodes.PATH}/{node.id}"))
+            paired = node.cluster_role.state == "joined" and self.central.cluster.paired(node.id)
+            done = self._carried_out(self.central, lambda: self.central.ask("DELETE", f"{nodes.PATH}/{node.id}"))
             if done and paired and "centre" not in self.checker.trials:
                 self.to_be_told.add(name)
 
@@ -128,13 +128,13 @@ class Administrators(Base):
         self._carried_out(self[name], lambda: self[name].ask("DELETE", join_request.PATH))
 
     def move(self, name: str) -> None:
-        """Give a node another address; the centre says so first."""
+        """Give a node another address; Central Management says so first."""
         node = self[name]
         if not node.alive:
             return
         self._moves += 1
         address = f"10.0.1.{self._moves}"
-        if node is self.centre:
+        if node is self.central:
             body = {"address": address, "roles": ["central-management"]}
             self._carried_out(node, lambda: node.ask("PUT", f"{nodes.PATH}/{node.id}", body))
             self.advance(5.0)
@@ -143,8 +143,8 @@ class Administrators(Base):
             self._carried_out(node, lambda: node.write(NIC, _moved(node.value(NIC), address)))
 
     def follow_anew(self, name: str) -> None:
-        """Tell a node that missed it where the centre is now."""
-        body = {"central_management_address": self.centre.listens_at}
+        """Tell a node that missed it where Central Management is now."""
+        body = {"central_management_address": self.central.listens_at}
         self._carried_out(self[name], lambda: self[name].ask("PUT", join_request.PATH, body))
 
     def _carried_out(self, node: Node, work: Callable[[], object]) -> bool:
@@ -166,47 +166,47 @@ class Administrators(Base):
         return done
 
     def back_up(self) -> None:
-        """Keep what the centre is now."""
-        centre = self.centre
-        if centre.alive and centre.name not in self.checker.trials:
+        """Keep what Central Management is now."""
+        central = self.central
+        if central.alive and central.name not in self.checker.trials:
             place = self.directory / "backup"
             shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(centre.directory, place, ignore=lambda *_: ["doorward.db", "doorward.db-wal", "doorward.db-shm"])
+            shutil.copytree(central.directory, place, ignore=lambda *_: ["doorward.db", "doorward.db-wal", "doorward.db-shm"])
             with sqlite3.connect(place / "doorward.db") as kept:
-                centre.store._writer.backup(kept)
+                central.store._writer.backup(kept)
             kept.close()
-            self.backed_up = place, centre.pipeline.running.number
+            self.backed_up = place, central.pipeline.running.number
 
     def restore(self) -> None:
-        """Lose the machine of the centre, and make another one what the backup holds."""
+        """Lose the machine of Central Management, and make another one what the backup holds."""
         if self.backed_up is None:
             return
         place, number = self.backed_up
-        centre = self.centre
-        self.kill(centre.name)
-        shutil.rmtree(centre.directory)
-        shutil.copytree(place, centre.directory)
-        with sqlite3.connect(centre.directory / "doorward.db") as kept:
+        central = self.central
+        self.kill(central.name)
+        shutil.rmtree(central.directory)
+        shutil.copytree(place, central.directory)
+        with sqlite3.connect(central.directory / "doorward.db") as kept:
             kept.execute("DELETE FROM records WHERE kind IN ('cluster_status', 'cluster_psk')")
         kept.close()
-        centre.host = FusedHost()
-        centre.fuse.steps = centre.trial = None
-        centre.host.fuse = centre.fuse
-        self.checker.restored(centre.name, number)
-        centre.open()
-        self._epoch = max(self._epoch + 1.0, centre.clock.time())  # who restores sees to it that the clock is not behind
+        central.host = FusedHost()
+        central.fuse.steps = central.trial = None
+        central.host.fuse = central.fuse
+        self.checker.restored(central.name, number)
+        central.open()
+        self._epoch = max(self._epoch + 1.0, central.clock.time())  # who restores sees to it that the clock is not behind
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("doorward.backup.replacing.time", SimpleNamespace(time=lambda: self._epoch))
-            candidate = centre.candidate()
-            found = membership(centre.store, candidate.snapshot)
+            candidate = central.candidate()
+            found = membership(central.store, candidate.snapshot)
             for key in list(candidate.snapshot.objects(nodes.PATH).order):
                 candidate.remove(Place(nodes.PATH, key))
             put_membership(candidate, TREE, found)
-        centre.commit(candidate)
-        centre.close()
+        central.commit(candidate)
+        central.close()
         self.reports.clear()
         self.to_be_told.clear()
-        self.start(centre.name)
+        self.start(central.name)
 
 
 def _moved(nic: dict[str, Any], address: str) -> dict[str, Any]:

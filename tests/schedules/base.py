@@ -66,18 +66,18 @@ class Base:
         self.due = {node.name: Due() for node in self.nodes}
         self.asked: dict[str, Any] = {}
         self.reports = dict(self.template.reports)
-        """By node id: when the centre took its last report, in which of its lives, and what the node ran."""
+        """By node id: when Central Management took its last report, in which of its lives, and what the node ran."""
         self.unsure: set[str] = set()
-        """Nodes whose last report the centre took, or did not: it died over it."""
+        """Nodes whose last report Central Management took, or did not: it died over it."""
         self.to_be_told: set[str] = set()
-        """Members that were removed by a centre that remembers it."""
+        """Members that were removed by a Central Management that remembers it."""
         self.answered: dict[str, float] = {}
         self.untrue: AssertionError | None = None
         self.trouble = self.now
         """When there was trouble last."""
         self.backed_up: tuple[Path, int] | None = None
         self.begun = self.now
-        """When the centre started."""
+        """When Central Management started."""
         self._epoch = self.now + 2.0  # later than whatever the machine of the test said when the template was made
         self._moves = 0
         self._reached = self.now
@@ -98,7 +98,7 @@ class Base:
         return self.nodes[NAMES.index(name)]
 
     @property
-    def centre(self) -> Node:
+    def central(self) -> Node:
         return self.nodes[0]
 
     # Life and death
@@ -117,7 +117,7 @@ class Base:
         self.checker.history(name, node.revision)
         node.cluster.channel.announce = lambda: self._announced(node)  # type: ignore[method-assign]
         self.due[name] = Due(self.now, self.now, self.now)
-        if node is self.centre:
+        if node is self.central:
             self.begun = self.now
         self._after()
 
@@ -172,8 +172,8 @@ class Base:
         self.trouble = self.now
 
     def _member(self, name: str) -> dict[str, Any] | None:
-        centre = self.centre
-        document = centre.pipeline.running.snapshot.document(Place(nodes.PATH, self[name].id)) if centre.alive else None
+        central = self.central
+        document = central.pipeline.running.snapshot.document(Place(nodes.PATH, self[name].id)) if central.alive else None
         return document.value if document else None
 
     # Time
@@ -225,7 +225,7 @@ class Base:
         if pause is not None:
             wait = net.waited[node.name][2] if node.name in net.waited else HOLD if node.name in net.held else 0.0
             due.follow = self.now + pause + wait
-        elif node.standing.state in {"joined", "requested"}:  # it waits for the end of a trial
+        elif node.cluster_role.state in {"joined", "requested"}:  # it waits for the end of a trial
             due.follow = self.now + 1.0
 
     def _report(self, node: Node, follower: Follower) -> None:
@@ -235,9 +235,9 @@ class Base:
         self.due[node.name].report = self.now + pause if pause is not None else None
 
     def _tick(self, node: Node, _follower: Follower) -> None:
-        self.due[node.name].tick = self.now + TICK if node.standing.state == "central" else self.now + 60.0
+        self.due[node.name].tick = self.now + TICK if node.cluster_role.state == "central" else self.now + 60.0
         node.cluster.work(0)
-        if node is self.centre and self.now - self._reached > REACH:
+        if node is self.central and self.now - self._reached > REACH:
             self._reached = self.now
             node.cluster._reach()
 
@@ -247,11 +247,11 @@ class Base:
         node.confirmations.due = None
         node.confirmations.go_back()
 
-    def _announced(self, centre: Node) -> None:
-        """Wake who waits for an answer of a centre that has news."""
+    def _announced(self, central: Node) -> None:
+        """Wake who waits for an answer of a Central Management that has news."""
         waiting = {name: server for name, (server, life, _) in self.net.waited.items() if life == server.lives}
         for name, server in {**waiting, **self.net.held}.items():
-            if server is centre and self.net.joins(server, self[name]) and self.due[name].follow is not None:
+            if server is central and self.net.joins(server, self[name]) and self.due[name].follow is not None:
                 self.due[name].follow = self.now
 
     def _after(self) -> None:
@@ -274,12 +274,12 @@ class Base:
             if node.alive:
                 self._look(node)
 
-    def _reported(self, node: Node, centre: Node) -> None:
-        """The centre took the report of a node."""
+    def _reported(self, node: Node, central: Node) -> None:
+        """Central Management took the report of a node."""
         raise NotImplementedError
 
     def _perhaps(self, node: Node) -> None:
-        """The centre died over the report of a node."""
+        """Central Management died over the report of a node."""
         self.unsure.add(node.id)
 
     def _look(self, node: Node) -> None:

@@ -33,7 +33,7 @@ def simulated() -> Iterator[None]:
 
 
 def templates(directory: Path) -> dict[str, Template]:
-    """Make what worlds begin with: a centre and four nodes that know nothing of it, and one with three nodes, two managed."""
+    """Make what worlds begin with: a Central Management and four nodes unknown to it, and one with three nodes, two managed."""
     fresh = Template(directory / "fresh", time.time())
     for number, name in enumerate(NAMES, 1):
         (fresh.directory / name).mkdir(parents=True)

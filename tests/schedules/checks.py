@@ -113,15 +113,15 @@ class Checker:
         """A node follows nobody any more; what it took is its own, and it may begin anew."""
         self.taken.pop(node, None)
 
-    # What the centre says of a node
+    # What Central Management says of a node
 
     def status(
         self, node: str, item: dict[str, Any], silent: tuple[float, float], wanted: str | None, running: str | None
     ) -> None:
-        """Hold what the centre says of a node against what is known.
+        """Hold what Central Management says of a node against what is known.
 
-        ``silent``: at least and at most how many seconds ago the centre took its last report; ``wanted`` is a digest of the
-        settings that the centre runs, ``running`` of those that the node had when it made that report.
+        ``silent``: least and most seconds since Central Management took its last report; ``wanted`` is a digest of the
+        settings that Central Management runs, ``running`` of those that the node had when it made that report.
         """
         least, most = silent
         offline = item["status"] == "offline"
@@ -134,15 +134,15 @@ class Checker:
         if item["status"] == "ok":
             assert not issues(item), f"{node} is shown as ok with {issues(item)}"
 
-    def releases(self, node: str, item: dict[str, Any], own: str, centre: str) -> None:
-        """Look whether a node says that the centre is of another release, if and only if it is."""
+    def releases(self, node: str, item: dict[str, Any], own: str, central: str) -> None:
+        """Look whether a node says that Central Management is of another release, if and only if it is."""
         messages = [issue["message"] for issue in issues(item) if issue["code"] == "version_mismatch"]
-        differs = own != centre
-        assert bool(messages) == differs, f"{node} runs {own}, its centre {centre}, and it says {messages}"
-        assert all(own in message and centre in message for message in messages), f"{node} runs {own} and says {messages}"
+        differs = own != central
+        assert bool(messages) == differs, f"{node} runs {own}, its Central Management {central}, and it says {messages}"
+        assert all(own in message and central in message for message in messages), f"{node} runs {own} and says {messages}"
 
 
 def issues(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is wrong with a node, as the centre shows it."""
+    """What is wrong with a node, as Central Management shows it."""
     found = item.get("issues") or (item.get("configuration_sync") or {}).get("issues") or {}
     return [issue for several in found.values() for issue in several]

@@ -15,7 +15,7 @@ from doorward import __version__
 from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Member, Nodes
 from doorward.api.cluster.shared import ClusterResource, Promote, Shared
-from doorward.api.errors import Refusal
+from doorward.api.errors import ApiError
 from doorward.api.request import Request
 from doorward.api.transaction import Service, Transaction
 from doorward.cluster.cluster import Cluster
@@ -28,7 +28,7 @@ from doorward.events.events import Events
 from doorward.host.machine import Machine
 from doorward.host.plan import Action
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.node import node_id
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -40,7 +40,7 @@ from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import documents, first_revision, load_running
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from doorward.tree.times import Clock
 from tests.support.accounts import login_of, logins
 from tests.support.fake_host import FakeHost
@@ -220,8 +220,8 @@ class Node:
     # What it is
 
     @property
-    def standing(self) -> Standing:
-        return standing(self.pipeline.running.snapshot)
+    def cluster_role(self) -> ClusterRole:
+        return cluster_role(self.pipeline.running.snapshot)
 
     @property
     def listens_at(self) -> str | None:
@@ -264,20 +264,22 @@ class Node:
         """The keys of secrets that it keeps to pair with."""
         snapshot = self.pipeline.running.snapshot
         members = [document.value["psk"] for _, document in snapshot.objects(nodes.PATH).items()]
-        return [record.id for record in self.store.records("cluster_psk")] + [psk for psk in [*members, self.standing.psk] if psk]
+        return [record.id for record in self.store.records("cluster_psk")] + [
+            psk for psk in [*members, self.cluster_role.psk] if psk
+        ]
 
     # What an administrator does with it
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Make a request below ``/api/cluster`` and commit it; what it answers. Raises Refusal, MeaningRefused or ApplyFailed."""
+        """Make a request below ``/api/cluster`` and commit it; what it answers. Raises ApiError, SemanticError or ApplyFailed."""
         shared = Shared(TREE, lambda: self.pipeline.running, self.cluster)
         request = _request(method, path, body)
-        answer = _at_once(getattr(_resource(shared, path), method.lower())(request))
+        answer = _fast_response(getattr(_resource(shared, path), method.lower())(request))
         self.commit(request.member.candidate)
         return answer.content
 
     def write(self, path: str, value: Any) -> None:
-        """Put a body of the configuration and commit. Raises MeaningRefused or ApplyFailed."""
+        """Put a body of the configuration and commit. Raises SemanticError or ApplyFailed."""
         candidate = self.candidate()
         writing.replace_body(candidate, TREE[ROOT + path], "", value, strict=True)
         self.commit(candidate)
@@ -292,8 +294,8 @@ class Node:
             self._transaction._work(candidate, order)
 
     def confirm(self) -> None:
-        """Keep what is on trial. Raises Refusal where nothing is."""
-        _at_once(self._transaction._confirm(_request("PUT", "/api/transaction")))
+        """Keep what is on trial. Raises ApiError where nothing is."""
+        _fast_response(self._transaction._confirm(_request("PUT", "/api/transaction")))
 
     def enable(self) -> None:
         """Open the cluster interface."""
@@ -303,7 +305,7 @@ class Node:
         self.write("local_services/cluster", {"enabled": True, "listen_address": key})
 
 
-REFUSALS = (Refusal, MeaningRefused, ApplyFailed)
+REFUSALS = (ApiError, SemanticError, ApplyFailed)
 """What a request that is not granted raises."""
 
 
@@ -326,7 +328,7 @@ def _request(method: str, path: str, body: Any = None) -> Request:
     return Request(method, tuple(path.strip("/").split("/")), scope, receive, "id", login=login)
 
 
-def _at_once(work: Any) -> Any:
+def _fast_response(work: Any) -> Any:
     """Carry out what is asynchronous only by its looks."""
     try:
         work.send(None)

@@ -35,7 +35,7 @@ LONGEST = 1.5
 
 
 class Visited(Member):
-    """A node whose visitor logs in again when that is over: as soon as a node is managed its accounts are those of the centre."""
+    """A node whose visitor logs in again when that is over: a managed node has the accounts of Central Management."""
 
     def send(self, method: str, path: str, value: Any = None) -> httpx2.Response:
         answer = super().send(method, path, value)
@@ -51,7 +51,7 @@ class Real:
     def __init__(self, network: Network, members: list[Member]) -> None:
         self.network, self.members = network, dict(zip(NAMES, members, strict=True))
         self.machines = dict(zip(NAMES, network.machines[1:], strict=True))
-        self.centre = members[0]
+        self.central = members[0]
         self.checker = Checker(offline=OFFLINE)
         self.asked: dict[str, Any] = {}
         self.asked_on_trial: dict[str, Any] = {}
@@ -100,17 +100,17 @@ class Real:
     # What administrators do
 
     def commit(self, what: str, value: int) -> None:
-        """Change something on the centre."""
+        """Change something on Central Management."""
         body: tuple[str, Any] = {
             "zone": (ZONE, ZONES[value % len(ZONES)]),
             "servers": (NTP, [{"selection": "ip", "value": f"127.0.0.{40 + number}"} for number in range(value % 4)]),
             "timeout": (WEB, {"timeout": 10 + value}),
             "user": (WEB, {"timeout": 20 + value}),
         }[what]
-        self._carried_out("centre", lambda centre: self._put(centre, *body))
+        self._carried_out("centre", lambda central: self._put(central, *body))
 
     def die_amid_commits(self, value: int) -> None:
-        """Let the centre die while it commits; what it acknowledged must be there when it is back."""
+        """Let Central Management die while it commits; what it acknowledged must be there when it is back."""
         if "centre" in self.dead or "centre" in self.checker.trials:
             return
         self.trial.discard("centre")
@@ -119,7 +119,7 @@ class Real:
         def commits() -> None:
             with suppress(httpx2.TransportError):
                 while self._carried_out(
-                    "centre", lambda centre: self._put(centre, WEB, {"timeout": 30 + (value + len(done)) % 20})
+                    "centre", lambda central: self._put(central, WEB, {"timeout": 30 + (value + len(done)) % 20})
                 ):
                     done.append(1)
 
@@ -149,7 +149,7 @@ class Real:
 
     def ask(self, name: str) -> None:
         def work(member: Member) -> bool:
-            answer = member.send("POST", JOIN, {"central_management_address": self.centre.address})
+            answer = member.send("POST", JOIN, {"central_management_address": self.central.address})
             done = answer.status_code == 201 and self._commit(member)
             if done:
                 asked = self.asked_on_trial if name in self.checker.trials else self.asked
@@ -161,17 +161,17 @@ class Real:
 
     def accept(self, name: str) -> None:
         asked = self.asked.get(name)
-        if asked and self._carried_out("centre", lambda centre: self._sent(centre, "POST", NODES, asked)) and self._for_good():
+        if asked and self._carried_out("centre", lambda central: self._sent(central, "POST", NODES, asked)) and self._for_good():
             self.accepted[name] = asked
 
     def give(self, name: str, *, managed: bool) -> None:
         member = self.members[name]
         body = {"address": member.address, "roles": ["search-local", *(["managed-host"] if managed else [])]}
-        self._carried_out("centre", lambda centre: self._sent(centre, "PUT", f"{NODES}/{member.id}", body))
+        self._carried_out("centre", lambda central: self._sent(central, "PUT", f"{NODES}/{member.id}", body))
 
     def remove(self, name: str) -> None:
         path = f"{NODES}/{self.members[name].id}"
-        if self._carried_out("centre", lambda centre: self._sent(centre, "DELETE", path)) and self._for_good():
+        if self._carried_out("centre", lambda central: self._sent(central, "DELETE", path)) and self._for_good():
             self.accepted.pop(name, None)
 
     def leave(self, name: str) -> None:
@@ -211,7 +211,7 @@ class Real:
         return done
 
     def _for_good(self) -> bool:
-        """Whether nothing is on trial on the centre."""
+        """Whether nothing is on trial on Central Management."""
         return "centre" not in self.checker.trials
 
     def _put(self, member: Member, path: str, body: Any) -> bool:
@@ -243,7 +243,7 @@ class Real:
                 known = {int(one["key"]): one["body"]["hash"] for one in member.shown("/api/revisions?limit=100")["items"]}
                 self.checker.history(name, known.get, since=min(known))
         if "centre" not in self.dead:
-            for item in self.centre.shown(STATUS)["items"][1:]:
+            for item in self.central.shown(STATUS)["items"][1:]:
                 self._check_status(item)
 
     def _look_at_trial(self, name: str) -> None:
@@ -264,7 +264,7 @@ class Real:
         if applied and item["sync_status"] == "up-to-date" and name not in self.dead:
             member = self.members[name]
             if member.is_in() and "managed-host" in member.body("/api/info")["roles"]:
-                running, wanted = content(member), self.checker.settled("centre", settled(self.centre)).content
+                running, wanted = content(member), self.checker.settled("centre", settled(self.central)).content
                 at = applied["epoch"], applied["number"]
                 self.checker.revision(at, item["configuration_sync"]["downloaded_xml_hash"], wanted)
                 self.checker.applied(name, at)
@@ -306,7 +306,7 @@ class Real:
     def _in_place(self, name: str) -> bool:
         member = self.members[name]
         status, _ = member.request()
-        row = self.centre.send("GET", f"{NODES}/{member.id}").json().get("body") if member.id else None
+        row = self.central.send("GET", f"{NODES}/{member.id}").json().get("body") if member.id else None
         differs = self.release[name] != self.release["centre"]
         if differs and status == "join requested":
             return True
@@ -317,7 +317,7 @@ class Real:
             return not expected
         if row is None:
             return False  # it was removed, and is to learn so
-        said = self.centre.says(member)
+        said = self.central.says(member)
         synced = "up-to-date" if "managed-host" in row["roles"] else "n/a"
         told = any(issue["code"] == "version_mismatch" for issue in issues(said))
         if told != differs:

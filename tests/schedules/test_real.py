@@ -26,7 +26,7 @@ HASTY = {
     "follower.LOST_SECONDS": 1,
     "follower.REPORT_SECONDS": 0.5,
     "follower.WAIT_SECONDS": 2,
-    "follower._LONGEST_BACKOFF": 2,
+    "follower._MAX_BACKOFF": 2,
     "statuses.OFFLINE_SECONDS": OFFLINE,
 }
 """The waits of a node, shortened; what they wait for is the same."""
@@ -73,15 +73,15 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture(scope="module")
 def real(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    """A centre, two managed hosts, a node without that role, and one that knows nothing of the cluster."""
+    """A Central Management, two managed hosts, a node without that role, and one that knows nothing of the cluster."""
     nodes: list[Member] = [
         Visited.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]
     ]
     with started(nodes) as found:
-        centre, one, two, three, _ = found
-        one.join(centre, "managed-host", "search-local")
-        two.join(centre, "managed-host", "search-local")
-        three.join(centre)
+        central, one, two, three, _ = found
+        one.join(central, "managed-host", "search-local")
+        two.join(central, "managed-host", "search-local")
+        three.join(central)
         yield Real(network, found)
 
 

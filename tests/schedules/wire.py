@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from doorward.cluster.calls import PREFIX
-from doorward.cluster.connection import ChannelError, Stale, Way, _refusal
+from doorward.cluster.connection import ChannelError, StaleError, Way, _refusal
 from tests.schedules.node import Killed, Node
 
 
@@ -52,7 +52,7 @@ class Net:
     waited: dict[str, tuple[Node, int, float]] = field(default_factory=dict)
     """By node: whom it asked for news in vain, in which of its lives, and for how many seconds that call waits."""
     held: dict[str, Node] = field(default_factory=dict)
-    """By node: the centre that refused to pair with it just now."""
+    """By node: Central Management that refused to pair with it just now."""
     amid: tuple[int, Callable[[], None]] | None = None
     """Something to be done amid a call, and after how many others."""
 
@@ -113,7 +113,7 @@ class Wire:
         client, server = self._client, self._server
         assert server is not None
         if self._over or not server.alive or server.lives != self._life:
-            raise Stale
+            raise StaleError
         if not self.net.passes(client, server):
             raise ChannelError("no_answer", "the request was lost")
         self.net.interrupt()
@@ -139,7 +139,7 @@ class Wire:
         certificate = self._client.key.certificate if self._named else None
         channel = server.cluster.channel
         if not server.alive or (certificate is not None and channel._pins.find(certificate) is None):
-            raise Stale  # the handshake ends
+            raise StaleError  # the handshake ends
         path, _, query = target.partition("?")
         scope = {
             "type": "http", "method": method, "path": PREFIX + path, "query_string": query.encode(), "headers": _headers(body),
@@ -162,7 +162,7 @@ class Wire:
             self.net.died(killed.node)
             if target == "status":
                 self.net.perhaps_reported(self._client)
-            raise Stale from None
+            raise StaleError from None
         headers = dict(sent[0]["headers"])
         return sent[0]["status"], b"".join(message["body"] for message in sent[1:]), b"connection" in headers
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from doorward.cluster.revisions import Header
-from doorward.store.port import Ticket
+from doorward.store.port import CommitRecord
 from tests.schedules.administrators import Administrators
 from tests.schedules.base import TICK
 from tests.schedules.checks import Settled, Trial
@@ -14,9 +14,9 @@ from tests.schedules.machine import NAMES
 from tests.schedules.node import Node
 
 KEPT = 60.0 + 2 * TICK
-"""Up to how many seconds before a report the one may have come that a centre remembers through a restart."""
+"""Up to how many seconds before a report the one may have come that a Central Management remembers through a restart."""
 NOTICED = 45.0
-"""After how many seconds a node has noticed that the centre is away, which it asks every 25 s at least."""
+"""After how many seconds a node has noticed that Central Management is away, which it asks every 25 s at least."""
 BACK = 90.0
 """After how many seconds without any trouble everybody has found everybody again."""
 
@@ -31,12 +31,12 @@ class World(Administrators):
         """By node: what it had in effect when it was looked at last."""
         super().__post_init__()
 
-    def _reported(self, node: Node, centre: Node) -> None:
-        """The centre took the report of a node."""
+    def _reported(self, node: Node, central: Node) -> None:
+        """Central Management took the report of a node."""
         sync = node.cluster._following.sync
         self.unsure.discard(node.id)
-        self.reports[node.id] = self.now, centre.lives, node.content
-        if node.standing.managed and sync.applied is not None and sync.applied == sync.tried:
+        self.reports[node.id] = self.now, central.lives, node.content
+        if node.cluster_role.managed and sync.applied is not None and sync.applied == sync.tried:
             try:
                 self.checker.revision(sync.applied.at, sync.applied.hash, node.content)
             except AssertionError as error:  # the node would take it for a fault of its own
@@ -54,7 +54,7 @@ class World(Administrators):
             caught_up = node.cluster._central.noted == node.pipeline.running.number
             self.checker.revision(ledger.header.at, ledger.header.hash, node.content if caught_up else None)
         took = sync.applied not in {None, self.had.setdefault(node.name, sync.applied)}
-        assert not took or node.version == self.centre.version, f"{node.name} took a configuration of another release"
+        assert not took or node.version == self.central.version, f"{node.name} took a configuration of another release"
         self.had[node.name] = sync.applied
         for header in (sync.applied, sync.tried, sync.membership):
             if header is not None:
@@ -94,39 +94,43 @@ class World(Administrators):
             if node.alive:
                 self.checker.history(node.name, node.revision)
                 self.checker.kept(node.name, lambda commit, store=node.store: _state(store.ticket(commit)))  # type: ignore[misc]
-                if node.standing.state == "joined":
+                if node.cluster_role.state == "joined":
                     self._check_contact(node)
-        if self.centre.alive and self.centre.standing.state == "central":
-            items = self.centre.cluster.statuses()[1:]
-            if self.centre.name not in self.checker.trials:
+        if self.central.alive and self.central.cluster_role.state == "central":
+            items = self.central.cluster.statuses()[1:]
+            if self.central.name not in self.checker.trials:
                 self.reports = {item["key"]: self.reports[item["key"]] for item in items if item["key"] in self.reports}
             for item in items:
                 if item["key"] not in self.unsure:
                     self._check_status(item)
 
     def _check_status(self, item: dict[str, Any]) -> None:
-        centre = self.centre
+        central = self.central
         name = next(node.name for node in self.nodes if node.id == item["key"])
-        at, life, running = self.reports.get(item["key"], (-math.inf, centre.lives, None))
+        at, life, running = self.reports.get(item["key"], (-math.inf, central.lives, None))
         silent = self.now - at
-        again = life != centre.lives  # of the time before a start a centre knows what its clock, which may have been set, says
+        again = (
+            life != central.lives
+        )  # of the time before a start a Central Management knows what its clock, which may have been set, says
         least, most = (min(silent, self.now - self.begun), silent + KEPT) if again else (silent, silent)
-        wanted = self.checker.settled(centre.name, Settled(centre.content, centre.whole)).content
+        wanted = self.checker.settled(central.name, Settled(central.content, central.whole)).content
         self.checker.status(name, item, (least, most), wanted, running)
 
     def _check_contact(self, node: Node) -> None:
-        """What a node says of its centre is true as well."""
+        """What a node says of its Central Management is true as well."""
         seen = node.cluster.central_management()
         assert seen is not None
         answered = self.answered.get(node.name, -math.inf)
         silent = self.now - max(answered, self._slow)
-        assert not seen["reachable"] or silent <= NOTICED, f"{node.name} thinks to reach a centre that it has not for {silent} s"
-        peer = self.centre.cluster._peers.all().get(node.id) if self.centre.alive else None
-        told = self.centre.listens_at in node.standing.central_addresses
+        assert not seen["reachable"] or silent <= NOTICED, (
+            f"{node.name} thinks to reach a Central Management that it has not for {silent} s"
+        )
+        peer = self.central.cluster._peers.all().get(node.id) if self.central.alive else None
+        told = self.central.listens_at in node.cluster_role.central_addresses
         quiet = self.now - self.trouble > BACK and not self.net.cuts and not self.net.loss and not self.net.delay
         if quiet and told and peer is not None and peer.certificate == node.key.certificate:
             assert peer.removed is None, f"{node.name} was removed, could know, and does not"
-            assert seen["reachable"], f"{node.name} does not find its centre: {seen}"
+            assert seen["reachable"], f"{node.name} does not find its Central Management: {seen}"
 
     def settle(self) -> None:
         """Heal everything, wait until it is quiet, and see whether everybody is where they should be."""
@@ -139,31 +143,34 @@ class World(Administrators):
         self.heal()
         for name in NAMES:
             self.start(name)
-        centre = self.centre
+        central = self.central
         while trials := [node.confirmations.due - self.now for node in self.nodes if node.confirmations.due is not None]:
             self.advance(max(trials) + 1.0)
         for node in self.nodes[1:]:
-            if node.standing.state in {"joined", "requested"} and centre.listens_at not in node.standing.central_addresses:
+            if (
+                node.cluster_role.state in {"joined", "requested"}
+                and central.listens_at not in node.cluster_role.central_addresses
+            ):
                 self.follow_anew(node.name)
         self.advance(760.0)
         self._check_all()
-        others = [node.name for node in self.nodes if node.version != centre.version]
+        others = [node.name for node in self.nodes if node.version != central.version]
         for name in others:
-            self.upgrade(name, centre.version)
+            self.upgrade(name, central.version)
         if others:
             self.advance(BACK)
             self._check_all()
 
     def _check_all(self) -> None:
         self.check()
-        centre = self.centre
+        central = self.central
         for node in self.nodes:
             assert node.store.check() == [], node.name
             assert node.pipeline.unknown is None, node.name
-            if node is not centre:
+            if node is not central:
                 self._check_converged(node)
-        shown = {item["key"]: item for item in centre.cluster.statuses()}
-        for key, path in centre.events.lasting:
+        shown = {item["key"]: item for item in central.cluster.statuses()}
+        for key, path in central.events.lasting:
             told = shown[path.rpartition("/")[2]]
             lasts = {
                 "cluster_node_offline": told["status"] == "offline",
@@ -172,15 +179,15 @@ class World(Administrators):
             assert lasts[key], (key, told)
 
     def _check_converged(self, node: Node) -> None:
-        centre, known = self.centre, node.standing
-        member, item = self._member(node.name), {i["key"]: i for i in centre.cluster.statuses()}.get(node.id)
-        peer = centre.cluster._peers.all().get(node.id)
+        central, known = self.central, node.cluster_role
+        member, item = self._member(node.name), {i["key"]: i for i in central.cluster.statuses()}.get(node.id)
+        peer = central.cluster._peers.all().get(node.id)
         if known.state == "requested":
             asked, psk = node.pipeline.secrets.text(known.psk or ""), member and member["psk"]
-            same = psk and centre.pipeline.secrets.text(psk) == asked
-            differs = node.version != centre.version and node.cluster.join_details()["reason"] == "version_mismatch"
+            same = psk and central.pipeline.secrets.text(psk) == asked
+            differs = node.version != central.version and node.cluster.join_details()["reason"] == "version_mismatch"
             assert not same or differs, f"{node.name} was accepted and does not get in: {node.cluster.join_details()}"
-        if known.state != "joined" or known.cluster_id != centre.standing.cluster_id:
+        if known.state != "joined" or known.cluster_id != central.cluster_role.cluster_id:
             return
         assert node.name not in self.to_be_told, f"{node.name} was removed and was not told: {node.cluster.join_details()}"
         assert node.secrets_of_pairings() == [], node.name
@@ -192,17 +199,17 @@ class World(Administrators):
         assert peer.removed is None, f"{node.name} was removed and does not know"
         assert member is not None
         assert item is not None
-        assert member["psk"] is None, f"{node.name} is in, and the centre keeps its secret"
+        assert member["psk"] is None, f"{node.name} is in, and Central Management keeps its secret"
         assert item["status"] != "offline", item
-        newest = centre.cluster._central.ledger.newest
+        newest = central.cluster._central.ledger.newest
         assert newest is not None
-        self.checker.releases(node.name, item, node.version, centre.version)
+        self.checker.releases(node.name, item, node.version, central.version)
         sync = node.cluster._following.sync
         assert list(known.roles) == member["roles"]
         assert sync.membership == newest.header
-        if known.managed and (node.version == centre.version or item["sync_status"] != "outdated"):
-            assert (item["sync_status"], sync.applied, node.content) == ("up-to-date", newest.header, centre.content), item
+        if known.managed and (node.version == central.version or item["sync_status"] != "outdated"):
+            assert (item["sync_status"], sync.applied, node.content) == ("up-to-date", newest.header, central.content), item
 
 
-def _state(record: Ticket | None) -> str | None:
+def _state(record: CommitRecord | None) -> str | None:
     return record.state if record else None

@@ -12,7 +12,7 @@ from doorward.access.rights import Rights
 ADMIN = Account("-1", "admin", Rights(everything=True))
 
 
-def standing(key: str) -> Account:
+def cluster_role(key: str) -> Account:
     """Return an account that has its key as its name, and no rights unless it is admin."""
     return ADMIN if key == ADMIN.key else Account(key, key, Rights())
 
@@ -28,4 +28,4 @@ def logins(
     longest: Callable[[], int] = lambda: 12 * 3600,
 ) -> Logins:
     """Return login sessions of accounts that stand."""
-    return Logins(standing, lambda: (timeout(), longest()), clock)
+    return Logins(cluster_role, lambda: (timeout(), longest()), clock)

@@ -23,10 +23,19 @@ from doorward.cluster.calls import Since
 from doorward.cluster.channel import Channel
 from doorward.cluster.connection import Way
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.pairing import PSK_SECONDS, Acceptance, Centre, PairAnswer, PairingRefused, PairRequest, PskLife, new_psk
+from doorward.cluster.pairing import (
+    PSK_SECONDS,
+    Acceptance,
+    PairAnswer,
+    PairedCentral,
+    PairingRefusedError,
+    PairRequest,
+    PskLife,
+    new_psk,
+)
 from doorward.cluster.pins import Peer, unverified_context
 from doorward.cluster.server import ChannelProtocol
-from doorward.host.resources import Door, Listener
+from doorward.host.resources import AccessRule, Listener
 from tests.support.ports import free_port
 
 VERSION = "1.0"
@@ -53,7 +62,7 @@ class Node:
 
 @dataclass
 class Handlers:
-    """A centre without state on the disk."""
+    """A Central Management without state on the disk."""
 
     node: Node
     accepted: dict[UUID, Acceptance] = field(default_factory=dict)
@@ -74,10 +83,10 @@ class Handlers:
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         self.asked.append(address)
-        centre = Centre(VERSION, self.node.key.fingerprint, CLUSTER_ID, self.node.id)
+        central = PairedCentral(VERSION, self.node.key.fingerprint, CLUSTER_ID, self.node.id)
         try:
-            answer = centre.answer(request, self.accepted.get(request.node_id), time.time())
-        except PairingRefused as refused:
+            answer = central.answer(request, self.accepted.get(request.node_id), time.time())
+        except PairingRefusedError as refused:
             if refused.psk_differs:
                 self.differs.append(request.node_id)
             raise
@@ -151,7 +160,7 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
     service, listeners = Service(channel), Listeners()
     listeners.services["cluster"] = service
     listeners.run_in(loop)
-    listener = Listener(address, port, (Door("cluster"),))
+    listener = Listener(address, port, (AccessRule("cluster"),))
     listeners.open(listener, time.monotonic() + 10)
     listeners.prove(listener, time.monotonic() + 10)
     try:
@@ -165,8 +174,8 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
 
 
 @contextmanager
-def in_the_middle(centre: tuple[str, int], key: NodeKey, listen: tuple[str, int] = ("127.0.0.3", 0)) -> Iterator[Way]:
-    """A relay that ends TLS with a certificate of its own, and opens its own connection to the centre."""
+def in_the_middle(central: tuple[str, int], key: NodeKey, listen: tuple[str, int] = ("127.0.0.3", 0)) -> Iterator[Way]:
+    """A relay that ends TLS with a certificate of its own, and opens its own connection to Central Management."""
     listener = socket.create_server(listen)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     key.shown_by(context)
@@ -181,7 +190,7 @@ def in_the_middle(centre: tuple[str, int], key: NodeKey, listen: tuple[str, int]
         with (
             raw,
             context.wrap_socket(raw, server_side=True) as inner,
-            unverified_context().wrap_socket(socket.create_connection(centre, 10)) as outer,
+            unverified_context().wrap_socket(socket.create_connection(central, 10)) as outer,
         ):
             ways = [threading.Thread(target=pump, args=both) for both in ((inner, outer), (outer, inner))]
             for way in ways:

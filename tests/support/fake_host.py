@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from doorward.host.engine import Host
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.line import LineKind
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from doorward.host.engine import _Undo
-    from doorward.host.errors import HostRefusal
+    from doorward.host.errors import HostRefusedError
     from doorward.host.kinds import Kind
     from doorward.host.plan import HostWarning
     from doorward.host.resources import Resource
@@ -72,7 +72,7 @@ class FakeDaemon:
     def listed(self) -> frozenset[str]:
         """See `Driver.listed`."""
         if not self.alive:
-            raise HostFailure("the daemon does not answer")
+            raise HostError("the daemon does not answer")
         return self.names
 
     def drift(self, daemon: Daemon) -> list[HostWarning]:
@@ -130,7 +130,7 @@ class FakeListeners:
     def prove(self, listener: Listener, deadline: float) -> None:
         """See `Listeners.prove`."""
         if self.open_ones.get(listener.name) != listener or listener.name in self.dead:
-            raise HostFailure(f"nothing listens on {listener.name}")
+            raise HostError(f"nothing listens on {listener.name}")
 
 
 class FakeClock:
@@ -140,7 +140,7 @@ class FakeClock:
         """Not synchronised, daemon not running."""
         now = ClockStatus(time=iso(datetime.now(UTC)))
         self.answer = TimeStatus(now, DaemonStatus("chrony", running=False, version=""), (), ZoneStatus("Etc/UTC", "UTC", 0))
-        self.refusal: HostRefusal | None = None
+        self.refusal: HostRefusedError | None = None
         self.stepped_seconds = 0.0
 
     def status(self) -> TimeStatus:
@@ -223,12 +223,12 @@ class FakeHost(Host):
 
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
         if self.fail_at == len(done):
-            raise HostFailure("the fake was told to fail")
+            raise HostError("the fake was told to fail")
         super()._step(action, done, deadline)
 
     def _verify(self, change: Change, deadline: float) -> None:
         if self.fail_verify:
-            raise HostFailure("the fake was told not to show it")
+            raise HostError("the fake was told not to show it")
         super()._verify(change, deadline)
 
     def _revert(self, done: list[_Undo], ours: frozenset[str]) -> bool:
@@ -237,5 +237,5 @@ class FakeHost(Host):
     def _zone(self, link: str) -> ZoneInfo:
         entry = self.files.read(link)
         if entry is None or entry.target is None:
-            raise HostFailure(f"{link} does not lead to a time zone")
+            raise HostError(f"{link} does not lead to a time zone")
         return ZoneInfo(entry.target.removeprefix(ZONEINFO))

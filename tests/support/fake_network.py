@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds.network import Addressing
 
 
@@ -40,7 +40,7 @@ class FakeNetwork:
 
     def remove_vlan(self, device: str, tag: int) -> None:
         if any((device, tag) == found[:2] for found in self.addresses):
-            raise HostFailure("the VLAN has addresses")
+            raise HostError("the VLAN has addresses")
         self.done.append(f"no vlan {device} {tag}")
         self.vlans.remove((device, tag))
 
@@ -49,7 +49,7 @@ class FakeNetwork:
 
     def add_address(self, device: str, tag: int, address: str, _deadline: float) -> None:
         if device not in self.devices or (tag and (device, tag) not in self.vlans) or address == self.fail_on:
-            raise HostFailure(f"{address} was refused")
+            raise HostError(f"{address} was refused")
         self.done.append(f"add {address}")
         if address != self.forgets:
             self.addresses.add((device, tag, address))
@@ -66,7 +66,7 @@ class FakeNetwork:
         found = frozenset(address for *where, address in self.addresses if where == [device, tag])
         return Addressing(found, frozenset(self.routes.items()))
 
-    def put_back(self, device: str, tag: int, addressing: Addressing) -> None:
+    def restore_addressing(self, device: str, tag: int, addressing: Addressing) -> None:
         self.addresses = {found for found in self.addresses if found[:2] != (device, tag)}
         self.addresses |= {(device, tag, address) for address in addressing.addresses}
         self.routes |= dict(addressing.routes)
@@ -76,7 +76,7 @@ class FakeNetwork:
 
     def set_route(self, target: str, gateway: str) -> None:
         if not self._reaches(gateway):
-            raise HostFailure(f"{gateway} is out of reach")
+            raise HostError(f"{gateway} is out of reach")
         self.done.append(f"route {target} {gateway}")
         self.routes[target] = gateway
 

@@ -99,23 +99,23 @@ class Member:
         self.write(INTERFACE, {"enabled": True, "listen_address": key})
 
     def promote(self) -> None:
-        """Make a centre of it."""
+        """Make a Central Management of it."""
         self.id = self.write(PROMOTE, {}, "POST")["meta"]["href"].rpartition("/")[2]
 
-    def ask(self, centre: str) -> Any:
-        """Ask the centre at an address to join; what it is to accept."""
-        body = self.write(JOIN, {"central_management_address": centre}, "POST")["body"]
+    def ask(self, central: str) -> Any:
+        """Ask Central Management at an address to join; what it is to accept."""
+        body = self.write(JOIN, {"central_management_address": central}, "POST")["body"]
         self.id = body["node_id"]
         return body
 
-    def join(self, centre: Member, *roles: str) -> None:
+    def join(self, central: Member, *roles: str) -> None:
         """Ask to join, be accepted, be paired, and get roles."""
-        centre.write(NODES, self.ask(centre.address), "POST")
+        central.write(NODES, self.ask(central.address), "POST")
         until(self.is_in, 30, "a member")
         if roles:
-            centre.write(f"{NODES}/{self.id}", {"address": self.address, "roles": list(roles)})
-            centre.settled(self)
-            self.login()  # its accounts are those of the centre now
+            central.write(f"{NODES}/{self.id}", {"address": self.address, "roles": list(roles)})
+            central.settled(self)
+            self.login()  # its accounts are those of Central Management now
 
     # How it does
 
@@ -132,11 +132,11 @@ class Member:
         return self.shown(f"{STATUS}/{node.id}")
 
     def settled(self, *members: Member) -> None:
-        """Wait until nodes have what this centre has, and it knows."""
+        """Wait until nodes have what this Central Management has, and it knows."""
         until(lambda: all(self.says(node)["sync_status"] == "up-to-date" for node in members), 60, "up-to-date")
 
     def central(self) -> Any:
-        """How the centre does, as it is seen from here."""
+        """How Central Management does, as it is seen from here."""
         return self.shown(STATUS)["central_management"]
 
     def zone(self) -> str:
@@ -158,14 +158,14 @@ class Member:
 
 @contextmanager
 def members(directory: Path, count: int, kind: type[Member] = Member) -> Iterator[list[Member]]:
-    """Nodes with their interfaces open, on addresses of 127.0.0.0/8; the first one is the centre."""
+    """Nodes with their interfaces open, on addresses of 127.0.0.0/8; the first one is Central Management."""
     with started([kind(directory / f"node{number}", f"127.0.0.{number}") for number in range(1, count + 1)]) as found:
         yield found
 
 
 @contextmanager
 def started(found: list[Member]) -> Iterator[list[Member]]:
-    """Start members and open their interfaces; the first one is the centre."""
+    """Start members and open their interfaces; the first one is Central Management."""
     try:
         for member in found:
             member.start()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.signing import Signing
 from doorward.backup.targets.port import Target, open_target
 from doorward.backup.targets.probe import Trial, try_target
@@ -58,9 +58,9 @@ class Opener:
         return Opener(self.body, {**self.secrets, key: text}, self.workdir)
 
 
-def fails(code: str, action: Callable[[], object]) -> BackupFailure:
+def fails(code: str, action: Callable[[], object]) -> BackupError:
     """Run something that must fail with a code; return the failure."""
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         action()
     assert caught.value.code == code, str(caught.value)
     assert len(caught.value.message) <= 500

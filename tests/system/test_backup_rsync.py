@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets import programs, rsync
 from doorward.backup.targets.hostkeys import host_keys
 from doorward.backup.targets.ssh import fingerprint
@@ -331,7 +331,7 @@ def test_what_nobody_asked_for_does_not_fill_the_disk(
     sshd.authorize(f'command="{fake}" {keys["unknown"][1]}')
     (tmp_path / "into").mkdir()
     try:
-        with opener.with_secret("key", keys["unknown"][0])() as target, suppress(BackupFailure):
+        with opener.with_secret("key", keys["unknown"][0])() as target, suppress(BackupError):
             target.fetch_all([ARCHIVE], tmp_path / "into", 1000)
     finally:
         sshd.authorize(*before)
@@ -431,7 +431,7 @@ def test_a_server_that_stops_moving(opener: Opener, sshd: Sshd, path: Path, tmp_
         fails("stalled", lambda: target.put(ARCHIVE, content(tmp_path, 4_000_000)))
     with Proxy(("127.0.0.1", sshd.port)) as proxy:
         proxy.stall_after = 0
-        with pytest.raises(BackupFailure) as caught:
+        with pytest.raises(BackupError) as caught:
             opener(port=proxy.port, stall=1)
         assert caught.value.code in {"timeout", "stalled"}, "whichever of ssh and rsync notices first"
     assert list((path / "config").glob("doorward*")) == []

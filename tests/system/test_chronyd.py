@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.host.engine import ApplyError, Host, HostRefusal
+from doorward.host.engine import ApplyError, Host, HostRefusedError
 from doorward.host.resources import Daemon, File, Resource
 from doorward.host.sandbox import run_directory, sandbox
 from tests.support.server import until
@@ -318,7 +318,7 @@ def test_time_status_with_a_server_that_answers(host: Host, state: Path, tmp_pat
 
 def test_the_sandbox_never_steps_the_clock(host: Host) -> None:
     change(host, [], servers("127.0.0.50"))
-    with pytest.raises(HostRefusal) as caught:
+    with pytest.raises(HostRefusedError) as caught:
         host.sync()
     assert caught.value.code == "sandbox"
 

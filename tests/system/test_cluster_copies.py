@@ -26,44 +26,44 @@ def wrong(member: Member) -> list[str]:
     return [issue["message"] for issue in member.shown("/api/health_status")["health_status"]["issues"]["errors"]]
 
 
-def errors(centre: Member, node: Member) -> list[str]:
-    """The codes of the errors of a node, as the centre shows them."""
-    issues: dict[str, Any] = centre.says(node)["configuration_sync"]["issues"]
+def errors(central: Member, node: Member) -> list[str]:
+    """The codes of the errors of a node, as Central Management shows them."""
+    issues: dict[str, Any] = central.says(node)["configuration_sync"]["issues"]
     return [issue["code"] for issue in issues.get("errors", [])]
 
 
-def test_a_centre_from_an_old_copy_says_so_and_is_repaired(pair: list[Member], tmp_path: Path) -> None:
-    centre, node = pair
-    user = CommandLine(centre.server, tmp_path)
-    assert centre.send("POST", "/api/cluster/repair", {}).json()["error"]["details"]["errors"][0]["code"] == "no_history_fork"
-    centre.server.stop()
-    shutil.copytree(centre.state, tmp_path / "copy", symlinks=True)
-    centre.start()
-    centre.write(ZONE, "Europe/Rome")
-    centre.settled(node)
-    held = centre.says(node)["configuration_sync"]["applied"]
-    centre.server.stop()
-    shutil.rmtree(centre.state)
-    shutil.copytree(tmp_path / "copy", centre.state, symlinks=True)
-    centre.start()
-    until(lambda: errors(centre, node) == ["history_fork"], 60, "that the node holds another history")
-    [said] = until(lambda: wrong(centre), 30, "the health of the centre")
+def test_a_central_from_an_old_copy_says_so_and_is_repaired(pair: list[Member], tmp_path: Path) -> None:
+    central, node = pair
+    user = CommandLine(central.server, tmp_path)
+    assert central.send("POST", "/api/cluster/repair", {}).json()["error"]["details"]["errors"][0]["code"] == "no_history_fork"
+    central.server.stop()
+    shutil.copytree(central.state, tmp_path / "copy", symlinks=True)
+    central.start()
+    central.write(ZONE, "Europe/Rome")
+    central.settled(node)
+    held = central.says(node)["configuration_sync"]["applied"]
+    central.server.stop()
+    shutil.rmtree(central.state)
+    shutil.copytree(tmp_path / "copy", central.state, symlinks=True)
+    central.start()
+    until(lambda: errors(central, node) == ["history_fork"], 60, "that the node holds another history")
+    [said] = until(lambda: wrong(central), 30, "the health of Central Management")
     assert "doorward cluster repair" in said
-    assert "cluster_sync_failed" in "".join(centre.server.errors)
+    assert "cluster_sync_failed" in "".join(central.server.errors)
     node.login()
     assert node.body(ZONE) == "Europe/Rome", "nothing was taken from the old copy"
 
-    user.variables = {"DOORWARD_URL": centre.server.url}
+    user.variables = {"DOORWARD_URL": central.server.url}
     asked = user("cluster", "repair", "--dry-run")
     assert f"gives up its cluster revision {held['number']}" in asked.out + asked.err
-    assert errors(centre, node) == ["history_fork"], "nobody was asked to do it"
+    assert errors(central, node) == ["history_fork"], "nobody was asked to do it"
     done = user("cluster", "repair", "--yes")
     assert done.code == 0, done.err
-    centre.settled(node)
-    until(lambda: not errors(centre, node) and not wrong(centre), 30, "that nothing is wrong any more")
+    central.settled(node)
+    until(lambda: not errors(central, node) and not wrong(central), 30, "that nothing is wrong any more")
     node.login()
-    assert node.body(ZONE) == centre.body(ZONE) != "Europe/Rome"
-    assert centre.says(node)["configuration_sync"]["applied"]["epoch"] > held["epoch"]
+    assert node.body(ZONE) == central.body(ZONE) != "Europe/Rome"
+    assert central.says(node)["configuration_sync"]["applied"]["epoch"] > held["epoch"]
     assert any("Europe/Rome" in str(item) for item in node.shown("/api/revisions")["items"]) or node.revision() > 2
     assert user("cluster", "repair", "--yes").code == 1
 
@@ -80,7 +80,7 @@ def moved(member: Member, address: str) -> None:
 
 
 def test_a_copy_of_a_member_beside_it_is_told_loudly(pair: list[Member], tmp_path: Path) -> None:
-    centre, node = pair
+    central, node = pair
     node.server.stop()
     shutil.copytree(node.state, tmp_path / "copy", symlinks=True)
     copy = Member(tmp_path / "copy", node.address)
@@ -90,13 +90,15 @@ def test_a_copy_of_a_member_beside_it_is_told_loudly(pair: list[Member], tmp_pat
     try:
         node.start()
         copy.server.start()  # its certificate is not for the new address
-        until(lambda: "duplicate_identity" in errors(centre, node), 60, "that there are two")
-        until(lambda: any("Two machines have the identity" in one for one in wrong(centre)), 30, "the health of the centre")
-        assert "cluster_sync_failed" in "".join(centre.server.errors)
-        warnings = centre.says(node)["configuration_sync"]["issues"].get("warnings", [])
+        until(lambda: "duplicate_identity" in errors(central, node), 60, "that there are two")
+        until(
+            lambda: any("Two machines have the identity" in one for one in wrong(central)), 30, "the health of Central Management"
+        )
+        assert "cluster_sync_failed" in "".join(central.server.errors)
+        warnings = central.says(node)["configuration_sync"]["issues"].get("warnings", [])
         assert "address_differs" not in [issue["code"] for issue in warnings]
     finally:
         copy.server.stop()
-    assert centre.shown(STATUS)
-    until(lambda: "duplicate_identity" not in errors(centre, node), 90, "that there is one")
-    until(lambda: not wrong(centre), 30, "the health of the centre")
+    assert central.shown(STATUS)
+    until(lambda: "duplicate_identity" not in errors(central, node), 90, "that there is one")
+    until(lambda: not wrong(central), 30, "the health of Central Management")

@@ -34,15 +34,15 @@ def machine(network: Network) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def centre(network: Network, tmp_path: Path) -> Iterator[Running]:
+def central(network: Network, tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path, address=network.machines[0].address) as found:
         yield found
 
 
 @pytest.fixture
-def node(centre: Running, tmp_path: Path) -> Node:
+def node(central: Running, tmp_path: Path) -> Node:
     found = Node.new(tmp_path)
-    centre.channel.trust([found.peer("managed-host")])
+    central.channel.trust([found.peer("managed-host")])
     return found
 
 
@@ -63,25 +63,25 @@ def paired_at_last(way: Way, node: Node, psk: str, address: str) -> Paired:
     raise AssertionError("four tries found no answer")
 
 
-def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machine, centre: Running, node: Node) -> None:
-    centre.handlers.answer = {"tree": [str(number) for number in range(20_000)]}
+def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machine, central: Running, node: Node) -> None:
+    central.handlers.answer = {"tree": [str(number) for number in range(20_000)]}
     network.delay, network.loss = 0.01, 0.03
-    psk = centre.handlers.accept(node)
-    way = centre.way
+    psk = central.handlers.accept(node)
+    way = central.way
     paired = machine.do(lambda: paired_at_last(way, node, psk, machine.address))
-    assert paired.certificate == centre.node.key.certificate
-    assert set(centre.handlers.asked) == {machine.address}
-    asking = Central(node.key, centre.node.peer(), way)
-    assert machine.do(lambda: asking.revision(None)) == centre.handlers.answer
+    assert paired.certificate == central.node.key.certificate
+    assert set(central.handlers.asked) == {machine.address}
+    asking = Central(node.key, central.node.peer(), way)
+    assert machine.do(lambda: asking.revision(None)) == central.handlers.answer
     assert network.dropped > 0
     asking.close()
 
 
 @pytest.mark.parametrize("direction", ["there", "back", "both"])
 def test_a_cut_is_noticed_and_survived(
-    network: Network, machine: Machine, centre: Running, node: Node, direction: str, monkeypatch: pytest.MonkeyPatch
+    network: Network, machine: Machine, central: Running, node: Node, direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking = Central(node.key, centre.node.peer(), centre.way)
+    asking = Central(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
@@ -96,18 +96,18 @@ def test_a_cut_is_noticed_and_survived(
 
 
 def test_news_of_a_time_of_silence_arrive_after_it(
-    network: Network, machine: Machine, centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch
+    network: Network, machine: Machine, central: Running, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The centre wakes who waits, but the answer is lost; the wait ends by itself, and the next call has the newest."""
+    """Central Management wakes who waits, but the answer is lost; the wait ends by itself, and the next call has the newest."""
     monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
-    asking = Central(node.key, centre.node.peer(), centre.way)
+    asking = Central(node.key, central.node.peer(), central.way)
     found: list[str] = []
     thread = threading.Thread(target=lambda: found.append(code(machine, lambda: asking.head(Since(1, 1), 1))))
     thread.start()
-    until(lambda: str(node.id) in centre.handlers.asked)
+    until(lambda: str(node.id) in central.handlers.asked)
     network.cut(network.machines[0], machine, both=False)
-    centre.handlers.number = 7
-    centre.channel.announce()
+    central.handlers.number = 7
+    central.channel.announce()
     thread.join(20)
     assert found == ["no_answer"]
     network.heal()
@@ -115,8 +115,8 @@ def test_news_of_a_time_of_silence_arrive_after_it(
     asking.close()
 
 
-def test_a_short_interruption_is_bridged_by_tcp(network: Network, machine: Machine, centre: Running, node: Node) -> None:
-    asking = Central(node.key, centre.node.peer(), centre.way)
+def test_a_short_interruption_is_bridged_by_tcp(network: Network, machine: Machine, central: Running, node: Node) -> None:
+    asking = Central(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     kept = asking._connection
     network.cut(network.machines[0], machine)
@@ -129,11 +129,11 @@ def test_a_short_interruption_is_bridged_by_tcp(network: Network, machine: Machi
 
 
 def test_a_long_call_is_given_up_when_nothing_is_acknowledged(
-    network: Network, machine: Machine, centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch
+    network: Network, machine: Machine, central: Running, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A revision may take a minute, but not on a line that is dead."""
     monkeypatch.setattr(connection, "CALL_SECONDS", 1.0)
-    asking = Central(node.key, centre.node.peer(), centre.way)
+    asking = Central(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     network.cut(machine, network.machines[0])
     began = time.monotonic()
@@ -142,17 +142,17 @@ def test_a_long_call_is_given_up_when_nothing_is_acknowledged(
     asking.close()
 
 
-def test_the_centre_forgets_connections_that_ended_in_silence(
-    network: Network, machine: Machine, centre: Running, node: Node
+def test_the_central_forgets_connections_that_ended_in_silence(
+    network: Network, machine: Machine, central: Running, node: Node
 ) -> None:
     """A node that vanished without a word holds nothing for longer than its wait."""
-    asking = Central(node.key, centre.node.peer(), centre.way)
+    asking = Central(node.key, central.node.peer(), central.way)
     thread = threading.Thread(target=lambda: code(machine, lambda: asking.head(Since(1, 1), 2)))
     thread.start()
-    until(lambda: centre.requests() == 1)
+    until(lambda: central.requests() == 1)
     network.cut(network.machines[0], machine)
     began = time.monotonic()
-    until(lambda: centre.requests() == 0)
+    until(lambda: central.requests() == 0)
     assert time.monotonic() - began < 15
     asking.close()
     thread.join(20)

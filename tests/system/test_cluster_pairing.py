@@ -1,4 +1,4 @@
-"""Two real nodes that shall not pair: a wrong secret, a machine in the middle, another one in the place of the centre."""
+"""Two real nodes that shall not pair: a wrong secret, a machine in the middle, another one in the place of Central Management."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from tests.support.ports import free_port
 from tests.support.server import QUICK, Server, until
 
 HASTY = " ".join(
-    f"doorward.cluster.{name}"
-    for name in ("channel.HOLD_SECONDS=0.5", "follower.SOON_SECONDS=0.3", "follower._LONGEST_BACKOFF=1")
+    f"doorward.cluster.{name}" for name in ("channel.HOLD_SECONDS=0.5", "follower.SOON_SECONDS=0.3", "follower._MAX_BACKOFF=1")
 )
 
 
@@ -25,7 +24,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def members(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
-    """A centre, and a node that wants to join."""
+    """A Central Management, and a node that wants to join."""
 
     def member(address: str) -> Member:
         state = tmp_path_factory.mktemp("node") / "state"
@@ -37,45 +36,45 @@ def members(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[lis
 
 
 def test_a_wrong_secret_pairs_nobody(members: list[Member]) -> None:
-    centre, node = members
-    asked = node.ask(centre.address)
+    central, node = members
+    asked = node.ask(central.address)
     until(lambda: node.request()[1] == "not_accepted")
-    centre.write(NODES, {**asked, "psk": asked["psk"][::-1]}, "POST")
-    until(lambda: [i["code"] for i in centre.says(node).get("issues", {}).get("warnings", [])] == ["psk_mismatch"])
+    central.write(NODES, {**asked, "psk": asked["psk"][::-1]}, "POST")
+    until(lambda: [i["code"] for i in central.says(node).get("issues", {}).get("warnings", [])] == ["psk_mismatch"])
     assert node.request() == ("join requested", "not_accepted")
-    assert centre.pinned() == node.pinned() == []
+    assert central.pinned() == node.pinned() == []
 
 
 def test_a_machine_in_the_middle_pairs_nobody(members: list[Member], port: int, tmp_path: Path) -> None:
-    centre, node = members
-    with in_the_middle((centre.address, port), Node.new(tmp_path).key, ("127.0.0.3", port)):
+    central, node = members
+    with in_the_middle((central.address, port), Node.new(tmp_path).key, ("127.0.0.3", port)):
         asked = node.ask("127.0.0.3")
-        centre.write(NODES, asked, "POST")
+        central.write(NODES, asked, "POST")
         until(lambda: node.request()[1] == "not_accepted")
-        until(lambda: "issues" in centre.says(node))
+        until(lambda: "issues" in central.says(node))
         assert node.request()[0] == "join requested"
-        assert centre.pinned() == node.pinned() == []
-    node.write(JOIN, {"central_management_address": centre.address})  # the same secret, the right way
+        assert central.pinned() == node.pinned() == []
+    node.write(JOIN, {"central_management_address": central.address})  # the same secret, the right way
     until(lambda: node.request()[0] == "in cluster")
-    assert (centre.pinned(), node.pinned()) == ([node.id], [centre.id])
+    assert (central.pinned(), node.pinned()) == ([node.id], [central.id])
     assert not any(member.holds(asked["psk"]) for member in members)
 
 
-def test_another_machine_in_the_place_of_the_centre_is_not_obeyed(members: list[Member], port: int, tmp_path: Path) -> None:
-    centre, node = members
-    centre.server.stop()
-    with running(tmp_path, address=centre.address, port=port) as impostor:
+def test_another_machine_in_the_place_of_the_central_is_not_obeyed(members: list[Member], port: int, tmp_path: Path) -> None:
+    central, node = members
+    central.server.stop()
+    with running(tmp_path, address=central.address, port=port) as impostor:
         until(lambda: node.central()["reason"] == "pin_mismatch")
         assert (impostor.handlers.asked, impostor.handlers.reports) == ([], [])
-    centre.start()
+    central.start()
     until(lambda: node.central()["reachable"])
 
 
 def test_a_node_that_lost_its_key_is_nobody(members: list[Member]) -> None:
     """The pin is for the key, not for the id of the node."""
-    centre, node = members
+    central, node = members
     node.server.stop()
     (node.state / "cluster" / "node-key.pem").unlink()
     node.start()
     until(lambda: node.central()["reason"] == "not_accepted")
-    assert centre.pinned() == [node.id]
+    assert central.pinned() == [node.id]

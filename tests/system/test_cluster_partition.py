@@ -15,7 +15,7 @@ HASTY = {
     "connection.CALL_SECONDS": 1,
     "connection.CONNECT_SECONDS": 1,
     "follower.WAIT_SECONDS": 2,
-    "follower._LONGEST_BACKOFF": 2,
+    "follower._MAX_BACKOFF": 2,
 }
 """The waits of a node, shortened; what they wait for is the same."""
 
@@ -33,7 +33,7 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture(scope="module")
 def members(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Member]]:
-    """A centre and two managed hosts, each on its machine."""
+    """A Central Management and two managed hosts, each on its machine."""
     nodes = [Member.on(machine, tmp_path_factory.mktemp("node") / "state", HASTY) for machine in network.machines[1:]]
     with started(nodes) as found:
         for node in found[1:]:
@@ -49,20 +49,20 @@ def healed(network: Network) -> Iterator[None]:
 
 
 def test_one_direction_is_as_good_as_none(network: Network, members: list[Member]) -> None:
-    centre, lonely, other = members
+    central, lonely, other = members
     for ends, zone in (((1, 2), "Europe/Vienna"), ((2, 1), "Europe/Rome")):
         network.cut(*(network.machines[end] for end in ends), both=False)
-        centre.write(ZONE, zone)
+        central.write(ZONE, zone)
         follows(other, zone)
         until(lambda: not lonely.central()["reachable"])
-        assert centre.says(lonely)["sync_status"] == "pending"
+        assert central.says(lonely)["sync_status"] == "pending"
         network.heal()
         follows(lonely, zone)
-        centre.settled(lonely)
+        central.settled(lonely)
 
 
 def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network, members: list[Member]) -> None:
-    centre, lonely, other = members
+    central, lonely, other = members
     before = lonely.revision()
     network.cut(network.machines[1], network.machines[2])
     until(lambda: not lonely.central()["reachable"])
@@ -70,7 +70,7 @@ def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network,
     refused = lonely.client.put(ZONE, "Europe/Oslo")
     assert [problem["code"] for problem in refused.json()["error"]["details"]["errors"]] == ["from_central_management"]
     for zone in ("Europe/Paris", "Europe/Madrid", "Europe/Lisbon"):
-        centre.write(ZONE, zone)
+        central.write(ZONE, zone)
     follows(other, "Europe/Lisbon")
     assert lonely.revision() == before
     network.heal()
@@ -80,10 +80,10 @@ def test_who_is_cut_off_goes_on_and_catches_up_with_one_commit(network: Network,
 
 
 def test_a_bad_line_only_takes_longer(network: Network, members: list[Member]) -> None:
-    centre, *nodes = members
+    central, *nodes = members
     network.delay, network.loss = 0.02, 0.03
-    centre.write(ZONE, "Europe/Athens")
+    central.write(ZONE, "Europe/Athens")
     for node in nodes:
         follows(node, "Europe/Athens")
     network.heal()
-    centre.settled(*nodes)
+    central.settled(*nodes)

@@ -22,8 +22,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     limits = {
         "api.protocol.HEAD_SECONDS": 1,
         "api.protocol.STALLED_SECONDS": 1,
-        "api.protocol.MOST_CONNECTIONS": 20,
-        "api.listeners.MOST_HANDSHAKES": 10,
+        "api.protocol.MAX_CONNECTIONS": 20,
+        "api.listeners.MAX_HANDSHAKES": 10,
     }
     hasty = {"HASTY": " ".join(f"doorward.{name}={limit}" for name, limit in limits.items())}
     made = Server(tmp_path_factory.mktemp("hostile") / "state", QUICK, hasty).start()

@@ -21,7 +21,7 @@ from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
 
-MOST_NAME, MOST_PASSWORD = 256, 1024
+MAX_NAME, MAX_PASSWORD = 256, 1024
 """Longest user name (characters) and password (bytes) that are looked at."""
 
 
@@ -39,7 +39,7 @@ def basic_credentials(header: str) -> tuple[str, str] | None:
     except UnicodeDecodeError:
         text = sent.decode("latin-1")  # as .NET Framework, old curl and old browsers send it
     name, colon, password = text.partition(":")
-    if not colon or len(name) > MOST_NAME or len(password.encode()) > MOST_PASSWORD:
+    if not colon or len(name) > MAX_NAME or len(password.encode()) > MAX_PASSWORD:
         return None
     return name, password
 

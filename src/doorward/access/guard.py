@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from doorward.configuration.aaa.settings import Protection
 from doorward.tree.models import Off
 
-_MOST_SOURCES = 50_000
+_MAX_SOURCES = 50_000
 
 
 def source_of(address: str) -> str:
@@ -69,7 +69,7 @@ class Guard:
         if len(times) >= settings.failures:
             self._blocked[source] = now, now + settings.block_seconds
             del self._failures[source]
-        if len(self._failures) > _MOST_SOURCES or len(self._blocked) > _MOST_SOURCES:
+        if len(self._failures) > _MAX_SOURCES or len(self._blocked) > _MAX_SOURCES:
             self._forget(now - settings.window_seconds)
 
     def _forget(self, before: float) -> None:
@@ -77,5 +77,5 @@ class Guard:
         self._failures = {source: times for source, times in self._failures.items() if times[-1] > before}
         self._blocked = {source: block for source, block in self._blocked.items() if block[1] > self._clock()}
         for sources in (self._failures, self._blocked):
-            while len(sources) > _MOST_SOURCES:
+            while len(sources) > _MAX_SOURCES:
                 del sources[next(iter(sources))]

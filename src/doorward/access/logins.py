@@ -22,7 +22,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
-MOST_OF_ONE_ACCOUNT = 1_000
+MAX_OF_ONE_ACCOUNT = 1_000
 MOST = 10_000
 _IDLE = "was not active for too long"
 _TOO_OLD = "lost its login session: it had lasted as long as one may"
@@ -99,7 +99,7 @@ class Logins:
         """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
         self.expire()
         own = self._by_account.setdefault(account.key, OrderedDict())
-        if len(own) >= MOST_OF_ONE_ACCOUNT:
+        if len(own) >= MAX_OF_ONE_ACCOUNT:
             self._end_oldest(own)
         elif len(self._by_digest) >= MOST:
             self._end_oldest(self._by_digest)

@@ -20,17 +20,17 @@ import structlog
 from doorward.access.logins import Logins
 from doorward.api import errors
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
-from doorward.api.errors import Refusal
-from doorward.api.hot import HotPath, Plain
+from doorward.api.errors import ApiError
+from doorward.api.fast_response import FastResponses, Plain
 from doorward.api.request import (
     ANONYMOUS_LIMIT,
     BATCH_LIMIT,
     BODY_LIMIT,
     UPLOAD_LIMIT,
-    Answer,
-    Disconnected,
+    DisconnectedError,
     LocalFile,
     Request,
+    Response,
     path_segments,
 )
 from doorward.api.resources import READING, Deferred, Resource, meta
@@ -68,7 +68,7 @@ class Application:
         self.root, self.logins = root, logins
         self._aliases = {tuple(other[1:].split("/")): tuple(path[1:].split("/")) for other, path in aliases.items()}
         self.state = "starting"
-        self.hot: HotPath | None = None
+        self.hot: FastResponses | None = None
         self.counted: Any = None
         """Called with (method, status) of every answer."""
         self.deferred: dict[bytes, Deferred] = {}
@@ -78,7 +78,7 @@ class Application:
         """Return what a GET asks for if it may be answered at once; None: the request takes the way of ``__call__``."""
         return self.hot.plain(target, headers) if self.hot is not None else None
 
-    def at_once(self, plain: Plain) -> bytes | None:
+    def fast_response(self, plain: Plain) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
         if self.hot is None or self.state != "serving" or VERBOSITY.shows_everything:  # this way logs nothing
             return None
@@ -94,7 +94,7 @@ class Application:
             resource = self._admit(request)
             async with asyncio.timeout(resource.seconds or REQUEST_SECONDS):
                 answer = await self._carry_out(resource, request)
-        except Refusal as refusal:
+        except ApiError as refusal:
             answer = self._refused(request, refusal)
         except BuffersFullError:
             answer = self._refused(request, errors.buffers_full())
@@ -102,7 +102,7 @@ class Application:
             answer = self._refused(request, errors.unavailable("The server is stopping."))
         except TimeoutError:
             answer = self._refused(request, errors.unavailable("The request took too long."))
-        except Disconnected:
+        except DisconnectedError:
             return
         except Exception as error:
             full = is_full(error)
@@ -213,10 +213,10 @@ class Application:
             raise errors.unauthenticated(request.href)
         self._check_rights(request, resource)
 
-    async def _carry_out(self, resource: Resource, request: Request) -> Answer:
+    async def _carry_out(self, resource: Resource, request: Request) -> Response:
         if request.method == "OPTIONS":
-            return Answer({"meta": meta(request)})
-        answer: Answer = await getattr(resource, _METHODS[request.method])(request)
+            return Response({"meta": meta(request)})
+        answer: Response = await getattr(resource, _METHODS[request.method])(request)
         if isinstance(answer.content, LocalFile) and not request.is_allowed():  # fetching it may have taken minutes
             answer.content.discard()
             raise errors.cancelled(request.href)
@@ -224,7 +224,7 @@ class Application:
 
     # The answer
 
-    def _refused(self, request: Request, refusal: Refusal) -> Answer:
+    def _refused(self, request: Request, refusal: ApiError) -> Response:
         headers = dict(refusal.headers)
         if refusal.status == 401:  # noqa: PLR2004 - HTTP's number
             session = "x-requested-with" in request.headers
@@ -239,9 +239,9 @@ class Application:
                 "request refused", request_id=request.id, method=request.method, path=request.href, status=refusal.status,
                 type=refusal.type, address=request.address,
             )  # fmt: skip
-        return Answer({"error": error, "meta": meta(request)}, refusal.status, headers)
+        return Response({"error": error, "meta": meta(request)}, refusal.status, headers)
 
-    async def _send(self, request: Request, answer: Answer, send: Any) -> None:
+    async def _send(self, request: Request, answer: Response, send: Any) -> None:
         login = request.login
         if isinstance(answer.content, LocalFile):
             body = b""
@@ -266,7 +266,7 @@ class Application:
             user=login.name if login else None, address=request.address,
         )  # fmt: skip
 
-    async def _send_head(self, request: Request, answer: Answer, length: int, send: Any) -> None:
+    async def _send_head(self, request: Request, answer: Response, length: int, send: Any) -> None:
         now = int(time.time())
         allow = () if answer.status in {401, 404, 413, 429} else request.allow  # what the order of checks puts before the path
         headers = head(answer, allow, length, request.id, now)
@@ -275,7 +275,7 @@ class Application:
             headers.append((b"set-cookie", cookie))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
-    def _cookie(self, request: Request, answer: Answer, now: int) -> bytes | None:
+    def _cookie(self, request: Request, answer: Response, now: int) -> bytes | None:
         if answer.cookie == "":
             return removed()
         login = request.login
@@ -295,7 +295,7 @@ class ForUsers:
         await self._app({**scope, "for_users": True}, receive, send)
 
 
-def head(answer: Answer, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:
+def head(answer: Response, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:
     """Return the header fields that every answer carries, and the answer's own."""
     fields = [
         (b"cache-control", b"no-store"),

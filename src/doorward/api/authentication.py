@@ -10,11 +10,11 @@ from doorward.access.authentication import Authenticator, basic_credentials
 from doorward.access.guard import Guard
 from doorward.access.logins import Login, Logins
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
 from doorward.events.events import Events
 
-_MOST_WAITING = 64
+_MAX_WAITING = 64
 """Logins that may wait for their hash at a time; a hash takes tens of milliseconds."""
 
 _AT_A_TIME = 2
@@ -49,7 +49,7 @@ class Authentication(Resource):
         self._waiting = 0
         self.children = {"login_methods": LoginMethods()}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Log in, if the request brings credentials."""
         header = request.headers.get("authorization")
         by_certificate = request.query.get("type") == "x509"
@@ -60,7 +60,7 @@ class Authentication(Resource):
         if not brings:
             if request.login is None:
                 raise errors.unauthenticated(request.href)
-            return Answer({"meta": meta(request)})
+            return Response({"meta": meta(request)})
         account = None
         if not by_certificate:
             account = await self._check(request, header or "")
@@ -74,7 +74,7 @@ class Authentication(Resource):
             "login", f"{account.name} logged in from {request.address}", request.href,
             user=account.name, address=request.address, request_id=request.id,
         )  # fmt: skip
-        return Answer({"meta": meta(request)}, cookie=cookie)
+        return Response({"meta": meta(request)}, cookie=cookie)
 
     def _failed(self, request: Request) -> None:
         """Count and report refused credentials. Where there were none, as in a link that anybody can plant, nothing failed."""
@@ -88,7 +88,7 @@ class Authentication(Resource):
 
     async def _check(self, request: Request, header: str) -> Account | None:
         """Check credentials in threads of their own, so that a flood of logins leaves room for everything else."""
-        if self._waiting >= _MOST_WAITING:
+        if self._waiting >= _MAX_WAITING:
             raise errors.unavailable("Too many logins at once.")
         self._waiting += 1
         try:
@@ -112,12 +112,12 @@ class Authentication(Resource):
     def _ended(self, login: Login, how: str) -> None:
         self._events.raise_("logout", f"{login.name} {how}", "/api/authentication", user=login.name)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """End the login session and drop its candidate."""
         async with request.turn() as login:
             self._logins.close(login, f"logged out from {request.address}")
         request.login = None
-        return Answer({"meta": meta(request)}, cookie="")
+        return Response({"meta": meta(request)}, cookie="")
 
 
 def _presents_credentials(header: str) -> bool:
@@ -143,7 +143,7 @@ class LoginMethods(Resource):
     operations = {"GET": Operation("The ways to log in.", answer_schema(login_methods={"type": "array", "items": _METHOD}))}
     anonymous = frozenset({"GET", "HEAD"})
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the login methods."""
         local = {"default": True, "description": "Local accounts", "name": "local", "types": ["basic"]}
-        return Answer({"login_methods": [local], "meta": meta(request)})
+        return Response({"login_methods": [local], "meta": meta(request)})

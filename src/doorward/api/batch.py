@@ -21,20 +21,20 @@ from doorward.api.bodies import listed
 from doorward.api.configuration import Configuration, check_match, may_write
 from doorward.api.history import Commits
 from doorward.api.openapi_transaction import ORDERING, STATUS
-from doorward.api.request import BATCH_LIMIT, Answer, Request, path_segments
+from doorward.api.request import BATCH_LIMIT, Request, Response, path_segments
 from doorward.api.resources import Operation, answer_schema
 from doorward.api.transaction import CommitOrder, Service, Transaction, finished, idempotency_key, still_permitted, trimmed
 from doorward.api.workers import HEAVY
-from doorward.store.port import Ticket
+from doorward.store.port import CommitRecord
 from doorward.transaction.batch import Change, ahead, mentions, write
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.pipeline import ApplyFailed, Order
-from doorward.transaction.queue import QueueTimeout
+from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.fields import matching
 from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.places import ROOT, Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.references import NEW, new_keys, resolved
 from doorward.tree.registry import Endpoint
 from doorward.tree.validation import check
@@ -106,7 +106,7 @@ _ANSWER = answer_schema(
 class RefusedChangesError(Exception):
     """Changes that can't be put into a candidate. ``answer`` says which and why."""
 
-    def __init__(self, answer: errors.Refusal) -> None:
+    def __init__(self, answer: errors.ApiError) -> None:
         self.answer = answer
         super().__init__(str(answer))
 
@@ -132,7 +132,7 @@ class Staging:
         for index, change in enumerate(self.changes):
             try:
                 endpoint, key = self._addressed(index, Candidate(self.shared.running(), snapshot))
-            except (errors.Refusal, MeaningRefused):
+            except (errors.ApiError, SemanticError):
                 continue
             self.changes[index] = ahead(endpoint, key, change)
 
@@ -144,7 +144,7 @@ class Staging:
     def candidate(self) -> Candidate:
         """Return what runs with all of the changes. Raises RefusedChangesError with every problem."""
         candidate = Candidate.on(self.shared.running())
-        wrong: list[tuple[int, BodyRefused | MeaningRefused]] = []
+        wrong: list[tuple[int, InvalidBody | SemanticError]] = []
         failed: list[str] = []
         with new_keys(self.keys):
             for index, sent in enumerate(self.sent):
@@ -152,12 +152,12 @@ class Staging:
                     continue  # nobody can tell before the object is there
                 try:
                     self._put(candidate, index)
-                except errors.Refusal as refusal:
+                except errors.ApiError as refusal:
                     if wrong:
                         break
                     refusal.details = {**refusal.details, "change": index}
                     raise RefusedChangesError(refusal) from None
-                except (BodyRefused, MeaningRefused) as refused:
+                except (InvalidBody, SemanticError) as refused:
                     wrong.append((index, refused))
                     failed += [name] if (name := getattr(sent, "id", None)) else []
         if wrong:
@@ -179,7 +179,7 @@ class Staging:
         self.shared.check_scope(candidate, place)
         name = getattr(sent, "id", None)
         if name is not None and not endpoint.holds_objects:
-            raise MeaningRefused([Problem("contradiction", "Only an object gets a key; leave out the id.", "", place.href)])
+            raise SemanticError([Problem("contradiction", "Only an object gets a key; leave out the id.", "", place.href)])
         before = candidate.snapshot.document(place)
         made, warnings = write(self.shared.tree, candidate, endpoint, key, change)
         if sent.method != "DELETE":
@@ -200,7 +200,7 @@ class Staging:
         if (other := self.shared.tree.aliases.get(path)) is not None:
             endpoint, key = other, ""
         elif segments[:2] != ("api", "configuration"):
-            raise MeaningRefused([Problem("not_supported", f"Only what is below {ROOT} can be changed here.", "", path)])
+            raise SemanticError([Problem("not_supported", f"Only what is below {ROOT} can be changed here.", "", path)])
         else:
             found = self.shared.tree.find(segments[2:])
             if isinstance(found, int):
@@ -222,9 +222,9 @@ class Staging:
         return next(reversed(exact or [index for index, href in enumerate(hrefs) if href.startswith(f"{path}/")]), None)
 
 
-def _refused(wrong: Sequence[tuple[int, BodyRefused | MeaningRefused]]) -> errors.Refusal:
+def _refused(wrong: Sequence[tuple[int, InvalidBody | SemanticError]]) -> errors.ApiError:
     """Return the answer to bad changes; what is wrong with bodies alone comes first."""
-    bodies = [(index, found) for index, found in wrong if isinstance(found, BodyRefused)]
+    bodies = [(index, found) for index, found in wrong if isinstance(found, InvalidBody)]
     told = [(index, problem) for index, found in bodies or wrong for problem in found.problems]
     problems = [problem for _, problem in told]
     refusal = errors.invalid_body(problems) if bodies else errors.meaning(problems, "commit")
@@ -256,7 +256,7 @@ class CommitsAndBatches(Commits):
         """Whoever may write something may commit it; each change has a right of its own."""
         return request.member.rights.may_write_something
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Stage and commit; goes on when the client goes away."""
         raw = await request.read(BATCH_LIMIT)
         key = idempotency_key(request)
@@ -264,7 +264,7 @@ class CommitsAndBatches(Commits):
         large = len(raw) > _LARGE
         try:
             checked = await asyncio.to_thread(_checked, request, raw) if large else _checked(request, raw)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
         order = checked.model
         changes = [Change(sent.method, getattr(sent, "body", None), strict) for sent in order.changes]
@@ -272,23 +272,23 @@ class CommitsAndBatches(Commits):
         if staging.takes_time:
             await HEAVY.run(staging.login.account, staging.look_ahead)
 
-        async def in_turn(request: Request, commit: Order) -> Answer:
+        async def in_turn(request: Request, commit: Order) -> Response:
             return await self._in_turn(request, commit, staging)
 
         commit = CommitOrder(status="commit", commit_message=order.commit_message, confirm_seconds=order.confirm_seconds)
         answer = await self._transaction.once(request, commit, key, hashlib.sha256(raw).hexdigest(), in_turn)
         return finished(request, answer, checked.warnings, HREF)
 
-    async def _in_turn(self, request: Request, order: Order, staging: Staging) -> Answer:
+    async def _in_turn(self, request: Request, order: Order, staging: Staging) -> Response:
         service = self._service
         async with request.turn() as login:
             try:
                 ticket = await service.queue.run(lambda: self._work(request, staging, order))
-            except QueueTimeout:
+            except QueueTimeoutError:
                 raise errors.unavailable("Other commits are in the way.") from None
             except RefusedChangesError as refused:
                 raise refused.answer from None
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 refusal = _placed(errors.meaning(_here(refused.problems), "commit"), staging)
                 refusal.details = staging.sight().members(refusal.details, "errors")
                 raise refusal from None
@@ -296,7 +296,7 @@ class CommitsAndBatches(Commits):
                 raise _placed(errors.apply_failed(failed, request.id), staging) from None
             return self._transaction.done(request, replace(ticket, results=staging.results), login.candidate)
 
-    def _work(self, request: Request, staging: Staging, order: Order) -> Ticket:
+    def _work(self, request: Request, staging: Staging, order: Order) -> CommitRecord:
         """Run in the commit thread."""
         pipeline = self._service.pipeline
         self._transaction.check_pending()
@@ -317,7 +317,7 @@ class CommitsAndBatches(Commits):
 
 
 def _checked(request: Request, raw: bytes) -> Any:
-    """Return the order of a request. Raises BodyRefused or 400."""
+    """Return the order of a request. Raises InvalidBody or 400."""
     checked = check(_ORDER, request.decoded(raw), strict=request.strict)
     seen: dict[str, int] = {}
     twice = []
@@ -326,7 +326,7 @@ def _checked(request: Request, raw: bytes) -> Any:
         if name is not None and seen.setdefault(name, index) != index:
             twice.append(Problem("duplicate", f"Change {seen[name]} has it.", f"/changes/{index}/id"))
     if twice:
-        raise BodyRefused(twice)
+        raise InvalidBody(twice)
     return checked
 
 
@@ -335,7 +335,7 @@ def _here(problems: Sequence[Problem]) -> list[Problem]:
     return [replace(problem, path=HREF) if problem.path == "/api/transaction" else problem for problem in problems]
 
 
-def _placed(refusal: errors.Refusal, staging: Staging) -> errors.Refusal:
+def _placed(refusal: errors.ApiError, staging: Staging) -> errors.ApiError:
     """Say which changes the problems of a commit come from."""
     for entry in refusal.details.get("errors", [refusal.details]):
         if (index := staging.change_at(entry["path"])) is not None:

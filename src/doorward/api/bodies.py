@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from doorward.api import errors
 from doorward.api.request import Request
 from doorward.tree.models import Body
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.validation import check
 
 _Sent = TypeVar("_Sent", bound=Body)
@@ -21,7 +21,7 @@ async def sent(request: Request, adapter: TypeAdapter[_Sent]) -> tuple[_Sent, li
     raw = await request.read()
     try:
         checked = check(adapter, request.decoded(raw) if raw else {}, strict=request.strict)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         raise errors.invalid_body(refused.problems) from None
     return checked.model, listed(checked.warnings, request.href)
 

@@ -28,7 +28,7 @@ from doorward.access.rights import Allowed, Rights, always
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.history import CHANGELOG
-from doorward.api.request import Answer, LocalFile, Request
+from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.api.workers import HEAVY, StoppedError
 from doorward.store.room import is_full, reason
@@ -165,7 +165,7 @@ class Bundles:
         hidden = sum(1 for _ in documents(running.snapshot)) - len(readable)
 
         def commits() -> Iterator[dict[str, Any]]:
-            for ticket in store.tickets(history):
+            for ticket in store.commit_records(history):
                 shown = asdict(ticket) | {"error": sight.error(ticket.error)}
                 yield sight.members(shown, "warnings")
 
@@ -236,15 +236,15 @@ class SupportBundles(Resource):
         """Return what a bundle is like."""
         return "key", SupportBundle(self._bundles, Bundle(Path(), Rights()))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the bundles."""
         items = [
             {"body": bundle.body, "key": bundle.key, "meta": {"href": f"{request.href}/{bundle.key}"}}
             for bundle in self._bundles.all()
         ]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Begin to make a bundle."""
         await request.read()
         bundle = await self._bundles.begin(request.member.rights, request.is_allowed)
@@ -267,14 +267,14 @@ class SupportBundle(Resource):
         self._bundles, self._bundle = bundles, bundle
         self.children = {"download": Download(bundle)}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the status."""
         return envelope(request, self._bundle.key, self._bundle.body, download=f"{request.href}/download")
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Remove the bundle."""
         self._bundles.remove(self._bundle)
-        return Answer({"meta": meta(request)})
+        return Response({"meta": meta(request)})
 
 
 class Download(Resource):
@@ -290,8 +290,8 @@ class Download(Resource):
         """Who may read what its maker could."""
         return super().may_read(request) and request.member.rights.covers(self._bundle.rights)
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the bytes of the archive."""
         if self._bundle.status != "finished":
             raise errors.conflict("The support bundle is not finished.", resource=request.href)
-        return Answer(LocalFile(self._bundle.path), headers={"Content-Type": "application/gzip"})
+        return Response(LocalFile(self._bundle.path), headers={"Content-Type": "application/gzip"})

@@ -12,7 +12,7 @@ from doorward.access.rights import Rights
 from doorward.api import errors
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
 from doorward.api.openapi_nodes import about_node, node_operations
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.workers import HEAVY
 from doorward.host.ntp_probe import Prober
@@ -21,7 +21,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.scope import from_central_management
 from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
 
@@ -38,12 +38,12 @@ class Configuration:
         self.tree, self.running, self.logins, self.prober, self._away = tree, running, logins, prober, away
 
     def check_scope(self, candidate: Candidate, place: Place) -> None:
-        """Raise MeaningRefused where Central Management sets what stands at the place."""
+        """Raise SemanticError where Central Management sets what stands at the place."""
         problems = list(from_central_management(self.tree, candidate.snapshot, [place]))
         if problems and (since := self._away()) is not None:
             problems = [replace(p, message=f"{p.message} It has not answered since {since}.") for p in problems]
         if problems:
-            raise MeaningRefused(problems)
+            raise SemanticError(problems)
 
     def told(self, place: Place) -> list[Problem]:
         """Return the warning of every write while Central Management is away."""
@@ -128,16 +128,16 @@ class NodeResource(Resource):
         """Secrets are made by whoever may write anything."""
         return may_write(request.member.rights, self.endpoint, self.key)
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the resource as the caller sees it."""
         _no_query(request)
         resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)
         headers = {"ETag": resource.etag}
         if _names(request.headers.get("if-none-match"), resource.etag):
-            return Answer(b"", 304, headers)
-        return Answer(with_warnings(resource, self._shared.logins.remaining(request.member), []), headers=headers)
+            return Response(b"", 304, headers)
+        return Response(with_warnings(resource, self._shared.logins.remaining(request.member), []), headers=headers)
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         """Replace the body."""
 
         def write(candidate: Candidate, value: Any) -> writing.Warnings:
@@ -150,7 +150,7 @@ class NodeResource(Resource):
         slow = prepare if isinstance(node, Singleton) and node.make is not None else None
         return await self._write(request, write, 200, slow=slow)
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Append to a list, or make an object."""
         endpoint, strict = self.endpoint, request.strict
         made = ""
@@ -171,7 +171,7 @@ class NodeResource(Resource):
         slow = make if isinstance(endpoint.node, WriteOnce) else None
         return await self._write(request, write, 201, lambda: made, slow)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Remove the object."""
         _no_query(request)
         async with request.turn() as login:
@@ -181,10 +181,10 @@ class NodeResource(Resource):
             try:
                 self._shared.check_scope(candidate, self.place)
                 writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 raise errors.meaning(refused.problems) from None
             login.candidate = candidate
-        return Answer({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
+        return Response({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
     async def _write(
         self,
@@ -193,7 +193,7 @@ class NodeResource(Resource):
         status: int,
         key: Callable[[], str] = str,
         slow: Callable[[Any], Any] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace.
 
         ``slow`` turns what was sent into what ``write`` gets, in a thread of its own, as a large body is written: others are
@@ -219,9 +219,9 @@ class NodeResource(Resource):
                 else:
                     written = write(candidate, value)
                 warnings = (*written, *self._shared.told(place))
-            except BodyRefused as refused:
+            except InvalidBody as refused:
                 raise errors.invalid_body(refused.problems) from None
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 raise errors.meaning(refused.problems) from None
             request.check_again()
             login.candidate = candidate
@@ -233,7 +233,7 @@ class NodeResource(Resource):
         if request.strict:
             headers["Preference-Applied"] = "handling=strict"
         listed = [_as_json(warning, href) for warning in warnings]
-        return Answer(with_warnings(resource, self._shared.logins.remaining(login), listed), status, headers)
+        return Response(with_warnings(resource, self._shared.logins.remaining(login), listed), status, headers)
 
     def _check_still_there(self, request: Request) -> None:
         """Look again now that the writes of this login session before this one are done."""

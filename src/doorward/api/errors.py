@@ -11,7 +11,7 @@ from doorward.tree.problems import Problem
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer that is an error. ``details`` is what ``error.details`` shows; ``headers`` are added to the usual ones."""
 
     status: int
@@ -24,140 +24,140 @@ class Refusal(Exception):
         return f"{self.status} {self.type}: {self.message}"
 
 
-def bad_request(message: str = "The request is not valid HTTP.") -> Refusal:
+def bad_request(message: str = "The request is not valid HTTP.") -> ApiError:
     """The request can't be understood at all."""
-    return Refusal(400, "BadRequest", message)
+    return ApiError(400, "BadRequest", message)
 
 
-def invalid_body(problems: Sequence[Problem]) -> Refusal:
+def invalid_body(problems: Sequence[Problem]) -> ApiError:
     """The body alone is wrong."""
     errors = [{"code": p.code, "message": p.message, "pointer": p.pointer} for p in problems]
-    return Refusal(400, "InvalidRequestBody", f"The request body has {_count(errors)}.", {"errors": errors})
+    return ApiError(400, "InvalidRequestBody", f"The request body has {_count(errors)}.", {"errors": errors})
 
 
-def invalid_query(parameters: Iterable[tuple[str, str, str]]) -> Refusal:
+def invalid_query(parameters: Iterable[tuple[str, str, str]]) -> ApiError:
     """Query parameters are not acceptable: (code, message, parameter) each."""
     errors = [{"code": code, "message": message, "parameter": parameter} for code, message, parameter in parameters]
-    return Refusal(400, "InvalidQuery", "The query is not acceptable.", {"errors": errors})
+    return ApiError(400, "InvalidQuery", "The query is not acceptable.", {"errors": errors})
 
 
-def meaning(problems: Sequence[Problem], what: str = "change") -> Refusal:
+def meaning(problems: Sequence[Problem], what: str = "change") -> ApiError:
     """The body is well formed, but can't be accepted in this configuration. ``what``: "change" or "commit"."""
     errors = [{"code": p.code, "message": p.message, "path": p.path, "pointer": p.pointer} for p in problems]
     verb = "prevents" if len(errors) == 1 else "prevent"
-    return Refusal(400, "SemanticError", f"{_count(errors)} {verb} this {what}.", {"errors": errors})
+    return ApiError(400, "SemanticError", f"{_count(errors)} {verb} this {what}.", {"errors": errors})
 
 
 def _count(errors: Sequence[object]) -> str:
     return f"{len(errors)} problem{'' if len(errors) == 1 else 's'}"
 
 
-def authentication_failure() -> Refusal:
+def authentication_failure() -> ApiError:
     """Credentials were refused; why is for the log alone."""
-    return Refusal(401, "AuthenticationFailure", "The credentials were not accepted.", {"resource": "/api/authentication"})
+    return ApiError(401, "AuthenticationFailure", "The credentials were not accepted.", {"resource": "/api/authentication"})
 
 
-def unauthenticated(resource: str) -> Refusal:
+def unauthenticated(resource: str) -> ApiError:
     """There is no live login session."""
-    return Refusal(401, "Unauthenticated", "Log in first.", {"resource": resource})
+    return ApiError(401, "Unauthenticated", "Log in first.", {"resource": resource})
 
 
-def unauthorized(resource: str, *, write: bool) -> Refusal:
+def unauthorized(resource: str, *, write: bool) -> ApiError:
     """The account has no right."""
     verb = "change" if write else "read"
-    return Refusal(403, "Unauthorized", f"This account may not {verb} the resource.", {"resource": resource})
+    return ApiError(403, "Unauthorized", f"This account may not {verb} the resource.", {"resource": resource})
 
 
-def reserved(resource: str) -> Refusal:
+def reserved(resource: str) -> ApiError:
     """403: what is asked for is equal to every right, so that a right to the resource alone is not enough."""
     message = "This is equal to every right: it needs the account admin, or a group with write on every object."
-    return Refusal(403, "Unauthorized", message, {"resource": resource})
+    return ApiError(403, "Unauthorized", message, {"resource": resource})
 
 
-def cancelled(resource: str) -> Refusal:
+def cancelled(resource: str) -> ApiError:
     """The account lost the right while what it had asked for was made."""
     message = "Cancelled: this account lost the right to it meanwhile."
-    return Refusal(403, "Unauthorized", message, {"code": "cancelled", "resource": resource})
+    return ApiError(403, "Unauthorized", message, {"code": "cancelled", "resource": resource})
 
 
-def no_longer_writable(paths: list[str]) -> Refusal:
+def no_longer_writable(paths: list[str]) -> ApiError:
     """A transaction holds changes of what its owner has no right to any more; ``paths`` are where they are."""
     message = "The transaction changes what this account may no longer change."
-    return Refusal(403, "Unauthorized", message, {"paths": paths, "resource": "/api/transaction"})
+    return ApiError(403, "Unauthorized", message, {"paths": paths, "resource": "/api/transaction"})
 
 
-def closed(resource: str) -> Refusal:
+def closed(resource: str) -> ApiError:
     """403: the way by which the request came does not lead there, whoever asks."""
-    return Refusal(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})
+    return ApiError(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})
 
 
-def token_missing(resource: str) -> Refusal:
+def token_missing(resource: str) -> ApiError:
     """A browser wrote without the token of its login session."""
     details = {"header": "X-Token", "resource": resource}
-    return Refusal(403, "Unauthorized", "Browsers must send the X-Token header.", details)
+    return ApiError(403, "Unauthorized", "Browsers must send the X-Token header.", details)
 
 
-def setup_code_missing() -> Refusal:
+def setup_code_missing() -> ApiError:
     """First settings came without the one-time code of this start."""
     details = {"header": "X-Setup-Code", "resource": "/api/setup"}
-    return Refusal(403, "Unauthorized", "Send the one-time code that the node showed at its start.", details)
+    return ApiError(403, "Unauthorized", "Send the one-time code that the node showed at its start.", details)
 
 
-def not_found(path: str, resource: str) -> Refusal:
+def not_found(path: str, resource: str) -> ApiError:
     """Nothing is at the path; ``resource`` is its first element that is missing."""
-    return Refusal(404, "NotFound", "No such resource.", {"mount_point": "/", "path": path, "resource": resource})
+    return ApiError(404, "NotFound", "No such resource.", {"mount_point": "/", "path": path, "resource": resource})
 
 
-def method_not_allowed(method: str, resource: str) -> Refusal:
+def method_not_allowed(method: str, resource: str) -> ApiError:
     """The resource does not take the method."""
     details = {"method": method, "resource": resource}
-    return Refusal(405, "MethodNotAllowed", "The resource does not accept this method.", details)
+    return ApiError(405, "MethodNotAllowed", "The resource does not accept this method.", details)
 
 
-def conflict(message: str, **details: Any) -> Refusal:
+def conflict(message: str, **details: Any) -> ApiError:
     """The state of things does not allow it."""
-    return Refusal(409, "Conflict", message, details)
+    return ApiError(409, "Conflict", message, details)
 
 
-def length_required() -> Refusal:
+def length_required() -> ApiError:
     """A body must say how long it is."""
-    return Refusal(411, "LengthRequired", "Send Content-Length or chunked coding.")
+    return ApiError(411, "LengthRequired", "Send Content-Length or chunked coding.")
 
 
-def precondition_failed(etag: str, resource: str) -> Refusal:
+def precondition_failed(etag: str, resource: str) -> ApiError:
     """If-Match names another state of the resource."""
-    return Refusal(412, "PreconditionFailed", "The resource is not the one you read.", {"etag": etag, "resource": resource})
+    return ApiError(412, "PreconditionFailed", "The resource is not the one you read.", {"etag": etag, "resource": resource})
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> ApiError:
     """The body is beyond the limit, in bytes. The connection ends."""
-    return Refusal(413, "BodyTooLarge", "The request body is too large.", {"limit": limit}, {"Connection": "close"})
+    return ApiError(413, "BodyTooLarge", "The request body is too large.", {"limit": limit}, {"Connection": "close"})
 
 
-def buffers_full() -> Refusal:
+def buffers_full() -> ApiError:
     """So many bodies are on their way, of all clients or of this one, that there is no room for another. The connection ends."""
     refusal = unavailable("Too many request bodies are on their way; send fewer at a time.")
     return replace(refusal, headers={**refusal.headers, "Connection": "close"})
 
 
-def unsupported_media_type(accepted: Sequence[str]) -> Refusal:
+def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     """The body is of another media type than the accepted ones, by its own word."""
     message = "Send JSON." if "application/json" in accepted else f"Send {' or '.join(accepted)}."
-    return Refusal(415, "UnsupportedMediaType", message, {"accepted": list(accepted)})
+    return ApiError(415, "UnsupportedMediaType", message, {"accepted": list(accepted)})
 
 
-def expectation_failed() -> Refusal:
+def expectation_failed() -> ApiError:
     """An expectation other than 100-continue."""
-    return Refusal(417, "ExpectationFailed", "Only 100-continue can be expected.")
+    return ApiError(417, "ExpectationFailed", "Only 100-continue can be expected.")
 
 
-def too_many_requests(seconds: int) -> Refusal:
+def too_many_requests(seconds: int) -> ApiError:
     """Logins from the address are blocked."""
     message = "Too many failed logins from this address."
-    return Refusal(429, "TooManyRequests", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
+    return ApiError(429, "TooManyRequests", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
 
 
-def apply_failed(error: ApplyFailed, error_id: str) -> Refusal:
+def apply_failed(error: ApplyFailed, error_id: str) -> ApiError:
     """The host did not take a commit."""
     details = {
         "action": error.action,
@@ -167,7 +167,7 @@ def apply_failed(error: ApplyFailed, error_id: str) -> Refusal:
         "reason": error.reason,
         "restored": error.restored,
     }
-    return Refusal(500, "ApplyFailed", apply_message(restored=error.restored), details)
+    return ApiError(500, "ApplyFailed", apply_message(restored=error.restored), details)
 
 
 def apply_message(*, restored: bool) -> str:
@@ -177,17 +177,17 @@ def apply_message(*, restored: bool) -> str:
     return "The host did not accept the change and could not be put back; its state is unknown."
 
 
-def internal(error_id: str) -> Refusal:
+def internal(error_id: str) -> ApiError:
     """A fault of ours."""
-    return Refusal(500, "InternalError", "Internal error; look for the error id in the log.", {"error_id": error_id})
+    return ApiError(500, "InternalError", "Internal error; look for the error id in the log.", {"error_id": error_id})
 
 
-def unavailable(message: str, seconds: int = 5) -> Refusal:
+def unavailable(message: str, seconds: int = 5) -> ApiError:
     """Not now."""
-    return Refusal(503, "ServiceUnavailable", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
+    return ApiError(503, "ServiceUnavailable", message, {"retry_after": seconds}, {"Retry-After": str(seconds)})
 
 
-def no_room() -> Refusal:
+def no_room() -> ApiError:
     """The disk of this node is full."""
     refusal = unavailable("On this node: No space left on device.", 60)
     refusal.details["code"] = "no_local_space"

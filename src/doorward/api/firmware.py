@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from doorward import SPS_LEVEL
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import FILE, ITEMS, Container, Operation, Resource, answer_schema, meta
 from doorward.tree.problems import Problem
 
@@ -37,7 +37,7 @@ class Unsupported(Resource):
     def __init__(self, privilege: str = BASIC) -> None:
         self.privilege = privilege
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Refuse."""
         await request.drain()
         not_supported(request)
@@ -63,10 +63,10 @@ class Slots(Resource):
     def __init__(self) -> None:
         self.children = {"1": Slot()}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the slot; both of the forms that clients read."""
         item = {"body": _SLOT, "key": "1", "meta": {"href": f"{request.href}/1"}}
-        return Answer({"body": {"after_reboot": "1", "current": "1"}, "items": [item], "meta": meta(request)})
+        return Response({"body": {"after_reboot": "1", "current": "1"}, "items": [item], "meta": meta(request)})
 
 
 class Slot(Resource):
@@ -75,15 +75,15 @@ class Slot(Resource):
     operations = {"GET": Operation("The running release.", answer_schema(body={"type": "object"}, key={"const": "1"}))}
     privilege = BASIC
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the slot."""
-        return Answer({"body": _SLOT, "key": "1", "meta": meta(request)})
+        return Response({"body": _SLOT, "key": "1", "meta": meta(request)})
 
 
 class Firmware(Container):
     """The releases of the appliance, with named links beside the items."""
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the children, and link them by name."""
         answer = await super().get(request)
         answer.meta.update({name: f"{request.href}/{name}" for name in self.children})
@@ -96,9 +96,9 @@ class SshHostKeys(Resource):
     operations = {"GET": Operation("Known host keys.", answer_schema(items=ITEMS))}
     privilege = "/special/ssh"
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List nothing."""
-        return Answer({"items": [], "meta": meta(request)})
+        return Response({"items": [], "meta": meta(request)})
 
 
 def firmware_resources(uploads: Mapping[str, Resource]) -> dict[str, Any]:

@@ -10,18 +10,18 @@ from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta, meta_schema
 from doorward.api.transaction import Service, collision, status
-from doorward.store.port import Revision, State, Ticket
+from doorward.store.port import CommitRecord, Revision, State
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.history import restore
-from doorward.transaction.merge import MergeConflict, brought_up
-from doorward.transaction.queue import QueueTimeout
-from doorward.tree.problems import MeaningRefused
+from doorward.transaction.merge import MergeConflict, rebased
+from doorward.transaction.queue import QueueTimeoutError
+from doorward.tree.problems import SemanticError
 
 CHANGELOG = "/special/changelog"
-_LONGEST_PAGE = 500
+_MAX_PAGE = 500
 _COMMITS_SHOWN = 100
 _INT = {"type": "integer", "minimum": 1}
 
@@ -76,7 +76,7 @@ class Revisions(Resource):
             "Committed revisions, newest first.",
             answer_schema(items=items_of(_REVISION)),
             errors=(400,),
-            query={"limit": {**_INT, "maximum": _LONGEST_PAGE, "default": 100}, "before": _INT},
+            query={"limit": {**_INT, "maximum": _MAX_PAGE, "default": 100}, "before": _INT},
         )
     }
     privilege = CHANGELOG
@@ -95,7 +95,7 @@ class Revisions(Resource):
         """Return what a revision is like."""
         return "number", OneRevision(self._service, 1)
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         wrong = []
         numbers = {"limit": 100, "before": self._service.pipeline.running.number + 1}
@@ -103,7 +103,7 @@ class Revisions(Resource):
             text = request.query.get(name)
             if text is None:
                 continue
-            most = _LONGEST_PAGE if name == "limit" else 1 << 53
+            most = _MAX_PAGE if name == "limit" else 1 << 53
             if not (text.isascii() and text.isdecimal() and len(text) < 18 and 0 < int(text) <= most):  # noqa: PLR2004 - fits SQLite
                 wrong.append(("range", f"Must be a number from 1 to {most}.", name))
             else:
@@ -120,7 +120,7 @@ class Revisions(Resource):
             }
             for revision in found
         ]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
 
 class OneRevision(Resource):
@@ -138,7 +138,7 @@ class OneRevision(Resource):
         self._service, self._number = service, number
         self.children = {"changes": RevisionChanges(service, number), "restore": Restore(service, number)}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the revision."""
         revision = await asyncio.to_thread(self._service.pipeline.store.revision, self._number)
         if revision is None:
@@ -156,7 +156,7 @@ class RevisionChanges(Resource):
     def __init__(self, service: Service, number: int) -> None:
         self._service, self._number = service, number
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the changes, sorted by path."""
         pipeline = self._service.pipeline
 
@@ -167,7 +167,7 @@ class RevisionChanges(Resource):
 
         shown = await asyncio.to_thread(work)
         hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
-        return Answer({"changes": shown["changes"], "meta": meta(request, **hidden)})
+        return Response({"changes": shown["changes"], "meta": meta(request, **hidden)})
 
 
 class Restore(Resource):
@@ -183,7 +183,7 @@ class Restore(Resource):
         """Only who may write the whole configuration can put it back."""
         return request.member.rights.everything
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Fill the caller's candidate; a commit makes it real."""
         await request.read()
         service = self._service
@@ -191,11 +191,11 @@ class Restore(Resource):
             before = login.candidate or Candidate.on(service.pipeline.running)
             try:
                 candidate = await service.queue.run(lambda: self._restored(before))
-            except QueueTimeout:
+            except QueueTimeoutError:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:
                 raise await asyncio.to_thread(collision, service, before, collided) from None
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 raise errors.meaning(refused.problems) from None
             request.check_again()
             login.candidate = candidate
@@ -206,7 +206,7 @@ class Restore(Resource):
     def _restored(self, before: Candidate) -> Candidate:
         """Run in the commit thread: what others committed since the transaction began is part of the difference."""
         pipeline = self._service.pipeline
-        candidate = brought_up(pipeline.tree, before, pipeline.running)
+        candidate = rebased(pipeline.tree, before, pipeline.running)
         restore(pipeline.tree, pipeline.store, candidate, self._number)
         return candidate
 
@@ -232,10 +232,10 @@ class Commits(Resource):
         """Return what a record is like."""
         return "id", OneCommit(self._service, "")
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the records that the caller may see."""
         pipeline = self._service.pipeline
-        stored = await asyncio.to_thread(pipeline.store.tickets, _COMMITS_SHOWN)
+        stored = await asyncio.to_thread(pipeline.store.commit_records, _COMMITS_SHOWN)
         doing = dict(reversed(pipeline.now_doing.items()))
         known = {ticket.id: ticket for ticket in stored}
         begun = [ticket for ticket in doing.values() if ticket.id not in known]
@@ -247,14 +247,14 @@ class Commits(Resource):
             for ticket in newest
             if _visible(request, ticket)
         ]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
 
-def _visible(request: Request, ticket: Ticket) -> bool:
+def _visible(request: Request, ticket: CommitRecord) -> bool:
     return ticket.account == request.member.account or request.member.rights.may_read(CHANGELOG, request.href)
 
 
-def _record(sight: Sight, ticket: Ticket) -> dict[str, Any]:
+def _record(sight: Sight, ticket: CommitRecord) -> dict[str, Any]:
     return {
         "error": sight.error(ticket.error),
         "finished": ticket.finished,
@@ -276,7 +276,7 @@ class OneCommit(Resource):
     def __init__(self, service: Service, name: str) -> None:
         self._service, self._name = service, name
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the record."""
         pipeline, account = self._service.pipeline, request.member.account
         doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from doorward import BUILD_DATE, SPS_LEVEL, __version__
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.configuration.network import naming
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Running
 
 _TEXT = {"type": "string"}
@@ -54,7 +54,7 @@ class Info(Resource):
     def __init__(self, running: Callable[[], Running], node_id: str) -> None:
         self._running, self._node_id = running, node_id
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the figures of the release and the node. ``meta.node``, the id of the node, is an extension."""
         running = self._running()
         node = running.snapshot.read(naming.NODE)
@@ -72,7 +72,7 @@ class Info(Resource):
                 "config_hash": running.hash[:32],
                 "firmware_version": SPS_LEVEL,
                 "product": {"name": "Doorward", "version": __version__},
-                "roles": list(standing(running.snapshot).roles),
+                "roles": list(cluster_role(running.snapshot).roles),
                 "version": SPS_LEVEL,
             }
             return envelope(request, "about_info", body, node=self._node_id)
@@ -89,7 +89,7 @@ class UserInfo(Resource):
         )
     }
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the rights of now."""
         login = request.member
         body = {

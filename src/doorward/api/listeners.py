@@ -26,14 +26,14 @@ from uvicorn.server import ServerState
 
 from doorward.access.guard import busiest_source, source_of
 from doorward.api.server import Identity, Service
-from doorward.host.errors import HostFailure, os_reason
-from doorward.host.resources import Door, Listener
+from doorward.host.errors import HostError, os_reason
+from doorward.host.resources import AccessRule, Listener
 
 GRACE_SECONDS = 60.0
 """How long connections go on that their listener no longer lets in."""
 HANDSHAKE_SECONDS = 10.0
 """How long a client may take for the TLS handshake."""
-MOST_HANDSHAKES = 500
+MAX_HANDSHAKES = 500
 """Handshakes that go on at a time; then the address that has the most loses its first one."""
 STOP_SECONDS = 20.0
 """How long requests that run may go on when the server ends."""
@@ -92,10 +92,10 @@ class Listeners:
         return None if found is None or found.dismissed is not None else found.listener
 
     def open(self, listener: Listener, deadline: float) -> None:
-        """Accept by this value from now on. Raises HostFailure."""
+        """Accept by this value from now on. Raises HostError."""
         service = self.services.get(listener.doors[0].service)
         if service is None:
-            raise HostFailure(f"nothing here serves {listener.doors[0].service}")
+            raise HostError(f"nothing here serves {listener.doors[0].service}")
         identity = service.identity(listener)
         self._in_loop(lambda: self._put(listener, identity), deadline)
 
@@ -113,10 +113,10 @@ class Listeners:
             self.close(name)
 
     def prove(self, listener: Listener, deadline: float) -> None:
-        """Connect from this very process and be accepted; with TLS see the right certificate. Raises HostFailure."""
+        """Connect from this very process and be accepted; with TLS see the right certificate. Raises HostError."""
         found = self._open.get(listener.name)
         if found is None:
-            raise HostFailure(f"nothing listens on {listener.name}")
+            raise HostError(f"nothing listens on {listener.name}")
         try:
             with socket.socket(_family(listener), socket.SOCK_STREAM) as source:
                 source.settimeout(_left(deadline))
@@ -125,7 +125,7 @@ class Listeners:
                 self._reach(listener, found, source, deadline)
         except OSError as error:
             why = error.reason if isinstance(error, ssl.SSLError) else error.strerror or "no answer in time"
-            raise HostFailure(f"{listener.name} can't be reached: {why}") from error
+            raise HostError(f"{listener.name} can't be reached: {why}") from error
 
     def _reach(self, listener: Listener, found: _Open, source: socket.socket, deadline: float) -> None:
         accepted, peer = Event(), source.getsockname()[:2]
@@ -135,14 +135,14 @@ class Listeners:
             if found.identity is not None:
                 wanted = listener.shows.fingerprint if listener.shows else found.identity.fingerprint
                 if not hmac.compare_digest(_shown_to(source), wanted):
-                    raise HostFailure(f"{listener.name} shows another certificate than the configured one")
+                    raise HostError(f"{listener.name} shows another certificate than the configured one")
             if not accepted.wait(_left(deadline)):
-                raise HostFailure(f"somebody else answers on {listener.name}")
+                raise HostError(f"somebody else answers on {listener.name}")
         finally:
             self._expected.pop((listener.name, peer), None)
 
     def _in_loop(self, work: Callable[[], _T], deadline: float) -> _T:
-        """Do something in the event loop and wait for it. Raises HostFailure."""
+        """Do something in the event loop and wait for it. Raises HostError."""
         done: Future[_T] = Future()
 
         def run() -> None:
@@ -158,9 +158,9 @@ class Listeners:
             return done.result(_left(deadline))
         except TimeoutError:
             done.cancel()
-            raise HostFailure("the server did not come to it in time") from None
+            raise HostError("the server did not come to it in time") from None
         except RuntimeError as error:
-            raise HostFailure("the server is stopping") from error
+            raise HostError("the server is stopping") from error
 
     # What happens in the event loop
 
@@ -258,7 +258,7 @@ class _Open:
                 connection.close()
                 continue
             connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-            if len(self._handshakes) >= MOST_HANDSHAKES:
+            if len(self._handshakes) >= MAX_HANDSHAKES:
                 source = busiest_source(self._handshakes.values())
                 first = next(task for task, of in self._handshakes.items() if of == source)
                 self._handshakes.pop(first)
@@ -275,7 +275,7 @@ class _Open:
         """Return what a client is served; None: it is not let in."""
         if self._listeners.expected(self.listener, peer):
             return self.listener.doors[0].service
-        return let_in(self.listener.doors, peer[0])
+        return admit(self.listener.doors, peer[0])
 
     async def _welcome(self, connection: socket.socket, service: str) -> None:
         listener, state = self.listener, self._states.setdefault(service, ServerState())
@@ -302,7 +302,7 @@ class _Open:
         for service, state in self._states.items():
             for protocol in list(state.connections):
                 peer: _Peer | None = getattr(protocol, "client", None)
-                if peer is None or let_in(self.listener.doors, peer[0]) != service:
+                if peer is None or admit(self.listener.doors, peer[0]) != service:
                     protocol.shutdown()
 
     def close(self) -> None:
@@ -334,7 +334,7 @@ class _Open:
             task.cancel()
 
 
-def let_in(doors: tuple[Door, ...], address: str) -> str | None:
+def admit(doors: tuple[AccessRule, ...], address: str) -> str | None:
     """Return the service behind the first door that lets a client's address in."""
     peer = ipaddress.ip_address(address)
     for door in doors:
@@ -363,7 +363,7 @@ def _bound(listener: Listener) -> socket.socket:
     try:
         return bind(listener.address, listener.port)
     except OSError as error:
-        raise HostFailure(os_reason(f"listening on {listener.name} failed", error)) from error
+        raise HostError(os_reason(f"listening on {listener.name} failed", error)) from error
 
 
 def _family(listener: Listener) -> socket.AddressFamily:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import psutil
 
 from doorward.access.logins import Logins
-from doorward.api.hot import HotPath
-from doorward.api.request import Answer, Request
+from doorward.api.fast_response import FastResponses
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.status import Health
 from doorward.backup.status import Freshness
@@ -26,7 +26,7 @@ class Metrics(Resource):
 
     def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
         self._pipeline, self._logins, self._health, self._backups = pipeline, logins, health, backups
-        self.hot: HotPath | None = None
+        self.hot: FastResponses | None = None
         self._answers: Counter[tuple[str, int]] = Counter()
         self._commits = 0
         self._since = time.time()
@@ -39,12 +39,12 @@ class Metrics(Resource):
         """Count an answer."""
         self._answers[method, status] += 1
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the figures as text."""
         answered = self._answers + Counter({("GET", 200): self.hot.count if self.hot else 0})
         return await asyncio.to_thread(self._answer, answered, len(self._logins))
 
-    def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Answer:
+    def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Response:
         from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, text
 
         fresh, pipeline = self._backups(), self._pipeline
@@ -62,4 +62,4 @@ class Metrics(Resource):
             gauge("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue),
             gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
         ]
-        return Answer(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})

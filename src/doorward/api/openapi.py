@@ -12,7 +12,7 @@ from typing import Any
 from doorward import __version__
 from doorward.api.openapi_parts import ERROR, HEADERS, OF_STATUS, PARAMETERS, TAGS, described, tag_of
 from doorward.api.openapi_schemas import Schemas
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 
 _MADE = {201, 202, 303}
@@ -127,9 +127,9 @@ class OpenApi(Resource):
         codes |= {304} if "If-None-Match" in operation.headers else set()
         return codes - {operation.status}
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the document. To make it takes a moment."""
-        return Answer(await asyncio.to_thread(lambda: self._text))
+        return Response(await asyncio.to_thread(lambda: self._text))
 
 
 def _named(path: str, schema: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from doorward.access.writable import not_writable
 from doorward.api.bodies import listed
 from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
@@ -39,13 +39,13 @@ class Changes(Resource):
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the changes, sorted by path."""
         candidate, tree = request.member.candidate, self._tree
         changes = as_changes(tree, candidate.edits()) if candidate else []
         shown = _sight(tree, request, candidate).members({"changes": changes}, "changes")
         hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
-        return Answer({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
+        return Response({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
 
 
 class Plan(Resource):
@@ -58,7 +58,7 @@ class Plan(Resource):
     def __init__(self, pipeline: Pipeline, logins: Logins) -> None:
         self._pipeline, self._logins = pipeline, logins
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Work out the plan."""
         pipeline = self._pipeline
         open_one = request.member.candidate

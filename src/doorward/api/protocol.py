@@ -11,8 +11,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from doorward.access.guard import busiest_source, source_of
 from doorward.api.app import head
-from doorward.api.errors import Refusal, bad_request, internal
-from doorward.api.request import Answer
+from doorward.api.errors import ApiError, bad_request, internal
+from doorward.api.request import Response
 from doorward.http.connection import HttpConnection
 from doorward.http.fields import response_head
 from doorward.http.framing import BadRequestError
@@ -25,11 +25,11 @@ HEAD_SECONDS = 30.0
 STALLED_SECONDS = 60.0
 """How long a client may leave an answer unread."""
 KEEP_ALIVE_SECONDS = 75
-MOST_CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 """Connections that a listener keeps for one service; each takes some 50 kB."""
-MOST_WAITING = 100
+MAX_WAITING = 100
 """Requests that a client may send on without awaiting the answers; behind those it has to ask again."""
-FAREWELL_SECONDS = 0.5
+CLOSE_GRACE_SECONDS = 0.5
 """How long a client may then take to answer the end of TLS; one that keeps the connection for later never does."""
 MAX_REPEATS, MAX_REPEATED_HEAD = 16, 2 << 10
 """Request heads that a connection keeps in order to know them again, and the bytes of the longest of them."""
@@ -68,7 +68,7 @@ class HttpProtocol(HttpConnection):
     _in_body = False
     _at_work: RequestResponseCycle | None = None
     """The request that the application has, or had last."""
-    _deaf = False
+    _ignores_input = False
     """Whether what comes is not looked at any more."""
     _slow: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
@@ -81,11 +81,11 @@ class HttpProtocol(HttpConnection):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection; the first head is awaited."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             self._make_room()
         self._repeats: dict[bytes, Any] = {}
         self._recognise = getattr(self.config.app, "plain", _never)
-        self._at_once = getattr(self.config.app, "at_once", _never)
+        self._fast_response = getattr(self.config.app, "fast_response", _never)
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.close)
 
     def _make_room(self) -> None:
@@ -116,7 +116,7 @@ class HttpProtocol(HttpConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that is still not whole has limited time and size."""
-        if self._deaf or self._answered_again(data):
+        if self._ignores_input or self._answered_again(data):
             return
         self._moved, self._begun, self._plain = False, 0, None
         alone = not (self._in_head and self._size) and not self._in_body
@@ -169,7 +169,7 @@ class HttpProtocol(HttpConnection):
     def on_headers_complete(self) -> None:
         """Take the end of the head; an exception here becomes a 400."""
         self._in_time()
-        if self._size > HEAD_LIMIT or len(self.pipeline) >= MOST_WAITING:
+        if self._size > HEAD_LIMIT or len(self.pipeline) >= MAX_WAITING:
             raise BadRequestError
         super().on_headers_complete()
         self._in_head, self._in_body, self._size = False, True, 0
@@ -208,7 +208,7 @@ class HttpProtocol(HttpConnection):
 
     def _hang_up(self) -> None:
         if self.transport.is_closing():
-            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+            self.loop.call_later(CLOSE_GRACE_SECONDS, self.transport.abort)
 
     def pause_writing(self) -> None:
         """Note that the client does not read what it is sent."""
@@ -233,7 +233,7 @@ class HttpProtocol(HttpConnection):
         if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return False
         plain = self._recognise(self.url, self.headers)
-        if plain is None or (answer := self._at_once(plain)) is None:
+        if plain is None or (answer := self._fast_response(plain)) is None:
             return False
         self.cycle, self._plain = _ANSWERED, plain
         self.transport.write(answer)
@@ -251,7 +251,7 @@ class HttpProtocol(HttpConnection):
         plain = self._repeats.get(data)
         if plain is None or self._in_head or self._in_body or self.cycle is not _ANSWERED:
             return False
-        if self.flow.write_paused or self.transport.is_closing() or (answer := self._at_once(plain)) is None:
+        if self.flow.write_paused or self.transport.is_closing() or (answer := self._fast_response(plain)) is None:
             return False
         self.transport.write(answer)
         self.used = self.loop.time()
@@ -269,7 +269,7 @@ class HttpProtocol(HttpConnection):
         if self._in_body and unanswered and unanswered[0] is self.cycle:
             del unanswered[0]
         if unanswered:
-            self._deaf, unanswered[0].keep_alive = True, False
+            self._ignores_input, unanswered[0].keep_alive = True, False
             return
         if not (self._in_body and self.cycle.response_started):
             self.transport.write(_refusal())
@@ -283,12 +283,12 @@ class HttpProtocol(HttpConnection):
         return waiting
 
 
-def _shown(refusal: Refusal) -> bytes:
+def _shown(refusal: ApiError) -> bytes:
     error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
     return encode({"error": error, "meta": {"href": "/", "parent": None}})
 
 
 def _refusal() -> bytes:
     body = _shown(bad_request())
-    answer = Answer(body, 400, {"Connection": "close"})
+    answer = Response(body, 400, {"Connection": "close"})
     return response_head(400, head(answer, (), len(body), os.urandom(16).hex(), int(time.time()))) + body

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from doorward.api.app import head
-from doorward.api.request import Answer
+from doorward.api.request import Response
 
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _HTTPS = 443
@@ -25,7 +25,7 @@ async def redirect(scope: Any, _receive: Any, send: Any) -> None:
     port = "" if listener.https_port == _HTTPS else f":{listener.https_port}"
     query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
     location = f"https://{host}{port}{scope['raw_path'].decode('latin-1')}{query}"
-    answer = Answer(b"", 308, {"Connection": "close", "Location": location})
+    answer = Response(b"", 308, {"Connection": "close", "Location": location})
     fields = head(answer, (), 0, os.urandom(16).hex(), int(time.time()))
     await send({"type": "http.response.start", "status": answer.status, "headers": fields})
     await send({"type": "http.response.body", "body": b""})

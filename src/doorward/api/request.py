@@ -15,7 +15,7 @@ from doorward.access.logins import Login
 from doorward.access.rights import Allowed, always
 from doorward.api import errors
 from doorward.tree.jsontext import WIDEST, decode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
@@ -41,7 +41,7 @@ def _nothing_to_check() -> None:
     """Stand for the check of a request that no application has admitted."""
 
 
-class Disconnected(Exception):
+class DisconnectedError(Exception):
     """The client went away before its request was whole."""
 
 
@@ -59,7 +59,7 @@ class LocalFile:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, or a file."""
 
     content: dict[str, Any] | bytes | LocalFile
@@ -177,7 +177,7 @@ class Request:
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                raise Disconnected
+                raise DisconnectedError
             data: bytes = message.get("body", b"")
             more = message.get("more_body", False)
             size += len(data)
@@ -205,7 +205,7 @@ class Request:
         """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""
         try:
             return decode(body, WIDEST)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
 
     def check_media_type(self, accepted: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +94,19 @@ class Resource:
     def _may_reserved(self, request: Request) -> bool:
         return request.method not in self.reserved or request.member.rights.everything
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer GET."""
         raise errors.method_not_allowed(request.method, request.href)
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Answer POST."""
         raise errors.method_not_allowed(request.method, request.href)
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         """Answer PUT."""
         raise errors.method_not_allowed(request.method, request.href)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Answer DELETE."""
         raise errors.method_not_allowed(request.method, request.href)
 
@@ -177,11 +177,11 @@ class Container(Resource):
     def __init__(self, children: Mapping[str, Resource]) -> None:
         self.children = children
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the children in byte order."""
         names = sorted(name for name, child in self.children.items() if child.listed)
         items = [{"key": name, "meta": {"href": f"{request.href}/{name}"}} for name in names]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
 
 class Deferred(Container):
@@ -218,6 +218,6 @@ def meta(request: Request, **links: Any) -> dict[str, Any]:
     return {"href": request.href, "parent": request.parent, **links}
 
 
-def envelope(request: Request, key: str, body: Any, **links: Any) -> Answer:
+def envelope(request: Request, key: str, body: Any, **links: Any) -> Response:
     """Return the answer of a single resource: ``body``, ``key``, ``meta``."""
-    return Answer({"body": body, "key": key, "meta": meta(request, **links)})
+    return Response({"body": body, "key": key, "meta": meta(request, **links)})

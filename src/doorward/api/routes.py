@@ -20,9 +20,9 @@ from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster.shared import Shared
 from doorward.api.cluster.status import cluster_resources
 from doorward.api.configuration import Configuration
+from doorward.api.fast_response import FastResponses
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Revisions
-from doorward.api.hot import HotPath
 from doorward.api.information import Info, UserInfo
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
@@ -32,11 +32,11 @@ from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.api.welcome import Welcome
-from doorward.backup.keeping import Shelf
 from doorward.backup.service import Backups
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.events.alarm import Issue
-from doorward.events.senders import Senders
+from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
 from doorward.transaction.confirmation import Confirmations
 
@@ -50,10 +50,10 @@ class Parts:
     authenticator: Authenticator
     guard: Guard
     prober: Prober
-    senders: Senders
+    senders: Notifications
     backups: Backups
-    uploads: Shelf
-    exports: Shelf
+    uploads: TemporaryFiles
+    exports: TemporaryFiles
     state: Path
     cluster: Cluster
     setup_code: SetupCode | None
@@ -64,7 +64,7 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     from doorward.api.backup.drills import Drills
     from doorward.api.backup.exports import Exports
     from doorward.api.backup.files import Files
-    from doorward.api.backup.restores import Desk, RestoreCollection
+    from doorward.api.backup.restores import RestoreCollection, RestoreService
     from doorward.api.backup.runs import Runs, Status
     from doorward.api.backup.signing_keys import SigningKeys
     from doorward.api.backup.targets import HostKeys, TargetTests
@@ -77,7 +77,7 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
         "exports": Exports(node, parts.exports),
         "files": Files(backups),
         "host_keys": HostKeys(backups),
-        "restores": RestoreCollection(Desk(node, parts.service, parts.logins, uploads, backups.fetch)),
+        "restores": RestoreCollection(RestoreService(node, parts.service, parts.logins, uploads, backups.fetch)),
         "runs": Runs(backups),
         "signing_keys": SigningKeys(node.signing),
         "status": Status(backups),
@@ -126,7 +126,7 @@ def application(parts: Parts) -> Application:
     app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
     api["setup"] = Setup(app, parts.service, parts.guard, parts.senders.events, parts.setup_code)
     api["openapi.json"] = OpenApi(root)
-    app.hot = metrics.hot = HotPath(pipeline.tree, lambda: pipeline.running, parts.logins)
+    app.hot = metrics.hot = FastResponses(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count
     app.deferred[b"/api/backup"] = backup
     return app

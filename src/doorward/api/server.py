@@ -20,7 +20,7 @@ class Service(Protocol):
     """What stands behind the name of a listener's door."""
 
     def identity(self, listener: Listener) -> Identity | None:
-        """Return what TLS connections get to see, None for plain HTTP. Raises HostFailure where it can't be had. May block."""
+        """Return what TLS connections get to see, None for plain HTTP. Raises HostError where it can't be had. May block."""
 
     def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
         """Return the protocol of a new connection, which notes itself and its tasks in ``state``."""

@@ -10,14 +10,14 @@ import structlog
 from doorward.access.guard import Guard
 from doorward.access.setup_code import SetupCode
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema
 from doorward.configuration._setup import ADAPTER, FirstSettings
 from doorward.events.events import Events
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.transaction.queue import QueueTimeout
-from doorward.transaction.setup import HREF, AlreadySetUp, awaited, set_up
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.transaction.queue import QueueTimeoutError
+from doorward.transaction.setup import HREF, AlreadySetUpError, awaited, set_up
+from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.validation import check
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class Setup(Resource):
     def __init__(self, app: Application, service: Service, guard: Guard, events: Events, code: SetupCode | None) -> None:
         self._app, self._service, self._guard, self._events, self._code = app, service, guard, events, code
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the state."""
         meta = {"eula": None, "href": HREF, "parent": "/api", "remaining_seconds": 0}
-        return Answer({"meta": meta, "status": _SHOWN.get(self._app.state, "completed")})
+        return Response({"meta": meta, "status": _SHOWN.get(self._app.state, "completed")})
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Set the appliance up, all of it or nothing; refuse where that was done.
 
         There is no second try, so that nothing is left out of the answers in silence.
@@ -72,7 +72,7 @@ class Setup(Resource):
         self._refuse_unless_awaited()  # again: somebody else may have been faster
         try:
             checked = check(ADAPTER, request.decoded(raw), strict=True)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
         if checked.warnings:
             raise errors.invalid_body(checked.warnings)
@@ -80,7 +80,7 @@ class Setup(Resource):
             log.warning("the root password is ignored: the root account of the machine is left alone")
         self._app.state = "starting"  # at once: the task below begins later, and nobody else's answers may come in between
         await asyncio.shield(asyncio.ensure_future(self._set_up(request, checked.model)))
-        return Answer(b"", 303, {"Location": HREF})
+        return Response(b"", 303, {"Location": HREF})
 
     def _check_code(self, request: Request) -> None:
         """Refuse whoever can't say the code that this start has made, as a failed login is refused."""
@@ -105,15 +105,15 @@ class Setup(Resource):
         service = self._service
         try:
             await service.queue.run(lambda: set_up(service.pipeline, answers, request.address))
-        except AlreadySetUp:
+        except AlreadySetUpError:
             raise errors.conflict("The appliance is set up already.", resource=HREF) from None
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
-        except MeaningRefused as refused:
+        except SemanticError as refused:
             raise errors.meaning(refused.problems) from None
         except ApplyFailed as failed:
             raise errors.apply_failed(failed, request.id) from None
-        except QueueTimeout:
+        except QueueTimeoutError:
             raise errors.unavailable("Other commits are in the way.") from None
         finally:
             if self._app.state == "starting":

@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.events.alarm import Issue
-from doorward.host.engine import Host, HostRefusal
+from doorward.host.engine import Host, HostRefusedError
 from doorward.host.plan import HostWarning
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.problems import Problem
@@ -63,10 +63,10 @@ class HealthStatus(Resource):
         self._health, self._state = health, state
         psutil.cpu_percent()  # the first figure is since now
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the figures."""
         found = await asyncio.to_thread(self.figures)
-        return Answer({"health_status": found, "meta": meta(request)})
+        return Response({"health_status": found, "meta": meta(request)})
 
     def figures(self) -> dict[str, Any]:
         """Return the figures. Blocks."""
@@ -110,7 +110,7 @@ class TimeStatus(Resource):
         self._host = host
         self.children = {"sync": TimeSync(host)}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer what the daemon says, at most a second old."""
         found = await asyncio.to_thread(self._host.time_status)
         return envelope(request, "time_status", found.as_dict())
@@ -126,13 +126,13 @@ class TimeSync(Resource):
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Measure, step and answer the status after it."""
         await request.read()
         try:
             stepped = await asyncio.to_thread(self._host.sync)
-        except HostRefusal as refused:
+        except HostRefusedError as refused:
             raise errors.meaning([Problem(refused.code, refused.message, "", request.href)]) from None
         body = stepped.status.as_dict()
         about = {"href": "/api/time_status", "parent": "/api"}
-        return Answer({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})
+        return Response({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})

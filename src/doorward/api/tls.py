@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from doorward.api.server import Identity
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.resources import Listener
 from doorward.host.tls import modern, show
 
@@ -27,14 +27,14 @@ def web_identity(secret: SecretText) -> Callable[[Listener], Identity | None]:
     def identity(listener: Listener) -> Identity | None:
         shown = listener.shows
         if shown is None:
-            raise HostFailure(f"there is no certificate for {listener.name}")
+            raise HostError(f"there is no certificate for {listener.name}")
         key = secret(shown.private_key)
         if key is None:
-            raise HostFailure("the private key of the server's certificate is not here")
+            raise HostError("the private key of the server's certificate is not here")
         try:
             return Identity(context(shown.certificates, key), shown.fingerprint)
         except (OSError, ssl.SSLError) as error:
-            raise HostFailure("the certificate of the server can't be used") from error
+            raise HostError("the certificate of the server can't be used") from error
 
     return identity
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.afar import afar
 from doorward.api.bodies import sent
 from doorward.api.firmware import BASIC, Unsupported
-from doorward.api.request import Answer, Request
+from doorward.api.remote_calls import afar
+from doorward.api.request import Request, Response
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
 from doorward.configuration.management import email
-from doorward.events.senders import Outcome
+from doorward.events.notifications import Outcome
 from doorward.transaction.candidate import Running
 from doorward.tree.fields import HostName, Mail
 from doorward.tree.models import Body
@@ -49,7 +49,7 @@ class HostsByName(Resource):
     }
     privilege = BASIC
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Answer the addresses, none for an unknown name."""
         question, warnings = await sent(request, _QUESTION)
         return _answer(request, "hosts-by-name", {"addresses": await self._resolve(question)}, warnings)
@@ -98,7 +98,7 @@ class MailTest(Resource):
     def __init__(self, running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> None:
         self._running, self._try = running, try_mail
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Answer whether the mail server took the mail, or at which step it did not."""
         trial, warnings = await sent(request, _TRIAL)
         settings = self._running().snapshot.read(email.NODE)
@@ -115,7 +115,7 @@ class MailTest(Resource):
         return _answer(request, "mailtest", body, warnings)
 
 
-def _answer(request: Request, key: str, body: dict[str, Any], warnings: list[dict[str, str]]) -> Answer:
+def _answer(request: Request, key: str, body: dict[str, Any], warnings: list[dict[str, str]]) -> Response:
     return envelope(request, key, body, **({"warnings": warnings} if warnings else {}))
 
 

@@ -20,16 +20,16 @@ from doorward.api import errors
 from doorward.api.bodies import listed
 from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.previews import HREF, Changes, Plan
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
-from doorward.store.port import Confirmation, Ticket
+from doorward.store.port import CommitRecord, Confirmation
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import LONGEST, Confirmations
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
-from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from doorward.tree.models import Body, Variants
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.times import now
 from doorward.tree.validation import check
 
@@ -62,7 +62,7 @@ class ConfirmOrder(Body):
 
 ORDER: TypeAdapter[Any] = TypeAdapter(Annotated[CommitOrder | ConfirmOrder, Variants("status")])
 
-Work = Callable[[Request, Order], Awaitable[Answer]]
+Work = Callable[[Request, Order], Awaitable[Response]]
 """Carries out an order in the caller's name."""
 
 
@@ -76,7 +76,7 @@ class Service:
     logins: Logins
 
 
-def status(service: Service, candidate: Candidate | None, **links: Any) -> Answer:
+def status(service: Service, candidate: Candidate | None, **links: Any) -> Response:
     """Return the status body."""
     state = "closed" if candidate is None else "open"
     message = "required" if requires_message(service.pipeline.running.snapshot) else "optional"
@@ -92,7 +92,7 @@ def status(service: Service, candidate: Candidate | None, **links: Any) -> Answe
         "meta": {"href": HREF, "parent": "/api", **links},
         "transaction": {"status": state},
     }
-    return Answer(content)
+    return Response(content)
 
 
 class Transaction(Resource):
@@ -117,11 +117,11 @@ class Transaction(Resource):
         """Whoever may write something may have a transaction."""
         return request.member.rights.may_write_something
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the status."""
         return status(self._service, request.member.candidate)
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Open a transaction. The body may be empty or any JSON value."""
         if body := await request.read():
             request.decoded(body)
@@ -130,20 +130,20 @@ class Transaction(Resource):
                 login.candidate = Candidate.on(self._service.pipeline.running)
             return status(self._service, login.candidate)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Drop the candidate."""
         async with request.turn() as login:
             if login.candidate is None:
                 raise errors.conflict("No transaction is open.", resource=HREF)
             login.candidate = None
-        return Answer({"meta": meta(request)})
+        return Response({"meta": meta(request)})
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         """Commit or confirm; goes on when the client goes away."""
         raw = await request.read()
         try:
             checked = check(ORDER, request.decoded(raw), strict=request.strict)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
         key = idempotency_key(request)
         if isinstance(checked.model, ConfirmOrder):
@@ -152,19 +152,19 @@ class Transaction(Resource):
             answer = await self.once(request, checked.model, key, hashlib.sha256(raw).hexdigest(), self._in_turn)
         return finished(request, answer, checked.warnings, HREF)
 
-    async def once(self, request: Request, order: CommitOrder, key: str | None, digest: str, work: Work) -> Answer:
+    async def once(self, request: Request, order: CommitOrder, key: str | None, digest: str, work: Work) -> Response:
         """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before.
 
         It is known by its id and its key before anything is awaited, and goes on when its client goes away.
         """
         doing, login = self._service.pipeline.now_doing, request.member
         known = digest if key is not None else None
-        waiting = Ticket(
+        waiting = CommitRecord(
             str(uuid.uuid4()), login.name, now(), "queued", idempotency_key=key, request=known, account=login.account
         )
         doing[waiting.id] = waiting
 
-        def ended(task: asyncio.Task[Answer]) -> None:
+        def ended(task: asyncio.Task[Response]) -> None:
             if doing.get(waiting.id) is waiting:  # its turn never came
                 del doing[waiting.id]
             if not task.cancelled():
@@ -177,7 +177,7 @@ class Transaction(Resource):
         task.add_done_callback(ended)
         return await asyncio.shield(task)
 
-    async def _unless_known(self, request: Request, order: Order, work: Work) -> Answer:
+    async def _unless_known(self, request: Request, order: Order, work: Work) -> Response:
         """Carry out an order, after the one that has the same key at this moment."""
         key = order.idempotency_key
         if key is None:
@@ -199,7 +199,7 @@ class Transaction(Resource):
         answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
-    async def _in_turn(self, request: Request, order: Order) -> Answer:
+    async def _in_turn(self, request: Request, order: Order) -> Response:
         service = self._service
         async with request.turn() as login:
             candidate = login.candidate
@@ -207,11 +207,11 @@ class Transaction(Resource):
                 raise errors.conflict("No transaction is open.", resource=HREF)
             try:
                 ticket = await service.queue.run(lambda: self._permitted(request, login, candidate, order))
-            except QueueTimeout:
+            except QueueTimeoutError:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:
                 raise await asyncio.to_thread(collision, service, candidate, collided) from None
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 sight = Sight(service.pipeline.tree, login.rights, candidate.snapshot, candidate.base.snapshot)
                 raise _refused(refused, sight) from None
             except ApplyFailed as failed:
@@ -219,14 +219,14 @@ class Transaction(Resource):
             login.candidate = None
         return self.done(request, ticket)
 
-    def _permitted(self, request: Request, login: Login, candidate: Candidate, order: Order) -> Ticket:
+    def _permitted(self, request: Request, login: Login, candidate: Candidate, order: Order) -> CommitRecord:
         """Run in the commit thread: whoever commits may do so after all commits before."""
         still_permitted(request, login)
         if paths := not_writable(self._service.pipeline.tree, candidate, login.rights):
             raise errors.no_longer_writable(paths)
         return self._work(candidate, replace(order, everything=login.rights.everything))
 
-    def _work(self, candidate: Candidate, order: Order) -> Ticket:
+    def _work(self, candidate: Candidate, order: Order) -> CommitRecord:
         """Run in the commit thread."""
         service = self._service
         self.check_pending()
@@ -245,7 +245,7 @@ class Transaction(Resource):
             details |= {"commit": awaited.failure[1], "reason": pending.failure}
         raise errors.conflict(awaited.reason or "", **details)
 
-    def done(self, request: Request, ticket: Ticket, candidate: Candidate | None = None) -> Answer:
+    def done(self, request: Request, ticket: CommitRecord, candidate: Candidate | None = None) -> Response:
         """Return the answer to a commit; ``candidate`` is what the caller has open all the same."""
         links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
         if ticket.warnings:
@@ -260,12 +260,12 @@ class Transaction(Resource):
         pipeline = self._service.pipeline
         return Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
 
-    def _replayed(self, request: Request, ticket: Ticket) -> Answer:
+    def _replayed(self, request: Request, ticket: CommitRecord) -> Response:
         if ticket.error is None or ticket.revision is not None:
             return self.done(request, ticket, None if ticket.results is None else request.member.candidate)
         details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
         message = errors.apply_message(restored=bool(details["restored"]))
-        refusal = errors.Refusal(500, "ApplyFailed", message, details)
+        refusal = errors.ApiError(500, "ApplyFailed", message, details)
         refusal.headers = {"Idempotency-Replayed": "true"}
         raise refusal
 
@@ -278,7 +278,7 @@ class Transaction(Resource):
         ticket = self._service.pipeline.store.ticket(pending.ticket)
         return ticket is not None and ticket.account == login.account
 
-    async def _confirm(self, request: Request) -> Answer:
+    async def _confirm(self, request: Request) -> Response:
         service, login = self._service, request.member
 
         def work() -> int:
@@ -291,7 +291,7 @@ class Transaction(Resource):
 
         try:
             revision = await service.queue.run(work)
-        except QueueTimeout:
+        except QueueTimeoutError:
             raise errors.unavailable("Other commits are in the way.") from None
         return status(service, login.candidate, revision=revision)
 
@@ -304,14 +304,14 @@ def still_permitted(request: Request, login: Login) -> None:
         raise errors.unauthorized(request.href, write=True)
 
 
-def _refused(refused: MeaningRefused, sight: Sight) -> errors.Refusal:
+def _refused(refused: SemanticError, sight: Sight) -> errors.ApiError:
     """Tell what is wrong, as far as whoever asks may read it; the rest is counted."""
     refusal = errors.meaning(refused.problems, "commit")
     refusal.details = sight.members(refusal.details, "errors")
     return refusal
 
 
-def finished(request: Request, answer: Answer, warnings: Iterable[Problem], path: str) -> Answer:
+def finished(request: Request, answer: Response, warnings: Iterable[Problem], path: str) -> Response:
     """Add the warnings about the body of an order to its answer, and say that it was read strictly, if it was."""
     meta = answer.meta
     if found := [*listed(warnings, path), *meta.pop("warnings", [])]:
@@ -321,7 +321,7 @@ def finished(request: Request, answer: Answer, warnings: Iterable[Problem], path
     return answer
 
 
-def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.Refusal:
+def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.ApiError:
     """Tell who changed what. Blocks: the store is asked."""
     later = service.pipeline.store.edits_after(candidate.base.number)
     conflicts = []

@@ -19,7 +19,7 @@ from doorward.api.tls import no_identity
 from doorward.cluster.channel import Channel
 from doorward.cluster.server import ChannelProtocol
 from doorward.configuration.management import certificates
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.resources import Listener
 from doorward.tree.snapshot import Snapshot
 
@@ -47,15 +47,15 @@ def channel_service(channel: Channel) -> HttpService:
 def open_early(listeners: Listeners, desired: Iterable[object]) -> None:
     """Open the listeners for administrators before the host converges: who asks learns that the server is starting.
 
-    What can't be opened yet is left to the host, unless other programs have every address. Raises HostFailure. Blocks.
+    What can't be opened yet is left to the host, unless other programs have every address. Raises HostError. Blocks.
     """
-    taken: HostFailure | None = None
+    taken: HostError | None = None
     opened = False
     for listener in administrators(desired):
         try:
             listeners.open(listener, time.monotonic() + _OPEN_SECONDS)
             opened = True
-        except HostFailure as failure:
+        except HostError as failure:
             log.warning("a listener can't be opened yet", address=listener.name, reason=failure.reason)
             if isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.EADDRINUSE:
                 taken = failure

@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from doorward import __version__
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Container
 
 _STYLE = "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}code{font-size:.95em}"
@@ -57,6 +57,6 @@ class Welcome(Container):
         """Return the methods of the page."""
         return ("GET", "HEAD", "OPTIONS")
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the page."""
-        return Answer(_PAGE, headers=dict(_HEADERS))
+        return Response(_PAGE, headers=dict(_HEADERS))

@@ -4,7 +4,7 @@
 """
 
 from doorward.appliance.node import Appliance
-from doorward.appliance.options import CannotStart, Options
+from doorward.appliance.options import Options, StartError
 from doorward.appliance.running import run
 
-__all__ = ["Appliance", "CannotStart", "Options", "run"]
+__all__ = ["Appliance", "Options", "StartError", "run"]

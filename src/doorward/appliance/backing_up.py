@@ -5,24 +5,24 @@ from __future__ import annotations
 from uuid import UUID
 
 from doorward.backup.checking import Checks
-from doorward.backup.keeping import Shelf
 from doorward.backup.node import NodeView
 from doorward.backup.service import Backups
 from doorward.backup.table import Table
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.statuses import Backup
-from doorward.events.senders import Senders
-from doorward.membership.standing import standing
+from doorward.events.notifications import Notifications
+from doorward.membership.cluster_role import cluster_role
 from doorward.tree.snapshot import Snapshot
 
-_MOST_LATE = 120
+_MAX_LATE = 120
 
 
 def late(snapshot: Snapshot, node: str) -> float:
     """By how many seconds a node is late: those of a cluster don't come to the target all at once."""
-    return float(UUID(node).int % (_MOST_LATE + 1)) if standing(snapshot).is_member else 0.0
+    return float(UUID(node).int % (_MAX_LATE + 1)) if cluster_role(snapshot).is_member else 0.0
 
 
-def backups(view: NodeView, table: Table, senders: Senders, uploads: Shelf) -> Backups:
+def backups(view: NodeView, table: Table, senders: Notifications, uploads: TemporaryFiles) -> Backups:
     """Return the backups of a node; its monitor watches over them."""
     made = Backups(view, table, senders, Checks(view), uploads.path)
     senders.monitor.watches.append(made.watch)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from doorward.backup.keeping import Shelf
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
@@ -20,8 +20,8 @@ log = structlog.get_logger()
 _EVERY_SECONDS = 3600
 
 
-async def keep_house(
-    pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations, shelves: Sequence[Shelf]
+async def housekeeping(
+    pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations, shelves: Sequence[TemporaryFiles]
 ) -> None:  # fmt: skip
     """Forget what is due, every hour, without end."""
     while True:
@@ -37,7 +37,7 @@ async def keep_house(
 def _sweep(pipeline: Pipeline, confirmations: Confirmations) -> None:
     """Runs in the commit thread."""
     before = stamp(datetime.now(UTC) - timedelta(days=1))
-    pipeline.store.forget_tickets(before)
+    pipeline.store.forget_commit_records(before)
     candidate = unowned(pipeline.tree, pipeline.running, before)
     if candidate is not None and confirmations.pending is None:
         pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))

@@ -22,18 +22,18 @@ from doorward.api.setup import ready_state
 from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
 from doorward.api.web import channel_service, hand_out, web_services
+from doorward.appliance.admin_listeners import AdminListeners
 from doorward.appliance.backing_up import backups, late, report
-from doorward.appliance.doors import Doors
-from doorward.appliance.ground import opened
-from doorward.appliance.housekeeping import keep_house
+from doorward.appliance.housekeeping import housekeeping
 from doorward.appliance.memory import give_back_memory
-from doorward.appliance.options import CannotStart, Options
-from doorward.backup import aftermath
-from doorward.backup.keeping import Shelf
+from doorward.appliance.options import Options, StartError
+from doorward.appliance.state_directory import opened
+from doorward.backup import restore_files
 from doorward.backup.node import NodeView
 from doorward.backup.restores import Restores
 from doorward.backup.signing import Signing
 from doorward.backup.table import Table
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
@@ -41,9 +41,9 @@ from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import certificates, webinterface
-from doorward.events.senders import Senders
+from doorward.events.notifications import Notifications
 from doorward.host.engine import Host
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.listener import ListenerKind
 from doorward.host.ntp_probe import Prober
@@ -56,7 +56,7 @@ from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Pipeline
-from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.setup import awaited
 from doorward.transaction.startup import load_running
@@ -69,7 +69,7 @@ _WHERE = (admin_web.PATH, "/api/configuration/network/nics/")
 class Appliance:
     """A node.
 
-    Raises CannotStart, HostFailure, NodeKeyError, SigningKeyError, StoreDamaged, VaultError, sqlite3.Error or OSError where it
+    Raises StartError, HostError, NodeKeyError, SigningKeyError, StoreDamagedError, VaultError, sqlite3.Error or OSError where it
     can't be put together.
     """
 
@@ -87,11 +87,13 @@ class Appliance:
         accounts = Accounts(lambda: self.pipeline.running)
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
         self._service = Service(self.pipeline, self._queue, self.confirmations, self._logins)
-        self.senders = Senders(self.pipeline, state)
-        aftermath.finish(state, self.store, keeping)
+        self.senders = Notifications(self.pipeline, state)
+        restore_files.finish(state, self.store, keeping)
         table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
         self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
-        uploads, exports = (Shelf(state / "backup" / f"{kind}s", self.store, f"backup_{kind}") for kind in ("upload", "export"))
+        uploads, exports = (
+            TemporaryFiles(state / "backup" / f"{kind}s", self.store, f"backup_{kind}") for kind in ("upload", "export")
+        )
         self._shelves = uploads, exports
         view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
         self.backups = backups(view, table, self.senders, uploads)
@@ -105,9 +107,9 @@ class Appliance:
         try:
             hand_out(self._snapshot, self._trusted)
         except OSError as error:
-            raise CannotStart(f"{self._trusted} can't be written: {error.strerror}.") from error
+            raise StartError(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._address = state / "address"
-        self._doors = Doors(options, self.pipeline, self.listeners)
+        self._doors = AdminListeners(options, self.pipeline, self.listeners)
         for ignored in (self._doors.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
@@ -170,8 +172,8 @@ class Appliance:
         """Bring the host to the running revision. Blocks; runs in the commit thread."""
         try:
             self.host.start()
-        except HostFailure as failure:
-            raise CannotStart(f"The host can't be prepared: {failure.reason}.") from failure
+        except HostError as failure:
+            raise StartError(f"The host can't be prepared: {failure.reason}.") from failure
         self.pipeline.recover()
         Restores(self.store).close_unfinished()
         self.listeners.settle()
@@ -185,7 +187,7 @@ class Appliance:
         self.listeners.run_in(loop)
         self._tell_of_commits(loop)
         self.senders.start()
-        housekeeping = asyncio.create_task(keep_house(self.pipeline, self._queue, self.confirmations, self._shelves))
+        tidying = asyncio.create_task(housekeeping(self.pipeline, self._queue, self.confirmations, self._shelves))
         memory = asyncio.create_task(give_back_memory())
         try:
             await self._queue.run(self._doors.open_early)
@@ -204,10 +206,10 @@ class Appliance:
             workers.stop()
             self._address.unlink(missing_ok=True)
             await asyncio.to_thread(self.backups.stop)
-            housekeeping.cancel()
+            tidying.cancel()
             memory.cancel()
             self.listeners.refuse()
-            with contextlib.suppress(QueueTimeout):
+            with contextlib.suppress(QueueTimeoutError):
                 await self._queue.run(lambda: None)  # a commit that runs may move listeners
             stopping = asyncio.create_task(self.listeners.stop())
             await asyncio.sleep(0)  # idle connections end first, so that nobody asks again

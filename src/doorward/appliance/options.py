@@ -8,7 +8,7 @@ from pathlib import Path
 from doorward.host.machine import MachineKind
 
 
-class CannotStart(Exception):
+class StartError(Exception):
     """Why the server can't start, in one sentence for the operator."""
 
 

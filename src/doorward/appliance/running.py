@@ -15,22 +15,22 @@ import structlog
 
 from doorward.access.setup_code import SetupCode
 from doorward.appliance.node import Appliance
-from doorward.appliance.options import CannotStart, Options
+from doorward.appliance.options import Options, StartError
 from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
-from doorward.host.errors import HostFailure
-from doorward.store.lock import StateInUse, locked
-from doorward.store.port import StoreDamaged
+from doorward.host.errors import HostError
+from doorward.store.lock import StateInUseError, locked
+from doorward.store.port import StoreDamagedError
 from doorward.store.vault import VaultError
 
 log = structlog.get_logger()
 
-_DAMAGED = (VaultError, StoreDamaged, NodeKeyError, SigningKeyError)
+_DAMAGED = (VaultError, StoreDamagedError, NodeKeyError, SigningKeyError)
 """What a start finds wrong in the state directory."""
 
 
 def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
-    """Run a node until SIGTERM or SIGINT. Raises CannotStart."""
+    """Run a node until SIGTERM or SIGINT. Raises StartError."""
     began = time.monotonic()
     os.umask(0o077)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -38,8 +38,8 @@ def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[st
     try:
         with locked(options.state):
             _run(options, say, warn, began)
-    except StateInUse as why:
-        raise CannotStart(str(why)) from why
+    except StateInUseError as why:
+        raise StartError(str(why)) from why
 
 
 def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], None], began: float) -> None:
@@ -48,13 +48,13 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
     try:
         appliance = Appliance(options, say, warn)
     except _DAMAGED as error:
-        raise CannotStart(str(error)) from error
-    except HostFailure as failure:
-        raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+        raise StartError(str(error)) from error
+    except HostError as failure:
+        raise StartError(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
     except sqlite3.Error as error:
-        raise CannotStart(f"The store in {options.state} can't be written: {error}.") from error
+        raise StartError(f"The store in {options.state} can't be written: {error}.") from error
     except OSError as error:
-        raise CannotStart(f"{error.filename or options.state} can't be used: {error.strerror}.") from error
+        raise StartError(f"{error.filename or options.state} can't be used: {error.strerror}.") from error
 
     def ready(address: str) -> None:
         log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
@@ -71,7 +71,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         try:
             await appliance.serve(ready, stop)
         except _DAMAGED as error:
-            raise CannotStart(str(error)) from error
+            raise StartError(str(error)) from error
 
     try:
         uvloop.run(main())

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Self
 from doorward import __version__
 from doorward.backup import checking, container, encryption
 from doorward.backup.content import Part, contents
-from doorward.backup.failure import BackupFailure, Check, never
+from doorward.backup.failure import BackupError, Check, never
 from doorward.backup.names import MANIFEST, archive_name
 from doorward.backup.node import NodeView
 from doorward.events.node import full_name
@@ -66,7 +66,7 @@ class Built:
 
 
 def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Built:
-    """Build an archive of the running revision and prove that it can be restored. Raises BackupFailure, as ``check`` may."""
+    """Build an archive of the running revision and prove that it can be restored. Raises BackupError, as ``check`` may."""
     running = node.pipeline.running
     created = stamp(now)
     seconds, parts = contents(node, running, kind, check)
@@ -94,17 +94,17 @@ def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Bu
 
 
 def _check_size(parts: Iterable[Part]) -> None:
-    """Raise BackupFailure ``too_large`` for what could not be opened again: there are limits to what an archive may cost."""
+    """Raise BackupError ``too_large`` for what could not be opened again: there are limits to what an archive may cost."""
     held = [part for part in parts if not part.path.startswith(container.STREAMED)]
     if sum(part.size for part in held) > container.MAX_HELD:
-        raise BackupFailure("too_large", f"The archive would hold more than {container.MAX_HELD >> 20} MiB besides the history.")
+        raise BackupError("too_large", f"The archive would hold more than {container.MAX_HELD >> 20} MiB besides the history.")
     for part in held:
         if any(map(container.has_too_many_values, part.chunks())):
-            raise BackupFailure("too_large", f"{part.path} would have more than {container.MAX_VALUES} values.")
+            raise BackupError("too_large", f"{part.path} would have more than {container.MAX_VALUES} values.")
 
 
 def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Check = never) -> Prepared:
-    """Make a system backup: archive and manifest in the spool, encrypted where that is configured. Raises BackupFailure.
+    """Make a system backup: archive and manifest in the spool, encrypted where that is configured. Raises BackupError.
 
     ``check`` is called time and again and may raise, to break it off.
     """
@@ -135,7 +135,7 @@ def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Che
 
 
 def export(node: NodeView, path: Path, selection: Literal["none", "password", "gpg"], password: str = "") -> dict[str, Any]:
-    """Make an export at ``path``. Returns its ``sha256`` and ``size``. Raises BackupFailure; then there is no file."""
+    """Make an export at ``path``. Returns its ``sha256`` and ``size``. Raises BackupError; then there is no file."""
     certificate = encryption.configured(node.pipeline.running.snapshot) if selection == "gpg" else None
     with build(node, "export", datetime.now(UTC)) as built:
         with _new(path) as file:
@@ -146,7 +146,7 @@ def export(node: NodeView, path: Path, selection: Literal["none", "password", "g
                     encryption.to_password(built.file, password, file)
                 case "gpg":
                     if certificate is None:
-                        raise BackupFailure("encryption_check", "No public key is configured any more.")
+                        raise BackupError("encryption_check", "No public key is configured any more.")
                     encryption.to_certificate(built.file, certificate, file)
         if certificate is not None:
             encryption.check(path, certificate)

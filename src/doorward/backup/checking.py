@@ -11,16 +11,16 @@ from typing import IO, Any, Literal
 
 from doorward.backup import encryption
 from doorward.backup.content import TREE, tree_json
-from doorward.backup.failure import BackupFailure
-from doorward.backup.loading import Loaded, NotLoadable, load, rehearse
+from doorward.backup.failure import BackupError
+from doorward.backup.loading import Loaded, NotLoadableError, load, rehearse
 from doorward.backup.node import NodeView
-from doorward.backup.opening import ArchiveRefused, Opened, open_archive, open_plain
-from doorward.backup.signing import SignatureWrong, Signing, verify
+from doorward.backup.opening import ArchiveRefusedError, Opened, open_archive, open_plain
+from doorward.backup.signing import Signing, WrongSignatureError, verify
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.host.drivers import gpg
 from doorward.transaction.candidate import Running
 from doorward.tree.jsontext import decode, encode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 SignatureState = Literal["valid", "unknown_signer", "invalid", "absent"]
 _CHUNK = 1 << 20
@@ -47,7 +47,7 @@ def read_manifest(data: bytes | None, signing: Signing) -> Claims:
         if manifest is None or encode(value) != data:
             return Claims("invalid", {}, None, ours=False)
         signer = verify(encode(value["manifest"]), value["signature"])
-    except (BodyRefused, KeyError, TypeError, SignatureWrong):
+    except (InvalidBody, KeyError, TypeError, WrongSignatureError):
         return Claims("invalid", {}, None, ours=False)
     role = signing.role(signer)
     state: SignatureState = "valid" if role is not None else "unknown_signer"
@@ -85,17 +85,17 @@ def size_of(manifest: bytes, signing: Signing) -> int:
 
 
 def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
-    """Prove that an archive and the manifest beside it are ours and unchanged. Raises BackupFailure ``drill_failed``.
+    """Prove that an archive and the manifest beside it are ours and unchanged. Raises BackupError ``drill_failed``.
 
     ``name`` is that of the archive on the target, so that no older pair takes its place. ``certificate``: the configured one; the
     recipient of an encrypted archive is looked up in it if it was made for that one.
     """
     claims = read_manifest(manifest, signing)
     if not claims.ours:
-        raise BackupFailure("drill_failed", f"The manifest beside the archive is not signed by this node ({claims.signature}).")
+        raise BackupError("drill_failed", f"The manifest beside the archive is not signed by this node ({claims.signature}).")
     expected = claims.manifest["archive"]
     if expected["name"] != name:
-        raise BackupFailure("drill_failed", f"The manifest beside the archive is that of {expected['name']}.")
+        raise BackupError("drill_failed", f"The manifest beside the archive is that of {expected['name']}.")
     digest, size = hashlib.sha256(), 0
     with archive.open("rb") as file:
         while data := file.read(_CHUNK):
@@ -103,7 +103,7 @@ def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, cert
             size += len(data)
     if size != expected["size"] or not hmac.compare_digest(digest.hexdigest(), expected["sha256"]):
         message = f"The archive has {size} bytes and SHA-256 {digest.hexdigest()}, not what its manifest says."
-        raise BackupFailure("drill_failed", message)
+        raise BackupError("drill_failed", message)
     if expected["encrypted"]:
         _check_recipient(archive, expected["recipients"], certificate)
     return claims
@@ -111,47 +111,47 @@ def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, cert
 
 def _check_recipient(archive: Path, recipients: list[str], certificate: str | None) -> None:
     if not gpg.installed():
-        raise BackupFailure("gpg_absent", "gpg is not installed any more.")
+        raise BackupError("gpg_absent", "gpg is not installed any more.")
     for found in encryption.certificates(certificate) if certificate else []:
         if [found.primary.fingerprint] == recipients:
             encryption.check_recipient(archive, found)
             return
     packets = gpg.packets(archive)
     if packets.other or packets.passwords or len(packets.key_ids) != 1:
-        raise BackupFailure("drill_failed", "The archive is not encrypted to one key alone.")
+        raise BackupError("drill_failed", "The archive is not encrypted to one key alone.")
 
 
 def check_signer(opened: Opened, signing: Signing) -> None:
-    """Raise BackupFailure ``drill_failed`` unless an opened archive was signed by a key that this node knows."""
+    """Raise BackupError ``drill_failed`` unless an opened archive was signed by a key that this node knows."""
     if signing.role(opened.signer) is None:
-        raise BackupFailure("drill_failed", f"The archive is signed by an unknown key, {opened.signer}.")
+        raise BackupError("drill_failed", f"The archive is signed by an unknown key, {opened.signer}.")
 
 
 def restorable(opened: Opened, node: NodeView) -> Loaded:
-    """Load an opened archive into nothing, with schema, rules and a plan. Raises BackupFailure ``drill_failed``."""
+    """Load an opened archive into nothing, with schema, rules and a plan. Raises BackupError ``drill_failed``."""
     try:
         loaded = load(opened, node.pipeline.tree, node.machine)
         rehearse(loaded, node.pipeline)
-    except (NotLoadable, ArchiveRefused) as error:
-        raise BackupFailure("drill_failed", f"It would not restore: {error}") from error
+    except (NotLoadableError, ArchiveRefusedError) as error:
+        raise BackupError("drill_failed", f"It would not restore: {error}") from error
     return loaded
 
 
 def self_check(node: NodeView, file: IO[bytes], running: Running) -> None:
-    """Prove of a new archive, before it is encrypted, that it would restore. Raises BackupFailure ``self_check``."""
+    """Prove of a new archive, before it is encrypted, that it would restore. Raises BackupError ``self_check``."""
     try:
         opened = open_plain(file)
         loaded = load(opened, node.pipeline.tree, node.machine)
         rehearse(loaded, node.pipeline)
-    except (NotLoadable, ArchiveRefused) as error:
-        raise BackupFailure("self_check", f"The archive would not restore: {error}") from error
+    except (NotLoadableError, ArchiveRefusedError) as error:
+        raise BackupError("self_check", f"The archive would not restore: {error}") from error
     tree = node.pipeline.tree
     if not opened.files[TREE] == tree_json(tree, loaded.snapshot) == tree_json(tree, running.snapshot):
-        raise BackupFailure("self_check", "The archive does not hold the running configuration.")
+        raise BackupError("self_check", "The archive does not hold the running configuration.")
 
 
 class Checks:
-    """The checks of drills, as one thing (see ``drills``). Everything raises BackupFailure."""
+    """The checks of drills, as one thing (see ``drills``). Everything raises BackupError."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
@@ -169,8 +169,8 @@ class Checks:
         """Open an archive and compare everything inside with its manifest; the signer is known."""
         try:
             opened = open_archive(archive, password)
-        except ArchiveRefused as refused:
-            raise BackupFailure("drill_failed", refused.message) from refused
+        except ArchiveRefusedError as refused:
+            raise BackupError("drill_failed", refused.message) from refused
         opened.close()  # what is left to look at was read
         check_signer(opened, self._node.signing)
         return opened

@@ -17,13 +17,13 @@ from typing import IO, Self, cast
 
 from isal import isal_zlib
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Bytes of an archive: what can be uploaded again (protocol, section 12)."""
-MOST_CONTENT = 1 << 30
+MAX_CONTENT = 1 << 30
 """Bytes of everything in it."""
-MOST_FILES = 1_000
+MAX_FILES = 1_000
 
 # What has to be in memory at a time, whatever the archive: little of it may be a lot unpacked, and more as values of JSON.
 STREAMED = "history/"
@@ -46,11 +46,11 @@ _BLOCK = 1 << 18
 """Bytes that go through tar at a time; its own 10 KiB cost more calls than they are worth."""
 
 
-class NotAnArchive(Exception):
+class NotAnArchiveError(Exception):
     """A file is no archive of ours at all."""
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """An archive of ours is not as it was made. The text says where."""
 
 
@@ -60,7 +60,7 @@ def in_memory() -> IO[bytes]:
 
 
 class _Compressor(io.RawIOBase):
-    """Writes the gzip file; ``seconds`` is the Unix time in its header. Raises BackupFailure beyond the limit."""
+    """Writes the gzip file; ``seconds`` is the Unix time in its header. Raises BackupError beyond the limit."""
 
     def __init__(self, into: IO[bytes], seconds: int) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ class _Compressor(io.RawIOBase):
         view = memoryview(data)  # type: ignore[arg-type]
         self._crc = isal_zlib.crc32(view, self._crc)
         self._size += len(view)
-        if self._size > MOST_CONTENT:
-            raise BackupFailure("too_large", f"The archive would hold more than {MOST_CONTENT >> 20} MiB.")
+        if self._size > MAX_CONTENT:
+            raise BackupError("too_large", f"The archive would hold more than {MAX_CONTENT >> 20} MiB.")
         self._put(self._deflate.compress(view))
         return len(view)
 
@@ -91,9 +91,9 @@ class _Compressor(io.RawIOBase):
 
     def _put(self, data: bytes) -> None:
         self._written += len(data)
-        if self._written > MOST_BYTES:
-            message = f"The archive would have more than {MOST_BYTES >> 20} MiB and could not be uploaded again."
-            raise BackupFailure("too_large", message)
+        if self._written > MAX_BYTES:
+            message = f"The archive would have more than {MAX_BYTES >> 20} MiB and could not be uploaded again."
+            raise BackupError("too_large", message)
         self._digest.update(data)
         self._into.write(data)
 
@@ -122,7 +122,7 @@ class _Reader(io.RawIOBase):
 
 
 def write(parts: Iterable[tuple[str, int, Iterator[bytes]]], into: IO[bytes], seconds: int) -> None:
-    """Write an archive of (path, size, content); ``seconds`` is the Unix time of every file. Raises BackupFailure too_large."""
+    """Write an archive of (path, size, content); ``seconds`` is the Unix time of every file. Raises BackupError too_large."""
     compressor = _Compressor(into, seconds)
     with tarfile.open(fileobj=compressor, mode="w|", bufsize=_BLOCK, format=tarfile.USTAR_FORMAT) as archive:
         archive.copybufsize = _BLOCK  # type: ignore[attr-defined]  # which typeshed does not know
@@ -144,16 +144,16 @@ def is_archive(beginning: bytes) -> bool:
 
 
 def check_bytes(file: IO[bytes]) -> None:
-    """Compare a file with the digest in its own header. Raises NotAnArchive or Damaged."""
+    """Compare a file with the digest in its own header. Raises NotAnArchiveError or Damaged."""
     file.seek(0)
     head = file.read(_DIGEST_AT + _DIGEST)
     if not is_archive(head):
-        raise NotAnArchive
+        raise NotAnArchiveError
     digest = hashlib.sha256(head[:_DIGEST_AT] + bytes(_DIGEST))
     while data := file.read(_CHUNK):
         digest.update(data)
     if not hmac.compare_digest(digest.digest(), head[_DIGEST_AT:]):
-        raise Damaged("It is not the file that was made: bytes of it were changed or are missing.")
+        raise DamagedError("It is not the file that was made: bytes of it were changed or are missing.")
 
 
 class _Plain(tarfile.TarInfo):
@@ -163,7 +163,7 @@ class _Plain(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         found = super().frombuf(buf, encoding, errors)
         if found.type != tarfile.REGTYPE:
-            raise Damaged(_FOREIGN)
+            raise DamagedError(_FOREIGN)
         return found
 
 
@@ -190,8 +190,8 @@ def members(file: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
             for member in archive:
                 content = archive.extractfile(member)
                 count, total = count + 1, total + member.size
-                if content is None or count > MOST_FILES or total > MOST_CONTENT:
-                    raise Damaged(_FOREIGN)
+                if content is None or count > MAX_FILES or total > MAX_CONTENT:
+                    raise DamagedError(_FOREIGN)
                 yield member.name, member.size, content
     except (tarfile.TarError, OSError, EOFError, _NotGzip, ValueError) as error:
-        raise Damaged("It can't be unpacked.") from error
+        raise DamagedError("It can't be unpacked.") from error

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any, Literal
 
 from doorward.backup.container import MAX_HELD, MAX_VALUES, has_too_many_values
-from doorward.backup.failure import BackupFailure, Check, never
+from doorward.backup.failure import BackupError, Check, never
 from doorward.backup.node import NodeView
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
@@ -33,7 +33,7 @@ RUN_KINDS = ("backup_run", "backup_drill")
 
 _CLUSTER_REVISION, _CLUSTER_SYNC = "cluster_revision", "cluster_sync"
 CLUSTER_KINDS = ("cluster_peer", _CLUSTER_REVISION, _CLUSTER_SYNC)
-"""The records of the cluster: pins, the revisions of the centre, how far a node follows it."""
+"""The records of the cluster: pins, the revisions of Central Management, how far a node follows it."""
 
 _PAGE = 200
 _UNSUSPECTED = 2 * MAX_VALUES
@@ -60,7 +60,7 @@ class Part:
         size, digest = 0, hashlib.sha256()
         for line in lines():
             if len(line) > MAX_HELD or (len(line) > _UNSUSPECTED and has_too_many_values(line)):
-                raise BackupFailure("too_large", f"A line of {path} is too long: {len(line)} bytes.")
+                raise BackupError("too_large", f"A line of {path} is too long: {len(line)} bytes.")
             size += len(line)
             digest.update(line)
         return cls(path, size, digest.hexdigest(), lambda: iter(lines()))
@@ -69,14 +69,14 @@ class Part:
 def contents(
     node: NodeView, running: Running, kind: Literal["system", "export"], check: Check = never
 ) -> tuple[int, list[Part]]:  # fmt: skip
-    """Return the Unix time of a revision, and the files of its archive in the order of their paths. Raises BackupFailure.
+    """Return the Unix time of a revision, and the files of its archive in the order of their paths. Raises BackupError.
 
     ``check`` is called time and again, also while the parts are read, and may raise.
     """
     store = node.pipeline.store
     revision = store.revision(running.number)
     if revision is None:
-        raise BackupFailure("store_error", f"Revision {running.number} is not in the store.")
+        raise BackupError("store_error", f"Revision {running.number} is not in the store.")
     tree, snapshot = node.pipeline.tree, running.snapshot
     parts = [
         Part.of(REVISION, encode(header(revision) | cluster_revision(store, snapshot))),
@@ -113,8 +113,8 @@ def header(revision: Revision) -> dict[str, Any]:
 
 
 def cluster_revision(store: Store, snapshot: Snapshot) -> dict[str, Any]:
-    """Return the cluster revision that a member has: the newest of a centre, else the last one that the node took."""
-    known = standing(snapshot)
+    """Return the cluster revision that a member has: the newest of a Central Management, else the last one that the node took."""
+    known = cluster_role(snapshot)
     if not known.is_member:
         return {}
     if known.state == "central":

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import LEVELS, Drill, untried
 from doorward.backup.targets.limits import MAX_MANIFEST
@@ -20,7 +20,7 @@ Basis = Literal["target", "before_encryption", "upload"]
 
 
 class Checks(Protocol):
-    """What an archive is checked with. Everything raises BackupFailure with what is wrong."""
+    """What an archive is checked with. Everything raises BackupError with what is wrong."""
 
     def size(self, manifest: bytes) -> int:
         """How many bytes the archive beside a manifest may have: as many as were written, where that is known."""
@@ -40,7 +40,7 @@ class Levels:
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, Any]] = {level: untried() for level in LEVELS}
-        self.failure: BackupFailure | None = None
+        self.failure: BackupError | None = None
 
     def passed(self, level: str, basis: Basis) -> None:
         """Note a level that was proven."""
@@ -52,7 +52,7 @@ class Levels:
             return None
         try:
             seen = look()
-        except BackupFailure as failure:
+        except BackupError as failure:
             self.failure = failure
             self.found[level] = {"basis": basis, "passed": False}
             return None
@@ -96,7 +96,7 @@ def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir
 def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
     """Read a pair back from the target and prove what can be proven.
 
-    ``proven``: this very archive passed the upper levels when it was made, before it was encrypted. Raises BackupFailure where
+    ``proven``: this very archive passed the upper levels when it was made, before it was encrypted. Raises BackupError where
     the target can't be read.
     """
     name = drill.file

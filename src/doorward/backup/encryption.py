@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.host.drivers import gpg
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.tree.snapshot import Snapshot
 
 _CODES = {"revoked": "key_revoked", "expired": "key_expired"}
@@ -28,41 +28,41 @@ def configured(snapshot: Snapshot) -> str | None:
 
 
 def to_certificate(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
-    """Encrypt to the newest usable subkey. Raises BackupFailure."""
+    """Encrypt to the newest usable subkey. Raises BackupError."""
     found = _certificate(certificate)
     if (obstacle := found.obstacle) is not None:
         code, words = obstacle
-        raise BackupFailure(_CODES.get(code, "encryption_check"), f"{found.primary.fingerprint}: {words}")
+        raise BackupError(_CODES.get(code, "encryption_check"), f"{found.primary.fingerprint}: {words}")
     _run(lambda: gpg.encrypt(plain, certificate, into))
 
 
 def to_password(plain: IO[bytes], password: str, into: IO[bytes]) -> None:
-    """Encrypt under a password. Raises BackupFailure."""
+    """Encrypt under a password. Raises BackupError."""
     if not gpg.installed():
-        raise BackupFailure("gpg_absent", "gpg is not installed.")
+        raise BackupError("gpg_absent", "gpg is not installed.")
     _run(lambda: gpg.encrypt_with_password(plain, password, into))
 
 
 def check(path: Path, certificate: str) -> list[str]:
     """Look at the packets of an encrypted file: one recipient, a key of the certificate. Returns the certificate's fingerprint.
 
-    Raises BackupFailure ``encryption_check``, and removes the file.
+    Raises BackupError ``encryption_check``, and removes the file.
     """
     found = _certificate(certificate)
     try:
         check_recipient(path, found)
-    except BackupFailure:
+    except BackupError:
         path.unlink(missing_ok=True)
         raise
     return [found.primary.fingerprint]
 
 
 def check_recipient(path: Path, certificate: gpg.Certificate) -> None:
-    """Raise BackupFailure ``encryption_check`` unless a file is encrypted to one key of a certificate and to nobody else."""
+    """Raise BackupError ``encryption_check`` unless a file is encrypted to one key of a certificate and to nobody else."""
     packets = gpg.packets(path)
     keys = {key.id for key in (certificate.primary, *certificate.subkeys)}
     if packets.other or packets.passwords or len(packets.key_ids) != 1 or not keys.issuperset(packets.key_ids):
-        raise BackupFailure("encryption_check", "The archive is not encrypted to the configured key, or not to it alone.")
+        raise BackupError("encryption_check", "The archive is not encrypted to the configured key, or not to it alone.")
 
 
 def certificates(text: str) -> list[gpg.Certificate]:
@@ -72,16 +72,16 @@ def certificates(text: str) -> list[gpg.Certificate]:
 
 def _certificate(text: str) -> gpg.Certificate:
     if not gpg.installed():
-        raise BackupFailure("gpg_absent", "gpg is not installed any more.")
+        raise BackupError("gpg_absent", "gpg is not installed any more.")
     found = certificates(text)
     if len(found) != 1:
-        raise BackupFailure("encryption_check", "gpg can't read the configured key.")
+        raise BackupError("encryption_check", "gpg can't read the configured key.")
     return found[0]
 
 
 def _run(encrypt: Any) -> None:
     try:
         encrypt()
-    except HostFailure as failure:
+    except HostError as failure:
         code = "no_local_space" if isinstance(failure, gpg.DiskFull) else "encryption_check"
-        raise BackupFailure(code, failure.reason) from failure
+        raise BackupError(code, failure.reason) from failure

@@ -23,14 +23,14 @@ _PERMANENT = frozenset({
 CODES = _TRANSIENT | _PERMANENT
 """Every code there is."""
 
-_MOST_CHARACTERS = 500
+_MAX_CHARACTERS = 500
 
 
 Check = Callable[[], None]
-"""Raises BackupFailure when work is to be broken off."""
+"""Raises BackupError when work is to be broken off."""
 
 
-class BackupFailure(Exception):
+class BackupError(Exception):
     """Why a step of a backup could not be done.
 
     ``code``: one of CODES. ``message``: for people, without secrets, at most 500 characters, no control characters.
@@ -40,7 +40,7 @@ class BackupFailure(Exception):
         if code not in CODES:
             raise ValueError(f"no such code: {code}")
         self.code = code
-        self.message = plain(message, _MOST_CHARACTERS)
+        self.message = plain(message, _MAX_CHARACTERS)
         super().__init__(self.message)
 
     @property
@@ -58,10 +58,10 @@ def never() -> None:
 
 @contextmanager
 def on_this_node() -> Iterator[None]:
-    """Turn trouble with files of this node, such as a full disk, into a BackupFailure."""
+    """Turn trouble with files of this node, such as a full disk, into a BackupError."""
     try:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         words = f"On this node: {error.strerror or type(error).__name__}."
-        raise BackupFailure("no_local_space" if full else "store_error", words) from error
+        raise BackupError("no_local_space" if full else "store_error", words) from error

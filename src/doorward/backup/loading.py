@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from doorward import __version__
 from doorward.backup.content import REVISION, SECRETS, TREE
-from doorward.backup.opening import ArchiveRefused, Opened
-from doorward.host.errors import HostFailure
+from doorward.backup.opening import ArchiveRefusedError, Opened
+from doorward.host.errors import HostError
 from doorward.host.machine import Machine
 from doorward.host.resources import Daemon, File, Symlink, Zone, index
 from doorward.host.sandbox import sandbox
@@ -24,7 +24,7 @@ from doorward.transaction.startup import documents
 from doorward.tree.changes import ORDER
 from doorward.tree.nodes import Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.references import Form
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
@@ -36,7 +36,7 @@ _MAX_PROBLEMS = 1_000
 """Problems, and warnings, that are kept of an archive: it may have one for every value."""
 
 
-class NotLoadable(Exception):
+class NotLoadableError(Exception):
     """What stands in an archive can't be a configuration of this release. Carries every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -56,13 +56,13 @@ class Loaded:
 
 
 def check_version(opened: Opened) -> None:
-    """Raise ArchiveRefused for archives of another major release, or of a newer minor one."""
+    """Raise ArchiveRefusedError for archives of another major release, or of a newer minor one."""
     made_by = opened.manifest["product"]["version"]
     theirs, ours = _version(made_by), _version(__version__)
     if theirs is None or ours is None or theirs[0] != ours[0]:
-        raise ArchiveRefused("other_major", f"It was made by release {made_by}; this is {__version__}.")
+        raise ArchiveRefusedError("other_major", f"It was made by release {made_by}; this is {__version__}.")
     if theirs > ours:
-        raise ArchiveRefused("newer_version", f"It was made by the newer release {made_by}; this is {__version__}.")
+        raise ArchiveRefusedError("newer_version", f"It was made by the newer release {made_by}; this is {__version__}.")
 
 
 def _version(text: str) -> tuple[int, int] | None:
@@ -72,7 +72,7 @@ def _version(text: str) -> tuple[int, int] | None:
 
 
 def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
-    """Read the configuration of an archive with its secrets. Raises NotLoadable, or ArchiveRefused ``damaged``."""
+    """Read the configuration of an archive with its secrets. Raises NotLoadableError, or ArchiveRefusedError ``damaged``."""
     problems: list[Problem] = []
     warnings: list[Problem] = []
     rows: list[tuple[Place, int, Document]] = []
@@ -86,11 +86,11 @@ def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
         for position, (place, body) in enumerate(_bodies(endpoint, value)):
             try:
                 rows.append((place, position if place.key else 0, _document(endpoint, body)))
-            except BodyRefused as refused:
+            except InvalidBody as refused:
                 room = _MAX_PROBLEMS - len(problems)
                 problems.extend(replace(problem, path=place.href) for problem in refused.problems[:room])
     if problems:
-        raise NotLoadable(problems)
+        raise NotLoadableError(problems)
     snapshot = Snapshot.of(rows)
     for place, position, document in documents(tree.defaults(machine, beside=snapshot)):
         snapshot = snapshot.put(place, document, position if place.key else None)
@@ -99,7 +99,7 @@ def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
 
 def _object(value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ArchiveRefused("damaged", f"{path} does not hold what it should.")
+        raise ArchiveRefusedError("damaged", f"{path} does not hold what it should.")
     return value
 
 
@@ -111,7 +111,7 @@ def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:
     order = objects.get(ORDER)
     named = isinstance(order, list) and all(isinstance(key, str) for key in order)
     if order is None or not named or sorted(order) != sorted(objects.keys() - {ORDER}):
-        raise ArchiveRefused("damaged", f"{TREE} does not list the objects of {endpoint.path}.")
+        raise ArchiveRefusedError("damaged", f"{TREE} does not list the objects of {endpoint.path}.")
     for key in order:
         yield Place(endpoint.path, key), objects[key]
 
@@ -121,12 +121,12 @@ def _document(endpoint: Endpoint, body: Any) -> Document:
     if isinstance(node, WriteOnce):
         return node.load(body)
     if not isinstance(node, Valued):
-        raise BodyRefused([Problem("type", "Nothing can stand here.")])
+        raise InvalidBody([Problem("type", "Nothing can stand here.")])
     try:
         return node.load(body)
     except ValidationError:
         check(node.adapter, body)  # says what is wrong
-        raise BodyRefused([Problem("unsuitable", "This release does not take what stands here.")]) from None
+        raise InvalidBody([Problem("unsuitable", "This release does not take what stands here.")]) from None
 
 
 def _secrets(opened: Opened, snapshot: Snapshot) -> dict[str, tuple[Form, str]]:
@@ -138,29 +138,29 @@ def _secrets(opened: Opened, snapshot: Snapshot) -> dict[str, tuple[Form, str]]:
         for key, document in snapshot.objects(store).items():
             secret = kept.get(key)
             if secret is None and document.value.get("has_private_key") is not False:
-                raise NotLoadable([Problem("unsuitable", "Its secret is not in the archive.", "", f"{store}/{key}")])
+                raise NotLoadableError([Problem("unsuitable", "Its secret is not in the archive.", "", f"{store}/{key}")])
             if secret is not None:
                 form, text = _object(secret, path).get("form"), secret.get("text")
                 if form not in get_args(Form) or not isinstance(text, str):
-                    raise ArchiveRefused("damaged", f"{path} does not hold what it should.")
+                    raise ArchiveRefusedError("damaged", f"{path} does not hold what it should.")
                 found[key] = (cast("Form", form), text)
     return found
 
 
 def rehearse(loaded: Loaded, pipeline: Pipeline) -> None:
-    """Check every rule over a loaded configuration, and plan it on an empty host. Raises NotLoadable.
+    """Check every rule over a loaded configuration, and plan it on an empty host. Raises NotLoadableError.
 
     What only time has changed since it was committed does not count: the archive restores all the same.
     """
     snapshot = loaded.snapshot
     edits = [Edit(place, None, document.stored, position) for place, position, document in documents(snapshot)]
-    findings = check_rules(pipeline.tree, snapshot, edits).of_old()
+    findings = check_rules(pipeline.tree, snapshot, edits).from_archive()
     if findings.problems:
-        raise NotLoadable(findings.problems)
+        raise NotLoadableError(findings.problems)
     resources = pipeline.desired(snapshot)
     try:
         index(resources)
         with tempfile.TemporaryDirectory(prefix="doorward-rehearsal-") as empty:
             sandbox(Path(empty)).plan([], [resource for resource in resources if isinstance(resource, _REHEARSED)])
-    except (ValueError, HostFailure) as error:
-        raise NotLoadable([Problem("host", f"{error}.", "", ROOT)]) from error
+    except (ValueError, HostError) as error:
+        raise NotLoadableError([Problem("host", f"{error}.", "", ROOT)]) from error

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO, Any, Literal, Self
 
 from doorward.backup import container
-from doorward.backup.signing import SignatureWrong, verify
+from doorward.backup.signing import WrongSignatureError, verify
 from doorward.host.drivers import gpg
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.tree.jsontext import decode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 FORMAT = "doorward-backup/1"
 _MANIFEST, _SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
@@ -30,7 +30,7 @@ Code = Literal[
 ]  # fmt: skip
 
 
-class ArchiveRefused(Exception):
+class ArchiveRefusedError(Exception):
     """Why an archive is not taken: a code of the contract and a sentence."""
 
     def __init__(self, code: Code, message: str) -> None:
@@ -52,23 +52,23 @@ class Opened:
     file: IO[bytes] = field(repr=False)
 
     def lines(self, path: str) -> Iterator[bytes]:
-        """Yield the lines of a long file. Raises ArchiveRefused ``damaged`` where one is too long or holds too much."""
+        """Yield the lines of a long file. Raises ArchiveRefusedError ``damaged`` where one is too long or holds too much."""
         try:
             for name, _, content in container.members(self.file):
                 if name == path:
                     yield from _lines(path, content)
-        except container.Damaged as damaged:
-            raise ArchiveRefused("damaged", str(damaged)) from damaged
+        except container.DamagedError as damaged:
+            raise ArchiveRefusedError("damaged", str(damaged)) from damaged
 
     def json(self, path: str) -> Any:
-        """Return the JSON value of a file. ArchiveRefused ``damaged`` where it holds none or too much, or is not there."""
+        """Return the JSON value of a file. ArchiveRefusedError ``damaged`` where it holds none or too much, or is not there."""
         try:
             _check_values(path, self.files[path])
             return decode(self.files[path])
-        except container.Damaged as damaged:
-            raise ArchiveRefused("damaged", str(damaged)) from damaged
-        except (KeyError, BodyRefused) as error:
-            raise ArchiveRefused("damaged", f"The archive has no readable {path}.") from error
+        except container.DamagedError as damaged:
+            raise ArchiveRefusedError("damaged", str(damaged)) from damaged
+        except (KeyError, InvalidBody) as error:
+            raise ArchiveRefusedError("damaged", f"The archive has no readable {path}.") from error
 
     def close(self) -> None:
         """Let go of the file; ``lines`` can't be read any more."""
@@ -82,7 +82,7 @@ class Opened:
 
 
 def open_archive(path: Path, password: str | None = None) -> Opened:
-    """Open an archive in clear or under a password. Raises ArchiveRefused. What is decrypted stays in memory."""
+    """Open an archive in clear or under a password. Raises ArchiveRefusedError. What is decrypted stays in memory."""
     file: IO[bytes] = path.open("rb")
     try:
         if not container.is_archive(file.read(64)):
@@ -98,34 +98,34 @@ def _decrypted(path: Path, password: str | None) -> IO[bytes]:
     packets = gpg.packets(path) if gpg.installed() else gpg.Packets((), 0, other=True)
     if packets.key_ids:
         message = "It is encrypted to a public key: decrypt it with your private key, then upload the result."
-        raise ArchiveRefused("encrypted_archive", message)
+        raise ArchiveRefusedError("encrypted_archive", message)
     if not packets.passwords:
-        raise ArchiveRefused("not_a_backup", "It is no archive of a Doorward configuration.")
+        raise ArchiveRefusedError("not_a_backup", "It is no archive of a Doorward configuration.")
     if password is None:
-        raise ArchiveRefused("password_required", "It is encrypted under a password.")
+        raise ArchiveRefusedError("password_required", "It is encrypted under a password.")
     if packets.other:
-        raise ArchiveRefused("damaged", "Its encryption is damaged.")
+        raise ArchiveRefusedError("damaged", "Its encryption is damaged.")
     file = container.in_memory()
     try:
-        right = gpg.decrypt_with_password(path, password, file, container.MOST_BYTES)
-    except HostFailure as failure:
+        right = gpg.decrypt_with_password(path, password, file, container.MAX_BYTES)
+    except HostError as failure:
         file.close()
-        raise ArchiveRefused("damaged", f"It can't be decrypted: {failure.reason}.") from failure
+        raise ArchiveRefusedError("damaged", f"It can't be decrypted: {failure.reason}.") from failure
     if not right:
         file.close()
-        raise ArchiveRefused("wrong_password", "The password does not open it, or it was changed.")
+        raise ArchiveRefusedError("wrong_password", "The password does not open it, or it was changed.")
     return file
 
 
 def open_plain(file: IO[bytes]) -> Opened:
-    """Open an archive in clear. Raises ArchiveRefused."""
+    """Open an archive in clear. Raises ArchiveRefusedError."""
     try:
         container.check_bytes(file)
         return _read(file)
-    except container.NotAnArchive:
-        raise ArchiveRefused("not_a_backup", "It is no archive of a Doorward configuration.") from None
-    except container.Damaged as damaged:
-        raise ArchiveRefused("damaged", str(damaged)) from damaged
+    except container.NotAnArchiveError:
+        raise ArchiveRefusedError("not_a_backup", "It is no archive of a Doorward configuration.") from None
+    except container.DamagedError as damaged:
+        raise ArchiveRefusedError("damaged", str(damaged)) from damaged
 
 
 def _read(file: IO[bytes]) -> Opened:
@@ -134,10 +134,10 @@ def _read(file: IO[bytes]) -> Opened:
     held = 0
     for name, size, content in container.members(file):
         if name in found:
-            raise container.Damaged(f"{name} is in it twice.")
+            raise container.DamagedError(f"{name} is in it twice.")
         held += 0 if name.startswith(container.STREAMED) else size
         if held > container.MAX_HELD or (name in {_MANIFEST, _SIGNATURE} and size > _MAX_MANIFEST):
-            raise container.Damaged(f"It holds more than an archive does: {name} is too long.")
+            raise container.DamagedError(f"It holds more than an archive does: {name} is too long.")
         digest, chunks, length = hashlib.sha256(), [], 0
         while data := content.read(_CHUNK):
             digest.update(data)
@@ -145,21 +145,21 @@ def _read(file: IO[bytes]) -> Opened:
             if not name.startswith(container.STREAMED):
                 chunks.append(data)
         if length != size:
-            raise container.Damaged(f"{name} is not as long as it should be.")
+            raise container.DamagedError(f"{name} is not as long as it should be.")
         found[name] = (digest.hexdigest(), length)
         if not name.startswith(container.STREAMED):
             kept[name] = b"".join(chunks)
     manifest = _manifest(kept.pop(_MANIFEST, b""), found)
     signature = kept.pop(_SIGNATURE, None)
     if signature is None:
-        raise container.Damaged(f"{_SIGNATURE} is missing.")
+        raise container.DamagedError(f"{_SIGNATURE} is missing.")
     return _signed(manifest, signature, kept, file)
 
 
 def _lines(path: str, content: IO[bytes]) -> Iterator[bytes]:
     while line := content.readline(container.MAX_HELD + 1):
         if len(line) > container.MAX_HELD:
-            raise container.Damaged(f"It holds more than an archive does: a line of {path} is too long.")
+            raise container.DamagedError(f"It holds more than an archive does: a line of {path} is too long.")
         _check_values(path, line)
         yield line
 
@@ -167,7 +167,7 @@ def _lines(path: str, content: IO[bytes]) -> Iterator[bytes]:
 def _check_values(path: str, data: bytes) -> None:
     """Raise Damaged before a JSON text is decoded that would take too much memory."""
     if container.has_too_many_values(data):
-        raise container.Damaged(f"It holds more than an archive does: {path} has too many values.")
+        raise container.DamagedError(f"It holds more than an archive does: {path} has too many values.")
 
 
 def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, dict[str, Any]]:
@@ -175,21 +175,21 @@ def _manifest(inner: bytes, found: dict[str, tuple[str, int]]) -> tuple[bytes, d
     try:
         value = decode(inner)
         if value["format"] != FORMAT:
-            raise ArchiveRefused("not_a_backup", "It is in a format that this release does not know.")
+            raise ArchiveRefusedError("not_a_backup", "It is in a format that this release does not know.")
         listed = {str(entry["path"]): (str(entry["sha256"]), int(entry["size"])) for entry in value["files"]}
         shaped = (
             _is_time(value["created"]) and _is_uuid(value["node"]["id"]) and isinstance(value["node"]["fqdn"], str)
             and isinstance(value["product"]["version"], str) and isinstance(value["revision"]["number"], int)
             and isinstance(value["revision"]["hash"], str) and value["kind"] in {"system", "export"}
         )  # fmt: skip
-    except (BodyRefused, KeyError, TypeError, ValueError):
-        raise container.Damaged(f"{_MANIFEST} is missing, or can't be read.") from None
+    except (InvalidBody, KeyError, TypeError, ValueError):
+        raise container.DamagedError(f"{_MANIFEST} is missing, or can't be read.") from None
     inside = {name: what for name, what in found.items() if name not in {_MANIFEST, _SIGNATURE}}
     if not shaped or listed.keys() != inside.keys():
-        raise container.Damaged("The files in it are not those that its manifest lists.")
+        raise container.DamagedError("The files in it are not those that its manifest lists.")
     for name, (digest, size) in inside.items():
         if size != listed[name][1] or not hmac.compare_digest(digest.encode(), listed[name][0].encode()):
-            raise container.Damaged(f"{name} is not what its manifest says.")
+            raise container.DamagedError(f"{name} is not what its manifest says.")
     return inner, value
 
 
@@ -213,6 +213,6 @@ def _signed(
     try:
         sent = decode(signature)
         signer = verify(inner, sent)
-    except (BodyRefused, SignatureWrong):
-        raise ArchiveRefused("bad_signature", "The signature does not fit: somebody changed the archive.") from None
+    except (InvalidBody, WrongSignatureError):
+        raise ArchiveRefusedError("bad_signature", "The signature does not fit: somebody changed the archive.") from None
     return Opened(value, signer, str(sent["public_key"]), kept, file)

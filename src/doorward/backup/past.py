@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from doorward.backup.content import HISTORY, revision_of
-from doorward.backup.opening import ArchiveRefused, Opened
+from doorward.backup.opening import ArchiveRefusedError, Opened
 from doorward.store import history
-from doorward.store.port import Edit, Past, Revision, StoreDamaged
+from doorward.store.port import Edit, Past, Revision, StoreDamagedError
 from doorward.tree.jsontext import decode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 MAX_BYTES = 256 << 20
 """Bytes of a history that is taken over; what it leads to is held in memory."""
@@ -26,12 +26,12 @@ def past_of(opened: Opened) -> Past | None:
         for line in opened.lines(HISTORY):
             size += len(line)
             if size > MAX_BYTES:
-                raise StoreDamaged("The history is too long.")
+                raise StoreDamagedError("The history is too long.")
             yield revision_of(decode(line))
 
     try:
         found = history.past(revisions)
-    except (ArchiveRefused, BodyRefused, StoreDamaged, KeyError, TypeError, ValueError, AttributeError):
+    except (ArchiveRefusedError, InvalidBody, StoreDamagedError, KeyError, TypeError, ValueError, AttributeError):
         return None
     archived = opened.manifest["revision"]
     return found if (found.head.number, found.head.hash) == (archived["number"], archived["hash"]) else None

@@ -14,7 +14,7 @@ from doorward.configuration.local_services import admin_web, cluster
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made, server_identity
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.nodes import Collection, Valued, WriteOnce
@@ -33,8 +33,8 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
     managed host what Central Management sets stays as well.
     """
     candidate = Candidate.on(running)
-    candidate.of_old = True
-    managed = standing(running.snapshot).managed
+    candidate.from_archive = True
+    managed = cluster_role(running.snapshot).managed
     for endpoint in tree:
         path, scope = endpoint.path, endpoint.node.scope
         if (
@@ -60,7 +60,7 @@ def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: 
 
 
 def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> None:
-    """Make the node what it was in its cluster. A centre begins a new line of history, which counts as newer than the one before.
+    """Make the node what it was in its cluster. Central Management begins a new line of history, newer than the one before.
 
     It does so whatever the clock of the machine says. A machine whose cluster interface is closed opens it where administrators
     are served.
@@ -75,7 +75,7 @@ def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> N
         place = Place(nodes.PATH, key)
         candidate.put(place, tree.load(place, body))
     snapshot, interface = candidate.snapshot, Place(cluster.PATH)
-    if standing(snapshot).is_member and not snapshot.read(cluster.NODE).enabled:
+    if cluster_role(snapshot).is_member and not snapshot.read(cluster.NODE).enabled:
         opened = {"enabled": True, "listen_address": snapshot.read(admin_web.NODE).listen[0].address.text}
         candidate.put(interface, tree.load(interface, opened))
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from doorward.access.rights import Allowed, always
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.records import Clock, Log, Run, utc_now
 from doorward.backup.runs import CANCELLED, Stop
 from doorward.backup.schedule import Due
@@ -29,7 +29,7 @@ STEP_SECONDS = 5.0
 MISSED_SECONDS = 10.0
 """How long after a start a missed run begins, at least."""
 
-_MOST_BROKEN = 3
+_MAX_BROKEN = 3
 """After so many runs in a row that ended with the server, nothing is caught up: the run itself may end it."""
 _STOP_SECONDS = 10.0
 NOT_ALLOWED = "Its author lost the account or the right to it."
@@ -46,7 +46,7 @@ class Selected:
     body: Mapping[str, Any]
 
 
-class AlreadyWaiting(Exception):
+class AlreadyWaitingError(Exception):
     """A run waits for its turn already."""
 
     def __init__(self, run: Run) -> None:
@@ -119,14 +119,14 @@ class Runner:
     def ask(self, author: str, is_allowed: Allowed = always) -> Run:
         """Put a run in line that somebody asks for, and who has to be allowed to until it is over.
 
-        Raises AlreadyWaiting; BackupFailure where no policy is selected.
+        Raises AlreadyWaitingError; BackupError where no policy is selected.
         """
         with self._turn:
             selected = self._selected()
             if selected is None:
-                raise BackupFailure("policy_changed", "No backup policy is selected.")
+                raise BackupError("policy_changed", "No backup policy is selected.")
             if self._waiting is not None:
-                raise AlreadyWaiting(self._waiting)
+                raise AlreadyWaitingError(self._waiting)
             run = self._line_up(Run(reason="manual", author=author, policy=selected.key))
             self._is_allowed[run.id] = is_allowed
             return run
@@ -190,16 +190,16 @@ class Runner:
 
     def _close_unfinished(self) -> bool:
         """End what an earlier process left; whether its last run ended with the server, lately and not again and again."""
-        latest = self._log.list(limit=_MOST_BROKEN)
+        latest = self._log.list(limit=_MAX_BROKEN)
         for run in latest:
             if not run.finished:
                 ended = run.end("cancelled", self._clock(), "shutdown", "The server ended during the run.")
                 self._ended(self._log.save(ended))
-        latest = self._log.list(limit=_MOST_BROKEN)
+        latest = self._log.list(limit=_MAX_BROKEN)
         oldest = stamp(self._clock() - timedelta(hours=24))
         if not latest or latest[0].code != "shutdown" or (latest[0].ended or "") < oldest:
             return False
-        return len(latest) < _MOST_BROKEN or any(run.code != "shutdown" for run in latest)
+        return len(latest) < _MAX_BROKEN or any(run.code != "shutdown" for run in latest)
 
     # The line
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure, Check, on_this_node
+from doorward.backup.failure import BackupError, Check, on_this_node
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import Clock, Drill, Run, utc_now
 from doorward.backup.targets.port import Target
@@ -34,7 +34,7 @@ _READ_BACK_DIFFERS = frozenset({"verify_failed", "drill_failed"})
 
 
 class Parts(Protocol):
-    """What a run is made of. Everything blocks and raises BackupFailure."""
+    """What a run is made of. Everything blocks and raises BackupError."""
 
     def prepare(self, spool: Path, check: Check) -> Prepared:
         """Make the archive of the running configuration and prove it; ``check`` raises when that is to be broken off."""
@@ -108,10 +108,10 @@ class Work:
     def _broken_off(self, run: Run) -> Run:
         return run.end("cancelled", self._clock(), self._stop.code, self._stop.message)
 
-    def _attempt(self, run: Run) -> tuple[Run, BackupFailure | None]:
+    def _attempt(self, run: Run) -> tuple[Run, BackupError | None]:
         """Try once; return the run so far, and why it failed."""
         begun = stamp(self._clock())
-        failure: BackupFailure | None = None
+        failure: BackupError | None = None
         steps = _Steps(self, run)
         try:
             with on_this_node():
@@ -119,11 +119,11 @@ class Work:
                     self._prepare(steps)
                     begun = stamp(self._clock())
                 self._deliver(steps)
-        except BackupFailure as failed:
+        except BackupError as failed:
             failure = failed
         except Exception:
             log.exception("a backup stumbled", run=run.id)
-            failure = BackupFailure("store_error", "An internal error occurred; the log has the details.")
+            failure = BackupError("store_error", "An internal error occurred; the log has the details.")
         if failure is not None and failure.code in _READ_BACK_DIFFERS:
             self._prepared = None  # what has that name on the target is not it: the next attempt takes another name
         code, message = (failure.code, failure.message) if failure else (None, None)
@@ -152,7 +152,7 @@ class Work:
             self._drill(steps, target, prepared)
             try:
                 self._parts.clean_up(target, self._policy, self._spool)
-            except BackupFailure as failure:
+            except BackupError as failure:
                 steps.run = steps.run.with_warning("retention_failed", failure.message)
             except Exception:
                 log.exception("old backups could not be deleted")
@@ -167,7 +167,7 @@ class Work:
             for name, content in ((prepared.name, prepared.archive), (prepared.name + MANIFEST, prepared.manifest)):
                 written.append(name)
                 target.put(name, content)
-        except BackupFailure as failure:
+        except BackupError as failure:
             # The last one did not get there, or under another's name; only what reads back differently is ours all the same.
             for name in written if failure.code == "verify_failed" else written[:-1]:
                 self._remove(steps, target, name)
@@ -176,7 +176,7 @@ class Work:
     def _remove(self, steps: _Steps, target: Target, name: str) -> None:
         try:
             target.delete(name)
-        except BackupFailure as failure:
+        except BackupError as failure:
             message = f"{name} stays on the target until a later run deletes it. {failure.message}"
             steps.run = steps.run.with_warning("partial_backup_left", message)
 
@@ -189,13 +189,13 @@ class Work:
         if drill.result == "failed":
             try:
                 self._parts.withdraw(target, prepared, self._spool)
-            except BackupFailure as failure:
+            except BackupError as failure:
                 steps.run = steps.run.with_warning("damaged_file_left", failure.message)
-            raise BackupFailure("drill_failed", drill.message or "What is stored is not what was sent.")
+            raise BackupError("drill_failed", drill.message or "What is stored is not what was sent.")
 
     def _check_stop(self) -> None:
         if self._stop.event.is_set():
-            raise BackupFailure(self._stop.code, "The run was broken off.")
+            raise BackupError(self._stop.code, "The run was broken off.")
 
     def keep(self, run: Run) -> None:
         """Keep a state of the run."""

@@ -16,7 +16,7 @@ import structlog
 
 from doorward.access.rights import Allowed, always
 from doorward.backup import drills
-from doorward.backup.failure import BackupFailure, on_this_node
+from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.files import Files, StoredFile
 from doorward.backup.node import NodeView
 from doorward.backup.notices import Notices
@@ -31,7 +31,7 @@ from doorward.backup.targets.port import Target, describe
 from doorward.backup.targets.probes import Probes
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
-from doorward.events.senders import Senders
+from doorward.events.notifications import Notifications
 from doorward.host import unprivileged
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -48,7 +48,7 @@ Upload = Callable[[str], Path | None]
 """Gives the file of an upload by its id."""
 
 
-class DrillAtWork(Exception):
+class DrillRunningError(Exception):
     """A drill is not finished yet."""
 
     def __init__(self, drill: Drill) -> None:
@@ -60,7 +60,7 @@ class Backups:
     """What a node does about backups. ``table`` is the one that the host schedules jobs in, ``upload`` finds an upload."""
 
     def __init__(
-        self, node: NodeView, table: Table, senders: Senders, checks: drills.Checks, upload: Upload, clock: Clock = utc_now
+        self, node: NodeView, table: Table, senders: Notifications, checks: drills.Checks, upload: Upload, clock: Clock = utc_now
     ) -> None:  # fmt: skip
         self.node, self._table, self._checks, self._upload, self._clock = node, table, checks, upload, clock
         store = node.pipeline.store
@@ -109,10 +109,10 @@ class Backups:
         return None if reference is None or body is None else Selected(reference.key, body)
 
     def _policy(self) -> Mapping[str, Any]:
-        """Return the body of the selected policy. Raises BackupFailure where none is."""
+        """Return the body of the selected policy. Raises BackupError where none is."""
         selected = self.selected()
         if selected is None:
-            raise BackupFailure("policy_changed", "No backup policy is selected.")
+            raise BackupError("policy_changed", "No backup policy is selected.")
         return selected.body
 
     def policy(self, key: str) -> Mapping[str, Any] | None:
@@ -158,17 +158,17 @@ class Backups:
             shutil.rmtree(directory, ignore_errors=True)
 
     def files(self, policy: Mapping[str, Any], limit: int, offset: int) -> list[StoredFile]:
-        """Return what is on the target, newest first. Blocks; raises BackupFailure."""
+        """Return what is on the target, newest first. Blocks; raises BackupError."""
         with self._target(policy, LIVE_SECONDS) as (target, directory):
             return self._files.list(target, describe(policy["target"]), directory, limit, offset)
 
     def file(self, policy: Mapping[str, Any], name: str) -> StoredFile | None:
-        """Return one file on the target. Blocks; raises BackupFailure."""
+        """Return one file on the target. Blocks; raises BackupError."""
         with self._target(policy, LIVE_SECONDS) as (target, directory):
             return self._files.one(target, describe(policy["target"]), directory, name)
 
     def download(self, policy: Mapping[str, Any], name: str) -> Path | None:
-        """Fetch a file of the target into a new local file, which is the caller's. Blocks; raises BackupFailure."""
+        """Fetch a file of the target into a new local file, which is the caller's. Blocks; raises BackupError."""
         with self._target(policy, DRILL_SECONDS) as (target, directory):
             file = self._files.one(target, describe(policy["target"]), directory, name)
             if file is None:
@@ -178,7 +178,7 @@ class Backups:
             return fetched.rename(self._spool / f"{directory.name}.download")
 
     def fetch(self, name: str, into: Path) -> None:
-        """Copy a file on the target of the selected policy to a new local file. Blocks; raises BackupFailure."""
+        """Copy a file on the target of the selected policy to a new local file. Blocks; raises BackupError."""
         policy = self._policy()
         with self._target(policy, DRILL_SECONDS) as (target, directory):
             file = self._files.one(target, describe(policy["target"]), directory, name)
@@ -203,12 +203,12 @@ class Backups:
     # Drills
 
     def drill_stored(self, name: str | None, author: str, is_allowed: Allowed = always) -> Drill:
-        """Begin a drill of a file on the target of the selected policy; None: the newest of ours. Raises DrillAtWork."""
+        """Begin a drill of a file on the target of the selected policy; None: the newest of ours. Raises DrillRunningError."""
         policy = self._policy()
         return self._begin(Drill(file=name, author=author), lambda drill: self._drill_stored(policy, drill), is_allowed)
 
     def drill_upload(self, upload: str, password: str | None, author: str, is_allowed: Allowed = always) -> Drill | None:
-        """Begin a drill of an upload; None where there is no such upload. Raises DrillAtWork."""
+        """Begin a drill of an upload; None where there is no such upload. Raises DrillRunningError."""
         path = self._upload(upload)
         if path is None:
             return None
@@ -224,7 +224,7 @@ class Backups:
     def _begin(self, drill: Drill, work: Callable[[Drill], Drill], is_allowed: Allowed) -> Drill:
         with self._lock:
             if self._drill is not None:
-                raise DrillAtWork(self._drill)
+                raise DrillRunningError(self._drill)
             self._drill = drill = self.drills.save(replace(drill, started=stamp(self._clock())))
             self._drilling.submit(self._work_on, drill, work, is_allowed)
             return drill
@@ -232,7 +232,7 @@ class Backups:
     def _work_on(self, drill: Drill, work: Callable[[Drill], Drill], is_allowed: Allowed) -> None:
         try:
             ended = work(drill)
-        except BackupFailure as failure:
+        except BackupError as failure:
             code = "shutdown" if self._stop.event.is_set() else failure.code
             ended = replace(drill, result="failed", code=code, message=failure.message)
         except Exception:
@@ -256,7 +256,7 @@ class Backups:
                 found = self._files.each(target, describe(policy["target"]), directory)
                 name = next((file.parsed.name for file in found if file.ours), None)
             if name is None:
-                raise BackupFailure("no_such_path", "There is no backup of this node on the target.")
+                raise BackupError("no_such_path", "There is no backup of this node on the target.")
             drill = replace(drill, file=name)
             return drills.stored(self._checks, target, drill, directory, proven=self._proven(name))
 
@@ -271,7 +271,7 @@ class Backups:
                     if file.ours and file.claims.manifest["content"]["sha256"] == digest:
                         with drills.read_back(self._checks, levels, target, file.parsed.name, directory):
                             return file.parsed.name
-        except BackupFailure as failure:  # the upper levels are proven all the same
+        except BackupError as failure:  # the upper levels are proven all the same
             log.warning("the target of a drill can't be read", code=failure.code, message=failure.message)
         return None
 

@@ -41,7 +41,7 @@ class SigningKeyError(Exception):
     """The file holds no key to sign with, or can't be read. The text says what is wrong."""
 
 
-class SignatureWrong(Exception):
+class WrongSignatureError(Exception):
     """A signature does not fit what it was made for, or is none."""
 
 
@@ -69,22 +69,22 @@ def _bytes(text: str) -> bytes:
 
 
 def verify(data: bytes, signature: object) -> str:
-    """Return the fingerprint of the key that signed the data. Raises SignatureWrong."""
+    """Return the fingerprint of the key that signed the data. Raises WrongSignatureError."""
     try:
         if not isinstance(signature, Mapping) or signature["algorithm"] != "ed25519":
-            raise SignatureWrong("There is no signature of a known kind.")
+            raise WrongSignatureError("There is no signature of a known kind.")
         raw = _bytes(signature["public_key"])
         name = fingerprint(raw)
         if not hmac.compare_digest(name.encode(), str(signature["key"]).encode()):
-            raise SignatureWrong("The enclosed key is not the one that is named.")
+            raise WrongSignatureError("The enclosed key is not the one that is named.")
         Ed25519PublicKey.from_public_bytes(raw).verify(_bytes(signature["signature"]), data)
     except (KeyError, TypeError, ValueError, binascii.Error, InvalidSignature):
-        raise SignatureWrong("The signature does not fit.") from None
+        raise WrongSignatureError("The signature does not fit.") from None
     return name
 
 
 class Signing:
-    """The keys of a node. ``state`` is the state directory. Safe in any thread. Raises SigningKeyError or HostFailure."""
+    """The keys of a node. ``state`` is the state directory. Safe in any thread. Raises SigningKeyError or HostError."""
 
     def __init__(self, state: Path, store: Store) -> None:
         self._store = store

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.naming import key_named
 from doorward.tree.nodes import Branch, Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT
@@ -87,7 +87,7 @@ def _object(endpoint: Endpoint, objects: Objects, rest: str, member: tuple[str, 
             return Address(endpoint, found, tuple(parts[length:]) or member)
         if not dotted:
             break
-    raise Failure(f"{endpoint.path.removeprefix(ROOT + '/')} has no object {rest}.")
+    raise CommandError(f"{endpoint.path.removeprefix(ROOT + '/')} has no object {rest}.")
 
 
 def _nothing(tree: Tree, text: str, above: Endpoint, segment: str) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from doorward.cli.describe import New, Plan, Request, depends_on, plan
-from doorward.cli.failures import Failure, Refused, Usage, problem_line
-from doorward.cli.outside import NotThere, Outside, beside, body
+from doorward.cli.failures import CommandError, CommandRefusedError, Usage, problem_line
+from doorward.cli.outside import NotFoundError, Outside, beside, body
 from doorward.cli.session import Session
 from doorward.cli.values import read_file, read_input
-from doorward.cli.yamltext import NotReadable, load
+from doorward.cli.yamltext import NotReadableError, load
 from doorward.tree.nodes import Branch
 from doorward.tree.registry import Endpoint, Tree
 
@@ -57,7 +57,7 @@ def _one(file: Path) -> Description:
     name = "standard input" if standard else str(file)
     try:
         content = load(read_input() if standard else read_file(file))
-    except NotReadable as error:
+    except NotReadableError as error:
         raise Usage(f"{name}: {error}") from None
     if not isinstance(content, dict) or "configuration" not in content or content.keys() - {"configuration", "node"}:
         raise Usage(f"{name}: must have `configuration:` at the top, and nothing beside it but `node:`.")
@@ -105,7 +105,7 @@ def write(session: Session, described: Any, *, prune: bool) -> None:
     faulty = {problem.path for problem in found.problems}
     refused = send(session, [request for request in found.requests if request.label not in faulty], bodies)
     if lines or unreadable or refused:
-        raise Failure(*lines, *unreadable, *refused)
+        raise CommandError(*lines, *unreadable, *refused)
 
 
 def _read_secrets(found: Plan) -> tuple[dict[New, Any], list[str]]:
@@ -116,7 +116,7 @@ def _read_secrets(found: Plan) -> tuple[dict[New, Any], list[str]]:
         if isinstance(request.value, Outside) and request.makes is not None:
             try:
                 bodies[request.makes] = body(request.value)
-            except NotThere as error:
+            except NotFoundError as error:
                 problems.append(problem_line(request.label, "", str(error)))
     return bodies, problems
 
@@ -136,7 +136,7 @@ def send(session: Session, requests: Sequence[Request], bodies: dict[New, Any]) 
             continue  # what it needs was refused, which says enough
         try:
             answer = session.client.write(request.method, request.path, value, about=request.label)
-        except Refused as error:
+        except CommandRefusedError as error:
             refused.extend(error.lines)
         else:
             if request.makes is not None:

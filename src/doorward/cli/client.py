@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from doorward.cli.failures import LoginRefused, Refused, Unreachable, Untrusted, Usage
+from doorward.cli.failures import CommandRefusedError, LoginRefused, Unreachable, Untrusted, Usage
 
 SECONDS = 60.0
 """Longer than any answer of the server takes."""
@@ -28,7 +28,7 @@ _PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What the server said: the JSON of its answer, and the entity tag of the resource."""
 
     content: dict[str, Any]
@@ -98,14 +98,14 @@ class Client:
         self._http.cookies.clear()
         try:
             self._request("GET", "/api/authentication", headers={"Authorization": f"Basic {credentials}"})
-        except Refused as refused:
+        except CommandRefusedError as refused:
             raise LoginRefused(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
 
     def login_again(self) -> None:
         """Log in as before, where the login session has ended. Raises LoginRefused and Unreachable."""
         self.login(*self._login)
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         """Read a resource."""
         return self._request("GET", path)
 
@@ -117,14 +117,14 @@ class Client:
         """Read the ``body`` of work that goes on; the answer waits until it is over, or a while."""
         return self._request("GET", path, headers={"Prefer": f"wait={WAIT_SECONDS}"}).content["body"]
 
-    def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Answer:
+    def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Response:
         """Send POST, PUT or DELETE. ``match`` is an entity tag for If-Match, ``about`` what error messages name."""
         headers = {"Prefer": "handling=strict"} | ({"If-Match": match} if match else {})
         if method == "DELETE":
             return self._request(method, path, headers=headers, about=about)
         return self._request(method, path, headers=headers, json=value, about=about)
 
-    def begin(self, path: str, value: Any) -> Answer:
+    def begin(self, path: str, value: Any) -> Response:
         """POST what takes a while; the answer waits for its end, or a while."""
         return self._request("POST", path, headers={"Prefer": f"handling=strict, wait={WAIT_SECONDS}"}, json=value)
 
@@ -133,7 +133,7 @@ class Client:
         headers = {"Prefer": "handling=strict"} | ({"X-Setup-Code": code} if code else {})
         self._request("POST", path, headers=headers, json=value, about="The first settings")
 
-    def upload(self, path: str, file: IO[bytes]) -> Answer:
+    def upload(self, path: str, file: IO[bytes]) -> Response:
         """Send the bytes of a file."""
         headers = {"Content-Type": "application/octet-stream"}
         return self._request("POST", path, headers=headers, content=iter(partial(file.read, _PIECE), b""))
@@ -144,7 +144,7 @@ class Client:
             with self._http.stream("GET", path, extensions=self._extensions) as answer:
                 if answer.is_error:
                     answer.read()
-                    raise Refused(answer.status_code, answer.json()["error"], path)
+                    raise CommandRefusedError(answer.status_code, answer.json()["error"], path)
                 for piece in answer.iter_bytes(_PIECE):
                     into.write(piece)
         except httpx2.TransportError as error:
@@ -170,13 +170,13 @@ class Client:
         except Unreachable:
             try:
                 answer = self._request("PUT", TRANSACTION, headers=headers, json=order)
-            except (Unreachable, Refused):
+            except (Unreachable, CommandRefusedError):
                 raise Unreachable(
                     "The answer to the commit got lost; `doorward history` tells whether it is in effect."
                 ) from None
         return int(answer.meta["revision"])
 
-    def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> Answer:
+    def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> Response:
         try:
             answer = self._http.request(method, quote(path, safe="/?=&-._~"), extensions=self._extensions, **options)
         except httpx2.TransportError as error:
@@ -184,7 +184,7 @@ class Client:
         except UnicodeEncodeError:
             raise Usage("What was given is no text in UTF-8.") from None
         if answer.is_redirect:  # no body: look elsewhere for what became of it
-            return Answer({"meta": {}})
+            return Response({"meta": {}})
         try:
             content = answer.json()
             if not isinstance(content.get("meta"), dict):
@@ -192,8 +192,8 @@ class Client:
         except (ValueError, AttributeError, TypeError):
             raise Unreachable(f"What answers at {self.url} is not Doorward.") from None
         if answer.is_error:
-            raise Refused(answer.status_code, content["error"], about or path)
-        found = Answer(content, answer.headers.get("ETag", ""))
+            raise CommandRefusedError(answer.status_code, content["error"], about or path)
+        found = Response(content, answer.headers.get("ETag", ""))
         self.warnings += found.meta.get("warnings", [])
         return found
 

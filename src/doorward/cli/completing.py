@@ -28,7 +28,7 @@ def declared(incomplete: str) -> list[tuple[str, str]]:
 def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the objects of the collection that was typed already; none where nobody answers, or a password would be asked."""
     import doorward.configuration
-    from doorward.cli.failures import Failure
+    from doorward.cli.failures import CommandError
     from doorward.cli.naming import nameless
     from doorward.cli.options import Connection
     from doorward.cli.remote import Remote
@@ -57,5 +57,5 @@ def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
                 name = f"{stem}/{remote.name(endpoint.path, key)}"
                 if name.startswith(typed) and time.monotonic() - began < _SECONDS:
                     yield f"{prefix}{name}", ", ".join(nameless(endpoint, body))
-    except Failure:
+    except CommandError:
         return  # a shell has nowhere to say why

@@ -18,7 +18,7 @@ from doorward.cli.outside import Outside
 from doorward.cli.referring import At, is_switch, mapped
 from doorward.tree.changes import MISSING, same
 from doorward.tree.nodes import Branch, Collection, Valued
-from doorward.tree.problems import BodyRefused, Problem, pointer
+from doorward.tree.problems import InvalidBody, Problem, pointer
 from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.validation import check
@@ -341,7 +341,7 @@ def _same(node: Valued[Any], old: Any, new: Any) -> bool:
 def _canonical(node: Valued[Any], body: Any) -> Any:
     try:
         return node.document(check(node.adapter, body, strict=True).model).value
-    except BodyRefused:  # the server will say what is wrong; what this machine does not know may be right there
+    except InvalidBody:  # the server will say what is wrong; what this machine does not know may be right there
         return body
 
 

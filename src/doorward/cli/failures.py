@@ -8,7 +8,7 @@ from typing import Any
 ROOT = "/api/configuration/"
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """Ends a command. ``lines`` are printed on standard error, ``code`` becomes the exit code."""
 
     code = 1
@@ -18,13 +18,13 @@ class Failure(Exception):
         super().__init__("; ".join(lines))
 
 
-class Usage(Failure):
+class Usage(CommandError):
     """The command line itself is wrong."""
 
     code = 2
 
 
-class Unreachable(Failure):
+class Unreachable(CommandError):
     """Nothing answers, the certificate is not trusted, or the login is refused."""
 
     code = 3
@@ -38,7 +38,7 @@ class LoginRefused(Unreachable):
     """The server answers, but takes neither this account nor this password."""
 
 
-class Refused(Failure):
+class CommandRefusedError(CommandError):
     """The API refused a request. ``error`` is the ``error`` of the answer; ``about`` is what the request was about.
 
     ``pointers`` are the places in the body that are wrong.

@@ -16,7 +16,7 @@ from doorward.events.records import TAP
 from doorward.events.verbosity import VERBOSITY
 
 
-class _Lasting:
+class SafeStream:
     """A stream that takes what it can: where the disk of the log is full, or nobody reads it any more, the appliance goes on.
 
     What was cut off then ends its line before the next record begins: each is on a line of its own.
@@ -40,7 +40,7 @@ class _Lasting:
             self._stream.flush()
 
 
-class _Theirs(logging.Handler):
+class StdlibHandler(logging.Handler):
     """Makes records like ours of what libraries log, with ``logger`` for where it comes from."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,10 +54,10 @@ class _Theirs(logging.Handler):
 
 def _logger_factory(*, terminal: bool) -> Any:
     if terminal:
-        return structlog.PrintLoggerFactory(_Lasting(sys.stderr))  # type: ignore[arg-type]
+        return structlog.PrintLoggerFactory(SafeStream(sys.stderr))  # type: ignore[arg-type]
     # Unbuffered: what could not be written must not come up again at the end of the process.
     raw = open(sys.stderr.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115 - it lasts as long as the process
-    return structlog.BytesLoggerFactory(_Lasting(raw))  # type: ignore[arg-type]
+    return structlog.BytesLoggerFactory(SafeStream(raw))  # type: ignore[arg-type]
 
 
 def configure() -> None:
@@ -81,7 +81,7 @@ def configure() -> None:
         logger_factory=_logger_factory(terminal=terminal),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[_Theirs()])
+    logging.basicConfig(level=logging.WARNING, handlers=[StdlibHandler()])
 
 
 def _line(record: object, **how: Any) -> bytes:

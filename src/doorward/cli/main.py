@@ -31,7 +31,7 @@ from doorward.cli.commands import (
     staged,
     status,
 )
-from doorward.cli.failures import Failure
+from doorward.cli.failures import CommandError
 from doorward.cli.help import CONTEXT, MANUAL, Group, group, register
 from doorward.cli.options import Connection, command, spread
 from doorward.cli.state import SYSTEM, sandbox_state
@@ -136,7 +136,7 @@ def serve(
     """
     bind_host, port = address(listen or _LISTEN[host])
     with lean.start():
-        from doorward.appliance import CannotStart, Options, run
+        from doorward.appliance import Options, StartError, run
         from doorward.cli.logging import configure
 
         configure()
@@ -147,7 +147,7 @@ def serve(
         )  # fmt: skip
         try:
             run(options, typer.echo, partial(typer.echo, err=True))
-        except CannotStart as why:
+        except StartError as why:
             typer.echo(f"doorward can't start: {why}", err=True)
             raise typer.Exit(1) from None
 
@@ -170,11 +170,11 @@ def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
 
     Everything is sealed anew under a new key, and the old one is destroyed. A kill at any moment leaves one whole key.
     """
-    from doorward.cli.rotate import NotRotated, rotated
+    from doorward.cli.rotate import RotationError, rotated
 
     try:
         done = rotated(state_directory(state, host))
-    except NotRotated as why:
+    except RotationError as why:
         typer.echo(f"The data key was not changed: {why}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"The data key is a new one. {done.secrets} secrets and {done.revisions} revisions are under it.")
@@ -198,7 +198,7 @@ def reset_password(
         become_owner(directory)
         number = reset(directory, host.value, text)
     except NotResetError as why:
-        raise Failure(f"The password was not changed: {why}") from None
+        raise CommandError(f"The password was not changed: {why}") from None
     typer.echo(f"The password of admin is a new one, with revision {number}. Start the server and log in.")
 
 

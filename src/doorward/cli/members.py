@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorward.cli.failures import Failure
+from doorward.cli.failures import CommandError
 from doorward.tree.changes import MISSING, ORDER
 
 
@@ -13,7 +13,7 @@ def member(body: Any, at: tuple[str, ...]) -> Any:
     for index, name in enumerate(at):
         body = _below(body, name)
         if body is MISSING:
-            raise Failure(f"There is no member {'/'.join(at[: index + 1])}.")
+            raise CommandError(f"There is no member {'/'.join(at[: index + 1])}.")
     return body
 
 
@@ -24,7 +24,7 @@ def with_member(body: Any, at: tuple[str, ...], value: Any) -> Any:
     name, rest = at[0], at[1:]
     present = _below(body, name)
     if present is MISSING and (rest or value is MISSING or not isinstance(body, dict)):
-        raise Failure(f"There is no member {name}.")
+        raise CommandError(f"There is no member {name}.")
     if rest:
         value = with_member(present, rest, value)
     if isinstance(body, list):

@@ -75,7 +75,7 @@ def _made(remote: Remote, store: str, described: Mapping[str, Any], at: str) -> 
         raise Usage(f"VALUE {at}: {wrong}" if at else f"VALUE: {wrong}")
     try:
         return remote.make(store, outside.body(outside.Outside(store, described)))
-    except outside.NotThere as error:
+    except outside.NotFoundError as error:
         raise Usage(f"VALUE {at}: {error}" if at else f"VALUE: {error}") from None
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self, get_args, get_type_hints
 
 import typer
 
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.times import seconds
 from doorward.tree.plaintext import plain
 
@@ -215,7 +215,7 @@ def reported() -> Iterator[None]:
     """End the program where a block fails: the lines of the Failure on standard error, and its exit code."""
     try:
         yield
-    except Failure as failure:
+    except CommandError as failure:
         for line in failure.lines:
             typer.secho(plain(line), err=True, fg=typer.colors.RED)
         raise typer.Exit(failure.code) from None

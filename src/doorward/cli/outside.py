@@ -31,7 +31,7 @@ class Outside:
     described: Mapping[str, Any]
 
 
-class NotThere(Exception):
+class NotFoundError(Exception):
     """A secret can't be read; says why."""
 
 
@@ -58,7 +58,7 @@ def problem(store: str, described: Mapping[str, Any]) -> str | None:
 
 
 def body(secret: Outside) -> dict[str, Any]:
-    """Return what is posted. Raises NotThere."""
+    """Return what is posted. Raises NotFoundError."""
     described = secret.described
     if "generate" in described:
         return {"generate": {"selection": described["generate"]}}
@@ -104,13 +104,13 @@ def _environment(name: str) -> str:
     try:
         return os.environ[name]
     except KeyError:
-        raise NotThere(f"The environment has no {name}.") from None
+        raise NotFoundError(f"The environment has no {name}.") from None
 
 
 def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise NotThere(f"{path} is not UTF-8.") from None
+        raise NotFoundError(f"{path} is not UTF-8.") from None
     except OSError as error:
-        raise NotThere(f"{path} can't be read: {error.strerror}.") from None
+        raise NotFoundError(f"{path} can't be read: {error.strerror}.") from None

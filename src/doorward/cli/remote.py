@@ -6,7 +6,7 @@ from typing import Any
 
 from doorward.cli import parts
 from doorward.cli.client import Client
-from doorward.cli.failures import Refused, short
+from doorward.cli.failures import CommandRefusedError, short
 from doorward.tree.nodes import Collection
 from doorward.tree.references import RefersToPart
 from doorward.tree.registry import Tree
@@ -58,7 +58,7 @@ class Remote:
         try:
             if path not in self._known:
                 self._known[path] = self._before.get(path, {}) | self.objects(path)
-        except Refused:  # the account may not read them
+        except CommandRefusedError:  # the account may not read them
             return key
         found = self._known[path]
         name = found.get(key, {}).get(endpoint.node.unique)
@@ -68,7 +68,7 @@ class Remote:
         """Return the names of the parts that can be referred to, by key; none that the account may not read."""
         try:
             return parts.names(self._tree, to, self.value)
-        except Refused:
+        except CommandRefusedError:
             return {}
 
     def label(self, href: str) -> str:

@@ -13,8 +13,8 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.store.lock import StateInUse, locked
-from doorward.store.port import StoreDamaged
+from doorward.store.lock import StateInUseError, locked
+from doorward.store.port import StoreDamagedError
 from doorward.store.rotation import DATABASE, KEY, settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -24,7 +24,7 @@ from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.setup import awaited
 from doorward.transaction.startup import read_running, whole_tree
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 
 MESSAGE = "The password of admin was reset on the machine."
 
@@ -62,13 +62,13 @@ def reset(state: Path, machine: MachineKind, text: str) -> int:
                 return _committed(state, machine, store, vault, text)
             finally:
                 store.close()
-    except StateInUse as why:
+    except StateInUseError as why:
         raise NotResetError(
             f"{why} Stop it first, or let another administrator run `doorward passwd admin` on the running one."
         ) from None
-    except (VaultError, StoreDamaged) as why:
+    except (VaultError, StoreDamagedError) as why:
         raise NotResetError(str(why)) from None
-    except (BodyRefused, MeaningRefused) as refused:
+    except (InvalidBody, SemanticError) as refused:
         raise NotResetError(" ".join(problem.message for problem in refused.problems)) from None
     except ApplyFailed as failed:
         raise NotResetError(f"{failed.reason}.") from None

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from doorward.store.lock import StateInUse, locked
-from doorward.store.port import StoreDamaged
+from doorward.store.lock import StateInUseError, locked
+from doorward.store.port import StoreDamagedError
 from doorward.store.rotation import DATABASE, Rotated, rotate
 from doorward.store.vault import VaultError
 
 
-class NotRotated(Exception):
+class RotationError(Exception):
     """Why the key stays, in one sentence for the operator."""
 
 
 def rotated(state: Path) -> Rotated:
-    """Change the data key. Raises NotRotated."""
+    """Change the data key. Raises RotationError."""
     if not (state / DATABASE).exists():
-        raise NotRotated(f"{state} holds no state of Doorward.")
+        raise RotationError(f"{state} holds no state of Doorward.")
     try:
         with locked(state):
             return rotate(state)
-    except (StateInUse, StoreDamaged, VaultError) as why:
-        raise NotRotated(str(why)) from why
+    except (StateInUseError, StoreDamagedError, VaultError) as why:
+        raise RotationError(str(why)) from why

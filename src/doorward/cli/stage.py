@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from doorward.cli.edits import Edit, perform
-from doorward.cli.failures import Failure, Usage, problem_line
+from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.outside import in_clear
 from doorward.cli.session import Session
 from doorward.cli.target import Target
@@ -61,7 +61,7 @@ class Stage:
             if path not in self.before or self.before[path] != old
         ]
         if lines:
-            raise Failure(*lines, "`doorward plan` shows what would become of it; `doorward commit --overwrite` means it.")
+            raise CommandError(*lines, "`doorward plan` shows what would become of it; `doorward commit --overwrite` means it.")
 
 
 def location(target: Target) -> Path:
@@ -89,9 +89,9 @@ def _before(changes: Iterable[Change]) -> dict[str, Any]:
 
 
 def _loose(text: str) -> Any:
-    from doorward.cli.yamltext import NotReadable, load
+    from doorward.cli.yamltext import NotReadableError, load
 
     try:
         return load(text)
-    except NotReadable:
+    except NotReadableError:
         return None

@@ -10,7 +10,7 @@ import typer
 from doorward.cli import render, stage, terminal
 from doorward.cli.client import TRANSACTION
 from doorward.cli.edits import Edit, perform
-from doorward.cli.failures import Failure, Usage, problem_line
+from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.options import Asking, Committing, Format
 from doorward.cli.render import Line, show
 from doorward.cli.session import Session
@@ -76,7 +76,7 @@ def prepare(session: Session, write: Callable[[], Iterable[Line] | None], form: 
     problems = [problem_line(label(found["path"]), found["pointer"], found["message"]) for found in plan["problems"]]
     problems += [problem_line(label(path), "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]
     if problems:
-        raise Failure(*problems)
+        raise CommandError(*problems)
     plan = {**plan, "warnings": [*client.warnings, *(warning for warning in plan["warnings"] if warning not in client.warnings)]}
     show(render.plan(plan), err=aside)
     return {"changes": changes, "plan": plan, "revision": None}

@@ -9,7 +9,7 @@ from typing import Any
 
 from doorward.cli import kinds
 from doorward.cli.failures import Usage
-from doorward.cli.yamltext import NotReadable, load
+from doorward.cli.yamltext import NotReadableError, load
 
 
 def text_of(given: str) -> str:
@@ -43,7 +43,7 @@ def parsed(text: str, kind: Any = Any, *, several: bool = False) -> Any:
 def _loaded(text: str) -> Any:
     try:
         return load(text)
-    except NotReadable as error:
+    except NotReadableError as error:
         raise Usage(f"VALUE: {error}") from None
 
 

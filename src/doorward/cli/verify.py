@@ -7,14 +7,14 @@ from pathlib import Path
 
 from doorward.backup.signing import SigningKeyError, read_key
 from doorward.cluster.keys import NAME, NodeKey, NodeKeyError
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.store.lock import StateInUse, check_state
+from doorward.store.lock import StateInUseError, check_state
 from doorward.store.node import node_id
-from doorward.store.port import Store, StoreDamaged
+from doorward.store.port import Store, StoreDamagedError
 from doorward.store.rotation import unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -32,13 +32,13 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
             return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
         vault = Vault.at(state / "data.key", create=False)
         store = SqliteStore(database, vault, room=False)
-    except (StateInUse, VaultError, StoreDamaged) as error:
+    except (StateInUseError, VaultError, StoreDamagedError) as error:
         return [str(error)]
     except OSError as error:
         return [f"{error.filename or state} can't be looked at: {error.strerror}."]
     try:
         return store.check() or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
-    except (HostFailure, StoreDamaged) as error:
+    except (HostError, StoreDamagedError) as error:
         return [str(error)]
     finally:
         store.close()

@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from doorward.tree.jsontext import decode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 
-class NotReadable(Exception):
+class NotReadableError(Exception):
     """A text is neither JSON nor YAML; says where."""
 
 
@@ -92,21 +92,21 @@ _Dumper.add_representer(str, _text)
 
 
 def load(text: str) -> Any:
-    """Return the value of a text. Raises NotReadable."""
+    """Return the value of a text. Raises NotReadableError."""
     if text.lstrip()[:1] in {"{", "[", '"'}:
         try:
             return decode(text.strip().encode())
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             if any(problem.code != "invalid_json" for problem in refused.problems):
-                raise NotReadable("; ".join(f"{p.pointer}: {p.message}" for p in refused.problems)) from None
+                raise NotReadableError("; ".join(f"{p.pointer}: {p.message}" for p in refused.problems)) from None
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise NotReadable(f"{where}{error.problem or error.context}.") from None
+        raise NotReadableError(f"{where}{error.problem or error.context}.") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NotReadable(str(error)) from None
+        raise NotReadableError(str(error)) from None
 
 
 def dump(value: Any) -> str:

@@ -15,18 +15,18 @@ import msgspec
 from doorward.cluster.pins import Peer
 
 PREFIX = "/cluster/v1/"
-LONGEST_WAIT = 25
+MAX_WAIT = 25
 
 _WORTH_GZIP = 1024
 _GZIP = {"content-encoding": "gzip"}
 _CHUNK = 256 << 10
-_MOST_DIGITS = 15
-_MOST_ADDRESSES = 4096
+_MAX_DIGITS = 15
+_MAX_ADDRESSES = 4096
 
 T = TypeVar("T")
 
 
-class Refused(Exception):
+class CallRefusedError(Exception):
     """A call that is refused: HTTP status, a code, for example ``role``, and a sentence for people."""
 
     def __init__(self, status: int, code: str, message: str = "", headers: Mapping[str, str] | None = None) -> None:
@@ -34,7 +34,7 @@ class Refused(Exception):
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The client went away before its request was whole."""
 
 
@@ -69,7 +69,7 @@ class Call:
     def only(self, method: str) -> None:
         """Refuse every other method."""
         if self._scope["method"] != method:
-            raise Refused(405, "method_not_allowed", headers={"allow": method})
+            raise CallRefusedError(405, "method_not_allowed", headers={"allow": method})
 
     def since(self) -> tuple[Since | None, int]:
         """Return the revision that the caller has and the seconds that it waits for a newer one."""
@@ -77,26 +77,26 @@ class Call:
         try:
             numbers = {name: _number(text) for name, text in query.items() if name in {"epoch", "number", "wait"}}
         except ValueError:
-            raise Refused(400, "format", "epoch, number and wait are whole numbers.") from None
+            raise CallRefusedError(400, "format", "epoch, number and wait are whole numbers.") from None
         wait = numbers.get("wait", 0)
-        if wait > LONGEST_WAIT or ("epoch" in numbers) != ("number" in numbers):
-            raise Refused(400, "format", f"wait is at most {LONGEST_WAIT}; epoch and number go together.")
+        if wait > MAX_WAIT or ("epoch" in numbers) != ("number" in numbers):
+            raise CallRefusedError(400, "format", f"wait is at most {MAX_WAIT}; epoch and number go together.")
         return (Since(numbers["epoch"], numbers["number"]) if "epoch" in numbers else None), wait
 
     async def body(self, limit: int) -> bytes:
         """Return the body. Raises Refused where it has more bytes than the limit, or Gone."""
         self.close = True  # what is left unread of a refused body must not be taken for the next request
         length = self._headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:_MOST_DIGITS]) > limit:
-            raise Refused(413, "too_large", f"At most {limit} bytes.")
+        if not length.isdigit() or int(length[:_MAX_DIGITS]) > limit:
+            raise CallRefusedError(413, "too_large", f"At most {limit} bytes.")
         data = bytearray()
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise GoneError
             data += message["body"]
             if len(data) > limit:
-                raise Refused(413, "too_large", f"At most {limit} bytes.")
+                raise CallRefusedError(413, "too_large", f"At most {limit} bytes.")
             if not message["more_body"]:
                 self.close = self.certificate is None
                 return bytes(data)
@@ -153,11 +153,11 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Refused(400, "format", "Not the JSON that belongs here.") from error
+        raise CallRefusedError(400, "format", "Not the JSON that belongs here.") from error
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise ValueError(text)
     return int(text)
 
@@ -174,7 +174,7 @@ class Rate:
         now = time.monotonic() if now is None else now
         times = self._times.setdefault(address, deque())
         self._times.move_to_end(address)
-        while len(self._times) > _MOST_ADDRESSES:
+        while len(self._times) > _MAX_ADDRESSES:
             self._times.popitem(last=False)
         while times and times[0] <= now - self._seconds:
             times.popleft()

@@ -1,4 +1,4 @@
-"""The centre's end of the node channel: pairs, hands out revisions, takes reports, knows how every node does."""
+"""Central Management's end of the node channel: pairs, hands out revisions, takes reports, knows how every node does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 
 from doorward import __version__
 from doorward.cluster import statuses
-from doorward.cluster.calls import Refused, Since
+from doorward.cluster.calls import CallRefusedError, Since
 from doorward.cluster.doubles import Doubles
 from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
-from doorward.cluster.pairing import Acceptance, Centre, PairAnswer, PairingRefused, PairRequest
+from doorward.cluster.pairing import Acceptance, PairAnswer, PairedCentral, PairingRefusedError, PairRequest
 from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Header, MembershipEnvelope
@@ -25,7 +25,7 @@ from doorward.events import alarm
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.port import Record
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
@@ -46,7 +46,7 @@ _KEEP_SECONDS = 60.0
 class Central:
     """Implements ``ClusterHandlers``; called in any thread."""
 
-    def __init__(  # noqa: PLR0913 - what a centre is made of
+    def __init__(  # noqa: PLR0913 - what a Central Management is made of
         self,
         pipeline: Pipeline,
         node_id: str,
@@ -85,10 +85,10 @@ class Central:
         self.contacted: Callable[[str], None] = lambda _node_id: None
         """Called when a node came with its certificate."""
 
-    def _standing(self) -> Standing:
-        known = standing(self._pipeline.running.snapshot)
+    def _standing(self) -> ClusterRole:
+        known = cluster_role(self._pipeline.running.snapshot)
         if known.state != "central":
-            raise Refused(404, "not_central")
+            raise CallRefusedError(404, "not_central")
         return known
 
     # The channel
@@ -101,11 +101,11 @@ class Central:
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk of an accepted node and pin its certificate."""
         del address
-        known, now = standing(self._pipeline.running.snapshot), self._clock.time()
+        known, now = cluster_role(self._pipeline.running.snapshot), self._clock.time()
         if known.state != "central":
-            raise PairingRefused("not_accepted")
+            raise PairingRefusedError("not_accepted")
         node_id = str(request.node_id)
-        centre = Centre(self._version, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
+        central = PairedCentral(self._version, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
         with self._lock:
             psk = self._psk(node_id)
             life = psk_life(self._store, psk, now) if psk else None
@@ -114,8 +114,8 @@ class Central:
             if life is not None and text is not None:
                 acceptance = Acceptance(request.node_id, text, life)
             try:
-                answer = centre.answer(request, acceptance, now)
-            except PairingRefused as refused:
+                answer = central.answer(request, acceptance, now)
+            except PairingRefusedError as refused:
                 self._tried(node_id, request, refused, now)
                 raise
             assert psk is not None  # noqa: S101 - without it there is no right proof
@@ -135,7 +135,7 @@ class Central:
             return None
         return member.psk.key
 
-    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefused, now: float) -> None:
+    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefusedError, now: float) -> None:
         if refused.code == "version_mismatch":
             message = f"The node runs {plain(request.version, 64)}, Central Management {self._version}."
             self._trials[node_id] = Issue("version_mismatch", message)
@@ -194,7 +194,7 @@ class Central:
     # The state of the nodes
 
     def items(self) -> list[dict[str, Any]]:
-        """Return how every node does, without ``meta``; the centre itself as well."""
+        """Return how every node does, without ``meta``; Central Management itself as well."""
         return [item for _, item in self._items()]
 
     def _items(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -288,7 +288,7 @@ class Central:
         return self._alarms[what, key]
 
     def not_told(self, address: str) -> list[str]:
-        """Return the paired nodes that look for the centre elsewhere, by what they said last."""
+        """Return the paired nodes that look for Central Management elsewhere, by what they said last."""
         told = {key for key, seen in self._seen.copy().items() if seen.report.central_address == address}
         return sorted(key for key in self._peers.all() if self._peers.paired(key) and key not in told)
 

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from doorward.access.guard import source_of
-from doorward.cluster.calls import Call, Gone, Rate, Refused, Since, decoded, packed
+from doorward.cluster.calls import Call, CallRefusedError, GoneError, Rate, Since, decoded, packed
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.pairing import PairAnswer, PairingRefused, PairRequest
+from doorward.cluster.pairing import PairAnswer, PairingRefusedError, PairRequest
 from doorward.cluster.pins import Peer, Pins
 from doorward.cluster.statuses import REPORT_LIMIT
 from doorward.http.buffers import BuffersFullError
@@ -44,7 +44,7 @@ class ClusterHandlers(Protocol):
 
     Anything may raise Refused; JSON values are what msgspec encodes, or Ready.
 
-    A node that is no centre raises ``Refused(404, "not_central")`` from everything but ``hello`` and ``pair``: it may become one
+    Another node raises ``CallRefusedError(404, "not_central")`` from all but ``hello`` and ``pair``: it may become one
     while an attempt to pair is held.
     """
 
@@ -52,7 +52,7 @@ class ClusterHandlers(Protocol):
         """Say who is here."""
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
-        """Prove to know the psk and pin the node, durably. Raises PairingRefused; it is then asked again while it is held."""
+        """Prove to know the psk and pin the node, durably. Raises PairingRefusedError; asked again while it is held."""
 
     def head(self, peer: Peer, since: Since | None) -> Any | None:
         """Return the newest cluster revision, None where the node has it. Asked again after each ``announce``."""
@@ -110,7 +110,7 @@ class Channel:
                 value = await self._answered(call)
                 status, body, headers = await asyncio.to_thread(packed, value, call.gzip)
                 await call.answer(send, status, body, headers)
-        except Gone:
+        except GoneError:
             return
         except Exception as error:  # noqa: BLE001 - what is unforeseen is logged and answered as such
             refused = _refusal(error, call)
@@ -138,40 +138,40 @@ class Channel:
         if ask == "revision":
             return await asyncio.to_thread(lambda: handlers.revision(peer, since))
         asked = handlers.head if ask == "head" else handlers.membership
-        return await self._news.until(call, _at_once(lambda: asked(self._admit(call), since)), wait)
+        return await self._news.until(call, _fast_response(lambda: asked(self._admit(call), since)), wait)
 
     def _admit(self, call: Call) -> Peer:
         """Return the peer that may make the call. Anew after each wait: it may have been removed."""
         peer = call.peer = self._pins.find(call.certificate) if call.certificate else None
         if peer is None:
             call.close = True  # a connection from before its certificate was taken away
-            raise Refused(403, "not_accepted")
+            raise CallRefusedError(403, "not_accepted")
         if peer.removed:
-            raise Refused(410, "removed")
+            raise CallRefusedError(410, "removed")
         if call.path not in _ALLOWED:
-            raise Refused(404, "not_found")
+            raise CallRefusedError(404, "not_found")
         if not _ALLOWED[call.path](peer):
-            raise Refused(403, "role")
+            raise CallRefusedError(403, "role")
         return peer
 
     async def _pair(self, call: Call) -> PairAnswer:
         if not self._attempts.admit(source_of(call.address), self._clock.monotonic()):
-            raise Refused(429, "too_many_attempts", headers={"retry-after": "60"})
+            raise CallRefusedError(429, "too_many_attempts", headers={"retry-after": "60"})
         async with asyncio.timeout(PAIR_SECONDS):
             request = decoded(await call.body(PAIR_LIMIT), PairRequest)
-        refusals = [PairingRefused("not_accepted")]
+        refusals = [PairingRefusedError("not_accepted")]
 
         def attempt() -> PairAnswer | None:
             try:
                 return self._handlers.pair(request, call.address)
-            except PairingRefused as refused:
+            except PairingRefusedError as refused:
                 refusals.append(refused)
                 return None
 
         answer = await self._news.until(call, lambda: asyncio.to_thread(attempt), self._hold)
         if answer is None:
             code = refusals[-1].code
-            raise Refused(409 if code == "version_mismatch" else 403, code)
+            raise CallRefusedError(409 if code == "version_mismatch" else 403, code)
         return answer
 
 
@@ -185,21 +185,21 @@ _ALLOWED: dict[str, Callable[[Peer], bool]] = {
 """Which pinned peer may make which call; ``pair`` is for those who are not pinned yet."""
 
 
-def _refusal(error: Exception, call: Call) -> Refused:
+def _refusal(error: Exception, call: Call) -> CallRefusedError:
     """Return what to answer instead."""
-    if isinstance(error, Refused):
+    if isinstance(error, CallRefusedError):
         return error
     if isinstance(error, BuffersFullError):
-        return Refused(503, "busy", "Too many bodies are on their way.")
+        return CallRefusedError(503, "busy", "Too many bodies are on their way.")
     if isinstance(error, TimeoutError):
-        return Refused(503, "timeout", "The request took too long.")
+        return CallRefusedError(503, "timeout", "The request took too long.")
     if isinstance(error, msgspec.ValidationError):
-        return Refused(400, "format", str(error))
+        return CallRefusedError(400, "format", str(error))
     log.error("internal error", path=call.path[:64], exc_info=error)
-    return Refused(500, "internal", "An internal error; it is logged.")
+    return CallRefusedError(500, "internal", "An internal error; it is logged.")
 
 
-def _at_once(ask: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+def _fast_response(ask: Callable[[], T]) -> Callable[[], Awaitable[T]]:
     """Return a function that asks in the event loop, to be waited for as others are."""
 
     async def asked() -> T:
@@ -237,7 +237,7 @@ class _News:
                 if found is not None or self.over or call.ending():
                     return found
                 if left.done():
-                    raise Gone
+                    raise GoneError
                 async with asyncio.timeout_at(end):
                     await event.wait()
         except TimeoutError:

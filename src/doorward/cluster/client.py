@@ -1,4 +1,4 @@
-"""The node's end of the channel: it opens every connection to the centre (cluster contract, sections 6.3 and 11).
+"""The node's end of the channel: it opens every connection to Central Management (cluster contract, sections 6.3 and 11).
 
 Blocking, for a thread of its own: what it waits for sets off commits, which run in threads as well.
 """
@@ -16,10 +16,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from doorward.cluster.calls import LONGEST_WAIT, Since
-from doorward.cluster.connection import ChannelError, Connection, Stale, Way, connected
+from doorward.cluster.calls import MAX_WAIT, Since
+from doorward.cluster.connection import ChannelError, Connection, StaleError, Way, connected
 from doorward.cluster.keys import NodeKey, fingerprint
-from doorward.cluster.pairing import Attempt, CentreNotProven, PairAnswer
+from doorward.cluster.pairing import Attempt, CentralNotProvenError, PairAnswer
 from doorward.cluster.pins import Peer, client_context, unverified_context
 from doorward.tree.jsontext import prepared
 
@@ -31,7 +31,7 @@ REVISION_SECONDS = 45.0
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What the node pins: the certificate of the centre (DER), its node id, the cluster."""
+    """What the node pins: the certificate of Central Management (DER), its node id, the cluster."""
 
     certificate: bytes = field(repr=False)
     central_node_id: UUID
@@ -48,13 +48,13 @@ def pair(way: Way, key: NodeKey, *, node_id: UUID, psk: str, version: str, addre
         try:
             answer = msgspec.json.decode(connection.ask("POST", "pair", msgspec.json.encode(request)), type=PairAnswer)
             attempt.check(answer)
-        except Stale as error:
-            raise ChannelError("no_answer", "the centre ended the connection") from error
-        except CentreNotProven:
+        except StaleError as error:
+            raise ChannelError("no_answer", "Central Management ended the connection") from error
+        except CentralNotProvenError:
             log.warning("the answer to pairing was made by somebody else", address=connection.host)
             raise ChannelError("not_accepted", "what answers does not know the psk") from None
         except msgspec.DecodeError as error:
-            raise ChannelError("bad_answer", "the answer is none of a centre") from error
+            raise ChannelError("bad_answer", "the answer is none of a Central Management") from error
     return Paired(certificate, answer.central_node_id, answer.cluster_id)
 
 
@@ -64,9 +64,9 @@ class _Hello(msgspec.Struct):
 
 
 class Central:
-    """The pinned centre, for one thread. ``way`` may be set anew at any time.
+    """The pinned Central Management, for one thread. ``way`` may be set anew at any time.
 
-    Every call raises ChannelError. The connection is kept; one that went stale is opened again. The centre asks a node
+    Every call raises ChannelError. The connection is kept; one that went stale is opened again. Central Management asks a node
     ``hello`` in the same manner. ``release`` is what the other side said at the beginning of the last connection.
     """
 
@@ -84,7 +84,7 @@ class Central:
         """Ask who is there."""
         return self._value("GET", "hello")
 
-    def head(self, since: Since | None, wait: int = LONGEST_WAIT) -> Any | None:
+    def head(self, since: Since | None, wait: int = MAX_WAIT) -> Any | None:
         """Return the newest cluster revision; None where there is none newer for ``wait`` seconds."""
         return self._value("GET", "head", since=since, wait=wait)
 
@@ -130,7 +130,7 @@ class Central:
 
     def _answer(self, method: str, target: str, body: bytes | None, more: float) -> bytes:
         if self._connection is not None and self._used == self.way:
-            with contextlib.suppress(Stale):
+            with contextlib.suppress(StaleError):
                 return self._asked(self._connection, method, target, body, more)
         self._drop()
         way = self.way
@@ -138,17 +138,17 @@ class Central:
         self._connection, self._used = connection, way
         try:
             hello = self._asked(connection, "GET", "hello")
-        except Stale as error:  # the handshake is over for us before the centre looks at our certificate
+        except StaleError as error:  # the handshake is over for us before Central Management looks at our certificate
             self._drop()
-            raise ChannelError("not_accepted", "the centre ended the connection: it does not know this node") from error
+            raise ChannelError("not_accepted", "Central Management ended the connection: it does not know this node") from error
         self.release = _release(hello)
         if target == "hello":
             return hello
         try:
             return self._asked(connection, method, target, body, more)
-        except Stale as error:
+        except StaleError as error:
             self._drop()
-            raise ChannelError("no_answer", "the centre ended the connection") from error
+            raise ChannelError("no_answer", "Central Management ended the connection") from error
 
     def _asked(self, connection: Connection, method: str, target: str, body: bytes | None = None, more: float = 0.0) -> bytes:
         if self._closed:

@@ -30,10 +30,10 @@ from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.events.node import full_name
 from doorward.membership import ROOT, nodes, promote
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
-from doorward.transaction.confirmation import definite
+from doorward.transaction.confirmation import confirmed_revision
 from doorward.transaction.merge import Merged
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue
@@ -129,9 +129,9 @@ class Cluster:
         if self._pipeline.store.confirmation() is not None:
             self._await(after.number, edits)
         else:
-            if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
+            if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):
                 self._central.expected = after.number
-            if ours or moved or self.standing.state == "central":
+            if ours or moved or self.cluster_role.state == "central":
                 self._jobs.put(lambda: self._settle(after))
         if ours or moved:
             self.follower.wake()
@@ -140,7 +140,7 @@ class Cluster:
         """Remember that something follows from a revision once it is confirmed; what was on trial before is not any more."""
         self._awaited = number
         self._central.expected = max(self._central.expected, self._central.awaited)
-        if self.standing.state == "central" and any(self._travels(edit) for edit in edits):
+        if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):
             self._central.awaited = number
 
     def _travels(self, edit: Edit) -> bool:
@@ -168,7 +168,7 @@ class Cluster:
         confirmed = self._awaited > self._central.noted and self._pipeline.store.confirmation() is None
         if self._jobs.empty() and (confirmed or self._central.expected > self._central.noted):
             self._settle_definite()
-        if self.standing.state != "central":
+        if self.cluster_role.state != "central":
             return
         self._central.watch()
         self._central.keep()
@@ -179,7 +179,7 @@ class Cluster:
         """Look for the nodes. In a thread of its own: each of those that are away takes some seconds."""
         while not self._stopping.wait(_REACH_SECONDS):
             try:
-                if self.standing.state == "central":
+                if self.cluster_role.state == "central":
                     self._reach()
             except Exception:
                 log.exception("looking for the nodes failed")
@@ -206,22 +206,22 @@ class Cluster:
 
     def _settle_definite(self) -> None:
         """Bring everything in line with what runs for good."""
-        running = definite(self._pipeline)
+        running = confirmed_revision(self._pipeline)
         if running is not None:
             self._settle(running)
 
     def _settle(self, running: Running) -> None:
         """Bring what is no configuration in line with one that is for good. Does nothing the second time."""
         self._settled = running
-        self._settle_for_good(standing(running.snapshot), running)
+        self._settle_for_good(cluster_role(running.snapshot), running)
         self._central.noted = running.number
         self._trust()
 
-    def _settle_for_good(self, known: Standing, running: Running) -> None:
+    def _settle_for_good(self, known: ClusterRole, running: Running) -> None:
         now, members = self._clock.time(), set(running.snapshot.objects(nodes.PATH).order)
         if known.state == "central":
             for key in [key for key in self._peers.all() if key not in members]:
-                self._peers.bury(key, now)
+                self._peers.mark_removed(key, now)
                 self._central.forget(key)
             self._peers.forget(self._peers.over(now))
             if self._central.ledger.note(running):
@@ -240,7 +240,7 @@ class Cluster:
     def _settle_psks(self, running: Running, now: float) -> None:
         """Let the time of new psks begin, and destroy those that nothing refers to any more."""
         snapshot = running.snapshot
-        wanted = {known for known in [standing(snapshot).psk] if known}
+        wanted = {known for known in [cluster_role(snapshot).psk] if known}
         wanted |= {member.psk.key for _, member in snapshot.each(nodes.NODE) if member.psk}
         for key in wanted:
             psk_life(self._pipeline.store, key, now)
@@ -249,16 +249,16 @@ class Cluster:
                 destroy(self._pipeline.store, key)
 
     def _trust(self) -> None:
-        """Tell the channel whom to trust, on a centre with the roles of which the nodes were told."""
+        """Tell the channel whom to trust, on a Central Management with the roles of which the nodes were told."""
         with self._trusting:  # two threads come here: the later to look must be the later to tell
             self.channel.trust(self._trusted())
 
     def _trusted(self) -> list[Peer]:
         newest = self._central.ledger.newest
         roles = {row.key: row.roles for row in newest.content.membership.nodes} if newest else {}
-        centre = {nodes.CENTRAL} if self.standing.state != "central" else set()
+        central = {nodes.CENTRAL} if self.cluster_role.state != "central" else set()
         return [
-            Peer(peer.id, peer.certificate, frozenset(centre.union(roles.get(peer.id, ()))), removed=peer.removed is not None)
+            Peer(peer.id, peer.certificate, frozenset(central.union(roles.get(peer.id, ()))), removed=peer.removed is not None)
             for peer in self._peers.all().values()
         ]
 
@@ -274,14 +274,14 @@ class Cluster:
             self._jobs.put(lambda: self._queue.wait(partial(self._central.retire, node_id)))
 
     def _advice(self, merged: Merged) -> Iterator[Problem]:
-        """Warn of nodes that were not told of a new address of the centre, and of those that a new line of history overwrites."""
+        """Warn of nodes not told of a new address of Central Management, and of those overwritten by a new line of history."""
         if any(edit.place.path == promote.PATH and edit.old is not None for edit in merged.edits):
             for node in self.forked():
                 number = f" {node['applied']['number']}" if node["applied"] else ""
                 message = f"{node['fqdn']} gives up its cluster revision{number} for what runs here; its own history keeps it."
                 yield Problem("overwrites_node", message, "", f"{nodes.PATH}/{node['key']}")
         before, after = (interface.listen_address(s) for s in (self._pipeline.running.snapshot, merged.snapshot))
-        if self.standing.state == "central" and after is not None and before != after:
+        if self.cluster_role.state == "central" and after is not None and before != after:
             untold = [key for key in self._central.not_told(after) if merged.snapshot.document(Place(nodes.PATH, key))]
             if untold:
                 message = f"These nodes look for Central Management elsewhere: {', '.join(untold)}."
@@ -290,14 +290,14 @@ class Cluster:
     # What others see
 
     @property
-    def standing(self) -> Standing:
+    def cluster_role(self) -> ClusterRole:
         """What the node is, as it runs."""
-        return standing(self._pipeline.running.snapshot)
+        return cluster_role(self._pipeline.running.snapshot)
 
     def _report(self) -> Report:
         snapshot, sync = self._pipeline.running.snapshot, self._following.sync
         checked, updated = sync.times
-        known = self.standing
+        known = self.cluster_role
         report = Report(
             full_name(snapshot), self._version, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, self._following.issues, figures(self._state), self._backup(),
@@ -306,16 +306,16 @@ class Cluster:
         return statuses.fit_to_send(report)
 
     def paired(self, node_id: str) -> bool:
-        """Whether this centre has paired with the node."""
+        """Whether this Central Management has paired with the node."""
         return self._peers.paired(node_id)
 
     def forked(self) -> list[dict[str, Any]]:
-        """Return the nodes that hold another history than this centre, and how far they are in it; none on other nodes."""
-        return self._central.forked() if self.standing.state == "central" else []
+        """Return the nodes that hold another history than this one, and how far they are in it; none on managed nodes."""
+        return self._central.forked() if self.cluster_role.state == "central" else []
 
     def join_details(self) -> dict[str, Any]:
         """Return ``details`` of the join request as far as they are no configuration."""
-        state, contact = self.standing.state, self.follower.contact
+        state, contact = self.cluster_role.state, self.follower.contact
         if state == "standalone":
             return {"reason": "removed"} if self._following.removed else {}
         if state == "central":
@@ -325,7 +325,7 @@ class Cluster:
 
     def statuses(self) -> list[dict[str, Any]]:
         """Return the items of the cluster's status without ``meta``: on a joined node its own alone."""
-        known = self.standing
+        known = self.cluster_role
         if known.state == "central":
             own = {
                 "fqdn": full_name(self._pipeline.running.snapshot), "health_status": None, "key": self.node_id,
@@ -339,8 +339,8 @@ class Cluster:
         return [item]
 
     def central_management(self) -> dict[str, Any] | None:
-        """Return how the centre is seen from a joined node; None on the centre."""
-        known, contact = self.standing, self.follower.contact
+        """Return how Central Management is seen from a joined node; None on Central Management."""
+        known, contact = self.cluster_role, self.follower.contact
         if known.state != "joined":
             return None
         return {
@@ -351,14 +351,14 @@ class Cluster:
         }
 
     def unreachable_since(self) -> str | None:
-        """Return since when the centre has not answered (UTC text)."""
+        """Return since when Central Management has not answered (UTC text)."""
         since = self.follower.contact.since
         return utc(since) if since is not None and self.follower.lost_seconds() is not None else None
 
     def issues(self) -> Iterable[Issue]:
         """Return what is wrong, for the health of the node."""
         return [
-            *(self._central.wrong() if self.standing.state == "central" else ()),
+            *(self._central.wrong() if self.cluster_role.state == "central" else ()),
             *self.follower.issues(),
             *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.issues.errors),
         ]

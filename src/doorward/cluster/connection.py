@@ -1,4 +1,4 @@
-"""One connection to the centre: TLS, a limit of time for the whole of each call, a limit of size for each answer."""
+"""One connection to Central Management: TLS, a limit of time for the whole of each call, a limit of size for each answer."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _CODES = {403: "not_accepted", 409: "version_mismatch", 410: "removed", 429: "to
 
 
 class ChannelError(Exception):
-    """The centre can't be asked, or refuses. The text is for the log.
+    """Central Management can't be asked, or refuses. The text is for the log.
 
-    ``code`` is ``no_answer``, ``pin_mismatch``, ``bad_answer``, or the one that the centre gave: ``not_accepted``, ``removed``,
+    ``code`` is ``no_answer``, ``pin_mismatch``, ``bad_answer``, or one of Central Management's: ``not_accepted``, ``removed``,
     ``version_mismatch``, ``too_many_attempts``, ``role``, ``not_central``, ``format`` …
     """
 
@@ -41,14 +41,14 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How to reach the centre: its addresses, the one to prefer first; ``source``, where set, is our own listen address."""
+    """How to reach Central Management: its addresses, the preferred first; ``source``, where set, is our own listen address."""
 
     addresses: tuple[str, ...]
     port: int = PORT
     source: str | None = None
 
 
-class Stale(Exception):
+class StaleError(Exception):
     """The other side ended the connection before it answered anything."""
 
 
@@ -90,7 +90,7 @@ class Connection(http.client.HTTPConnection):
             except (ConnectionError, ssl.SSLError, http.client.NotConnected) as error:
                 if self._is_cut:
                     raise ChannelError("no_answer", "the call was ended") from error
-                raise Stale from error
+                raise StaleError from error
             except (OSError, http.client.HTTPException) as error:
                 raise ChannelError("no_answer", _reason(error)) from error
             try:
@@ -133,7 +133,7 @@ def _notice_silence(sock: socket.socket) -> None:
 
 def connected(way: Way, context: ssl.SSLContext, certificate: bytes | None = None) -> Connection:
     """Return a connection to the first address that answers, with the certificate if one is expected. Raises ChannelError."""
-    failure = ChannelError("no_answer", "no address of the centre is known")
+    failure = ChannelError("no_answer", "no address of Central Management is known")
     for address in way.addresses:
         connection = Connection(address, way, context)
         try:
@@ -142,7 +142,7 @@ def connected(way: Way, context: ssl.SSLContext, certificate: bytes | None = Non
                 return connection
             raise ssl.SSLCertVerificationError
         except ssl.SSLCertVerificationError:
-            failure = ChannelError("pin_mismatch", f"what answers at {address} does not hold the key of the centre")
+            failure = ChannelError("pin_mismatch", f"what answers at {address} does not hold the key of Central Management")
         except OSError as error:
             if failure.code == "no_answer":
                 failure = ChannelError("no_answer", f"{address}: {_reason(error)}")
@@ -173,7 +173,7 @@ def _refusal(status: int, content: bytes) -> ChannelError:
     except (msgspec.DecodeError, RecursionError):
         given = {}
     code = given.get("code") or _CODES.get(status) or ("no_answer" if status >= 500 else "bad_answer")  # noqa: PLR2004 - HTTP's
-    return ChannelError(plain(code, 64), plain(f"the centre answers {status} {given.get('message', '')}", 256))
+    return ChannelError(plain(code, 64), plain(f"Central Management answers {status} {given.get('message', '')}", 256))
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ WINDOW_SECONDS = 60.0
 """So long signs count; a node reports every 10 s."""
 SIGNS = 2
 """One alone can be a report that was overtaken by a restart."""
-_MOST_INSTANCES = 8
+_MAX_INSTANCES = 8
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Doubles:
             found.signs.append(now)
         found.where.pop(report.instance, None)
         found.where[report.instance] = where
-        while len(found.where) > _MOST_INSTANCES:
+        while len(found.where) > _MAX_INSTANCES:
             del found.where[next(iter(found.where))]
         found.instance, found.sequence = report.instance, report.sequence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from doorward.cluster.calls import Ready, Refused, Since
+from doorward.cluster.calls import CallRefusedError, Ready, Since
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.revisions import Envelope, Header
 
@@ -14,7 +14,7 @@ KEEP_SECONDS = 30.0
 
 
 class Envelopes:
-    """Every method may be called in any thread, and block. ``version`` is the release of the centre."""
+    """Every method may be called in any thread, and block. ``version`` is the release of Central Management."""
 
     def __init__(self, ledger: Ledger, version: str) -> None:
         self._ledger, self._version = ledger, version
@@ -28,7 +28,7 @@ class Envelopes:
         with self._lock:  # who asks while it is made waits for it
             newest, self._asked = self._ledger.newest, time.monotonic()
             if newest is None:
-                raise Refused(503, "starting")
+                raise CallRefusedError(503, "starting")
             if self._of != newest.header:
                 self._of, self._made = newest.header, {}
             if since not in self._made:

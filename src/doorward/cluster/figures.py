@@ -1,4 +1,4 @@
-"""The health of this machine as it is reported to the centre."""
+"""The health of this machine as it is reported to Central Management."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node's side at work: asks to be paired, follows its centre, reports (cluster contract, sections 4, 6.3 and 9)."""
+"""The node's side at work: asks to be paired, follows its Central Management, reports (contract, sections 4, 6.3 and 9)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 import structlog
 
-from doorward.cluster.following import Following, Link, Stopping
+from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
+from doorward.cluster.following import Following, Link, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.statuses import Report, utc
-from doorward.cluster.taking import AUTHOR, NotTaken
 from doorward.configuration.local_services.cluster import listen_address
 from doorward.events.alarm import Alarm, Issue
 from doorward.events.events import Events
 from doorward.membership import ROOT, join_request, nodes
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.tree.places import Place
@@ -30,21 +30,21 @@ REPORT_SECONDS = 10.0
 LOST_SECONDS = 60.0
 SOON_SECONDS, SOON_FOR_SECONDS, LATER_SECONDS = 2.0, 300.0, 30.0
 """A join request is tried every 2 s for 5 minutes, then every 30 s."""
-_LONGEST_BACKOFF = 30.0
+_MAX_BACKOFF = 30.0
 _STOP_SECONDS = 1.0
 """A call that can't be cut, an attempt to pair, is not waited for: nothing that lasts depends on how it ends."""
 
 
-class CentreRefused(Exception):
-    """The centre does not do what it was asked. ``reason`` is a word of the contract, such as ``no_answer``."""
+class CentralRefusedError(Exception):
+    """Central Management does not do what it was asked. ``reason`` is a word of the contract, such as ``no_answer``."""
 
     def __init__(self, reason: str, explained: str = "") -> None:
         super().__init__(f"{reason}: {explained}" if explained else reason)
         self.reason = reason
 
 
-class Removed(Exception):
-    """The centre has removed this node."""
+class RemovedError(Exception):
+    """Central Management has removed this node."""
 
 
 class Connected(Link, Protocol):
@@ -58,13 +58,13 @@ class Connected(Link, Protocol):
 
 
 class Connector(Protocol):
-    """Reaches a centre. Calls raise CentreRefused or Removed."""
+    """Reaches a Central Management. Calls raise CentralRefusedError or Removed."""
 
     def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
-        """Pair with who answers at one of the addresses; return node id and certificate of the centre, proven."""
+        """Pair with who answers at one of the addresses; return node id and certificate of Central Management, proven."""
 
-    def connect(self, addresses: tuple[str, ...], centre: Pinned, own: str | None) -> Connected:
-        """Return a link to a pinned centre. The connection is made with the first call."""
+    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> Connected:
+        """Return a link to a pinned Central Management. The connection is made with the first call."""
 
     def answers(self, address: str, node: Pinned, own: str | None) -> bool:
         """Whether a pinned node answers at an address."""
@@ -72,7 +72,7 @@ class Connector(Protocol):
 
 @dataclass(slots=True)
 class Contact:
-    """How it goes with the centre; times are Unix times. ``reason`` None: well."""
+    """How it goes with Central Management; times are Unix times. ``reason`` None: well."""
 
     attempt: float | None = None
     good: float | None = None
@@ -116,7 +116,7 @@ class Follower:
             thread.start()
 
     def stop(self) -> None:
-        """End; what waits for the centre is given up."""
+        """End; what waits for Central Management is given up."""
         self._stopping.set()
         self.wake()
         self._cut("report")
@@ -146,45 +146,45 @@ class Follower:
             return None
         try:
             pause = self._asked(known)
-        except Stopping:
+        except StoppingError:
             return None
-        except NotTaken as refused:
+        except NotAppliedError as refused:
             log.error("the membership was not taken", reason=str(refused))
-            return _LONGEST_BACKOFF
+            return _MAX_BACKOFF
         except Exception:
-            log.exception("following the centre failed")
-            return _LONGEST_BACKOFF
+            log.exception("following Central Management failed")
+            return _MAX_BACKOFF
         return pause
 
-    def _asked(self, known: Standing) -> float:
+    def _asked(self, known: ClusterRole) -> float:
         try:
             pause = self._pair(known) if known.state == "requested" else self._step(known)
-        except CentreRefused as refused:
+        except CentralRefusedError as refused:
             self._failures += 1
             self._went_badly(refused)
             return self._again_in(known, self._failures)
-        except Removed:
+        except RemovedError:
             self._was_removed(known)
             return 0.0
         self._failures = 0
         return pause
 
-    def _known(self) -> Standing:
-        return standing(self._pipeline.running.snapshot)
+    def _known(self) -> ClusterRole:
+        return cluster_role(self._pipeline.running.snapshot)
 
-    def _again_in(self, known: Standing, failures: int) -> float:
+    def _again_in(self, known: ClusterRole, failures: int) -> float:
         if known.state == "requested":
             return self._pairing_pause(known)
-        return min(_LONGEST_BACKOFF, 2.0 ** min(failures - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads nodes
+        return min(_MAX_BACKOFF, 2.0 ** min(failures - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads nodes
 
-    def _pairing_pause(self, known: Standing) -> float:
+    def _pairing_pause(self, known: ClusterRole) -> float:
         psk, since = self._asked_since
         if psk != known.psk:
             since = self._clock.monotonic()
             self._asked_since = known.psk or "", since
         return SOON_SECONDS if self._clock.monotonic() - since < SOON_FOR_SECONDS else LATER_SECONDS
 
-    def _pair(self, known: Standing) -> float:
+    def _pair(self, known: ClusterRole) -> float:
         """Try once to be paired, and to be told who else is there; a good answer makes the node a member."""
         assert known.psk is not None  # noqa: S101 - the request is open
         now, store = self._clock.time(), self._pipeline.store
@@ -200,17 +200,17 @@ class Follower:
         destroy(store, psk)
         self._went_well()
         self._to_report.set()
-        log.info("joined a cluster", centre=self._known().central_node_id)
+        log.info("joined a cluster", central=self._known().central_node_id)
         return 0.0
 
-    def _become_member(self, known: Standing, psk: str, text: str) -> None:
+    def _become_member(self, known: ClusterRole, psk: str, text: str) -> None:
         """Pair, unless that was done before a crash, and be told who is there: the first good answer makes the node a member."""
         own = self._listen_address()
         for pinned in list(self._peers.all().values()):
             try:
                 self._join(known, pinned, own)
-            except (CentreRefused, Removed):
-                log.info("the centre does not know this node any more; it pairs again", centre=pinned.id)
+            except (CentralRefusedError, RemovedError):
+                log.info("Central Management does not know this node any more; it pairs again", central=pinned.id)
             else:
                 return
         central, certificate = self._connector.pair(known.central_addresses, text, own)
@@ -218,14 +218,14 @@ class Follower:
         self._peers.pin(central, certificate, self._clock.time(), psk)
         self._join(known, self._peers.all()[central], own)
 
-    def _join(self, known: Standing, centre: Pinned, own: str | None) -> None:
-        link = self._connector.connect(known.central_addresses, centre, own)
+    def _join(self, known: ClusterRole, central: Pinned, own: str | None) -> None:
+        link = self._connector.connect(known.central_addresses, central, own)
         try:
             self._following.join(link, known)
         finally:
             link.close()
 
-    def _step(self, known: Standing) -> float:
+    def _step(self, known: ClusterRole) -> float:
         link = self._linked(known, "follow")
         if self._news.is_set():
             return 0.0
@@ -237,11 +237,11 @@ class Follower:
         self._went_well()
         return 0.0
 
-    def _linked(self, known: Standing, slot: str) -> Connected:
-        """Return the link of a thread, a new one where addresses or the certificate of the centre are others by now."""
+    def _linked(self, known: ClusterRole, slot: str) -> Connected:
+        """Return the link of a thread, a new one where addresses or the certificate of Central Management are others by now."""
         pinned = self._peers.all().get(known.central_node_id or "")
         if pinned is None:
-            raise CentreRefused("pin_mismatch", "no certificate of the centre is kept")
+            raise CentralRefusedError("pin_mismatch", "no certificate of Central Management is kept")
         now = known.central_addresses, pinned, self._listen_address()
         kept = self._links.get(slot)
         if kept is not None and kept[0] == now:
@@ -262,11 +262,11 @@ class Follower:
 
     def _went_well(self) -> None:
         now = self._clock.time()
-        if self.contact.since is not None:  # the centre is back; it may have missed the last report
+        if self.contact.since is not None:  # Central Management is back; it may have missed the last report
             self._to_report.set()
         self.contact = Contact(now, now, moment=self._clock.monotonic())
 
-    def _went_badly(self, refused: CentreRefused) -> None:
+    def _went_badly(self, refused: CentralRefusedError) -> None:
         if self._stopping.is_set() or self._news.is_set():  # given up by ourselves
             return
         before = self.contact
@@ -274,7 +274,7 @@ class Follower:
         moment = self._clock.monotonic() if before.moment is None else before.moment
         self.contact = Contact(self._clock.time(), before.good, refused.reason, since, moment)
         if before.reason != refused.reason:
-            log.warning("the centre does not answer as it should", reason=str(refused))
+            log.warning("Central Management does not answer as it should", reason=str(refused))
 
     # What ends a membership
 
@@ -287,7 +287,7 @@ class Follower:
             candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
             self._pipeline.commit(candidate, Order(SYSTEM, "", "The time to join is over."))
 
-    def _was_removed(self, known: Standing) -> None:
+    def _was_removed(self, known: ClusterRole) -> None:
         """Turn standalone; the configuration stays and is the node's own."""
 
         def work() -> None:
@@ -319,23 +319,23 @@ class Follower:
                 self._push_once(known)
             self._watch(known)
         except Exception:
-            log.exception("reporting to the centre failed")
+            log.exception("reporting to Central Management failed")
         return REPORT_SECONDS if known.state == "joined" else None
 
-    def _push_once(self, known: Standing) -> None:
+    def _push_once(self, known: ClusterRole) -> None:
         try:
             self._linked(known, "report").report(self._report())
-        except (CentreRefused, Removed) as refused:  # said by the other thread, which meets the same
+        except (CentralRefusedError, RemovedError) as refused:  # said by the other thread, which meets the same
             log.debug("no report", reason=str(refused))
 
-    def _watch(self, known: Standing) -> None:
-        """Raise and end the alert that the centre does not answer."""
+    def _watch(self, known: ClusterRole) -> None:
+        """Raise and end the alert that Central Management does not answer."""
         lost = self.lost_seconds(known)
         text = f"Central Management at {', '.join(known.central_addresses)} does not answer."
         self._lost.update(self._clock.monotonic(), begun=lost is not None and lost >= LOST_SECONDS, over=lost is None, text=text)
 
-    def lost_seconds(self, known: Standing | None = None) -> float | None:
-        """Return for how long the centre has not answered; None: it does, or there is none."""
+    def lost_seconds(self, known: ClusterRole | None = None) -> float | None:
+        """Return for how long Central Management has not answered; None: it does, or there is none."""
         contact = self.contact
         if (known or self._known()).state != "joined" or contact.since is None or contact.moment is None:
             return None

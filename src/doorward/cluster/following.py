@@ -1,4 +1,4 @@
-"""The joined node's end: what it knows of its centre, kept through restarts, and one step of following it.
+"""The joined node's end: what it knows of its Central Management, kept through restarts, and one step of following it.
 
 A step asks, takes what is new and remembers how that went. Who asks again and when is for ``follower``.
 """
@@ -13,10 +13,10 @@ import msgspec
 import structlog
 
 from doorward import __version__
+from doorward.cluster.apply_revision import NotAppliedError, check, mismatch, take, take_membership
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
-from doorward.cluster.taking import NotTaken, check, mismatch, take, take_membership
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.port import Record
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.jsontext import prepared
@@ -31,22 +31,22 @@ _KIND, _ID, _REMOVED = "cluster_sync", "node", "removed"
 _T = TypeVar("_T")
 
 
-class Stopping(Exception):
+class StoppingError(Exception):
     """The node stops; what was under way is done again at its next start."""
 
 
 class Link(Protocol):
-    """The channel to the centre. Every call blocks; what goes wrong is raised by the channel."""
+    """The channel to Central Management. Every call blocks; what goes wrong is raised by the channel."""
 
     @property
     def release(self) -> str | None:
-        """The release of the centre, by what it said at the beginning of the last connection."""
+        """The release of Central Management, by what it said at the beginning of the last connection."""
 
     def head(self, since: Header | None, wait: float) -> Header | None:
         """Return the newest header, None when there was none newer for so many seconds."""
 
     def revision(self, since: Header | None) -> Envelope | None:
-        """Return the newest revision, None when this node is no managed host by what the centre knows."""
+        """Return the newest revision, None when this node is no managed host by what Central Management knows."""
 
     def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
         """Return the membership, None when there was none newer for so many seconds."""
@@ -71,7 +71,7 @@ class Sync(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Following:
-    """Follows the centre. ``in_commit_thread`` runs work where commits run and returns its result."""
+    """Follows Central Management. ``in_commit_thread`` runs work where commits run and returns its result."""
 
     def __init__(
         self,
@@ -83,20 +83,20 @@ class Following:
         self._pipeline, self._in_commit_thread, self._version = pipeline, in_commit_thread, version
         self.clock = clock or Clock()
         self._tried_at, self._tried_of = 0.0, ""
-        """When a revision was refused last, and which release of the centre had sent it; none since this start."""
+        """When a revision was refused last, and which release of Central Management had sent it; none since this start."""
         self._release = version
-        """Of the centre, by its last answer."""
+        """Of Central Management, by its last answer."""
         self.stopping = threading.Event()
         self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
-        """Whether the centre removed this node, and it has not asked to join since."""
+        """Whether Central Management removed this node, and it has not asked to join since."""
         found = pipeline.store.record(_KIND, _ID)
         self.sync = msgspec.convert(found.body, Sync) if found else Sync()
 
     nothing = Sync()
     """What is known before anything was fetched."""
 
-    def join(self, link: Link, known: Standing) -> None:
-        """Become a member: the centre, just paired with for what the node was, tells who else is there. Raises NotTaken."""
+    def join(self, link: Link, known: ClusterRole) -> None:
+        """Become a member of a cluster just paired with for what the node was. Raises NotAppliedError."""
         found = link.membership(None, 0)
         self._meet(link)
         if found is not None:
@@ -105,9 +105,9 @@ class Following:
     def step(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
         """Ask once, for as long as ``wait`` seconds, and take what is new; return whether there was something to report.
 
-        ``answered`` is called when the centre has answered, before anything is taken.
+        ``answered`` is called when Central Management has answered, before anything is taken.
         """
-        known = standing(self._pipeline.running.snapshot)
+        known = cluster_role(self._pipeline.running.snapshot)
         if not known.managed:
             return self._step_of_others(known, link, wait, answered)
         sync = self.sync
@@ -122,14 +122,14 @@ class Following:
             return self._step_of_others(known, link, 0.0, answered)
         try:
             self._take_membership(known, envelope.content.membership, envelope.header, keep=False)
-        except NotTaken as refused:
+        except NotAppliedError as refused:
             self._refuse(envelope.header, refused)
             return True
-        if standing(self._pipeline.running.snapshot).managed:
+        if cluster_role(self._pipeline.running.snapshot).managed:
             self._take(known, envelope)
         return True
 
-    def _step_of_others(self, known: Standing, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+    def _step_of_others(self, known: ClusterRole, link: Link, wait: float, answered: Callable[[], None]) -> bool:
         """Take the membership alone. A configuration that was taken earlier is the node's own by now."""
         if self.sync.tried is not None:
             self._keep(Sync(membership=self.sync.membership))
@@ -138,7 +138,7 @@ class Following:
         try:
             if found is not None:
                 self._take_membership(known, found.membership, found.header)
-        except NotTaken as refused:
+        except NotAppliedError as refused:
             self._wrong(Issues(refused.issues))
             raise
         self._wrong(Issues())
@@ -146,11 +146,11 @@ class Following:
 
     def _wrong(self, issues: Issues) -> None:
         """Remember what is wrong with the membership of a node that takes nothing else; with one that has left, nothing is."""
-        if issues != self.sync.issues and standing(self._pipeline.running.snapshot).state == "joined":
+        if issues != self.sync.issues and cluster_role(self._pipeline.running.snapshot).state == "joined":
             self._note(issues=issues, keep=True)
 
     def _checked(self, link: Link, answered: Callable[[], None]) -> bool:
-        """Note that the centre has answered; return whether it is of another release than before."""
+        """Note that Central Management has answered; return whether it is of another release than before."""
         self._note(checked=self.clock.time())
         answered()
         return self._meet(link)
@@ -161,26 +161,28 @@ class Following:
 
     @property
     def issues(self) -> Issues:
-        """What is wrong with what was taken, and with the centre, as soon as it is met: the next revision would be refused."""
+        """What is wrong with what was taken, and with Central Management: the next revision would be refused."""
         found = self.sync.issues
         told = self._release == self._version or any(issue.code == "version_mismatch" for issue in found.errors)
-        if told or standing(self._pipeline.running.snapshot).state != "joined":
+        if told or cluster_role(self._pipeline.running.snapshot).state != "joined":
             return found
         return Issues([mismatch(self._release, self._version), *found.errors], found.warnings)
 
-    def _take_membership(self, was: Standing, membership: Membership, header: Header, *, keep: bool = True) -> None:
-        """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotTaken."""
+    def _take_membership(self, was: ClusterRole, membership: Membership, header: Header, *, keep: bool = True) -> None:
+        """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotAppliedError."""
         if membership.cluster_id != (was.cluster_id or membership.cluster_id):
-            raise NotTaken([Issue("history_fork", "The centre has another cluster than the one this node joined.")])
+            raise NotAppliedError(
+                [Issue("history_fork", "Central Management has another cluster than the one this node joined.")]
+            )
         known = self.sync.membership
         if known is not None and header.at < known.at:
-            older = f"The centre has the older cluster revision {header.number} of {utc(header.epoch)}, and no newer one."
-            raise NotTaken([Issue("history_fork", older)])
+            older = f"Central Management has the older cluster revision {header.number} of {utc(header.epoch)}, and no newer one."
+            raise NotAppliedError([Issue("history_fork", older)])
         if header != known:
             self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership), was)
             self._note(membership=header, keep=keep)
 
-    def _take(self, was: Standing, envelope: Envelope) -> None:
+    def _take(self, was: ClusterRole, envelope: Envelope) -> None:
         pipeline, sync = self._pipeline, self.sync
         of_now = Issues(warnings=sync.issues.warnings)
         made = msgspec.structs.replace(
@@ -189,7 +191,7 @@ class Following:
         try:
             check(envelope, sync.applied, was.cluster_id or "", self._version)
             warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)), was)
-        except NotTaken as refused:
+        except NotAppliedError as refused:
             self._refuse(envelope.header, refused)
             return
         log.info("a cluster revision was taken", number=envelope.header.number, revision=pipeline.running.number)
@@ -197,25 +199,25 @@ class Following:
         if warnings is not None and warnings != of_now.warnings:
             self._note(issues=Issues(warnings=warnings), keep=True)
 
-    def _refuse(self, header: Header, refused: NotTaken) -> None:
+    def _refuse(self, header: Header, refused: NotAppliedError) -> None:
         log.error("a cluster revision was not taken", number=header.number, reason=str(refused))
-        if standing(self._pipeline.running.snapshot).state != "joined":
+        if cluster_role(self._pipeline.running.snapshot).state != "joined":
             return  # it has left in the meantime, and all this was forgotten
         self._tried_at, self._tried_of = self.clock.monotonic(), self._release
         self._note(tried=header, issues=Issues(refused.issues, self.sync.issues.warnings), keep=True)
 
-    def when_nothing_awaits(self, work: Callable[[], _T], was: Standing) -> _T:
+    def when_nothing_awaits(self, work: Callable[[], _T], was: ClusterRole) -> _T:
         """Run work in the commit thread, once no commit of this node awaits its confirmation any more.
 
-        ``was`` is what the node was when it asked. Raises NotTaken where it has left since, or asked anew, perhaps elsewhere.
+        ``was`` is what the node was when it asked. Raises NotAppliedError where it has left since, or asked anew.
         """
 
         def alone() -> tuple[bool, _T | None]:
             if self._pipeline.store.confirmation() is not None:
                 return False, None
-            now = standing(self._pipeline.running.snapshot)
+            now = cluster_role(self._pipeline.running.snapshot)
             if (now.cluster_id, now.psk) != (was.cluster_id, was.psk):
-                raise NotTaken([Issue("left", "The node is no longer what it was when it asked.")])
+                raise NotAppliedError([Issue("left", "The node is no longer what it was when it asked.")])
             return True, work()
 
         while True:
@@ -223,7 +225,7 @@ class Following:
             if done:
                 return result  # type: ignore[no-any-return]
             if self.stopping.wait(1.0):
-                raise Stopping
+                raise StoppingError
 
     def _note(self, *, keep: bool = False, **news: Any) -> None:
         self.sync = msgspec.structs.replace(self.sync, **news)
@@ -235,7 +237,7 @@ class Following:
         self._pipeline.store.put_record(_record(sync))
 
     def note_removed(self, *, removed: bool) -> None:
-        """Remember that the centre removed this node, or that this is of no interest any more."""
+        """Remember that Central Management removed this node, or that this is of no interest any more."""
         if removed:
             self._pipeline.store.put_record(Record(_KIND, _REMOVED, utc(self.clock.time())))
         elif self.removed:

@@ -23,7 +23,7 @@ from doorward.host.files import DiskFiles, Entry
 
 NAME = "cluster/node-key.pem"
 """Where the key lies below the state directory."""
-LONGEST_CERTIFICATE = 4096
+MAX_CERTIFICATE = 4096
 """Bytes of a certificate of a node; ours have under 500."""
 
 _YEARS = 30
@@ -49,7 +49,7 @@ class NodeKey:
 
     @classmethod
     def at(cls, state: Path, node_id: str) -> NodeKey:
-        """Return the key of the node; make it where there is none. Raises NodeKeyError or HostFailure."""
+        """Return the key of the node; make it where there is none. Raises NodeKeyError or HostError."""
         path = state / NAME
         try:
             pem = path.read_bytes()
@@ -74,7 +74,7 @@ class NodeKey:
 
 
 def replace(state: Path, pem: bytes) -> NodeKey:
-    """Put a key with its certificate, one of a backup or a new one, in place durably. Raises NodeKeyError or HostFailure."""
+    """Put a key with its certificate, one of a backup or a new one, in place durably. Raises NodeKeyError or HostError."""
     _, certificate = _read(pem)
     path = state / NAME
     path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -96,7 +96,7 @@ def proves(certificate: bytes, text: bytes, signature: bytes) -> bool:
 
 def _public_key(certificate: bytes) -> ec.EllipticCurvePublicKey | None:
     """Return the key of a certificate that has the shape of ours: P-256, signed with its own key, no authority."""
-    if len(certificate) > LONGEST_CERTIFICATE:
+    if len(certificate) > MAX_CERTIFICATE:
         return None
     try:
         found = x509.load_der_x509_certificate(certificate)

@@ -1,11 +1,11 @@
-"""The cluster revisions of a centre: counted, chained, and known again after a crash."""
+"""The cluster revisions of a Central Management: counted, chained, and known again after a crash."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-from doorward.cluster.revisions import MOST_HEADERS, Content, Header, Kept, Reader, header, secret_digest
+from doorward.cluster.revisions import MAX_HEADERS, Content, Header, Kept, Reader, header, secret_digest
 from doorward.membership import promote
 from doorward.store.port import Record, Store
 from doorward.transaction.candidate import Running
@@ -36,7 +36,7 @@ class Ledger:
         self.newest: Newest | None = None
 
     def note(self, running: Running) -> bool:
-        """Take what a centre's running configuration says; return whether that is a new cluster revision.
+        """Take what a Central Management's running configuration says; return whether that is a new cluster revision.
 
         A crash between a commit and its note is made good by the next one: the note compares what it finds, whoever left it.
         """
@@ -63,7 +63,7 @@ class Ledger:
         made = header(epoch, number, last.hash if last else "", digest)
         body = {"content": digest, "epoch": epoch, "hash": made.hash, "number": number, "parent": made.parent}
         self._store.put_record(Record(_KIND, f"{epoch}:{number}", body))
-        for old in self._store.records(_KIND, offset=MOST_HEADERS):
+        for old in self._store.records(_KIND, offset=MAX_HEADERS):
             self._store.remove_record(_KIND, old.id)
         return made
 
@@ -74,7 +74,7 @@ class Ledger:
     def headers_after(self, epoch: int, number: int) -> list[Header]:
         """Return the headers behind a revision, oldest first, at most 1,000; none but the newest where it is not known."""
         found: list[Header] = []
-        for record in self._store.records(_KIND, limit=MOST_HEADERS):
+        for record in self._store.records(_KIND, limit=MAX_HEADERS):
             one = _header(record)
             if one.at <= (epoch, number):
                 break

@@ -13,7 +13,7 @@ from doorward import __version__
 from doorward.cluster.calls import Since
 from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Way
-from doorward.cluster.follower import CentreRefused, Connected, Removed
+from doorward.cluster.follower import CentralRefusedError, Connected, RemovedError
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Pinned
 from doorward.cluster.pins import Peer
@@ -24,22 +24,22 @@ _T = TypeVar("_T")
 
 
 class Links:
-    """Reaches a centre. ``port`` tells the TCP port of the channel, ``version`` is the release of this node."""
+    """Reaches a Central Management. ``port`` tells the TCP port of the channel, ``version`` is the release of this node."""
 
     def __init__(self, key: NodeKey, node_id: str, port: Callable[[], int], version: str = __version__) -> None:
         self._key, self._node_id, self._port, self._version = key, UUID(node_id), port, version
 
     def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
-        """Pair with who answers at one of the addresses; return node id and certificate of the centre, proven."""
+        """Pair with who answers at one of the addresses; return node id and certificate of Central Management, proven."""
         with _explained():
             made = pair(
                 self._way(addresses, own), self._key, node_id=self._node_id, psk=psk, version=self._version, address=own or "::"
             )
         return str(made.central_node_id), made.certificate
 
-    def connect(self, addresses: tuple[str, ...], centre: Pinned, own: str | None) -> Connected:
-        """Return a link to a pinned centre. The connection is made with the first call."""
-        return _Link(Central(self._key, Peer(centre.id, centre.certificate), self._way(addresses, own)))
+    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> Connected:
+        """Return a link to a pinned Central Management. The connection is made with the first call."""
+        return _Link(Central(self._key, Peer(central.id, central.certificate), self._way(addresses, own)))
 
     def answers(self, address: str, node: Pinned, own: str | None) -> bool:
         """Whether a pinned node answers at an address."""
@@ -55,14 +55,14 @@ class Links:
 
 
 class _Link:
-    """A link to a pinned centre."""
+    """A link to a pinned Central Management."""
 
     def __init__(self, central: Central) -> None:
         self._central = central
 
     @property
     def release(self) -> str | None:
-        """The release of the centre, by what it said at the beginning of the last connection."""
+        """The release of Central Management, by what it said at the beginning of the last connection."""
         return self._central.release
 
     def head(self, since: Header | None, wait: float) -> Header | None:
@@ -71,7 +71,7 @@ class _Link:
             return _as(self._central.head(_since(since), int(wait)), Header)
 
     def revision(self, since: Header | None) -> Envelope | None:
-        """Return the newest revision, None when this node is no managed host by what the centre knows."""
+        """Return the newest revision, None when this node is no managed host by what Central Management knows."""
         with _explained():
             try:
                 found = _as(self._central.revision(_since(since)), Envelope)
@@ -80,7 +80,7 @@ class _Link:
                     return None
                 raise
         if found is None:
-            raise CentreRefused("no_answer", "no revision came")
+            raise CentralRefusedError("no_answer", "no revision came")
         return found
 
     def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
@@ -112,8 +112,8 @@ def _explained() -> Iterator[None]:
         yield
     except ChannelError as error:
         if error.code == "removed":
-            raise Removed from error
+            raise RemovedError from error
         reason = error.code if error.code in {"not_accepted", "version_mismatch", "pin_mismatch"} else "no_answer"
-        raise CentreRefused(reason, str(error)) from error
+        raise CentralRefusedError(reason, str(error)) from error
     except msgspec.ValidationError as error:
-        raise CentreRefused("no_answer", f"the answer is none of a centre: {error}") from error
+        raise CentralRefusedError("no_answer", f"the answer is none of a Central Management: {error}") from error

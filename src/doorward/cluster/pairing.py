@@ -1,4 +1,4 @@
-"""How a node and the centre come to trust each other: pure functions for both sides (cluster contract, section 11.2).
+"""How a node and Central Management come to trust each other: pure functions for both sides (cluster contract, section 11.2).
 
 Both know the psk of a join request. It is never sent: each proves to know it by a MAC over what both saw of the TLS connection,
 the fingerprints of the two certificates. Somebody in the middle shows another fingerprint and can't make the MAC.
@@ -19,14 +19,14 @@ import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from doorward.cluster.keys import LONGEST_CERTIFICATE, NodeKey, fingerprint, proves
+from doorward.cluster.keys import MAX_CERTIFICATE, NodeKey, fingerprint, proves
 from doorward.tree.jsontext import prepared
 
 PSK_LENGTH = 64
 PSK_SECONDS = 24 * 3600
 """How long a psk lives, from the commit that made or accepted it."""
 REPEAT_SECONDS = 600
-"""How long the centre lets a node repeat a pairing whose answer was lost."""
+"""How long Central Management lets a node repeat a pairing whose answer was lost."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _INFO = b"doorward pair v1"
@@ -43,7 +43,7 @@ class PairRequest(msgspec.Struct, frozen=True):
     version: Annotated[str, msgspec.Meta(max_length=64)]
     time: Annotated[datetime, msgspec.Meta(tz=True)]
     address: Annotated[str, msgspec.Meta(max_length=64)]
-    certificate: Annotated[bytes, msgspec.Meta(max_length=LONGEST_CERTIFICATE)]
+    certificate: Annotated[bytes, msgspec.Meta(max_length=MAX_CERTIFICATE)]
     nonce: _Bytes32
     mac: _Bytes32
     signature: Annotated[bytes, msgspec.Meta(max_length=128)]
@@ -54,7 +54,7 @@ class PairRequest(msgspec.Struct, frozen=True):
 
 @prepared
 class PairAnswer(msgspec.Struct, frozen=True):
-    """What the centre answers."""
+    """What Central Management answers."""
 
     cluster_id: UUID
     central_node_id: UUID
@@ -62,10 +62,10 @@ class PairAnswer(msgspec.Struct, frozen=True):
     mac: _Bytes32
 
 
-class PairingRefused(Exception):
-    """The centre does not pair. ``code`` is ``not_accepted`` or ``version_mismatch``.
+class PairingRefusedError(Exception):
+    """Central Management does not pair. ``code`` is ``not_accepted`` or ``version_mismatch``.
 
-    ``psk_differs`` is for the eyes of the centre alone: the node is accepted, but this request does not prove to be its own.
+    ``psk_differs`` is for Central Management alone: the node is accepted, but this request does not prove to be its own.
     """
 
     def __init__(self, code: str, *, psk_differs: bool = False) -> None:
@@ -73,7 +73,7 @@ class PairingRefused(Exception):
         self.code, self.psk_differs = code, psk_differs
 
 
-class CentreNotProven(Exception):
+class CentralNotProvenError(Exception):
     """The answer was not made by somebody who knows the psk and holds the certificate that was shown."""
 
 
@@ -92,36 +92,36 @@ def fields(*values: bytes) -> bytes:
     return b"".join(len(value).to_bytes(4, "big") + value for value in values)
 
 
-def node_text(node_id: UUID, nonce: bytes, node: bytes, centre: bytes, version: str) -> bytes:
-    """Return what the node authenticates; ``node`` and ``centre`` are fingerprints."""
-    return fields(b"node", node_id.bytes, nonce, node, centre, version.encode())
+def node_text(node_id: UUID, nonce: bytes, node: bytes, central: bytes, version: str) -> bytes:
+    """Return what the node authenticates; ``node`` and ``central`` are fingerprints."""
+    return fields(b"node", node_id.bytes, nonce, node, central, version.encode())
 
 
-def centre_text(node_id: UUID, nonces: tuple[bytes, bytes], centre: bytes, node: bytes, cluster_id: UUID) -> bytes:
-    """Return what the centre authenticates; ``nonces`` are the one of the node and its own."""
-    return fields(b"centre", node_id.bytes, *nonces, centre, node, cluster_id.bytes)
+def central_text(node_id: UUID, nonces: tuple[bytes, bytes], central: bytes, node: bytes, cluster_id: UUID) -> bytes:
+    """Return what Central Management authenticates; ``nonces`` are the one of the node and its own."""
+    return fields(b"centre", node_id.bytes, *nonces, central, node, cluster_id.bytes)
 
 
 class Attempt:
-    """One try of the node. ``centre`` is the fingerprint that the server showed in this very connection."""
+    """One try of the node. ``central`` is the fingerprint that the server showed in this very connection."""
 
-    def __init__(self, psk: str, node_id: UUID, key: NodeKey, centre: bytes) -> None:
-        self._key, self._node_id, self._own, self._centre = key_of(psk, node_id), node_id, key, centre
+    def __init__(self, psk: str, node_id: UUID, key: NodeKey, central: bytes) -> None:
+        self._key, self._node_id, self._own, self._central = key_of(psk, node_id), node_id, key, central
         self._nonce = secrets.token_bytes(_NONCE_BYTES)
 
     def request(self, *, version: str, address: str, time: datetime) -> PairRequest:
         """Return what to send."""
-        text = node_text(self._node_id, self._nonce, self._own.fingerprint, self._centre, version)
+        text = node_text(self._node_id, self._nonce, self._own.fingerprint, self._central, version)
         mac = hmac.digest(self._key, text, "sha256")
         signature = self._own.sign(text)
         return PairRequest(self._node_id, version, time, address, self._own.certificate, self._nonce, mac, signature)
 
     def check(self, answer: PairAnswer) -> None:
-        """Check that the centre knows the psk; only then its certificate may be pinned. Raises CentreNotProven."""
+        """Check that Central Management knows the psk; only then its certificate may be pinned. Raises CentralNotProvenError."""
         nonces = self._nonce, answer.nonce
-        text = centre_text(self._node_id, nonces, self._centre, self._own.fingerprint, answer.cluster_id)
+        text = central_text(self._node_id, nonces, self._central, self._own.fingerprint, answer.cluster_id)
         if not hmac.compare_digest(hmac.digest(self._key, text, "sha256"), answer.mac):
-            raise CentreNotProven
+            raise CentralNotProvenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class PskLife:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A node that an administrator of the centre accepted, the psk for it, and how long that lives."""
+    """A node that an administrator of Central Management accepted, the psk for it, and how long that lives."""
 
     node_id: UUID
     psk: str = field(repr=False)
@@ -147,7 +147,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Centre:
+class PairedCentral:
     """The side that answers: its release, the fingerprint of its own certificate, its cluster."""
 
     version: str
@@ -156,7 +156,7 @@ class Centre:
     node_id: UUID
 
     def answer(self, request: PairRequest, acceptance: Acceptance | None, now: float) -> PairAnswer:
-        """Return the proof for the node, whose certificate is then to be pinned. Raises PairingRefused.
+        """Return the proof for the node, whose certificate is then to be pinned. Raises PairingRefusedError.
 
         Unknown node, dead psk and wrong proof take the same time and get the same refusal.
         """
@@ -169,11 +169,11 @@ class Centre:
         if acceptance is not None and acceptance.life.pinned is not None:
             right = hmac.compare_digest(acceptance.life.pinned, node) and right
         if not (alive and right):
-            raise PairingRefused("not_accepted", psk_differs=alive)
+            raise PairingRefusedError("not_accepted", psk_differs=alive)
         if request.version != self.version:
-            raise PairingRefused("version_mismatch")
+            raise PairingRefusedError("version_mismatch")
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        text = centre_text(request.node_id, (request.nonce, nonce), self.fingerprint, node, self.cluster_id)
+        text = central_text(request.node_id, (request.nonce, nonce), self.fingerprint, node, self.cluster_id)
         return PairAnswer(self.cluster_id, self.node_id, nonce, hmac.digest(key, text, "sha256"))
 
 

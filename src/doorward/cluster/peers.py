@@ -32,7 +32,7 @@ class Pinned:
 
 
 class Peers:
-    """The peers of this node; on a node that joined, the centre alone. Methods that change something block and are durable.
+    """The peers of this node; on a node that joined, Central Management alone. Changes block and are durable.
 
     Safe in any thread.
     """
@@ -55,7 +55,7 @@ class Peers:
         """Trust a node by its certificate."""
         self._keep(Pinned(node_id, certificate, now, psk=psk))
 
-    def bury(self, node_id: str, now: float) -> None:
+    def mark_removed(self, node_id: str, now: float) -> None:
         """Leave of a node nothing but that it was removed."""
         with self._changing:
             found = self._peers.get(node_id)

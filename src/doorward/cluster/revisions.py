@@ -1,4 +1,4 @@
-"""What travels from the centre to the nodes, and how a cluster revision is named (cluster contract, sections 6.1 and 6.2)."""
+"""What travels from Central Management to the nodes, and how a revision is named (cluster contract, sections 6.1 and 6.2)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import msgspec
 
 from doorward.membership import nodes
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.tree.jsontext import decode_own, encode, prepared
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
 
-MOST_HEADERS = 1_000
+MAX_HEADERS = 1_000
 """Headers that come with a revision; who is further behind can't check the chain up to where it is."""
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -97,7 +97,7 @@ def header(epoch: int, number: int, parent: str, content: str) -> Header:
 class Envelope(msgspec.Struct, frozen=True):
     """A revision as a managed host gets it, with the headers since the one that it has, and the secrets.
 
-    Secrets leave the centre in here only, inside the node channel.
+    Secrets leave Central Management in here only, inside the node channel.
     """
 
     header: Header
@@ -119,8 +119,8 @@ class MembershipEnvelope(msgspec.Struct, frozen=True):
 
 
 def membership_of(snapshot: Snapshot) -> Membership:
-    """Return who belongs to the cluster of a centre."""
-    known = standing(snapshot)
+    """Return who belongs to the cluster of a Central Management."""
+    known = cluster_role(snapshot)
     rows = [MemberRow(key, member.address, list(member.roles)) for key, member in snapshot.each(nodes.NODE)]
     return Membership(known.cluster_id or "", known.central_node_id or "", rows)
 

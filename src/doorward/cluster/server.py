@@ -14,9 +14,9 @@ from doorward.http.framing import BadRequestError
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 16 << 10
 """Bytes of request line and header fields."""
-MOST_ANONYMOUS, MOST_OF_ONE = 64, 8
+MAX_ANONYMOUS, MAX_OF_ONE = 64, 8
 """Connections at one time: without a certificate of all and of one source, each for one attempt to pair, and of one node."""
-FAREWELL_SECONDS = 0.5
+CLOSE_GRACE_SECONDS = 0.5
 """How long a client may take to answer the end of TLS; one that goes on sending never does."""
 
 _FIELDS = [(b"content-type", b"application/json"), (b"connection", b"close")]
@@ -45,7 +45,7 @@ class ChannelProtocol(HttpConnection):
         self._began = self.loop.time()
         if self.peer is None:
             self._make_room()
-        elif sum(one.peer == self.peer for one in self._others()) >= MOST_OF_ONE:
+        elif sum(one.peer == self.peer for one in self._others()) >= MAX_OF_ONE:
             transport.abort()
         self._slow = self.loop.call_later(HEAD_SECONDS, transport.abort)
 
@@ -61,9 +61,9 @@ class ChannelProtocol(HttpConnection):
         others = [one for one in self._others() if one.peer is None and not one.transport.is_closing()]
         others.sort(key=lambda one: (one._slow is None, one._began))  # noqa: SLF001 - one of its own kind
         own = [one for one in others if one.source == self.source]
-        if len(own) >= MOST_OF_ONE:
+        if len(own) >= MAX_OF_ONE:
             own[0].transport.abort()
-        elif len(others) >= MOST_ANONYMOUS:
+        elif len(others) >= MAX_ANONYMOUS:
             busiest = busiest_source(one.source for one in others)
             next(one for one in others if one.source == busiest).transport.abort()
 
@@ -124,7 +124,7 @@ class ChannelProtocol(HttpConnection):
 
     def _hang_up(self) -> None:
         if self.transport.is_closing():
-            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+            self.loop.call_later(CLOSE_GRACE_SECONDS, self.transport.abort)
 
     def _head_arrived(self) -> None:
         self._head = 0

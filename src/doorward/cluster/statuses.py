@@ -17,7 +17,7 @@ OFFLINE_SECONDS = 60.0
 SKEW_SECONDS = 60.0
 REPORT_LIMIT = 64 << 10
 """Bytes of a report in JSON."""
-_MOST_ISSUES, _MOST_PATHS = 1_000, 100
+_MAX_ISSUES, _MAX_PATHS = 1_000, 100
 _LONG, _SHORT = 4096, 300
 """Characters of messages and paths, and of names."""
 _LAST_SECOND = 253_402_300_799
@@ -39,15 +39,15 @@ class Issue(msgspec.Struct, frozen=True):
 
     code: _Short
     message: _Text
-    paths: Annotated[list[_Text], msgspec.Meta(max_length=_MOST_PATHS)] = []
+    paths: Annotated[list[_Text], msgspec.Meta(max_length=_MAX_PATHS)] = []
 
 
 @prepared
 class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong with a node; members that are empty are left out."""
 
-    errors: Annotated[list[Issue], msgspec.Meta(max_length=_MOST_ISSUES)] = []
-    warnings: Annotated[list[Issue], msgspec.Meta(max_length=_MOST_ISSUES)] = []
+    errors: Annotated[list[Issue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
+    warnings: Annotated[list[Issue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
 
     def __bool__(self) -> bool:
         return bool(self.errors or self.warnings)
@@ -83,7 +83,7 @@ class Backup(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a node says of itself. ``tried`` is the newest revision that it looked at, taken or refused; ``time`` Unix time.
 
-    ``central_address`` is where it looks for the centre, ``instance`` the process that reports, ``sequence`` how often it did.
+    ``central_address`` is where it looks for Central Management, ``instance`` the process that reports, ``sequence`` counts.
     """
 
     fqdn: _Short
@@ -104,7 +104,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @prepared
 class Seen(msgspec.Struct, frozen=True):
-    """A report with the time (Unix time, by the clock of the centre) at which it came."""
+    """A report with the time (Unix time, by the clock of Central Management) at which it came."""
 
     at: float
     report: Report
@@ -118,8 +118,8 @@ def fit_to_show(report: Report) -> Report:
 
     def fit(issues: Sequence[Issue]) -> list[Issue]:
         return [
-            Issue(plain(one.code, _SHORT), plain(one.message, _LONG), [plain(path, _LONG) for path in one.paths[:_MOST_PATHS]])
-            for one in issues[:_MOST_ISSUES]
+            Issue(plain(one.code, _SHORT), plain(one.message, _LONG), [plain(path, _LONG) for path in one.paths[:_MAX_PATHS]])
+            for one in issues[:_MAX_ISSUES]
         ]
 
     health = report.health_status
@@ -152,7 +152,7 @@ def fit_to_send(report: Report) -> Report:
 
 
 def sync_word(head: Header | None, report: Report | None) -> SyncWord:
-    """Return how far a managed host is, by the newest revision of the centre and its last report."""
+    """Return how far a managed host is, by the newest revision of Central Management and its last report."""
     if report is None or report.tried is None:
         return "not-fetched"
     if head is not None and report.tried != head:
@@ -168,7 +168,7 @@ def status_word(silent: float | None, issues: Issues) -> StatusWord:
 
 
 def observed(address: str, report: Report | None, skew: float | None) -> list[Issue]:
-    """Return the warnings that only the centre can have: the clock, and an address that is not the registered one."""
+    """Return the warnings that only Central Management can have: the clock, and an address that is not the registered one."""
     found: list[Issue] = []
     if skew is not None and abs(skew) > SKEW_SECONDS:
         found.append(Issue("clock_skew", f"The clock of the node is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}."))

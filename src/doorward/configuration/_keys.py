@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -27,7 +27,7 @@ def read_private_key(text: str, at: str, *, openssh: bool) -> PrivateKey:
     """Return the one private key of a text; ``at`` is its place in the body, for problems.
 
     Reads PKCS#1, PKCS#8 and SEC1 in PEM, with ``openssh`` also OpenSSH's own form; what stands beside the key counts for nothing,
-    as in RFC 7468. Raises BodyRefused for what is no key, and MeaningRefused with ``encrypted_key`` or ``weak_key``.
+    as in RFC 7468. Raises InvalidBody for what is no key, and SemanticError with ``encrypted_key`` or ``weak_key``.
     """
     block = _BLOCK.search(text)
     if block is None or len(_BEGIN.findall(text)) != 1:
@@ -39,15 +39,15 @@ def read_private_key(text: str, at: str, *, openssh: bool) -> PrivateKey:
     try:
         blob = base64.b64decode(framed[1]) if framed else b""
         if any(mark in text for mark in _ENCRYPTED) or (blob.startswith(_MAGIC) and not blob.startswith(_MAGIC + _NO_CIPHER)):
-            raise MeaningRefused([Problem("encrypted_key", "The private key must not be encrypted.", at)])
+            raise SemanticError([Problem("encrypted_key", "The private key must not be encrypted.", at)])
         if _DSA in blob:
-            raise MeaningRefused([weak(at)])
+            raise SemanticError([weak(at)])
         load = serialization.load_ssh_private_key if framed else serialization.load_pem_private_key
         key = load(text.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _no_key(at) from None
     if is_weak(key.public_key()):
-        raise MeaningRefused([weak(at)])
+        raise SemanticError([weak(at)])
     if type_of(key) is None:
         raise _no_key(at)
     assert isinstance(key, PrivateKey)  # noqa: S101 - what has a type is one of these
@@ -73,6 +73,6 @@ def type_of(key: object) -> str | None:
     return _CURVES.get(key.curve.name) if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
-def _no_key(at: str) -> BodyRefused:
+def _no_key(at: str) -> InvalidBody:
     wanted = "Must be one private key: Ed25519, ECDSA on P-256, P-384 or P-521, or RSA."
-    return BodyRefused([Problem("format", wanted, at)])
+    return InvalidBody([Problem("format", wanted, at)])

@@ -63,7 +63,7 @@ class PublicHalf(Public):
 
 
 def make(model: NewPrivateKey) -> tuple[dict[str, Any], str]:
-    """Return the public body and the private key in OpenSSH's form. Raises BodyRefused or MeaningRefused."""
+    """Return the public body and the private key in OpenSSH's form. Raises InvalidBody or SemanticError."""
     if model.generate is not None:
         key = generated(model.generate.selection)
     else:

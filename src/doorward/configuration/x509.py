@@ -25,7 +25,7 @@ from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, Public
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.plaintext import plain
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import stamp
 
@@ -56,13 +56,13 @@ class Certificate(Public):
 
 
 def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
-    """Return the public body, and the private key in PKCS#8 if there is one. Raises BodyRefused or MeaningRefused."""
+    """Return the public body, and the private key in PKCS#8 if there is one. Raises InvalidBody or SemanticError."""
     try:
         chain = _read(model.certificate)
         body = _described(chain) | {"has_private_key": model.private_key is not None}
         problems = list(_judged(chain))
     except (ValueError, UnsupportedAlgorithm):
-        raise BodyRefused([Problem("format", "Must be certificates in PEM, without private keys.", "/certificate")]) from None
+        raise InvalidBody([Problem("format", "Must be certificates in PEM, without private keys.", "/certificate")]) from None
     secret = None
     if model.private_key is not None:
         try:
@@ -71,10 +71,10 @@ def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
             problems += _fits(chain[0], key)
             if not problems:
                 problems += _shows(chain[0], body["certificate"] + secret)
-        except MeaningRefused as refused:
+        except SemanticError as refused:
             problems += refused.problems
     if problems:
-        raise MeaningRefused(problems)
+        raise SemanticError(problems)
     return body, secret
 
 

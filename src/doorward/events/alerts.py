@@ -19,9 +19,9 @@ log = structlog.get_logger()
 HOLD_SECONDS = 300.0
 """At most one mail of a key and subject in this time."""
 
-_MOST_SUBJECTS = 1_000
-_LONGEST_SUBJECT = 200
-_LONGEST_DETAIL = 1_000
+_MAX_SUBJECTS = 1_000
+_MAX_SUBJECT = 200
+_MAX_DETAIL = 1_000
 
 Post = Callable[[str, str, str], None]
 """Takes a mail: recipient, subject, text."""
@@ -69,13 +69,13 @@ class Alerts:
     def _forget(self, now: float) -> None:
         """Forget what nothing hangs on any more, and the oldest beyond a thousand."""
         for key, sent in list(self._sent.items()):
-            if (now - sent.at >= HOLD_SECONDS and not sent.held) or len(self._sent) >= _MOST_SUBJECTS:
+            if (now - sent.at >= HOLD_SECONDS and not sent.held) or len(self._sent) >= _MAX_SUBJECTS:
                 del self._sent[key]
 
 
 def subject(host: str, event: Event) -> str:
     """Return the subject of the mail about an event, one line."""
-    return " ".join(f"[{host}] {event.id}: {event.text}".split())[:_LONGEST_SUBJECT]
+    return " ".join(f"[{host}] {event.id}: {event.text}".split())[:_MAX_SUBJECT]
 
 
 def text(event: Event, running: Running, held: int) -> str:
@@ -96,7 +96,7 @@ def _lines(event: Event, running: Running, held: int) -> Iterator[str]:
     if details:
         yield ""
     for name, value in details.items():
-        yield f"{name}: {', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"[:_LONGEST_DETAIL]
+        yield f"{name}: {', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"[:_MAX_DETAIL]
     if held:
         yield ""
         yield f"Held back since the last mail with this subject: {held}"

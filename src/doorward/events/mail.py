@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
 from doorward.events.smtp import Conversation, OutcomeUnknownError
-from doorward.events.tls import NoCertificate, SecretText, context
+from doorward.events.tls import NoCertificateError, SecretText, context
 from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot
 
@@ -45,7 +45,7 @@ _GO_ON = 334
 
 
 @dataclass
-class MailFailed(Exception):
+class MailError(Exception):
     """A mail was not taken. ``code`` says at which step, ``message`` why, in a sentence without secrets.
 
     ``is_unknown``: it went out whole, and may have been taken.
@@ -56,7 +56,7 @@ class MailFailed(Exception):
     is_unknown: bool = False
 
 
-class NoServer(Exception):
+class NoServerError(Exception):
     """No mail server is set."""
 
 
@@ -67,14 +67,14 @@ def deliver(
     at_risk: Callable[[], None] = lambda: None,
     patience: float = math.inf,
 ) -> None:
-    """Hand a mail to the mail server. Raises MailFailed, or NoServer.
+    """Hand a mail to the mail server. Raises MailError, or NoServerError.
 
     ``at_risk`` is called before its content goes out; from then on a crash leaves unknown whether it was taken.
     ``patience``: most seconds that one step may take, where somebody waits.
     """
     settings = snapshot.read(email.NODE)
     if settings.smtp_server is None:
-        raise NoServer
+        raise NoServerError
     host = settings.smtp_server.value
     try:
         server = _opened(snapshot, settings, host, secret, patience)
@@ -86,19 +86,19 @@ def deliver(
             server.leave()
     except OutcomeUnknownError:
         message = f"The server {host} was sent the whole mail and did not say whether it took it."
-        raise MailFailed("connect", message, is_unknown=True) from None
+        raise MailError("connect", message, is_unknown=True) from None
     except smtplib.SMTPRecipientsRefused as error:
         raise _refused(host, *next(iter(error.recipients.values()))) from None
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
         raise _refused(host, error.smtp_code, error.smtp_error) from None
-    except NoCertificate as error:
-        raise MailFailed("tls", f"TLS with {host} is not possible: {error}.") from None
+    except NoCertificateError as error:
+        raise MailError("tls", f"TLS with {host} is not possible: {error}.") from None
     except ssl.SSLError as error:
-        raise MailFailed("tls", f"TLS with {host} failed: {_tls_reason(error)}.") from None
+        raise MailError("tls", f"TLS with {host} failed: {_tls_reason(error)}.") from None
     except socket.gaierror:
-        raise MailFailed("resolve", f"The name {host} does not resolve.") from None
+        raise MailError("resolve", f"The name {host} does not resolve.") from None
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        raise MailFailed("connect", f"The server {host} could not be talked to: {_io_reason(error)}.") from None
+        raise MailError("connect", f"The server {host} could not be talked to: {_io_reason(error)}.") from None
 
 
 def _opened(snapshot: Snapshot, settings: email.Email, host: str, secret: SecretText, patience: float) -> Conversation:
@@ -112,9 +112,9 @@ def _opened(snapshot: Snapshot, settings: email.Email, host: str, secret: Secret
         server.open(host, settings.smtp_port or usual, protection if kind == "tls" else None)
         if kind == "starttls" and protection is not None:
             if not server.has_extn("starttls"):
-                raise MailFailed("tls", f"The server {host} does not offer STARTTLS.")
+                raise MailError("tls", f"The server {host} does not offer STARTTLS.")
             if not server.begin_tls(host, protection):
-                raise MailFailed("tls", f"The server {host} refused STARTTLS.")
+                raise MailError("tls", f"The server {host} refused STARTTLS.")
     except BaseException:
         server.close()
         raise
@@ -132,9 +132,9 @@ def _log_in(server: smtplib.SMTP, name: str, password: str) -> None:
             if code == _GO_ON:
                 code, _ = server.docmd(_encoded(part))
     else:
-        raise MailFailed("auth", "The server offers no login with PLAIN or LOGIN.")
+        raise MailError("auth", "The server offers no login with PLAIN or LOGIN.")
     if code != _AUTHENTICATED:  # what it said with the number might repeat what it was sent
-        raise MailFailed("auth", f"The server refused the login with {code}.")
+        raise MailError("auth", f"The server refused the login with {code}.")
 
 
 def _encoded(text: str) -> str:
@@ -156,8 +156,8 @@ def _message(snapshot: Snapshot, mail: Mail) -> EmailMessage:
     return message
 
 
-def _refused(host: str, code: int, said: bytes | str) -> MailFailed:
-    return MailFailed("rejected", f"The server {host} refused the mail: {plain(f'{code} {plain(said)}', 300).rstrip('.')}.")
+def _refused(host: str, code: int, said: bytes | str) -> MailError:
+    return MailError("rejected", f"The server {host} refused the mail: {plain(f'{code} {plain(said)}', 300).rstrip('.')}.")
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 
 import structlog
 
-from doorward.events.mail import Mail, MailFailed, NoServer
+from doorward.events.mail import Mail, MailError, NoServerError
 from doorward.store.port import Record, Store
 
 log = structlog.get_logger()
@@ -22,9 +22,9 @@ _FIRST_TRIES = (0, 60, 300, 900, 3600)
 _HOUR = 3600
 _DAY = 24 * _HOUR
 _MOST = 1_000
-_LONGEST_WAIT = 60.0
+_MAX_WAIT = 60.0
 _STOP_SECONDS = 5.0
-_MOST_UNKNOWN, _UNKNOWN_SECONDS = 2, float(_HOUR)
+_MAX_UNKNOWN, _UNKNOWN_SECONDS = 2, float(_HOUR)
 """A mail that may have been taken goes out so often at most, after such a pause: one copy too many is better than none at all."""
 
 
@@ -44,7 +44,7 @@ class _Failure:
 
 
 class MailQueue:
-    """Mails that wait, and the thread that sends them. ``deliver`` raises MailFailed or NoServer; ``clock`` is Unix time."""
+    """Mails that wait, and the thread that sends them. ``deliver`` raises MailError or NoServerError; ``clock`` is Unix time."""
 
     def __init__(self, store: Store, deliver: Callable[[Mail], None], clock: Callable[[], float] = time.time) -> None:
         self._store, self._deliver, self._clock = store, deliver, clock
@@ -101,7 +101,7 @@ class MailQueue:
         for mail in due:
             if self._stopping:
                 return
-            if mail.unknown >= _MOST_UNKNOWN:  # the last time this process ended before there was an answer
+            if mail.unknown >= _MAX_UNKNOWN:  # the last time this process ended before there was an answer
                 self._give_up(mail, _Failure("connect", "Twice it is not known whether the server took it."))
                 continue
             failure = down or self._tried(mail)
@@ -116,9 +116,9 @@ class MailQueue:
         """Try a mail; return the failure."""
         try:
             self._deliver(mail)
-        except MailFailed as failed:
+        except MailError as failed:
             return _Failure(failed.code, failed.message, failed.is_unknown)
-        except NoServer:
+        except NoServerError:
             return _Failure("no_server", "No mail server is set.")
         except Exception as error:
             log.exception("a mail could not be made", mail=mail.id)
@@ -133,7 +133,7 @@ class MailQueue:
         """Try again later what was not taken. What may have been taken is tried once more, and not soon."""
         now = self._clock()
         unknown = mail.unknown + failure.is_unknown
-        if unknown >= _MOST_UNKNOWN:
+        if unknown >= _MAX_UNKNOWN:
             self._give_up(mail, failure)
             return
         queued = min(mail.queued, now)
@@ -180,4 +180,4 @@ class MailQueue:
     def _seconds_to_next(self) -> float:
         """Return how long to wait at most; clocks are set now and then."""
         first = min((mail.due for mail in self._mails.values()), default=None)
-        return _LONGEST_WAIT if first is None else max(0.0, min(_LONGEST_WAIT, first - self._clock()))
+        return _MAX_WAIT if first is None else max(0.0, min(_MAX_WAIT, first - self._clock()))

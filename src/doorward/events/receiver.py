@@ -16,15 +16,15 @@ import structlog
 from doorward.configuration.management import syslog
 from doorward.events.records import Record
 from doorward.events.syslog import FORMS, Origin, framed
-from doorward.events.tls import NoCertificate
+from doorward.events.tls import NoCertificateError
 
 log = structlog.get_logger()
 
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Records that wait while a receiver is away; then the oldest are dropped."""
 
 _SOCKET_SECONDS = 10.0
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 _STOP_SECONDS = 3.0
 _WORD_SECONDS = 0.3
 _MUCH = 4096
@@ -73,7 +73,7 @@ class Receiver:
     def put(self, record: Record) -> None:
         """Add a record. Never waits for the receiver."""
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= MAX_WAITING:
                 self._waiting.popleft()
                 self.dropped += 1
                 self._untold += 1
@@ -86,7 +86,7 @@ class Receiver:
             while not self._sent(record):
                 if self._stopping.wait(pause):
                     return
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _MAX_PAUSE)
             pause = self._first_pause
         self._disconnect()
 
@@ -106,7 +106,7 @@ class Receiver:
                 self._send(Record(record.at, "warning", "records dropped", {"count": untold}))
                 self._untold -= untold
             self._send(record)
-        except (OSError, NoCertificate, ValueError) as error:
+        except (OSError, NoCertificateError, ValueError) as error:
             self._disconnect()
             if self.away is None and not self._stopping.is_set():
                 self.away = _reason(error)

@@ -24,7 +24,7 @@ _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 _NOTICE = 5
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_A_NAME = re.compile(r"[^\x21-\x7e]")
-_MOST_MSGID = 32
+_MAX_MSGID = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ Form = Callable[[Record, Origin], bytes]
 def rfc5424(record: Record, origin: Origin) -> bytes:
     """Return a record in the form of RFC 5424."""
     at = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    name = _NOT_A_NAME.sub("", str(record.fields.get("id", "")))[:_MOST_MSGID] or "-"
+    name = _NOT_A_NAME.sub("", str(record.fields.get("id", "")))[:_MAX_MSGID] or "-"
     head = f"<{_priority(record)}>1 {at} {origin.host[:255]} doorward {origin.process} {name} "
     data = f'[origin software="doorward" swVersion="{__version__}"] '
     text = _text(record)

@@ -9,7 +9,7 @@ from typing import Protocol
 from doorward.configuration import x509
 from doorward.configuration._tls import ClientIdentity, ServerCertificateCheck
 from doorward.host.tls import client_context, show
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 from doorward.store.vault import VaultError
 from doorward.tree.models import Off
 from doorward.tree.snapshot import Snapshot
@@ -18,7 +18,7 @@ SecretText = Callable[[str], str | None]
 """Returns the text of a secret by its key."""
 
 
-class NoCertificate(Exception):
+class NoCertificateError(Exception):
     """A certificate or key that the configuration refers to can't be had."""
 
 
@@ -37,7 +37,7 @@ class Protected(Protocol):
 def context(snapshot: Snapshot, block: Protected, secret: SecretText) -> ssl.SSLContext:
     """Return the TLS context for a block with ``server_certificate_check`` and ``client_authentication``.
 
-    Raises NoCertificate or ssl.SSLError.
+    Raises NoCertificateError or ssl.SSLError.
     """
     check, client = block.server_certificate_check, block.client_authentication
     authority = check.server_certificate_ca if isinstance(check, ServerCertificateCheck) else None
@@ -45,10 +45,12 @@ def context(snapshot: Snapshot, block: Protected, secret: SecretText) -> ssl.SSL
     if isinstance(client, ClientIdentity):
         try:
             key = secret(client.x509_identity.key)
-        except (StoreDamaged, VaultError) as error:
-            raise NoCertificate(f"the private key of the client certificate can't be had: {str(error).rstrip('.')}") from error
+        except (StoreDamagedError, VaultError) as error:
+            raise NoCertificateError(
+                f"the private key of the client certificate can't be had: {str(error).rstrip('.')}"
+            ) from error
         if key is None:
-            raise NoCertificate("the private key of the client certificate is not here")
+            raise NoCertificateError("the private key of the client certificate is not here")
         show(made, certificate(snapshot, client.x509_identity.key) + key)
     return made
 
@@ -57,5 +59,5 @@ def certificate(snapshot: Snapshot, key: str) -> str:
     """Return a certificate with its chain, in PEM."""
     found = snapshot.find(x509.NODE, key)
     if found is None:
-        raise NoCertificate("a certificate that the configuration refers to is gone")
+        raise NoCertificateError("a certificate that the configuration refers to is gone")
     return found.certificate

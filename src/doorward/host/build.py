@@ -16,7 +16,7 @@ from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chronyc import Chronyc
 from doorward.host.drivers.service import ChildService, Service
 from doorward.host.engine import Host
-from doorward.host.errors import HostFailure, os_reason
+from doorward.host.errors import HostError, os_reason
 from doorward.host.files import DiskFiles
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.line import LineKind
@@ -55,7 +55,7 @@ class FilesPart:
             self._files.root.mkdir(parents=True, exist_ok=True)
             self._files.sweep(self._directories)
         except OSError as error:
-            raise HostFailure(os_reason(f"preparing {self._files.root} failed", error)) from error
+            raise HostError(os_reason(f"preparing {self._files.root} failed", error)) from error
 
     def stop(self) -> None:
         """Nothing to end."""
@@ -152,7 +152,7 @@ def read_zone(files: DiskFiles, link: str) -> ZoneInfo:
         with place.open("rb") as stream:
             return ZoneInfo.from_file(stream, key=link)
     except (OSError, ValueError) as error:
-        raise HostFailure(f"{link} does not lead to a time zone") from error
+        raise HostError(f"{link} does not lead to a time zone") from error
 
 
 def zone_status(root: Path) -> ZoneStatus:

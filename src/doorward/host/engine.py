@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from doorward.host.errors import ApplyError, DeadlineExceeded, HostFailure, HostRefusal, os_reason
+from doorward.host.errors import ApplyError, DeadlineExceeded, HostError, HostRefusedError, os_reason
 from doorward.host.kinds import rank
 from doorward.host.managed import Managed
 from doorward.host.plan import Action, Change, HostWarning, Plan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from doorward.host.kinds import Kind
     from doorward.host.time_status import SyncResult, TimeStatus
 
-__all__ = ["Action", "ApplyError", "Clock", "Host", "HostFailure", "HostRefusal", "HostWarning", "Lifecycle", "Plan"]
+__all__ = ["Action", "ApplyError", "Clock", "Host", "HostError", "HostRefusedError", "HostWarning", "Lifecycle", "Plan"]
 
 REVERT_SECONDS = 15.0
 """How long putting back may take in all.
@@ -40,14 +40,14 @@ class Clock(Protocol):
         """Read live, at most a second old."""
 
     def sync(self) -> SyncResult:
-        """Measure all sources now and step the clock; `HostRefusal` when that can't or mustn't be done."""
+        """Measure all sources now and step the clock; `HostRefusedError` when that can't or mustn't be done."""
 
 
 class Lifecycle(Protocol):
     """A part of the host that is prepared before use and ended afterwards."""
 
     def start(self) -> None:
-        """Prepare; `HostFailure` when impossible."""
+        """Prepare; `HostError` when impossible."""
 
     def stop(self) -> None:
         """End what was started."""
@@ -94,7 +94,7 @@ class Host:
         self._kinds[resource_class] = kind
 
     def start(self) -> None:
-        """Prepare directories, leftovers and the daemons' own configuration; `HostFailure` says why it can't."""
+        """Prepare directories, leftovers and the daemons' own configuration; `HostError` says why it can't."""
         with self._lock:
             for part in self._parts:
                 part.start()
@@ -112,7 +112,7 @@ class Host:
     def sync(self) -> SyncResult:
         """Measure all time sources (at most 10 s), then step the clock.
 
-        `HostRefusal` when that can't or mustn't be done.
+        `HostRefusedError` when that can't or mustn't be done.
         """
         return self._clock.sync()
 
@@ -120,7 +120,7 @@ class Host:
         """The ordered actions that turn `old` into `new` on the host as it is now.
 
         Only what differs is looked at, and what depends on a file that moves. `full` looks at all of `new` (after a
-        crash) that is not left as it was found. `HostFailure` when the host can't be read, `ValueError` when two
+        crash) that is not left as it was found. `HostError` when the host can't be read, `ValueError` when two
         resources claim the same thing.
         """
         with self._lock:
@@ -221,7 +221,7 @@ class Host:
         """Put back in reverse order, daemons after the files they read; whether the old state is proven again."""
         deadline = time.monotonic() + REVERT_SECONDS
         order = [*reversed(done)]
-        order.sort(key=lambda undo: undo.kind.follows)
+        order.sort(key=lambda undo: undo.kind.is_restored_last)
         restored = True
         for phase in (self._restore, self._confirm):
             for undo in order:
@@ -243,7 +243,7 @@ class Host:
         """What a failed change took over is left as it was found again; where that can't be noted, it is only looked after."""
         try:
             self._managed.keep(ours)
-        except HostFailure as failure:
+        except HostError as failure:
             _log.warning("host_managed_not_kept", reason=failure.reason)
 
     def _restore(self, undo: _Undo, deadline: float) -> None:
@@ -255,7 +255,7 @@ class Host:
     def _kind(self, resource: Resource) -> Kind:
         kind = self._kinds.get(type(resource))
         if kind is None:
-            raise HostFailure(f"this host does not handle resources of the kind {resource.identity[0]}")
+            raise HostError(f"this host does not handle resources of the kind {resource.identity[0]}")
         return kind
 
 
@@ -274,7 +274,7 @@ def _blamed(plan: Plan, change: Change) -> Action:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, HostFailure):
+    if isinstance(error, HostError):
         return error.reason
     if isinstance(error, OSError):
         return os_reason("the operating system refused a step", error)
@@ -282,4 +282,4 @@ def _reason(error: Exception) -> str:
 
 
 def _unexpected(error: Exception) -> Exception | None:
-    return None if isinstance(error, HostFailure | OSError) else error
+    return None if isinstance(error, HostError | OSError) else error

@@ -8,7 +8,7 @@ from typing import Literal
 RefusalCode = Literal["no_reachable_source", "daemon_absent", "sandbox"]
 
 
-class HostFailure(Exception):
+class HostError(Exception):
     """The host cannot do or show what was asked; `reason` says why in one sentence."""
 
     def __init__(self, reason: str) -> None:
@@ -17,11 +17,11 @@ class HostFailure(Exception):
         self.reason = reason
 
 
-class PathRefused(HostFailure):
+class PathRefused(HostError):
     """A path is not absolute, climbs with `..`, or is led out of the host's root by a symbolic link."""
 
 
-class DeadlineExceeded(HostFailure):
+class DeadlineExceeded(HostError):
     """The time allowed for the change is over."""
 
 
@@ -42,7 +42,7 @@ class ApplyError(Exception):
         self.restored = restored
 
 
-class HostRefusal(Exception):
+class HostRefusedError(Exception):
     """A request to the host that it declines by rule: `code` is for the API, `message` for a person."""
 
     def __init__(self, code: RefusalCode, message: str) -> None:

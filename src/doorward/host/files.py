@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from doorward.host.errors import HostFailure, PathRefused, os_reason
+from doorward.host.errors import HostError, PathRefused, os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,10 +36,10 @@ class Files(Protocol):
     """Where files live: on disk below a root, or in memory."""
 
     def read(self, path: str) -> Entry | None:
-        """What stands at `path`, None when nothing does; `HostFailure` when it is neither file nor link."""
+        """What stands at `path`, None when nothing does; `HostError` when it is neither file nor link."""
 
     def write(self, path: str, entry: Entry) -> None:
-        """Put `entry` at `path` in one step, making missing directories; `HostFailure` when that is impossible."""
+        """Put `entry` at `path` in one step, making missing directories; `HostError` when that is impossible."""
 
     def remove(self, path: str) -> None:
         """Take away file or link at `path`; nothing there is fine."""
@@ -82,14 +82,14 @@ class DiskFiles:
                 if stat.S_ISLNK(facts.st_mode):
                     return Entry(target=os.readlink(place.name, dir_fd=directory), owner=owner)
                 if not stat.S_ISREG(facts.st_mode):
-                    raise HostFailure(f"{path} is neither a file nor a symbolic link")
+                    raise HostError(f"{path} is neither a file nor a symbolic link")
                 handle = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
                 with os.fdopen(handle, "rb") as stream:
                     return Entry(stream.read(), stat.S_IMODE(facts.st_mode), owner=owner)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise HostFailure(os_reason(f"reading {path} failed", error)) from error
+            raise HostError(os_reason(f"reading {path} failed", error)) from error
 
     def write(self, path: str, entry: Entry) -> None:
         """See `Files.write`. Written beside and renamed; file and directory are synced, so it survives a power cut."""
@@ -108,7 +108,7 @@ class DiskFiles:
                     raise
                 os.fsync(directory)
         except OSError as error:
-            raise HostFailure(os_reason(f"writing {path} failed", error)) from error
+            raise HostError(os_reason(f"writing {path} failed", error)) from error
 
     def remove(self, path: str) -> None:
         """See `Files.remove`; durable."""
@@ -120,7 +120,7 @@ class DiskFiles:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise HostFailure(os_reason(f"removing {path} failed", error)) from error
+            raise HostError(os_reason(f"removing {path} failed", error)) from error
 
     def names(self, directory: str) -> list[str]:
         """See `Files.names`."""
@@ -129,7 +129,7 @@ class DiskFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise HostFailure(os_reason(f"listing {directory} failed", error)) from error
+            raise HostError(os_reason(f"listing {directory} failed", error)) from error
 
     def sweep(self, directories: Iterable[str] | None = None) -> int:
         """Remove temporary files a killed writer left behind, in `directories` (host paths) or all below the root.

@@ -11,7 +11,7 @@ from typing import Final
 from doorward.host.machine import Machine
 
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_LONGEST_DOMAIN: Final = 180
+_MAX_DOMAIN: Final = 180
 
 
 def naming(_machine: Machine) -> dict[str, str | None]:
@@ -19,7 +19,7 @@ def naming(_machine: Machine) -> dict[str, str | None]:
     hostname, _, domain = socket.gethostname().lower().partition(".")
     named = _is_label(hostname) and not hostname.isdigit()
     labels = domain.split(".")
-    usable = all(map(_is_label, labels)) and not labels[-1].isdigit() and len(domain) <= _LONGEST_DOMAIN
+    usable = all(map(_is_label, labels)) and not labels[-1].isdigit() and len(domain) <= _MAX_DOMAIN
     return {"domainname": domain if usable else "localdomain", "hostname": hostname if named else "doorward", "nickname": None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.files import DiskFiles, Entry
 
 if TYPE_CHECKING:
@@ -22,15 +22,13 @@ class Managed:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """`directory` holds the file ``managed.json``. `HostFailure` where that can't be read."""
+        """`directory` holds the file ``managed.json``. `HostError` where that can't be read."""
         self._files = DiskFiles(directory) if directory is not None else None
         entry = self._files.read(_NAME) if self._files is not None else None
         try:
             self._origins = frozenset[str](json.loads(entry.content)) if entry is not None else frozenset()
         except (TypeError, ValueError) as error:
-            raise HostFailure(
-                f"the file {directory}{_NAME} is damaged: it does not say what of the machine is managed"
-            ) from error
+            raise HostError(f"the file {directory}{_NAME} is damaged: it does not say what of the machine is managed") from error
 
     def __contains__(self, origin: str) -> bool:
         return origin in self._origins
@@ -41,7 +39,7 @@ class Managed:
         return self._origins
 
     def keep(self, origins: Iterable[str]) -> None:
-        """Replace the set; durable when this returns. `HostFailure` when it can't be written."""
+        """Replace the set; durable when this returns. `HostError` when it can't be written."""
         wanted = frozenset(origins)
         if wanted == self._origins:
             return

@@ -1,6 +1,6 @@
 """The resource kinds of the network. All of them are left as they were found until a commit changes them.
 
-`found` says so; see `resources.left_as_found`.
+`unmanaged` says so; see `resources.left_as_found`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Line:
     key: str
     text: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -33,7 +33,7 @@ class Vlan:
     tag: int
     name: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -49,7 +49,7 @@ class NetworkAddress:
     tag: int
     address: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -65,7 +65,7 @@ class Route:
     gateway: str
     device: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -80,7 +80,7 @@ class Networkd:
     device: str
     reload_on: tuple[str, ...]
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -95,7 +95,7 @@ class NameServers:
     servers: tuple[str, ...]
     search: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -109,7 +109,7 @@ class Hostname:
 
     name: str
     origin: str = ""
-    found: ClassVar[bool] = True
+    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class File:
     """A regular file: absolute `path` on the host, whole `content`, permission bits `mode`.
 
-    `label` names it in plans ("sources"). `found`: see `left_as_found`.
+    `label` names it in plans ("sources"). `unmanaged`: see `left_as_found`.
     """
 
     path: str
@@ -27,7 +27,7 @@ class File:
     mode: int = 0o644
     origin: str = ""
     label: str = ""
-    found: bool = False
+    unmanaged: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -106,7 +106,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class AccessRule:
     """Whom a listener lets in to what.
 
     `service` is a name that the composition root knows ("admin_web", "user_web", "redirect", "cluster"), `allowed_from`
@@ -118,7 +118,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ServerCertificate:
     """Who a TLS server says it is.
 
     `certificates` is its certificate with the chain in PEM, `private_key` only the name of the secret, `fingerprint` the
@@ -141,8 +141,8 @@ class Listener:
 
     address: str
     port: int
-    doors: tuple[Door, ...]
-    shows: Shown | None = None
+    doors: tuple[AccessRule, ...]
+    shows: ServerCertificate | None = None
     https_port: int = 0
     origin: str = ""
 
@@ -165,7 +165,7 @@ Resource = (
 
 def left_as_found(resource: Resource) -> bool:
     """Whether a fresh appliance takes the thing as the machine has it: it is left alone until a commit changes it."""
-    return bool(getattr(resource, "found", False))
+    return bool(getattr(resource, "unmanaged", False))
 
 
 def index(resources: Iterable[Resource]) -> dict[tuple[str, str], Resource]:

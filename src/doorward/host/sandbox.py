@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 from doorward.host.build import NetworkParts, assemble, remove_tree, supervised
 from doorward.host.drivers.chrony_conf import sandbox_layout
 from doorward.host.drivers.no_network import NoNetwork
-from doorward.host.errors import HostFailure, os_reason
+from doorward.host.errors import HostError, os_reason
 
 if TYPE_CHECKING:
     from doorward.host.engine import Host
 
-_LONGEST_SOCKET: Final = 107
+_MAX_SOCKET: Final = 107
 """Bytes of a UNIX socket path on Linux without its final zero."""
 
 _CLIENT_SOCKET: Final = "/chronyc.4194304.sock"
@@ -72,26 +72,26 @@ def run_directory(state: Path) -> Path:
     `state`/run, or when that is too long or not plain a private directory in /tmp derived from `state`.
     """
     near = state / "run"
-    if _PLAIN.fullmatch(os.fsencode(near)) and len(os.fsencode(near)) + len(_CLIENT_SOCKET) <= _LONGEST_SOCKET:
+    if _PLAIN.fullmatch(os.fsencode(near)) and len(os.fsencode(near)) + len(_CLIENT_SOCKET) <= _MAX_SOCKET:
         return near
     digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
     return Path(f"/tmp/doorward-{os.geteuid()}-{digest}")  # noqa: S108 - ownership is checked in _make_private
 
 
 def _make_private(directory: Path) -> None:
-    """A 0700 directory that is ours; `HostFailure` when somebody else was there first."""
+    """A 0700 directory that is ours; `HostError` when somebody else was there first."""
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         directory.mkdir(mode=_PRIVATE, exist_ok=True)
         facts = directory.lstat()
         if stat.S_ISLNK(facts.st_mode) or facts.st_uid != os.geteuid():
-            raise HostFailure(f"{directory} belongs to someone else")
+            raise HostError(f"{directory} belongs to someone else")
         if stat.S_IMODE(facts.st_mode) != _PRIVATE or facts.st_gid != os.getegid():
             # chronyd disables its socket without failing when the directory is open to others.
             os.chown(directory, -1, os.getegid())
             directory.chmod(_PRIVATE)
     except OSError as error:
-        raise HostFailure(os_reason(f"preparing the directory {directory} failed", error)) from error
+        raise HostError(os_reason(f"preparing the directory {directory} failed", error)) from error
 
 
 def _user_name() -> str:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 30.0
+_MAX_PAUSE: Final = 30.0
 _STOP_SECONDS: Final = 3.0
 _ALARMING: Final = ("could not", "fatal", "error", "failed", "wrong", "disabled command socket")
 
@@ -100,11 +100,11 @@ class Child:
             code = self._once(ending)
             if ending.is_set():
                 return
-            if time.monotonic() - began > _LONGEST_PAUSE:
+            if time.monotonic() - began > _MAX_PAUSE:
                 pause = _FIRST_PAUSE
             _log.warning("child_ended", child=self.name, code=code, restart_in_seconds=pause)
             ending.wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _MAX_PAUSE)
 
     def _once(self, ending: Event) -> int | None:
         try:
@@ -117,7 +117,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except (OSError, HostFailure) as error:
+        except (OSError, HostError) as error:
             _log.warning("child_not_started", child=self.name, reason=str(error))
             return None
         self._process = process
@@ -176,7 +176,7 @@ def _end(pid: int, ours: Callable[[list[str]], bool]) -> None:
         except ProcessLookupError:
             return
         except PermissionError as error:
-            raise HostFailure(f"process {pid} of an earlier run is in the way and belongs to another user") from error
+            raise HostError(f"process {pid} of an earlier run is in the way and belongs to another user") from error
         end = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < end:
             # Asked by command line, not by number: a zombie or a reused number is no longer ours.

@@ -13,7 +13,7 @@ from doorward.host.drivers import networkd
 from doorward.host.drivers.chrony_conf import system_layout
 from doorward.host.drivers.kernel import KernelNetwork
 from doorward.host.drivers.service import UnitService
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.systemd import Unit, booted
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def system(state: Path) -> Host:
-    """The machine itself; `state` remembers what of it was taken over. `HostFailure` unless we are root.
+    """The machine itself; `state` remembers what of it was taken over. `HostError` unless we are root.
 
     Nothing is touched until `start`.
     """
     if os.geteuid() != 0:
-        raise HostFailure("the system host changes the machine itself and needs root; use the sandbox host instead")
+        raise HostError("the system host changes the machine itself and needs root; use the sandbox host instead")
     may_set_clock = _may_set_clock(Path("/proc/self/status").read_text(encoding="ascii"))
     layout = system_layout(may_set_clock=may_set_clock)
     if booted():

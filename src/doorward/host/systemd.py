@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 
 _TIMEOUT_SECONDS: Final = 10.0
 
@@ -40,11 +40,11 @@ class Unit:
 
     def _must(self, verb: str) -> None:
         if self._run(verb).returncode != 0:
-            raise HostFailure(f"systemd could not {verb} the service {self.name}")
+            raise HostError(f"systemd could not {verb} the service {self.name}")
 
     def _run(self, verb: str, *options: str) -> subprocess.CompletedProcess[bytes]:
         command = [self._systemctl, verb, *options, self.name]
         try:
             return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFailure(f"systemctl {verb} {self.name} gave no answer") from error
+            raise HostError(f"systemctl {verb} {self.name} gave no answer") from error

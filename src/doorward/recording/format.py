@@ -53,7 +53,7 @@ class Flag(IntFlag):
 NO_FLAGS: Final = Flag(0)
 
 
-class TrailDamaged(Exception):
+class TrailDamagedError(Exception):
     """A trail is not what was written. ``frame`` is the number of the first frame that is not, 0 the header."""
 
     def __init__(self, reason: str, frame: int = 0) -> None:
@@ -101,17 +101,17 @@ def beginning(header: bytes) -> bytes:
 
 
 def read_beginning(data: Data) -> tuple[bytes, int]:
-    """Return the header and the offset of the first frame. Raises TrailDamaged."""
+    """Return the header and the offset of the first frame. Raises TrailDamagedError."""
     if bytes(data[: len(MAGIC)]) != MAGIC:
-        raise TrailDamaged("this is no trail")
+        raise TrailDamagedError("this is no trail")
     at = len(MAGIC) + _LENGTH.size
     if len(data) < at:
-        raise TrailDamaged("the header is cut off")
+        raise TrailDamagedError("the header is cut off")
     (length,) = _LENGTH.unpack_from(data, len(MAGIC))
     if length > MAX_HEADER:
-        raise TrailDamaged("the header is too long")
+        raise TrailDamagedError("the header is too long")
     if len(data) < at + length:
-        raise TrailDamaged("the header is cut off")
+        raise TrailDamagedError("the header is cut off")
     return bytes(data[at : at + length]), at + length
 
 
@@ -139,7 +139,7 @@ def frame_head(length: int, stream: Stream, flags: Flag, at: int) -> bytes:
 
 
 def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1) -> Iterator[Frame]:
-    """Yield the whole frames from an offset on. One that is cut off ends it; a head that none has raises TrailDamaged.
+    """Yield the whole frames from an offset on. One that is cut off ends it; a head that none has raises TrailDamagedError.
 
     Without ``chain`` the values are not computed (and are b""): heads alone are read, which is quick.
     """
@@ -148,7 +148,7 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         if not length:  # a block of zeros, as a loss of power may leave at the end
             return
         if length > MAX_PAYLOAD or stream > Stream.CLEAR or flags & ~3:
-            raise TrailDamaged("no frame begins here", number)
+            raise TrailDamagedError("no frame begins here", number)
         end = offset + HEAD_SIZE + length
         if end > len(data):
             return

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from doorward.recording.format import Stream, TrailDamaged
+from doorward.recording.format import Stream, TrailDamagedError
 
 KEY_SIZE = 32
 OPENSSL_SECONDS = 30
@@ -77,10 +77,10 @@ def fingerprint(certificate: x509.Certificate) -> str:
 def opened(block: object, private_key: bytes | None) -> bytes | None:
     """Return the key in a block of the header; None where it takes another private key (PEM, not encrypted) to open it.
 
-    Raises TrailDamaged for a block that is none.
+    Raises TrailDamagedError for a block that is none.
     """
     if not isinstance(block, dict):
-        raise TrailDamaged("the header has no keys")
+        raise TrailDamagedError("the header has no keys")
     try:
         if "clear" in block:
             key = base64.b64decode(block["clear"], validate=True)
@@ -91,11 +91,11 @@ def opened(block: object, private_key: bytes | None) -> bytes | None:
             with in_files([private_key]) as [path]:
                 key = _openssl(["-decrypt", "-binary", "-inform", "DER", "-inkey", path], envelope, [path])
     except (KeyError, TypeError, binascii.Error, ValueError):
-        raise TrailDamaged("the header has no keys") from None
+        raise TrailDamagedError("the header has no keys") from None
     except KeyUnavailableError:
         return None
     if len(key) != KEY_SIZE:
-        raise TrailDamaged("a key in the header has the wrong length")
+        raise TrailDamagedError("a key in the header has the wrong length")
     return key
 
 

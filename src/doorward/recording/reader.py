@@ -21,7 +21,7 @@ from doorward.recording.format import (
     Flag,
     Frame,
     Stream,
-    TrailDamaged,
+    TrailDamagedError,
     first_chain,
     frames,
     nonce,
@@ -49,12 +49,12 @@ class Verdict:
     opened: frozenset[Stream]
     ended: bool
     cut: int
-    damage: TrailDamaged | None
+    damage: TrailDamagedError | None
     notes: tuple[tuple[int, dict[str, Any]], ...]
 
 
 class TrailReader:
-    """One trail. ``data`` is the file, such as a map of it; ``private_key`` (PEM) opens envelopes. Raises TrailDamaged."""
+    """One trail. ``data`` is the file, such as a map of it; ``private_key`` (PEM) opens envelopes. Raises TrailDamagedError."""
 
     def __init__(self, data: Data, private_key: bytes | None = None) -> None:
         self._data = data
@@ -64,19 +64,19 @@ class TrailReader:
             blocks = self.header["keys"]
             found = {name: opened(blocks[name], private_key) for name in NAMES.values()}
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise TrailDamaged("the header can't be read") from None
+            raise TrailDamagedError("the header can't be read") from None
         self.keys = ContentKeys(found["screen"], found["keystrokes"])
 
     @cached_property
     def _heads(self) -> list[Frame]:
         """All whole frames, heads alone, up to the first that is none."""
         found: list[Frame] = []
-        with suppress(TrailDamaged):
+        with suppress(TrailDamagedError):
             found.extend(frames(self._data, self._first))
         return found
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the whole frames, in order. Raises TrailDamaged where one can't begin."""
+        """Yield the whole frames, in order. Raises TrailDamagedError where one can't begin."""
         return frames(self._data, self._first, first_chain(bytes(self._data[: self._first])))
 
     @property
@@ -87,7 +87,7 @@ class TrailReader:
     def records(self, *streams: Stream, since: int = 0) -> Iterator[Record]:
         """Yield the records of streams that can be opened, in order of time; ``since`` begins at the restart before a time.
 
-        Raises TrailDamaged at the first frame that is not what was written.
+        Raises TrailDamagedError at the first frame that is not what was written.
         """
         wanted = [stream for stream in streams or (Stream.SCREEN, Stream.KEYS) if self.keys.of(stream) is not None]
         return merge(*(self._of(stream, since) for stream in wanted), key=lambda record: record.at)
@@ -103,7 +103,7 @@ class TrailReader:
             if frame.flags & Flag.RESTART:
                 unpack = zstandard.ZstdDecompressor().decompressobj()
             if unpack is None:
-                raise TrailDamaged("the compression has no beginning", frame.number)
+                raise TrailDamagedError("the compression has no beginning", frame.number)
             yield from _records(frame, cipher, unpack)
 
     def _restart(self, stream: Stream, since: int) -> int:
@@ -133,11 +133,11 @@ class TrailReader:
                     if frame.flags & Flag.RESTART:
                         unpackers[frame.stream] = zstandard.ZstdDecompressor().decompressobj()
                     if frame.stream not in unpackers:
-                        raise TrailDamaged("the compression has no beginning", frame.number)
+                        raise TrailDamagedError("the compression has no beginning", frame.number)
                     for record in _records(frame, ciphers[frame.stream], unpackers[frame.stream]):
                         state.ended = state.ended or record.kind is Kind.END
                 state.passed(frame)
-        except TrailDamaged as error:
+        except TrailDamagedError as error:
             damage = error
         cut = 0 if damage else len(self._data) - state.end
         return Verdict(state.frames, state.until, state.chain, frozenset(ciphers), state.ended, cut, damage, tuple(notes))
@@ -160,11 +160,11 @@ def _records(frame: Frame, cipher: AESGCM, unpack: Any) -> Iterator[Record]:
     try:
         packed = cipher.decrypt(nonce(frame.stream, frame.number), frame.payload, frame.chain + frame.head)
     except InvalidTag:
-        raise TrailDamaged("it was changed, or the key is another", frame.number) from None
+        raise TrailDamagedError("it was changed, or the key is another", frame.number) from None
     try:
         yield from decode(_unpacked(packed, unpack))
-    except TrailDamaged as error:
-        raise TrailDamaged(error.reason, frame.number) from None
+    except TrailDamagedError as error:
+        raise TrailDamagedError(error.reason, frame.number) from None
 
 
 def _unpacked(packed: bytes, unpack: Any) -> bytes:
@@ -174,9 +174,9 @@ def _unpacked(packed: bytes, unpack: Any) -> bytes:
         try:
             part = unpack.decompress(packed[at : at + _PIECE])
         except zstandard.ZstdError:
-            raise TrailDamaged("it does not unpack") from None
+            raise TrailDamagedError("it does not unpack") from None
         size += len(part)
         if size > _MAX_GROWTH:
-            raise TrailDamaged("it unpacks to too much")
+            raise TrailDamagedError("it unpacks to too much")
         parts.append(part)
     return b"".join(parts)

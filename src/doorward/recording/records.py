@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from doorward.recording.format import MAX_BLOCK, TrailDamaged
+from doorward.recording.format import MAX_BLOCK, TrailDamagedError
 
 MAX_TIME = 1 << 42
 """Milliseconds; about 139 years."""
@@ -80,13 +80,13 @@ class Record:
 
     @property
     def content(self) -> dict[str, Any]:
-        """The JSON object of a kind that has one. Raises TrailDamaged."""
+        """The JSON object of a kind that has one. Raises TrailDamagedError."""
         try:
             value = json.loads(self.data)
         except (ValueError, RecursionError):
-            raise TrailDamaged("a record is no JSON") from None
+            raise TrailDamagedError("a record is no JSON") from None
         if not isinstance(value, dict):
-            raise TrailDamaged("a record is no object")
+            raise TrailDamagedError("a record is no object")
         return value
 
 
@@ -101,7 +101,7 @@ def varint(value: int) -> bytes:
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number at an offset, and the offset behind it. Raises TrailDamaged."""
+    """Return the number at an offset, and the offset behind it. Raises TrailDamagedError."""
     value = shift = 0
     while at < len(data) and shift < 63:  # noqa: PLR2004 - nine bytes hold all that are written
         byte = data[at]
@@ -110,7 +110,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:  # noqa: PLR2004 - the last byte has no high bit
             return value, at
         shift += 7
-    raise TrailDamaged("a number in a record is cut off")
+    raise TrailDamagedError("a number in a record is cut off")
 
 
 def encode(record: Record, before: int) -> bytes:
@@ -120,18 +120,18 @@ def encode(record: Record, before: int) -> bytes:
 
 
 def decode(block: bytes) -> Iterator[Record]:
-    """Yield the records of an open frame. Kinds that this release does not know are passed over. Raises TrailDamaged."""
+    """Yield the records of an open frame. Kinds that this release does not know are passed over. Raises TrailDamagedError."""
     at = time = 0
     while at < len(block):
         passed, at = read_varint(block, at)
         time += passed
         if at >= len(block) or time > MAX_TIME:
-            raise TrailDamaged("a record is cut off")
+            raise TrailDamagedError("a record is cut off")
         kind = block[at]
         channel, at = read_varint(block, at + 1)
         length, at = read_varint(block, at)
         if length > MAX_BLOCK or at + length > len(block):
-            raise TrailDamaged("a record is cut off")
+            raise TrailDamagedError("a record is cut off")
         if kind in Kind._value2member_map_:
             yield Record(time, Kind(kind), channel, block[at : at + length])
         at += length

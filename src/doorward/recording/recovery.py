@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.recording.format import TrailDamaged, frames, read_beginning
+from doorward.recording.format import TrailDamagedError, frames, read_beginning
 from doorward.recording.journal import SEGMENTS, SUFFIX, entries
 
 
@@ -100,7 +100,7 @@ def _whole(descriptor: int) -> tuple[int, int, str | None]:
             _, end = read_beginning(data)
             for frame in frames(data, end):
                 end, until = frame.end, max(until, frame.at)
-        except TrailDamaged as error:
+        except TrailDamagedError as error:
             return end, until, str(error)
         return end, until, None
 

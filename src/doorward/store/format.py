@@ -6,7 +6,7 @@ import sqlite3
 from importlib.resources import files
 
 from doorward import __version__
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 
 FORMAT = "1"
 MAILS_INTO_RECORDS = """
@@ -80,7 +80,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
 
 
 def newer(release: str) -> bool:
-    """Whether a release is of a later minor than this one, which then does not know all that it wrote. Raises StoreDamaged."""
+    """Whether a release is of a later minor than this one, which then does not know all it wrote. Raises StoreDamagedError."""
     return _minor(release) > _minor(__version__)
 
 
@@ -88,4 +88,4 @@ def _minor(release: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in release.split(".")[:2])
     except ValueError:
-        raise StoreDamaged(f"The database names {release} as the release that used it last, which is none.") from None
+        raise StoreDamagedError(f"The database names {release} as the release that used it last, which is none.") from None

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from doorward.store.port import Edit, Past, Revision, StoreDamaged
+from doorward.store.port import Edit, Past, Revision, StoreDamagedError
 from doorward.store.vault import Vault
 from doorward.tree.places import Place
 
@@ -31,13 +31,13 @@ def check_history(
 
 
 def past(revisions: Callable[[], Iterator[tuple[Revision, list[Edit]]]]) -> Past:
-    """Return a history from elsewhere and what it leads to. Raises StoreDamaged where it is not whole."""
+    """Return a history from elsewhere and what it leads to. Raises StoreDamagedError where it is not whole."""
     chain, head = _Chain(), None
     for head, edits in revisions():
         for finding in chain.follow(head, edits):
-            raise StoreDamaged(finding)
+            raise StoreDamagedError(finding)
     if head is None:
-        raise StoreDamaged("There is no revision in it.")
+        raise StoreDamagedError("There is no revision in it.")
     return Past(head, chain.state, revisions)
 
 

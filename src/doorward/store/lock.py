@@ -16,7 +16,7 @@ SPOOL = Path("backup", "spool")
 """Where backups are made. What a killed process left there may belong to whom programs run as, and is removed at a start."""
 
 
-class StateInUse(Exception):
+class StateInUseError(Exception):
     """Why the state directory can't be had, in one sentence for the operator."""
 
 
@@ -24,20 +24,20 @@ class StateInUse(Exception):
 def locked(state: Path) -> Iterator[None]:
     """Hold a state directory, made if there is none.
 
-    Raises StateInUse where another process has it, and where anybody else could change what is in it, or has planted a link.
+    Raises StateInUseError where another process has it, and where anybody else could change what is in it, or has planted a link.
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_state(state)
         descriptor = open_own(state / "lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise StateInUse(f"The state directory {state} can't be used: {error.strerror}.") from error
+        raise StateInUseError(f"The state directory {state} can't be used: {error.strerror}.") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
-            raise StateInUse(f"Another server (process {owner}) uses the state directory {state}.") from None
+            raise StateInUseError(f"Another server (process {owner}) uses the state directory {state}.") from None
         with contextlib.suppress(OSError):  # on a full disk the lock has no name, but holds
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -47,8 +47,8 @@ def locked(state: Path) -> Iterator[None]:
 
 
 def check_state(state: Path) -> None:
-    """Raise StateInUse where a state directory is somebody else's, or others can write in it; OSError where it can't be read."""
+    """Raise StateInUseError where a state directory is somebody else's, or others can write in it; OSError if unreadable."""
     try:
         check_tree(state, links_in=SANDBOX_ROOT, discarded=SPOOL)
     except UntrustedPathError as why:
-        raise StateInUse(f"The state directory {state} is not safe to use: {why}") from why
+        raise StateInUseError(f"The state directory {state} is not safe to use: {why}") from why

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from doorward.host.ownership import open_own
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 
 BYTES = 5 << 18
 """How much room a log has: what 256 pages need, after which it is carried into the file and begun again."""
@@ -38,7 +38,7 @@ def make_room(log: Path) -> None:
 
 
 def check(log: Path) -> None:
-    """Raise StoreDamaged where commits lie behind a damaged place of the log, before SQLite drops them.
+    """Raise StoreDamagedError where commits lie behind a damaged place of the log, before SQLite drops them.
 
     Looked at twice: who reads beside a server that writes may see a frame before it is there and one behind it after.
     """
@@ -47,9 +47,11 @@ def check(log: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StoreDamaged(f"{log} can't be read: {error.strerror}.") from error
+        raise StoreDamagedError(f"{log} can't be read: {error.strerror}.") from error
     if damaged:
-        raise StoreDamaged(f"{log} is damaged; what was committed last would be lost. Bring back a copy of the state directory.")
+        raise StoreDamagedError(
+            f"{log} is damaged; what was committed last would be lost. Bring back a copy of the state directory."
+        )
 
 
 def _damaged(data: bytes) -> bool:

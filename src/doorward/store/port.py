@@ -26,11 +26,11 @@ SEALED_FILE = "restored_file"
 """The kind of records whose body is a text that is sealed under the record's id, in base64. A new data key seals them anew."""
 
 
-class StaleHead(Exception):
+class StaleHeadError(Exception):
     """Somebody else published a revision meanwhile; nothing was written."""
 
 
-class StoreDamaged(Exception):
+class StoreDamagedError(Exception):
     """The file is no store of ours, or was made by another release. The text says what is wrong."""
 
 
@@ -104,7 +104,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class CommitRecord:
     """The record of one commit. Times are UTC texts.
 
     ``account`` is the key of the account whose commit it is, "" for one that the appliance made; ``user`` its name at that time.
@@ -179,12 +179,12 @@ class Intent:
 
     @classmethod
     def decoded(cls, data: bytes) -> Intent:
-        """Return the intent of bytes made by ``encoded``. Raises StoreDamaged."""
+        """Return the intent of bytes made by ``encoded``. Raises StoreDamagedError."""
         try:
             value = decode_own(data)
             return cls(value["ticket"], tuple(Edit.from_json(row) for row in value["edits"]))
         except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
-            raise StoreDamaged("The journal of the commit that was going on was altered.") from error
+            raise StoreDamagedError("The journal of the commit that was going on was altered.") from error
 
 
 class Store(Protocol):
@@ -199,7 +199,7 @@ class Store(Protocol):
     def documents(self) -> Iterator[tuple[Place, int, bytes]]:
         """Yield place, position and stored body of every document of the running revision."""
 
-    def begin(self, intent: Intent, ticket: Ticket) -> None:
+    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
         """Write the journal and the commit record, before anything on the host is touched."""
 
     def intent(self) -> Intent | None:
@@ -209,7 +209,7 @@ class Store(Protocol):
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: Ticket | None = None,
+        ticket: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -223,10 +223,10 @@ class Store(Protocol):
 
         With a record it is a commit: the record is written, the journal closed, and a commit that awaits its confirmation
         is taken back by it.
-        Fills in both hashes and returns the revision as stored. Raises StaleHead when its number is not the next one.
+        Fills in both hashes and returns the revision as stored. Raises StaleHeadError when its number is not the next one.
         """
 
-    def close_journal(self, ticket: Ticket | None = None) -> None:
+    def close_journal(self, ticket: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
     def revisions(self, before: int | None = None, limit: int = 100) -> list[Revision]:
@@ -250,25 +250,25 @@ class Store(Protocol):
     def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
         """Return every later revision with its edits, oldest first."""
 
-    def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
+    def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
 
-    def tickets(self, limit: int = 100) -> list[Ticket]:
+    def commit_records(self, limit: int = 100) -> list[CommitRecord]:
         """Return commit records, those made last first, whatever the clock said."""
 
-    def save_ticket(self, ticket: Ticket) -> None:
+    def save_commit_record(self, ticket: CommitRecord) -> None:
         """Write a commit record that changes nothing else."""
 
-    def forget_tickets(self, before: str) -> None:
+    def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time."""
 
     def confirmation(self) -> Confirmation | None:
         """Return the commit that awaits confirmation, if there is one."""
 
-    def confirmed(self, ticket: Ticket) -> None:
+    def confirmed(self, ticket: CommitRecord) -> None:
         """Make the awaited confirmation definite."""
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
 
     def secret(self, key: str) -> Secret | None:

@@ -36,7 +36,7 @@ class Rotated:
 def rotate(state: Path) -> Rotated:
     """Change the data key of a state directory whose lock is held.
 
-    Raises VaultError or StoreDamaged where the key is not that of the database or the history is not whole; then the old key
+    Raises VaultError or StoreDamagedError where the key is not that of the database or the history is not whole; then the old key
     stays. When this returns, or fails, no second key is left.
     """
     settle(state)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from doorward.store.port import Confirmation, Edit, Record, Revision, StoreDamaged, Ticket
+from doorward.store.port import CommitRecord, Confirmation, Edit, Record, Revision, StoreDamagedError
 from doorward.tree.jsontext import decode_own, encode
 
 TICKET = "id, user, started, state, finished, revision, error, warnings, idempotency_key, request, account, results"
@@ -42,7 +42,7 @@ def put_record(connection: sqlite3.Connection, record: Record) -> None:
     connection.execute(sql, values)
 
 
-def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
+def put_commit_record(connection: sqlite3.Connection, ticket: CommitRecord) -> None:
     """Write a commit record."""
     values = (
         ticket.id, ticket.user, ticket.started, ticket.state, ticket.finished, ticket.revision,
@@ -55,7 +55,7 @@ def put_ticket(connection: sqlite3.Connection, ticket: Ticket) -> None:
     connection.execute(sql, values)
 
 
-def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, ticket: Ticket | None = None) -> None:
+def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, ticket: CommitRecord | None = None) -> None:
     """Write which commit awaits its confirmation, and its record; there is one at a time."""
     values = (
         pending.ticket, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
@@ -64,21 +64,21 @@ def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, tick
     sql = f"INSERT OR REPLACE INTO confirmation (only, {CONFIRMATION}) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant columns
     connection.execute(sql, values)
     if ticket:
-        put_ticket(connection, ticket)
+        put_commit_record(connection, ticket)
 
 
 def value_of(text: str) -> Any:
-    """Return the JSON value of a column. Raises StoreDamaged where it holds none."""
+    """Return the JSON value of a column. Raises StoreDamagedError where it holds none."""
     try:
         return decode_own(text.encode())
     except msgspec.DecodeError as error:
-        raise StoreDamaged(f"A row of the database was altered: {error}.") from error
+        raise StoreDamagedError(f"A row of the database was altered: {error}.") from error
 
 
-def ticket_of(row: Sequence[Any]) -> Ticket:
+def commit_record_of(row: Sequence[Any]) -> CommitRecord:
     """Return the commit record of a row."""
     values = list(row)
     error, warnings = values[6:8]
     values[6:8] = None if error is None else value_of(error), value_of(warnings)
     values[11] = None if values[11] is None else value_of(values[11])
-    return Ticket(*values)
+    return CommitRecord(*values)

@@ -18,6 +18,7 @@ from doorward.store.history import check_history, compare
 from doorward.store.past import take_over
 from doorward.store.port import (
     SEALED_FILE,
+    CommitRecord,
     Confirmation,
     Edit,
     Intent,
@@ -25,12 +26,20 @@ from doorward.store.port import (
     Record,
     Revision,
     Secret,
-    StaleHead,
-    StoreDamaged,
-    Ticket,
+    StaleHeadError,
+    StoreDamagedError,
 )
 from doorward.store.room import reason
-from doorward.store.rows import CONFIRMATION, TICKET, put_confirmation, put_record, put_revision, put_ticket, ticket_of, value_of
+from doorward.store.rows import (
+    CONFIRMATION,
+    TICKET,
+    commit_record_of,
+    put_commit_record,
+    put_confirmation,
+    put_record,
+    put_revision,
+    value_of,
+)
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
@@ -71,7 +80,7 @@ class SqliteStore:
         try:
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except sqlite3.DatabaseError as error:
-            raise StoreDamaged(f"{self._path} can't be opened: {error}.") from error
+            raise StoreDamagedError(f"{self._path} can't be opened: {error}.") from error
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             for setting in _SETTINGS:
@@ -79,8 +88,8 @@ class SqliteStore:
             self._take(connection, room=room)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
             connection.close()
-            raise StoreDamaged(f"{self._path} can't be opened: {reason(error)}.") from error
-        except StoreDamaged:
+            raise StoreDamagedError(f"{self._path} can't be opened: {reason(error)}.") from error
+        except StoreDamagedError:
             connection.close()
             raise
         return connection
@@ -91,9 +100,9 @@ class SqliteStore:
             make_tables(connection)
         meta = dict(connection.execute("SELECT name, value FROM meta"))
         if meta.get("format") != FORMAT:
-            raise StoreDamaged(f"{self._path} has format {meta.get('format')}; this release reads format {FORMAT}.")
+            raise StoreDamagedError(f"{self._path} has format {meta.get('format')}; this release reads format {FORMAT}.")
         if newer(meta.get("release", __version__)):
-            raise StoreDamaged(
+            raise StoreDamagedError(
                 f"{self._path} was used by release {meta['release']}; this is {__version__}, which would lose some."
             )
         upgrade(connection)
@@ -132,7 +141,7 @@ class SqliteStore:
             return connection.execute(sql, values).fetchall()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._refused(error)
-            raise StoreDamaged(f"{self._path} can't be read: {error}.") from error
+            raise StoreDamagedError(f"{self._path} can't be read: {error}.") from error
 
     # Running revision and journal
 
@@ -146,12 +155,12 @@ class SqliteStore:
         for path, key, position, body in self._read("SELECT path, key, position, body FROM documents"):
             yield Place(path, key), position, body.encode()
 
-    def begin(self, intent: Intent, ticket: Ticket) -> None:
+    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
         """Write the journal and the commit record, before anything on the host is touched."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO journal VALUES (1, ?)", (intent.encoded(),))
-            put_ticket(connection, ticket)
+            put_commit_record(connection, ticket)
 
         self._write(work)
 
@@ -164,7 +173,7 @@ class SqliteStore:
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: Ticket | None = None,
+        ticket: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -181,7 +190,7 @@ class SqliteStore:
                 "",
             )
             if revision.number != head[0] + 1:
-                raise StaleHead(f"Revision {head[0]} is running; {revision.number} can't follow it.")
+                raise StaleHeadError(f"Revision {head[0]} is running; {revision.number} can't follow it.")
             chained = replace(revision, parent_hash=head[1])
             chained = replace(chained, hash=chained.hashed(edits))
             put_revision(connection, chained, self._vault.mark(chained.hash), edits)
@@ -195,7 +204,7 @@ class SqliteStore:
                     "UPDATE commits SET state = 'reverted', error = NULL WHERE id IN (SELECT ticket FROM confirmation)"
                 )
                 connection.execute(_NO_CONFIRMATION)
-                put_ticket(connection, ticket)
+                put_commit_record(connection, ticket)
             if confirmation:
                 put_confirmation(connection, confirmation)
             for record in records:
@@ -204,13 +213,13 @@ class SqliteStore:
 
         return self._write(work)
 
-    def close_journal(self, ticket: Ticket | None = None) -> None:
+    def close_journal(self, ticket: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_JOURNAL)
             if ticket:
-                put_ticket(connection, ticket)
+                put_commit_record(connection, ticket)
 
         self._write(work)
 
@@ -274,22 +283,22 @@ class SqliteStore:
 
     # Commit records
 
-    def ticket(self, id_or_key: str, account: str | None = None) -> Ticket | None:
+    def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
         where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY rowid DESC LIMIT 1"
         found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, account)  # noqa: S608 - constants
-        return ticket_of(found[0]) if found else None
+        return commit_record_of(found[0]) if found else None
 
-    def tickets(self, limit: int = 100) -> list[Ticket]:
+    def commit_records(self, limit: int = 100) -> list[CommitRecord]:
         """Return commit records, those made last first, whatever the clock said."""
         sql = f"SELECT {TICKET} FROM commits ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [ticket_of(row) for row in self._read(sql, limit)]
+        return [commit_record_of(row) for row in self._read(sql, limit)]
 
-    def save_ticket(self, ticket: Ticket) -> None:
+    def save_commit_record(self, ticket: CommitRecord) -> None:
         """Write a commit record that changes nothing else."""
-        self._write(lambda connection: put_ticket(connection, ticket))
+        self._write(lambda connection: put_commit_record(connection, ticket))
 
-    def forget_tickets(self, before: str) -> None:
+    def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
 
         def work(connection: sqlite3.Connection) -> None:
@@ -306,16 +315,16 @@ class SqliteStore:
         found = self._read(f"SELECT {CONFIRMATION} FROM confirmation")  # noqa: S608 - constant columns
         return Confirmation(*found[0]) if found else None
 
-    def confirmed(self, ticket: Ticket) -> None:
+    def confirmed(self, ticket: CommitRecord) -> None:
         """Make the awaited confirmation definite."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_CONFIRMATION)
-            put_ticket(connection, ticket)
+            put_commit_record(connection, ticket)
 
         self._write(work)
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
         self._write(lambda connection: put_confirmation(connection, confirmation, ticket))
 

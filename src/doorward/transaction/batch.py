@@ -9,7 +9,7 @@ from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import ListSingleton, Singleton, WriteOnce
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.references import NEW
 from doorward.tree.registry import Endpoint, Tree
 
@@ -39,7 +39,7 @@ def ahead(endpoint: Endpoint, key: str, change: Change) -> Change:
             return Change("POST", writing.make(endpoint, change.body, strict=change.strict), change.strict)
         if isinstance(node, Singleton) and node.make is not None and change.method == "PUT" and not mentions(change.body):
             return Change("PUT", writing.prepared(endpoint, key, change.body, strict=change.strict), change.strict)
-    except (BodyRefused, MeaningRefused):
+    except (InvalidBody, SemanticError):
         pass
     return change
 
@@ -47,7 +47,7 @@ def ahead(endpoint: Endpoint, key: str, change: Change) -> Change:
 def write(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, change: Change) -> tuple[str, writing.Warnings]:
     """Put a change into a candidate. Returns the key of the object that it made, or else ``key``, and warnings.
 
-    Raises BodyRefused or MeaningRefused; then the candidate is as before.
+    Raises InvalidBody or SemanticError; then the candidate is as before.
     """
     if change.method == "DELETE":
         writing.delete(tree, candidate, endpoint, key)

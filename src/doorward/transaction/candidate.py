@@ -25,7 +25,7 @@ class Candidate:
 
     ``touched`` are the places written so far, in order; ``secrets`` the texts of write-once objects made here, by key. ``kept``
     are secrets from elsewhere, by key, in the form and text in which their owner keeps them. ``from_central``: it brings what
-    Central Management sets. ``of_old``: it brings what was committed before, here or elsewhere.
+    Central Management sets. ``from_archive``: it brings what was committed before, here or elsewhere.
     """
 
     base: Running
@@ -34,7 +34,7 @@ class Candidate:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     kept: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     from_central: bool = False
-    of_old: bool = False
+    from_archive: bool = False
 
     @classmethod
     def on(cls, running: Running) -> Candidate:

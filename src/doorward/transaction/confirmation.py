@@ -15,7 +15,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ LONGEST = 3600
 """Most seconds that anybody may take to confirm."""
 
 
-def definite(pipeline: Pipeline) -> Running | None:
+def confirmed_revision(pipeline: Pipeline) -> Running | None:
     """Return what runs for good: the running configuration, or what it was before a commit that awaits its confirmation.
 
     None where this release does not take what was there before. May be called in any thread.
@@ -42,7 +42,7 @@ def definite(pipeline: Pipeline) -> Running | None:
     before, candidate = store.revision(pending.revision - 1), Candidate.on(running)
     try:
         restore(pipeline.tree, store, candidate, pending.revision - 1, membership=True)
-    except MeaningRefused:
+    except SemanticError:
         return None
     return Running(pending.revision - 1, before.hash if before else "", candidate.snapshot)
 
@@ -136,7 +136,7 @@ class Confirmations:
         except ApplyFailed as failed:
             details = {"action": failed.action, "path": failed.path, "reason": failed.reason, "restored": failed.restored}
             self._refused(f"{failed.action}: {failed.reason}", details)
-        except (MeaningRefused, MergeConflict) as refused:
+        except (SemanticError, MergeConflict) as refused:
             self._refused(str(refused).rstrip("."), {"reason": str(refused)})
         except Exception as error:
             log.exception("a commit that was not confirmed could not be taken back")

@@ -13,7 +13,7 @@ from doorward.transaction.secrets import is_lost
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Document, Snapshot
 
@@ -25,7 +25,7 @@ def restore(tree: Tree, store: Store, candidate: Candidate, number: int, *, memb
 
     Who belongs to the cluster stays as it is, unless ``membership`` goes back as well: a secret of a pairing is gone by then.
 
-    Raises MeaningRefused where this release no longer takes what stood there. The candidate is then as before.
+    Raises SemanticError where this release no longer takes what stood there. The candidate is then as before.
     """
     before: dict[Place, Edit] = {}
     for _, edits in store.edits_after(number):
@@ -40,7 +40,7 @@ def restore(tree: Tree, store: Store, candidate: Candidate, number: int, *, memb
         except (ValidationError, KeyError):
             problems.append(Problem("unsuitable", "This release does not take what stood here.", "", place.href))
     if problems:
-        raise MeaningRefused(problems)
+        raise SemanticError(problems)
     for place, edit, document in documents:
         if document is not None:
             candidate.put(place, document, edit.position)

@@ -90,7 +90,7 @@ def _unmerged(tree: Tree, candidate: Candidate) -> Merged:
     return Merged(snapshot, (*edits, *(_edit(place, before, snapshot) for place in further)))
 
 
-def brought_up(tree: Tree, candidate: Candidate, running: Running) -> Candidate:
+def rebased(tree: Tree, candidate: Candidate, running: Running) -> Candidate:
     """Return a copy of a candidate as if it had been opened just now. Raises MergeConflict."""
     if candidate.base is running:
         return candidate.copy()

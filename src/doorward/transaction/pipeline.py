@@ -16,10 +16,10 @@ import structlog
 
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import accounting
-from doorward.host.engine import ApplyError, Host, HostFailure
+from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Plan
-from doorward.store.port import Confirmation, Edit, Intent, Past, Record, Revision, State, Store, Ticket
+from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, State, Store
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import continued
 from doorward.transaction.merge import MergeConflict, Merged, merge
@@ -29,7 +29,7 @@ from doorward.transaction.rules import check_rules
 from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode_own
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import Clock, now
@@ -112,7 +112,7 @@ class Pipeline:
         """Asked in every plan for warnings that no snapshot shows."""
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
-        self.now_doing: dict[str, Ticket] = {}
+        self.now_doing: dict[str, CommitRecord] = {}
         """The records of commits that wait, are carried out, or whose end the store could not take, by id. Others add to it."""
 
     def desired(self, snapshot: Snapshot, edits: Iterable[Edit] | None = None) -> list[Any]:
@@ -142,8 +142,8 @@ class Pipeline:
         running = self.running
         merged = merge(self.tree, candidate, running)
         findings = check_rules(self.tree, merged.snapshot, merged.edits)
-        if candidate.of_old:
-            findings = findings.of_old()
+        if candidate.from_archive:
+            findings = findings.from_archive()
         problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate)]
         forbidden, leaving = judged(self.tree, self.store, running.snapshot, merged, candidate, by)
         problems += forbidden
@@ -167,16 +167,16 @@ class Pipeline:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
         try:
             return self.host.plan(self.desired(before, merged.edits), self.desired(merged.snapshot, merged.edits))
-        except HostFailure as failure:
+        except HostError as failure:
             path = merged.edits[0].place.href if merged.edits else ""
             raise ApplyError("look at the host", path, failure.reason, restored=True) from failure
 
-    def commit(self, candidate: Candidate, order: Order) -> Ticket:
+    def commit(self, candidate: Candidate, order: Order) -> CommitRecord:
         """Make a candidate the running configuration: stored, in effect on the host and verified when this returns.
 
-        Raises MergeConflict, MeaningRefused or ApplyFailed; then the running configuration is as before.
+        Raises MergeConflict, SemanticError or ApplyFailed; then the running configuration is as before.
         """
-        ticket = _ticket(order)
+        ticket = _commit_record(order)
         self.now_doing[ticket.id] = ticket
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
@@ -184,11 +184,11 @@ class Pipeline:
                 self.recover()
             report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
-                raise MeaningRefused(report.problems)
+                raise SemanticError(report.problems)
             ticket = replace(ticket, warnings=[*order.warnings, *map(_as_json, report.warnings)])
             return self._carry_out(report, ticket, order, candidate)
-        except (MergeConflict, MeaningRefused) as refused:
-            paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, MeaningRefused) else None
+        except (MergeConflict, SemanticError) as refused:
+            paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, SemanticError) else None
             self._record_refusal(ticket, "Conflict" if paths is None else "SemanticError", str(refused), paths)
             raise
         except ApplyError as error:
@@ -199,21 +199,21 @@ class Pipeline:
 
     def refuse(self, order: Order, kind: str, reason: str) -> None:
         """Keep the record of a commit whose changes could not even be put into a candidate. ``kind`` is the error type."""
-        self._record_refusal(_ticket(order), kind, reason)
+        self._record_refusal(_commit_record(order), kind, reason)
 
-    def _record_refusal(self, ticket: Ticket, kind: str, reason: str, paths: list[str] | None = None) -> None:
+    def _record_refusal(self, ticket: CommitRecord, kind: str, reason: str, paths: list[str] | None = None) -> None:
         error = {"reason": reason, "type": kind} | ({} if paths is None else {"paths": paths})
         try:
-            self.store.save_ticket(replace(ticket, state="failed", finished=now(), error=error))
+            self.store.save_commit_record(replace(ticket, state="failed", finished=now(), error=error))
         except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
             log.error("no record of a refused commit", error=_why(problem))
 
-    def _carry_out(self, report: Report, ticket: Ticket, order: Order, candidate: Candidate) -> Ticket:
+    def _carry_out(self, report: Report, ticket: CommitRecord, order: Order, candidate: Candidate) -> CommitRecord:
         running, merged = self.running, report.merged
         self._close_late()
         if not merged.edits and not order.records:
             ticket = replace(ticket, state="done", finished=now(), revision=running.number)
-            self.store.save_ticket(ticket)
+            self.store.save_commit_record(ticket)
             return ticket
         number, snapshot, edits = running.number, merged.snapshot, merged.edits
         if order.past is not None:
@@ -222,7 +222,7 @@ class Pipeline:
         revision = Revision(number + 1, order.user, order.address, now(), order.message, len(edits))
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
-            with self.secrets.in_hand(candidate.texts):
+            with self.secrets.uncommitted(candidate.texts):
                 self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"
@@ -251,7 +251,7 @@ class Pipeline:
                 raise ApplyError("write journal", "", _why(error), restored=True) from error
             del self.now_doing[ended.id]
 
-    def _apply(self, plan: Plan, intent: Intent, ticket: Ticket) -> None:
+    def _apply(self, plan: Plan, intent: Intent, ticket: CommitRecord) -> None:
         """Journal, then touch the host. The engine puts the host back itself when it fails."""
 
         def progress(state: str) -> None:
@@ -287,12 +287,12 @@ class Pipeline:
         try:
             back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))
             self.host.apply(back, deadline=time.monotonic() + APPLY_SECONDS)
-        except (ApplyError, HostFailure) as error:
+        except (ApplyError, HostError) as error:
             log.error("the host could not be put back", reason=str(error))
             return False
         return True
 
-    def _failed(self, ticket: Ticket, error: ApplyError) -> ApplyFailed:
+    def _failed(self, ticket: CommitRecord, error: ApplyError) -> ApplyFailed:
         if not error.restored:
             self.unknown = f"{error.action}: {error.reason}"
             log.critical("host state unknown", action=error.action, reason=error.reason, path=error.origin)
@@ -338,7 +338,7 @@ class Pipeline:
             plan = self.host.plan(self.desired(intended), self.desired(running), full=True)
             self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS)
             self.unknown = None
-        except (ApplyError, HostFailure) as error:
+        except (ApplyError, HostError) as error:
             self.unknown = str(error)
             log.critical("the host does not take the running revision", reason=str(error))
         if intent is not None:
@@ -354,9 +354,9 @@ class Pipeline:
             log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
 
 
-def _ticket(order: Order) -> Ticket:
+def _commit_record(order: Order) -> CommitRecord:
     """Return the record of a commit that begins."""
-    return Ticket(
+    return CommitRecord(
         order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
         idempotency_key=order.idempotency_key, request=order.request, account=order.account, results=order.results,
     )  # fmt: skip

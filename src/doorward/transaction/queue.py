@@ -17,7 +17,7 @@ WAIT_SECONDS = 10.0
 _T = TypeVar("_T")
 
 
-class QueueTimeout(Exception):
+class QueueTimeoutError(Exception):
     """The turn did not come in time; nothing was done."""
 
 
@@ -35,7 +35,7 @@ class CommitQueue:
         try:
             done, _ = await asyncio.wait((result,), timeout=WAIT_SECONDS)
             if not done and future.cancel():
-                raise QueueTimeout
+                raise QueueTimeoutError
             return await asyncio.shield(result)
         except asyncio.CancelledError:
             future.cancel()

@@ -26,7 +26,7 @@ class Findings:
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
-    def of_old(self) -> Findings:
+    def from_archive(self) -> Findings:
         """Return the findings about a configuration that was committed before: what only time has changed is a warning."""
         aged = tuple(problem for problem in self.problems if problem.code in _BY_TIME)
         return Findings(tuple(problem for problem in self.problems if problem not in aged), (*self.warnings, *aged))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.registry import Tree
@@ -13,7 +13,7 @@ from doorward.tree.snapshot import Snapshot
 
 def from_central_management(tree: Tree, snapshot: Snapshot, places: Iterable[Place]) -> Iterator[Problem]:
     """Yield a problem for each place that is not this node's to write."""
-    known = standing(snapshot)
+    known = cluster_role(snapshot)
     if not known.managed:
         return
     for place in places:

@@ -107,7 +107,7 @@ class SecretKeeping:
         ]
 
     @contextmanager
-    def in_hand(self, texts: dict[str, str]) -> Iterator[None]:
+    def uncommitted(self, texts: dict[str, str]) -> Iterator[None]:
         """Give out the texts of a commit that is not published yet: the host needs them to take it."""
         self._in_hand = texts
         try:

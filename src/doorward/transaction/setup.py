@@ -18,7 +18,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.pipeline import Order, Pipeline
 from doorward.tree.changes import ORDER
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 
 HREF = "/api/setup"
 MESSAGE = "First settings."
@@ -40,18 +40,18 @@ def awaited(running: Running) -> bool:
     return admin is not None and admin.password is None
 
 
-class AlreadySetUp(Exception):
+class AlreadySetUpError(Exception):
     """The node has its first settings."""
 
 
 def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
     """Commit the answers, sent from an address. Blocks; runs in the commit thread.
 
-    Raises BodyRefused or MeaningRefused with places in the answers, or ApplyFailed; then the node waits as before. Raises
-    AlreadySetUp where it does not wait.
+    Raises InvalidBody or SemanticError with places in the answers, or ApplyFailed; then the node waits as before. Raises
+    AlreadySetUpError where it does not wait.
     """
     if not awaited(pipeline.running):
-        raise AlreadySetUp
+        raise AlreadySetUpError
     change = _Change(pipeline)
     change.administration(answers)
     if answers.certificates is not None:
@@ -79,13 +79,13 @@ class _Change:
     def commit(self, order: Order) -> None:
         """Commit what was written, unless something is wrong with it."""
         if self._shape:
-            raise BodyRefused(self._shape)
+            raise InvalidBody(self._shape)
         if self._meaning:
-            raise MeaningRefused(self._meaning)
+            raise SemanticError(self._meaning)
         try:
             self._pipeline.commit(self._candidate, order)
-        except MeaningRefused as refused:
-            raise MeaningRefused(self._where(problem) for problem in refused.problems) from None
+        except SemanticError as refused:
+            raise SemanticError(self._where(problem) for problem in refused.problems) from None
 
     # The answers
 
@@ -162,9 +162,9 @@ class _Change:
     def _collecting(self, asked: Asked) -> Iterator[None]:
         try:
             yield
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             self._shape += [_asked_at(asked, problem) for problem in refused.problems]
-        except MeaningRefused as refused:
+        except SemanticError as refused:
             self._meaning += [_asked_at(asked, problem) for problem in refused.problems]
 
     def _where(self, problem: Problem) -> Problem:

@@ -12,7 +12,7 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.host.machine import Machine
 from doorward.membership import ROOT as CLUSTER
-from doorward.store.port import Edit, Revision, Secret, Store, StoreDamaged
+from doorward.store.port import Edit, Revision, Secret, Store, StoreDamagedError
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM
@@ -26,7 +26,7 @@ from doorward.tree.snapshot import Document, Snapshot
 from doorward.tree.times import now
 
 PASSWORDS = "/api/configuration/passwords"
-_MOST_FRESH = 10
+_MAX_FRESH = 10
 """Revisions that a node can have by itself before anybody comes; more are a history."""
 
 
@@ -71,8 +71,8 @@ def first_revision(  # noqa: PLR0913 - what a first revision is made of
 
 def is_fresh(store: Store) -> bool:
     """Whether nobody has made a revision: all there is comes from the appliance itself, and from the setup wizard."""
-    revisions = store.revisions(limit=_MOST_FRESH + 1)
-    return len(revisions) <= _MOST_FRESH and all(
+    revisions = store.revisions(limit=_MAX_FRESH + 1)
+    return len(revisions) <= _MAX_FRESH and all(
         (revision.author == SYSTEM and not revision.address) or revision.message == MESSAGE for revision in revisions
     )
 
@@ -110,7 +110,7 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
             try:
                 rows.append((place, position, tree.load(place, decode_own(body))))
             except Exception as error:
-                raise StoreDamaged(f"The stored {place.href} was altered, or another release wrote it.") from error
+                raise StoreDamagedError(f"The stored {place.href} was altered, or another release wrote it.") from error
         else:
             edits.append(Edit(place, body, None, position))
     snapshot = Snapshot.of(rows)
@@ -130,10 +130,10 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
 def load_running(tree: Tree, machine: Machine, store: Store) -> Running:
     """Return the running configuration; what this release or the machine adds or drops is written as a revision of its own.
 
-    Raises StoreDamaged where what runs is not what was committed.
+    Raises StoreDamagedError where what runs is not what was committed.
     """
     for finding in store.check_running():
-        raise StoreDamaged(f"{finding} Bring back a copy of the state directory; doorward verify tells all that is damaged.")
+        raise StoreDamagedError(f"{finding} Bring back a copy of the state directory; doorward verify tells all that is damaged.")
     running, edits = read_running(tree, machine, store)
     if not edits:
         return running

@@ -12,7 +12,7 @@ from doorward.transaction.candidate import Candidate
 from doorward.tree.changes import same
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem, pointer
+from doorward.tree.problems import InvalidBody, Problem, SemanticError, pointer
 from doorward.tree.references import references
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
@@ -22,7 +22,7 @@ Warnings = tuple[Problem, ...]
 
 
 def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Warnings:
-    """PUT: replace the body of a singleton or of an object that exists. Raises BodyRefused or MeaningRefused.
+    """PUT: replace the body of a singleton or of an object that exists. Raises InvalidBody or SemanticError.
 
     ``value`` is the decoded body, or what ``prepared`` made of it.
     """
@@ -54,7 +54,7 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
 
 
 def prepared(endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Checked:
-    """Validate a body for PUT, which may take its time where the node makes more of it. Raises BodyRefused or MeaningRefused."""
+    """Validate a body for PUT, which may take its time where the node makes more of it. Raises InvalidBody or SemanticError."""
     node, place = endpoint.node, Place(endpoint.path, key)
     assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
     checked = _supported(place, value, node, strict=strict)
@@ -62,8 +62,8 @@ def prepared(endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Check
         return checked
     try:
         model, warnings = node.make(checked.model)
-    except MeaningRefused as refused:
-        raise MeaningRefused(replace(problem, path=problem.path or place.href) for problem in refused.problems) from None
+    except SemanticError as refused:
+        raise SemanticError(replace(problem, path=problem.path or place.href) for problem in refused.problems) from None
     return Checked(model, (*checked.warnings, *warnings))
 
 
@@ -89,7 +89,7 @@ class Made:
 
 
 def make(endpoint: Endpoint, value: Any, *, strict: bool) -> Made:
-    """Make a write-once object, which may take its time. Raises BodyRefused or MeaningRefused."""
+    """Make a write-once object, which may take its time. Raises InvalidBody or SemanticError."""
     node = endpoint.node
     if not node.supported:
         _not_supported(Place(endpoint.path))
@@ -97,8 +97,8 @@ def make(endpoint: Endpoint, value: Any, *, strict: bool) -> Made:
     checked = _supported(Place(endpoint.path), value, node, strict=strict)
     try:
         body, secret = node.make(checked.model)
-    except MeaningRefused as refused:
-        raise MeaningRefused(replace(problem, path=problem.path or endpoint.path) for problem in refused.problems) from None
+    except SemanticError as refused:
+        raise SemanticError(replace(problem, path=problem.path or endpoint.path) for problem in refused.problems) from None
     return Made(body, secret, checked.warnings)
 
 
@@ -182,7 +182,7 @@ def _without_key(body: Any, at: tuple[str | int, ...], key: str) -> Any:
 
 def _one_as_list(value: dict[str, Any], old: Document) -> list[Any]:
     if len(old.value) > 1:
-        raise BodyRefused([Problem("type", "Must be an array: send the whole list.")])
+        raise InvalidBody([Problem("type", "Must be an array: send the whole list.")])
     return [value]
 
 
@@ -195,8 +195,8 @@ def _checked_list(candidate: Candidate, endpoint: Endpoint, value: list[Any], mo
     assert isinstance(node, Valued)  # noqa: S101 - lists are valued
     try:
         checked = check(node.adapter, value, strict=strict)
-    except BodyRefused as refused:
-        raise BodyRefused(_as_sent(refused.problems, moved)) from None
+    except InvalidBody as refused:
+        raise InvalidBody(_as_sent(refused.problems, moved)) from None
     problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
     _refuse(_as_sent(problems, moved))
     candidate.put(Place(endpoint.path), node.document(checked.model))
@@ -243,17 +243,17 @@ def _supported(place: Place, value: Any, node: Valued[Any] | WriteOnce[Any], *, 
     """Validate a body. What is only not supported has the right shape: that is a question of meaning."""
     try:
         return check(node.adapter, value, strict=strict)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         shape = [problem for problem in refused.problems if problem.code != "not_supported"]
         if shape:
-            raise BodyRefused(shape) from None
-        raise MeaningRefused(replace(problem, path=place.href) for problem in refused.problems) from None
+            raise InvalidBody(shape) from None
+        raise SemanticError(replace(problem, path=place.href) for problem in refused.problems) from None
 
 
 def _not_supported(place: Place) -> None:
-    raise MeaningRefused([Problem("not_supported", "Not supported by this release.", "", place.href)])
+    raise SemanticError([Problem("not_supported", "Not supported by this release.", "", place.href)])
 
 
 def _refuse(problems: list[Problem]) -> None:
     if problems:
-        raise MeaningRefused(problems)
+        raise SemanticError(problems)

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from doorward.tree.models import Body, Variants
 
-_MOST_HOST_NAME = 253
+_MAX_HOST_NAME = 253
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 
 
@@ -53,7 +53,7 @@ def host_name(value: str) -> str:
     labels = name.split(".")
     if (
         not value.isascii()  # before lower(): the Kelvin sign becomes a k
-        or len(name) > _MOST_HOST_NAME
+        or len(name) > _MAX_HOST_NAME
         or not all(_LABEL.match(label) for label in labels)
         or labels[-1].isdigit()
     ):

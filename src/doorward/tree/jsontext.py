@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from doorward.tree.problems import BodyRefused, Problem, pointer
+from doorward.tree.problems import InvalidBody, Problem, pointer
 
 MAX_DEPTH = 32
 """Levels of nesting a written body may have."""
@@ -45,7 +45,7 @@ def prepared(kind: type[_Kind]) -> type[_Kind]:
     return kind
 
 
-class _Twice(dict[str, Any]):
+class DuplicateKeys(dict[str, Any]):
     """An object in which a member name came more than once."""
 
     names: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class _Twice(dict[str, Any]):
 def decode(data: bytes, widest: float = math.inf) -> Any:
     """Decode JSON that somebody else wrote. ``widest``: how many members an object and elements an array may have.
 
-    Raises BodyRefused with the codes ``invalid_utf8``, ``invalid_json``, ``too_deep``, ``duplicate_member``, ``length`` or
+    Raises InvalidBody with the codes ``invalid_utf8``, ``invalid_json``, ``too_deep``, ``duplicate_member``, ``length`` or
     ``format`` (a lone surrogate, which no UTF-8 text can hold).
     """
     try:
@@ -72,7 +72,7 @@ def decode(data: bytes, widest: float = math.inf) -> Any:
             return found
         duplicates = True
         times = Counter(name for name, _ in pairs)
-        twice = _Twice(found)
+        twice = DuplicateKeys(found)
         twice.names = tuple(name for name in found if times[name] > 1)
         return twice
 
@@ -86,7 +86,7 @@ def decode(data: bytes, widest: float = math.inf) -> Any:
         _refuse("invalid_json", str(error) if isinstance(error, _ConstantError) else "A number has too many digits.")
     surrogates = re.search(r"\\u[dD][89a-fA-F]", text) is not None
     if problems := tuple(_Inspection(duplicates, surrogates, widest).faults(value)):
-        raise BodyRefused(problems)
+        raise InvalidBody(problems)
     return value
 
 
@@ -106,7 +106,7 @@ def _finite(digits: str) -> float:
 
 
 def _refuse(code: str, message: str) -> NoReturn:
-    raise BodyRefused([Problem(code, message)])
+    raise InvalidBody([Problem(code, message)])
 
 
 _EXPLAINED = {
@@ -154,7 +154,7 @@ class _Inspection:
             yield from self._faults_of_object(value, at)
 
     def _faults_of_object(self, value: dict[str, object], at: tuple[str | int, ...]) -> Iterator[Problem]:
-        if self.duplicates and isinstance(value, _Twice):
+        if self.duplicates and isinstance(value, DuplicateKeys):
             for name in value.names:
                 yield Problem("duplicate_member", "Named more than once.", pointer((*at, name)))
         for name, member in value.items():

@@ -138,7 +138,7 @@ class Singleton(Valued[M]):
     """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask.
 
     ``make`` takes a validated model to (the model that is stored, warnings) where that takes its time, such as asking a
-    program; it may raise BodyRefused or MeaningRefused.
+    program; it may raise InvalidBody or SemanticError.
     """
 
     default: Any
@@ -195,7 +195,7 @@ class WriteOnce(Node, Generic[M]):
     """A store of secrets: POST creates, an object is read by key and never changed.
 
     ``model`` validates what is posted. ``make`` takes it apart into (public body, secret text, or None where there is none);
-    it may take its time, and raise BodyRefused or MeaningRefused. ``show`` adds to the public body what follows from the
+    it may take its time, and raise InvalidBody or SemanticError. ``show`` adds to the public body what follows from the
     object's owners and the form in which they keep it. Unless ``shared``, an object has one owner. ``public`` is the model ``M``
     of a public body.
     """

@@ -20,7 +20,7 @@ class Problem:
     path: str = ""
 
 
-class BodyRefused(Exception):
+class InvalidBody(Exception):
     """The body alone is wrong: not JSON, or the wrong type or shape. Carries every problem found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -28,7 +28,7 @@ class BodyRefused(Exception):
         super().__init__("; ".join(f"{p.pointer or '/'}: {p.message}" for p in self.problems))
 
 
-class MeaningRefused(Exception):
+class SemanticError(Exception):
     """The body is well formed, but cannot be accepted in this configuration. Carries every problem found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

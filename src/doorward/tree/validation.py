@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from doorward.tree.models import OFF, is_tag
-from doorward.tree.problems import BodyRefused, Problem, pointer
+from doorward.tree.problems import InvalidBody, Problem, pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def check(adapter: TypeAdapter[Any], value: Any, *, strict: bool = False) -> Che
     """Validate a decoded body.
 
     Unknown members are dropped and reported as warnings, or as problems with ``strict``; members hidden by a switch that is
-    off are always dropped. Raises BodyRefused with all problems.
+    off are always dropped. Raises InvalidBody with all problems.
     """
     try:
         return Checked(adapter.validate_python(value, strict=True))
@@ -42,7 +42,7 @@ def check(adapter: TypeAdapter[Any], value: Any, *, strict: bool = False) -> Che
         else:
             problems.append(found)
     if problems:
-        raise BodyRefused(sorted(problems, key=lambda problem: _order(problem.pointer)))
+        raise InvalidBody(sorted(problems, key=lambda problem: _order(problem.pointer)))
     kept = check(adapter, _without(value, [place for place, _ in dropped]), strict=strict)
     return Checked(kept.model, tuple(sorted((found for _, found in dropped), key=lambda p: _order(p.pointer))) + kept.warnings)
 

@@ -12,12 +12,12 @@ from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
-from tests.support.accounts import logins, standing
+from tests.support.accounts import cluster_role, logins
 
 TREE = discover(doorward.configuration)
 
 
-class Door:
+class AccessRule:
     def __init__(self) -> None:
         self.now = 1000.0
         self.told: list[tuple[str, str]] = []
@@ -25,15 +25,15 @@ class Door:
         self.logins.ended = lambda login, how: self.told.append((login.name, how))
 
     def open(self, account: str = "jane") -> str:
-        return self.logins.open(standing(account))[1]
+        return self.logins.open(cluster_role(account))[1]
 
 
 @pytest.fixture
-def door() -> Door:
-    return Door()
+def door() -> AccessRule:
+    return AccessRule()
 
 
-def test_logging_out(door: Door) -> None:
+def test_logging_out(door: AccessRule) -> None:
     cookie = door.open()
     login = door.logins.find(cookie)
     assert login
@@ -42,7 +42,7 @@ def test_logging_out(door: Door) -> None:
     assert door.told == [("jane", "logged out from 192.0.2.9")]
 
 
-def test_being_idle_is_told_when_it_is_noticed(door: Door) -> None:
+def test_being_idle_is_told_when_it_is_noticed(door: AccessRule) -> None:
     cookie = door.open()
     door.open("joe")
     door.now += 600
@@ -55,7 +55,7 @@ def test_being_idle_is_told_when_it_is_noticed(door: Door) -> None:
     assert len(door.told) == 2
 
 
-def test_a_session_that_was_used_is_not_ended(door: Door) -> None:
+def test_a_session_that_was_used_is_not_ended(door: AccessRule) -> None:
     cookie = door.open()
     door.now += 599
     assert door.logins.find(cookie)
@@ -64,7 +64,7 @@ def test_a_session_that_was_used_is_not_ended(door: Door) -> None:
     assert door.told == []
 
 
-def test_a_changed_account(door: Door) -> None:
+def test_a_changed_account(door: AccessRule) -> None:
     place = Place(users.PATH, "jane")
     door.open()
     before = Running(1, "", TREE.defaults(Machine()).put(place, TREE.load(place, {"name": "jane", "password": None})))
@@ -73,8 +73,8 @@ def test_a_changed_account(door: Door) -> None:
     assert door.told == [("jane", "lost its login session: the account was changed")]
 
 
-def test_too_many_sessions(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_OF_ONE_ACCOUNT", 1)
+def test_too_many_sessions(door: AccessRule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OF_ONE_ACCOUNT", 1)
     door.open()
     door.open()
     assert door.told == [("jane", "lost its login session: there were too many")]

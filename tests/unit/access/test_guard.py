@@ -155,7 +155,7 @@ def test_a_shorter_block_counts_for_those_blocked_already(rig: Rig) -> None:
 
 
 def test_so_many_sources_are_remembered_and_the_latest_stay(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_SOURCES", 5)
+    monkeypatch.setattr(module, "_MAX_SOURCES", 5)
     for number in range(20):
         rig.fail(9, f"198.51.100.{number}")
     assert len(rig.guard._failures) == 5
@@ -166,7 +166,7 @@ def test_so_many_sources_are_remembered_and_the_latest_stay(rig: Rig, monkeypatc
 
 
 def test_blocks_are_limited_in_number_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_SOURCES", 5)
+    monkeypatch.setattr(module, "_MAX_SOURCES", 5)
     for number in range(20):
         rig.fail(10, f"198.51.100.{number}")
     assert len(rig.guard._blocked) <= 6
@@ -174,7 +174,7 @@ def test_blocks_are_limited_in_number_too(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 
 def test_sources_that_no_longer_count_are_forgotten_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_SOURCES", 5)
+    monkeypatch.setattr(module, "_MAX_SOURCES", 5)
     for number in range(5):
         rig.fail(9, f"198.51.100.{number}")
     rig.now += 61

@@ -87,7 +87,7 @@ def test_refusals_that_were_under_way_do_not_prolong_a_block() -> None:
 
 
 def test_what_is_remembered_of_guessing_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "_MOST_SOURCES", 5)
+    monkeypatch.setattr(guards, "_MAX_SOURCES", 5)
     figures = Figures()
     for number in range(20):
         figures.fail(3, f"192.0.2.{number}")

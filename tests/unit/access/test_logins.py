@@ -15,7 +15,7 @@ from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
-from tests.support.accounts import logins, standing
+from tests.support.accounts import cluster_role, logins
 
 TREE = discover(doorward.configuration)
 RUNNING = Running(1, "", TREE.defaults(Machine()))
@@ -27,7 +27,7 @@ class Rig:
         self.logins = logins(lambda: self.timeout, lambda: self.now, lambda: self.longest)
 
     def open(self, account: str = "jane") -> tuple[Login, str]:
-        return self.logins.open(standing(account))
+        return self.logins.open(cluster_role(account))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_logging_out_ends_this_session_only(rig: Rig) -> None:
 
 
 def test_an_account_has_so_many_sessions_and_the_least_used_one_ends(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_OF_ONE_ACCOUNT", 3)
+    monkeypatch.setattr(module, "MAX_OF_ONE_ACCOUNT", 3)
     other, kept = rig.open("joe")
     cookies = [rig.open()[1] for _ in range(3)]
     rig.now += 1
@@ -134,7 +134,7 @@ def test_an_account_has_so_many_sessions_and_the_least_used_one_ends(rig: Rig, m
 
 
 def test_sessions_with_a_transaction_are_spared(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_OF_ONE_ACCOUNT", 3)
+    monkeypatch.setattr(module, "MAX_OF_ONE_ACCOUNT", 3)
     opened = [rig.open() for _ in range(3)]
     opened[0][0].candidate = Candidate.on(RUNNING)
     opened.append(rig.open())
@@ -142,7 +142,7 @@ def test_sessions_with_a_transaction_are_spared(rig: Rig, monkeypatch: pytest.Mo
 
 
 def test_when_all_have_one_the_least_used_ends_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_OF_ONE_ACCOUNT", 2)
+    monkeypatch.setattr(module, "MAX_OF_ONE_ACCOUNT", 2)
     opened = [rig.open() for _ in range(2)]
     for login, _ in opened:
         login.candidate = Candidate.on(RUNNING)
@@ -158,7 +158,7 @@ def test_all_accounts_together_have_so_many_too(rig: Rig, monkeypatch: pytest.Mo
     assert len(rig.logins) == limit
 
 
-@pytest.mark.parametrize("limit", ["MOST", "MOST_OF_ONE_ACCOUNT"])
+@pytest.mark.parametrize("limit", ["MOST", "MAX_OF_ONE_ACCOUNT"])
 def test_a_limit_of_one_is_kept_by_a_single_account(rig: Rig, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(module, limit, 1)
     (_, first), (login, second) = rig.open(), rig.open()

@@ -10,7 +10,7 @@ import structlog
 
 from doorward.access.authentication import Authenticator
 from doorward.transaction.history import restore
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.unit.transaction.rig import ADMIN_PASSWORD, PASSWORDS, ROOT, USERS, Rig, place
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def messages(rig: Rig, text: str, user: str = "", name: str = "jane") -> list[st
     user = give(rig, candidate, text, user, name)
     try:
         rig.commit(candidate)
-    except MeaningRefused as error:
+    except SemanticError as error:
         problems = error.problems
     else:
         return []
@@ -125,7 +125,7 @@ def test_the_policy_of_the_same_commit_counts(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.put(candidate, SETTINGS, {"password_policy": {"enabled": True, "minimum_length": 30}})
     give(rig, candidate, GOOD)
-    with pytest.raises(MeaningRefused):
+    with pytest.raises(SemanticError):
         rig.commit(candidate)
     rig.put(candidate, SETTINGS, {"password_policy": {"enabled": True, "minimum_length": 3}})
     rig.commit(candidate)
@@ -146,7 +146,7 @@ def test_a_password_that_waited_for_its_owner_is_judged_when_it_gets_one(rig: Ri
     rig.commit(candidate)
     candidate = rig.candidate()
     rig.post(candidate, USERS, {"name": "jane", "password": secret})
-    with pytest.raises(MeaningRefused, match="At least 12 characters"):
+    with pytest.raises(SemanticError, match="At least 12 characters"):
         rig.commit(candidate)
 
 
@@ -253,7 +253,7 @@ def test_a_password_cannot_move_to_an_owner_that_keeps_it_otherwise(rig: Rig) ->
         candidate = rig.candidate()
         rig.put(candidate, *letting_go)
         rig.put(candidate, *taking)
-        with pytest.raises(MeaningRefused) as caught:
+        with pytest.raises(SemanticError) as caught:
             rig.commit(candidate)
         assert [(p.code, p.path) for p in caught.value.problems] == [("unsuitable", f"{ROOT}{taking[0]}/{taking[2]}")]
     assert log_in(rig, "admin", ADMIN_PASSWORD)[0]

@@ -10,7 +10,7 @@ from doorward.access.accounts import Account
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.api.authentication import Authentication
-from doorward.api.errors import Refusal
+from doorward.api.errors import ApiError
 from doorward.api.request import Request
 from doorward.configuration.aaa.settings import Protection
 from doorward.events.events import Events
@@ -55,7 +55,7 @@ def test_guesses_sent_at_once_are_blocked_like_others() -> None:
         await asyncio.sleep(0)  # all have come before the first is refused
         slow.go.set()
         refusals = await asyncio.gather(*tries, return_exceptions=True)
-        return [refusal.status for refusal in refusals if isinstance(refusal, Refusal)]
+        return [refusal.status for refusal in refusals if isinstance(refusal, ApiError)]
 
     slow = Slow()
     found = asyncio.run(work())

@@ -13,8 +13,8 @@ import pytest
 
 from doorward.access.rights import Rights
 from doorward.api.bundles import Bundles
-from doorward.api.errors import Refusal
-from doorward.store.port import StoreDamaged
+from doorward.api.errors import ApiError
+from doorward.store.port import StoreDamagedError
 from tests.unit.transaction.rig import Rig
 
 PIPELINE: Any = object()
@@ -36,7 +36,7 @@ def test_a_second_bundle_waits_for_the_first(tmp_path: Path) -> None:
     async def scenario() -> None:
         bundles = Bundles(tmp_path / "bundles", PIPELINE, never_asked)
         first = await bundles.begin(Rights(everything=True))
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             await bundles.begin(Rights(everything=True))
         assert (refused.value.status, refused.value.type) == (409, "Conflict")
         assert first.key in refused.value.details["resource"]
@@ -102,12 +102,12 @@ def test_bundles_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
 
 def test_a_bundle_of_a_broken_node_says_what_it_can(rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def damaged(_limit: int) -> list[Any]:
-        raise StoreDamaged("doorward.db can't be read: disk I/O error.")
+        raise StoreDamagedError("doorward.db can't be read: disk I/O error.")
 
     def unhealthy() -> dict[str, Any]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(rig.store, "tickets", damaged)
+    monkeypatch.setattr(rig.store, "commit_records", damaged)
 
     async def scenario() -> Path:
         bundles = Bundles(tmp_path / "bundles", rig.pipeline, unhealthy)
@@ -119,7 +119,7 @@ def test_a_bundle_of_a_broken_node_says_what_it_can(rig: Rig, monkeypatch: pytes
 
     with tarfile.open(asyncio.run(scenario())) as archive:
         told = {member.name: json.loads(archive.extractfile(member).read()) for member in archive}  # type: ignore[union-attr]
-    assert told["support-bundle/commits.json"] == {"error": "StoreDamaged: doorward.db can't be read: disk I/O error."}
+    assert told["support-bundle/commits.json"] == {"error": "StoreDamagedError: doorward.db can't be read: disk I/O error."}
     assert told["support-bundle/health_status.json"] == {"error": "PermissionError: [Errno 13] Permission denied"}
     assert told["support-bundle/revisions.json"]
     assert told["support-bundle/configuration.json"]

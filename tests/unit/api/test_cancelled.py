@@ -11,14 +11,14 @@ import pytest
 
 from doorward.api.app import Application
 from doorward.api.backup.exports import Exports
-from doorward.api.backup.restores import Desk, FromTarget, RestoreOrder
-from doorward.api.errors import Refusal
-from doorward.api.request import Answer, LocalFile, Request
+from doorward.api.backup.restores import FromTarget, RestoreOrder, RestoreService
+from doorward.api.errors import ApiError
+from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import Container, Operation, Resource
 from doorward.api.transaction import Service
 from doorward.backup.archive import prepare
-from doorward.backup.keeping import Shelf
-from doorward.backup.restore import Wish
+from doorward.backup.restore import RestoreRequest
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.queue import CommitQueue
 from tests.support.accounts import logins
 from tests.unit.backup.parts import Site
@@ -48,9 +48,11 @@ def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
 
     async def work(queue: CommitQueue) -> Any:
         service = Service(site.rig.pipeline, queue, site.rig.confirmations, logins())
-        desk = Desk(site.node, service, service.logins, Shelf(site.directory / "u", site.rig.store, "upload"), fetch)
+        desk = RestoreService(
+            site.node, service, service.logins, TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
+        )
         order = RestoreOrder(source=FromTarget(selection="target", value=prepared.name), dry_run=dry_run)
-        restore = await desk.begin(order, Wish("jane", "192.0.2.9", is_allowed=is_allowed))
+        restore = await desk.begin(order, RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed))
         assert desk._task is not None
         await desk._task
         return desk.restores.get(restore.id)
@@ -81,9 +83,9 @@ def test_a_restore_that_may_be_is_carried_out(site: Site) -> None:
 
 
 def test_an_export_whose_author_lost_the_right_is_not_kept(site: Site) -> None:
-    shelf = Shelf(site.directory / "exports", site.rig.store, "export")
+    shelf = TemporaryFiles(site.directory / "exports", site.rig.store, "export")
     request = Request("POST", ("api", "backup", "exports"), {}, _nothing, "1", is_allowed=lambda: False)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         Exports(site.node, shelf)._made(request, "none", "")
     assert (refused.value.status, refused.value.details["code"]) == (403, "cancelled")
     assert shelf.all() == []
@@ -106,10 +108,10 @@ class Slow(Resource):
     def may_read(self, _request: Request) -> bool:
         return self.held
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         self.held = False
         self._path.write_bytes(b"every secret")
-        return Answer(LocalFile(self._path, remove=True))
+        return Response(LocalFile(self._path, remove=True))
 
 
 def test_a_file_that_was_fetched_for_somebody_without_the_right_by_now_is_not_sent(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ import pytest
 import uvloop
 
 from doorward.api import listeners as module
-from doorward.api.listeners import Listeners, bind, let_in
+from doorward.api.listeners import Listeners, admit, bind
 from doorward.api.server import HttpService, Identity
 from doorward.api.tls import context
-from doorward.host.errors import HostFailure
-from doorward.host.resources import Door, Listener
+from doorward.host.errors import HostError
+from doorward.host.resources import AccessRule, Listener
 from tests.support.pki import Authority
 from tests.support.ports import free_port
 from tests.support.server import until
@@ -67,10 +67,10 @@ class Running:
         self.port = free_port(HERE)
         self.name = f"{HERE}:{self.port}"
 
-    def listener(self, *doors: Door) -> Listener:
-        return Listener(HERE, self.port, doors or (Door("one"),))
+    def listener(self, *doors: AccessRule) -> Listener:
+        return Listener(HERE, self.port, doors or (AccessRule("one"),))
 
-    def open(self, *doors: Door) -> Listener:
+    def open(self, *doors: AccessRule) -> Listener:
         made = self.listener(*doors)
         self.listeners.open(made, time.monotonic() + 5)
         return made
@@ -133,7 +133,7 @@ def test_what_is_open_is_served_and_proven(running: Running) -> None:
     running.listeners.close(running.name)
     assert running.listeners.at(running.name) is None
     assert is_refused(running)
-    with pytest.raises(HostFailure, match="nothing listens"):
+    with pytest.raises(HostError, match="nothing listens"):
         running.prove(made)
 
 
@@ -146,14 +146,14 @@ def test_plain_http_is_proven_too(running: Running) -> None:
 
 def test_a_port_that_somebody_has_is_named(running: Running) -> None:
     reason = rf"^listening on {running.name} failed: Address already in use$"
-    with socket.create_server((HERE, running.port)), pytest.raises(HostFailure, match=reason):
+    with socket.create_server((HERE, running.port)), pytest.raises(HostError, match=reason):
         running.open()
     running.prove(running.open())
 
 
 def test_a_service_that_is_not_there_is_named(running: Running) -> None:
-    with pytest.raises(HostFailure, match="nothing here serves cluster"):
-        running.open(Door("cluster"))
+    with pytest.raises(HostError, match="nothing here serves cluster"):
+        running.open(AccessRule("cluster"))
 
 
 def test_a_certificate_is_swapped_for_new_connections_only(running: Running) -> None:
@@ -174,19 +174,19 @@ def test_another_certificate_than_the_one_promised_is_no_proof(running: Running,
     monkeypatch.setattr(Show, "fingerprint", "00")
     running.open()
     running.show.made = AUTHORITY.identity("two")
-    with pytest.raises(HostFailure, match="shows another certificate"):
+    with pytest.raises(HostError, match="shows another certificate"):
         running.prove(made)
 
 
 def test_somebody_else_who_answers_is_no_proof(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     made = running.open()
     monkeypatch.setattr(Listeners, "expected", lambda *_: False)
-    with pytest.raises(HostFailure, match="somebody else answers"):
+    with pytest.raises(HostError, match="somebody else answers"):
         running.listeners.prove(made, time.monotonic() + 0.3)
 
 
 def test_who_is_not_let_in_is_hung_up_on_before_tls(running: Running) -> None:
-    made = running.open(Door("one", ("127.0.0.8/29",)))
+    made = running.open(AccessRule("one", ("127.0.0.8/29",)))
     with socket.create_connection((HERE, running.port), 10) as one, contextlib.suppress(ConnectionResetError):
         assert one.recv(1) == b""
     with running.connect("127.0.0.9") as other:
@@ -197,16 +197,16 @@ def test_who_is_not_let_in_is_hung_up_on_before_tls(running: Running) -> None:
 def test_open_connections_have_a_time_of_grace(running: Running) -> None:
     running.open()
     with running.connect() as kept, running.connect("127.0.0.9") as shut_out:
-        running.open(Door("one", (f"{HERE}/32",)))
+        running.open(AccessRule("one", (f"{HERE}/32",)))
         assert said(shut_out)
         until(lambda: shut_out.recv(9000) == b"", what="the end of the grace")
         assert said(kept)
 
 
 def test_a_connection_that_another_door_is_for_now_ends_too(running: Running) -> None:
-    running.open(Door("one"))
+    running.open(AccessRule("one"))
     with running.connect() as before:
-        running.open(Door("other"))
+        running.open(AccessRule("other"))
         assert said(before)
         until(lambda: before.recv(9000) == b"", what="the end of the grace")
 
@@ -267,7 +267,7 @@ def test_a_listener_that_dies_is_gone(running: Running) -> None:
     made = running.open()
     running.listeners._open[running.name]._socket.shutdown(socket.SHUT_RD)
     until(lambda: running.listeners.at(running.name) is None, what="its end")
-    with pytest.raises(HostFailure):
+    with pytest.raises(HostError):
         running.prove(made)
     running.prove(running.open())
 
@@ -301,7 +301,7 @@ def test_a_lack_of_descriptors_is_sat_out(running: Running, monkeypatch: pytest.
 def test_an_event_loop_that_ended_is_said_plainly(running: Running) -> None:
     other = Running()
     other.stop()
-    with pytest.raises(HostFailure, match="the server is stopping"):
+    with pytest.raises(HostError, match="the server is stopping"):
         other.open()
 
 
@@ -310,6 +310,6 @@ def test_an_event_loop_that_ended_is_said_plainly(running: Running) -> None:
     [("10.1.2.3", "a"), ("10.9.0.1", "b"), ("192.0.2.1", "b"), ("2001:db8::1", "a"), ("2001:db9::1", None), ("127.0.0.1", None)],
 )
 def test_the_first_door_counts(address: str, service: str | None) -> None:
-    doors = (Door("a", ("10.1.2.0/16", "2001:db8::9/64")), Door("b", ("10.0.0.0/8", "192.0.2.1/32")))
-    assert let_in(doors, address) == service
-    assert let_in((*doors, Door("c")), address) == (service or "c")
+    doors = (AccessRule("a", ("10.1.2.0/16", "2001:db8::9/64")), AccessRule("b", ("10.0.0.0/8", "192.0.2.1/32")))
+    assert admit(doors, address) == service
+    assert admit((*doors, AccessRule("c")), address) == (service or "c")

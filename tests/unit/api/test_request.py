@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.api.errors import Refusal
-from doorward.api.request import Disconnected, Request, path_segments
+from doorward.api.errors import ApiError
+from doorward.api.request import DisconnectedError, Request, path_segments
 
 
 def request(*headers: tuple[str, str], query: str = "", messages: list[dict[str, Any]] | None = None, **scope: Any) -> Request:
@@ -152,7 +152,7 @@ def test_the_media_type_is_json_or_nothing(kind: str | None, length: str | None,
     if accepted:
         made.check_media_type(("application/json",))
     else:
-        with pytest.raises(Refusal, match="415"):
+        with pytest.raises(ApiError, match="415"):
             made.check_media_type(("application/json",))
 
 
@@ -163,7 +163,7 @@ def test_a_body_comes_in_parts() -> None:
 
 def test_a_body_may_be_as_long_as_the_limit_and_no_longer() -> None:
     assert asyncio.run(request(messages=[part(b"x" * 5, more=True), part(b"x" * 5)]).read(10)) == b"x" * 10
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         asyncio.run(request(messages=[part(b"x" * 5, more=True), part(b"x" * 6, more=True)]).read(10))
     assert (caught.value.status, caught.value.details) == (413, {"limit": 10})
 
@@ -171,24 +171,24 @@ def test_a_body_may_be_as_long_as_the_limit_and_no_longer() -> None:
 def test_a_client_that_goes_away_sends_no_body() -> None:
     for reading in ("read", "drain"):
         made = request(messages=[part(b"x", more=True), {"type": "http.disconnect"}])
-        with pytest.raises(Disconnected):
+        with pytest.raises(DisconnectedError):
             asyncio.run(getattr(made, reading)())
 
 
 def test_an_upload_is_read_to_its_end_and_thrown_away() -> None:
     left = [part(b"x" * 5, more=True), part(b"x" * 5)]
     asyncio.run(request(messages=left).drain(10))
-    with pytest.raises(Refusal, match="413"):
+    with pytest.raises(ApiError, match="413"):
         asyncio.run(request(messages=[part(b"x" * 11)]).drain(10))
 
 
 def test_a_body_that_is_no_json_is_refused_with_its_problems() -> None:
     assert request().decoded(b'{"a":1}') == {"a": 1}
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         request().decoded(b'{"a":1,"a":2}')
     assert caught.value.type == "InvalidRequestBody"
     assert caught.value.details == {"errors": [{"code": "duplicate_member", "message": "Named more than once.", "pointer": "/a"}]}
-    with pytest.raises(Refusal, match="400"):
+    with pytest.raises(ApiError, match="400"):
         request().decoded(b"")
 
 
@@ -200,7 +200,7 @@ def test_other_media_types_are_taken_where_they_are_expected(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["application/json", "x/y+json", "text/plain"])
 def test_refused_media_type_names_the_accepted_ones(kind: str) -> None:
     accepted = ("application/octet-stream", "multipart/form-data")
-    with pytest.raises(Refusal, match="415") as refused:
+    with pytest.raises(ApiError, match="415") as refused:
         request(("Content-Type", kind)).check_media_type(accepted)
     assert refused.value.details == {"accepted": list(accepted)}
 

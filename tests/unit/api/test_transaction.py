@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.access.logins import Login
-from doorward.api.errors import Refusal
+from doorward.api.errors import ApiError
 from doorward.api.history import OneCommit
 from doorward.api.request import Request
 from doorward.api.transaction import Service, Transaction
@@ -87,9 +87,9 @@ def test_without_its_turn_nothing_is_left_of_it(service: Service, login: Login, 
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
 
     async def then(commit: asyncio.Task[Any], _let_go: threading.Event) -> None:
-        with pytest.raises(Refusal, match="503"):
+        with pytest.raises(ApiError, match="503"):
             await commit
-        with pytest.raises(Refusal, match="404"):
+        with pytest.raises(ApiError, match="404"):
             await state(service, login)
 
     behind_another(service, then, login)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from doorward.appliance.housekeeping import keep_house
-from doorward.backup.keeping import Shelf
+from doorward.appliance.housekeeping import housekeeping
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.queue import CommitQueue
 from tests.support.server import until
 from tests.unit.transaction.rig import Rig
@@ -18,16 +18,16 @@ from tests.unit.transaction.rig import Rig
 
 def test_archives_that_nobody_asks_for_go_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.closing(Rig(tmp_path).started()) as rig, contextlib.closing(CommitQueue()) as queue:
-        shelf = Shelf(tmp_path / "shelf", rig.store, "backup_upload")
+        shelf = TemporaryFiles(tmp_path / "shelf", rig.store, "backup_upload")
         with shelf.room() as (name, path):
             path.write_bytes(b"every secret")
             shelf.keep(name, {})
         now = time.time()
-        monkeypatch.setattr("doorward.backup.keeping.time.time", lambda: now + 25 * 3600)
+        monkeypatch.setattr("doorward.backup.temporary_files.time.time", lambda: now + 25 * 3600)
         monkeypatch.setattr("doorward.appliance.housekeeping._EVERY_SECONDS", 0.01)
 
         async def until_gone() -> None:
-            house = asyncio.create_task(keep_house(rig.pipeline, queue, rig.confirmations, [shelf]))
+            house = asyncio.create_task(housekeeping(rig.pipeline, queue, rig.confirmations, [shelf]))
             await asyncio.to_thread(until, lambda: not path.exists())
             house.cancel()
 

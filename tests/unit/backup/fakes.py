@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from doorward.backup.archive import Prepared
-from doorward.backup.failure import BackupFailure, Check
+from doorward.backup.failure import BackupError, Check
 from doorward.backup.records import Drill
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
 from doorward.backup.targets.port import Entry, Target
@@ -52,16 +52,16 @@ class MemoryTarget:
         self.calls.append(("put", name))
         data = content.read_bytes()
         if self.content.get(name, data) != data:
-            raise BackupFailure("name_exists", "There is another file of that name.")
+            raise BackupError("name_exists", "There is another file of that name.")
         self.content[name] = data
         self.times[name] = self.clock().timestamp()
 
     def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         self.calls.append(("fetch", name))
         if name not in self.content:
-            raise BackupFailure("no_such_path", "There is no file of that name.")
+            raise BackupError("no_such_path", "There is no file of that name.")
         if len(self.content[name]) > most:
-            raise BackupFailure("verify_failed", "There is more than was written.")
+            raise BackupError("verify_failed", "There is more than was written.")
         into.write_bytes(self.content[name])
 
     def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from doorward.backup import archive, container, encryption, names
 from doorward.backup.archive import prepare
 from doorward.backup.checking import Checks, check_pair, read_manifest
-from doorward.backup.failure import BackupFailure
-from doorward.backup.opening import ArchiveRefused, open_archive
+from doorward.backup.failure import BackupError
+from doorward.backup.opening import ArchiveRefusedError, open_archive
 from doorward.host.drivers import gpg
 from tests.support import openpgp
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, encrypting
@@ -159,11 +159,11 @@ def test_wherever_the_making_is_broken_off_nothing_is_left(site: Site) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            raise BackupFailure("shutdown", "The run was broken off.")
+            raise BackupError("shutdown", "The run was broken off.")
 
     for passed in range(2 * site.rig.number + 2):  # the history is read twice; the proof comes between two more
         left = passed
-        with pytest.raises(BackupFailure, match="broken off"):
+        with pytest.raises(BackupError, match="broken off"):
             archive.prepare(site.node, site.spool, check=check)
         assert list(site.spool.iterdir()) == []
 
@@ -209,7 +209,7 @@ def test_with_encryption_nothing_is_on_the_disk_in_clear(site: Site, tmp_path: P
 def test_a_key_that_went_bad_lets_nothing_leave(site: Site, name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     site.encrypted()
     monkeypatch.setattr(encryption, "configured", lambda _: openpgp.public_key(name))
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         prepare(site.node, site.spool, NOW)
     assert caught.value.code == code
     assert list(site.spool.iterdir()) == []
@@ -219,7 +219,7 @@ def test_a_file_for_somebody_else_does_not_leave(site: Site, monkeypatch: pytest
     site.encrypted()
     encrypt = gpg.encrypt
     monkeypatch.setattr(gpg, "encrypt", lambda plain, _, into: encrypt(plain, openpgp.public_key("other"), into))
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         prepare(site.node, site.spool, NOW)
     assert caught.value.code == "encryption_check"
     assert list(site.spool.iterdir()) == []
@@ -231,7 +231,7 @@ def test_a_file_that_a_password_opens_as_well_does_not_leave(site: Site) -> None
     recipient = openpgp.fingerprints("good")[0]
     both = ("--trust-model", "always", "--symmetric", "--encrypt", "--recipient", recipient, "--output", str(path))
     openpgp.gpg("--passphrase", "a second way in", *both, data=b"content")
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         encryption.check(path, openpgp.public_key("good"))
     assert caught.value.code == "encryption_check"
     assert not path.exists()
@@ -240,7 +240,7 @@ def test_a_file_that_a_password_opens_as_well_does_not_leave(site: Site) -> None
 def test_without_gpg_nothing_leaves(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.encrypted()
     monkeypatch.setattr(gpg, "installed", lambda: False)
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         prepare(site.node, site.spool, NOW)
     assert caught.value.code == "gpg_absent"
 
@@ -256,9 +256,9 @@ def test_a_pair_is_whole_and_ours(new_site: Callable[[], Site]) -> None:
     assert (foreign.signature, foreign.ours) == ("unknown_signer", False)
     other.node.signing.trust(json.loads(manifest)["signature"]["public_key"])
     assert (read_manifest(manifest, other.node.signing).signature, foreign.ours) == ("valid", False)
-    with pytest.raises(BackupFailure):
+    with pytest.raises(BackupError):
         check_pair(made.name, made.archive, manifest, other.node.signing)
-    with pytest.raises(BackupFailure, match=made.name):
+    with pytest.raises(BackupError, match=made.name):
         check_pair(made.name.replace("doorward-20", "doorward-21"), made.archive, manifest, site.node.signing)
     assert read_manifest(None, site.node.signing).signature == "absent"
     for wrong in (b"", b"{}", b"[]", b'{"manifest":{}}', manifest + b" ", manifest.replace(b"config.gpg", b"config")):
@@ -292,7 +292,7 @@ def test_every_changed_bit_of_a_stored_pair_is_found(site: Site) -> None:
         changed = bytearray(data)
         changed[at] ^= 1
         made.archive.write_bytes(changed)
-        with pytest.raises(BackupFailure) as caught:
+        with pytest.raises(BackupError) as caught:
             check_pair(made.name, made.archive, manifest, site.node.signing)
         assert caught.value.code == "drill_failed"
 
@@ -305,12 +305,12 @@ def test_every_changed_bit_of_an_archive_in_clear_is_found(site: Site) -> None:
         changed = bytearray(data)
         changed[at] ^= 1 << (at % 8)
         made.archive.write_bytes(changed)
-        with pytest.raises(ArchiveRefused) as caught:
+        with pytest.raises(ArchiveRefusedError) as caught:
             open_archive(made.archive)
         assert caught.value.code in {"not_a_backup", "damaged"}, at
     for cut in (data[:-1], data + b"\0", data + data, data[:100], b""):
         made.archive.write_bytes(cut)
-        with pytest.raises(ArchiveRefused):
+        with pytest.raises(ArchiveRefusedError):
             open_archive(made.archive)
 
 
@@ -321,25 +321,25 @@ def test_drills_pass_on_what_was_made(new_site: Callable[[], Site]) -> None:
     checks.stored(made.name, made.archive, made.manifest.read_bytes())
     opened = checks.readable(made.archive, None)
     checks.restorable(opened)
-    with pytest.raises(BackupFailure, match="unknown key"):
+    with pytest.raises(BackupError, match="unknown key"):
         Checks(other.node).readable(made.archive, None)
     made.archive.write_bytes(b"something else")
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         checks.readable(made.archive, None)
     assert caught.value.code == "drill_failed"
 
 
 def test_an_archive_that_would_not_restore_is_not_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.backup.content.secrets", lambda *_: {})
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         prepare(site.filled().node, site.spool, NOW)
     assert caught.value.code == "self_check"
     assert list(site.spool.iterdir()) == []
 
 
 def test_what_could_not_be_uploaded_again_is_not_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.backup.container.MOST_BYTES", 1000)
-    with pytest.raises(BackupFailure) as caught:
+    monkeypatch.setattr("doorward.backup.container.MAX_BYTES", 1000)
+    with pytest.raises(BackupError) as caught:
         prepare(site.node, site.spool, NOW)
     assert caught.value.code == "too_large"
 
@@ -359,7 +359,7 @@ def test_exports_in_three_ways(site: Site) -> None:
     codes = []
     wrong: list[tuple[str, str | None]] = [("password", None), ("password", "wrong"), ("gpg", None), ("gpg", "x")]
     for name, given in wrong:
-        with pytest.raises(ArchiveRefused) as caught:
+        with pytest.raises(ArchiveRefusedError) as caught:
             open_archive(site.spool / name, given)
         codes.append(caught.value.code)
     assert codes == ["password_required", "wrong_password", "encrypted_archive", "encrypted_archive"]
@@ -385,7 +385,7 @@ def test_an_export_under_a_password_opens_with_plain_gpg(site: Site) -> None:
 def test_other_files_are_no_backups(site: Site, content: bytes) -> None:
     path = site.spool / "other"
     path.write_bytes(content)
-    with pytest.raises(ArchiveRefused) as caught:
+    with pytest.raises(ArchiveRefusedError) as caught:
         open_archive(path, "password")
     assert caught.value.code == "not_a_backup"
 

@@ -14,9 +14,9 @@ import pytest
 from doorward.backup import container
 from doorward.backup.archive import build
 from doorward.backup.content import HISTORY, MEMBERSHIP, RUNS, SECRETS, TREE
-from doorward.backup.failure import BackupFailure
-from doorward.backup.opening import ArchiveRefused, open_archive, open_plain
-from doorward.backup.restore import Wish, try_out
+from doorward.backup.failure import BackupError
+from doorward.backup.opening import ArchiveRefusedError, open_archive, open_plain
+from doorward.backup.restore import RestoreRequest, try_out
 from doorward.tree.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_what_no_archive_holds_is_not_unpacked(name: str) -> None:
         compressor.write(bytes(1024))
         compressor.finish()
         tracemalloc.start()
-        with pytest.raises(ArchiveRefused, match=r"more than an archive does|something that no archive holds") as refused:
+        with pytest.raises(ArchiveRefusedError, match=r"more than an archive does|something that no archive holds") as refused:
             open_plain(file)
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -101,7 +101,7 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     with signed(site, SMALL_AND_COSTLY[name]) as file:
         path.write_bytes(file.read())
     assert path.stat().st_size < 6 << 20
-    wish = Wish("admin", "127.0.0.1", scope="system")
+    wish = RestoreRequest("admin", "127.0.0.1", scope="system")
     tracemalloc.start()
     trial = try_out(site.node, wish, path)
     used = tracemalloc.get_traced_memory()[1]
@@ -109,7 +109,7 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     trial.close()
     if "history" in name or "line" in name:  # which the node does not take over, and keeps aside line by line
         assert trial.opened is not None
-        with open_archive(path) as opened, pytest.raises(ArchiveRefused, match="more than an archive does"):
+        with open_archive(path) as opened, pytest.raises(ArchiveRefusedError, match="more than an archive does"):
             list(opened.lines(HISTORY))
     else:
         failed = trial.checks[-1]
@@ -122,7 +122,7 @@ def test_what_could_not_be_opened_again_is_not_made(site: Site, monkeypatch: pyt
     for limit in ("MAX_HELD", "MAX_VALUES"):
         with monkeypatch.context() as patch:
             patch.setattr(container, limit, 20)
-            with pytest.raises(BackupFailure) as caught:
+            with pytest.raises(BackupError) as caught:
                 build(site.node, "system", datetime(2026, 11, 21, 23, tzinfo=UTC))
         assert caught.value.code == "too_large"
 
@@ -133,7 +133,7 @@ def test_a_list_of_packets_without_end_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "bomb"
     path.write_bytes(b"\xc8\xff" + len(body).to_bytes(4, "big") + body)
     tracemalloc.start()
-    with pytest.raises(ArchiveRefused) as refused:
+    with pytest.raises(ArchiveRefusedError) as refused:
         open_archive(path, "some password or other")
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from doorward.backup.archive import prepare
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.files import Files
 from doorward.backup.names import archive_name
 from doorward.backup.parts import NodeParts
@@ -130,7 +130,7 @@ def test_what_looks_like_an_orphan_is_not_read_beyond_what_was_written(site: Sit
     listed = rig.target.names()
     rig.target.content[name] += b"x" * size
     rig.target.names = lambda: listed  # type: ignore[method-assign]
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         rig.cleaned()
     assert caught.value.code == "verify_failed"
 

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doorward.access.passwords import matches
-from doorward.backup import aftermath, archive, restore
+from doorward.backup import archive, restore, restore_files
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
-from doorward.backup.opening import ArchiveRefused
+from doorward.backup.opening import ArchiveRefusedError
 from doorward.backup.records import Run
-from doorward.backup.restore import Trial, Wish, carry_out, try_out
+from doorward.backup.restore import RestoreCheck, RestoreRequest, carry_out, try_out
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
@@ -27,7 +27,7 @@ from doorward.store.port import Record
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, ROOT, SERVERS, TREE, USERS, WEB, ZONE, ip
@@ -41,8 +41,8 @@ NIC, BACKUP = "network/nics/nic1", "/api/configuration/management/system_backup"
 ALL = ["format", "public_key", "password", "content", "signature", "signer", "version", "configuration", "network"]
 
 
-def wish(**changes: Any) -> Wish:
-    return Wish("admin", "192.0.2.9", **changes)
+def wish(**changes: Any) -> RestoreRequest:
+    return RestoreRequest("admin", "192.0.2.9", **changes)
 
 
 def archived(site: Site) -> Path:
@@ -50,13 +50,13 @@ def archived(site: Site) -> Path:
     return prepare(site.node, site.spool).archive
 
 
-def tried(site: Site, path: Path, **changes: Any) -> Trial:
+def tried(site: Site, path: Path, **changes: Any) -> RestoreCheck:
     trial = try_out(site.node, wish(**changes), path)
     trial.close()
     return trial
 
 
-def restored(site: Site, path: Path, **changes: Any) -> Trial:
+def restored(site: Site, path: Path, **changes: Any) -> RestoreCheck:
     trial = try_out(site.node, wish(**changes), path)
     assert trial.passed, trial.checks
     carry_out(site.node, wish(**changes), trial, "")
@@ -64,7 +64,7 @@ def restored(site: Site, path: Path, **changes: Any) -> Trial:
     return trial
 
 
-def outcome(trial: Trial) -> tuple[list[str], str]:
+def outcome(trial: RestoreCheck) -> tuple[list[str], str]:
     """The checks that passed, and the code of the one that did not."""
     assert [check["passed"] for check in trial.checks[:-1]] == [True] * (len(trial.checks) - 1)
     assert not trial.passed
@@ -334,7 +334,7 @@ def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> N
     promotion = {"cluster_id": site.node.id, "epoch": 1, "node_id": site.node.id}
     candidate.put(Place(promote.PATH), TREE.load(Place(promote.PATH), promotion))
     site.rig.commit(candidate)
-    with pytest.raises(ArchiveRefused) as refused:
+    with pytest.raises(ArchiveRefusedError) as refused:
         carry_out(site.node, wish(scope="system"), trial, "")
     trial.close()
     assert refused.value.code == "cluster_member"
@@ -342,7 +342,9 @@ def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> N
 
 def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) -> None:
     def said(name: str, **changes: Any) -> list[str]:
-        trial = try_out(other.node, Wish(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path)
+        trial = try_out(
+            other.node, RestoreRequest(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path
+        )
         trial.close()
         return [warning.code for warning in trial.warnings]
 
@@ -501,7 +503,7 @@ def test_a_file_that_can_not_be_put_in_place_waits_for_the_next_start_and_what_i
     restored(other, archived(site), **asked, network="restore")
     assert other.tree() == site.tree()
     (other.directory / "cluster").unlink()
-    aftermath.finish(other.directory, other.rig.store, other.rig.secrets)
+    restore_files.finish(other.directory, other.rig.store, other.rig.secrets)
     assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
 
 
@@ -570,7 +572,7 @@ def test_what_had_an_earlier_secret_does_not_come_back_without_one(new_site: Cal
     restored(other, archived(site), scope="system", accept_signer=fingerprint, take_over=True)
     candidate = other.rig.candidate()
     go_back(TREE, other.rig.store, candidate, before)
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         other.rig.commit(candidate)
     assert [(problem.code, problem.path) for problem in caught.value.problems] == [("secret_gone", f"{ROOT + USERS}/{jane}")]
     fresh = other.rig.post(candidate, "passwords", {"plain": f"{GOOD_PASSWORD} anew"})

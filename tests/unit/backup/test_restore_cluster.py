@@ -15,7 +15,7 @@ from doorward.cluster import following, ledger, peers
 from doorward.configuration.local_services import cluster
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import Record
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order
@@ -74,7 +74,7 @@ def managed(site: Site) -> None:
     )
 
 
-def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callable[[], Site], tmp_path: Path) -> None:
+def test_a_central_comes_back_on_another_machine_as_a_newer_one(new_site: Callable[[], Site], tmp_path: Path) -> None:
     site, other = new_site().filled(), new_site()
     central(site)
     site.rig.store.put_record(Record("cluster_peer", MEMBER, {"at": 1.0, "certificate": "AAAA", "removed": None}))
@@ -89,7 +89,7 @@ def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callabl
     )  # fmt: skip
     assert trial.passed
     snapshot = other.rig.pipeline.running.snapshot
-    assert standing(snapshot).state == "central"
+    assert cluster_role(snapshot).state == "central"
     assert snapshot.value(promote.PATH)["epoch"] >= int(before)
     assert sorted(snapshot.objects(nodes.PATH).order) == sorted([site.node.id, MEMBER])
     assert other.rig.store.record("cluster_peer", MEMBER) is not None
@@ -97,7 +97,7 @@ def test_a_centre_comes_back_on_another_machine_as_a_newer_one(new_site: Callabl
 
 
 def test_the_archive_of_a_member_names_the_cluster_revision_that_it_has(new_site: Callable[[], Site], tmp_path: Path) -> None:
-    centre, node = new_site(), new_site()
+    central_node, node = new_site(), new_site()
 
     def named(site: Site, into: str) -> Any:
         found: dict[str, Any] = json.loads(unpacked(archived(site), tmp_path / into)["configuration/revision.json"])
@@ -105,15 +105,15 @@ def test_the_archive_of_a_member_names_the_cluster_revision_that_it_has(new_site
             file.unlink()
         return found.get("cluster_revision", "none")
 
-    assert named(centre, "alone") == "none"
-    central(centre)
-    counted = ledger.Ledger(TREE, centre.rig.store, centre.rig.pipeline.secrets)
-    counted.note(centre.rig.pipeline.running)
-    centre.rig.committed((ZONE, "Asia/Tokyo"))
-    counted.note(centre.rig.pipeline.running)
+    assert named(central_node, "alone") == "none"
+    central(central_node)
+    counted = ledger.Ledger(TREE, central_node.rig.store, central_node.rig.pipeline.secrets)
+    counted.note(central_node.rig.pipeline.running)
+    central_node.rig.committed((ZONE, "Asia/Tokyo"))
+    counted.note(central_node.rig.pipeline.running)
     assert counted.newest is not None
     header = msgspec.to_builtins(counted.newest.header)
-    assert (named(centre, "centre"), header["number"]) == (header, 2)
+    assert (named(central_node, "centre"), header["number"]) == (header, 2)
     managed(node)
     assert named(node, "before it took anything") is None
     sync = following.Sync(applied=counted.newest.header, membership=counted.newest.header)
@@ -135,7 +135,7 @@ def test_a_machine_with_another_network_and_no_open_interface_takes_the_place(
     trial = restored(other, path, scope="system", **asked)
     assert "address_differs" in [warning.code for warning in trial.warnings]
     running = other.rig.pipeline.running.snapshot
-    assert standing(running).is_member
+    assert cluster_role(running).is_member
     (address, _), *_ = addresses(running)
     assert running.value(cluster.PATH) == {"enabled": True, "listen_address": address}
 
@@ -147,7 +147,7 @@ def test_a_member_keeps_its_place_and_is_no_new_machine(site: Site) -> None:
     assert outcome(tried(site, path, scope="system"))[1] == "cluster_member"
     restored(site, path)
     assert site.rig.value(ZONE) == "Europe/Budapest"
-    assert standing(site.rig.pipeline.running.snapshot).state == "central"
+    assert cluster_role(site.rig.pipeline.running.snapshot).state == "central"
     assert len(site.rig.pipeline.running.snapshot.objects(nodes.PATH).order) == 3
 
 
@@ -180,7 +180,7 @@ def test_the_records_of_the_cluster_are_those_that_it_keeps() -> None:
     assert set(CLUSTER_KINDS) == {peers._PEER, ledger._KIND, following._KIND}
 
 
-def test_a_centre_that_comes_back_is_newer_than_before_whatever_its_clock_says(site: Site) -> None:
+def test_a_central_that_comes_back_is_newer_than_before_whatever_its_clock_says(site: Site) -> None:
     candidate = Candidate.on(site.rig.pipeline.running)
     promotion = {"cluster_id": CLUSTER, "epoch": 1 << 33, "node_id": site.node.id}
     put_membership(candidate, TREE, {"join_request": None, "nodes": {}, "promote": promotion})

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 import pytest
 
 from doorward.backup import runner as module
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.records import Log, Run
-from doorward.backup.runner import AlreadyWaiting, Runner, Selected
+from doorward.backup.runner import AlreadyWaitingError, Runner, Selected
 from doorward.backup.runs import Stop
 from doorward.backup.table import NAME, Table
 from doorward.host.resources import Job
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from tests.support.server import until
 from tests.unit.backup.fakes import Clock
@@ -25,7 +25,7 @@ NIGHTLY = Job(NAME, ("02:30", "14:30"), "UTC", "p1")
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MISSED_SECONDS", 0.0)
     monkeypatch.setattr(module, "STEP_SECONDS", 1e9)  # the clock of the tests jumps
 
@@ -165,7 +165,7 @@ def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
     first = rig.runner.ask("alice")
     until(lambda: rig.runner.working)
     second = rig.runner.ask("bob")
-    with pytest.raises(AlreadyWaiting) as refused:
+    with pytest.raises(AlreadyWaitingError) as refused:
         rig.runner.ask("carol")
     assert refused.value.run.id == second.id
     rig.clock.now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
@@ -183,7 +183,7 @@ def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
 def test_without_a_policy_nothing_can_be_asked_for_and_nothing_is_due(store: SqliteStore, clock: Clock) -> None:
     rig = Rig(store, clock, None)
     rig.policy = None
-    with pytest.raises(BackupFailure):
+    with pytest.raises(BackupError):
         rig.runner.ask("alice")
     clock.ahead(days=2)
     rig.runner.tick()
@@ -303,12 +303,12 @@ def test_a_run_that_stumbles_is_over_and_the_next_one_goes(rig: Rig, monkeypatch
 
 def test_a_store_that_fails_ends_neither_the_runs_nor_the_server(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
-        raise StoreDamaged("The disk does not answer.")
+        raise StoreDamagedError("The disk does not answer.")
 
     def carry_out(_run: Run, _selected: Selected, _stop: Stop) -> Run:
         for name in ("get", "save"):
             monkeypatch.setattr(rig.log, name, broken)
-        raise StoreDamaged("The disk does not answer.")
+        raise StoreDamagedError("The disk does not answer.")
 
     rig.runner.start()
     with monkeypatch.context() as once:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from doorward.backup import runs
-from doorward.backup.failure import CODES, BackupFailure
+from doorward.backup.failure import CODES, BackupError
 from doorward.backup.records import Drill, Run
 from doorward.backup.runs import Stop, Work
 from tests.unit.backup.fakes import NODE, Clock, FakeParts, MemoryTarget
@@ -50,7 +50,7 @@ def failing(code: str, part: str, times: int = 1000) -> Callable[[str], None]:
     def trouble(used: str) -> None:
         if used == part and left[0]:
             left[0] -= 1
-            raise BackupFailure(code, f"{part} did not work")
+            raise BackupError(code, f"{part} did not work")
 
     return trouble
 
@@ -153,7 +153,7 @@ def test_a_run_is_broken_off_in_a_part_and_in_a_pause(
     def trouble(part: str) -> None:
         if part == "connect":
             rig.stop.set(code)
-            raise BackupFailure("cancelled", "it was broken off")
+            raise BackupError("cancelled", "it was broken off")
 
     rig.parts.trouble = trouble
     ended = rig.run()
@@ -183,7 +183,7 @@ def test_what_was_written_goes_when_the_manifest_can_not_be(
         if name.endswith(".manifest"):
             if code != "verify_failed":
                 del rig.target.content[name]
-            raise BackupFailure(code, "There is no room for this.")
+            raise BackupError(code, "There is no room for this.")
 
     monkeypatch.setattr(rig.target, "put", full)
     rig.target.content["of-somebody-else"] = b"stays"
@@ -199,11 +199,11 @@ def test_what_can_not_be_removed_is_told(tmp_path: Path, clock: Clock, monkeypat
 
     def broken(name: str, content: Path) -> None:
         if name.endswith(".manifest"):
-            raise BackupFailure("permission_denied", "Not this one.")
+            raise BackupError("permission_denied", "Not this one.")
         put(name, content)
 
     def refused(_name: str) -> None:
-        raise BackupFailure("permission_denied", "Nothing can be deleted here.")
+        raise BackupError("permission_denied", "Nothing can be deleted here.")
 
     monkeypatch.setattr(rig.target, "put", broken)
     monkeypatch.setattr(rig.target, "delete", refused)

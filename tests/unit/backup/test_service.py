@@ -11,12 +11,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.backup.checking import Checks
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.records import Drill
 from doorward.backup.service import Backups
 from doorward.backup.table import Table
-from doorward.events.senders import Senders
-from doorward.store.port import StoreDamaged
+from doorward.events.notifications import Notifications
+from doorward.store.port import StoreDamagedError
 from tests.support.server import until
 from tests.unit.backup.parts import Site
 from tests.unit.configuration.policies.samples import BACKUP_NFS
@@ -26,7 +26,7 @@ from tests.unit.configuration.policies.samples import BACKUP_NFS
 def backups(tmp_path: Path) -> Iterator[Backups]:
     """The backups of a node on which no file can be made for them."""
     site = Site(tmp_path / "node")
-    senders = Senders(site.rig.pipeline, site.directory)
+    senders = Notifications(site.rig.pipeline, site.directory)
     yield Backups(site.node, Table(site.rig.store), senders, Checks(site.node), lambda _key: tmp_path / "upload")
     site.rig.close()
 
@@ -41,7 +41,7 @@ def test_a_drill_whose_record_can_not_be_kept_is_in_the_log_and_over(backups: Ba
 
     def broken(drill: Drill) -> Drill:
         if drill.finished:
-            raise StoreDamaged("The disk does not answer.")
+            raise StoreDamagedError("The disk does not answer.")
         return save(drill)
 
     monkeypatch.setattr(backups.drills, "save", broken)
@@ -61,7 +61,7 @@ def _named(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_what_is_on_the_target_can_not_be_looked_at(backups: Backups) -> None:
-    with pytest.raises(BackupFailure) as failed:
+    with pytest.raises(BackupError) as failed:
         backups.files(BACKUP_NFS, 10, 0)
     assert (failed.value.code, failed.value.message) == ("store_error", "On this node: Not a directory.")
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from doorward.cli import identity, target
 from doorward.cli.client import checked_url, on_this_machine
-from doorward.cli.failures import Failure, Unreachable, Usage
+from doorward.cli.failures import CommandError, Unreachable, Usage
 from doorward.cli.main import app
 from doorward.cli.options import Committing, Connection
 from doorward.cli.values import parsed, text_of
@@ -219,4 +219,4 @@ def test_exit_codes_before_anything_is_sent(arguments: list[str], code: int) -> 
 
 def test_groups_of_options_are_plain_values() -> None:
     assert Committing() == Committing(message=None, yes=False, dry_run=False, confirm=None, stage=False, exit_code=False)
-    assert issubclass(Unreachable, Failure)
+    assert issubclass(Unreachable, CommandError)

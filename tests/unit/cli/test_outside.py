@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.cli.outside import NotThere, Outside, beside, body, in_clear, meant, problem
+from doorward.cli.outside import NotFoundError, Outside, beside, body, in_clear, meant, problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_what_is_posted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: 
 )
 def test_what_can_not_be_read(tmp_path: Path, described: dict[str, str], said: str) -> None:
     (tmp_path / "latin").write_bytes(b"\xe9")
-    with pytest.raises(NotThere, match=said):
+    with pytest.raises(NotFoundError, match=said):
         body(Outside(PASSWORDS, beside(described, tmp_path)))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from doorward.cli.addresses import completions, locate
 from doorward.cli.completing import declared
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.members import member, with_member
 from doorward.tree.changes import MISSING
 from tests.unit.cli.present import tree
@@ -78,7 +78,7 @@ def test_paths_that_the_tree_does_not_have(text: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "nobody.password", "jane.doe.x#y"])
 def test_objects_that_do_not_exist(name: str) -> None:
-    with pytest.raises(Failure, match="has no object"):
+    with pytest.raises(CommandError, match="has no object"):
         locate(tree(), Accounts(), f"aaa/local_database/users/{name}")
 
 
@@ -103,7 +103,7 @@ def test_members_are_found() -> None:
     assert member(BODY, ()) is BODY
     assert member(BODY, ("a", "b", "1", "c")) == 2
     for at in (("z",), ("a", "b", "2"), ("a", "b", "-1"), ("a", "b", "x"), ("m", "x", "y")):
-        with pytest.raises(Failure, match="There is no member"):
+        with pytest.raises(CommandError, match="There is no member"):
             member(BODY, at)
 
 
@@ -126,5 +126,5 @@ def test_members_are_changed(at: tuple[str, ...], value: Any, expected: Any) -> 
 
 @pytest.mark.parametrize(("at", "value"), [(("z", "y"), 1), (("z",), MISSING), (("a", "b", "2"), 1), (("m", "x", "y"), 1)])
 def test_only_the_last_name_may_be_new(at: tuple[str, ...], value: Any) -> None:
-    with pytest.raises(Failure, match="There is no member"):
+    with pytest.raises(CommandError, match="There is no member"):
         with_member(BODY, at, value)

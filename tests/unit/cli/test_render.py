@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from doorward.cli import render
-from doorward.cli.failures import Refused
+from doorward.cli.failures import CommandRefusedError
 from doorward.cli.render import Line
 from doorward.tree.changes import MISSING
 
@@ -150,4 +150,4 @@ PATH = "/api/configuration/datetime/ntp_servers"
     ],
 )  # fmt: skip
 def test_a_refusal_says_where_and_why_one_a_line(error: dict[str, Any], lines: list[str]) -> None:
-    assert list(Refused(400, error, PATH).lines) == lines
+    assert list(CommandRefusedError(400, error, PATH).lines) == lines

@@ -14,7 +14,7 @@ from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.listener import ListenerKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
-from doorward.store.port import Edit, Intent, Revision, Ticket
+from doorward.store.port import CommitRecord, Edit, Intent, Revision
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
@@ -111,7 +111,7 @@ def test_a_host_that_differs_is_named(state: Path) -> None:
 
 def test_an_unfinished_commit_is_named(state: Path) -> None:
     store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False))
-    store.begin(Intent("t1", ()), Ticket("t1", "admin", "2026-11-21T10:00:00Z"))
+    store.begin(Intent("t1", ()), CommitRecord("t1", "admin", "2026-11-21T10:00:00Z"))
     store.close()
     code, output = verify(state)
     assert code == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.cli.yamltext import NotReadable, dump, load
+from doorward.cli.yamltext import NotReadableError, dump, load
 from doorward.tree.changes import same
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
@@ -93,7 +93,7 @@ def test_yaml_has_the_types_of_json(text: str, value: Any) -> None:
     ],
 )
 def test_what_can_not_be_read_says_where(text: str, said: str) -> None:
-    with pytest.raises(NotReadable, match="(?s).*" + said.replace("[", "\\[")):
+    with pytest.raises(NotReadableError, match="(?s).*" + said.replace("[", "\\[")):
         load(text)
 
 

@@ -1,4 +1,4 @@
-"""A centre and a node without network: real stores, pipelines and trees; calls of the channel go through JSON and back."""
+"""A Central Management and a node without network: real stores, pipelines and trees; calls go through JSON and back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from doorward.cluster.statuses import Report
 from doorward.configuration.network._addresses import addresses
 from doorward.events.events import Event, Events
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.tree.places import Place
 from tests.unit.transaction.rig import Rig
 
@@ -82,7 +82,7 @@ def put(rig: Rig, candidate: Candidate, place: Place, body: Any) -> None:
     candidate.put(place, rig.tree.load(place, body))
 
 
-class Centre(Machine):
+class PairedCentral(Machine):
     """Central Management at 10.0.0.1."""
 
     def __init__(self, directory: Path, epoch: int = 1_795_291_200) -> None:
@@ -125,36 +125,36 @@ class Centre(Machine):
 class Wire:
     """The channel as a node sees it; ``tamper`` changes what arrives."""
 
-    centre: Centre
+    central: PairedCentral
     peer: Peer
     tamper: Callable[[Envelope], Envelope] = field(default=lambda envelope: envelope)
     calls: list[str] = field(default_factory=list)
     release: str | None = __version__
 
     def upgrade(self, release: str) -> None:
-        """Let the centre be of another release from now on."""
+        """Let Central Management be of another release from now on."""
         self.release, self.tamper = release, lambda envelope: msgspec.structs.replace(envelope, version=release)
 
     def head(self, since: Header | None, wait: float) -> Header | None:
         del wait
         self.calls.append("head")
-        found = self.centre.central.head(self.peer, _since(since))
+        found = self.central.central.head(self.peer, _since(since))
         return None if found is None else in_json(found, Header)
 
     def revision(self, since: Header | None) -> Envelope | None:
         self.calls.append("revision")
-        if not self.centre.manages(self.peer.id):
+        if not self.central.manages(self.peer.id):
             return None
-        return self.tamper(in_json(self.centre.central.revision(self.peer, _since(since)), Envelope))
+        return self.tamper(in_json(self.central.central.revision(self.peer, _since(since)), Envelope))
 
     def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
         del wait
         self.calls.append("membership")
-        found = self.centre.central.membership(self.peer, _since(since))
+        found = self.central.central.membership(self.peer, _since(since))
         return None if found is None else in_json(found, MembershipEnvelope)
 
     def report(self, report: Report) -> None:
-        self.centre.central.status(self.peer, in_json(report, dict[str, Any]))
+        self.central.central.status(self.peer, in_json(report, dict[str, Any]))
 
 
 def _since(header: Header | None) -> Since | None:
@@ -162,28 +162,28 @@ def _since(header: Header | None) -> Since | None:
 
 
 class Node(Machine):
-    """A node that asked to join the cluster of a centre, and was accepted and paired."""
+    """A node that asked to join the cluster of a Central Management, and was accepted and paired."""
 
-    def __init__(self, directory: Path, centre: Centre, *roles: str) -> None:
+    def __init__(self, directory: Path, central: PairedCentral, *roles: str) -> None:
         super().__init__(directory)
-        self.centre = centre
+        self.paired = central
         candidate = self.rig.candidate()
         self.psk = self.rig.post(candidate, "passwords", {"plain": "x" * 64})
         request = {"central_management_address": "10.0.0.1", "node_id": self.id, "psk": self.psk}
         put(self.rig, candidate, Place(join_request.PATH), request)
         self.rig.commit(candidate)
-        self.wire = Wire(centre, Peer(self.id, self.key.certificate, frozenset(roles)))
-        centre.peers.pin(self.id, self.key.certificate, 0.0)
-        centre.give(self, *roles)
+        self.wire = Wire(central, Peer(self.id, self.key.certificate, frozenset(roles)))
+        central.peers.pin(self.id, self.key.certificate, 0.0)
+        central.give(self, *roles)
         self.following = Following(self.rig.pipeline, lambda work: work())
-        self.following.join(self.wire, standing(self.rig.pipeline.running.snapshot))
+        self.following.join(self.wire, cluster_role(self.rig.pipeline.running.snapshot))
 
     def step(self) -> bool:
-        """Ask the centre once."""
+        """Ask Central Management once."""
         return self.following.step(self.wire, 0, lambda: None)
 
     def follow(self) -> None:
-        """Ask the centre until there is nothing new."""
+        """Ask Central Management until there is nothing new."""
         while self.step():
             pass
 

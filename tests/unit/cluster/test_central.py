@@ -1,4 +1,4 @@
-"""The centre's end: who is paired, what becomes of the secret, what it says of its nodes."""
+"""Central Management's end: who is paired, what becomes of the secret, what it says of its nodes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from doorward.cluster.calls import Ready, Refused, Since
+from doorward.cluster.calls import CallRefusedError, Ready, Since
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefused, PairRequest, new_psk
+from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefusedError, PairRequest, new_psk
 from doorward.cluster.peers import TOMBSTONE_SECONDS, Peers
 from doorward.cluster.pins import Peer
 from doorward.cluster.statuses import Issue, Report
 from doorward.configuration import passwords
 from doorward.membership import nodes, promote
 from doorward.tree.places import Place
-from tests.unit.cluster.pairs import Centre, Machine, Node
+from tests.unit.cluster.pairs import Machine, Node, PairedCentral
 from tests.unit.transaction.rig import ZONE
 
 Join = Callable[..., Node]
@@ -30,13 +30,13 @@ Join = Callable[..., Node]
 class Applicant:
     """A node that asks to be paired."""
 
-    def __init__(self, directory: Path, centre: Centre) -> None:
-        self.id, self.psk, self.centre = uuid.uuid4(), new_psk(), centre
+    def __init__(self, directory: Path, central: PairedCentral) -> None:
+        self.id, self.psk, self.central = uuid.uuid4(), new_psk(), central
         self.key = NodeKey.at(directory, str(self.id))
 
     def accepted(self, psk: str = "") -> None:
-        """The administrator of the centre accepts it, with some secret."""
-        rig = self.centre.rig
+        """The administrator of Central Management accepts it, with some secret."""
+        rig = self.central.rig
         candidate = rig.candidate()
         place = Place(passwords.PATH, str(uuid.uuid4()))
         candidate.put(place, rig.tree.load(place, {"created": "2026-11-21T20:00:00Z"}))
@@ -46,224 +46,230 @@ class Applicant:
         rig.commit(candidate)
 
     def request(self, version: str = "0.1.0", behind: float = 0.0) -> tuple[Attempt, PairRequest]:
-        attempt = Attempt(self.psk, self.id, self.key, self.centre.key.fingerprint)
+        attempt = Attempt(self.psk, self.id, self.key, self.central.key.fingerprint)
         time = datetime.now(UTC) - timedelta(seconds=behind)
         return attempt, attempt.request(version=version, address="10.0.0.7", time=time)
 
     def pair(self) -> None:
         attempt, request = self.request()
-        attempt.check(self.centre.central.pair(request, "10.0.0.7"))
+        attempt.check(self.central.central.pair(request, "10.0.0.7"))
 
     def refused(self, version: str = "0.1.0") -> str:
-        with pytest.raises(PairingRefused) as found:
-            self.centre.central.pair(self.request(version)[1], "10.0.0.7")
+        with pytest.raises(PairingRefusedError) as found:
+            self.central.central.pair(self.request(version)[1], "10.0.0.7")
         return found.value.code
 
     def member(self) -> Any:
-        document = self.centre.rig.pipeline.running.snapshot.document(Place(nodes.PATH, str(self.id)))
+        document = self.central.rig.pipeline.running.snapshot.document(Place(nodes.PATH, str(self.id)))
         return document and document.value
 
     def issues(self) -> list[str]:
-        (item,) = [item for item in self.centre.central.items() if item["key"] == str(self.id)]
+        (item,) = [item for item in self.central.central.items() if item["key"] == str(self.id)]
         return [issue["code"] for issue in item.get("issues", {}).get("warnings", [])]
 
 
 @pytest.fixture
-def applicant(tmp_path: Path, centre: Centre) -> Applicant:
+def applicant(tmp_path: Path, central: PairedCentral) -> Applicant:
     (tmp_path / "applicant").mkdir()
-    return Applicant(tmp_path / "applicant", centre)
+    return Applicant(tmp_path / "applicant", central)
 
 
-def test_an_accepted_node_is_paired_and_its_secret_destroyed_when_it_comes_back(centre: Centre, applicant: Applicant) -> None:
+def test_an_accepted_node_is_paired_and_its_secret_destroyed_when_it_comes_back(
+    central: PairedCentral, applicant: Applicant
+) -> None:
     applicant.accepted()
     psk = applicant.member()["psk"]
     applicant.pair()
-    assert centre.peers.paired(str(applicant.id))
-    assert centre.peers.all()[str(applicant.id)].certificate == applicant.key.certificate
+    assert central.peers.paired(str(applicant.id))
+    assert central.peers.all()[str(applicant.id)].certificate == applicant.key.certificate
     applicant.pair()  # the answer was lost: the same certificate may come again
-    centre.central.retire(str(applicant.id))
+    central.central.retire(str(applicant.id))
     assert applicant.member()["psk"] is None
-    assert centre.rig.store.secret(psk) is None
-    assert centre.rig.store.record("cluster_psk", psk) is None
+    assert central.rig.store.secret(psk) is None
+    assert central.rig.store.record("cluster_psk", psk) is None
     assert applicant.refused() == "not_accepted"
-    assert centre.peers.paired(str(applicant.id))
+    assert central.peers.paired(str(applicant.id))
 
 
-def test_a_pin_outlives_a_restart(centre: Centre, applicant: Applicant) -> None:
+def test_a_pin_outlives_a_restart(central: PairedCentral, applicant: Applicant) -> None:
     applicant.accepted()
     applicant.pair()
-    assert Peers(centre.rig.store).all() == centre.peers.all()
+    assert Peers(central.rig.store).all() == central.peers.all()
 
 
-def test_who_is_not_accepted_or_has_another_secret_is_told_the_same(centre: Centre, applicant: Applicant) -> None:
+def test_who_is_not_accepted_or_has_another_secret_is_told_the_same(central: PairedCentral, applicant: Applicant) -> None:
     assert applicant.refused() == "not_accepted"
     applicant.accepted(new_psk())
     assert applicant.refused() == "not_accepted"
     assert applicant.issues() == ["psk_mismatch"]
-    assert not centre.peers.all()
+    assert not central.peers.all()
     applicant.accepted()
     applicant.pair()
     assert applicant.issues() == []
 
 
-def test_another_release_is_named_on_the_centre_and_keeps_the_secret(centre: Centre, applicant: Applicant) -> None:
+def test_another_release_is_named_on_the_central_and_keeps_the_secret(central: PairedCentral, applicant: Applicant) -> None:
     applicant.accepted()
     assert applicant.refused("9.9.9") == "version_mismatch"
     assert applicant.issues() == ["version_mismatch"]
     applicant.pair()
 
 
-def test_a_clock_that_is_wrong_is_told_from_the_pairing_on(centre: Centre, applicant: Applicant) -> None:
+def test_a_clock_that_is_wrong_is_told_from_the_pairing_on(central: PairedCentral, applicant: Applicant) -> None:
     late = applicant.request(behind=3600.0)[1]
-    with pytest.raises(PairingRefused):
-        centre.central.pair(late, "10.0.0.7")  # by somebody who has yet to be accepted
+    with pytest.raises(PairingRefusedError):
+        central.central.pair(late, "10.0.0.7")  # by somebody who has yet to be accepted
     applicant.accepted()
     assert applicant.issues() == []
-    centre.central.pair(late, "10.0.0.7")
+    central.central.pair(late, "10.0.0.7")
     assert applicant.issues() == ["clock_skew"]
     report = Report("node2", "0.1.0", "10.0.0.7", datetime.now(UTC).timestamp())
-    centre.central.status(Peer(str(applicant.id), b""), msgspec.to_builtins(report))
+    central.central.status(Peer(str(applicant.id), b""), msgspec.to_builtins(report))
     assert applicant.issues() == [], "what it says later counts"
 
 
 def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
-    centre: Centre, applicant: Applicant, monkeypatch: pytest.MonkeyPatch
+    central: PairedCentral, applicant: Applicant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     applicant.accepted()
     assert applicant.refused("9.9.9")  # its time begins
     psk = applicant.member()["psk"]
-    centre.central.retire(str(applicant.id))
+    central.central.retire(str(applicant.id))
     assert applicant.member()["psk"] == psk, "neither paired nor over"
     later = datetime.now(UTC).timestamp() + PSK_SECONDS + 1
     monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: later)
     assert applicant.refused() == "not_accepted"
-    assert centre.central.due() == [str(applicant.id)]
-    centre.central.retire(str(applicant.id))
-    assert centre.rig.store.secret(psk) is None
+    assert central.central.due() == [str(applicant.id)]
+    central.central.retire(str(applicant.id))
+    assert central.rig.store.secret(psk) is None
     assert applicant.issues() == ["not_paired"]
 
 
-def test_a_node_that_is_no_centre_says_so(tmp_path: Path) -> None:
+def test_a_node_that_is_no_central_says_so(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "m")
     peer = Peer("x", b"")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CallRefusedError) as refused:
         machine.central.head(peer, None)
     assert (refused.value.status, refused.value.code) == (404, "not_central")
     attempt = Attempt(new_psk(), uuid.uuid4(), machine.key, machine.key.fingerprint)
-    with pytest.raises(PairingRefused, match="not_accepted"):  # and held, since it may be promoted in this moment
+    with pytest.raises(PairingRefusedError, match="not_accepted"):  # and held, since it may be promoted in this moment
         machine.central.pair(attempt.request(version="0.1.0", address="10.0.0.7", time=datetime.now(UTC)), "10.0.0.7")
     assert machine.central.hello(peer) == {"node_id": machine.id, "version": "0.1.0"}
     machine.rig.close()
 
 
-def test_a_removed_node_leaves_a_tombstone_for_a_month(centre: Centre, join: Join) -> None:
+def test_a_removed_node_leaves_a_tombstone_for_a_month(central: PairedCentral, join: Join) -> None:
     node = join()
-    centre.peers.bury(node.id, 1000.0)
-    assert not centre.peers.paired(node.id)
-    assert centre.peers.over(1000.0 + TOMBSTONE_SECONDS) == []
-    assert centre.peers.over(1001.0 + TOMBSTONE_SECONDS) == [node.id]
-    centre.peers.forget([node.id])
-    assert not Peers(centre.rig.store).all()
+    central.peers.mark_removed(node.id, 1000.0)
+    assert not central.peers.paired(node.id)
+    assert central.peers.over(1000.0 + TOMBSTONE_SECONDS) == []
+    assert central.peers.over(1001.0 + TOMBSTONE_SECONDS) == [node.id]
+    central.peers.forget([node.id])
+    assert not Peers(central.rig.store).all()
 
 
-def test_a_node_is_told_only_what_it_does_not_have(centre: Centre, join: Join) -> None:
+def test_a_node_is_told_only_what_it_does_not_have(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
-    newest = centre.central.ledger.newest
+    newest = central.central.ledger.newest
     assert newest is not None
     have = Since(*newest.header.at)
-    assert centre.central.head(node.wire.peer, have) is None
-    assert centre.central.membership(node.wire.peer, have) is None
-    assert centre.central.head(node.wire.peer, Since(have.epoch, have.number - 1)) == newest.header
-    assert centre.central.head(node.wire.peer, Since(have.epoch + 1, 0)) == newest.header, "a node that is ahead must see it"
+    assert central.central.head(node.wire.peer, have) is None
+    assert central.central.membership(node.wire.peer, have) is None
+    assert central.central.head(node.wire.peer, Since(have.epoch, have.number - 1)) == newest.header
+    assert central.central.head(node.wire.peer, Since(have.epoch + 1, 0)) == newest.header, "a node that is ahead must see it"
 
 
-def test_alerts_come_and_go_with_the_words(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alerts_come_and_go_with_the_words(central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1_000.0]
     monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: clock[0])
     node = join("managed-host")
     node.wire.tamper = lambda envelope: type(envelope)(
         envelope.header, envelope.headers, "9.9.9", "", None, envelope.content, envelope.secrets
     )
-    centre.central.watch()
-    assert centre.events.raised == [], "a node that was never there can't go offline"
+    central.central.watch()
+    assert central.events.raised == [], "a node that was never there can't go offline"
     node.follow()
     node.report()
-    assert centre.events.raised == [("cluster_sync_failed", False)]
+    assert central.events.raised == [("cluster_sync_failed", False)]
     clock[0] += 61
-    centre.central.watch()
-    assert centre.events.raised[1:] == [("cluster_node_offline", False)]
+    central.central.watch()
+    assert central.events.raised[1:] == [("cluster_node_offline", False)]
     node.wire.tamper = lambda envelope: envelope
     node.following._tried_at = -1e9
     node.follow()
     node.report(now=clock[0])
-    assert sorted(centre.events.raised[2:]) == [("cluster_node_offline", True), ("cluster_sync_failed", True)]
-    centre.remove(Place(nodes.PATH, node.id))
-    centre.central.forget(node.id)
-    centre.central.watch()
-    assert [item["key"] for item in centre.central.items()] == []
+    assert sorted(central.events.raised[2:]) == [("cluster_node_offline", True), ("cluster_sync_failed", True)]
+    central.remove(Place(nodes.PATH, node.id))
+    central.central.forget(node.id)
+    central.central.watch()
+    assert [item["key"] for item in central.central.items()] == []
 
 
-def test_a_clock_that_is_set_makes_nobody_offline_or_present(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_makes_nobody_offline_or_present(
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node, wall, passed = join(), [1_000.0], [1_000.0]
     monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: wall[0])
     monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     node.report()
     wall[0] += 7_200
-    assert centre.central.items()[0]["status"] != "offline"
+    assert central.central.items()[0]["status"] != "offline"
     wall[0] -= 14_400
     passed[0] += 61
-    assert centre.central.items()[0]["status"] == "offline"
+    assert central.central.items()[0]["status"] == "offline"
 
 
-def test_an_alert_about_a_node_ends_when_it_is_removed(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_about_a_node_ends_when_it_is_removed(
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node, passed = join(), [1_000.0]
     monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     node.report()
     passed[0] += 61
-    centre.central.watch()
-    centre.remove(Place(nodes.PATH, node.id))
-    centre.central.forget(node.id)
-    centre.central.watch()
-    assert centre.events.raised == [("cluster_node_offline", False), ("cluster_node_offline", True)]
+    central.central.watch()
+    central.remove(Place(nodes.PATH, node.id))
+    central.central.forget(node.id)
+    central.central.watch()
+    assert central.events.raised == [("cluster_node_offline", False), ("cluster_node_offline", True)]
 
 
-def test_a_node_is_behind_from_the_commit_on_not_only_when_the_ledger_has_looked(centre: Centre, join: Join) -> None:
+def test_a_node_is_behind_from_the_commit_on_not_only_when_the_ledger_has_looked(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     node.report()
-    (item,) = centre.central.items()
+    (item,) = central.central.items()
     assert item["sync_status"] == "up-to-date"
-    centre.central.expected = centre.central.noted + 1
-    (item,) = centre.central.items()
+    central.central.expected = central.central.noted + 1
+    (item,) = central.central.items()
     assert item["sync_status"] == "pending"
 
 
-def test_the_last_report_outlives_a_restart(centre: Centre, join: Join) -> None:
+def test_the_last_report_outlives_a_restart(central: PairedCentral, join: Join) -> None:
     from doorward.cluster.central import Central
 
     node = join("managed-host")
     node.follow()
     node.report()
-    (before,) = centre.central.items()
-    centre.central.keep()
-    again = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
-    again.ledger.note(centre.rig.pipeline.running)
+    (before,) = central.central.items()
+    central.central.keep()
+    again = Central(central.rig.pipeline, central.id, central.key, central.peers, central.events)
+    again.ledger.note(central.rig.pipeline.running)
     assert again.items() == [before]
 
 
-def test_nodes_that_look_elsewhere_are_known(centre: Centre, join: Join) -> None:
+def test_nodes_that_look_elsewhere_are_known(central: PairedCentral, join: Join) -> None:
     node = join()
     node.report()
-    assert centre.central.not_told("10.0.0.9") == [node.id]
-    assert centre.central.not_told("10.0.0.1") == []
+    assert central.central.not_told("10.0.0.9") == [node.id]
+    assert central.central.not_told("10.0.0.1") == []
     silent = str(uuid.uuid4())
-    centre.peers.pin(silent, b"", 0.0)
-    assert centre.central.not_told("10.0.0.1") == [silent]
-    centre.peers.bury(silent, 0.0)
-    assert centre.central.not_told("10.0.0.1") == []
+    central.peers.pin(silent, b"", 0.0)
+    assert central.central.not_told("10.0.0.1") == [silent]
+    central.peers.mark_removed(silent, 0.0)
+    assert central.central.not_told("10.0.0.1") == []
 
 
-def test_nodes_may_report_while_somebody_looks_for_those_that_look_elsewhere(centre: Centre, join: Join) -> None:
+def test_nodes_may_report_while_somebody_looks_for_those_that_look_elsewhere(central: PairedCentral, join: Join) -> None:
     node = join()
     node.report()
 
@@ -275,13 +281,13 @@ def test_nodes_may_report_while_somebody_looks_for_those_that_look_elsewhere(cen
 
         def __eq__(self, other: object) -> bool:
             report = msgspec.to_builtins(Report("another", "0.1.0", None, 0.0))
-            centre.central.status(Peer(str(uuid.uuid4()), b""), report)
+            central.central.status(Peer(str(uuid.uuid4()), b""), report)
             return str(self) == other
 
-    assert centre.central.not_told(Address("10.0.0.1")) == []
+    assert central.central.not_told(Address("10.0.0.1")) == []
 
 
-def test_an_issue_may_go_while_the_nodes_are_looked_at(centre: Centre, join: Join) -> None:
+def test_an_issue_may_go_while_the_nodes_are_looked_at(central: PairedCentral, join: Join) -> None:
     class Going(dict[str, Issue]):
         """Issues that another thread takes away as soon as they were seen."""
 
@@ -290,12 +296,12 @@ def test_an_issue_may_go_while_the_nodes_are_looked_at(centre: Centre, join: Joi
 
     node = join()
     node.report()
-    centre.central.unreachable = Going({node.id: Issue("address_unreachable", "It does not answer.")})
-    assert len(centre.central.items()) == 1
+    central.central.unreachable = Going({node.id: Issue("address_unreachable", "It does not answer.")})
+    assert len(central.central.items()) == 1
 
 
-def test_a_peer_that_is_pinned_while_another_is_forgotten_stays(centre: Centre) -> None:
-    pinning = threading.Thread(target=centre.peers.pin, args=("new", b"", 0.0))
+def test_a_peer_that_is_pinned_while_another_is_forgotten_stays(central: PairedCentral) -> None:
+    pinning = threading.Thread(target=central.peers.pin, args=("new", b"", 0.0))
 
     class Old(str):
         """An id during whose comparison another thread pins a peer."""
@@ -309,50 +315,50 @@ def test_a_peer_that_is_pinned_while_another_is_forgotten_stays(centre: Centre) 
                 pinning.join(0.2)
             return str(self) != other
 
-    centre.peers.pin("old", b"", 0.0)
-    centre.peers.forget([Old("old")])
+    central.peers.pin("old", b"", 0.0)
+    central.peers.forget([Old("old")])
     pinning.join()
-    assert list(centre.peers.all()) == ["new"]
+    assert list(central.peers.all()) == ["new"]
 
 
-def test_the_standing_of_the_centre_is_final(centre: Centre) -> None:
-    assert centre.rig.pipeline.running.snapshot.value(promote.PATH)["cluster_id"] == centre.cluster_id
+def test_the_standing_of_the_central_is_final(central: PairedCentral) -> None:
+    assert central.rig.pipeline.running.snapshot.value(promote.PATH)["cluster_id"] == central.cluster_id
 
 
 def test_a_revision_is_put_together_once_for_all_who_have_the_same(
-    centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = join("managed-host").wire.peer
     other = Peer(str(uuid.uuid4()), b"another", one.roles)
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
 
     def sent(peer: Peer, number: int) -> Ready:
-        found = centre.central.revision(peer, Since(1_795_291_200, number))
+        found = central.central.revision(peer, Since(1_795_291_200, number))
         assert isinstance(found, Ready)
         return found
 
-    last = centre.number - 1
+    last = central.number - 1
     assert sent(one, last) is sent(other, last)
     assert sent(other, last - 1) is not sent(one, last)
     first = sent(one, last)
     monkeypatch.setattr("doorward.cluster.envelopes.KEEP_SECONDS", 0.0)
-    centre.central.watch()
+    central.central.watch()
     assert sent(one, last) is not first
     assert sent(one, last).compressed == first.compressed
     first = sent(one, last)
-    centre.committed((ZONE, "Europe/Budapest"))
+    central.committed((ZONE, "Europe/Budapest"))
     assert sent(one, last).compressed != first.compressed
 
 
-def test_figures_alone_are_no_news_for_the_disk(centre: Centre, join: Join) -> None:
+def test_figures_alone_are_no_news_for_the_disk(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     node.report()
-    centre.central.keep()
-    (before,) = centre.rig.store.records("cluster_status")
+    central.central.keep()
+    (before,) = central.rig.store.records("cluster_status")
     node.report(now=2_000.0)
-    centre.central.keep()
-    assert centre.rig.store.records("cluster_status") == [before]
+    central.central.keep()
+    assert central.rig.store.records("cluster_status") == [before]
     node.report(fqdn="other.example.com")
-    centre.central.keep()
-    assert centre.rig.store.records("cluster_status") != [before]
+    central.central.keep()
+    assert central.rig.store.records("cluster_status") != [before]

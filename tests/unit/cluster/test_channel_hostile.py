@@ -38,35 +38,35 @@ from tests.support.server import until
 
 
 @pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("centre")) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def node(centre: Running, tmp_path_factory: pytest.TempPathFactory) -> Node:
+def node(central: Running, tmp_path_factory: pytest.TempPathFactory) -> Node:
     found = Node.new(tmp_path_factory.mktemp("node"))
-    centre.channel.trust([found.peer("managed-host")])
+    central.channel.trust([found.peer("managed-host")])
     return found
 
 
 @pytest.fixture(autouse=True)
-def sound(centre: Running, node: Node) -> Iterator[None]:
+def sound(central: Running, node: Node) -> Iterator[None]:
     """Whatever a test does to it, the channel serves its peers afterwards."""
     yield
-    asking = Central(node.key, centre.node.peer(), centre.way)
+    asking = Central(node.key, central.node.peer(), central.way)
     assert asking.hello()["you"] == str(node.id)
     asking.close()
 
 
-def as_node(centre: Running, node: Node) -> ssl.SSLSocket:
+def as_node(central: Running, node: Node) -> ssl.SSLSocket:
     """A raw connection with the pinned certificate."""
-    raw = socket.create_connection(centre.at, 10)
-    return client_context(node.key, centre.node.key.certificate).wrap_socket(raw)
+    raw = socket.create_connection(central.at, 10)
+    return client_context(node.key, central.node.key.certificate).wrap_socket(raw)
 
 
-def as_anyone(centre: Running, source: str = "127.0.0.1") -> ssl.SSLSocket:
-    return unverified_context().wrap_socket(socket.create_connection(centre.at, 10, (source, 0)))
+def as_anyone(central: Running, source: str = "127.0.0.1") -> ssl.SSLSocket:
+    return unverified_context().wrap_socket(socket.create_connection(central.at, 10, (source, 0)))
 
 
 def rest(sock: socket.socket) -> bytes:
@@ -81,27 +81,27 @@ def rest(sock: socket.socket) -> bytes:
 # Somebody in the middle
 
 
-def test_pairing_through_somebody_in_the_middle_pins_nothing(centre: Running, tmp_path: Path) -> None:
+def test_pairing_through_somebody_in_the_middle_pins_nothing(central: Running, tmp_path: Path) -> None:
     joining, middle = Node.new(tmp_path), Node.new(tmp_path)
-    psk = centre.handlers.accept(joining)
-    with in_the_middle(centre.at, middle.key) as way, pytest.raises(ChannelError) as refused:
+    psk = central.handlers.accept(joining)
+    with in_the_middle(central.at, middle.key) as way, pytest.raises(ChannelError) as refused:
         pair(way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
     assert refused.value.code == "not_accepted"
-    assert centre.handlers.paired == {}
-    assert centre.handlers.differs == [joining.id]
-    direct = pair(centre.way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
-    assert direct.certificate == centre.node.key.certificate
+    assert central.handlers.paired == {}
+    assert central.handlers.differs == [joining.id]
+    direct = pair(central.way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
+    assert direct.certificate == central.node.key.certificate
 
 
-def test_pinned_calls_do_not_pass_somebody_in_the_middle(centre: Running, node: Node, tmp_path: Path) -> None:
-    reports = len(centre.handlers.reports)
-    with in_the_middle(centre.at, Node.new(tmp_path).key) as way:
-        asking = Central(node.key, centre.node.peer(), way)
+def test_pinned_calls_do_not_pass_somebody_in_the_middle(central: Running, node: Node, tmp_path: Path) -> None:
+    reports = len(central.handlers.reports)
+    with in_the_middle(central.at, Node.new(tmp_path).key) as way:
+        asking = Central(node.key, central.node.peer(), way)
         with pytest.raises(ChannelError) as refused:
             asking.status({"secret": 1})
         asking.close()
     assert refused.value.code == "pin_mismatch"
-    assert len(centre.handlers.reports) == reports
+    assert len(central.handlers.reports) == reports
 
 
 # Certificates that are not the pinned ones
@@ -147,17 +147,17 @@ def other_certificates(node: Node, directory: Path) -> dict[str, Path]:
     return files
 
 
-def test_certificates_like_the_pinned_one_open_nothing(centre: Running, node: Node, tmp_path: Path) -> None:
-    asked = len(centre.handlers.asked)
+def test_certificates_like_the_pinned_one_open_nothing(central: Running, node: Node, tmp_path: Path) -> None:
+    asked = len(central.handlers.asked)
     for name, file in other_certificates(node, tmp_path).items():
         context = unverified_context()
         context.load_cert_chain(file)
-        with context.wrap_socket(socket.create_connection(centre.at, 10)) as sock:
+        with context.wrap_socket(socket.create_connection(central.at, 10)) as sock:
             with contextlib.suppress(OSError):
                 sock.sendall(b"GET /cluster/v1/head HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = rest(sock)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 403 "), name
-    assert len(centre.handlers.asked) == asked
+    assert len(central.handlers.asked) == asked
 
 
 def test_dates_of_pinned_certificates_play_no_part(tmp_path: Path) -> None:
@@ -165,18 +165,18 @@ def test_dates_of_pinned_certificates_play_no_part(tmp_path: Path) -> None:
         node = Node.new(tmp_path)
         pem, key = private(node)
         other = Node(replace(node.key.path.parent.parent, pem + signed(node, key.public_key(), 3, day)), node.id)
-        with running(tmp_path) as centre:
-            centre.channel.trust([other.peer()])
-            asking = Central(other.key, centre.node.peer(), centre.way)
+        with running(tmp_path) as central:
+            central.channel.trust([other.peer()])
+            asking = Central(other.key, central.node.peer(), central.way)
             assert asking.hello()["you"] == str(node.id)
             asking.close()
 
 
-def test_older_tls_is_refused(centre: Running) -> None:
+def test_older_tls_is_refused(central: Running) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with socket.create_connection(centre.at, 10) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
+    with socket.create_connection(central.at, 10) as raw, pytest.raises((ssl.SSLError, ConnectionError)):
         context.wrap_socket(raw)
 
 
@@ -184,8 +184,8 @@ def test_older_tls_is_refused(centre: Running) -> None:
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"\xc3\xbc.invalid", b"..", b"a" * 250])
-def test_names_that_a_client_asks_for_play_no_part(centre: Running, name: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    command = [b"openssl", b"s_client", b"-connect", b"%b:%d" % (centre.at[0].encode(), centre.at[1]), b"-servername", name]
+def test_names_that_a_client_asks_for_play_no_part(central: Running, name: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [b"openssl", b"s_client", b"-connect", b"%b:%d" % (central.at[0].encode(), central.at[1]), b"-servername", name]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
     assert b"Cipher is TLS_" in done.stdout
     assert "Traceback" not in capfd.readouterr().err
@@ -195,8 +195,8 @@ def test_names_that_a_client_asks_for_play_no_part(centre: Running, name: bytes,
 @given(st.binary(min_size=1, max_size=400))
 @example(b"GET / HTTP/1.1\r\n\r\n")
 @example(b"\x16\x03\x01\xff\xff" + bytes(300))
-def test_garbage_instead_of_tls_is_refused(centre: Running, data: bytes) -> None:
-    with socket.create_connection(centre.at, 10) as sock:
+def test_garbage_instead_of_tls_is_refused(central: Running, data: bytes) -> None:
+    with socket.create_connection(central.at, 10) as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         assert not rest(sock).startswith(b"HTTP")
@@ -211,12 +211,12 @@ def test_garbage_instead_of_tls_is_refused(centre: Running, data: bytes) -> None
 @example(b"POST /cluster/v1/pair HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n")
 @example(b"GET /cluster/v1/hello HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nxx")
 @example(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-def test_garbage_instead_of_http_is_refused(centre: Running, data: bytes) -> None:
-    with as_anyone(centre) as sock:
+def test_garbage_instead_of_http_is_refused(central: Running, data: bytes) -> None:
+    with as_anyone(central) as sock:
         sock.sendall(data)
         with contextlib.suppress(OSError):
             sock.unwrap()  # our end; the answer, if any, comes before
-    with as_anyone(centre) as sock:
+    with as_anyone(central) as sock:
         sock.sendall(data + b"\r\n\r\n" + b"\0" * 20_000)
         answer = rest(sock)
     assert answer == b"" or answer[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 405", b"HTTP/1.1 413", b"HTTP/1.1 429"}
@@ -244,11 +244,11 @@ def posted(sock: ssl.SSLSocket, path: bytes, body: bytes) -> bytes:
     ],
     ids=["empty", "deep", "deep objects", "less deep", "no utf-8", "half a pair", "long number", "null", "another form"],
 )
-def test_bodies_that_are_none(centre: Running, node: Node, body: bytes) -> None:
-    centre.channel._attempts._times.clear()
-    with as_anyone(centre) as sock:
+def test_bodies_that_are_none(central: Running, node: Node, body: bytes) -> None:
+    central.channel._attempts._times.clear()
+    with as_anyone(central) as sock:
         assert posted(sock, b"pair", body)[9:12] in {b"400", b"413", b""}
-    with as_node(centre, node) as sock:
+    with as_node(central, node) as sock:
         expected = {b"413", b""} if len(body) > 64 << 10 else {b"400", b"200"}
         assert posted(sock, b"status", body)[9:12] in expected
 
@@ -266,8 +266,8 @@ def test_bodies_that_are_none(centre: Running, node: Node, body: bytes) -> None:
     ],
     ids=["good", "no such call", "no such method", "no host", "two hosts", "another coding", "nonsense"],
 )
-def test_header_names_have_their_usual_capitals(centre: Running, node: Node, request_bytes: bytes, status: bytes) -> None:
-    with as_node(centre, node) as sock:
+def test_header_names_have_their_usual_capitals(central: Running, node: Node, request_bytes: bytes, status: bytes) -> None:
+    with as_node(central, node) as sock:
         sock.sendall(request_bytes.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
         head, _, body = rest(sock).partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
@@ -282,24 +282,24 @@ def test_header_names_have_their_usual_capitals(centre: Running, node: Node, req
     [b"GET /%b HTTP/1.1\r\n" % (b"a" * 20_000), b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 4000, b"G" * 40_000],
     ids=["path", "fields", "method"],
 )
-def test_heads_without_end_are_cut(centre: Running, node: Node, head: bytes) -> None:
-    with as_node(centre, node) as sock:
+def test_heads_without_end_are_cut(central: Running, node: Node, head: bytes) -> None:
+    with as_node(central, node) as sock:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             sock.sendall(head)
         assert rest(sock)[:12] in {b"", b"HTTP/1.1 400"}
 
 
-def test_bodies_beyond_the_limit_are_not_read(centre: Running, node: Node) -> None:
+def test_bodies_beyond_the_limit_are_not_read(central: Running, node: Node) -> None:
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     for framing in (
         b"Content-Length: 9999999999\r\n\r\n",
         b"Content-Length: 65537\r\n\r\n",
         b"Content-Length: " + b"9" * 500 + b"\r\n\r\n",
     ):
-        with as_node(centre, node) as sock:
+        with as_node(central, node) as sock:
             sock.sendall(b"POST /cluster/v1/status HTTP/1.1\r\nHost: x\r\n" + framing)
             assert rest(sock)[:12] in {b"HTTP/1.1 413", b"HTTP/1.1 400"}
-    with as_node(centre, node) as sock:
+    with as_node(central, node) as sock:
         sock.sendall(b"POST /cluster/v1/status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         before, began = Process().memory_info().rss, time.monotonic()
         with pytest.raises(OSError, match=r"."):  # noqa: PT012 - whichever piece it is that meets the closed connection
@@ -312,10 +312,10 @@ def test_bodies_beyond_the_limit_are_not_read(centre: Running, node: Node) -> No
 # Slow and many
 
 
-def test_slow_clients_are_ended_at_each_stage(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_clients_are_ended_at_each_stage(central: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(channel_module, "REQUEST_SECONDS", 0.2)
-    with as_node(centre, node) as silent, as_anyone(centre) as slow, as_node(centre, node) as body:
+    with as_node(central, node) as silent, as_anyone(central) as slow, as_node(central, node) as body:
         slow.sendall(b"POST /cluster/v1/pair HTTP/1.1\r\n")
         body.sendall(b"POST /cluster/v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert rest(silent) == b""
@@ -331,27 +331,27 @@ def test_handshakes_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest
 
 
 def test_connections_without_certificate_are_few_and_leave_room_for_peers(
-    centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch
+    central: Running, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
-    every, one = server_module.MOST_ANONYMOUS, server_module.MOST_OF_ONE
+    every, one = server_module.MAX_ANONYMOUS, server_module.MAX_OF_ONE
     with contextlib.ExitStack() as stack:
         sources = [f"127.0.1.{number}" for number in range(1, every // one + 1)]
         for source in sources:
-            many = [stack.enter_context(as_anyone(centre, source)) for _ in range(one + 1)]
+            many = [stack.enter_context(as_anyone(central, source)) for _ in range(one + 1)]
             assert rest(many[0]) == b"", "one address has too many"
-        until(lambda: centre.connections() == every)
+        until(lambda: central.connections() == every)
         for number in range(1, 6):
-            stack.enter_context(as_anyone(centre, f"127.0.2.{number}"))
-            until(lambda: centre.connections() <= every, what="all together are too many")
-        asking = Central(node.key, centre.node.peer(), centre.way)
+            stack.enter_context(as_anyone(central, f"127.0.2.{number}"))
+            until(lambda: central.connections() <= every, what="all together are too many")
+        asking = Central(node.key, central.node.peer(), central.way)
         assert asking.hello()
         asking.close()
-    until(lambda: centre.connections() < 5)
+    until(lambda: central.connections() < 5)
 
 
 def test_many_connections_of_others_do_not_stop_a_pairing(
-    centre: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    central: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether few sources hold many connections or many hold one each, idle or in the middle of a request."""
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
@@ -359,26 +359,26 @@ def test_many_connections_of_others_do_not_stop_a_pairing(
     for sources, of_each, sent in [(8, 8, b""), (64, 1, b""), (8, 8, BEGUN), (64, 1, BEGUN), (100, 2, BEGUN)]:
         with contextlib.ExitStack() as stack:
             for number in range(sources * of_each):
-                sock = stack.enter_context(as_anyone(centre, f"127.0.3.{number % sources + 1}"))
+                sock = stack.enter_context(as_anyone(central, f"127.0.3.{number % sources + 1}"))
                 with contextlib.suppress(OSError):
                     sock.sendall(sent)
-            psk = centre.handlers.accept(joining)
-            way = Way(centre.way.addresses, centre.way.port, "127.0.4.1")
+            psk = central.handlers.accept(joining)
+            way = Way(central.way.addresses, central.way.port, "127.0.4.1")
             made = pair(way, joining.key, node_id=joining.id, psk=psk, version=VERSION, address="127.0.0.2")
-            assert made.certificate == centre.node.key.certificate, (sources, of_each, sent)
-        until(lambda: centre.connections() < 5)
-    centre.channel._attempts._times.clear()
+            assert made.certificate == central.node.key.certificate, (sources, of_each, sent)
+        until(lambda: central.connections() < 5)
+    central.channel._attempts._times.clear()
 
 
 BEGUN = b"POST /cluster/v1/pair HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
 
 
-def test_who_has_no_certificate_has_little_time_for_a_body(centre: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_certificate_has_little_time_for_a_body(central: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_module, "PAIR_SECONDS", 0.2)
-    with as_anyone(centre) as sock:
+    with as_anyone(central) as sock:
         sock.sendall(BEGUN)
         assert rest(sock).startswith(b"HTTP/1.1 503")
-    centre.channel._attempts._times.clear()
+    central.channel._attempts._times.clear()
 
 
 async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
@@ -406,8 +406,8 @@ async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
 
 def test_the_rate_of_attempts_is_that_of_a_source(tmp_path: Path) -> None:
     """Who has a network of IPv6 addresses has one source, not as many as it likes."""
-    centre = Node.new(tmp_path)
-    channel = channel_module.Channel(centre.key, Handlers(centre))
+    central = Node.new(tmp_path)
+    channel = channel_module.Channel(central.key, Handlers(central))
 
     async def statuses(*addresses: str) -> list[int]:
         return [await asked_to_pair(channel, address) for address in addresses]
@@ -420,32 +420,32 @@ def test_the_rate_of_attempts_is_that_of_a_source(tmp_path: Path) -> None:
 
 
 def test_one_node_takes_no_room_from_the_others(
-    centre: Running, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    central: Running, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
     other = Node.new(tmp_path)
-    centre.channel.trust([node.peer("managed-host"), other.peer()])
+    central.channel.trust([node.peer("managed-host"), other.peer()])
     with contextlib.ExitStack() as stack:
-        many = [stack.enter_context(as_node(centre, node)) for _ in range(server_module.MOST_OF_ONE + 1)]
+        many = [stack.enter_context(as_node(central, node)) for _ in range(server_module.MAX_OF_ONE + 1)]
         assert rest(many[-1]) == b""
-        asking = Central(other.key, centre.node.peer(), centre.way)
+        asking = Central(other.key, central.node.peer(), central.way)
         assert asking.hello()
         asking.close()
-    centre.channel.trust([node.peer("managed-host")])
-    until(lambda: centre.connections() < 5)
+    central.channel.trust([node.peer("managed-host")])
+    until(lambda: central.connections() < 5)
 
 
-def test_reader_that_never_reads_holds_its_own_answer_only(centre: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reader_that_never_reads_holds_its_own_answer_only(central: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_module, "REQUEST_SECONDS", 1.0)
-    monkeypatch.setattr(centre.handlers, "answer", ["0" * 1000] * 30_000)
-    with as_node(centre, node) as sock:
+    monkeypatch.setattr(central.handlers, "answer", ["0" * 1000] * 30_000)
+    with as_node(central, node) as sock:
         sock.sendall(b"GET /cluster/v1/revision HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: not centre.requests(), what="the request to be given up")
+        until(lambda: not central.requests(), what="the request to be given up")
         answer = rest(sock)
     assert len(answer) < 30_000_000
 
 
-def test_clients_do_not_believe_what_is_no_centre(tmp_path: Path) -> None:
+def test_clients_do_not_believe_what_is_no_central(tmp_path: Path) -> None:
     """Whatever a server with the right certificate says, it ends in a ChannelError."""
     right, node = Node.new(tmp_path), Node.new(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -484,7 +484,7 @@ def test_clients_do_not_believe_what_is_no_centre(tmp_path: Path) -> None:
         thread.join(10)
 
 
-def test_a_centre_that_hangs_up_before_the_handshake_has_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_central_that_hangs_up_before_the_handshake_has_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python takes such a socket for one that is yet to be connected, and shakes no hands."""
     node = Node.new(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -503,10 +503,10 @@ def test_a_centre_that_hangs_up_before_the_handshake_has_not_answered(tmp_path: 
     assert failed.value.code == "no_answer"
 
 
-def test_a_connection_is_for_the_expected_certificate_alone(centre: Running, node: Node, tmp_path: Path) -> None:
+def test_a_connection_is_for_the_expected_certificate_alone(central: Running, node: Node, tmp_path: Path) -> None:
     """Even where OpenSSL is content, the bytes are compared."""
     with pytest.raises(ChannelError) as failed:
-        connected(centre.way, unverified_context(), Node.new(tmp_path).key.certificate)
+        connected(central.way, unverified_context(), Node.new(tmp_path).key.certificate)
     assert failed.value.code == "pin_mismatch"
-    good: Connection = connected(centre.way, unverified_context(), centre.node.key.certificate)
+    good: Connection = connected(central.way, unverified_context(), central.node.key.certificate)
     good.close()

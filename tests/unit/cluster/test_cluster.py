@@ -10,27 +10,27 @@ from typing import Any
 
 import pytest
 
+from doorward.cluster.apply_revision import NotAppliedError
 from doorward.cluster.cluster import Cluster
-from doorward.cluster.follower import CentreRefused, Removed
+from doorward.cluster.follower import CentralRefusedError, RemovedError
 from doorward.cluster.peers import Peers, Pinned, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import Report
-from doorward.cluster.taking import NotTaken
 from doorward.membership import join_request, nodes
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from tests.support.server import until
-from tests.unit.cluster.pairs import Centre, Machine, Wire, put
+from tests.unit.cluster.pairs import Machine, PairedCentral, Wire, put
 from tests.unit.transaction.rig import WEB, ZONE
 
 
 class Channel:
-    """The channel to a centre that can be cut: ``broken`` is what every call raises."""
+    """The channel to a Central Management that can be cut: ``broken`` is what every call raises."""
 
-    def __init__(self, centre: Centre) -> None:
-        self.centre = centre
+    def __init__(self, central: PairedCentral) -> None:
+        self.central = central
         self.broken: Exception | None = None
         self.paired: list[str] = []
         self.reports = 0
@@ -38,10 +38,10 @@ class Channel:
     def pair(self, _addresses: tuple[str, ...], psk: str, _own: str | None) -> tuple[str, bytes]:
         self._check()
         self.paired.append(psk)
-        return self.centre.id, self.centre.key.certificate
+        return self.central.id, self.central.key.certificate
 
-    def connect(self, _addresses: tuple[str, ...], centre: Pinned, _own: str | None) -> Link:
-        assert centre.certificate == self.centre.key.certificate
+    def connect(self, _addresses: tuple[str, ...], central: Pinned, _own: str | None) -> Link:
+        assert central.certificate == self.central.key.certificate
         return Link(self)
 
     def answers(self, address: str, _node: Pinned, _own: str | None) -> bool:
@@ -58,7 +58,7 @@ class Link:
     def __init__(self, channel: Channel) -> None:
         self.channel, self.closed = channel, False
         peer = Peer("46f97a58-4028-467d-9a22-9cfe78ae3e1c", b"")
-        self.wire = Wire(channel.centre, peer)
+        self.wire = Wire(channel.central, peer)
         self.release = self.wire.release
 
     def _until(self, ask: Callable[[], Any], wait: float) -> Any:
@@ -66,7 +66,7 @@ class Link:
         while True:
             self.channel._check()
             if self.closed:
-                raise CentreRefused("no_answer", "closed")
+                raise CentralRefusedError("no_answer", "closed")
             if (found := ask()) is not None or time.monotonic() > end:
                 return found
             time.sleep(0.01)
@@ -118,7 +118,7 @@ class Running(Machine):
 
     @property
     def word(self) -> str:
-        return standing(self.rig.pipeline.running.snapshot).state
+        return cluster_role(self.rig.pipeline.running.snapshot).state
 
     def close(self) -> None:
         self.cluster.stop()
@@ -127,23 +127,23 @@ class Running(Machine):
 
 
 @pytest.fixture
-def channel(centre: Centre) -> Channel:
-    return Channel(centre)
+def channel(central: PairedCentral) -> Channel:
+    return Channel(central)
 
 
 @pytest.fixture
-def node(tmp_path: Path, centre: Centre, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    for name, seconds in {"SOON_SECONDS": 0.05, "_LONGEST_BACKOFF": 0.05, "REPORT_SECONDS": 0.05}.items():
+def node(tmp_path: Path, central: PairedCentral, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    for name, seconds in {"SOON_SECONDS": 0.05, "_MAX_BACKOFF": 0.05, "REPORT_SECONDS": 0.05}.items():
         monkeypatch.setattr(f"doorward.cluster.follower.{name}", seconds)
     made = Running(tmp_path / "running", channel)
-    centre.write(Place(nodes.PATH, made.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
-    centre.note()
+    central.write(Place(nodes.PATH, made.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
+    central.note()
     yield made
     made.close()
 
 
-def test_a_node_asks_until_it_is_paired_then_follows_and_reports(centre: Centre, channel: Channel, node: Running) -> None:
-    channel.broken = CentreRefused("not_accepted")
+def test_a_node_asks_until_it_is_paired_then_follows_and_reports(central: PairedCentral, channel: Channel, node: Running) -> None:
+    channel.broken = CentralRefusedError("not_accepted")
     node.cluster.start()
     psk = node.ask()
     until(lambda: node.cluster.join_details()["reason"] == "not_accepted")
@@ -153,11 +153,11 @@ def test_a_node_asks_until_it_is_paired_then_follows_and_reports(centre: Centre,
     assert channel.paired == ["x" * 64]
     until(lambda: node.rig.store.secret(psk) is None)
     until(lambda: node.rig.store.record("cluster_psk", psk) is None)
-    assert list(Peers(node.rig.store).all()) == [centre.id]
+    assert list(Peers(node.rig.store).all()) == [central.id]
     until(lambda: channel.reports > 1)
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     until(lambda: node.rig.value(ZONE) == "Asia/Tokyo")
-    until(lambda: centre.central.items()[0]["sync_status"] == "up-to-date")
+    until(lambda: central.central.items()[0]["sync_status"] == "up-to-date")
     (own,) = node.cluster.statuses()
     assert (own["key"], own["sync_status"], "last_seen" in own) == (node.id, "up-to-date", False)
     assert node.cluster.unreachable_since() is None
@@ -181,12 +181,12 @@ def test_an_error_while_it_reports_does_not_end_the_reports(
     until(lambda: channel.reports > before)
 
 
-def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_central_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.cluster.follower.LOST_SECONDS", 0.2)
     node.cluster.start()
     node.ask()
     until(lambda: node.word == "joined")
-    channel.broken = CentreRefused("no_answer")
+    channel.broken = CentralRefusedError("no_answer")
     until(lambda: node.events.raised == [("cluster_central_lost", False)])
     seen = node.cluster.central_management()
     assert seen is not None
@@ -200,15 +200,15 @@ def test_a_centre_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Ru
     until(lambda: (node.cluster.central_management() or {})["reachable"])
 
 
-def test_a_centre_that_is_back_is_told_at_once(
-    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+def test_a_central_that_is_back_is_told_at_once(
+    central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("doorward.cluster.follower.REPORT_SECONDS", 3600.0)
     node.cluster.start()
     node.ask()
     until(lambda: node.word == "joined")
-    until(lambda: [item["sync_status"] for item in centre.central.items()] == ["up-to-date"])
-    channel.broken = CentreRefused("no_answer")
+    until(lambda: [item["sync_status"] for item in central.central.items()] == ["up-to-date"])
+    channel.broken = CentralRefusedError("no_answer")
     until(lambda: not (node.cluster.central_management() or {})["reachable"])
     reports, channel.broken = channel.reports, None
     until(lambda: channel.reports > reports)
@@ -217,8 +217,8 @@ def test_a_centre_that_is_back_is_told_at_once(
 def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Running) -> None:
     node.cluster.start()
     node.ask()
-    until(lambda: node.word == "joined" and standing(node.rig.pipeline.running.snapshot).managed)
-    channel.broken = Removed()
+    until(lambda: node.word == "joined" and cluster_role(node.rig.pipeline.running.snapshot).managed)
+    channel.broken = RemovedError()
     until(lambda: node.word == "standalone")
     until(lambda: not Peers(node.rig.store).all())
     until(lambda: node.rig.store.record("cluster_sync", "node") is None)
@@ -226,13 +226,13 @@ def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Run
     assert node.rig.pipeline.running.snapshot.objects(nodes.PATH).order == ()
     node.rig.committed((ZONE, "Etc/UTC"))
     assert [found for found in node.events.raised if found[0] == "cluster_central_lost"]
-    channel.broken = CentreRefused("not_accepted")
+    channel.broken = CentralRefusedError("not_accepted")
     node.ask()
     until(lambda: node.cluster.join_details()["reason"] == "not_accepted")
 
 
 def test_a_request_fails_when_its_time_is_over(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    channel.broken = CentreRefused("no_answer")
+    channel.broken = CentralRefusedError("no_answer")
     monkeypatch.setattr("doorward.cluster.peers.PSK_SECONDS", 0.3)
     node.cluster.start()
     psk = node.ask()
@@ -245,18 +245,18 @@ def test_a_request_fails_when_its_time_is_over(channel: Channel, node: Running, 
     until(lambda: node.word == "joined")
 
 
-def test_a_node_that_paired_before_a_crash_does_not_pair_again(centre: Centre, channel: Channel, node: Running) -> None:
+def test_a_node_that_paired_before_a_crash_does_not_pair_again(central: PairedCentral, channel: Channel, node: Running) -> None:
     psk = node.ask()
-    Peers(node.rig.store).pin(centre.id, centre.key.certificate, 0.0, psk)
+    Peers(node.rig.store).pin(central.id, central.key.certificate, 0.0, psk)
     node.cluster = node.made()
     node.cluster.start()
     until(lambda: node.word == "joined")
     assert channel.paired == []
 
 
-def test_what_a_crash_left_is_cleaned_up_at_the_start(centre: Centre, node: Running) -> None:
+def test_what_a_crash_left_is_cleaned_up_at_the_start(central: PairedCentral, node: Running) -> None:
     store = node.rig.store
-    Peers(store).pin(centre.id, centre.key.certificate, 0.0)
+    Peers(store).pin(central.id, central.key.certificate, 0.0)
     psk_life(store, str(uuid.uuid4()), 0.0)
     node.cluster = node.made()
     node.cluster.start()
@@ -274,69 +274,71 @@ def test_a_clock_that_is_set_back_lets_no_psk_live_longer_than_a_day(node: Runni
     assert psk_life(store, key, back) == psk_life(store, key, back + 1)
 
 
-def test_a_commit_of_the_centre_becomes_a_revision_once_it_is_confirmed(centre: Centre, channel: Channel, tmp_path: Path) -> None:
+def test_a_commit_of_the_central_becomes_a_revision_once_it_is_confirmed(
+    central: PairedCentral, channel: Channel, tmp_path: Path
+) -> None:
     queue = CommitQueue()
     cluster = Cluster(
-        centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        central.rig.pipeline, queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=tmp_path,
     )  # fmt: skip
     cluster.start()
     ledger = cluster._central.ledger
-    number = centre.number
-    centre.rig.committed((WEB, {"timeout": 20}))
+    number = central.number
+    central.rig.committed((WEB, {"timeout": 20}))
     until(lambda: ledger.newest and ledger.newest.header.number == number + 1)
-    centre.rig.committed((WEB, {"timeout": 30}), confirm_seconds=3600)
-    centre.rig.confirmations.load()
+    central.rig.committed((WEB, {"timeout": 30}), confirm_seconds=3600)
+    central.rig.confirmations.load()
     time.sleep(0.2)  # nothing must come of it
     assert ledger.newest
     assert ledger.newest.header.number == number + 1
-    pending = centre.rig.confirmations.pending
+    pending = central.rig.confirmations.pending
     assert pending
-    centre.rig.confirmations.confirm(pending)
+    central.rig.confirmations.confirm(pending)
     until(lambda: ledger.newest and ledger.newest.header.number == number + 2)
     cluster.stop()
     queue.close()
 
 
-def test_nobody_is_told_of_his_removal_before_it_is_confirmed(centre: Centre, channel: Channel, node: Running) -> None:
-    centre.peers.pin(node.id, node.key.certificate, 0.0)
+def test_nobody_is_told_of_his_removal_before_it_is_confirmed(central: PairedCentral, channel: Channel, node: Running) -> None:
+    central.peers.pin(node.id, node.key.certificate, 0.0)
     cluster = Cluster(
-        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
     cluster.attach()
-    centre.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
-    centre.rig.confirmations.load()
+    central.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
+    central.rig.confirmations.load()
     settled(cluster)
     assert cluster.paired(node.id)
     # What goes back by itself is put again.
-    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
+    central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": ["managed-host"]})
     settled(cluster)
     assert cluster.paired(node.id)
-    centre.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
-    centre.rig.confirmations.load()
+    central.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
+    central.rig.confirmations.load()
     settled(cluster)
-    pending = centre.rig.confirmations.pending
+    pending = central.rig.confirmations.pending
     assert pending
-    centre.rig.confirmations.confirm(pending)
+    central.rig.confirmations.confirm(pending)
     cluster.work(0)
-    peer = Peers(centre.rig.store).all()[node.id]
+    peer = Peers(central.rig.store).all()[node.id]
     assert peer.removed is not None, "a node that was removed is told so, not forgotten"
     assert [(p.id, p.removed) for p in cluster._trusted()] == [(node.id, True)]
 
 
 def test_a_node_that_asks_elsewhere_is_not_removed_there(node: Running) -> None:
     node.ask()
-    known = Standing("joined", node.id, "the cluster that it left")
-    with pytest.raises(NotTaken):
+    known = ClusterRole("joined", node.id, "the cluster that it left")
+    with pytest.raises(NotAppliedError):
         node.cluster.follower._was_removed(known)
     assert (node.word, node.cluster._following.removed) == ("requested", False)
 
 
-def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Centre, node: Running) -> None:
+def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(central: PairedCentral, node: Running) -> None:
     node.cluster.start()
     node.ask()
-    until(lambda: node.word == "joined" and standing(node.rig.pipeline.running.snapshot).managed)
+    until(lambda: node.word == "joined" and cluster_role(node.rig.pipeline.running.snapshot).managed)
     until(lambda: node.cluster._following.sync.applied)
     request = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
     assert request is not None
@@ -344,20 +346,20 @@ def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(centre: Cen
     node.rig.confirmations.load()
     assert node.word == "standalone"
     until(lambda: node.cluster._awaited == node.rig.number)
-    assert list(Peers(node.rig.store).all()) == [centre.id]
+    assert list(Peers(node.rig.store).all()) == [central.id]
     node.queue.wait(lambda: node.write(Place(join_request.PATH), request.value))
     assert node.word == "joined"
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     until(lambda: node.rig.value(ZONE) == "Asia/Tokyo")
 
 
-def test_a_node_that_pairs_while_it_is_removed_is_told_so(centre: Centre, channel: Channel, node: Running) -> None:
+def test_a_node_that_pairs_while_it_is_removed_is_told_so(central: PairedCentral, channel: Channel, node: Running) -> None:
     cluster = Cluster(
-        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
     cluster.attach()
-    centre.remove(Place(nodes.PATH, node.id))
+    central.remove(Place(nodes.PATH, node.id))
     settled(cluster)
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
     cluster._central.pinned()
@@ -366,19 +368,19 @@ def test_a_node_that_pairs_while_it_is_removed_is_told_so(centre: Centre, channe
 
 
 def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
-    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+    central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = [0.0]
     monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
     cluster = Cluster(
-        centre.rig.pipeline, node.queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
     cluster.attach()
     watched: list[float] = []
     monkeypatch.setattr(cluster._central, "watch", lambda: watched.append(passed[0]))
     for number in range(8):
-        centre.rig.committed((WEB, {"timeout": 20 + number}))
+        central.rig.committed((WEB, {"timeout": 20 + number}))
         assert cluster.work(0)
         passed[0] += 0.5
     assert watched == [1.5, 3.0]
@@ -390,19 +392,19 @@ def settled(cluster: Cluster) -> None:
 
 
 def test_a_node_that_does_not_answer_at_its_address_is_named(
-    centre: Centre, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
+    central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = CommitQueue()
     cluster = Cluster(
-        centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=channel, events=centre.events,
+        central.rig.pipeline, queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
-    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
+    central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
     monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.05)
     cluster.start()
     until(lambda: "address_unreachable" in codes(cluster, node.id))
-    centre.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})
+    central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})
     until(lambda: "address_unreachable" not in codes(cluster, node.id))
     cluster.stop()
     queue.close()

@@ -1,4 +1,4 @@
-"""A node takes what the centre sets, whole or not at all, and keeps what is its own."""
+"""A node takes what Central Management sets, whole or not at all, and keeps what is its own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
 from doorward.cluster.statuses import Issue
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
-from doorward.store.port import Confirmation, Revision, Ticket
+from doorward.membership.cluster_role import cluster_role
+from doorward.store.port import CommitRecord, Confirmation, Revision
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
-from tests.unit.cluster.pairs import Centre, Node, put
+from doorward.tree.problems import SemanticError
+from tests.unit.cluster.pairs import Node, PairedCentral, put
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
 
@@ -28,39 +28,39 @@ MINE = {"core_files": {"retention_days": 3}, "debug_logging": {"enabled": False}
 """A body of scope node."""
 
 
-def test_a_node_that_joined_knows_who_is_there_and_keeps_its_configuration(centre: Centre, join: Join) -> None:
+def test_a_node_that_joined_knows_who_is_there_and_keeps_its_configuration(central: PairedCentral, join: Join) -> None:
     node = join()
-    centre.committed((SERVERS, [ip("192.0.2.1")]))
+    central.committed((SERVERS, [ip("192.0.2.1")]))
     node.follow()
-    known = standing(node.rig.pipeline.running.snapshot)
-    assert (known.state, known.managed, known.cluster_id) == ("joined", False, centre.cluster_id)
-    assert set(node.rig.pipeline.running.snapshot.objects(nodes.PATH).order) == {centre.id, node.id}
+    known = cluster_role(node.rig.pipeline.running.snapshot)
+    assert (known.state, known.managed, known.cluster_id) == ("joined", False, central.cluster_id)
+    assert set(node.rig.pipeline.running.snapshot.objects(nodes.PATH).order) == {central.id, node.id}
     assert node.rig.value(SERVERS) != [ip("192.0.2.1")]
     assert node.rig.value("passwords", node.psk) is None
 
 
-def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays(centre: Centre, join: Join) -> None:
+def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.rig.committed((OWN, MINE))
-    candidate = centre.rig.candidate()
-    password = centre.rig.post(candidate, "passwords", {"plain": "correct horse battery"})
-    jane = centre.rig.post(candidate, USERS, {"name": "jane", "password": password})
-    group = centre.rig.post(candidate, GROUPS, {"name": "operators", "members": [jane]})
-    centre.rig.put(candidate, SERVERS, [ip("192.0.2.1")])
-    centre.rig.put(candidate, ZONE, "Europe/Budapest")
-    centre.rig.commit(candidate, message="for all")
-    centre.note()
+    candidate = central.rig.candidate()
+    password = central.rig.post(candidate, "passwords", {"plain": "correct horse battery"})
+    jane = central.rig.post(candidate, USERS, {"name": "jane", "password": password})
+    group = central.rig.post(candidate, GROUPS, {"name": "operators", "members": [jane]})
+    central.rig.put(candidate, SERVERS, [ip("192.0.2.1")])
+    central.rig.put(candidate, ZONE, "Europe/Budapest")
+    central.rig.commit(candidate, message="for all")
+    central.note()
     node.follow()
     assert (node.rig.value(SERVERS), node.rig.value(ZONE)) == ([ip("192.0.2.1")], "Europe/Budapest")
     assert node.rig.value(USERS, jane)["name"] == "jane"
     assert [member["key"] for member in node.rig.value(GROUPS, group)["members"]] == [jane]
     assert node.rig.value(OWN) == MINE
     assert node.rig.sources() == b"server 192.0.2.1 iburst\n"
-    kept = centre.rig.secrets.text(password)
+    kept = central.rig.secrets.text(password)
     assert kept is not None
     assert kept.startswith("$argon2id$")
     assert node.rig.secrets.text(password) == kept
-    ours, theirs = node.rig.store.secret(password), centre.rig.store.secret(password)
+    ours, theirs = node.rig.store.secret(password), central.rig.store.secret(password)
     assert ours
     assert theirs
     assert ours.sealed != theirs.sealed
@@ -69,99 +69,99 @@ def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays
     assert (revision.author, revision.message) == ("central-management: admin", "central-management: for all")
 
 
-def test_the_note_of_a_revision_is_written_with_it(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_note_of_a_revision_is_written_with_it(central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node = join("managed-host")
     node.follow()
-    centre.committed((WEB, {"timeout": 30}))
+    central.committed((WEB, {"timeout": 30}))
     writes: list[object] = []
     monkeypatch.setattr(node.rig.store, "put_record", lambda *records: writes.append(records))
     node.follow()
     again = Following(node.rig.pipeline, lambda work: work()).sync
     assert again.applied == again.tried == again.membership == node.following.sync.applied
     assert again.applied
-    assert again.applied.number == centre.number
+    assert again.applied.number == central.number
     assert writes == []
 
 
-def test_the_role_overwrites_what_the_node_had_and_its_history_keeps_it(centre: Centre, join: Join) -> None:
+def test_the_role_overwrites_what_the_node_had_and_its_history_keeps_it(central: PairedCentral, join: Join) -> None:
     node = join()
     candidate = node.rig.candidate()
     mine = node.rig.post(candidate, GROUPS, {"name": "mine", "members": []})
     node.rig.commit(candidate)
     before = node.rig.number
-    centre.give(node, "managed-host")
+    central.give(node, "managed-host")
     node.follow()
-    assert standing(node.rig.pipeline.running.snapshot).managed
+    assert cluster_role(node.rig.pipeline.running.snapshot).managed
     assert node.rig.value(GROUPS, mine) is None
     assert any(edit.place.key == mine for _, edits in node.rig.store.edits_after(before) for edit in edits)
 
 
-def test_several_revisions_become_one(centre: Centre, join: Join) -> None:
+def test_several_revisions_become_one(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     before = node.rig.number
     for number in range(3):
-        centre.committed((SERVERS, [ip(f"192.0.2.{number + 1}")]))
+        central.committed((SERVERS, [ip(f"192.0.2.{number + 1}")]))
     node.follow()
     assert node.rig.number == before + 1
     assert node.rig.value(SERVERS) == [ip("192.0.2.3")]
-    assert node.following.sync.applied == centre.central.ledger.newest.header  # type: ignore[union-attr]
+    assert node.following.sync.applied == central.central.ledger.newest.header  # type: ignore[union-attr]
 
 
-def test_a_revision_that_changes_nothing_here_only_moves_the_number(centre: Centre, join: Join) -> None:
+def test_a_revision_that_changes_nothing_here_only_moves_the_number(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
-    centre.committed((WEB, {"timeout": 33}))
-    centre.committed((WEB, {"timeout": 10}))
+    central.committed((WEB, {"timeout": 33}))
+    central.committed((WEB, {"timeout": 10}))
     before = node.rig.number
     node.follow()
     assert node.rig.number == before
-    assert node.following.sync.applied.number == centre.number  # type: ignore[union-attr]
+    assert node.following.sync.applied.number == central.number  # type: ignore[union-attr]
 
 
-def test_warnings_stay_while_what_runs_is_the_same(centre: Centre, join: Join) -> None:
+def test_warnings_stay_while_what_runs_is_the_same(central: PairedCentral, join: Join) -> None:
     def warned() -> list[str]:
         return [issue.code for issue in node.following.sync.issues.warnings]
 
     node = join("managed-host")
-    candidate = centre.rig.candidate()
-    centre.rig.post(candidate, "policies/backup_policies", BACKUP_NFS)
-    centre.rig.commit(candidate)
-    centre.note()
+    candidate = central.rig.candidate()
+    central.rig.post(candidate, "policies/backup_policies", BACKUP_NFS)
+    central.rig.commit(candidate)
+    central.note()
     node.follow()
     found = warned()
     assert "unprotected_transport" in found
-    centre.committed((WEB, {"timeout": 33}))
-    centre.committed((WEB, {"timeout": 10}))
+    central.committed((WEB, {"timeout": 33}))
+    central.committed((WEB, {"timeout": 10}))
     node.follow()
     assert warned() == found, "that revision changed nothing here"
     node.wire.tamper = lambda envelope: msgspec.structs.replace(envelope, version="9.9.9")
-    centre.committed((WEB, {"timeout": 33}))
+    central.committed((WEB, {"timeout": 33}))
     node.follow()
     assert (node.codes(), warned()) == (["version_mismatch"], found)
     node.wire.tamper = lambda envelope: envelope
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.follow()
     assert node.codes() == []
     assert "unprotected_transport" not in warned(), "those of a commit are about what it changed"
 
 
-def test_advice_at_a_change_is_no_issue_afterwards(centre: Centre, join: Join) -> None:
+def test_advice_at_a_change_is_no_issue_afterwards(central: PairedCentral, join: Join) -> None:
     """A time zone, a server that did not answer just then: worth a word to who changed it, and true of nothing that lasts."""
     node = join("managed-host")
     node.follow()
     receiver = {"address": {"selection": "ip", "value": "127.0.0.1"}, "port": 9, "transport": {"selection": "tcp"}}
-    centre.committed((ZONE, "Asia/Tokyo"), ("management/syslog", {"receivers": [receiver]}))
+    central.committed((ZONE, "Asia/Tokyo"), ("management/syslog", {"receivers": [receiver]}))
     node.follow()
     assert node.rig.value(ZONE) == "Asia/Tokyo"
     head = node.rig.store.head()
     assert head is not None
-    codes = {warning["code"] for warning in node.rig.store.tickets()[0].warnings}
+    codes = {warning["code"] for warning in node.rig.store.commit_records()[0].warnings}
     assert {"other_processes", "no_answer"} <= codes, "the commit itself says so"
     assert [issue.code for issue in node.following.sync.issues.warnings] == []
 
 
-def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, join: Join) -> None:
+def test_what_rules_refuse_leaves_the_old_configuration_whole(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     applied, before = node.following.sync.applied, node.rig.pipeline.running
@@ -169,22 +169,22 @@ def test_what_rules_refuse_leaves_the_old_configuration_whole(centre: Centre, jo
     def of_another_release(envelope: Envelope) -> Envelope:
         return msgspec.structs.replace(envelope, version="9.9.9")
 
-    centre.committed((SERVERS, [ip("192.0.2.1")]), (ZONE, "Asia/Tokyo"))
+    central.committed((SERVERS, [ip("192.0.2.1")]), (ZONE, "Asia/Tokyo"))
     node.wire.tamper = of_another_release
     assert node.step()
     assert node.rig.pipeline.running is before
     assert (node.codes(), node.following.sync.applied) == (["version_mismatch"], applied)
-    assert node.following.sync.tried.number == centre.number  # type: ignore[union-attr]
+    assert node.following.sync.tried.number == central.number  # type: ignore[union-attr]
     node.wire.calls.clear()
     assert not node.step()
     assert node.wire.calls == ["head"], "refused once, it is not fetched again at once"
     node.wire.tamper = lambda envelope: envelope
-    centre.committed((SERVERS, [ip("192.0.2.2")]))
+    central.committed((SERVERS, [ip("192.0.2.2")]))
     node.follow()
     assert (node.codes(), node.rig.value(SERVERS)) == ([], [ip("192.0.2.2")])
 
 
-def test_a_role_of_another_release_is_told_as_what_is_wrong(centre: Centre, join: Join) -> None:
+def test_a_role_of_another_release_is_told_as_what_is_wrong(central: PairedCentral, join: Join) -> None:
     def of_another_release(envelope: Envelope) -> Envelope:
         rows = [msgspec.structs.replace(row, roles=["search-emperor"]) for row in envelope.content.membership.nodes]
         membership = msgspec.structs.replace(envelope.content.membership, nodes=rows)
@@ -194,17 +194,19 @@ def test_a_role_of_another_release_is_told_as_what_is_wrong(centre: Centre, join
     node.follow()
     before = node.rig.pipeline.running
     node.wire.tamper = of_another_release
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     assert node.step()
     (issue,) = node.following.sync.issues.errors
-    assert (issue.code, issue.paths) == ("unsuitable", [f"{nodes.PATH}/{centre.id}"])
+    assert (issue.code, issue.paths) == ("unsuitable", [f"{nodes.PATH}/{central.id}"])
     assert node.rig.pipeline.running is before
 
 
-def test_what_the_host_refuses_is_an_error_of_the_path(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_host_refuses_is_an_error_of_the_path(
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = join("managed-host")
     node.follow()
-    centre.committed((SERVERS, [ip("192.0.2.1")]))
+    central.committed((SERVERS, [ip("192.0.2.1")]))
     monkeypatch.setattr(type(node.rig.host.files), "write", _full_disk)
     node.follow()
     (issue,) = node.following.sync.issues.errors
@@ -213,24 +215,24 @@ def test_what_the_host_refuses_is_an_error_of_the_path(centre: Centre, join: Joi
 
 
 def _full_disk(*_: object) -> None:
-    from doorward.host.errors import HostFailure
+    from doorward.host.errors import HostError
 
-    raise HostFailure("no space left")
+    raise HostError("no space left")
 
 
-def test_a_revision_that_is_just_being_noted_is_none_of_the_history_yet(centre: Centre, join: Join) -> None:
+def test_a_revision_that_is_just_being_noted_is_none_of_the_history_yet(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
-    centre.committed((ZONE, "Asia/Tokyo"))
-    ledger = centre.central.ledger
+    central.committed((ZONE, "Asia/Tokyo"))
+    ledger = central.central.ledger
     newest = ledger.newest
-    centre.committed((ZONE, "Europe/Budapest"))
+    central.committed((ZONE, "Europe/Budapest"))
     ledger.newest = newest  # its header is in the store before anything else knows of it
     node.follow()
     assert (node.codes(), node.rig.value(ZONE)) == ([], "Asia/Tokyo")
 
 
-def test_a_refused_revision_is_tried_again_later(centre: Centre, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_revision_is_tried_again_later(central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     node = join("managed-host")
     node.wire.tamper = lambda envelope: msgspec.structs.replace(envelope, version="9.9.9")
     node.follow()
@@ -241,10 +243,10 @@ def test_a_refused_revision_is_tried_again_later(centre: Centre, join: Join, mon
     assert node.codes() == []
 
 
-def test_a_refused_revision_is_tried_again_at_once_by_a_centre_of_another_release(centre: Centre, join: Join) -> None:
+def test_a_refused_revision_is_tried_again_at_once_by_a_central_of_another_release(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.wire.upgrade("9.9.9")
     node.follow()
     node.wire.calls.clear()
@@ -255,9 +257,9 @@ def test_a_refused_revision_is_tried_again_at_once_by_a_centre_of_another_releas
     assert (node.codes(), node.rig.value(ZONE)) == ([], "Asia/Tokyo")
 
 
-def test_a_refused_revision_is_tried_again_at_the_next_start(centre: Centre, join: Join) -> None:
+def test_a_refused_revision_is_tried_again_at_the_next_start(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.wire.upgrade("9.9.9")
     node.follow()
     node.wire.upgrade(__version__)
@@ -267,7 +269,9 @@ def test_a_refused_revision_is_tried_again_at_the_next_start(centre: Centre, joi
 
 
 @pytest.mark.parametrize("roles", [[], ["managed-host"]])
-def test_a_centre_of_another_release_is_told_of_before_it_sends_anything(roles: list[str], centre: Centre, join: Join) -> None:
+def test_a_central_of_another_release_is_told_of_before_it_sends_anything(
+    roles: list[str], central: PairedCentral, join: Join
+) -> None:
     node = join(*roles)
     node.follow()
     node.wire.upgrade("9.9.9")
@@ -280,54 +284,54 @@ def test_a_centre_of_another_release_is_told_of_before_it_sends_anything(roles: 
     assert node.codes() == []
 
 
-def test_a_local_write_is_refused_also_at_the_commit(centre: Centre, join: Join) -> None:
+def test_a_local_write_is_refused_also_at_the_commit(central: PairedCentral, join: Join) -> None:
     node = join()
     candidate = node.rig.candidate()
     node.rig.put(candidate, ZONE, "Asia/Tokyo")
-    centre.give(node, "managed-host")
+    central.give(node, "managed-host")
     node.follow()
-    with pytest.raises(MeaningRefused) as refused:
+    with pytest.raises(SemanticError) as refused:
         node.rig.commit(candidate)
     (problem,) = refused.value.problems
     assert (problem.code, problem.path) == ("from_central_management", "/api/configuration/datetime/timezone")
     assert "10.0.0.1" in problem.message
 
 
-def test_an_open_transaction_of_scope_node_outlives_a_revision(centre: Centre, join: Join) -> None:
+def test_an_open_transaction_of_scope_node_outlives_a_revision(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     candidate = node.rig.candidate()
     node.rig.put(candidate, OWN, MINE)
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.follow()
     node.rig.commit(candidate)
     assert (node.rig.value(OWN), node.rig.value(ZONE)) == (MINE, "Asia/Tokyo")
 
 
-def test_without_the_role_the_settings_stay_and_are_the_nodes_own(centre: Centre, join: Join) -> None:
+def test_without_the_role_the_settings_stay_and_are_the_nodes_own(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.follow()
-    centre.give(node, "search-local")
+    central.give(node, "search-local")
     node.follow()
-    centre.committed((ZONE, "Europe/Budapest"))
+    central.committed((ZONE, "Europe/Budapest"))
     node.follow()
     assert node.rig.value(ZONE) == "Asia/Tokyo"
     node.rig.committed((ZONE, "Etc/UTC"))
-    centre.give(node, "managed-host")
+    central.give(node, "managed-host")
     node.follow()
     assert node.rig.value(ZONE) == "Europe/Budapest"
 
 
-def test_a_centre_that_moved_is_looked_for_at_both_addresses(centre: Centre, join: Join) -> None:
+def test_a_central_that_moved_is_looked_for_at_both_addresses(central: PairedCentral, join: Join) -> None:
     node = join()
-    centre.write(Place(nodes.PATH, centre.id), {"address": "10.0.0.9", "roles": ["central-management"]})
-    centre.note()
+    central.write(Place(nodes.PATH, central.id), {"address": "10.0.0.9", "roles": ["central-management"]})
+    central.note()
     node.follow()
-    assert standing(node.rig.pipeline.running.snapshot).central_addresses == ("10.0.0.9", "10.0.0.1")
+    assert cluster_role(node.rig.pipeline.running.snapshot).central_addresses == ("10.0.0.9", "10.0.0.1")
 
 
-def test_a_restart_goes_on_where_it_was(centre: Centre, join: Join) -> None:
+def test_a_restart_goes_on_where_it_was(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     sync = node.following.sync
@@ -336,24 +340,28 @@ def test_a_restart_goes_on_where_it_was(centre: Centre, join: Join) -> None:
     assert not node.step()
 
 
-def test_a_commit_that_awaits_its_confirmation_is_not_run_over(centre: Centre, join: Join) -> None:
+def test_a_commit_that_awaits_its_confirmation_is_not_run_over(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     waiting = Confirmation("t", "admin", 99, 4e9, 60.0)
     node.rig.store.publish(
-        Revision(node.rig.number + 1, "admin", "", "2026-11-21T10:00:00Z", None, 0), [], Ticket("t", "admin", ""), (), waiting
+        Revision(node.rig.number + 1, "admin", "", "2026-11-21T10:00:00Z", None, 0),
+        [],
+        CommitRecord("t", "admin", ""),
+        (),
+        waiting,
     )
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.following.stopping.set()
-    from doorward.cluster.following import Stopping
+    from doorward.cluster.following import StoppingError
 
-    with pytest.raises(Stopping):
+    with pytest.raises(StoppingError):
         node.step()
     assert node.rig.value(ZONE) != "Asia/Tokyo"
 
 
 def ask_elsewhere(node: Node) -> None:
-    """Leave, and ask another centre."""
+    """Leave, and ask another Central Management."""
     candidate = node.rig.candidate()
     psk = node.rig.post(candidate, "passwords", {"plain": "y" * 64})
     request = {"central_management_address": "10.0.0.99", "node_id": node.id, "psk": psk}
@@ -362,7 +370,7 @@ def ask_elsewhere(node: Node) -> None:
 
 
 @pytest.mark.parametrize("commits", [0, 1])
-def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(centre: Centre, join: Join, commits: int) -> None:
+def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(central: PairedCentral, join: Join, commits: int) -> None:
     """Neither the membership nor what comes after it; the node is asking elsewhere by now."""
     node = join("managed-host")
     node.follow()
@@ -375,7 +383,7 @@ def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(centre: Cen
         return work()
 
     node.following._in_commit_thread = in_commit_thread
-    centre.committed((ZONE, "Asia/Tokyo"))
+    central.committed((ZONE, "Asia/Tokyo"))
     node.step()
     assert len(left) == commits + 1
     document = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
@@ -384,20 +392,20 @@ def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(centre: Cen
     assert node.rig.value(ZONE) != "Asia/Tokyo"
 
 
-def test_a_pairing_of_an_earlier_request_makes_no_member(centre: Centre, join: Join) -> None:
-    from doorward.cluster.taking import NotTaken
+def test_a_pairing_of_an_earlier_request_makes_no_member(central: PairedCentral, join: Join) -> None:
+    from doorward.cluster.apply_revision import NotAppliedError
 
     node = join()
-    asked = standing(node.rig.pipeline.running.snapshot)
+    asked = cluster_role(node.rig.pipeline.running.snapshot)
     ask_elsewhere(node)
     following = Following(node.rig.pipeline, lambda work: work())
     following.forget()
-    with pytest.raises(NotTaken):
+    with pytest.raises(NotAppliedError):
         following.join(node.wire, asked)
-    assert standing(node.rig.pipeline.running.snapshot).state == "requested"
+    assert cluster_role(node.rig.pipeline.running.snapshot).state == "requested"
 
 
-def test_a_node_that_left_forgets_what_it_took(centre: Centre, join: Join) -> None:
+def test_a_node_that_left_forgets_what_it_took(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     node.following.forget()
@@ -405,93 +413,95 @@ def test_a_node_that_left_forgets_what_it_took(centre: Centre, join: Join) -> No
     assert node.rig.store.record("cluster_sync", "node") is None
 
 
-def test_the_membership_of_another_cluster_is_refused(centre: Centre, join: Join) -> None:
-    from doorward.cluster.taking import NotTaken
+def test_the_membership_of_another_cluster_is_refused(central: PairedCentral, join: Join) -> None:
+    from doorward.cluster.apply_revision import NotAppliedError
 
     node = join()
     document = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
     assert document is not None
-    other = {"central_node_id": centre.id, "cluster_id": node.id}
+    other = {"central_node_id": central.id, "cluster_id": node.id}
     candidate = node.rig.candidate()
     candidate.put(Place(join_request.PATH), node.rig.tree.load(Place(join_request.PATH), document.value | {"joined": other}))
     node.rig.commit(candidate)
-    centre.give(node, "search-local")
-    with pytest.raises(NotTaken) as refused:
+    central.give(node, "search-local")
+    with pytest.raises(NotAppliedError) as refused:
         node.step()
-    assert refused.value.issues == [Issue("history_fork", "The centre has another cluster than the one this node joined.")]
+    assert refused.value.issues == [
+        Issue("history_fork", "Central Management has another cluster than the one this node joined.")
+    ]
 
 
-def test_restoring_an_earlier_revision_does_not_touch_the_membership(centre: Centre, join: Join) -> None:
+def test_restoring_an_earlier_revision_does_not_touch_the_membership(central: PairedCentral, join: Join) -> None:
     from doorward.transaction.history import restore
 
     node = join()
     candidate = node.rig.candidate()
     restore(node.rig.tree, node.rig.store, candidate, 1)
-    assert standing(candidate.snapshot).state == "joined"
+    assert cluster_role(candidate.snapshot).state == "joined"
     assert place(SERVERS) not in candidate.touched
 
 
-def _begins_earlier(centre: Centre) -> None:
+def _begins_earlier(central: PairedCentral) -> None:
     """A clock that was behind, or an earlier Central Management that came back."""
-    centre.promote(centre.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] - 1)
-    centre.note()
+    central.promote(central.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] - 1)
+    central.note()
 
 
-def test_a_managed_host_does_not_follow_an_older_history(centre: Centre, join: Join) -> None:
+def test_a_managed_host_does_not_follow_an_older_history(central: PairedCentral, join: Join) -> None:
     node = join("managed-host")
     node.follow()
     sync, running = node.following.sync, node.rig.pipeline.running
-    _begins_earlier(centre)
+    _begins_earlier(central)
     node.report()
-    assert centre.central.items()[0]["sync_status"] == "pending", "what it has is not the newest here"
+    assert central.central.items()[0]["sync_status"] == "pending", "what it has is not the newest here"
     assert node.step()
     assert not node.step(), "it is not asked for again at once"
     assert node.codes() == ["history_fork"]
     assert (node.following.sync.applied, node.following.sync.membership) == (sync.applied, sync.membership)
     assert node.rig.pipeline.running is running
     node.report()
-    assert centre.central.items()[0]["sync_status"] == "outdated"
+    assert central.central.items()[0]["sync_status"] == "outdated"
 
 
-def test_no_node_takes_the_membership_of_an_older_history(centre: Centre, join: Join) -> None:
-    from doorward.cluster.taking import NotTaken
+def test_no_node_takes_the_membership_of_an_older_history(central: PairedCentral, join: Join) -> None:
+    from doorward.cluster.apply_revision import NotAppliedError
 
     node = join()
     sync, running = node.following.sync, node.rig.pipeline.running
-    _begins_earlier(centre)
-    with pytest.raises(NotTaken, match="older cluster revision"):
+    _begins_earlier(central)
+    with pytest.raises(NotAppliedError, match="older cluster revision"):
         node.step()
     assert node.following.sync.membership == sync.membership
     assert node.rig.pipeline.running is running
     node.report()
-    [said] = centre.central.items()
+    [said] = central.central.items()
     assert [issue["code"] for issue in said["issues"]["errors"]] == ["history_fork"], (
         "it says so until the earlier centre is gone"
     )
-    centre.promote(centre.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] + 2)
-    centre.note()
+    central.promote(central.rig.pipeline.running.snapshot.value(promote.PATH)["epoch"] + 2)
+    central.note()
     assert node.step()
     assert node.codes() == []
 
 
 @pytest.mark.parametrize("roles", [(), ("managed-host",)])
 def test_a_node_that_left_while_it_took_something_remembers_nothing_of_it(
-    centre: Centre, join: Join, roles: tuple[str, ...]
+    central: PairedCentral, join: Join, roles: tuple[str, ...]
 ) -> None:
-    from doorward.cluster.taking import NotTaken
+    from doorward.cluster.apply_revision import NotAppliedError
 
     node = join(*roles)
     node.follow()
 
     def leave(work: Any) -> Any:
-        if standing(node.rig.pipeline.running.snapshot).state == "joined":
+        if cluster_role(node.rig.pipeline.running.snapshot).state == "joined":
             node.write(Place(join_request.PATH), None)
             node.following.forget()
         return work()
 
     node.following._in_commit_thread = leave
-    centre.committed((ZONE, "Asia/Tokyo"))
-    with contextlib.suppress(NotTaken):
+    central.committed((ZONE, "Asia/Tokyo"))
+    with contextlib.suppress(NotAppliedError):
         node.step()
     assert node.following.sync == node.following.nothing
     assert node.rig.store.record("cluster_sync", "node") is None

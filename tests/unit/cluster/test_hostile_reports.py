@@ -17,7 +17,7 @@ from doorward.cli.commands import cluster as command
 from doorward.cluster.central import Central
 from doorward.cluster.statuses import REPORT_LIMIT
 from doorward.store.port import Record
-from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.cluster.pairs import Node, PairedCentral
 
 Join = Callable[..., Node]
 
@@ -70,23 +70,23 @@ def is_plain(text: str) -> bool:
 @example({"last_updated": "0000-01-01T00:00:00Z"})
 @example({"time": 253402300799})
 @example({"backup": {"last_success": "9999-12-31T23:59:59Z", "overdue": True}})
-def test_a_report_is_refused_or_can_be_shown(centre: Centre, join: Join, members: dict[str, Any]) -> None:
-    known = centre.__dict__.setdefault("hostile", [])
+def test_a_report_is_refused_or_can_be_shown(central: PairedCentral, join: Join, members: dict[str, Any]) -> None:
+    known = central.__dict__.setdefault("hostile", [])
     if not known:
         known.append(join("managed-host"))
     peer = known[0].wire.peer
     try:
         report = msgspec.json.decode(msgspec.json.encode(WHOLE | members))
-        centre.central.status(peer, report)
+        central.central.status(peer, report)
     except (msgspec.ValidationError, UnicodeEncodeError, ValueError):
         return
-    items = centre.central.items()
+    items = central.central.items()
     assert is_plain("".join(texts(items)))
     assert is_plain(shown(items))
-    centre.central.watch()
-    list(centre.central.wrong())
-    centre.central.keep()
-    Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
+    central.central.watch()
+    list(central.central.wrong())
+    central.central.keep()
+    Central(central.rig.pipeline, central.id, central.key, central.peers, central.events)
 
 
 def texts(value: Any) -> list[str]:
@@ -99,11 +99,11 @@ def texts(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("report", [None, [], {}, 7, {"fqdn": "\x1b"}, WHOLE | {"time": 1e300}])
-def test_what_an_earlier_release_kept_is_no_hindrance(centre: Centre, join: Join, report: Any) -> None:
+def test_what_an_earlier_release_kept_is_no_hindrance(central: PairedCentral, join: Join, report: Any) -> None:
     node = join("managed-host")
-    centre.rig.store.put_record(Record("cluster_status", node.id, {"at": 1.0, "report": report}))
-    central = Central(centre.rig.pipeline, centre.id, centre.key, centre.peers, centre.events)
-    [item] = central.items()
+    central.rig.store.put_record(Record("cluster_status", node.id, {"at": 1.0, "report": report}))
+    another = Central(central.rig.pipeline, central.id, central.key, central.peers, central.events)
+    [item] = another.items()
     assert item["fqdn"] is None
 
 

@@ -20,13 +20,13 @@ from doorward.cluster.pairing import (
     REPEAT_SECONDS,
     Acceptance,
     Attempt,
-    Centre,
-    CentreNotProven,
+    CentralNotProvenError,
     PairAnswer,
-    PairingRefused,
+    PairedCentral,
+    PairingRefusedError,
     PairRequest,
     PskLife,
-    centre_text,
+    central_text,
     fields,
     key_of,
     new_psk,
@@ -43,7 +43,7 @@ WHEN = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[NodeKey, NodeKey, NodeKey]:
-    """The keys of the node, the centre and somebody in the middle."""
+    """The keys of the node, Central Management and somebody in the middle."""
     return tuple(NodeKey.at(tmp_path_factory.mktemp("state"), str(uuid4())) for _ in range(3))  # type: ignore[return-value]
 
 
@@ -53,8 +53,8 @@ def node(keys: tuple[NodeKey, NodeKey, NodeKey]) -> NodeKey:
 
 
 @pytest.fixture
-def centre(keys: tuple[NodeKey, NodeKey, NodeKey]) -> Centre:
-    return Centre("1.0", keys[1].fingerprint, CLUSTER_ID, CENTRE_ID)
+def central(keys: tuple[NodeKey, NodeKey, NodeKey]) -> PairedCentral:
+    return PairedCentral("1.0", keys[1].fingerprint, CLUSTER_ID, CENTRE_ID)
 
 
 @pytest.fixture
@@ -71,15 +71,15 @@ def asked(attempt: Attempt, version: str = "1.0") -> PairRequest:
     return msgspec.json.decode(msgspec.json.encode(request), type=PairRequest)
 
 
-def refusal(centre: Centre, request: PairRequest, acceptance: Acceptance | None, now: float = NOW) -> PairingRefused:
-    with pytest.raises(PairingRefused) as refused:
-        centre.answer(request, acceptance, now)
+def refusal(central: PairedCentral, request: PairRequest, acceptance: Acceptance | None, now: float = NOW) -> PairingRefusedError:
+    with pytest.raises(PairingRefusedError) as refused:
+        central.answer(request, acceptance, now)
     return refused.value
 
 
-def test_both_sides_prove_themselves(node: NodeKey, centre: Centre) -> None:
-    attempt = Attempt(PSK, NODE_ID, node, centre.fingerprint)
-    answer = centre.answer(asked(attempt), ACCEPTED, NOW)
+def test_both_sides_prove_themselves(node: NodeKey, central: PairedCentral) -> None:
+    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
+    answer = central.answer(asked(attempt), ACCEPTED, NOW)
     attempt.check(msgspec.json.decode(msgspec.json.encode(answer), type=PairAnswer))
     assert (answer.cluster_id, answer.central_node_id) == (CLUSTER_ID, CENTRE_ID)
 
@@ -96,11 +96,11 @@ def test_texts_and_key_are_those_of_the_contract() -> None:
     assert node_text(NODE_ID, nonce, one, two, "1.0") == asking
     answering = b"\0\0\0\x06centre\0\0\0\x10" + NODE_ID.bytes
     answering += length + nonce + length + other + length + two + length + one + b"\0\0\0\x10" + CLUSTER_ID.bytes
-    assert centre_text(NODE_ID, (nonce, other), two, one, CLUSTER_ID) == answering
+    assert central_text(NODE_ID, (nonce, other), two, one, CLUSTER_ID) == answering
     vectors = [
         key.hex(),
         hmac.digest(key, node_text(NODE_ID, nonce, one, two, "1.0"), "sha256").hex(),
-        hmac.digest(key, centre_text(NODE_ID, (nonce, other), two, one, CLUSTER_ID), "sha256").hex(),
+        hmac.digest(key, central_text(NODE_ID, (nonce, other), two, one, CLUSTER_ID), "sha256").hex(),
     ]
     assert vectors == VECTORS
 
@@ -124,48 +124,48 @@ def test_psk_is_long_and_new_each_time() -> None:
     assert all(re.fullmatch("[A-Za-z0-9]{64}", psk) for psk in made)
 
 
-def test_psk_is_in_no_text_of_the_values(node: NodeKey, centre: Centre) -> None:
+def test_psk_is_in_no_text_of_the_values(node: NodeKey, central: PairedCentral) -> None:
     assert PSK not in repr(ACCEPTED)
-    assert PSK not in repr(asked(Attempt(PSK, NODE_ID, node, centre.fingerprint)))
+    assert PSK not in repr(asked(Attempt(PSK, NODE_ID, node, central.fingerprint)))
 
 
-def test_somebody_in_the_middle_can_make_no_proof(node: NodeKey, centre: Centre, middle: NodeKey) -> None:
+def test_somebody_in_the_middle_can_make_no_proof(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
     attempt = Attempt(PSK, NODE_ID, node, middle.fingerprint)
     passed_on = asked(attempt)
-    assert refusal(centre, passed_on, ACCEPTED).code == "not_accepted"
+    assert refusal(central, passed_on, ACCEPTED).code == "not_accepted"
     swapped = msgspec.structs.replace(passed_on, certificate=middle.certificate)
-    assert refusal(centre, swapped, ACCEPTED).code == "not_accepted"
-    honest = centre.answer(asked(Attempt(PSK, NODE_ID, node, centre.fingerprint)), ACCEPTED, NOW)
-    with pytest.raises(CentreNotProven):
+    assert refusal(central, swapped, ACCEPTED).code == "not_accepted"
+    honest = central.answer(asked(Attempt(PSK, NODE_ID, node, central.fingerprint)), ACCEPTED, NOW)
+    with pytest.raises(CentralNotProvenError):
         attempt.check(honest)
-    with pytest.raises(CentreNotProven):
+    with pytest.raises(CentralNotProvenError):
         attempt.check(PairAnswer(CLUSTER_ID, CENTRE_ID, b"n" * 32, b"m" * 32))
 
 
-def test_proof_of_the_node_is_none_of_the_centre(node: NodeKey, centre: Centre) -> None:
-    attempt = Attempt(PSK, NODE_ID, node, centre.fingerprint)
+def test_proof_of_the_node_is_none_of_the_central(node: NodeKey, central: PairedCentral) -> None:
+    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
     request = asked(attempt)
-    with pytest.raises(CentreNotProven):
+    with pytest.raises(CentralNotProvenError):
         attempt.check(PairAnswer(CLUSTER_ID, CENTRE_ID, request.nonce, request.mac))
 
 
-def test_old_answer_and_changed_answer_prove_nothing(node: NodeKey, centre: Centre) -> None:
-    first, second = (Attempt(PSK, NODE_ID, node, centre.fingerprint) for _ in range(2))
-    answer = centre.answer(asked(first), ACCEPTED, NOW)
+def test_old_answer_and_changed_answer_prove_nothing(node: NodeKey, central: PairedCentral) -> None:
+    first, second = (Attempt(PSK, NODE_ID, node, central.fingerprint) for _ in range(2))
+    answer = central.answer(asked(first), ACCEPTED, NOW)
     for wrong in (
-        centre.answer(asked(second), ACCEPTED, NOW),
+        central.answer(asked(second), ACCEPTED, NOW),
         msgspec.structs.replace(answer, cluster_id=uuid4()),
         msgspec.structs.replace(answer, nonce=bytes(32)),
         msgspec.structs.replace(answer, mac=bytes(32)),
     ):
-        with pytest.raises(CentreNotProven):
+        with pytest.raises(CentralNotProvenError):
             first.check(wrong)
     first.check(answer)
 
 
-def test_every_refusal_looks_the_same(node: NodeKey, centre: Centre, middle: NodeKey) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, centre.fingerprint))
-    other = asked(Attempt(PSK, NODE_ID, middle, centre.fingerprint))
+def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
+    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint))
+    other = asked(Attempt(PSK, NODE_ID, middle, central.fingerprint))
     cases: dict[str, tuple[PairRequest, Acceptance | None, bool]] = {
         "not accepted": (request, None, False),
         "psk of another node": (request, replace(ACCEPTED, node_id=uuid4()), False),
@@ -184,35 +184,35 @@ def test_every_refusal_looks_the_same(node: NodeKey, centre: Centre, middle: Nod
         ),
     }
     for name, (asking, acceptance, differs) in cases.items():
-        refused = refusal(centre, asking, acceptance)
+        refused = refusal(central, asking, acceptance)
         assert (refused.code, str(refused), refused.psk_differs) == ("not_accepted", "not_accepted", differs), name
 
 
-def test_key_must_be_held_even_by_who_knows_the_psk(node: NodeKey, centre: Centre, middle: NodeKey) -> None:
+def test_key_must_be_held_even_by_who_knows_the_psk(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
     """The mac is right for the foreign certificate, but its key did not sign."""
-    attempt = Attempt(PSK, NODE_ID, node, centre.fingerprint)
-    text = node_text(NODE_ID, b"n" * 32, middle.fingerprint, centre.fingerprint, "1.0")
+    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
+    text = node_text(NODE_ID, b"n" * 32, middle.fingerprint, central.fingerprint, "1.0")
     mac = hmac.digest(key_of(PSK, NODE_ID), text, "sha256")
     stolen = msgspec.structs.replace(
         asked(attempt), nonce=b"n" * 32, certificate=middle.certificate, mac=mac, signature=node.sign(text)
     )
-    assert refusal(centre, stolen, ACCEPTED).code == "not_accepted"
-    centre.answer(msgspec.structs.replace(stolen, signature=middle.sign(text)), ACCEPTED, NOW)
+    assert refusal(central, stolen, ACCEPTED).code == "not_accepted"
+    central.answer(msgspec.structs.replace(stolen, signature=middle.sign(text)), ACCEPTED, NOW)
 
 
-def test_other_release_is_told_to_who_proved_himself_only(node: NodeKey, centre: Centre) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, centre.fingerprint), version="2.0")
-    assert refusal(centre, request, ACCEPTED).code == "version_mismatch"
-    assert refusal(centre, request, replace(ACCEPTED, psk=new_psk())).code == "not_accepted"
+def test_other_release_is_told_to_who_proved_himself_only(node: NodeKey, central: PairedCentral) -> None:
+    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint), version="2.0")
+    assert refusal(central, request, ACCEPTED).code == "version_mismatch"
+    assert refusal(central, request, replace(ACCEPTED, psk=new_psk())).code == "not_accepted"
 
 
-def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, centre: Centre) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, centre.fingerprint))
+def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, central: PairedCentral) -> None:
+    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint))
     life = replace(ACCEPTED.life, pinned=fingerprint(request.certificate), pinned_at=NOW)
     pinned = replace(ACCEPTED, life=life)
-    centre.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
-    assert refusal(centre, request, pinned, NOW + REPEAT_SECONDS).code == "not_accepted"
-    assert refusal(centre, request, replace(pinned, life=replace(life, until=NOW + 5)), NOW + 5).code == "not_accepted"
+    central.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
+    assert refusal(central, request, pinned, NOW + REPEAT_SECONDS).code == "not_accepted"
+    assert refusal(central, request, replace(pinned, life=replace(life, until=NOW + 5)), NOW + 5).code == "not_accepted"
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, cen
         ("certificate", "A" * 8192), ("nonce", ""), ("mac", None), ("signature", "A" * 400),
     ],
 )  # fmt: skip
-def test_requests_of_another_form_are_no_requests(node: NodeKey, centre: Centre, member: str, value: object) -> None:
-    good = msgspec.to_builtins(Attempt(PSK, NODE_ID, node, centre.fingerprint).request(version="1", address="::1", time=WHEN))
+def test_requests_of_another_form_are_no_requests(node: NodeKey, central: PairedCentral, member: str, value: object) -> None:
+    good = msgspec.to_builtins(Attempt(PSK, NODE_ID, node, central.fingerprint).request(version="1", address="::1", time=WHEN))
     msgspec.json.decode(msgspec.json.encode(good), type=PairRequest)
     for wrong in ({**good, member: value}, {name: good[name] for name in good if name != member}):
         with pytest.raises(msgspec.ValidationError):

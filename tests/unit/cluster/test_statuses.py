@@ -81,7 +81,7 @@ def test_how_a_node_does(silent: float | None, issues: Issues, word: str) -> Non
         (99.0, "10.0.0.9", ["clock_skew", "address_differs"]),
     ],
 )
-def test_what_only_the_centre_sees(skew: float | None, address: str, codes: list[str]) -> None:
+def test_what_only_the_central_sees(skew: float | None, address: str, codes: list[str]) -> None:
     assert [issue.code for issue in observed(address, report(), skew)] == codes
 
 

@@ -18,22 +18,28 @@ from doorward.cluster.statuses import Report
 from doorward.membership import nodes
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
-from tests.unit.cluster.pairs import Centre, Node
+from tests.unit.cluster.pairs import Node, PairedCentral
 from tests.unit.transaction.rig import SERVERS, WEB, ZONE, ip
 
 Start = Callable[[], Cluster]
 
 
 @pytest.fixture
-def start(centre: Centre, tmp_path: Path) -> Iterator[Start]:
-    """Starts what follows from the commits of the centre, with the time standing still."""
+def start(central: PairedCentral, tmp_path: Path) -> Iterator[Start]:
+    """Starts what follows from the commits of Central Management, with the time standing still."""
     queue = CommitQueue()
     nobody: Any = None
 
     def made() -> Cluster:
-        centre.rig.pipeline.published.clear()
+        central.rig.pipeline.published.clear()
         cluster = Cluster(
-            centre.rig.pipeline, queue, node_id=centre.id, key=centre.key, connector=nobody, events=centre.events, state=tmp_path
+            central.rig.pipeline,
+            queue,
+            node_id=central.id,
+            key=central.key,
+            connector=nobody,
+            events=central.events,
+            state=tmp_path,
         )
         cluster.attach()
         return cluster
@@ -61,61 +67,63 @@ def look(cluster: Cluster) -> None:
         pass
 
 
-def try_out(centre: Centre, *puts: tuple[str, Any]) -> None:
-    centre.rig.committed(*puts, confirm_seconds=3600)
-    centre.rig.confirmations.load()
+def try_out(central: PairedCentral, *puts: tuple[str, Any]) -> None:
+    central.rig.committed(*puts, confirm_seconds=3600)
+    central.rig.confirmations.load()
 
 
-def confirm(centre: Centre) -> None:
-    assert centre.rig.confirmations.pending is not None
-    centre.rig.confirmations.confirm(centre.rig.confirmations.pending)
+def confirm(central: PairedCentral) -> None:
+    assert central.rig.confirmations.pending is not None
+    central.rig.confirmations.confirm(central.rig.confirmations.pending)
 
 
-def test_over_a_restart_nodes_are_told_what_was_before(centre: Centre, start: Start) -> None:
+def test_over_a_restart_nodes_are_told_what_was_before(central: PairedCentral, start: Start) -> None:
     before = newest(start())
-    try_out(centre, (ZONE, "Asia/Tokyo"), (SERVERS, [ip("192.0.2.1")]))
+    try_out(central, (ZONE, "Asia/Tokyo"), (SERVERS, [ip("192.0.2.1")]))
     again = start()
     assert newest(again) == before
     assert "Asia/Tokyo" not in told(again)
-    confirm(centre)
+    confirm(central)
     look(again)
     assert newest(again).number == before.number + 1
     assert "Asia/Tokyo" in told(again)
 
 
-def test_a_commit_right_before_is_told_all_the_same(centre: Centre, start: Start) -> None:
+def test_a_commit_right_before_is_told_all_the_same(central: PairedCentral, start: Start) -> None:
     cluster = start()
     before = newest(cluster)
-    centre.rig.committed((ZONE, "Asia/Tokyo"))
-    try_out(centre, (ZONE, "Europe/Oslo"))
+    central.rig.committed((ZONE, "Asia/Tokyo"))
+    try_out(central, (ZONE, "Europe/Oslo"))
     look(cluster)
     assert newest(cluster).number == before.number + 1
     assert "Asia/Tokyo" in told(cluster)
-    centre.rig.confirmations.go_back()
+    central.rig.confirmations.go_back()
     look(cluster)
     assert newest(cluster).number == before.number + 1, "nodes have that already"
 
 
-def test_roles_on_trial_change_nothing_in_what_a_node_may_ask(centre: Centre, join: Callable[..., Node], start: Start) -> None:
+def test_roles_on_trial_change_nothing_in_what_a_node_may_ask(
+    central: PairedCentral, join: Callable[..., Node], start: Start
+) -> None:
     node = join("managed-host")
     cluster = start()
-    centre.peers.pin(node.id, node.key.certificate, 0.0)
+    central.peers.pin(node.id, node.key.certificate, 0.0)
     cluster = start()
     place = Place(nodes.PATH, node.id)
     on_trial: list[Callable[..., None]] = [
-        partial(centre.write, place, {"address": "10.0.0.2", "roles": []}),
-        partial(centre.remove, place),
+        partial(central.write, place, {"address": "10.0.0.2", "roles": []}),
+        partial(central.remove, place),
     ]
     for work in on_trial:
         work(confirm_seconds=3600)
-        centre.rig.confirmations.load()
+        central.rig.confirmations.load()
         look(cluster)
         assert [peer.roles for peer in cluster._trusted()] == [{"managed-host"}]
         assert [peer.roles for peer in start()._trusted()] == [{"managed-host"}]
-        centre.rig.confirmations.go_back()
+        central.rig.confirmations.go_back()
 
 
-def test_a_node_is_behind_from_the_confirmation_on(centre: Centre, join: Callable[..., Node], start: Start) -> None:
+def test_a_node_is_behind_from_the_confirmation_on(central: PairedCentral, join: Callable[..., Node], start: Start) -> None:
     def says() -> str:
         (item,) = cluster._central.items()
         return str(item["sync_status"])
@@ -126,23 +134,23 @@ def test_a_node_is_behind_from_the_confirmation_on(centre: Centre, join: Callabl
     report = Report("", __version__, "10.0.0.2", 0.0, head, head)
     cluster._central.status(Peer(node.id, b""), msgspec.to_builtins(report))
     assert says() == "up-to-date"
-    try_out(centre, (WEB, {"timeout": 30}))
+    try_out(central, (WEB, {"timeout": 30}))
     assert says() == "up-to-date"
     look(cluster)
     assert says() == "up-to-date"
-    confirm(centre)
+    confirm(central)
     assert says() == "pending"
-    try_out(centre, (WEB, {"timeout": 40}))
+    try_out(central, (WEB, {"timeout": 40}))
     assert says() == "pending", "what was confirmed is not on trial any more"
     look(cluster)
     assert (says(), newest(cluster).number) == ("pending", head.number + 1)
 
 
-def test_nothing_is_overtaken_by_what_is_done_regularly(centre: Centre, start: Start) -> None:
+def test_nothing_is_overtaken_by_what_is_done_regularly(central: PairedCentral, start: Start) -> None:
     cluster = start()
     before = newest(cluster).number
     for seconds in (20, 30, 40):
-        centre.rig.committed((WEB, {"timeout": seconds}))
+        central.rig.committed((WEB, {"timeout": seconds}))
     cluster._ticked -= 3600
     look(cluster)
     assert newest(cluster).number == before + 3

@@ -15,7 +15,7 @@ from doorward.transaction.writing import append, create, delete, replace_body
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from doorward.tree.registry import Endpoint, discover
 
 TREE = discover(doorward.configuration)
@@ -31,7 +31,7 @@ def name(value: Any) -> str:
 
 
 def refused(write: Any) -> list[tuple[str, str]]:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         write()
     return [(problem.code, problem.path) for problem in caught.value.problems]
 

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 import doorward.configuration
 from doorward.tree.models import Body
 from doorward.tree.nodes import ListSingleton, Valued, WriteOnce
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, discover
 from doorward.tree.validation import check
@@ -133,7 +133,7 @@ def inside(
 def problems(endpoint: Endpoint, value: Any, *, strict: bool = False) -> list[tuple[str, str]]:
     try:
         check(endpoint.node.adapter, value, strict=strict)  # type: ignore[attr-defined]
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 

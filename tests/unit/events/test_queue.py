@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from doorward.events.mail import Code, Mail, MailFailed, NoServer
+from doorward.events.mail import Code, Mail, MailError, NoServerError
 from doorward.events.queue import KIND, MailQueue, next_try
 from tests.support.server import until
 from tests.unit.transaction.failing import FailingStore
@@ -39,7 +39,7 @@ class Office:
         if self.failure is not None:
             raise self.failure
         if mail.subject in self.refused:
-            raise MailFailed("rejected", "550 no such user")
+            raise MailError("rejected", "550 no such user")
 
     def post(self, *subjects: str) -> None:
         for subject in subjects:
@@ -66,7 +66,7 @@ def office(rig: Rig) -> Iterator[Office]:
 
 
 def test_a_clock_that_is_set_back_keeps_no_mail(office: Office) -> None:
-    office.failure = NoServer()
+    office.failure = NoServerError()
     office.post("one")
     office.until(120)
     office.now -= 365 * 24 * HOUR
@@ -94,7 +94,7 @@ def test_a_late_try_is_followed_by_the_next_one_of_the_plan() -> None:
 
 
 def test_a_mail_is_kept_until_it_was_taken(office: Office, rig: Rig) -> None:
-    office.failure = MailFailed("connect", "no route")
+    office.failure = MailError("connect", "no route")
     office.post("one")
     office.queue.try_due()
     assert kept(rig.store) == [
@@ -108,7 +108,7 @@ def test_a_mail_is_kept_until_it_was_taken(office: Office, rig: Rig) -> None:
 
 
 def test_a_mail_is_dropped_after_a_day_with_an_error(office: Office, rig: Rig) -> None:
-    office.failure = MailFailed("tls", "certificate has expired")
+    office.failure = MailError("tls", "certificate has expired")
     office.post("one")
     with capture_logs() as logs:
         office.until(25 * HOUR)
@@ -123,7 +123,7 @@ def test_a_mail_is_dropped_after_a_day_with_an_error(office: Office, rig: Rig) -
 
 @pytest.mark.parametrize("code", ["resolve", "connect", "tls", "auth"])
 def test_while_the_server_is_away_the_others_are_not_tried_in_vain(office: Office, rig: Rig, code: Code) -> None:
-    office.failure = MailFailed(code, "away")
+    office.failure = MailError(code, "away")
     office.post("one", "two", "three")
     office.queue.try_due()
     assert office.tries == [(0.0, "one")]
@@ -131,7 +131,7 @@ def test_while_the_server_is_away_the_others_are_not_tried_in_vain(office: Offic
 
 
 def test_without_a_server_mails_wait(office: Office, rig: Rig) -> None:
-    office.failure = NoServer()
+    office.failure = NoServerError()
     office.post("one", "two")
     office.queue.try_due()
     assert len(kept(rig.store)) == 2
@@ -212,7 +212,7 @@ def test_a_mail_that_comes_before_the_queue_is_ready_is_not_forgotten(tmp_path: 
 
 def test_no_more_than_a_thousand_mails_wait(office: Office, monkeypatch: Any) -> None:
     monkeypatch.setattr("doorward.events.queue._MOST", 3)
-    office.failure = MailFailed("connect", "no route")
+    office.failure = MailError("connect", "no route")
     with capture_logs() as logs:
         office.post("1", "2", "3", "4")
     assert len(office.queue) == 3
@@ -236,7 +236,7 @@ def test_the_end_waits_for_the_mail_that_is_being_sent(rig: Rig) -> None:
 
 
 def test_a_mail_that_may_have_been_taken_goes_out_once_more_and_not_soon(office: Office) -> None:
-    office.failure = MailFailed("connect", "no word", is_unknown=True)
+    office.failure = MailError("connect", "no word", is_unknown=True)
     with capture_logs() as logs:
         office.post("one")
         office.until(24 * HOUR)
@@ -246,10 +246,10 @@ def test_a_mail_that_may_have_been_taken_goes_out_once_more_and_not_soon(office:
 
 
 def test_what_the_server_refused_after_all_is_tried_as_before(office: Office) -> None:
-    office.failure = MailFailed("connect", "no word", is_unknown=True)
+    office.failure = MailError("connect", "no word", is_unknown=True)
     office.post("one")
     office.until(30)
-    office.failure = MailFailed("rejected", "451 later")
+    office.failure = MailError("rejected", "451 later")
     office.until(2 * HOUR + 60)
     office.failure = None
     office.until(4 * HOUR)
@@ -267,7 +267,7 @@ def test_the_end_of_the_process_while_a_mail_goes_out_leaves_it_unknown(rig: Rig
         again = Office(rig)
         again.now = again.began = office.now
         again.queue._mails = {one.id: Mail(one.id, **one.body) for one in rig.store.records(KIND)}
-        again.failure = None if not tries else MailFailed("connect", "refused")
+        again.failure = None if not tries else MailError("connect", "refused")
         again.until(HOUR + 60)
         assert [round(at / HOUR) for at, _ in again.tries] == tries
         office = again

@@ -12,7 +12,7 @@ import pytest
 
 from doorward.configuration.management import syslog
 from doorward.events.forwarder import Forwarder
-from doorward.events.receiver import MOST_WAITING, Receiver
+from doorward.events.receiver import MAX_WAITING, Receiver
 from doorward.events.records import Record
 from doorward.events.syslog import Origin
 from doorward.events.tls import context
@@ -123,18 +123,18 @@ def test_the_oldest_are_dropped_and_counted(collector: Collector) -> None:
     with sending(port) as receiver:
         receiver.put(record(0))  # in the hand of the thread
         until(lambda: receiver.away is not None)
-        for number in range(1, MOST_WAITING + 6):
+        for number in range(1, MAX_WAITING + 6):
             receiver.put(record(number))
-        assert (len(receiver), receiver.dropped) == (MOST_WAITING + 1, 5)
+        assert (len(receiver), receiver.dropped) == (MAX_WAITING + 1, 5)
         again = Collector(port).accept()
-        received = texts(again.messages(MOST_WAITING + 2))
+        received = texts(again.messages(MAX_WAITING + 2))
         assert received[:3] == ["records dropped count=5", "record 0", "record 6"]
-        assert received[-1] == f"record {MOST_WAITING + 5}"
+        assert received[-1] == f"record {MAX_WAITING + 5}"
         again.close()
 
 
 def test_what_is_dropped_is_told_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.events.receiver.MOST_WAITING", 1)
+    monkeypatch.setattr("doorward.events.receiver.MAX_WAITING", 1)
     port = collector.port
     collector.close()
     with sending(port) as receiver:

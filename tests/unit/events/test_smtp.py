@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from doorward.events import smtp
-from doorward.events.mail import Mail, MailFailed, deliver
+from doorward.events.mail import Mail, MailError, deliver
 from tests.unit.events.parts import snapshot
 
 MAIL = Mail("id", "a@example.com", "Subject", ".begins with a dot\n..\nend", 0.0, 0.0)
@@ -98,8 +98,8 @@ def sent(port: int, name: str = "127.0.0.1", **how: Any) -> None:
     deliver(snapshot(management__email=settings), MAIL, lambda _key: None, **how)
 
 
-def failed(port: int, **how: Any) -> MailFailed:
-    with pytest.raises(MailFailed) as found:
+def failed(port: int, **how: Any) -> MailError:
+    with pytest.raises(MailError) as found:
         sent(port, **how)
     return found.value
 
@@ -187,6 +187,6 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
         sent(server.port, "mail.example")
         assert (len(server.mails), busy.tries) == (1, 1)
         server.close()
-        with pytest.raises(MailFailed) as failure:
+        with pytest.raises(MailError) as failure:
             sent(server.port, "mail.example")
         assert failure.value.code == "connect"

@@ -15,7 +15,7 @@ from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony import Chrony
 from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chrony_conf import Layout, sandbox_layout, sandbox_text, system_layout, system_text
-from doorward.host.engine import ApplyError, HostFailure, HostRefusal
+from doorward.host.engine import ApplyError, HostError, HostRefusedError
 from doorward.host.files import DiskFiles, Entry
 from doorward.host.resources import Daemon, File, Symlink
 from doorward.host.sandbox import run_directory, sandbox
@@ -113,9 +113,9 @@ class Script:
         for word, text in self.answers.items():
             if any(word in argument for argument in arguments):
                 if text == "fail":
-                    raise HostFailure("chronyd declined")
+                    raise HostError("chronyd declined")
                 return text
-        raise HostFailure("chronyd does not answer")
+        raise HostError("chronyd does not answer")
 
 
 class Runs:
@@ -190,7 +190,7 @@ def test_sync_measures_and_steps(tmp_path: Path) -> None:
 )
 def test_sync_declines(tmp_path: Path, options: tuple[str, ...], program: str | None, changes: dict[str, str], code: str) -> None:
     ask = answers(**changes)
-    with pytest.raises(HostRefusal) as caught:
+    with pytest.raises(HostRefusedError) as caught:
         clock(tmp_path, ask, program=program, options=options).sync()
     assert caught.value.code == code
     assert not any("makestep" in arguments for arguments in ask.asked)
@@ -267,7 +267,7 @@ def script(path: Path, text: str) -> str:
 
 def test_a_configuration_that_chronyd_refuses_is_not_put_in_place(tmp_path: Path) -> None:
     refusing = script(tmp_path / "chronyd", "echo Could not parse directive >&2; exit 1")
-    with pytest.raises(HostFailure, match="refuses the configuration"):
+    with pytest.raises(HostError, match="refuses the configuration"):
         driver(tmp_path / "root", Script(), program=refusing).prepare()
     assert list((tmp_path / "root/etc/chrony").iterdir()) == []
 
@@ -293,13 +293,13 @@ def test_foreign_sources_are_reported(tmp_path: Path) -> None:
 
 
 def test_answers_that_cannot_be_read() -> None:
-    with pytest.raises(HostFailure, match="cannot be read"):
+    with pytest.raises(HostError, match="cannot be read"):
         chronyc.listed(Script(sources="501 Not authorised\n"))
-    with pytest.raises(HostFailure, match="about the clock"):
+    with pytest.raises(HostError, match="about the clock"):
         chronyc.tracking(Script(tracking=""))
-    with pytest.raises(HostFailure, match="does not answer"):
+    with pytest.raises(HostError, match="does not answer"):
         chronyc.Chronyc("/nonexistent/chronyc", "/nonexistent/socket")("tracking")
-    with pytest.raises(HostFailure, match="declined"):
+    with pytest.raises(HostError, match="declined"):
         chronyc.Chronyc("/bin/false", "/nonexistent/socket")("tracking")
 
 
@@ -317,7 +317,7 @@ def test_where_sockets_lie(tmp_path: Path) -> None:
 def test_a_run_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(HostFailure):
+    with pytest.raises(HostError):
         sandbox_module._make_private(tmp_path / "run")
     (tmp_path / "open").mkdir(mode=0o777)
     sandbox_module._make_private(tmp_path / "open")
@@ -326,7 +326,7 @@ def test_a_run_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
 
 def test_the_system_host_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(HostFailure, match="needs root"):
+    with pytest.raises(HostError, match="needs root"):
         system(tmp_path)
 
 
@@ -355,9 +355,9 @@ def test_systemd_verbs(tmp_path: Path) -> None:
         "restart chrony",
         "is-active --quiet chrony",
     ]
-    with pytest.raises(HostFailure, match="could not start the service chrony"):
+    with pytest.raises(HostError, match="could not start the service chrony"):
         Unit("chrony", "/bin/false").start()
-    with pytest.raises(HostFailure, match="no answer"):
+    with pytest.raises(HostError, match="no answer"):
         Unit("chrony", "/nonexistent/systemctl").active()
 
 

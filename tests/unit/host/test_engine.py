@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.host.engine import ApplyError, HostFailure, HostRefusal
+from doorward.host.engine import ApplyError, HostError, HostRefusedError
 from doorward.host.files import Entry
 from doorward.host.plan import Action, Change, Plan
 from doorward.host.resources import Daemon, File, Resource
@@ -36,7 +36,7 @@ class Recorder(MemoryFiles):
 
     def write(self, path: str, entry: Entry) -> None:
         if path == self.refuse:
-            raise HostFailure("this path is refused")
+            raise HostError("this path is refused")
         self.log.append(f"write {path} {entry.content.decode()}")
         super().write(path, entry)
 
@@ -123,7 +123,7 @@ def test_a_failed_reload_is_answered_by_one_restart(soon: float) -> None:
     host.apply(host.plan([], wanted("a")), deadline=soon)
 
     def fail(daemon: Daemon, deadline: float) -> None:
-        raise HostFailure("chronyd does not answer")
+        raise HostError("chronyd does not answer")
 
     restarts: list[Daemon] = []
 
@@ -276,15 +276,15 @@ def test_the_fake_records_and_fails_on_request(soon: float) -> None:
         ("stop",),
     ]
     assert host.sync().stepped_seconds == 0
-    host.clock.refusal = HostRefusal("no_reachable_source", "No time source answered.")
-    with pytest.raises(HostRefusal, match="No time source"):
+    host.clock.refusal = HostRefusedError("no_reachable_source", "No time source answered.")
+    with pytest.raises(HostRefusedError, match="No time source"):
         host.sync()
 
 
 def test_unknown_kinds_and_daemons_are_named() -> None:
     host = FakeHost()
-    with pytest.raises(HostFailure, match="a daemon named sshd"):
+    with pytest.raises(HostError, match="a daemon named sshd"):
         host.plan([], [Daemon("sshd")])
     del host._kinds[File]
-    with pytest.raises(HostFailure, match="kind file"):
+    with pytest.raises(HostError, match="kind file"):
         host.plan([], ONE)

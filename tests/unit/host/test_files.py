@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.host.errors import HostFailure, PathRefused
+from doorward.host.errors import HostError, PathRefused
 from doorward.host.files import DiskFiles, Entry
 
 
@@ -84,7 +84,7 @@ def test_a_failed_write_leaves_old_content_and_no_leftover(root: Path, monkeypat
         raise OSError(errno.ENOSPC, "no")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(HostFailure, match="writing /a failed: No space left on device"):
+    with pytest.raises(HostError, match="writing /a failed: No space left on device"):
         disk.write("/a", Entry(b"new"))
     assert names(root) == ["a"]
     assert (root / "a").read_bytes() == b"old"
@@ -124,15 +124,15 @@ def test_what_is_neither_file_nor_link_is_said(root: Path) -> None:
     (root / "etc/dir").mkdir(parents=True)
     (root / "etc/file").write_bytes(b"")
     disk = DiskFiles(root)
-    with pytest.raises(HostFailure, match="neither a file nor"):
+    with pytest.raises(HostError, match="neither a file nor"):
         disk.read("/etc/dir")
-    with pytest.raises(HostFailure, match="writing /etc/dir failed: Is a directory"):
+    with pytest.raises(HostError, match="writing /etc/dir failed: Is a directory"):
         disk.write("/etc/dir", Entry(b""))
-    with pytest.raises(HostFailure, match="removing /etc/dir failed"):
+    with pytest.raises(HostError, match="removing /etc/dir failed"):
         disk.remove("/etc/dir")
     assert disk.read("/etc/file/below") is None
     disk.remove("/etc/file/below")
-    with pytest.raises(HostFailure, match="writing /etc/file/below failed"):
+    with pytest.raises(HostError, match="writing /etc/file/below failed"):
         disk.write("/etc/file/below", Entry(b""))
     assert names(root / "etc") == ["dir", "file"]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.host.errors import ApplyError, HostFailure
-from doorward.host.resources import Door, File, Listener, Shown
+from doorward.host.errors import ApplyError, HostError
+from doorward.host.resources import AccessRule, File, Listener, ServerCertificate
 from tests.support.fake_host import FakeHost
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ ORIGIN = "/api/configuration/local_services/admin_web"
 
 
 def listener(port: int, *services: str, certificate: str = "one") -> Listener:
-    doors = tuple(Door(service) for service in services or ("admin_web",))
-    return Listener("127.0.0.1", port, doors, Shown(certificate, "key", certificate), origin=ORIGIN)
+    doors = tuple(AccessRule(service) for service in services or ("admin_web",))
+    return Listener("127.0.0.1", port, doors, ServerCertificate(certificate, "key", certificate), origin=ORIGIN)
 
 
 class Recorder(FakeHost):
@@ -39,7 +39,7 @@ class Recorder(FakeHost):
         def noted(of: Listener | str, *rest: float) -> None:
             self.asked.append(f"{name} {of if isinstance(of, str) else of.name}".replace("127.0.0.1:", ""))
             if name == "open" and isinstance(of, Listener) and of.port == 9999:
-                raise HostFailure("listening on 127.0.0.1:9999 failed: Address already in use")
+                raise HostError("listening on 127.0.0.1:9999 failed: Address already in use")
             original(of, *rest)
 
         setattr(self.listeners, name, noted)

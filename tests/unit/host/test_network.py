@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from doorward.host.engine import ApplyError
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.files import Entry
 from doorward.host.kinds.name_servers import DROP_IN, RESOLV_CONF, NameServersKind
 from doorward.host.kinds.networkd import NetworkdKind
@@ -45,13 +45,13 @@ def change(host: FakeHost, old: Sequence[Resource], new: Sequence[Resource], soo
 
 OLD: list[Resource] = [address("192.0.2.5/24"), route("192.0.2.1")]
 NEW: list[Resource] = [
-    File(FILE, b"new", origin="eth0", found=True),
+    File(FILE, b"new", origin="eth0", unmanaged=True),
     Vlan("eth0", 20, "eth0.20", origin="eth0"),
     address("198.51.100.5/24", 20),
     address("192.0.3.5/24"),
     route("192.0.3.1"),
     NameServers(("192.0.3.53",), "example.com", origin="dns"),
-    File("/etc/hostname", b"node1\n", origin="naming", found=True),
+    File("/etc/hostname", b"node1\n", origin="naming", unmanaged=True),
     Line("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin="naming"),
     Hostname("node1", origin="naming"),
 ]
@@ -134,7 +134,7 @@ def test_a_device_of_another_manager_is_left_alone(host: FakeHost) -> None:
     host.network.owners["eth0"] = "NetworkManager"
     host.network.done.clear()
     for new in (NEW, [OLD[0], route("192.0.2.9")]):
-        with pytest.raises(HostFailure, match="NetworkManager manages the device eth0"):
+        with pytest.raises(HostError, match="NetworkManager manages the device eth0"):
             host.plan(OLD, new)
     assert host.network.done == []
     assert host.plan(OLD, OLD, full=True).actions == (), "what is as it should be is no reason to complain"
@@ -251,10 +251,10 @@ NETWORKD = Networkd("eth0", (FILE,), origin="eth0")
 def test_networkd_reads_its_files_again_also_after_they_were_put_back(host: FakeHost, soon: float) -> None:
     service = Service()
     host.handle(Networkd, NetworkdKind(service))
-    new: list[Resource] = [*OLD, File(FILE, b"1", origin="eth0", found=True), NETWORKD]
+    new: list[Resource] = [*OLD, File(FILE, b"1", origin="eth0", unmanaged=True), NETWORKD]
     assert change(host, OLD, new, soon) == [f"write {FILE}", "reload systemd-networkd"]
     assert service.calls == 1
-    newer: list[Resource] = [*OLD, File(FILE, b"2", origin="eth0", found=True), NETWORKD]
+    newer: list[Resource] = [*OLD, File(FILE, b"2", origin="eth0", unmanaged=True), NETWORKD]
     host.fail_verify = True
     with pytest.raises(ApplyError):
         change(host, new, newer, soon)
@@ -264,7 +264,7 @@ def test_networkd_reads_its_files_again_also_after_they_were_put_back(host: Fake
 
 def test_without_networkd_nothing_lasts_beyond_doorward(host: FakeHost) -> None:
     host.handle(Networkd, NetworkdKind(Service(active=False)))
-    plan = host.plan(OLD, [*OLD, File(FILE, b"1", origin="eth0", found=True), NETWORKD])
+    plan = host.plan(OLD, [*OLD, File(FILE, b"1", origin="eth0", unmanaged=True), NETWORKD])
     assert texts(plan) == [f"write {FILE}"]
     assert [(warning.code, warning.origin) for warning in plan.warnings] == [("not_lasting", "eth0")]
 
@@ -301,7 +301,7 @@ def test_name_servers_are_written_for_whoever_answers(soon: float) -> None:
 def test_name_servers_that_another_program_writes_are_left_alone(entry: Entry, owner: str) -> None:
     host = FakeHost()
     host.files.write(RESOLV_CONF, entry)
-    with pytest.raises(HostFailure, match=owner):
+    with pytest.raises(HostError, match=owner):
         host.plan([], [SERVERS])
     assert host.files.read(RESOLV_CONF) == entry
 

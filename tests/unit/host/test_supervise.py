@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.host import supervise
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.supervise import Child, end_stale, find_program
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_a_start_does_not_wait_for_the_pause(keep: Callable[[Child], Child], mon
     def before() -> None:
         lives.append(True)
         if not ready:
-            raise HostFailure("not yet")
+            raise HostError("not yet")
 
     child = keep(Child("it", ["/bin/sleep", "60"], before=before))
     child.start()

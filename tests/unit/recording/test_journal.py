@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.recording.format import TrailDamaged
+from doorward.recording.format import TrailDamagedError
 from doorward.recording.journal import Journal, RecordingFailedError, entries, entry
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Kind
@@ -267,7 +267,7 @@ def test_what_is_no_trail_is_reported_and_not_touched(directory: Path, tmp_path:
     (copy / f"{NAME}.dwr").write_bytes(b"something else, and much of it: " * 40)
     [result] = recover(copy, "worker")
     assert result.damage is not None
-    with pytest.raises(TrailDamaged):
+    with pytest.raises(TrailDamagedError):
         TrailReader((copy / f"{NAME}.dwr").read_bytes()[: 40 * 4]).verify()
     journal.stop()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.recording.format import TrailDamaged
+from doorward.recording.format import TrailDamagedError
 from doorward.recording.keys import KEY_SIZE, ContentKeys, in_clear, opened, wrapped
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Kind
@@ -42,7 +42,7 @@ def test_a_key_in_clear_needs_nobody() -> None:
 
 @pytest.mark.parametrize("block", [None, [], {}, {"clear": 5}, {"clear": "?"}, {"clear": "AAAA"}, {"cms": "?"}])
 def test_what_is_no_key_is_damage(block: object) -> None:
-    with pytest.raises(TrailDamaged):
+    with pytest.raises(TrailDamagedError):
         opened(block, CURVE[1])
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorward.recording.format import MAGIC, Flag, Stream, TrailDamaged, frames, read_beginning
+from doorward.recording.format import MAGIC, Flag, Stream, TrailDamagedError, frames, read_beginning
 from doorward.recording.keys import ContentKeys
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Kind, Record, decode, encode, encode_json, read_varint, varint
@@ -83,7 +83,7 @@ def test_wherever_it_is_cut_everything_before_is_there(flush_each: int) -> None:
         assert all(record in whole for record in found)
         assert not verdict.ended or length >= ends[-2]
     for length in range(first):
-        with pytest.raises(TrailDamaged):
+        with pytest.raises(TrailDamagedError):
             TrailReader(data[:length])
 
 
@@ -95,7 +95,7 @@ def test_every_changed_bit_is_found() -> None:
         try:
             reader = TrailReader(bytes(changed))
             verdict = reader.verify()
-        except TrailDamaged:
+        except TrailDamagedError:
             continue
         assert verdict.damage is not None or verdict.cut or verdict.opened != {Stream.SCREEN, Stream.KEYS}, at
 
@@ -188,7 +188,7 @@ def test_an_hour_of_typing_is_small() -> None:
     "data", [b"", b"no trail at all", MAGIC, MAGIC + b"\xff\xff\xff\xff", MAGIC + b"\0\0\0\2{}", MAGIC + b"\0\0\0\1["]
 )
 def test_what_is_no_trail_is_refused(data: bytes) -> None:
-    with pytest.raises(TrailDamaged):
+    with pytest.raises(TrailDamagedError):
         TrailReader(data)
 
 
@@ -199,7 +199,7 @@ def test_garbage_in_a_frame_is_damage_and_nothing_else(data: bytes) -> None:
         for record in decode(data):
             if record.kind in {Kind.OPEN, Kind.FACTS}:
                 assert isinstance(record.content, dict)
-    except TrailDamaged:
+    except TrailDamagedError:
         pass
 
 

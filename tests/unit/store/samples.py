@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doorward.store.port import Edit, Revision, Secret, Ticket
+from doorward.store.port import CommitRecord, Edit, Revision, Secret
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 
@@ -27,9 +27,9 @@ def revision(number: int, changes: int = 1, **others: Any) -> Revision:
     return Revision(number, changes=changes, **{**given, **others})
 
 
-def ticket(name: str, **others: Any) -> Ticket:
+def ticket(name: str, **others: Any) -> CommitRecord:
     given = {"user": "admin", "started": "2026-11-21T10:00:00Z", "account": "-1"}
-    return Ticket(name, **{**given, **others})
+    return CommitRecord(name, **{**given, **others})
 
 
 HISTORY = [

@@ -49,10 +49,10 @@ def test_records_of_an_older_store_find_their_accounts(open_store: Callable[[], 
     }  # fmt: skip
     for name, (user, second) in committed.items():
         started = f"2026-11-21T10:00:{second}Z"
-        store.save_ticket(ticket(name, user=user, account="", started=started, idempotency_key="k", request=name))
+        store.save_commit_record(ticket(name, user=user, account="", started=started, idempotency_key="k", request=name))
     aged(store, tmp_path)
     again = open_store()
-    assert {one.id: one.account for one in again.tickets()} == {
+    assert {one.id: one.account for one in again.commit_records()} == {
         "by admin": "-1", "by the first jane": "", "by the second jane": "cc",
         "by joe": "", "by joanna": "bb", "by the new joe": "dd", "by nobody": "",
     }  # fmt: skip
@@ -60,9 +60,9 @@ def test_records_of_an_older_store_find_their_accounts(open_store: Callable[[], 
     assert (found and found.id) == "by the second jane"
     assert again.ticket("by admin") == ticket("by admin", started="2026-11-21T10:00:01Z", idempotency_key="k", request="by admin")
     again.close()
-    assert {one.account for one in open_store().tickets()} == {"-1", "", "cc", "bb", "dd"}
+    assert {one.account for one in open_store().commit_records()} == {"-1", "", "cc", "bb", "dd"}
 
 
 def test_an_older_store_without_commits_opens(open_store: Callable[[], Store], tmp_path: Path) -> None:
     aged(open_store(), tmp_path)
-    assert open_store().tickets() == []
+    assert open_store().commit_records() == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.store.history import past
-from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHead, StoreDamaged
+from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHeadError, StoreDamagedError
 from doorward.tree.places import Place
 from tests.unit.store.samples import HISTORY, JANE, JOE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
 
@@ -30,7 +30,7 @@ def test_an_empty_store_holds_nothing(store: Store) -> None:
     assert store.intent() is None
     assert store.confirmation() is None
     assert store.revisions() == []
-    assert store.tickets() == []
+    assert store.commit_records() == []
     assert store.edits(1) == []
     assert store.revision(1) is None
     assert store.secret("key") is None
@@ -65,7 +65,7 @@ def test_equal_content_in_another_place_of_the_chain_has_another_hash(store: Sto
 def test_only_the_next_number_can_be_published(store: Store, number: int) -> None:
     fill(store)
     before = store.head()
-    with pytest.raises(StaleHead):
+    with pytest.raises(StaleHeadError):
         store.publish(revision(number), [edit(ZONE, "Etc/UTC", "x")], ticket("t"), [Secret("new", "plain", b"x")])
     assert store.head() == before
     assert running(store) == RUNNING
@@ -75,7 +75,7 @@ def test_only_the_next_number_can_be_published(store: Store, number: int) -> Non
 
 
 def test_an_empty_store_takes_revision_one_only(store: Store) -> None:
-    with pytest.raises(StaleHead):
+    with pytest.raises(StaleHeadError):
         store.publish(revision(2), [])
     store.publish(revision(1), [])
 
@@ -91,7 +91,7 @@ def test_of_two_writers_with_the_same_head_one_wins(open_store: Callable[[], Sto
         try:
             store.publish(revision(5), [edit(ZONE, "Etc/UTC", value)])
             results.append(value)
-        except StaleHead:
+        except StaleHeadError:
             results.append("stale")
 
     threads = [threading.Thread(target=write, args=pair) for pair in ((one, "a"), (other, "b"))]
@@ -157,9 +157,9 @@ def test_an_intent_survives_its_encoding() -> None:
 
 
 def test_records_are_found_by_id_and_by_the_key_of_their_account(store: Store) -> None:
-    store.save_ticket(ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r"))
-    store.save_ticket(ticket("t2", user="jane", account="0b1e", idempotency_key="k"))
-    store.save_ticket(ticket("t3", user="jane", account="ca2d"))
+    store.save_commit_record(ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r"))
+    store.save_commit_record(ticket("t2", user="jane", account="0b1e", idempotency_key="k"))
+    store.save_commit_record(ticket("t3", user="jane", account="ca2d"))
     assert store.ticket("t1") == ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r")
     assert store.ticket("k", "ca2d") == store.ticket("t1")
     assert store.ticket("k", "0b1e") == store.ticket("t2"), "another account of the same name"
@@ -171,25 +171,25 @@ def test_records_are_found_by_id_and_by_the_key_of_their_account(store: Store) -
 
 def test_of_several_records_with_one_key_the_one_made_last_counts_whatever_the_clock_said(store: Store) -> None:
     for name, started in (("t1", "2026-11-21T10:00:00Z"), ("t2", "2026-11-21T10:00:00Z"), ("t3", "2026-11-21T09:00:00Z")):
-        store.save_ticket(ticket(name, idempotency_key="k", started=started))
+        store.save_commit_record(ticket(name, idempotency_key="k", started=started))
     found = store.ticket("k", "-1")
     assert found is not None
     assert found.id == "t3"
-    store.save_ticket(ticket("t1", state="done", idempotency_key="k", started="2026-11-21T10:00:00Z"))
+    store.save_commit_record(ticket("t1", state="done", idempotency_key="k", started="2026-11-21T10:00:00Z"))
     assert store.ticket("k", "-1") == found, "to update a record does not make it another one"
 
 
 def test_records_are_listed_newest_first(store: Store) -> None:
     for index in range(5):
-        store.save_ticket(ticket(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
-    assert [one.id for one in store.tickets()] == ["t4", "t3", "t2", "t1", "t0"]
-    assert [one.id for one in store.tickets(2)] == ["t4", "t3"]
+        store.save_commit_record(ticket(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
+    assert [one.id for one in store.commit_records()] == ["t4", "t3", "t2", "t1", "t0"]
+    assert [one.id for one in store.commit_records(2)] == ["t4", "t3"]
 
 
 def test_records_are_listed_in_the_order_they_were_made_in_also_where_the_clock_was_set_back(store: Store) -> None:
     for index in range(4):
-        store.save_ticket(ticket(f"t{index}", started=f"2026-11-2{4 - index}T10:00:00Z"))
-    assert [one.id for one in store.tickets()] == ["t3", "t2", "t1", "t0"]
+        store.save_commit_record(ticket(f"t{index}", started=f"2026-11-2{4 - index}T10:00:00Z"))
+    assert [one.id for one in store.commit_records()] == ["t3", "t2", "t1", "t0"]
 
 
 def test_what_awaits_confirmation_is_replaced_with_its_record(store: Store) -> None:
@@ -209,20 +209,20 @@ def test_what_awaits_confirmation_is_replaced_with_its_record(store: Store) -> N
 
 
 def test_a_record_keeps_its_place_when_it_is_written_again(store: Store) -> None:
-    store.save_ticket(ticket("t1"))
-    store.save_ticket(ticket("t2"))
+    store.save_commit_record(ticket("t1"))
+    store.save_commit_record(ticket("t2"))
     full = ticket(
         "t1", state="failed", finished="2026-11-21T10:00:09Z", revision=3, error={"type": "Conflict"}, warnings=[{"code": "x"}]
     )
-    store.save_ticket(full)
+    store.save_commit_record(full)
     assert store.ticket("t1") == full
-    assert [one.id for one in store.tickets()] == ["t2", "t1"]
+    assert [one.id for one in store.commit_records()] == ["t2", "t1"]
 
 
 def test_keys_of_old_records_are_forgotten_and_the_records_stay(store: Store) -> None:
-    store.save_ticket(ticket("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
-    store.save_ticket(ticket("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
-    store.forget_tickets("2026-11-20T10:00:00Z")
+    store.save_commit_record(ticket("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
+    store.save_commit_record(ticket("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
+    store.forget_commit_records("2026-11-20T10:00:00Z")
     assert store.ticket("k1", "-1") is None
     assert store.ticket("old") == ticket("old", started="2026-11-19T10:00:00Z")
     assert store.ticket("k2", "-1") == store.ticket("new")
@@ -268,7 +268,7 @@ def test_who_committed_what_stands_somewhere(store: Store) -> None:
     fill(store)
     made = ticket("t5", user="jane", account="ca2d", revision=5, state="done")
     store.publish(revision(5, author="jane"), [edit(ZONE, "Etc/UTC", "Europe/London")], made)
-    store.save_ticket(ticket("t6", user="joe", account="0b1e", revision=5, state="done"))  # changed nothing
+    store.save_commit_record(ticket("t6", user="joe", account="0b1e", revision=5, state="done"))  # changed nothing
     store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)], ticket("t7", user="joe", revision=6))
     assert store.committer(ZONE) == "ca2d"
     assert store.committer(SERVERS) is None, "no account did it, or none that is known"
@@ -329,14 +329,14 @@ def test_readers_in_other_threads_see_whole_revisions_while_one_writes(store: St
 def test_writes_from_several_threads_are_carried_out_one_after_another(store: Store) -> None:
     def write(worker: int) -> None:
         for index in range(20):
-            store.save_ticket(ticket(f"{worker}-{index}"))
+            store.save_commit_record(ticket(f"{worker}-{index}"))
 
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(store.tickets(200)) == 80
+    assert len(store.commit_records(200)) == 80
 
 
 def taken_from(store: Store) -> list[tuple[Revision, list[Edit]]]:
@@ -350,7 +350,7 @@ def test_a_history_from_elsewhere_takes_the_place_of_the_own(open_store: Callabl
     store.publish(
         revision(1, 2), own, ticket("own", revision=1), secrets=[Secret("joe", "hash", b"a"), Secret("stray", "hash", b"b")]
     )
-    store.save_ticket(ticket("refused"))
+    store.save_commit_record(ticket("refused"))
     came = past(lambda: iter(theirs))
     assert came.head == theirs[-1][0]
     assert came.documents == RUNNING
@@ -361,14 +361,14 @@ def test_a_history_from_elsewhere_takes_the_place_of_the_own(open_store: Callabl
         assert taken_from(seen) == [*theirs, (made, further)]
         assert running(seen) == {**RUNNING, ZONE: (0, b'"Asia/Tokyo"')}
         assert seen.check() == []
-        assert {one.id for one in seen.tickets()} == {"refused", "restore"}
+        assert {one.id for one in seen.commit_records()} == {"refused", "restore"}
         assert {key for key in ("joe", "jane", "stray") if seen.secret(key)} == {"joe", "jane"}
 
 
 def test_what_does_not_follow_a_history_from_elsewhere_leaves_the_own(store: Store, other_store: Store) -> None:
     theirs = taken_from_filled(other_store)
     own = store.publish(revision(1), [edit(ZONE, ..., "Asia/Tokyo")], secrets=[Secret("stray", "hash", b"b")])
-    with pytest.raises(StaleHead):
+    with pytest.raises(StaleHeadError):
         store.publish(revision(2), [], past=past(lambda: iter(theirs)))
     assert store.revisions() == [own]
     assert store.secret("stray")
@@ -385,7 +385,7 @@ def test_a_history_that_is_not_whole_is_not_taken(other_store: Store) -> None:
         [*theirs[:2], (third, altered)],
         [*theirs[:2], (third, changes[1:])],
     ):
-        with pytest.raises(StoreDamaged):
+        with pytest.raises(StoreDamagedError):
             past(lambda broken=broken: iter(broken))  # type: ignore[misc]
 
 

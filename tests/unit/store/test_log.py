@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import fill
@@ -41,7 +41,7 @@ def log(database: Path) -> bytearray:
 
 
 def revisions(database: Path, data: bytearray) -> int:
-    """How many revisions a store with such a log has. Raises StoreDamaged."""
+    """How many revisions a store with such a log has. Raises StoreDamagedError."""
     database.with_name("doorward.db-wal").write_bytes(data)
     store = SqliteStore(database, VAULT)
     try:
@@ -72,7 +72,7 @@ def test_a_damaged_byte_before_another_commit_is_found_and_the_log_left_alone(da
         for byte in (frame + 5, frame + 20, frame + 24 + 1000):
             data = bytearray(whole)
             data[byte] ^= 1
-            with pytest.raises(StoreDamaged, match="-wal is damaged"):
+            with pytest.raises(StoreDamagedError, match="-wal is damaged"):
                 revisions(database, data)
             assert log(database) == data
 
@@ -81,7 +81,7 @@ def test_a_damaged_byte_before_another_commit_is_found_and_the_log_left_alone(da
 def test_a_damaged_head_of_the_log_is_found(database: Path, byte: int) -> None:
     data = log(database)
     data[byte] ^= 1
-    with pytest.raises(StoreDamaged, match="is damaged"):
+    with pytest.raises(StoreDamagedError, match="is damaged"):
         revisions(database, data)
 
 

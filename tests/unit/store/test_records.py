@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from doorward.events.mail import Mail
 from doorward.events.queue import KIND
-from doorward.store.port import Record, Ticket
+from doorward.store.port import CommitRecord, Record
 from tests.unit.store.samples import fill
 
 if TYPE_CHECKING:
@@ -84,16 +84,16 @@ def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Cal
     connection.commit()
     connection.close()
     for _ in range(2):
-        assert open_store().ticket("1") == Ticket(
+        assert open_store().ticket("1") == CommitRecord(
             "1", "admin", "then", "done", None, 1, idempotency_key="k", request="x", account="-1"
         )
 
 
 def test_results_are_kept_as_long_as_the_key(store: Store) -> None:
     results = [{"href": "/api/x", "key": "x", "status": 200}]
-    ticket = Ticket("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", account="-1")
+    ticket = CommitRecord("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", account="-1")
     ticket = replace(ticket, results=results)
-    store.save_ticket(ticket)
+    store.save_commit_record(ticket)
     assert store.ticket("k", "-1") == ticket
-    store.forget_tickets("2026-01-02T00:00:00Z")
+    store.forget_commit_records("2026-01-02T00:00:00Z")
     assert store.ticket("1") == replace(ticket, idempotency_key=None, results=None)

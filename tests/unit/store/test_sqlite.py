@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from doorward.store.format import FORMAT
-from doorward.store.port import Confirmation, StoreDamaged
+from doorward.store.port import Confirmation, StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import ZONE, edit, fill, revision, ticket
@@ -70,7 +70,7 @@ def test_every_table_is_strict(tmp_path: Path) -> None:
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "doorward.db", VAULT)
-    with pytest.raises(StoreDamaged, match="readonly"):
+    with pytest.raises(StoreDamagedError, match="readonly"):
         store._read("DELETE FROM revisions")
     store.close()
 
@@ -86,7 +86,7 @@ def test_a_file_of_another_format_is_left_alone(tmp_path: Path, sql: str) -> Non
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StoreDamaged, match=f"this release reads format {FORMAT}|can't be opened"):
+    with pytest.raises(StoreDamagedError, match=f"this release reads format {FORMAT}|can't be opened"):
         SqliteStore(path, VAULT)
     assert path.read_bytes() == before
 
@@ -97,14 +97,14 @@ def test_a_file_of_another_format_is_left_alone(tmp_path: Path, sql: str) -> Non
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "doorward.db"
     path.write_bytes(content)
-    with pytest.raises(StoreDamaged, match=r"doorward\.db can't be opened"):
+    with pytest.raises(StoreDamagedError, match=r"doorward\.db can't be opened"):
         SqliteStore(path, VAULT)
     assert path.read_bytes() == content
 
 
 def test_a_directory_in_the_way_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "doorward.db").mkdir()
-    with pytest.raises(StoreDamaged, match="unable to open"):
+    with pytest.raises(StoreDamagedError, match="unable to open"):
         SqliteStore(tmp_path / "doorward.db", VAULT)
 
 
@@ -149,7 +149,7 @@ def test_whoever_wants_to_know_is_told_what_the_disk_refuses(tmp_path: Path) -> 
     store._write(lambda connection: connection.execute("PRAGMA max_page_count = 1"))
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x" * 100_000)])
-    with pytest.raises(StoreDamaged, match=r"doorward\.db can't be read"):
+    with pytest.raises(StoreDamagedError, match=r"doorward\.db can't be read"):
         store._read("SELECT * FROM nowhere")
     assert told == ["database or disk is full", "no such table: nowhere"]
     assert store.check() == []
@@ -160,9 +160,9 @@ def test_only_so_many_records_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("doorward.store.sqlite._WEEKS_OF_TICKETS", 3)
     store = SqliteStore(tmp_path / "doorward.db", VAULT)
     for index in range(6):
-        store.save_ticket(ticket(f"t{index}"))
-    store.forget_tickets("2026-11-20T00:00:00Z")
-    assert [one.id for one in store.tickets()] == ["t5", "t4", "t3"]
+        store.save_commit_record(ticket(f"t{index}"))
+    store.forget_commit_records("2026-11-20T00:00:00Z")
+    assert [one.id for one in store.commit_records()] == ["t5", "t4", "t3"]
     store.close()
 
 
@@ -171,8 +171,8 @@ def test_nothing_can_be_asked_of_a_closed_store(tmp_path: Path) -> None:
     assert store.head() is None
     store.close()
     with pytest.raises(sqlite3.ProgrammingError):
-        store.save_ticket(ticket("t"))
-    with pytest.raises(StoreDamaged):
+        store.save_commit_record(ticket("t"))
+    with pytest.raises(StoreDamagedError):
         store.head()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.store.history import check_history, past
-from doorward.store.port import StoreDamaged
+from doorward.store.port import StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import HISTORY, RUNNING, fill, revision
@@ -193,7 +193,7 @@ def test_a_revision_that_follows_another_parent_is_found(number: int, parent: st
     if right:
         assert past(lambda: iter(chain)).head == chain[-1][0]
     else:
-        with pytest.raises(StoreDamaged, match=f"Revision {number} does not follow the revision before it."):
+        with pytest.raises(StoreDamagedError, match=f"Revision {number} does not follow the revision before it."):
             past(lambda: iter(chain))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from doorward.store.port import Confirmation, Edit, Intent, Past, Record, Revision, Secret, Ticket
+from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, Secret
 from doorward.store.sqlite import SqliteStore
 
 
@@ -22,7 +22,7 @@ class FailingStore(SqliteStore):
         self._may("head")
         return super().head()
 
-    def begin(self, intent: Intent, ticket: Ticket) -> None:
+    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
         self._may("begin")
         super().begin(intent, ticket)
 
@@ -30,7 +30,7 @@ class FailingStore(SqliteStore):
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: Ticket | None = None,
+        ticket: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -46,18 +46,18 @@ class FailingStore(SqliteStore):
         self._may("confirmation")
         return super().confirmation()
 
-    def confirmed(self, ticket: Ticket) -> None:
+    def confirmed(self, ticket: CommitRecord) -> None:
         self._may("confirmed")
         super().confirmed(ticket)
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: Ticket | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
         self._may("await_confirmation")
         super().await_confirmation(confirmation, ticket)
 
-    def close_journal(self, ticket: Ticket | None = None) -> None:
+    def close_journal(self, ticket: CommitRecord | None = None) -> None:
         self._may("close_journal")
         super().close_journal(ticket)
 
-    def save_ticket(self, ticket: Ticket) -> None:
-        self._may("save_ticket")
-        super().save_ticket(ticket)
+    def save_commit_record(self, ticket: CommitRecord) -> None:
+        self._may("save_commit_record")
+        super().save_commit_record(ticket)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from doorward.store.port import Ticket
+    from doorward.store.port import CommitRecord
 
 TREE = whole_tree()
 ROOT = "/api/configuration/"
@@ -63,7 +63,7 @@ class Probes(Prober):
         return self.results.get(host)
 
 
-def at_once(work: Callable[[], None]) -> None:
+def fast_response(work: Callable[[], None]) -> None:
     work()
 
 
@@ -90,7 +90,7 @@ class Rig:
         self.secrets = SecretKeeping(TREE, self.store, self.vault, self.passwords)
         running = load_running(TREE, Machine(), self.store)
         self.pipeline = Pipeline(TREE, self.store, self.host, self.secrets, self.prober, running)
-        self.confirmations = Confirmations(self.store, self.pipeline, at_once)
+        self.confirmations = Confirmations(self.store, self.pipeline, fast_response)
 
     def started(self) -> Rig:
         """Do what a start does before it serves."""
@@ -124,11 +124,11 @@ class Rig:
     def delete(self, candidate: Candidate, path: str, key: str) -> None:
         writing.delete(TREE, candidate, TREE[ROOT + path], key)
 
-    def commit(self, candidate: Candidate, user: str = "admin", **order: Any) -> Ticket:
+    def commit(self, candidate: Candidate, user: str = "admin", **order: Any) -> CommitRecord:
         members: dict[str, Any] = {"everything": user == "admin", "account": user} | order
         return self.pipeline.commit(candidate, Order(user, "192.0.2.9", **members))
 
-    def committed(self, *puts: tuple[str, Any], **order: Any) -> Ticket:
+    def committed(self, *puts: tuple[str, Any], **order: Any) -> CommitRecord:
         """Commit some bodies in a transaction of their own."""
         candidate = self.candidate()
         for path, value in puts:

@@ -10,7 +10,7 @@ from doorward.transaction.pipeline import ApplyFailed
 from tests.unit.transaction.rig import SERVERS, Rig, ip
 
 if TYPE_CHECKING:
-    from doorward.store.port import Ticket
+    from doorward.store.port import CommitRecord
     from doorward.transaction.candidate import Candidate
 
 A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
@@ -26,7 +26,7 @@ def why_unknown(rig: Rig) -> str | None:
     return rig.pipeline.unknown
 
 
-def ticket(rig: Rig, name: str = "t1") -> Ticket:
+def ticket(rig: Rig, name: str = "t1") -> CommitRecord:
     found = rig.store.ticket(name)
     assert found is not None
     return found

@@ -185,13 +185,13 @@ def test_a_refused_return_is_told_of_and_tried_again_less_and_less_often(clock: 
     ticket = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
-    waits, records = [], len(rig.store.tickets())
+    waits, records = [], len(rig.store.commit_records())
     for _ in range(8):
         Timer.running[0].go_off()
         waits.append(Timer.running[0].seconds)
         assert len(Timer.running) == 1
     assert waits == [30, 60, 120, 240, 480, 600, 600, 600]
-    assert len(rig.store.tickets()) == records + 1, "all tries have one record"
+    assert len(rig.store.commit_records()) == records + 1, "all tries have one record"
     assert rig.confirmations.failure is not None
     message, path = rig.confirmations.failure
     assert path == f"/api/commits/{ticket}"
@@ -262,7 +262,7 @@ def nothing_to_take_back(rig: Rig) -> str:
 
 
 @pytest.mark.parametrize("made", [pending_commit, nothing_to_take_back])
-@pytest.mark.parametrize("broken", ["begin", "confirmation", "confirmed", "publish", "save_ticket"])
+@pytest.mark.parametrize("broken", ["begin", "confirmation", "confirmed", "publish", "save_commit_record"])
 def test_a_return_that_the_store_refuses_is_tried_again(
     clock: Clock, tmp_path: Path, broken: str, made: Callable[[Rig], str]
 ) -> None:

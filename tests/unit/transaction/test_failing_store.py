@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import ACCOUNTING, SERVERS, Rig
 from tests.unit.transaction.steps import A, B, failed, servers, ticket
@@ -121,7 +121,7 @@ def test_a_record_that_could_not_be_written_is_written_with_the_next_commit(fail
 
 def test_a_refusal_is_told_although_its_record_cannot_be_written(failing: Rig) -> None:
     failing.committed((ACCOUNTING, {"require_commitlog": True}))
-    fails(failing, "save_ticket")
-    with pytest.raises(MeaningRefused, match="message"):
+    fails(failing, "save_commit_record")
+    with pytest.raises(SemanticError, match="message"):
         failing.commit(servers(failing, A))
     assert failing.pipeline.now_doing == {}

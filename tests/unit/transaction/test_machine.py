@@ -20,7 +20,7 @@ from doorward.store.port import Revision
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from doorward.tree.snapshot import Snapshot
 from tests.unit.transaction.model import SINGLETONS, Model, merged
 from tests.unit.transaction.rig import GROUPS, ROOT, SERVERS, USERS, WEB, ZONE, Rig, ip
@@ -185,7 +185,7 @@ class TwoPeople(RuleBasedStateMachine):
             revision = self.rig.commit(client.candidate, user=name).revision
         except MergeConflict as conflict:
             collided = {collision.path for collision in conflict.collisions}
-        except MeaningRefused:
+        except SemanticError:
             refused = True
         assert collided == collisions
         assert refused == (not collisions and bool(result.faults()))

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.engine import ApplyError
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.ntp_probe import ProbeResult
-from doorward.store.port import Edit, Intent, Ticket
+from doorward.store.port import CommitRecord, Edit, Intent
 from doorward.transaction.pipeline import Order
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.support.server import until
 from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, place
 from tests.unit.transaction.steps import A, B, failed, servers, ticket, why_unknown
@@ -150,7 +150,7 @@ def test_an_unfinished_commit_of_another_release_is_undone_as_far_as_it_is_known
         Edit(place(ZONE), b'"UTC"', b'{"name":"UTC"}'),
         Edit(place(SERVERS), encode(rig.value(SERVERS)), encode(A)),
     )
-    rig.store.begin(Intent("t1", edits), Ticket("t1", "jane", "2026-11-22T10:00:00Z", "applying"))
+    rig.store.begin(Intent("t1", edits), CommitRecord("t1", "jane", "2026-11-22T10:00:00Z", "applying"))
     rig.pipeline.recover()
     assert rig.store.intent() is None
     assert why_unknown(rig) is None
@@ -160,7 +160,7 @@ def test_an_unfinished_commit_of_another_release_is_undone_as_far_as_it_is_known
 
 def test_a_host_that_cannot_be_looked_at_refuses_the_commit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise HostFailure("the disk does not answer")
+        raise HostError("the disk does not answer")
 
     candidate = servers(rig, A)
     with monkeypatch.context() as patched:
@@ -227,7 +227,7 @@ def test_the_states_of_a_commit_can_be_watched(rig: Rig) -> None:
 def test_a_commit_message_is_asked_for_by_the_running_configuration(rig: Rig) -> None:
     rig.committed((ACCOUNTING, {"require_commitlog": True}))
     candidate = servers(rig, A)
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.commit(candidate, ticket="t1")
     assert [(p.code, p.path, p.pointer) for p in caught.value.problems] == [
         ("message_required", "/api/transaction", "/commit_message")
@@ -255,7 +255,7 @@ def test_a_plan_touches_nothing(rig: Rig) -> None:
     assert report.problems == ()
     assert rig.host.files.entries == files
     assert sorted(rig.store.documents()) == documents
-    assert rig.store.tickets() == []
+    assert rig.store.commit_records() == []
     assert rig.number == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from doorward.transaction.history import restore
 from doorward.transaction.privileged import Committer
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.support import openpgp
 from tests.unit.configuration.management.samples import EMAIL, RECEIVER
 from tests.unit.configuration.policies.checks import ARCHIVES, BACKUPS, LDAPS, changed, identity, password, private_key
@@ -127,7 +127,7 @@ def found(rig: Rig, candidate: Candidate, by: Committer = JANE) -> list[tuple[st
     if not planned:
         rig.commit(candidate, by.account, everything=by.everything)
         return []
-    with pytest.raises(MeaningRefused) as refused:
+    with pytest.raises(SemanticError) as refused:
         rig.commit(candidate, by.account, everything=by.everything)
     assert [(p.code, p.path, p.pointer) for p in refused.value.problems] == planned
     assert rig.number == number
@@ -263,7 +263,7 @@ def test_a_secret_that_was_let_go_can_be_referred_to_by_nobody(rig: Rig) -> None
     rig.put(candidate, MAIL, {**mail.body, "smtp_auth": {"enabled": False}})
     assert found(rig, candidate) == []
     candidate = rig.candidate()
-    with pytest.raises(MeaningRefused, match="There is no"):
+    with pytest.raises(SemanticError, match="There is no"):
         rig.put(candidate, MAIL, mail.body)
 
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from doorward.transaction import queue
-from doorward.transaction.queue import CommitQueue, QueueTimeout
+from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from tests.support.server import until
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_whoever_waits_too_long_is_turned_away_and_nothing_is_done(commits: Comm
         gate = Gate()
         first = asyncio.create_task(commits.run(gate))
         await began(gate)
-        with pytest.raises(QueueTimeout):
+        with pytest.raises(QueueTimeoutError):
             await commits.run(lambda: done.append("second"))
         gate.let_go.set()
         assert await first == "done"

@@ -9,10 +9,10 @@ import pytest
 
 from doorward.host import nics as host_nics
 from doorward.host.drivers.netlink import FoundNic
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.machine import Machine
 from doorward.host.resources import File
-from doorward.store.port import Edit, Intent, Revision, Secret, Ticket
+from doorward.store.port import CommitRecord, Edit, Intent, Revision, Secret
 from doorward.transaction.startup import load_running
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
@@ -32,7 +32,7 @@ def begun(rig: Rig, value: object) -> Intent:
     rig.put(candidate, ZONE, "Europe/Budapest")
     rig.post(candidate, GROUPS, {"name": "own"})
     intent = Intent("t1", tuple(candidate.edits()))
-    rig.store.begin(intent, Ticket("t1", "admin", "2026-11-21T10:00:00Z", "applying"))
+    rig.store.begin(intent, CommitRecord("t1", "admin", "2026-11-21T10:00:00Z", "applying"))
     return intent
 
 
@@ -77,7 +77,7 @@ def test_an_unfinished_commit_of_deletions_is_undone(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.delete(candidate, GROUPS, key)
     edits = [*candidate.edits(), Edit(place(GROUPS, "never-there"), b"{}", None)]
-    rig.store.begin(Intent("t1", tuple(edits)), Ticket("t1", "admin", "2026-11-21T10:00:00Z"))
+    rig.store.begin(Intent("t1", tuple(edits)), CommitRecord("t1", "admin", "2026-11-21T10:00:00Z"))
     again = rig.restarted()
     assert again.value(GROUPS, key) is not None
     assert again.store.intent() is None
@@ -118,7 +118,7 @@ def test_a_host_that_does_not_take_the_running_revision_is_unknown(rig: Rig) -> 
 
 def test_a_host_that_cannot_be_looked_at_is_unknown_and_no_obstacle(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise HostFailure("the disk does not answer")
+        raise HostError("the disk does not answer")
 
     monkeypatch.setattr(rig.host, "plan", broken)
     again = rig.restarted()
@@ -134,7 +134,7 @@ def test_files_that_only_the_unfinished_commit_wanted_are_removed(rig: Rig, monk
     monkeypatch.setattr(web, "node", replace(web.node, render=lambda s: [extra] if s.value(ROOT + WEB)["timeout"] > 10 else []))
     candidate = rig.candidate()
     rig.put(candidate, WEB, {"timeout": 20})
-    rig.store.begin(Intent("t1", tuple(candidate.edits())), Ticket("t1", "admin", "2026-11-21T10:00:00Z"))
+    rig.store.begin(Intent("t1", tuple(candidate.edits())), CommitRecord("t1", "admin", "2026-11-21T10:00:00Z"))
     rig.host.files.write("/etc/extra", replace(rig.host.files.entries["/etc/timezone"], content=b"x"))
     again = rig.restarted()
     assert "/etc/extra" not in again.host.files.entries

@@ -9,7 +9,7 @@ from doorward.store.port import Edit, Revision
 from doorward.transaction.history import restore
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, PASSWORDS, ROOT, SERVERS, TREE, USERS, WEB, ZONE, Rig, ip, place
 
 A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
@@ -142,7 +142,7 @@ def test_a_body_that_this_release_does_not_take_is_named_and_nothing_changes(rig
     ]
     rig.store.publish(Revision(2, "admin", "", "2026-11-21T10:00:00Z", None, 3), edits)
     candidate = rig.candidate()
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         restore(TREE, rig.store, candidate, 1)
     assert sorted((p.code, p.path) for p in caught.value.problems) == [
         ("unsuitable", gone.href),

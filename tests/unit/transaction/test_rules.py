@@ -8,7 +8,7 @@ import pytest
 
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.rules import check_rules
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.snapshot import Snapshot
 from tests.unit.transaction.rig import (
     ACCOUNTING,
@@ -31,7 +31,7 @@ def problems(rig: Rig, candidate: Candidate) -> list[tuple[str, str, str]]:
     planned = rig.pipeline.plan(candidate, "why", by=ADMIN).problems
     if planned:
         number = rig.number
-        with pytest.raises(MeaningRefused) as caught:
+        with pytest.raises(SemanticError) as caught:
             rig.commit(candidate, message="why")
         assert tuple(caught.value.problems) == planned
         assert rig.number == number

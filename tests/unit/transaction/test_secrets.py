@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from doorward.store.vault import VaultError
 from doorward.transaction.secrets import owner_of
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from doorward.tree.references import Reference
 from doorward.tree.snapshot import Document, Snapshot
 from tests.unit.transaction.rig import GOOD_PASSWORD, PASSWORDS, ROOT, SERVERS, USERS, Rig, ip, place
@@ -43,7 +43,7 @@ def opens(rig: Rig, key: str, text: str) -> bool:
 
 
 def weak(rig: Rig, candidate: Candidate) -> list[tuple[str, str, str]]:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.commit(candidate)
     return [(p.code, p.path.removeprefix(ROOT), p.pointer) for p in caught.value.problems]
 

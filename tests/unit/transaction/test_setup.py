@@ -8,8 +8,8 @@ import pytest
 
 from doorward.configuration._setup import FirstSettings, Network
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.transaction.setup import AlreadySetUp, _asked_at, _with_address, awaited, set_up
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.transaction.setup import AlreadySetUpError, _asked_at, _with_address, awaited, set_up
+from doorward.tree.problems import Problem, SemanticError
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, USERS, ZONE, Rig
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_a_node_waits_until_admin_has_a_password(rig: Rig) -> None:
 def test_a_node_is_set_up_once(rig: Rig) -> None:
     set_up(rig.pipeline, answers(), "192.0.2.9")
     password = rig.value(USERS, "-1")["password"]
-    with pytest.raises(AlreadySetUp):
+    with pytest.raises(AlreadySetUpError):
         set_up(rig.pipeline, answers("another good password"), "192.0.2.9")
     assert rig.value(USERS, "-1")["password"] == password
 
@@ -61,7 +61,7 @@ def test_blocks_that_are_left_out_leave_what_is_there(rig: Rig) -> None:
 
 
 def test_what_is_refused_leaves_the_node_waiting(rig: Rig) -> None:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         set_up(rig.pipeline, answers("short", datetime={"timezone": "Asia/Kathmandu"}), "192.0.2.9")
     assert {(p.code, p.pointer, p.path) for p in caught.value.problems} == {
         ("weak_password", "/administration/admin_password", "/api/setup")

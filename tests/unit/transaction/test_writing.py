@@ -10,7 +10,7 @@ import pytest
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.tree.nodes import Collection
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from tests.unit.transaction.rig import GROUPS, PASSWORDS, ROOT, SERVERS, TREE, USERS, Rig, ip, place, value_of
 
 Found = list[tuple[str, str, str]]
@@ -21,7 +21,7 @@ def refused(candidate: Candidate, write: Callable[[], object]) -> Found:
     problems: Sequence[Problem] = ()
     try:
         write()
-    except (BodyRefused, MeaningRefused) as refusal:
+    except (InvalidBody, SemanticError) as refusal:
         problems = refusal.problems
     assert problems
     assert candidate.snapshot is before
@@ -166,7 +166,7 @@ def test_what_is_referred_to_cannot_be_deleted_where_nothing_cascades(rig: Rig, 
     jane = rig.post(candidate, USERS, {"name": "jane"})
     group = rig.post(candidate, GROUPS, {"name": "own", "members": [jane]})
     monkeypatch.setitem(node.__dict__, "cascade", False)
-    with pytest.raises(MeaningRefused, match=f"Still used by {ROOT}{GROUPS}/{group}"):
+    with pytest.raises(SemanticError, match=f"Still used by {ROOT}{GROUPS}/{group}"):
         rig.delete(candidate, USERS, jane)
     assert refused(candidate, lambda: rig.delete(candidate, USERS, jane)) == [("referenced", f"{USERS}/{jane}", "")]
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 
 from doorward.tree.fields import Address, Text
 from doorward.tree.models import Body, Elements, Off, Switched, Variants
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.validation import Checked, check
 
@@ -69,7 +69,7 @@ def problems(value: Any, adapter: TypeAdapter[Any] = EVERYTHING, *, strict: bool
     """Code and pointer of every problem, in order; [] where there is none."""
     try:
         check(adapter, value, strict=strict)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 
@@ -81,7 +81,7 @@ def warned(value: Any, adapter: TypeAdapter[Any] = EVERYTHING, *, strict: bool =
 def one_problem(value: Any) -> Problem:
     try:
         check(EVERYTHING, value)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         [problem] = refused.problems
         return problem
     raise AssertionError("the body was accepted")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict, TypeAdapter
 
 from doorward.tree.fields import Address, Cidr, HostName, Ip, Mail, Name, Port, Text, TimeOfDay
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.validation import check
 
 STRICT = ConfigDict(strict=True)  # as every member of a `Body`
@@ -35,7 +35,7 @@ def kept(kind: str, value: Any) -> Any:
 
 
 def codes(kind: str, value: Any) -> list[str]:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         check(ADAPTERS[kind], value)
     return [problem.code for problem in caught.value.problems]
 
@@ -214,7 +214,7 @@ def test_other_values_are_refused(kind: str, value: Any, code: str) -> None:
 def test_a_text_is_refused_or_kept_in_nfc_without_blanks_at_the_ends(value: str) -> None:
     try:
         text = kept("Text", value)
-    except BodyRefused:
+    except InvalidBody:
         return
     assert unicodedata.is_normalized("NFC", text)
     assert text == text.strip()
@@ -226,7 +226,7 @@ def test_an_address_is_refused_or_kept_as_the_standard_library_spells_it(address
     form = str(address)
     try:
         assert kept("Ip", address.exploded.upper()) == form
-    except BodyRefused:
+    except InvalidBody:
         assert address.is_unspecified or address.is_multicast or address == ipaddress.ip_address("255.255.255.255")
 
 
@@ -234,7 +234,7 @@ def test_an_address_is_refused_or_kept_as_the_standard_library_spells_it(address
 def test_a_host_name_that_is_kept_is_plain_and_lower_case(value: str) -> None:
     try:
         name = kept("HostName", value)
-    except BodyRefused:
+    except InvalidBody:
         return
     assert value.isascii()
     assert set(name) <= set("a1-.")

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.tree.jsontext import MAX_DEPTH, decode, decode_own, encode
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 
 
 def refused(data: bytes) -> list[tuple[str, str]]:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         decode(data)
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 
 
 def message(data: bytes) -> str:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         decode(data)
     [problem] = caught.value.problems
     return problem.message
@@ -177,14 +177,14 @@ def test_the_order_of_members_on_the_way_in_does_not_matter(value: Any, random: 
 def test_bytes_are_read_or_refused_and_never_break_the_reader(data: bytes) -> None:
     try:
         value = decode(data)
-    except BodyRefused as refusal:
+    except InvalidBody as refusal:
         value = [problem.code for problem in refusal.problems]
     assert json.dumps(value).encode("utf-8")
 
 
 def test_a_number_beyond_every_float_is_no_json_number() -> None:
     """It could not be written again: JSON has no infinity."""
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         decode(b"[1e999]")
     assert [problem.code for problem in caught.value.problems] == ["invalid_json"]
     assert not math.isinf(decode(b"1e308"))
@@ -207,6 +207,6 @@ def test_width_is_limited_where_a_limit_is_given(data: bytes, found: list[tuple[
 def too_wide(data: bytes) -> Sequence[Problem]:
     try:
         decode(data, 3)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return refused.problems
     return ()

@@ -11,7 +11,7 @@ from doorward.tree.changes import ORDER
 from doorward.tree.jsontext import encode
 from doorward.tree.models import Body
 from doorward.tree.ordered import Ordered
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.validation import check
 
 
@@ -45,7 +45,7 @@ def nic(*ids: str, **entries: Any) -> dict[str, Any]:
 def problems(value: Any, *, strict: bool = False) -> list[tuple[str, str]]:
     try:
         check(ADAPTER, value, strict=strict)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem, pointer
+from doorward.tree.problems import InvalidBody, Problem, SemanticError, pointer
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ def test_a_pointer_is_written_as_rfc_6901_says(parts: list[str | int], text: str
 
 def test_exceptions_name_every_problem() -> None:
     found = [Problem("type", "Must be a string.", "/a"), Problem("missing", "Required.")]
-    assert str(BodyRefused(found)) == "/a: Must be a string.; /: Required."
-    refused = MeaningRefused([Problem("duplicate", "Taken.", "/name", "/api/x")])
+    assert str(InvalidBody(found)) == "/a: Must be a string.; /: Required."
+    refused = SemanticError([Problem("duplicate", "Taken.", "/name", "/api/x")])
     assert str(refused) == "/api/x/name: Taken."
     assert refused.problems == (Problem("duplicate", "Taken.", "/name", "/api/x"),)
 

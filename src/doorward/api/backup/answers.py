@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import answer_schema, meta, meta_schema
 
 BACKUP = "/special/backup"
@@ -35,7 +35,7 @@ def page(request: Request) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def paged(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
+def paged(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Response:
     """Return the page of a collection that was asked for; every row is key and body, newest first."""
     limit, offset = page(request)
     return items(request, list(rows)[offset : offset + limit])
@@ -46,15 +46,15 @@ def below(request: Request, key: str) -> str:
     return f"{request.href}/{key.replace('/', '%2F')}"
 
 
-def items(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Answer:
+def items(request: Request, rows: Iterable[tuple[str, dict[str, Any]]]) -> Response:
     """Return one page of a collection; every row is key and body."""
     shown = [{"body": body, "key": key, "meta": {"href": below(request, key)}} for key, body in rows]
-    return Answer({"items": shown, "meta": meta(request)})
+    return Response({"items": shown, "meta": meta(request)})
 
 
-def made(request: Request, key: str, body: dict[str, Any], status: int, warnings: list[dict[str, str]]) -> Answer:
+def made(request: Request, key: str, body: dict[str, Any], status: int, warnings: list[dict[str, str]]) -> Response:
     """Return the answer to a POST that made something."""
     href = below(request, key)
     about = {"href": href, "parent": request.href} | ({"warnings": warnings} if warnings else {})
     headers = {"Location": href} | ({"Preference-Applied": "handling=strict"} if request.strict else {})
-    return Answer({"body": body, "key": key, "meta": about}, status, headers)
+    return Response({"body": body, "key": key, "meta": about}, status, headers)

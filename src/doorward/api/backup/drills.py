@@ -11,12 +11,12 @@ from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, made, page
 from doorward.api.backup.runs import no_policy
 from doorward.api.bodies import sent
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.names import parse
 from doorward.backup.records import Drill
-from doorward.backup.service import Backups, DrillAtWork
+from doorward.backup.service import Backups, DrillRunningError
 from doorward.backup.shown import drill_body, drill_href
 from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, Variants
@@ -75,18 +75,18 @@ class Drills(Resource):
         """Return what a drill is like."""
         return "id", OneDrill(Drill())
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
         found = await asyncio.to_thread(self._backups.drills.list, limit, offset)
         return items(request, [(drill.id, drill_body(drill)) for drill in found])
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Begin a drill."""
         order, warnings = await sent(request, _ORDER)
         try:
             drill = await asyncio.to_thread(self._begin, request, order)
-        except DrillAtWork as other:
+        except DrillRunningError as other:
             message = "Another restore drill is not finished yet."
             raise errors.conflict(message, resource=drill_href(other.drill.id)) from None
         return made(request, drill.id, drill_body(drill), 202, warnings)
@@ -104,7 +104,7 @@ class Drills(Resource):
             raise errors.invalid_body([Problem("format", "Must be the name of an archive.", "/source/value")])
         try:
             return self._backups.drill_stored(value, author, request.is_allowed)
-        except BackupFailure:
+        except BackupError:
             raise no_policy() from None
 
 
@@ -117,6 +117,6 @@ class OneDrill(Resource):
     def __init__(self, drill: Drill) -> None:
         self._drill = drill
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the drill."""
         return envelope(request, self._drill.id, drill_body(self._drill))

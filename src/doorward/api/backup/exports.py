@@ -12,14 +12,14 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, WITH_DOWNLOAD, made, paged
 from doorward.api.bodies import listed, sent
-from doorward.api.request import Answer, LocalFile, Request
+from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
 from doorward.api.workers import HEAVY
 from doorward.backup import archive, encryption
-from doorward.backup.failure import BackupFailure, on_this_node
-from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
+from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.names import export_name
 from doorward.backup.node import NodeView
+from doorward.backup.temporary_files import KeptFile, TemporaryFiles, TemporaryFilesFullError
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.configuration.passwords import printable
 from doorward.events.node import hostname, zone
@@ -72,7 +72,7 @@ class Exports(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, node: NodeView, shelf: Shelf) -> None:
+    def __init__(self, node: NodeView, shelf: TemporaryFiles) -> None:
         self._node, self._shelf = node, shelf
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -84,11 +84,11 @@ class Exports(Resource):
         """Return what an export is like."""
         return "id", OneExport(self._shelf, KeptFile("", Path(), {}))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         return paged(request, [(kept.id, kept.body) for kept in await asyncio.to_thread(self._shelf.all)])
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Make an export."""
         order, warnings = await sent(request, _ORDER)
         selection = order.encryption.selection
@@ -101,9 +101,9 @@ class Exports(Resource):
         try:
             password = getattr(order.encryption, "password", "")
             kept = await HEAVY.run(request.member.account, self._made, request, selection, password)
-        except ShelfFull as full:
+        except TemporaryFilesFullError as full:
             raise errors.conflict(str(full), resource=request.href) from None
-        except BackupFailure as failure:
+        except BackupError as failure:
             raise _refused(failure, request) from failure
         if selection == "none":
             clear = Problem("secrets_in_clear", "The file holds passwords and keys in clear text.", "/encryption/selection")
@@ -120,7 +120,7 @@ class Exports(Resource):
             return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})
 
 
-def _refused(failure: BackupFailure, request: Request) -> errors.Refusal:
+def _refused(failure: BackupError, request: Request) -> errors.ApiError:
     """A key that can't be used is a matter of the configuration; the rest is trouble of this node."""
     if failure.code in _KEY_CODES:
         return errors.meaning([Problem(failure.code, failure.message, "/encryption", settings.PATH)], "request")
@@ -138,18 +138,18 @@ class OneExport(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, shelf: Shelf, kept: KeptFile) -> None:
+    def __init__(self, shelf: TemporaryFiles, kept: KeptFile) -> None:
         self._shelf, self._kept = shelf, kept
         self.children = {"download": Download(kept)}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer what is known of it."""
         return envelope(request, self._kept.id, self._kept.body, download=f"{request.href}/download")
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Remove it."""
         await asyncio.to_thread(self._shelf.remove, self._kept.id)
-        return Answer({"meta": meta(request)})
+        return Response({"meta": meta(request)})
 
 
 class Download(Resource):
@@ -169,8 +169,8 @@ class Download(Resource):
         """Who may write the backups may have one."""
         return self.may_write(request)
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the bytes."""
         disposition = f'attachment; filename="{self._kept.body["file_name"]}"'
         headers = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
-        return Answer(LocalFile(self._kept.path), headers=headers)
+        return Response(LocalFile(self._kept.path), headers=headers)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from doorward.api import errors
-from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, PAGE_QUERY, WITH_DOWNLOAD, items, page
 from doorward.api.backup.runs import no_policy, trouble
-from doorward.api.request import Answer, LocalFile, Request
+from doorward.api.remote_calls import afar
+from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.names import parse
 from doorward.backup.service import Backups
 
@@ -57,13 +57,13 @@ class Files(Resource):
         """Return what an archive is like."""
         return "name", File(self._backups, "")
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
         policy = policy_of(self._backups, request)
         try:
             found = await afar(self._backups.files, policy, limit, offset)
-        except BackupFailure as failure:
+        except BackupError as failure:
             raise trouble(failure, request.href) from None
         return items(request, [(file.parsed.name, file.as_json()) for file in found])
 
@@ -78,12 +78,12 @@ class File(Resource):
         self._backups, self._name = backups, name
         self.children = {"download": Download(backups, name)}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer what the manifest says."""
         policy = policy_of(self._backups, request)
         try:
             found = await afar(self._backups.file, policy, self._name)
-        except BackupFailure as failure:
+        except BackupError as failure:
             raise trouble(failure, request.href) from None
         if found is None:
             raise errors.not_found(request.href, self._name)
@@ -115,12 +115,12 @@ class Download(Resource):
         """Whether the caller may have the archive: whoever holds it may hold every secret."""
         return self.may_write(request)
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the bytes."""
         policy = policy_of(self._backups, request)
         try:
             path = await afar(self._backups.download, policy, self._name)
-        except BackupFailure as failure:
+        except BackupError as failure:
             raise trouble(failure, request.href) from None
         if path is None:
             raise errors.not_found(request.href, self._name)
@@ -128,4 +128,4 @@ class Download(Resource):
             "Content-Disposition": f'attachment; filename="{self._name}"',
             "Content-Type": "application/octet-stream",
         }
-        return Answer(LocalFile(path, remove=True), headers=headers)
+        return Response(LocalFile(path, remove=True), headers=headers)

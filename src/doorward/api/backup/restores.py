@@ -14,35 +14,35 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from doorward.access.logins import Logins
 from doorward.access.sight import Sight
 from doorward.api import errors
-from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, paged
 from doorward.api.bodies import listed, sent
 from doorward.api.changes import as_changes
-from doorward.api.request import Answer, Request
+from doorward.api.remote_calls import afar
+from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, require_everything
 from doorward.api.transaction import Service, trimmed
 from doorward.api.workers import HEAVY, StoppedError
 from doorward.backup import names
-from doorward.backup.failure import BackupFailure, on_this_node
-from doorward.backup.keeping import Shelf
+from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.node import NodeView
-from doorward.backup.opening import ArchiveRefused
-from doorward.backup.restore import RestoreCancelled, Trial, Wish, carry_out, try_out
+from doorward.backup.opening import ArchiveRefusedError
+from doorward.backup.restore import RestoreCancelledError, RestoreCheck, RestoreRequest, carry_out, try_out
 from doorward.backup.restores import Restore, Restores
 from doorward.backup.runner import NOT_ALLOWED
+from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
-from doorward.transaction.queue import QueueTimeout
+from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.fields import Confidential, bad_format
 from doorward.tree.models import Body, Variants
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.problems import Problem, SemanticError
 
 log = structlog.get_logger()
 
 HREF = f"{ROOT}/restores"
 
 Fetch = Callable[[str, Path], None]
-"""Copies a file of the target of the selected policy to a new local file. Blocks; raises BackupFailure."""
+"""Copies a file of the target of the selected policy to a new local file. Blocks; raises BackupError."""
 
 
 class FromUpload(Body):
@@ -91,17 +91,17 @@ class RestoreOrder(Body):
 _ORDER: TypeAdapter[RestoreOrder] = TypeAdapter(RestoreOrder)
 
 
-class Desk:
+class RestoreService:
     """Carries restores out, one at a time. Lives in the event loop."""
 
-    def __init__(self, node: NodeView, service: Service, logins: Logins, uploads: Shelf, fetch: Fetch) -> None:
+    def __init__(self, node: NodeView, service: Service, logins: Logins, uploads: TemporaryFiles, fetch: Fetch) -> None:
         self._node, self._service, self._logins, self._fetch = node, service, logins, fetch
         self.uploads = uploads
         self.restores = Restores(node.pipeline.store)
         self._at_work: Restore | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def begin(self, order: RestoreOrder, wish: Wish) -> Restore:
+    async def begin(self, order: RestoreOrder, wish: RestoreRequest) -> Restore:
         """Start a restore. Raises 400, 404 or 409."""
         archive = await self._uploaded(order)
         if not order.dry_run and not order.commit_message and requires_message(self._node.pipeline.running.snapshot):
@@ -151,13 +151,13 @@ class Desk:
         verifying = restore.status == "applying" and ticket is not None and ticket.state == "verifying"
         return replace(restore, status="verifying") if verifying else restore
 
-    async def _work(self, restore: Restore, wish: Wish, archive: Path | None) -> None:
+    async def _work(self, restore: Restore, wish: RestoreRequest, archive: Path | None) -> None:
         try:
             with on_this_node():
                 restore = await self._carried_out(restore, wish, archive)
-        except RestoreCancelled:  # what was found is not for whoever lost the right to look
+        except RestoreCancelledError:  # what was found is not for whoever lost the right to look
             restore = restore.finished("cancelled", "cancelled", NOT_ALLOWED)
-        except BackupFailure as failure:
+        except BackupError as failure:
             restore = restore.finished("failed", failure.code, failure.message)
         except StoppedError:  # the next start says so in the record
             self._at_work = None
@@ -172,14 +172,14 @@ class Desk:
         if restore.result in {"succeeded", "unknown"} and not restore.dry_run:
             self._logins.close_all("lost its login session: the configuration was restored")
 
-    async def _carried_out(self, restore: Restore, wish: Wish, archive: Path | None) -> Restore:
+    async def _carried_out(self, restore: Restore, wish: RestoreRequest, archive: Path | None) -> Restore:
         fetched = self._node.spool / f"{restore.id}.fetched" if archive is None else None
         try:
             if fetched is not None:
                 fetched.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 try:
                     await afar(self._fetch, restore.source["value"], fetched)
-                except BackupFailure as failure:
+                except BackupError as failure:
                     return restore.finished("failed", failure.code, failure.message)
             name = None if fetched is None else restore.source["value"]
             trial = await HEAVY.run(wish.user, try_out, self._node, wish, archive or fetched or Path(), name)
@@ -188,7 +188,7 @@ class Desk:
                 fetched.unlink(missing_ok=True)
         try:
             if not wish.is_allowed():
-                raise RestoreCancelled
+                raise RestoreCancelledError
             restore = await asyncio.to_thread(self._with_findings, restore, trial)
             if not trial.passed:
                 return restore.finished("failed", *trial.failure)
@@ -198,7 +198,7 @@ class Desk:
         finally:
             trial.close()
 
-    def _with_findings(self, restore: Restore, trial: Trial) -> Restore:
+    def _with_findings(self, restore: Restore, trial: RestoreCheck) -> Restore:
         report = trial.report
         return replace(
             restore,
@@ -210,17 +210,17 @@ class Desk:
             plan=[{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions] if report else [],
         )
 
-    async def _committed(self, restore: Restore, wish: Wish, trial: Trial) -> Restore:
+    async def _committed(self, restore: Restore, wish: RestoreRequest, trial: RestoreCheck) -> Restore:
         restore = replace(restore, status="applying")
         await asyncio.to_thread(self.restores.save, restore)
         try:
             ticket = await self._service.queue.run(lambda: self._commit(restore, wish, trial))
-        except QueueTimeout:
+        except QueueTimeoutError:
             return restore.finished("failed", "busy", "Other commits were in the way.")
-        except (errors.Refusal, ArchiveRefused) as refusal:
-            code = refusal.code if isinstance(refusal, ArchiveRefused) else "busy"
+        except (errors.ApiError, ArchiveRefusedError) as refusal:
+            code = refusal.code if isinstance(refusal, ArchiveRefusedError) else "busy"
             return restore.finished("failed", code, refusal.message)
-        except MeaningRefused as refused:
+        except SemanticError as refused:
             found = replace(restore, problems=listed(refused.problems, HREF))
             return found.finished("failed", refused.problems[0].code, refused.problems[0].message)
         except MergeConflict as conflict:
@@ -231,7 +231,7 @@ class Desk:
             return replace(restore, problems=listed([what], HREF)).finished(result, "host", what.message)
         return replace(restore.finished("succeeded"), revision=ticket.revision)
 
-    def _commit(self, restore: Restore, wish: Wish, trial: Trial) -> Any:
+    def _commit(self, restore: Restore, wish: RestoreRequest, trial: RestoreCheck) -> Any:
         """Runs in the commit thread."""
         if self._service.confirmations.pending is not None:
             raise errors.conflict(self._service.confirmations.reason or "")
@@ -249,7 +249,7 @@ class RestoreCollection(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: RestoreService) -> None:
         self._desk = desk
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -261,18 +261,18 @@ class RestoreCollection(Resource):
         """Return what a restore is like."""
         return "id", OneRestore(self._desk, Restore({}, "", "", dry_run=True, author=""))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         found = await asyncio.to_thread(self._desk.restores.all)
         sight = self._desk.sight(request)
         return paged(request, [(restore.id, self._desk.progress(restore).shown(sight)) for restore in found])
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Begin a restore."""
         order, warnings = await sent(request, _ORDER)
         if not order.dry_run or order.accept_signer is not None or order.take_over:
             require_everything(request)
-        wish = Wish(
+        wish = RestoreRequest(
             request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
             order.take_over, order.commit_message or None, order.new_certificate, request.member.account, request.is_allowed,
         )  # fmt: skip
@@ -288,10 +288,10 @@ class OneRestore(Resource):
     operations = {"GET": Operation("How far the restore is, or how it ended.", ONE)}
     privilege = BACKUP
 
-    def __init__(self, desk: Desk, restore: Restore) -> None:
+    def __init__(self, desk: RestoreService, restore: Restore) -> None:
         self._desk, self._restore = desk, restore
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the restore; ``Prefer: wait=N`` waits for its end."""
         restore = await self._desk.ended(self._restore, request.wait_seconds) if request.wait_seconds else self._restore
         return envelope(request, restore.id, self._desk.progress(restore).shown(self._desk.sight(request)))

@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, made, page
 from doorward.api.bodies import sent
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.records import Run
-from doorward.backup.runner import AlreadyWaiting
+from doorward.backup.runner import AlreadyWaitingError
 from doorward.backup.service import Backups
 from doorward.backup.shown import run_body, run_href, status_body
 from doorward.configuration.management import system_backup
@@ -21,13 +21,13 @@ from doorward.tree.models import Body
 from doorward.tree.problems import Problem
 
 
-def no_policy() -> errors.Refusal:
+def no_policy() -> errors.ApiError:
     """No backup policy is in effect."""
     problem = Problem("no_backup_policy", "No backup policy is selected in the running configuration.", "", system_backup.PATH)
     return errors.meaning([problem], "request")
 
 
-def trouble(failure: BackupFailure, resource: str) -> errors.Refusal:
+def trouble(failure: BackupError, resource: str) -> errors.ApiError:
     """The target can't be looked at now."""
     refusal = errors.unavailable(failure.message, 60)
     refusal.details.update(code=failure.code, resource=resource)
@@ -43,7 +43,7 @@ class Status(Resource):
     def __init__(self, backups: Backups) -> None:
         self._backups = backups
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the freshness."""
         return envelope(request, "status", await asyncio.to_thread(status_body, self._backups))
 
@@ -69,20 +69,20 @@ class Runs(Resource):
         """Return what a run is like."""
         return "id", OneRun(self._backups, Run())
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
         found = await asyncio.to_thread(self._backups.runs.list, limit, offset)
         return items(request, [(run.id, run_body(run)) for run in found])
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Put a run in line."""
         _, warnings = await sent(request, _NOTHING)
         try:
             run = await asyncio.to_thread(self._backups.runner.ask, request.member.name, request.is_allowed)
-        except AlreadyWaiting as other:
+        except AlreadyWaitingError as other:
             raise errors.conflict("Another run is waiting already.", resource=run_href(other.run.id)) from None
-        except BackupFailure:
+        except BackupError:
             raise no_policy() from None
         return made(request, run.id, run_body(run), 202, warnings)
 
@@ -106,11 +106,11 @@ class OneRun(Resource):
     def __init__(self, backups: Backups, run: Run) -> None:
         self._backups, self._run = backups, run
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the run."""
         return envelope(request, self._run.id, run_body(self._run))
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Break the run off."""
         run_id = self._run.id
         if not await asyncio.to_thread(self._backups.runner.cancel, run_id):

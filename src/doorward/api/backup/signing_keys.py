@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, page
 from doorward.api.bodies import sent
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
 from doorward.backup.signing import KnownKey, Signing
 from doorward.tree.fields import bad_format
@@ -73,19 +73,19 @@ class SigningKeys(Resource):
         """Return what a key is like."""
         return "fingerprint", OneKey(self._signing, KnownKey("", "", "trusted", ""))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
         found = (await asyncio.to_thread(self._signing.all))[offset : offset + limit]
         items = [{"body": _body(key), "key": key.fingerprint, "meta": {"href": _href(key)}} for key in found]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Trust a key; one that is known already stays what it is."""
         new, warnings = await sent(request, _NEW)
         key = await asyncio.to_thread(self._signing.trust, new.public_key)
         about = {"href": _href(key), "parent": _HREF} | ({"warnings": warnings} if warnings else {})
-        return Answer({"body": _body(key), "key": key.fingerprint, "meta": about}, 201, {"Location": _href(key)})
+        return Response({"body": _body(key), "key": key.fingerprint, "meta": about}, 201, {"Location": _href(key)})
 
 
 class OneKey(Resource):
@@ -100,14 +100,14 @@ class OneKey(Resource):
     def __init__(self, signing: Signing, key: KnownKey) -> None:
         self._signing, self._key = signing, key
 
-    async def get(self, _request: Request) -> Answer:
+    async def get(self, _request: Request) -> Response:
         """Answer the key."""
         about = {"href": _href(self._key), "parent": _HREF}
-        return Answer({"body": _body(self._key), "key": self._key.fingerprint, "meta": about})
+        return Response({"body": _body(self._key), "key": self._key.fingerprint, "meta": about})
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Forget it, unless it is this node's own."""
         if self._key.role != "trusted":
             raise errors.conflict("A key of this node itself is not removed.", resource=_href(self._key))
         await asyncio.to_thread(self._signing.distrust, self._key.fingerprint)
-        return Answer({"meta": {"href": _href(self._key), "parent": request.parent}})
+        return Response({"meta": {"href": _href(self._key), "parent": request.parent}})

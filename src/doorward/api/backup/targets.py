@@ -10,10 +10,10 @@ from pydantic import Field, StringConstraints, TypeAdapter
 from pydantic_core import InitErrorDetails
 
 from doorward.api import errors
-from doorward.api.afar import afar
 from doorward.api.backup.answers import BACKUP
 from doorward.api.bodies import sent
-from doorward.api.request import Answer, Request
+from doorward.api.remote_calls import afar
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.backup.service import Backups
 from doorward.configuration.policies import backup_policies
@@ -62,7 +62,7 @@ class TargetTests(Resource):
     def __init__(self, backups: Backups) -> None:
         self._backups = backups
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Answer the steps up to the first that failed."""
         trial, warnings = await sent(request, _TRIAL)
         target, per_node = await asyncio.to_thread(self._target, trial, request)
@@ -121,7 +121,7 @@ class HostKeys(Resource):
     def __init__(self, backups: Backups) -> None:
         self._backups = backups
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Answer the keys, none and a code where the server shows none."""
         asked, warnings = await sent(request, _SERVER)
         body = await afar(self._backups.host_keys, asked.server.value, asked.port)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
-from doorward.api.request import UPLOAD_LIMIT, Answer, Request
+from doorward.api.request import UPLOAD_LIMIT, Request, Response
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.api.workers import HEAVY
-from doorward.backup.keeping import KeptFile, Shelf, ShelfFull
+from doorward.backup.temporary_files import KeptFile, TemporaryFiles, TemporaryFilesFullError
 
 _PART = b"backup"
 _RAW, _MULTIPART = "application/octet-stream", "multipart/form-data"
@@ -43,17 +43,17 @@ class Upload(Resource):
     privilege = BACKUP
     media_types = (_RAW, _MULTIPART)
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: TemporaryFiles) -> None:
         self._shelf = shelf
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Take the archive in. What is in it is looked at when it is used."""
         kind, _, parameters = request.headers.get("content-type", "").partition(";")
         boundary = _boundary(parameters) if kind.strip().lower() == _MULTIPART else None
         with ExitStack() as until_kept:
             try:
                 name, path = await asyncio.to_thread(until_kept.enter_context, self._shelf.room())
-            except ShelfFull as full:
+            except TemporaryFilesFullError as full:
                 await request.drain()
                 raise errors.conflict(str(full), resource=f"{ROOT}/uploads") from None
             await _received(request, path, UPLOAD_LIMIT + (_SLACK if boundary else 0))
@@ -64,7 +64,7 @@ class Upload(Resource):
             await asyncio.to_thread(self._shelf.remove, kept.id)
             raise errors.bad_request("The archive is empty.")
         href = f"{ROOT}/uploads/{kept.id}"
-        return Answer({"body": kept.body, "key": kept.id, "meta": meta(request, upload=href)}, 201, {"Location": href})
+        return Response({"body": kept.body, "key": kept.id, "meta": meta(request, upload=href)}, 201, {"Location": href})
 
     def _kept(self, name: str, path: Path, boundary: bytes | None) -> KeptFile | None:
         if boundary is not None and not _unwrap(path, boundary):
@@ -144,7 +144,7 @@ class Uploads(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: TemporaryFiles) -> None:
         self._shelf = shelf
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -156,7 +156,7 @@ class Uploads(Resource):
         """Return what an upload is like."""
         return "id", OneUpload(self._shelf, KeptFile("", Path(), {}))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List a page."""
         return paged(request, [(kept.id, kept.body) for kept in await asyncio.to_thread(self._shelf.all)])
 
@@ -170,14 +170,14 @@ class OneUpload(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, shelf: Shelf, kept: KeptFile) -> None:
+    def __init__(self, shelf: TemporaryFiles, kept: KeptFile) -> None:
         self._shelf, self._kept = shelf, kept
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer what is known of it."""
         return envelope(request, self._kept.id, self._kept.body)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Remove it."""
         await asyncio.to_thread(self._shelf.remove, self._kept.id)
-        return Answer({"meta": meta(request)})
+        return Response({"meta": meta(request)})

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from doorward.api.cluster.shared import ABOUT, MEMBER, STATUS, ClusterResource, Shared, about, as_central, refusal
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta
 from doorward.cluster.pairing import PSK_LENGTH
 from doorward.membership import nodes
 from doorward.membership._identities import NodeId
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Candidate
 from doorward.tree.fields import Confidential, Ip, matching
 from doorward.tree.models import Body, Elements
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused, Problem
+from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.snapshot import Snapshot
 
 
@@ -67,16 +67,16 @@ class Nodes(ClusterResource):
         """Return what a node is like."""
         return "key", Member(self.shared, "{key}")
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List the nodes."""
         rows = self.shared.snapshot(request).objects(nodes.PATH).items()
         items = [
             {"body": shown(document.value), "key": key, "meta": {"href": f"{nodes.PATH}/{key}", "status": f"{STATUS}/{key}"}}
             for key, document in rows
         ]
-        return Answer({"items": items, "meta": meta(request)})
+        return Response({"items": items, "meta": meta(request)})
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Accept a node; one that is known but was never paired gets the new secret."""
         body, warnings = await self.read_body(request, _ACCEPT)
         place = Place(nodes.PATH, body.node_id)
@@ -98,7 +98,7 @@ class Nodes(ClusterResource):
         made = self.shared.snapshot(request).document(place)
         assert made is not None  # noqa: S101 - just written
         links = about(request, warnings, href=place.href, parent=nodes.PATH, status=f"{STATUS}/{place.key}")
-        return Answer({"body": shown(made.value), "key": place.key, "meta": links}, 201, {"Location": place.href})
+        return Response({"body": shown(made.value), "key": place.key, "meta": links}, 201, {"Location": place.href})
 
 
 class Member(ClusterResource):
@@ -116,24 +116,24 @@ class Member(ClusterResource):
         super().__init__(shared)
         self._key, self._place = key, Place(nodes.PATH, key)
 
-    def _answer(self, request: Request, warnings: list[dict[str, str]]) -> Answer:
+    def _answer(self, request: Request, warnings: list[dict[str, str]]) -> Response:
         document = self.shared.snapshot(request).document(self._place)
         assert document is not None  # noqa: S101 - addressing made sure of it
         links = about(request, warnings, status=f"{STATUS}/{self._key}")
-        return Answer({"body": shown(document.value), "key": self._key, "meta": links})
+        return Response({"body": shown(document.value), "key": self._key, "meta": links})
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the node."""
         return self._answer(request, [])
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         """Set address and roles, both whole."""
         body, warnings = await self.read_body(request, _BODY)
 
         def write(candidate: Candidate) -> None:
             snapshot = candidate.snapshot
             as_central(snapshot, request.href)
-            is_central = self._key == standing(snapshot).central_node_id
+            is_central = self._key == cluster_role(snapshot).central_node_id
             if (nodes.CENTRAL in body.roles) != is_central:
                 raise refusal("central_role", "This role can be neither given nor taken.", request.href, "/roles")
             _free(snapshot, self._key, body.address)
@@ -144,23 +144,23 @@ class Member(ClusterResource):
         await self.written(request, write)
         return self._answer(request, warnings)
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Remove the node. It turns standalone at its next contact and keeps its configuration."""
 
         def write(candidate: Candidate) -> None:
             as_central(candidate.snapshot, request.href)
-            if self._key == standing(candidate.snapshot).central_node_id:
+            if self._key == cluster_role(candidate.snapshot).central_node_id:
                 raise refusal("central_role", "Central Management can't be removed.", request.href)
             member = candidate.snapshot.find(nodes.NODE, self._place.key)
             candidate.remove(self._place)
             self.shared.drop_psk(candidate, member.psk.key if member and member.psk else None)
 
         await self.written(request, write)
-        return Answer({"meta": meta(request)})
+        return Response({"meta": meta(request)})
 
 
 def _free(snapshot: Snapshot, key: str, address: str, known_as: str = "") -> None:
-    """Raise MeaningRefused where another node has the address."""
+    """Raise SemanticError where another node has the address."""
     found = [Problem(p.code, p.message, p.pointer, p.path) for p in nodes.taken(snapshot, known_as or key, address)]
     if found:
-        raise MeaningRefused(found)
+        raise SemanticError(found)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from doorward.api.cluster.shared import ABOUT, EMPTY, ClusterResource, about, as_central, refusal
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, meta
 from doorward.membership import promote
 from doorward.transaction.candidate import Candidate
@@ -33,14 +33,14 @@ class Repair(ClusterResource):
         ),
     }
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer which nodes hold another history, and how far they are in it. Nothing is changed."""
         snapshot = self.shared.snapshot(request)
         promotion = snapshot.read(promote.NODE)
         body = {"epoch": promotion.epoch if promotion else None, "nodes": self.shared.view.forked()}
-        return Answer({"body": body, "meta": meta(request)})
+        return Response({"body": body, "meta": meta(request)})
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Begin the line."""
         _, warnings = await self.read_body(request, EMPTY)
         forked = self.shared.view.forked()
@@ -60,4 +60,4 @@ class Repair(ClusterResource):
             return {"epoch": epoch, "nodes": forked}
 
         body = await self.written(request, write)
-        return Answer({"body": body, "meta": about(request, warnings)}, 201, {"Location": request.href})
+        return Response({"body": body, "meta": about(request, warnings)}, 201, {"Location": request.href})

@@ -14,16 +14,16 @@ from typing import Any, Literal, Protocol, TypeVar
 from pydantic import Field, TypeAdapter
 
 from doorward.api import errors
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
 from doorward.membership import join_request, nodes, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.models import Body
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import now
@@ -40,10 +40,10 @@ class View(Protocol):
     node_id: str
 
     def paired(self, node_id: str) -> bool:
-        """Whether this centre has paired with the node."""
+        """Whether this Central Management has paired with the node."""
 
     def forked(self) -> list[dict[str, Any]]:
-        """Return the nodes that hold another history than this centre, and how far they are in it; none on other nodes."""
+        """Return the nodes that hold another history than this one, and how far they are in it; none on managed nodes."""
 
     def join_details(self) -> dict[str, Any]:
         """Return ``details`` of the join request as far as they are no configuration."""
@@ -52,10 +52,10 @@ class View(Protocol):
         """Return the items of the cluster's status without ``meta``: on a joined node its own alone."""
 
     def central_management(self) -> dict[str, Any] | None:
-        """Return how the centre is seen from a joined node; None on the centre."""
+        """Return how Central Management is seen from a joined node; None on Central Management."""
 
     def unreachable_since(self) -> str | None:
-        """Return since when the centre has not answered (UTC text); None while it does, or where there is none."""
+        """Return since when Central Management has not answered (UTC text); None while it does, or where there is none."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ClusterResource(Resource):
         raw = await request.read()
         try:
             checked = check(model, request.decoded(raw or b"{}"), strict=request.strict)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             shape = [problem for problem in refused.problems if problem.code != "not_supported"]
             if shape:
                 raise errors.invalid_body(shape) from None
@@ -117,19 +117,19 @@ class ClusterResource(Resource):
             candidate = login.candidate.copy() if login.candidate else Candidate.on(self.shared.running())
             try:
                 made = write(candidate)
-            except MeaningRefused as refused:
+            except SemanticError as refused:
                 raise errors.meaning(refused.problems) from None
             login.candidate = candidate
             return made
 
 
-def refusal(code: str, message: str, path: str, pointer: str = "") -> MeaningRefused:
+def refusal(code: str, message: str, path: str, pointer: str = "") -> SemanticError:
     """Return a refusal with one problem."""
-    return MeaningRefused([Problem(code, message, pointer, path)])
+    return SemanticError([Problem(code, message, pointer, path)])
 
 
 def own_address(snapshot: Snapshot, path: str) -> str:
-    """Return the cluster listen address. Raises MeaningRefused where the interface is off."""
+    """Return the cluster listen address. Raises SemanticError where the interface is off."""
     address = interface.listen_address(snapshot)
     if address is None:
         raise refusal("cluster_interface_disabled", "Enable local_services/cluster with an address first.", path)
@@ -137,8 +137,8 @@ def own_address(snapshot: Snapshot, path: str) -> str:
 
 
 def as_central(snapshot: Snapshot, path: str) -> None:
-    """Raise MeaningRefused unless this node is Central Management."""
-    if standing(snapshot).state != "central":
+    """Raise SemanticError unless this node is Central Management."""
+    if cluster_role(snapshot).state != "central":
         raise refusal("not_central", "Only Central Management can do this.", path)
 
 
@@ -176,13 +176,13 @@ class Promote(ClusterResource):
         )
     }
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Begin a cluster."""
         _, warnings = await self.read_body(request, EMPTY)
         own = self.shared.view.node_id
 
         def write(candidate: Candidate) -> dict[str, Any]:
-            known = standing(candidate.snapshot)
+            known = cluster_role(candidate.snapshot)
             if known.state not in {"standalone", "failed"}:
                 raise refusal("already_in_cluster", f"The state of this node is: {known.state}.", request.href)
             body = {"address": own_address(candidate.snapshot, request.href), "roles": [nodes.CENTRAL]}
@@ -194,7 +194,7 @@ class Promote(ClusterResource):
 
         body = await self.written(request, write)
         links = about(request, warnings, href=f"{nodes.PATH}/{own}", parent=nodes.PATH)
-        return Answer({"body": body, "meta": links}, 201, {"Location": f"{nodes.PATH}/{own}"})
+        return Response({"body": body, "meta": links}, 201, {"Location": f"{nodes.PATH}/{own}"})
 
 
 class Disabled(Body):
@@ -208,7 +208,7 @@ _NO_PLUGIN: dict[str, Any] = {"plugin": {"key": None, "meta": {}}}
 
 
 class SyncPlugin(ClusterResource):
-    """The plugin between the centre and the nodes; this release runs none."""
+    """The plugin between Central Management and the nodes; this release runs none."""
 
     operations = {
         "GET": Operation("The synchronisation plugin: none.", answer_schema(plugin={"type": "object"})),
@@ -216,11 +216,11 @@ class SyncPlugin(ClusterResource):
         "PUT": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED.json_schema(), errors=(400,)),
     }
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer that there is none."""
-        return Answer({**_NO_PLUGIN, "meta": meta(request)})
+        return Response({**_NO_PLUGIN, "meta": meta(request)})
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         """Take ``{"enabled": false}`` and nothing else."""
         raw = await request.read()
         value = request.decoded(raw)
@@ -228,13 +228,13 @@ class SyncPlugin(ClusterResource):
             raise errors.meaning([Problem("not_supported", "This release runs no plugins.", "/enabled", request.href)])
         try:
             check(_DISABLED, value, strict=request.strict)
-        except BodyRefused as refused:
+        except InvalidBody as refused:
             raise errors.invalid_body(refused.problems) from None
         try:
             as_central(self.shared.snapshot(request), request.href)
-        except MeaningRefused as refused:
+        except SemanticError as refused:
             raise errors.meaning(refused.problems) from None
-        return Answer({**_NO_PLUGIN, "meta": meta(request)})
+        return Response({**_NO_PLUGIN, "meta": meta(request)})
 
     post = put
 
@@ -245,7 +245,7 @@ class Spp(ClusterResource):
     operations = {"POST": Operation("Not supported.", answer_schema(), body={}, errors=(400,))}
     listed = False
 
-    async def post(self, request: Request) -> Answer:
+    async def post(self, request: Request) -> Response:
         """Refuse."""
         await request.read()
         raise errors.meaning([Problem("not_supported", "Not supported by this release.", "", request.href)])

@@ -9,10 +9,10 @@ from doorward.api.cluster.join_request import JoinRequest
 from doorward.api.cluster.nodes import Nodes
 from doorward.api.cluster.repair import Repair
 from doorward.api.cluster.shared import ABOUT, STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
-from doorward.api.request import Answer, Request
+from doorward.api.request import Request, Response
 from doorward.api.resources import Container, Operation, Resource, answer_schema, meta
 from doorward.membership import nodes
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 
 _SYNC = ["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
 _ITEM: dict[str, dict[str, Any]] = {
@@ -42,14 +42,14 @@ class Status(ClusterResource):
     def _items(self) -> dict[str, dict[str, Any]]:
         return {item["key"]: item for item in self.shared.view.statuses()}
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """List how the nodes do."""
         view = self.shared.view
         items = [item | {"meta": _links(key)} for key, item in self._items().items()]
         content: dict[str, Any] = {"items": items, "meta": meta(request, self=f"{STATUS}/{view.node_id}")}
         if (central := view.central_management()) is not None:
             content["central_management"] = central
-        return Answer(content)
+        return Response(content)
 
     def child(self, segment: str, _request: Request) -> Resource | None:
         """Return the status of a node."""
@@ -70,9 +70,9 @@ class NodeStatus(ClusterResource):
         super().__init__(shared)
         self._item = item
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         """Answer the node's status, members at the top."""
-        return Answer(self._item | {"meta": meta(request, **_links(self._item["key"]))})
+        return Response(self._item | {"meta": meta(request, **_links(self._item["key"]))})
 
 
 class ClusterContainer(Container):
@@ -84,7 +84,7 @@ class ClusterContainer(Container):
 
     def child(self, segment: str, request: Request) -> Resource | None:
         """Return a child."""
-        if segment == "status" and not standing(self._shared.running().snapshot).is_member:
+        if segment == "status" and not cluster_role(self._shared.running().snapshot).is_member:
             return None
         return super().child(segment, request)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.tree.plaintext import plain
 
 Step = Callable[[str], None]
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 30.0
 """How long a connection may take to come about."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_MOST_WORDS, _MOST_LABEL = 250, 120
+_MAX_WORDS, _MAX_LABEL = 250, 120
 _TICK_SECONDS = 0.1
 
 
@@ -63,9 +63,9 @@ class Attempt:
         if self.step is not None:
             self.step(step)
 
-    def failed(self, code: str, doing: str, words: str) -> BackupFailure:
+    def failed(self, code: str, doing: str, words: str) -> BackupError:
         """Return a failure with the step, the target and the other side's words."""
-        return BackupFailure(code, f"{doing}, {plain(self.label, _MOST_LABEL)}: {plain(words, _MOST_WORDS).rstrip('.')}.")
+        return BackupError(code, f"{doing}, {plain(self.label, _MAX_LABEL)}: {plain(words, _MAX_WORDS).rstrip('.')}.")
 
     def leftover(self, name: str) -> bool:
         """Whether a name is that of a temporary file of this node, ours or as rsync names its own, or of a probe of whomever."""

@@ -17,7 +17,7 @@ class Status:
     owner: int
 
 
-class LocalTrouble(OSError):
+class LocalStorageError(OSError):
     """A file of this machine could not be read or written."""
 
 
@@ -37,7 +37,7 @@ class Files(Protocol):
         """Write a file, mode 0600, on the disk of the server; return the size that it has there."""
 
     def read(self, path: str, local: Path, most: int) -> None:
-        """Copy a file into a local one, which is there and empty, ``most`` bytes of it. LocalTrouble when that can't take it.
+        """Copy a file into a local one, which is there and empty, ``most`` bytes of it. LocalStorageError when it can't take it.
 
         OSError EMSGSIZE when there are more.
         """

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.backup.failure import BackupFailure, on_this_node
+from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.targets.attempt import Attempt, reach
 from doorward.backup.targets.programs import need, run
 from doorward.backup.targets.ssh import fingerprint, mismatch
@@ -47,13 +47,13 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
             keys = scan(attempt, address, port)
         if not keys:
             raise attempt.failed("protocol_unavailable", "Reading the host keys", "the server showed none, it may not speak SSH")
-    except BackupFailure as failure:
+    except BackupError as failure:
         return HostKeys((), failure.code, failure.message)
     return HostKeys(tuple(keys))
 
 
 def scan(attempt: Attempt, server: str, port: int) -> list[str]:
-    """Return the host keys of a server, by an address that answers. Raises BackupFailure only when the attempt is over.
+    """Return the host keys of a server, by an address that answers. Raises BackupError only when the attempt is over.
 
     Of a name with several addresses ssh-keyscan tries the first one only.
     """

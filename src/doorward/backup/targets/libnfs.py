@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import LocalTrouble, Status
+from doorward.backup.targets.files import LocalStorageError, Status
 from doorward.backup.targets.limits import MAX_LISTING
 
 _CHILD = "doorward.backup.targets.libnfs_child"
@@ -103,7 +103,7 @@ class LibnfsFiles:
         return cast("Any", self._child.stdout).fileno()  # type: ignore[no-any-return]
 
     def _call(self, doing: str, name: str, *arguments: Any, local: IO[bytes] | None = None) -> Any:
-        """Have the child do something. Raises OSError as it would; BackupFailure when it is over, and then the child ends."""
+        """Have the child do something. Raises OSError as it would; BackupError when it is over, and then the child ends."""
         moved = time.monotonic()
         try:
             call = json.dumps([name, *arguments]).encode() + b"\n"
@@ -125,7 +125,7 @@ class LibnfsFiles:
             self._child.kill()
             raise
         if "errno" in said:
-            kind = LocalTrouble if said["here"] else OSError
+            kind = LocalStorageError if said["here"] else OSError
             raise kind(said["errno"], said["words"] or os.strerror(said["errno"]))
         return said["result"]
 
@@ -151,6 +151,6 @@ def _opened(local: Path, mode: Literal["rb", "wb"]) -> Iterator[IO[bytes]]:
     try:
         file = local.open(mode)
     except OSError as error:
-        raise LocalTrouble(error.errno, error.strerror) from None
+        raise LocalStorageError(error.errno, error.strerror) from None
     with file:
         yield file

@@ -5,7 +5,7 @@ from __future__ import annotations
 MAX_MANIFEST = 32 << 10
 """Bytes of a manifest."""
 MAX_ARCHIVE = 65 << 20
-"""Bytes of an archive: those of the largest one in clear (``container.MOST_BYTES``), and what encryption adds."""
+"""Bytes of an archive: those of the largest one in clear (``container.MAX_BYTES``), and what encryption adds."""
 MAX_FILES = 100_000
 """Files that a directory may hold: what a backup every hour leaves in five years."""
 MAX_LISTING = 16 << 20

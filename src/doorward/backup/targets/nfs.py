@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets import nfs_mount
 from doorward.backup.targets.attempt import Attempt, checked, reach
-from doorward.backup.targets.files import Files, LocalTrouble
+from doorward.backup.targets.files import Files, LocalStorageError
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
@@ -46,10 +46,10 @@ def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsT
         try:
             with made.asking("Mounting the export"):
                 files.connect(address, path)
-        except BackupFailure as failure:
+        except BackupError as failure:
             made.close()
             if failure.code == "permission_denied" and _absent(address, path, attempt):
-                raise BackupFailure("no_such_path", failure.message) from None
+                raise BackupError("no_such_path", failure.message) from None
             if failure.code != "protocol_unavailable":
                 raise
         except BaseException:
@@ -67,7 +67,7 @@ def _reached(attempt: Attempt, server: str) -> str | None:
     """
     try:
         return reach(attempt, server, _PORTMAPPER)
-    except BackupFailure as failure:
+    except BackupError as failure:
         if failure.code != "connect":
             raise
         reach(attempt, server, _NFS)
@@ -190,7 +190,7 @@ class NfsTarget:
         self._attempt.check(doing)
         try:
             yield
-        except LocalTrouble as error:
+        except LocalStorageError as error:
             raise self._attempt.failed("no_local_space", doing, f"{error.strerror} on this machine") from None
         except OSError as error:
             code, words = self._meaning(error)

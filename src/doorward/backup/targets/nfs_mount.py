@@ -22,9 +22,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Literal
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import LocalTrouble, Status
+from doorward.backup.targets.files import LocalStorageError, Status
 from doorward.backup.targets.programs import run
 from doorward.host import unprivileged
 
@@ -177,7 +177,7 @@ class MountedFiles:
                     sink.write(chunk)
                     sink.flush()
                 except OSError as error:
-                    raise LocalTrouble(error.errno, error.strerror) from None
+                    raise LocalStorageError(error.errno, error.strerror) from None
 
     def digest(self, path: str, size: int) -> str:
         """Return the SHA-256 of a file of a size."""
@@ -221,7 +221,7 @@ class MountedFiles:
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
-        with suppress(BackupFailure, OSError):
+        with suppress(BackupError, OSError):
             self._run("Unmounting the export", unmount(self._holder.pid, self._point.absolute()))
         self._holder.kill()
         self._holder.communicate()

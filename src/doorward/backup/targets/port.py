@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt, Step
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
 
@@ -39,7 +39,7 @@ class Entry:
 class Target(Protocol):
     """One logged-in connection to the directory ``<path>/[<node id>/]config`` of a target. A context manager.
 
-    Everything blocks and raises BackupFailure. Names are single file names of letters, digits and ``. _ -``. Nothing that
+    Everything blocks and raises BackupError. Names are single file names of letters, digits and ``. _ -``. Nothing that
     a caller does not name is ever changed: no other file, no mode, no owner.
     """
 
@@ -94,7 +94,7 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     stall_seconds: float = STALL_SECONDS,
     step: Step | None = None,
 ) -> Target:
-    """Connect and log in. Blocks; raises BackupFailure.
+    """Connect and log in. Blocks; raises BackupError.
 
     ``target``: the stored body of a policy's target. ``node``: the id of this node. ``per_node``: whether it has a directory
     of its own. ``stop`` ends everything with ``cancelled``. ``workdir``: a local directory for files without secrets.
@@ -112,7 +112,7 @@ def one_by_one(target: Target, names: Sequence[str], into: Path, most: int) -> N
     for name in names:
         try:
             target.fetch(name, into / name, most)
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code != "no_such_path":
                 raise
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from doorward.backup.failure import BackupFailure, on_this_node
+from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.targets.port import Secret, Target, describe, open_target
 from doorward.backup.targets.probes import Probes
 
@@ -44,7 +44,7 @@ class Trial:
         self._end("ok")
         self._open = (step, time.monotonic()) if step is not None else None
 
-    def fail(self, failure: BackupFailure) -> None:
+    def fail(self, failure: BackupError) -> None:
         """End the step before with a failure."""
         self._end("failed")
         self.code, self.message = failure.code, failure.message
@@ -87,7 +87,7 @@ def try_target(  # noqa: PLR0913 - the limit has a default
                 trial.begin("write")
                 _exercise(opened, Path(directory), trial, describe(target), probes)
         trial.begin(None)
-    except BackupFailure as failure:
+    except BackupError as failure:
         trial.fail(failure)
     return trial
 
@@ -106,16 +106,16 @@ def _exercise(target: Target, directory: Path, trial: Trial, label: str, probes:
         trial.begin("read_back")
         target.fetch(name, back, len(content))
         if back.read_bytes() != sent.read_bytes():
-            raise BackupFailure("verify_failed", f"Reading back, {label}: the file is not the one that was written.")
+            raise BackupError("verify_failed", f"Reading back, {label}: the file is not the one that was written.")
         trial.begin("delete")
         target.delete(name)
-    except BackupFailure:
-        with suppress(BackupFailure):
+    except BackupError:
+        with suppress(BackupError):
             target.delete(name)
         raise
     after = {entry.name for entry in target.names()}
     if name in after:
-        raise BackupFailure("verify_failed", f"Deleting, {label}: the file is still there.")
+        raise BackupError("verify_failed", f"Deleting, {label}: the file is still there.")
     # Others may add files in the meantime, and their temporary files come and go.
     if gone := sorted(other for other in before - after if not other.startswith(".")):
-        raise BackupFailure("verify_failed", f"Comparing, {label}: {gone[0]} is not there any more.")
+        raise BackupError("verify_failed", f"Comparing, {label}: {gone[0]} is not there any more.")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import structlog
 
-from doorward.backup.failure import BackupFailure
-from doorward.backup.signing import SignatureWrong, Signing, verify
+from doorward.backup.failure import BackupError
+from doorward.backup.signing import Signing, WrongSignatureError, verify
 from doorward.backup.targets.port import Entry, Target
 from doorward.tree.jsontext import decode, encode
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ OLD = timedelta(hours=1)
 """How old a probe must be to go: a younger one may belong to a trial that still runs."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_RANDOM_BYTES, _MOST_BYTES = 1792, 8192
+_RANDOM_BYTES, _MAX_BYTES = 1792, 8192
 
 
 class Probes:
@@ -44,23 +44,23 @@ class Probes:
         try:
             value = decode(content)
             return value["told"]["probe"] == name and self._signing.is_own(verify(encode(value["told"]), value["signature"]))
-        except (BodyRefused, KeyError, TypeError, SignatureWrong):
+        except (InvalidBody, KeyError, TypeError, WrongSignatureError):
             return False
 
     def sweep(self, target: Target, entries: list[Entry], workdir: Path, now: datetime) -> None:
         """Delete those of some files on a target that are old probes of this node. What fails is left for the next time."""
         oldest = (now - OLD).timestamp()
         for entry in entries:
-            if is_probe(entry.name) and entry.size <= _MOST_BYTES and entry.modified is not None and entry.modified < oldest:
+            if is_probe(entry.name) and entry.size <= _MAX_BYTES and entry.modified is not None and entry.modified < oldest:
                 try:
                     with tempfile.TemporaryDirectory(prefix="old-probe-", dir=workdir) as directory:
                         path = Path(directory, "content")
-                        target.fetch(entry.name, path, _MOST_BYTES)
+                        target.fetch(entry.name, path, _MAX_BYTES)
                         ours = self.is_ours(entry.name, path.read_bytes())
                     if ours:
                         target.delete(entry.name)
                         log.info("left-over of a trial deleted", file=entry.name)
-                except BackupFailure as failure:
+                except BackupError as failure:
                     log.warning("a left-over of a trial stays", file=entry.name, code=failure.code, message=failure.message)
 
 

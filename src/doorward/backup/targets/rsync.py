@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt, checked, reach
 from doorward.backup.targets.hostkeys import identify
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_LISTING, MAX_MANIFEST
@@ -109,7 +109,7 @@ class RsyncTarget:
         try:
             with self._list(doing, self._config, []) as found:
                 return bounded(self._attempt, doing, (entry for kind, entry in found if kind == "-"))
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code != "no_such_path":
                 raise
             self.check_path()  # says so when not even that is there
@@ -156,7 +156,7 @@ class RsyncTarget:
             options = ["--dirs", "--delete", "--max-delete=1", f"--include=/{name}", "--exclude=*"]
             try:
                 self._rsync(doing, options, ["./", f"{self._remote}{self._config}/."], stage)
-            except BackupFailure as failure:
+            except BackupError as failure:
                 if failure.code != "no_such_path":
                     raise
 
@@ -185,14 +185,14 @@ class RsyncTarget:
         try:
             places = [f"{self._remote}{there}", "./"]
             self._rsync(doing, ["--whole-file", *options], places, stage, max_file=most + 1, watch=watch)
-        except BackupFailure as failure:
+        except BackupError as failure:
             if "File too large" in failure.message:
                 raise self._too_much(doing) from None
             if failure.code in {"no_space", "quota"}:
                 raise self._attempt.failed("no_local_space", doing, "no space left on this machine") from None
             raise
 
-    def _too_much(self, doing: str) -> BackupFailure:
+    def _too_much(self, doing: str) -> BackupError:
         return self._attempt.failed("verify_failed", doing, "the server sends more than was ever written there")
 
     def _take(self, doing: str, received: Path, into: Path, most: int) -> bool:
@@ -231,7 +231,7 @@ class RsyncTarget:
         if self._modern:
             try:
                 return self._rsync(doing, ["--fsync", "--stderr=client", *options], places, stage)
-            except BackupFailure as failure:
+            except BackupError as failure:
                 if not re.search(r"unknown option|invalid rsync|--fsync", failure.message):
                     raise
             self._modern = False

@@ -14,7 +14,7 @@ from doorward.backup.targets.ssh import meaning
 LOCKED = "rrsync error: Another instance"
 """What ``rrsync`` says while the connection before is still ending there."""
 _LINE = re.compile(r"(?P<kind>[-a-z])\S+ +(?P<size>[\d,.]{1,20}) (?P<time>\d{1,4}/\d\d/\d\d \d\d:\d\d:\d\d) (?P<name>.{1,1024})")
-_LONGEST_LINE = 2048
+_MAX_LINE = 2048
 _VERSIONS = re.compile(r"\(\w+\) Protocol versions: remote=(\d{1,4}),.*")
 # By rsync's exit code, after what it said has told nothing better.
 EXITS = {
@@ -68,7 +68,7 @@ def diagnosed(ended: Ended, log: str, host_keys: Sequence[str]) -> tuple[str, st
 def _lines(out: IO[bytes]) -> Iterator[str]:
     """Yield the lines of what rsync said, the beginning of long ones; they are never all in memory."""
     out.seek(0)
-    while line := out.readline(_LONGEST_LINE):
+    while line := out.readline(_MAX_LINE):
         yield line.decode("utf-8", "replace").rstrip("\n")
 
 

@@ -38,7 +38,7 @@ from smbprotocol.open import (
     SMB2SetInfoRequest,
 )
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt, checked
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
 from doorward.backup.targets.port import Entry, Secret, bounded, one_by_one
@@ -99,7 +99,7 @@ class SmbTarget:
         try:
             with self._directory(doing, self._config) as directory:
                 return bounded(self._attempt, doing, self._listed(doing, directory))
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code != "no_such_path":
                 raise
         self.check_path()
@@ -120,7 +120,7 @@ class SmbTarget:
                     if found != size:
                         raise self._attempt.failed("verify_failed", doing, f"{size} bytes were sent, {found} are there")
                     self._rename(doing, file, name)
-                except BackupFailure as failure:
+                except BackupError as failure:
                     self._discard(doing, file)
                     if failure.code != "name_exists" or not self._holds(doing, name, content):
                         raise
@@ -155,7 +155,7 @@ class SmbTarget:
         try:
             with self._writing(doing), self._open(doing, name, FilePipePrinterAccessMask.DELETE, options=options):
                 pass
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code != "no_such_path":
                 raise
 
@@ -184,7 +184,7 @@ class SmbTarget:
             with file as there, content.open("rb") as source:
                 same = self._size(doing, there) == os.fstat(source.fileno()).st_size
                 same = same and all(chunk == source.read(len(chunk)) for chunk in self._chunks(doing, there))
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code == "no_such_path":
                 return False
             raise
@@ -197,7 +197,7 @@ class SmbTarget:
         """Tell a share that is read-only from a directory that is."""
         try:
             yield
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code == "permission_denied" and not self._talk.writable():
                 raise self._attempt.failed("read_only_target", doing, "the share is read-only for this account") from None
             raise
@@ -235,7 +235,7 @@ class SmbTarget:
             try:
                 with self._talk.talking(doing):
                     file.close()
-            except BackupFailure:
+            except BackupError:
                 raise error from None
             raise
         with self._talk.talking(doing):  # what was written may only now turn out not to fit
@@ -327,7 +327,7 @@ class SmbTarget:
         """Delete an open file, if the server still listens."""
         change = FileDispositionInformation()
         change["delete_pending"] = True
-        with suppress(BackupFailure):
+        with suppress(BackupError):
             self._change(doing, file, FileInformationClass.FILE_DISPOSITION_INFORMATION, change)
 
     def _change(self, doing: str, file: Open, kind: int, change: Any) -> None:

@@ -19,7 +19,7 @@ from smbprotocol.header import NtStatus, Smb2Flags, SMB2HeaderResponse
 from smbprotocol.session import Session
 from smbprotocol.tree import SMB2TreeConnectRequest, SMB2TreeConnectResponse, TreeConnect
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt, Watchdog, reach
 from doorward.backup.targets.port import Secret
 
@@ -120,7 +120,7 @@ class Conversation:
         """Agree on a version of SMB 3."""
         wanted = self._target["protocol_version"]
         doing, seconds = "Agreeing on SMB 3", max(1, int(min(CONNECT_SECONDS, self._attempt.left)))
-        refusal: BackupFailure | None = None
+        refusal: BackupError | None = None
         for dialect in _DIALECTS.values() if wanted == "auto" else [_DIALECTS[wanted]]:
             signing = not self._anonymous
             connection = self._connection = Strict(uuid.uuid4(), server, self._target["port"], require_signing=signing)
@@ -130,7 +130,7 @@ class Conversation:
                 if connection.dialect == dialect:
                     break
                 refusal = self._attempt.failed("protocol_unavailable", doing, "the server chose a version that was not offered")
-            except BackupFailure as failure:
+            except BackupError as failure:
                 if failure.code != "protocol_unavailable":
                     raise
                 refusal = failure
@@ -156,21 +156,21 @@ class Conversation:
         try:
             with self.talking(doing):
                 session.connect()
-        except BackupFailure as failure:
+        except BackupError as failure:
             if failure.code in {"permission_denied", "protocol_unavailable"}:  # as a login these are refusals like any other
-                raise BackupFailure("auth_failed", failure.message) from None
+                raise BackupError("auth_failed", failure.message) from None
             raise
         return session
 
     @contextmanager
     def talking(self, doing: str) -> Iterator[None]:
-        """Turn whatever goes wrong into a BackupFailure; watch that something moves."""
+        """Turn whatever goes wrong into a BackupError; watch that something moves."""
         attempt = self._attempt
         attempt.check(doing)
         try:
             with self._watchdog.working():
                 yield
-        except BackupFailure:
+        except BackupError:
             raise
         except Exception as error:  # noqa: BLE001 - what a server makes the library stumble over can be anything
             if self._watchdog.reason is not None:

@@ -62,7 +62,7 @@ class Login:
         return " ".join(["ssh", "-F/dev/null", "-axT", *_given(options)])
 
     def connect(self, attempt: Attempt, doing: str) -> None:
-        """Log in, unless the connection is still there. Raises BackupFailure."""
+        """Log in, unless the connection is still there. Raises BackupError."""
         if self._process is not None and self._process.poll() is None and self._is_ready():
             return
         self._disconnect()

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.options import Connection, command
 
 _EXPORTS = "/api/backup/exports"
@@ -57,7 +57,7 @@ def export(
                 path.unlink()  # half an archive is none
                 raise
         except OSError as error:
-            raise Failure(f"{path} can't be written: {error.strerror}.") from None
+            raise CommandError(f"{path} can't be written: {error.strerror}.") from None
         finally:
             client.write("DELETE", href)
         shown = [*render.warnings(client.warnings), render.Line(f"{path}: {made['body']['size']} bytes.", "bold green")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.commands import backup_targets
-from doorward.cli.failures import Failure
+from doorward.cli.failures import CommandError
 from doorward.cli.help import group, register
 from doorward.cli.options import Connection, Output, command
 
@@ -45,7 +45,7 @@ def now(connection: Connection, output: Output, wait: Wait = True) -> None:  # n
         run = _ended(session.client, href)
         render.emit(run, output.structured, _run(run))
     if run["result"] != "succeeded":
-        raise Failure(f"The backup {_outcome(run)}: {run['message'] or run['code']}")
+        raise CommandError(f"The backup {_outcome(run)}: {run['message'] or run['code']}")
 
 
 @command
@@ -60,7 +60,7 @@ def status(connection: Connection, output: Output) -> None:
         name = session.remote.label(policy["meta"]["href"]).rpartition("/")[2] if policy else None
         render.emit(found, output.structured, _status(found, name))
     if found["overdue"]:
-        raise Failure("A backup is overdue.")
+        raise CommandError("A backup is overdue.")
 
 
 @command

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.options import Connection, Output, command
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def try_target(connection: Connection, output: Output, policy: PolicyArgument = 
     rows = [[step["step"], step["result"], f"{step['milliseconds']} ms"] for step in tried["steps"]]
     render.emit(tried, output.structured, render.table(["STEP", "RESULT", "TIME"], rows))
     if tried["result"] != "ok":
-        raise Failure(f"{tried['code']}: {tried['message']}")
+        raise CommandError(f"{tried['code']}: {tried['message']}")
 
 
 @command
@@ -50,7 +50,7 @@ def host_keys(connection: Connection, output: Output, server: ServerArgument, po
     with connected(connection) as session:
         found = session.client.write("POST", f"{_BACKUP}/host_keys", order).content["body"]
     if found["code"]:
-        raise Failure(f"{found['code']}: {found['message']}")
+        raise CommandError(f"{found['code']}: {found['message']}")
     shown = (render.Line(f"{key['fingerprint']} {key['public_key']}") for key in found["host_keys"])
     render.emit(found["host_keys"], output.structured, shown)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli import terminal
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
 from doorward.cli.options import Committing, Connection, Output, command
 from doorward.cli.values import read_file, read_input
@@ -88,11 +88,11 @@ def status(connection: Connection, output: Output, watch: Watch = False) -> None
 
 def _report(session: Session) -> Any:
     """Return what the API answers: the status of the nodes, or how far this node's request to join is."""
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
 
     try:
         return session.client.get(f"{_CLUSTER}/status").content
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.type != "NotFound":
             raise
         return session.client.get(f"{_CLUSTER}/join_request").content
@@ -103,13 +103,13 @@ def _status(session: Session) -> Iterator[Table | str]:
     from rich.markup import escape
     from rich.table import Table
 
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
     from doorward.cli.render import local_time
     from doorward.tree.plaintext import plain
 
     try:
         answer = session.client.get(f"{_CLUSTER}/status").content
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.type != "NotFound":
             raise
         yield f"This node: {session.client.get(f'{_CLUSTER}/join_request').content['status']}."
@@ -260,14 +260,14 @@ def _delete(session: Session, path: str) -> None:
 
 def _found(session: Session, node: str) -> str:
     """Return the UUID of a node. Raises Usage."""
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
 
     try:
         names = {item["key"]: item["fqdn"] for item in session.client.get(f"{_CLUSTER}/status").content["items"]}
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.type != "NotFound":
             raise
-        raise Failure("This node is in no cluster.") from None
+        raise CommandError("This node is in no cluster.") from None
     rows = session.client.get(f"{_CLUSTER}/nodes").content["items"]
     keys = [row["key"] for row in rows if node in {row["key"], row["body"]["address"], names.get(row["key"])}]
     if len(keys) != 1:
@@ -313,7 +313,7 @@ def _asked(text: str) -> dict[str, Any]:
         asked: dict[str, Any] = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
         asked["address"], asked["node_id"]
     except (ValueError, binascii.Error, KeyError, TypeError):
-        raise Failure("This is not what `doorward cluster join` prints.") from None
+        raise CommandError("This is not what `doorward cluster join` prints.") from None
     return asked
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from doorward.cli.commands.arguments import PathArgument
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.options import Committing, Connection, command
 from doorward.cli.values import read_file
 
@@ -47,10 +47,10 @@ def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
             else:
                 with connected(connection) as session:  # a new one: editing may have taken longer than a login session lasts
                     _commit(session, how, path, value, etag)
-        except Failure as failure:
+        except CommandError as failure:
             reasons = tuple(failure.lines)
             if not _again(reasons):
-                ended = Failure(*reasons, f"Your text is kept in {file}.")
+                ended = CommandError(*reasons, f"Your text is kept in {file}.")
                 ended.code = failure.code
                 raise ended from None
         except (typer.Exit, typer.Abort, KeyboardInterrupt):  # not wanted now, or a dry run
@@ -90,29 +90,29 @@ def _edited(file: Path, reasons: tuple[str, ...]) -> str:
         file.unlink()
         raise Usage(f"The editor {editor} can't be started: {getattr(error, 'strerror', None) or error}.") from None
     if code:
-        raise Failure(f"The editor ended with {code}; nothing was changed. Your text is kept in {file}.")
+        raise CommandError(f"The editor ended with {code}; nothing was changed. Your text is kept in {file}.")
     return read_file(file)
 
 
 def _value(text: str) -> Any:
-    from doorward.cli.yamltext import NotReadable, load
+    from doorward.cli.yamltext import NotReadableError, load
 
     try:
         return load(text)
-    except NotReadable as error:
-        raise Failure(str(error)) from None
+    except NotReadableError as error:
+        raise CommandError(str(error)) from None
 
 
 def _commit(session: Session, how: Committing, path: str, value: Any, etag: str) -> None:
     from doorward.cli.edits import Edit
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
     from doorward.cli.transact import carry_out
 
     try:
         carry_out(session, how, Edit("replace", path, value=value), etag)
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.type == "PreconditionFailed":
-            raise Failure("Somebody else changed it while you edited.") from None
+            raise CommandError("Somebody else changed it while you edited.") from None
         raise
 
 

@@ -91,7 +91,7 @@ def _description(session: Session, branch: Endpoint) -> dict[str, Any]:
 
 def _values(session: Session, branch: Endpoint, read: Callable[[Endpoint], Any]) -> dict[str, Any]:
     """Return what can be described below a branch, in the shape of the tree; what the account may not read is left out."""
-    from doorward.cli.failures import Refused, short
+    from doorward.cli.failures import CommandRefusedError, short
 
     found: dict[str, Any] = {}
     for endpoint in session.tree:
@@ -99,7 +99,7 @@ def _values(session: Session, branch: Endpoint, read: Callable[[Endpoint], Any])
             continue
         try:
             value = read(endpoint)
-        except Refused as refused:
+        except CommandRefusedError as refused:
             if refused.status != 403:  # noqa: PLR2004 - HTTP's number
                 raise
             typer.secho(f"{short(endpoint.path)} is left out: {refused.lines[0].partition(': ')[2]}", err=True, dim=True)

@@ -60,12 +60,12 @@ def history(connection: Connection, output: Output, number: OneRevision = None, 
 def awaiting(session: Session) -> tuple[int, int] | None:
     """Return the revision that awaits its confirmation, and the seconds that are left; None where none does."""
     from doorward.cli.client import TRANSACTION
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
 
     try:
         left = session.client.get(TRANSACTION).meta.get("confirm_remaining_seconds")
         return None if left is None else (_newest(session), int(left))
-    except Refused:  # the account may not see it
+    except CommandRefusedError:  # the account may not see it
         return None
 
 
@@ -173,7 +173,7 @@ def _of_configuration(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _running(session: Session, paths: list[str]) -> dict[str, Any]:
     """Return the bodies that run now of all resources that changes name."""
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
     from doorward.cli.revisions import place
     from doorward.tree.changes import MISSING
 
@@ -181,7 +181,7 @@ def _running(session: Session, paths: list[str]) -> dict[str, Any]:
     for href in dict.fromkeys(place(path)[0] for path in paths):
         try:
             bodies[href] = session.client.body(href)
-        except Refused as refused:
+        except CommandRefusedError as refused:
             if refused.type != "NotFound":
                 raise
             bodies[href] = MISSING

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.failures import Failure, Refused, Usage
+from doorward.cli.failures import CommandError, CommandRefusedError, Usage
 from doorward.cli.options import Committing, Connection, command
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def _asked(change: Callable[[str], None], name: str) -> None:
         typed = terminal.secret(f"New password of {name}", twice=True)
         try:
             change(typed)
-        except Refused:
+        except CommandRefusedError:
             raise
-        except Failure as failure:
+        except CommandError as failure:
             for line in failure.lines:
                 typer.secho(plain(line), err=True, fg=typer.colors.RED)
         else:
@@ -122,7 +122,7 @@ def _policy(session: Session) -> list[Any]:
 
     try:
         policy = session.client.body(_SETTINGS)["password_policy"]
-    except Refused:
+    except CommandRefusedError:
         return []
     if not policy["enabled"]:
         return []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
-from doorward.cli.failures import Failure, Refused, Unreachable, Usage, problem_line
+from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage, problem_line
 from doorward.cli.options import Asking, Connection, command
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ def restore(file: ArchiveFile, connection: Connection, how: Asking, what: Restor
         try:
             _restore(session, how, order)
         finally:
-            with suppress(Refused, Unreachable):  # other accounts may be there now; then the server forgets the upload by itself
+            with suppress(
+                CommandRefusedError, Unreachable
+            ):  # other accounts may be there now; then the server forgets the upload by itself
                 _forget(session.client, f"{_UPLOADS}/{key}")
 
 
@@ -87,7 +89,7 @@ def _forget(client: Client, upload: str) -> None:
     """Remove what was uploaded. The restore may have ended the login."""
     try:
         client.write("DELETE", upload)
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.status != _UNAUTHENTICATED:
             raise
         client.login_again()
@@ -132,7 +134,7 @@ def _refuse(found: dict[str, Any]) -> None:
     if found["result"] != "succeeded":
         problems = [problem_line(p["path"], p["pointer"], p["message"]) for p in found["problems"]]
         hint = " Give --archive-password-file." if found["code"] == "password_required" else ""
-        raise Failure(*(problems or [f"{found['code']}: {found['message']}{hint}"]))
+        raise CommandError(*(problems or [f"{found['code']}: {found['message']}{hint}"]))
 
 
 def _ended(session: Session, order: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _ended(session: Session, order: dict[str, Any]) -> dict[str, Any]:
     while body["status"] != "finished":
         try:
             body = client.poll(f"{_RESTORES}/{made['key']}")
-        except Refused as refused:
+        except CommandRefusedError as refused:
             if refused.status != _UNAUTHENTICATED:
                 raise
             client.login_again()

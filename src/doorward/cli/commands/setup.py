@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.failures import Failure, Refused, Unreachable, Usage
+from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage
 from doorward.cli.options import Connection, command
 from doorward.cli.questions import QUESTIONS, Answers, Question
 
@@ -63,7 +63,7 @@ def _await(client: Client) -> None:
     while (status := client.get(_SETUP).content["status"]) == "booting":
         time.sleep(_LOOK_SECONDS)
     if status != "uninitialized":
-        raise Failure("The node has its first settings already; `doorward set` and `doorward edit` change them.")
+        raise CommandError("The node has its first settings already; `doorward set` and `doorward edit` change them.")
 
 
 def _code(target: Target) -> str | None:
@@ -95,7 +95,7 @@ def _asked(client: Client, code: str | None, *, yes: bool) -> None:
         _agreed(yes, answers.body())
         try:
             _send(client, answers.body(), code)
-        except Refused as refused:
+        except CommandRefusedError as refused:
             again = {question.pointer for question in QUESTIONS if _is_about(refused, question)}
             if not again:
                 raise
@@ -105,7 +105,7 @@ def _asked(client: Client, code: str | None, *, yes: bool) -> None:
             return
 
 
-def _is_about(refused: Refused, question: Question) -> bool:
+def _is_about(refused: CommandRefusedError, question: Question) -> bool:
     return any(pointer == question.pointer or pointer.startswith(f"{question.pointer}/") for pointer in refused.pointers)
 
 
@@ -140,9 +140,9 @@ def _send(client: Client, body: dict[str, Any], code: str | None) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     """Return the answers of a file; a password may be described as elsewhere. Raises Usage."""
-    from doorward.cli.outside import NotThere, Outside, beside, body, meant
+    from doorward.cli.outside import NotFoundError, Outside, beside, body, meant
     from doorward.cli.values import read_file, read_input
-    from doorward.cli.yamltext import NotReadable, load
+    from doorward.cli.yamltext import NotReadableError, load
 
     standard = str(file) == "-"
     try:
@@ -154,6 +154,6 @@ def _read(file: Path) -> dict[str, Any]:
         if isinstance(administration, dict) and isinstance(password, dict) and meant(password):
             described = beside(password, Path() if standard else file.parent)
             administration["admin_password"] = body(Outside("/api/configuration/passwords", described))["plain"]
-    except (NotReadable, NotThere) as error:
+    except (NotReadableError, NotFoundError) as error:
         raise Usage(f"{file}: {error}") from None
     return found

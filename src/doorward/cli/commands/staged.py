@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from doorward.cli.commands.apply import NodeSettings, Prune, apply_files
-from doorward.cli.failures import Failure, Usage
+from doorward.cli.failures import CommandError, Usage
 from doorward.cli.options import Committing, Connection, Output, command
 
 Described = Annotated[
@@ -56,7 +56,7 @@ def _with_stage(connection: Connection, how: Committing, *, checked: bool) -> No
     with connected(connection) as session:
         whole = staged(session.target)
         if not whole.edits:
-            raise Failure("Nothing is staged; `doorward stage set PATH VALUE` or --stage with any change begins.")
+            raise CommandError("Nothing is staged; `doorward stage set PATH VALUE` or --stage with any change begins.")
 
         def refuse(changes: Any) -> None:
             if checked:

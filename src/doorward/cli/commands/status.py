@@ -59,11 +59,11 @@ def _found(session: Session) -> dict[str, Any]:
 
 def _readable(session: Session, path: str, member: str) -> Any:
     """Return a member of an answer; None where the account may not read it."""
-    from doorward.cli.failures import Refused
+    from doorward.cli.failures import CommandRefusedError
 
     try:
         return session.client.get(path).content[member]
-    except Refused as refused:
+    except CommandRefusedError as refused:
         if refused.status != 403:  # noqa: PLR2004 - HTTP's number
             raise
         return None

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from doorward.configuration._web import ADMIN_WEB, OPEN, USER_WEB, WEB, Restriction
 from doorward.configuration.network._addresses import InterfaceAddress, address_of
-from doorward.host.resources import Door, Listener, Shown
+from doorward.host.resources import AccessRule, Listener, ServerCertificate
 from doorward.membership import channel
 from doorward.tree.described import At
 from doorward.tree.models import Body, Off, Switched
@@ -86,7 +86,7 @@ def port_conflicts(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
         taken.append(claim)
 
 
-def listeners(snapshot: Snapshot, shows: Shown | None) -> Iterator[Listener]:
+def listeners(snapshot: Snapshot, shows: ServerCertificate | None) -> Iterator[Listener]:
     """Yield the listeners of all services, one for each address and port. Who came first in a conflict has the port."""
     found: dict[tuple[str, int], list[Claim]] = {}
     for claim in claims(snapshot):
@@ -100,9 +100,9 @@ def listeners(snapshot: Snapshot, shows: Shown | None) -> Iterator[Listener]:
         yield Listener(first.address, first.port, doors, tls, first.https_port, first.path)
 
 
-def _door(snapshot: Snapshot, claim: Claim) -> Door:
+def _door(snapshot: Snapshot, claim: Claim) -> AccessRule:
     name = "redirect" if claim.https_port else claim.path.rpartition("/")[2]
-    return Door(name, allowed_from(snapshot, claim.path))
+    return AccessRule(name, allowed_from(snapshot, claim.path))
 
 
 def allowed_from(snapshot: Snapshot, path: str) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from doorward.configuration.local_services._listen import CLUSTER, ClusterInterf
 from doorward.configuration.network._addresses import address_of
 from doorward.configuration.network._nics import PATHS as NICS
 from doorward.membership import channel, join_request, promote
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -43,7 +43,7 @@ def in_use(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
     """A node of a cluster, or one that asks to join, can't do without."""
     if snapshot.read(NODE).enabled:
         return
-    state = standing(snapshot).state
+    state = cluster_role(snapshot).state
     if state in {"joined", "central"}:
         yield Problem("referenced", "The node is in a cluster.", "/enabled")
     elif state == "requested":

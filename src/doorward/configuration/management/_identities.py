@@ -20,7 +20,7 @@ from doorward.configuration.x509 import NewCertificate
 Role = Literal["ca", "server", "tsa"]
 
 _YEARS = 10
-_MOST_COMMON_NAME = 64
+_MAX_COMMON_NAME = 64
 
 
 def made(names: Sequence[str], now: dt.datetime | None = None) -> dict[Role, NewCertificate]:
@@ -114,7 +114,7 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
 
 
 def _subject(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_MOST_COMMON_NAME])])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_MAX_COMMON_NAME])])
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -24,7 +24,7 @@ from doorward.configuration._tls import CertificateReference
 from doorward.configuration._web import WEB
 from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import address_of
-from doorward.host.resources import Shown
+from doorward.host.resources import ServerCertificate
 from doorward.tree.models import Body, Variants
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -84,13 +84,13 @@ def authority(snapshot: Snapshot) -> crypto.Certificate | None:
     return next((x509.certificate_of(snapshot, key) for at, key in in_place(snapshot) if at.startswith("/ca")), None)
 
 
-def shown(snapshot: Snapshot) -> Shown | None:
+def shown(snapshot: Snapshot) -> ServerCertificate | None:
     """Return what the web listeners show."""
     server = snapshot.read(NODE).server
     found = snapshot.follow(server) if server is not None else None
     if server is None or found is None:
         return None
-    return Shown(found.certificate, server.key, found.fingerprint.removeprefix("SHA256:"))
+    return ServerCertificate(found.certificate, server.key, found.fingerprint.removeprefix("SHA256:"))
 
 
 def nothing_missing(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:

@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from doorward.host.drivers import gpg
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.tree.models import Body, Derived, Off, Switched
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/management/exported_configuration_encryption"
@@ -64,24 +64,24 @@ class ExportedConfigurationEncryption(Body):
 def make(
     model: ExportedConfigurationEncryption,
 ) -> tuple[ExportedConfigurationEncryption, list[Problem]]:
-    """Look at the key with gpg; return the body with its canonical form, and warnings. Raises BodyRefused or MeaningRefused."""
+    """Look at the key with gpg; return the body with its canonical form, and warnings. Raises InvalidBody or SemanticError."""
     on = model.encryption
     if not isinstance(on, Encrypted):
         return model, []
     if not gpg.installed():
-        raise MeaningRefused([Problem("gpg_absent", "gpg is not installed on the appliance.", "/encryption/enabled")])
+        raise SemanticError([Problem("gpg_absent", "gpg is not installed on the appliance.", "/encryption/enabled")])
     if on.gpg_public_key is None:
         return model, []
     data = _data(on.gpg_public_key.public_key)
     found = gpg.certificates(data)
     if not found:
-        raise BodyRefused([Problem("format", "Must be an OpenPGP public key.", _TEXT)])
+        raise InvalidBody([Problem("format", "Must be an OpenPGP public key.", _TEXT)])
     if problems := list(_judged(found)):
-        raise MeaningRefused(problems)
+        raise SemanticError(problems)
     text = _canonical(data)
     [certificate] = gpg.certificates(text.encode())
     if problems := list(_judged([certificate])):  # what came beside it, such as its revocation, is in it by now
-        raise MeaningRefused(problems)
+        raise SemanticError(problems)
     _try(text)
     key = PublicKey(public_key=text, fingerprint=certificate.primary.fingerprint, uids=[plain(uid) for uid in certificate.uids])
     made = ExportedConfigurationEncryption(encryption=Encrypted(enabled=True, gpg_public_key=key))
@@ -129,7 +129,7 @@ def _canonical(data: bytes) -> str:
     """Return the text of the certificate that gpg holds after the import."""
     try:
         return gpg.canonical(data)
-    except HostFailure as failure:
+    except HostError as failure:
         raise _not_taken(failure) from failure
 
 
@@ -137,12 +137,12 @@ def _try(text: str) -> None:
     """Encrypt to a certificate once."""
     try:
         gpg.try_encryption(text)
-    except HostFailure as failure:
+    except HostError as failure:
         raise _not_taken(failure) from failure
 
 
-def _not_taken(failure: HostFailure) -> MeaningRefused:
-    return MeaningRefused([Problem("cannot_encrypt", f"{failure.reason}.".capitalize(), _TEXT)])
+def _not_taken(failure: HostError) -> SemanticError:
+    return SemanticError([Problem("cannot_encrypt", f"{failure.reason}.".capitalize(), _TEXT)])
 
 
 def expiry(snapshot: Snapshot) -> datetime | None:

@@ -56,7 +56,7 @@ def render(snapshot: Snapshot) -> Iterator[File | Line | Hostname]:
     """Ask the host for the name, and for the files that keep it."""
     named = snapshot.read(NODE)
     name = named.hostname
-    yield File("/etc/hostname", f"{name}\n".encode(), origin=PATH, found=True)
+    yield File("/etc/hostname", f"{name}\n".encode(), origin=PATH, unmanaged=True)
     yield Line("/etc/hosts", "127.0.1.1", f"127.0.1.1\t{name}.{named.domainname} {name}", origin=PATH)
     yield Hostname(name, origin=PATH)
 

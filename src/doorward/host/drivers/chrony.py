@@ -11,7 +11,7 @@ import structlog
 
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
-from doorward.host.errors import HostFailure, os_reason
+from doorward.host.errors import HostError, os_reason
 from doorward.host.files import DiskFiles, Entry
 from doorward.host.kinds import READ_BACK_SECONDS
 from doorward.host.plan import HostWarning
@@ -62,7 +62,7 @@ class Chrony:
                 Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
             return self._write_conf()
         except OSError as error:
-            raise HostFailure(os_reason(f"preparing {Path(self._layout.conf).parent} for chronyd failed", error)) from error
+            raise HostError(os_reason(f"preparing {Path(self._layout.conf).parent} for chronyd failed", error)) from error
 
     def stop(self) -> None:
         """End the daemon if it is ours."""
@@ -105,7 +105,7 @@ class Chrony:
         found = []
         try:
             conf = self._files.read(CONF)
-        except HostFailure:
+        except HostError:
             conf = None
         if conf is None or (conf.content, conf.target) != (self._layout.text, None):
             message = f"{CONF} is missing" if conf is None else f"{CONF} was changed by someone else"
@@ -121,7 +121,7 @@ class Chrony:
     def _answers(self) -> bool:
         try:
             self._ask("-c", "tracking")
-        except HostFailure:
+        except HostError:
             return False
         return True
 
@@ -131,7 +131,7 @@ class Chrony:
         self.generation += 1
         while not (socket.exists() and self._service.active() and self._answers()):
             if time.monotonic() >= deadline:
-                raise HostFailure(f"{name} did not start within {max(deadline - began, 0):.2g} s")
+                raise HostError(f"{name} did not start within {max(deadline - began, 0):.2g} s")
             time.sleep(_START_POLL)
 
     def _write_conf(self) -> bool:
@@ -160,7 +160,7 @@ class Chrony:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFailure("chronyd could not be asked to check its configuration") from error
+            raise HostError("chronyd could not be asked to check its configuration") from error
         finally:
             self._files.remove(trial)
         if result.returncode == 0:
@@ -173,4 +173,4 @@ class Chrony:
             where = Path(self._layout.conf).parent
             self._absence = f"chronyd may not read {where} (a security profile such as AppArmor's confines it)"
             return
-        raise HostFailure(f"chronyd refuses the configuration meant for {CONF}")
+        raise HostError(f"chronyd refuses the configuration meant for {CONF}")

@@ -12,7 +12,7 @@ import structlog
 
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import SOURCES
-from doorward.host.errors import HostFailure, HostRefusal
+from doorward.host.errors import HostError, HostRefusedError
 from doorward.host.kinds.daemon import normal
 from doorward.host.time_status import (
     ClockStatus,
@@ -63,14 +63,14 @@ class ChronyClock:
     def sync(self) -> SyncResult:
         """Measure all sources now (at most 10 s), then step the clock by what is left to correct."""
         if not self._touches_clock:
-            raise HostRefusal("sandbox", "This host never touches the clock.")
+            raise HostRefusedError("sandbox", "This host never touches the clock.")
         absence = self._chrony.absence()
         if absence is not None:
-            raise HostRefusal("daemon_absent", f"{absence}.")
+            raise HostRefusedError("daemon_absent", f"{absence}.")
         if not self._chrony.running():
-            raise HostRefusal("daemon_absent", "chronyd is not running.")
+            raise HostRefusedError("daemon_absent", "chronyd is not running.")
         if not self._measure():
-            raise HostRefusal("no_reachable_source", f"No time source answered within {_SYNC_SECONDS:g} s.")
+            raise HostRefusedError("no_reachable_source", f"No time source answered within {_SYNC_SECONDS:g} s.")
         left = float(chronyc.tracking(self._ask)[4])
         self._ask("makestep")
         with self._lock:
@@ -83,7 +83,7 @@ class ChronyClock:
         began = time.monotonic()
         try:
             self._ask("burst", "3/5")
-        except HostFailure:
+        except HostError:
             # chronyd declines a burst when it has no source with an address.
             return False
         while time.monotonic() < end and chronyc.bursting(self._ask):
@@ -100,7 +100,7 @@ class ChronyClock:
                 sources = self._sources(rows)
                 clock = clock_status(tracked, sources)
                 return TimeStatus(clock, DaemonStatus("chrony", running=True, version=version), sources, self._zone())
-            except HostFailure as failure:
+            except HostError as failure:
                 _log.warning("time_status_unreadable", reason=failure.reason)
         clock = ClockStatus(time=iso(datetime.now(UTC)))
         return TimeStatus(clock, DaemonStatus("chrony", running=False, version=version), (), self._zone())
@@ -123,7 +123,7 @@ class ChronyClock:
     def _configured(self) -> list[str]:
         try:
             entry = self._files.read(SOURCES)
-        except HostFailure:
+        except HostError:
             entry = None
         lines = (entry.content if entry else b"").decode(errors="replace").splitlines()
         return [words[1] for words in (line.split() for line in lines) if len(words) > 1]

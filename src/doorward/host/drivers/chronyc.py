@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import Final, Protocol
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 
 _TIMEOUT_SECONDS: Final = 2.0
 _ADDRESS_FIELDS: Final = 10
@@ -14,7 +14,7 @@ _TRACKING_FIELDS: Final = 14
 
 
 class Ask(Protocol):
-    """Puts a question to chronyd and gives its standard output; `HostFailure` when it doesn't answer or declines."""
+    """Puts a question to chronyd and gives its standard output; `HostError` when it doesn't answer or declines."""
 
     def __call__(self, *arguments: str) -> str:
         """`arguments` of chronyc after the socket."""
@@ -39,9 +39,9 @@ class Chronyc:
                 env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFailure("chronyd does not answer") from error
+            raise HostError("chronyd does not answer") from error
         if result.returncode != 0:
-            raise HostFailure("chronyd does not answer or declined")
+            raise HostError("chronyd does not answer or declined")
         return result.stdout.decode(errors="replace")
 
 
@@ -68,7 +68,7 @@ def figures(ask: Ask) -> tuple[list[str], list[tuple[list[str], str]]]:
         return _one(first), []
     names = ask("-c", "-m", *(f"sourcename {fields[2]}" for fields in rows)).splitlines()
     if len(names) != len(rows):
-        raise HostFailure("chronyd's answers about its sources do not fit together")
+        raise HostError("chronyd's answers about its sources do not fit together")
     # A declined question is answered by a line such as "503 No such source"; no host name holds a space.
     return _one(first), [(fields, name) for fields, name in zip(rows, names, strict=True) if " " not in name]
 
@@ -82,12 +82,12 @@ def bursting(ask: Ask) -> int:
 def _one(text: str) -> list[str]:
     rows = _rows(text, _TRACKING_FIELDS)
     if len(rows) != 1:
-        raise HostFailure("chronyd's answer about the clock cannot be read")
+        raise HostError("chronyd's answer about the clock cannot be read")
     return rows[0]
 
 
 def _rows(text: str, fields: int) -> list[list[str]]:
     rows = [line.split(",") for line in text.splitlines() if line]
     if any(len(row) < fields for row in rows):
-        raise HostFailure("chronyd's answer cannot be read")
+        raise HostError("chronyd's answer cannot be read")
     return rows

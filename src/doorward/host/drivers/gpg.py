@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from doorward.host import unprivileged
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 
 _SECONDS: Final = 120.0
-_LONGEST_LISTING: Final = 1 << 20
+_MAX_LISTING: Final = 1 << 20
 _LARGEST: Final = 128 << 20
 """Bytes of a file that gpg writes: twice as much as an archive has."""
 _RECIPIENT: Final = "recipient.asc"
@@ -143,7 +143,7 @@ def run(
     stdout: IO[bytes] | None = None,
     secret: bytes | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run gpg. ``secret`` reaches it through a pipe as its pass phrase. HostFailure where it does not start or does not end."""
+    """Run gpg. ``secret`` reaches it through a pipe as its pass phrase. HostError where it does not start or does not end."""
     command, passed = _command(home), list[int]()
     if secret is not None:
         reading, writing = os.pipe()
@@ -165,7 +165,7 @@ def run(
             restore_signals=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostFailure("gpg does not start, or does not end") from error
+        raise HostError("gpg does not start, or does not end") from error
     finally:
         for descriptor in passed:
             os.close(descriptor)
@@ -218,7 +218,7 @@ def _unescaped(value: bytes) -> str:
 def canonical(data: bytes) -> str:
     """Return the armoured certificate as gpg holds it after the import: revocations that came beside it are in it.
 
-    Without signatures of others. HostFailure where gpg does not take it.
+    Without signatures of others. HostError where gpg does not take it.
     """
     with _home() as home:
         if b"no public key" in run(home, "--import", data=data).stderr:  # a revocation may come before its key
@@ -226,7 +226,7 @@ def canonical(data: bytes) -> str:
         done = run(home, "--armor", "--export-options", "export-minimal", "--export")
     text = done.stdout.decode("ascii", "replace")
     if not text.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
-        raise HostFailure("gpg does not take the certificate")
+        raise HostError("gpg does not take the certificate")
     return text
 
 
@@ -234,7 +234,7 @@ _PLAIN = ("--compress-algo", "none", "--cipher-algo", "AES256", "--output", "-")
 
 
 def encrypt(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
-    """Encrypt a file to a certificate's newest usable subkey, binary. HostFailure where gpg can't."""
+    """Encrypt a file to a certificate's newest usable subkey, binary. HostError where gpg can't."""
     plain.seek(0)
     with _home(certificate) as home:
         done = run(home, *_PLAIN, "--recipient-file", str(home / _RECIPIENT), "--encrypt", stdin=plain, stdout=into)
@@ -242,23 +242,23 @@ def encrypt(plain: IO[bytes], certificate: str, into: IO[bytes]) -> None:
         raise _failed(done)
 
 
-def _failed(done: subprocess.CompletedProcess[bytes]) -> HostFailure:
+def _failed(done: subprocess.CompletedProcess[bytes]) -> HostError:
     """Return why gpg does not encrypt."""
     ends = tuple(
         f": {os.strerror(code)}".encode() for code in (errno.ENOSPC, errno.EDQUOT)
     )  # elsewhere a name of the key may stand
-    kind = DiskFull if any(line.endswith(ends) for line in done.stderr.splitlines()) else HostFailure
+    kind = DiskFull if any(line.endswith(ends) for line in done.stderr.splitlines()) else HostError
     return kind(f"gpg does not encrypt: {_said(done.stderr)}")
 
 
 def try_encryption(certificate: str) -> None:
-    """Encrypt nothing to a certificate. HostFailure where gpg can't."""
+    """Encrypt nothing to a certificate. HostError where gpg can't."""
     with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as nowhere:
         encrypt(nothing, certificate, nowhere)
 
 
 def encrypt_with_password(plain: IO[bytes], password: str, into: IO[bytes]) -> None:
-    """Encrypt a file under a password, binary: AES-256, iterated and salted SHA-512. HostFailure where gpg can't."""
+    """Encrypt a file under a password, binary: AES-256, iterated and salted SHA-512. HostError where gpg can't."""
     strong = ("--s2k-mode", "3", "--s2k-digest-algo", "SHA512", "--s2k-cipher-algo", "AES256", "--s2k-count", "65011712")
     plain.seek(0)
     with _home() as home:
@@ -274,7 +274,7 @@ def decrypt_with_password(encrypted: Path, password: str, into: IO[bytes], most:
         return run(home, *limited, stdin=stdin, stdout=into, secret=password.encode()).returncode == 0
 
 
-class DiskFull(HostFailure):
+class DiskFull(HostError):
     """There is no space for what gpg writes."""
 
 
@@ -325,8 +325,8 @@ def _listing(path: Path) -> bytes | None:
         in_time.start()
         try:
             assert gpg.stdout is not None  # noqa: S101 - a pipe, as asked for
-            listing = gpg.stdout.read(_LONGEST_LISTING)
-            if len(listing) == _LONGEST_LISTING:
+            listing = gpg.stdout.read(_MAX_LISTING)
+            if len(listing) == _MAX_LISTING:
                 gpg.kill()
             return listing if gpg.wait() >= 0 else None
         finally:

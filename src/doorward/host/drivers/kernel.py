@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from doorward.host.drivers import netlink
 from doorward.host.drivers.owners import owner
-from doorward.host.errors import HostFailure, os_reason
+from doorward.host.errors import HostError, os_reason
 from doorward.host.kinds.network import Addressing
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class KernelNetwork:
             index = _found(kernel, device, tag)
             return _addressing(kernel, index) if index is not None else None
 
-    def put_back(self, device: str, tag: int, addressing: Addressing) -> None:
-        """See `Network.put_back`."""
+    def restore_addressing(self, device: str, tag: int, addressing: Addressing) -> None:
+        """See `Network.restore_addressing`."""
         with _kernel(f"putting back what {device} had") as kernel:
             index = _index(kernel, device, tag)
             for address in _addresses(kernel, index) - addressing.addresses:
@@ -154,12 +154,12 @@ class KernelNetwork:
         try:
             socket.sethostname(name)
         except OSError as error:
-            raise HostFailure(os_reason(f"naming the machine {name} failed", error)) from error
+            raise HostError(os_reason(f"naming the machine {name} failed", error)) from error
 
 
 @contextlib.contextmanager
 def _kernel(what: str) -> Iterator[Any]:
-    """A connection to the kernel; what it refuses becomes a `HostFailure`."""
+    """A connection to the kernel; what it refuses becomes a `HostError`."""
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 
@@ -167,9 +167,9 @@ def _kernel(what: str) -> Iterator[Any]:
         with IPRoute() as kernel:
             yield kernel
     except NetlinkError as error:
-        raise HostFailure(f"{what} failed: {os.strerror(error.code)}") from error
+        raise HostError(f"{what} failed: {os.strerror(error.code)}") from error
     except OSError as error:
-        raise HostFailure(os_reason(f"{what} failed", error)) from error
+        raise HostError(os_reason(f"{what} failed", error)) from error
 
 
 def _found(kernel: Any, device: str, tag: int) -> int | None:
@@ -184,7 +184,7 @@ def _found(kernel: Any, device: str, tag: int) -> int | None:
 def _index(kernel: Any, device: str, tag: int) -> int:
     index = _found(kernel, device, tag)
     if index is None:
-        raise HostFailure(f"there is no VLAN {tag} on {device}" if tag else f"the machine has no network device {device}")
+        raise HostError(f"there is no VLAN {tag} on {device}" if tag else f"the machine has no network device {device}")
     return index
 
 
@@ -226,11 +226,11 @@ def _await_usable(kernel: Any, index: int, address: str, deadline: float) -> Non
     while one.version == 6 and netlink.has_carrier(kernel, index):  # noqa: PLR2004 - IPv6
         flags = netlink.flags_of(kernel, index, str(one.ip))
         if flags & _DAD_FAILED:
-            raise HostFailure(f"another machine on the network has {one.ip} already")
+            raise HostError(f"another machine on the network has {one.ip} already")
         if not flags & _TENTATIVE:
             return
         if time.monotonic() >= deadline:
-            raise HostFailure(f"{one.ip} was not ready for use in time")
+            raise HostError(f"{one.ip} was not ready for use in time")
         time.sleep(_POLL_SECONDS)
 
 

@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Iterable
 from typing import Final
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.systemd import Unit, booted
 
 DIRECTORY: Final = "/etc/systemd/network"
 
-_LONGEST_NAME: Final = 15
+_MAX_NAME: Final = 15
 """Characters of a device's name on Linux."""
 
 _TIMEOUT_SECONDS: Final = 10.0
@@ -20,7 +20,7 @@ _TIMEOUT_SECONDS: Final = 10.0
 def vlan_name(device: str, tag: int) -> str:
     """The name of the device of a VLAN."""
     name = f"{device}.{tag}"
-    return name if len(name) <= _LONGEST_NAME else f"vlan{tag}.{device[-6:]}"[:_LONGEST_NAME]
+    return name if len(name) <= _MAX_NAME else f"vlan{tag}.{device[-6:]}"[:_MAX_NAME]
 
 
 def network_path(device: str) -> str:
@@ -72,6 +72,6 @@ class Service:
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostFailure("networkctl gave no answer") from error
+            raise HostError("networkctl gave no answer") from error
         if done.returncode != 0:
-            raise HostFailure("systemd-networkd did not reload its files")
+            raise HostError("systemd-networkd did not reload its files")

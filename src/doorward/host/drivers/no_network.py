@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-from doorward.host.errors import HostFailure, os_reason
+from doorward.host.errors import HostError, os_reason
 from doorward.host.kinds.network import Addressing
 
 
@@ -40,7 +40,7 @@ class NoNetwork:
         """Bind a socket to it."""
         refusal = _refusal(address)
         if refusal is not None:
-            raise HostFailure(os_reason(f"this machine does not have {address}, which a sandbox can't change", refusal))
+            raise HostError(os_reason(f"this machine does not have {address}, which a sandbox can't change", refusal))
 
     def remove_address(self, device: str, tag: int, address: str) -> None:
         """Nothing."""
@@ -49,7 +49,7 @@ class NoNetwork:
         """Nothing."""
         return None
 
-    def put_back(self, device: str, tag: int, addressing: Addressing) -> None:
+    def restore_addressing(self, device: str, tag: int, addressing: Addressing) -> None:
         """Nothing."""
 
     def gateway(self, target: str) -> str | None:  # noqa: ARG002 - the port's signature

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Service(Protocol):
-    """Runs one daemon. `HostFailure` when a verb fails; none of them waits until the daemon answers."""
+    """Runs one daemon. `HostError` when a verb fails; none of them waits until the daemon answers."""
 
     ours: bool
     """Whether the daemon lives and dies with us."""

@@ -22,7 +22,7 @@ READ_BACK_SECONDS = 5.0
 
 
 class Kind(Protocol):
-    """What the engine asks of a resource kind. `deadline` is a `time.monotonic()` value; failures are `HostFailure`."""
+    """What the engine asks of a resource kind. `deadline` is a `time.monotonic()` value; failures are `HostError`."""
 
     rank: int
     """Place in a plan: lower ranks first.
@@ -31,7 +31,7 @@ class Kind(Protocol):
     proofs 10, daemons 20, jobs 30.
     """
 
-    follows: bool
+    is_restored_last: bool
     """True when putting back makes sense only after the other kinds are back: a daemon re-reads its files."""
 
     def touches(self, resource: Resource) -> str | None:
@@ -50,21 +50,21 @@ class Kind(Protocol):
         """Make the host have what the change says."""
 
     def verify(self, change: Change, deadline: float) -> None:
-        """Read back; `HostFailure` when the host does not show it."""
+        """Read back; `HostError` when the host does not show it."""
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
         """Put back what `observe` gave."""
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:
-        """Read back that what `observe` gave is there again; `HostFailure` otherwise."""
+        """Read back that what `observe` gave is there again; `HostError` otherwise."""
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """How the host differs from the desired `resource`, empty when it does not."""
 
 
 def rank(kind: Kind, change: Change) -> int:
-    """Place of a change in a plan; a kind whose `leaves` differs from its `rank` takes things away at another time."""
-    return int(getattr(kind, "leaves", kind.rank)) if change.resource is None else kind.rank
+    """Place of a change in a plan; a kind whose `removal_rank` differs from its `rank` takes things away at another time."""
+    return int(getattr(kind, "removal_rank", kind.rank)) if change.resource is None else kind.rank
 
 
 def within(deadline: float) -> float:
@@ -72,7 +72,7 @@ def within(deadline: float) -> float:
     return min(deadline, time.monotonic() + READ_BACK_SECONDS)
 
 
-def looked_at(change: Change) -> bool:
+def is_unchanged(change: Change) -> bool:
     """Whether nobody asks for a change, as at a start.
 
     What can't be put right then is drift and no reason to give up the rest: a node starts, is reached and can be changed

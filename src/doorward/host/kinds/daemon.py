@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds import within
 from doorward.host.plan import Action, Change, Effect, HostWarning
 from doorward.host.resources import Daemon, Resource
@@ -27,7 +27,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Driver(Protocol):
-    """What is particular to one daemon. All calls block; failures are `HostFailure`."""
+    """What is particular to one daemon. All calls block; failures are `HostError`."""
 
     def absence(self) -> str | None:
         """Why it can't be used on this machine at all ("chronyd is not installed …"), None when it can."""
@@ -45,7 +45,7 @@ class Driver(Protocol):
         """Stop and start it, wait until it answers."""
 
     def listed(self) -> frozenset[str]:
-        """What it uses now, in its own spelling; `HostFailure` when it does not answer."""
+        """What it uses now, in its own spelling; `HostError` when it does not answer."""
 
     def drift(self, daemon: Daemon) -> list[HostWarning]:
         """What else is not as desired: its own configuration, foreign files."""
@@ -63,7 +63,7 @@ class DaemonKind:
     """Handles `Daemon` with one driver per daemon name."""
 
     rank = 20
-    follows = True
+    is_restored_last = True
 
     def __init__(self, drivers: Mapping[str, Driver]) -> None:
         """`drivers` by daemon name ("chronyd")."""
@@ -117,7 +117,7 @@ class DaemonKind:
             return
         try:
             driver.reload(daemon, within(deadline))
-        except HostFailure:
+        except HostError:
             driver.restart(daemon, within(deadline))
 
     def verify(self, change: Change, deadline: float) -> None:
@@ -174,24 +174,24 @@ class DaemonKind:
             if time.monotonic() >= deadline:
                 break
             _log.info("daemon_told_again", daemon=daemon.name, by=again.__name__)
-            with suppress(HostFailure):  # whether it helped is seen by what it shows
+            with suppress(HostError):  # whether it helped is seen by what it shows
                 again(daemon, within(deadline))
         listed = self._shown(driver, wanted, gone, deadline)
         if listed is None:
             return
         seconds = max(0.0, time.monotonic() - began)
         if missing := wanted - listed:
-            raise HostFailure(f"{daemon.name} did not list {_named(daemon.lists, missing)} within {seconds:.2g} s")
+            raise HostError(f"{daemon.name} did not list {_named(daemon.lists, missing)} within {seconds:.2g} s")
         if not gone & listed:
-            raise HostFailure(f"{daemon.name} does not answer")
-        raise HostFailure(f"{daemon.name} still lists {', '.join(sorted(gone & listed))} after {seconds:.2g} s")
+            raise HostError(f"{daemon.name} does not answer")
+        raise HostError(f"{daemon.name} still lists {', '.join(sorted(gone & listed))} after {seconds:.2g} s")
 
     def _shown(self, driver: Driver, wanted: frozenset[str], gone: frozenset[str], end: float) -> frozenset[str] | None:
         """Ask until it shows what is wanted and nothing of what is to be gone, then None; else what it showed at the end."""
         while True:
             try:
                 listed = normalised(driver.listed())
-            except HostFailure:
+            except HostError:
                 # A daemon that is being restarted by its supervisor answers again in a moment.
                 if time.monotonic() >= end:
                     return frozenset()
@@ -205,19 +205,19 @@ class DaemonKind:
     def _driver(self, daemon: Daemon) -> Driver:
         driver = self._drivers.get(daemon.name)
         if driver is None:
-            raise HostFailure(f"this host does not know a daemon named {daemon.name}")
+            raise HostError(f"this host does not know a daemon named {daemon.name}")
         return driver
 
     def _missing(self, daemon: Daemon) -> frozenset[str]:
         try:
             return normalised(daemon.lists) - normalised(self._driver(daemon).listed())
-        except HostFailure:
+        except HostError:
             return normalised(daemon.lists)
 
     def _lingering(self, change: Change) -> bool:
         try:
             return bool(_removed(change) & normalised(self._driver(_daemon(change.subject)).listed()))
-        except HostFailure:
+        except HostError:
             return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds import drifted
 from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Job, Resource
@@ -35,7 +35,7 @@ class JobKind:
     """Handles `Job`."""
 
     rank = 30
-    follows = False
+    is_restored_last = False
 
     def __init__(self, tables: Mapping[str, DueTable]) -> None:
         """`tables` are those that the schedulers of this process work by, each by the name of its job."""
@@ -69,11 +69,11 @@ class JobKind:
         """Read the table back: the job as wanted, and due at an instant that is still to come."""
         job = _job(change.subject)
         if self._now(job) != change.resource:
-            raise HostFailure(f"the due table does not show {job.name} as wanted")
+            raise HostError(f"the due table does not show {job.name} as wanted")
         if isinstance(change.resource, Job) and change.resource.times:
             due = self._tables[job.name].next_due(job.name)
             if due is None or due <= datetime.now(UTC):
-                raise HostFailure(f"the due table has no next time for {job.name}")
+                raise HostError(f"the due table has no next time for {job.name}")
 
     def restore(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as apply
         """Put back what was in the table."""
@@ -82,7 +82,7 @@ class JobKind:
     def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as verify
         """The table is as it was."""
         if self._now(_job(change.subject)) != before:
-            raise HostFailure("the due table is not as it was before")
+            raise HostError("the due table is not as it was before")
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """One warning when the table does not hold the job."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import Line
@@ -15,7 +15,7 @@ class LineKind(PresentKind):
     """Handles `Line` over a `Files`."""
 
     rank = 9
-    leaves = 9
+    removal_rank = 9
 
     def __init__(self, files: Files) -> None:
         """`files` of the host."""
@@ -25,24 +25,24 @@ class LineKind(PresentKind):
         """The file."""
         return _line(resource).path
 
-    def there(self, resource: Resource) -> bool:
+    def exists(self, resource: Resource) -> bool:
         """The line stands there once, just so."""
         line = _line(resource)
         return self._found(line) == [line.text]
 
-    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
         """In place of the first line with the key, else at the end."""
         self._write(_line(resource), [_line(resource).text])
 
-    def take(self, resource: Resource) -> None:
+    def delete(self, resource: Resource) -> None:
         """Remove the line."""
         self._write(_line(resource), [])
 
-    def mark(self, resource: Resource) -> object:
+    def capture(self, resource: Resource) -> object:
         """The whole file."""
         return self._files.read(_line(resource).path)
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
         """The whole file."""
         path = _line(resource).path
         if self._files.read(path) == before:
@@ -62,7 +62,7 @@ class LineKind(PresentKind):
     def _lines(self, line: Line) -> list[str]:
         entry = self._files.read(line.path)
         if entry is not None and entry.target is not None:
-            raise HostFailure(f"{line.path} is a symbolic link; its line {line.key} can't be changed")
+            raise HostError(f"{line.path} is a symbolic link; its line {line.key} can't be changed")
         return entry.content.decode("utf-8", "surrogateescape").splitlines() if entry is not None else []
 
     def _write(self, line: Line, wanted: list[str]) -> None:

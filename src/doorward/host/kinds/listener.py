@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from doorward.host.errors import HostFailure
-from doorward.host.kinds import READ_BACK_SECONDS, drifted, looked_at, within
+from doorward.host.errors import HostError
+from doorward.host.kinds import READ_BACK_SECONDS, drifted, is_unchanged, within
 from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Listener, Resource
 
@@ -23,7 +23,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Listeners(Protocol):
-    """Who has the servers behind the names. All calls block; failures are `HostFailure`."""
+    """Who has the servers behind the names. All calls block; failures are `HostError`."""
 
     def at(self, name: str) -> Listener | None:
         """What is open at an address and port ("127.0.0.1:8443") and has not been dismissed; None: nothing."""
@@ -46,7 +46,7 @@ class ListenerKind:
 
     rank = -20
     """After addresses were added (-30), before they are removed (-10)."""
-    follows = False
+    is_restored_last = False
 
     def __init__(self, listeners: Listeners) -> None:
         """`listeners` has the servers."""
@@ -83,14 +83,14 @@ class ListenerKind:
         try:
             self._listeners.open(_listener(change.resource), within(deadline))
             self._listeners.prove(_listener(change.resource), within(deadline))
-        except HostFailure as failure:
-            if not looked_at(change):
+        except HostError as failure:
+            if not is_unchanged(change):
                 raise
             _log.error("host_not_put_right", what=_listener(change.resource).name, reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Reach it once more, when everything else has been done."""
-        if change.resource is not None and not looked_at(change):
+        if change.resource is not None and not is_unchanged(change):
             self._listeners.prove(_listener(change.resource), within(deadline))
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
@@ -105,7 +105,7 @@ class ListenerKind:
         if isinstance(before, Listener):
             self._listeners.prove(before, within(deadline))
         elif self._listeners.at(name := _listener(change.subject).name) is not None:
-            raise HostFailure(f"{name} is still open")
+            raise HostError(f"{name} is still open")
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """One warning when it is not open as desired, or can't be reached."""
@@ -114,7 +114,7 @@ class ListenerKind:
             return [drifted(resource, f"nothing listens on {listener.name} as configured")]
         try:
             self._listeners.prove(listener, time.monotonic() + READ_BACK_SECONDS)
-        except HostFailure as failure:
+        except HostError as failure:
             return [drifted(resource, failure.reason)]
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import NameServers
@@ -27,14 +27,14 @@ class Resolved(Protocol):
         """Whether it runs."""
 
     def restart(self) -> None:
-        """Make it read its files; `HostFailure` when it does not start."""
+        """Make it read its files; `HostError` when it does not start."""
 
 
 class NameServersKind(PresentKind):
     """Handles `NameServers` over a `Files`."""
 
     rank = 9
-    leaves = 9
+    removal_rank = 9
     effect: Effect = "none"
 
     def __init__(self, files: Files, resolved: Resolved | None = None) -> None:
@@ -46,16 +46,16 @@ class NameServersKind(PresentKind):
         """The file that is in use on this host."""
         return self._path()
 
-    def there(self, resource: Resource) -> bool:
+    def exists(self, resource: Resource) -> bool:
         """The file holds just these servers."""
         entry = self._files.read(self._path())
         return entry is not None and entry.target is None and entry.content == self._content(resource)
 
-    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
         """Write the file; systemd-resolved reads it at once."""
         self._write(Entry(self._content(resource)))
 
-    def take(self, resource: Resource) -> None:  # noqa: ARG002 - there is one list
+    def delete(self, resource: Resource) -> None:  # noqa: ARG002 - there is one list
         """Remove the file."""
         self._write(None)
 
@@ -63,14 +63,14 @@ class NameServersKind(PresentKind):
         """A list that another program writes is left alone."""
         owner = self._owner()
         if owner is not None:
-            raise HostFailure(f"{owner} writes {RESOLV_CONF}; take the name servers from it first")
+            raise HostError(f"{owner} writes {RESOLV_CONF}; take the name servers from it first")
         return []
 
-    def mark(self, resource: Resource) -> object:  # noqa: ARG002 - there is one list
+    def capture(self, resource: Resource) -> object:  # noqa: ARG002 - there is one list
         """The whole file."""
         return self._files.read(self._path())
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
         """The whole file."""
         if self._files.read(self._path()) != before:
             self._write(before if isinstance(before, Entry) else None)

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import Hostname, NetworkAddress, Route, Vlan
 from doorward.host.plan import Change, HostWarning
@@ -27,7 +27,7 @@ class Addressing:
 
 
 class Network(Protocol):
-    """The network of a machine. Failures are `HostFailure`. Devices go by name, VLANs by the device below and the tag."""
+    """The network of a machine. Failures are `HostError`. Devices go by name, VLANs by the device below and the tag."""
 
     virtual: bool
     """Whether nothing is really set, as in a sandbox."""
@@ -59,7 +59,7 @@ class Network(Protocol):
     def addressing(self, device: str, tag: int) -> Addressing | None:
         """What a device has, to be put back; None where it is not there."""
 
-    def put_back(self, device: str, tag: int, addressing: Addressing) -> None:
+    def restore_addressing(self, device: str, tag: int, addressing: Addressing) -> None:
         """Give a device the addresses and routes that it had."""
 
     def gateway(self, target: str) -> str | None:
@@ -92,7 +92,7 @@ class _NetworkKind(PresentKind):
         device = getattr(resource, "device", "")
         owner = self._network.owner(device) if device else None
         if owner is not None:
-            raise HostFailure(f"{owner} manages the device {device}; take the device from it first")
+            raise HostError(f"{owner} manages the device {device}; take the device from it first")
         return []
 
     def out_of_reach(self, resource: Resource) -> bool:
@@ -105,21 +105,21 @@ class VlanKind(_NetworkKind):
     """Handles `Vlan`; made before its addresses, removed after them."""
 
     rank = -31
-    leaves = -9
+    removal_rank = -9
 
-    def there(self, resource: Resource) -> bool:
-        """See `PresentKind.there`."""
+    def exists(self, resource: Resource) -> bool:
+        """See `PresentKind.exists`."""
         vlan = _as(Vlan, resource)
         return self._network.has_vlan(vlan.device, vlan.tag)
 
-    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
-        """See `PresentKind.put`."""
+    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.create`."""
         vlan = _as(Vlan, resource)
-        if not self.there(vlan):
+        if not self.exists(vlan):
             self._network.make_vlan(vlan.device, vlan.tag, vlan.name)
 
-    def take(self, resource: Resource) -> None:
-        """See `PresentKind.take`."""
+    def delete(self, resource: Resource) -> None:
+        """See `PresentKind.delete`."""
         vlan = _as(Vlan, resource)
         self._network.remove_vlan(vlan.device, vlan.tag)
 
@@ -133,39 +133,39 @@ class AddressKind(_NetworkKind):
     """Handles `NetworkAddress`; listeners (-20) move in between those that come and those that go."""
 
     rank = -30
-    leaves = -10
+    removal_rank = -10
 
-    def there(self, resource: Resource) -> bool:
-        """See `PresentKind.there`."""
+    def exists(self, resource: Resource) -> bool:
+        """See `PresentKind.exists`."""
         one = _as(NetworkAddress, resource)
         return self._network.has_address(one.device, one.tag, one.address)
 
-    def put(self, resource: Resource, deadline: float) -> None:
-        """See `PresentKind.put`."""
+    def create(self, resource: Resource, deadline: float) -> None:
+        """See `PresentKind.create`."""
         one = _as(NetworkAddress, resource)
         self._network.add_address(one.device, one.tag, one.address, deadline)
 
-    def take(self, resource: Resource) -> None:
-        """See `PresentKind.take`."""
+    def delete(self, resource: Resource) -> None:
+        """See `PresentKind.delete`."""
         one = _as(NetworkAddress, resource)
         self._network.remove_address(one.device, one.tag, one.address)
 
-    def mark(self, resource: Resource) -> object:
+    def capture(self, resource: Resource) -> object:
         """All of the device: an address that goes takes routes along."""
         one = _as(NetworkAddress, resource)
         return self._network.addressing(one.device, one.tag)
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `Network.put_back`
-        """See `PresentKind.put_back`."""
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `Network.restore_addressing`
+        """See `PresentKind.reinstate`."""
         one = _as(NetworkAddress, resource)
         if isinstance(before, Addressing):
-            self._network.put_back(one.device, one.tag, before)
+            self._network.restore_addressing(one.device, one.tag, before)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
         """The address is there or not, as before; what else was on the device at that time has its own steps."""
         one = _as(NetworkAddress, change.subject)
-        if isinstance(before, Addressing) and self.there(one) != (one.address in before.addresses):
-            raise HostFailure(f"the {self.text(one)} is not as it was before")
+        if isinstance(before, Addressing) and self.exists(one) != (one.address in before.addresses):
+            raise HostError(f"the {self.text(one)} is not as it was before")
 
     def text(self, resource: Resource) -> str:
         """See `PresentKind.text`."""
@@ -177,41 +177,41 @@ class RouteKind(_NetworkKind):
     """Handles `Route`. What the kernel took along with an address comes back with that address."""
 
     rank = 8
-    leaves = 8
+    removal_rank = 8
 
-    def there(self, resource: Resource) -> bool:
-        """See `PresentKind.there`."""
+    def exists(self, resource: Resource) -> bool:
+        """See `PresentKind.exists`."""
         route = _as(Route, resource)
         return self._network.virtual or self._network.gateway(route.target) == route.gateway
 
-    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
-        """See `PresentKind.put`."""
+    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.create`."""
         route = _as(Route, resource)
         self._network.set_route(route.target, route.gateway)
 
-    def take(self, resource: Resource) -> None:
-        """See `PresentKind.take`."""
+    def delete(self, resource: Resource) -> None:
+        """See `PresentKind.delete`."""
         self._network.remove_route(_as(Route, resource).target)
 
-    def mark(self, resource: Resource) -> object:
+    def capture(self, resource: Resource) -> object:
         """The gateway."""
         return self._network.gateway(_as(Route, resource).target)
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
-        """See `PresentKind.put_back`."""
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.reinstate`."""
         target = _as(Route, resource).target
         if self._network.gateway(target) == before:
             return
         if isinstance(before, str):
             # Its gateway may come in reach only with an address that is put back after it, and takes the route along.
-            with contextlib.suppress(HostFailure):
+            with contextlib.suppress(HostError):
                 self._network.set_route(target, before)
         else:
             self._network.remove_route(target)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:
         """As before; a route that had gone with its address by then is back with it."""
-        if change.previous is None or before is not None or not self.there(change.previous):
+        if change.previous is None or before is not None or not self.exists(change.previous):
             _NetworkKind.confirm(self, change, before, deadline)
 
     def check(self, resource: Resource) -> list[HostWarning]:
@@ -233,25 +233,25 @@ class HostnameKind(_NetworkKind):
     """Handles `Hostname`."""
 
     rank = 9
-    leaves = 9
+    removal_rank = 9
 
-    def there(self, resource: Resource) -> bool:
-        """See `PresentKind.there`."""
+    def exists(self, resource: Resource) -> bool:
+        """See `PresentKind.exists`."""
         return self._network.virtual or self._network.hostname() == _as(Hostname, resource).name
 
-    def put(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
-        """See `PresentKind.put`."""
+    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+        """See `PresentKind.create`."""
         self._network.set_hostname(_as(Hostname, resource).name)
 
-    def take(self, resource: Resource) -> None:
+    def delete(self, resource: Resource) -> None:
         """A machine has a name: it keeps the one it has."""
 
-    def mark(self, resource: Resource) -> object:  # noqa: ARG002 - there is one name
+    def capture(self, resource: Resource) -> object:  # noqa: ARG002 - there is one name
         """The name."""
         return self._network.hostname()
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `put`
-        """See `PresentKind.put_back`."""
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `create`
+        """See `PresentKind.reinstate`."""
         if isinstance(before, str) and self._network.hostname() != before:
             self._network.set_hostname(before)
 

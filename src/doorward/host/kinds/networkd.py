@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NetworkdService(Protocol):
-    """The service systemd-networkd. Failures are `HostFailure`."""
+    """The service systemd-networkd. Failures are `HostError`."""
 
     def active(self) -> bool:
         """Whether it runs."""
@@ -26,7 +26,7 @@ class NetworkdKind:
     """Handles `Networkd`: a reload after the addresses are set. Without the service, Doorward sets them at each start."""
 
     rank = 3
-    follows = True
+    is_restored_last = True
 
     def __init__(self, service: NetworkdService | None) -> None:
         """`service` None: the host has no such thing, as in a sandbox."""

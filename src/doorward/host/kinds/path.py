@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds import drifted
 from doorward.host.plan import Action, Change, HostWarning
@@ -23,7 +23,7 @@ class PathKind:
     """Handles `File` and `Symlink` over a `Files`."""
 
     rank = 0
-    follows = False
+    is_restored_last = False
 
     def __init__(self, files: Files, target_exists: Callable[[str], bool] = os.path.exists) -> None:
         """`target_exists` tells whether a link's target is on this machine."""
@@ -59,7 +59,7 @@ class PathKind:
         path = _path(change.subject)
         if self._files.read(path) != _wanted(change.resource):
             gone = change.resource is None
-            raise HostFailure(f"{path} is still there" if gone else f"{path} does not hold what was written")
+            raise HostError(f"{path} is still there" if gone else f"{path} does not hold what was written")
         if isinstance(change.resource, Symlink):
             self._check_target(change.resource.target)
 
@@ -73,7 +73,7 @@ class PathKind:
         """The old entry, or nothing, is at the path again."""
         path = _path(change.subject)
         if self._files.read(path) != before:
-            raise HostFailure(f"{path} is not as it was before")
+            raise HostError(f"{path} is not as it was before")
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """One warning when what is at the path is not the desired thing."""
@@ -94,13 +94,13 @@ class PathKind:
     def _check_target(self, target: str) -> None:
         if target.startswith(ZONEINFO) and not self._target_exists(target):
             zone = target.removeprefix(ZONEINFO)
-            raise HostFailure(f"the time zone database of this machine has no {zone}; install the package tzdata")
+            raise HostError(f"the time zone database of this machine has no {zone}; install the package tzdata")
 
     def _seen(self, path: str) -> Entry | None:
         """What stands at the path; a directory or an unreadable file counts as something that is not wanted."""
         try:
             return self._files.read(path)
-        except HostFailure:
+        except HostError:
             return _ODD
 
 

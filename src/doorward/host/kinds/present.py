@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from doorward.host.errors import HostFailure
-from doorward.host.kinds import drifted, looked_at, within
+from doorward.host.errors import HostError
+from doorward.host.kinds import drifted, is_unchanged, within
 from doorward.host.plan import Action, Change, Effect, HostWarning
 
 if TYPE_CHECKING:
@@ -26,22 +26,22 @@ class PresentKind(ABC):
     """Base of kinds that a driver puts there and takes away."""
 
     rank = 0
-    leaves = 0
-    follows = False
+    removal_rank = 0
+    is_restored_last = False
     effect: Effect = "none"
     virtual = False
     """Nothing is really set, so what a change asks for is always told, and what it removes never looked for."""
 
     @abstractmethod
-    def there(self, resource: Resource) -> bool:
+    def exists(self, resource: Resource) -> bool:
         """Whether the host has it, just so."""
 
     @abstractmethod
-    def put(self, resource: Resource, deadline: float) -> None:
+    def create(self, resource: Resource, deadline: float) -> None:
         """Put it there, in place of what stands for the same thing."""
 
     @abstractmethod
-    def take(self, resource: Resource) -> None:
+    def delete(self, resource: Resource) -> None:
         """Take it away."""
 
     @abstractmethod
@@ -49,25 +49,25 @@ class PresentKind(ABC):
         """What it is called in plans and reasons."""
 
     def check(self, resource: Resource) -> list[HostWarning]:  # noqa: ARG002 - for those that have something to say
-        """What to warn of ahead of a change; `HostFailure` when it must not even be begun."""
+        """What to warn of ahead of a change; `HostError` when it must not even be begun."""
         return []
 
     def out_of_reach(self, resource: Resource) -> bool:  # noqa: ARG002 - for those that stand on a device
         """Whether what it stands on is missing."""
         return False
 
-    def mark(self, resource: Resource) -> object:
+    def capture(self, resource: Resource) -> object:
         """What is there now, whole enough to put it back."""
-        return self.there(resource)
+        return self.exists(resource)
 
-    def put_back(self, resource: Resource, before: object, deadline: float) -> None:
-        """Put back what `mark` gave."""
-        if self.there(resource) == before:
+    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:
+        """Put back what `capture` gave."""
+        if self.exists(resource) == before:
             return
         if before:
-            self.put(resource, deadline)
+            self.create(resource, deadline)
         else:
-            self.take(resource)
+            self.delete(resource)
 
     def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
         """No path."""
@@ -80,15 +80,15 @@ class PresentKind(ABC):
     def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
         """Nothing when the host has it already, else set or remove."""
         subject, wanted = change.subject, change.resource is not None
-        if looked_at(change) and self.out_of_reach(subject):
+        if is_unchanged(change) and self.out_of_reach(subject):
             return None, []
         asked = self.virtual and change.resource != change.previous
-        if self.there(subject) == wanted and not asked:
+        if self.exists(subject) == wanted and not asked:
             return None, []
         try:
             warnings = self.check(subject)
-        except HostFailure as failure:
-            if not looked_at(change):
+        except HostError as failure:
+            if not is_unchanged(change):
                 raise
             _log.warning("host_not_put_right", what=self.text(subject), reason=failure.reason)
             return None, []
@@ -97,45 +97,45 @@ class PresentKind(ABC):
 
     def observe(self, change: Change) -> object:
         """See `mark`."""
-        return self.mark(change.subject)
+        return self.capture(change.subject)
 
     def apply(self, change: Change, deadline: float) -> None:
         """Put it there or take it away."""
         if change.resource is None:
-            self.take(change.subject)
+            self.delete(change.subject)
             return
         try:
-            self.put(change.resource, deadline)
-        except HostFailure as failure:
-            if not looked_at(change):
+            self.create(change.resource, deadline)
+        except HostError as failure:
+            if not is_unchanged(change):
                 raise
             _log.error("host_not_put_right", what=self.text(change.resource), reason=failure.reason)
 
     def verify(self, change: Change, deadline: float) -> None:
         """Read back, for a few seconds until it shows."""
         wanted = change.resource is not None
-        if (self.virtual and not wanted) or looked_at(change):
+        if (self.virtual and not wanted) or is_unchanged(change):
             return
         end = within(deadline)
-        while self.there(change.subject) != wanted:
+        while self.exists(change.subject) != wanted:
             if time.monotonic() >= end:
-                raise HostFailure(f"the host {'does not show' if wanted else 'still shows'} the {self.text(change.subject)}")
+                raise HostError(f"the host {'does not show' if wanted else 'still shows'} the {self.text(change.subject)}")
             time.sleep(_POLL_SECONDS)
 
     def restore(self, change: Change, before: object, deadline: float) -> None:
         """See `put_back`."""
-        self.put_back(change.subject, before, deadline)
+        self.reinstate(change.subject, before, deadline)
 
     def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
         """What was there is there again."""
-        if self.mark(change.subject) != before:
-            raise HostFailure(f"the {self.text(change.subject)} is not as it was before")
+        if self.capture(change.subject) != before:
+            raise HostError(f"the {self.text(change.subject)} is not as it was before")
 
     def drift(self, resource: Resource) -> list[HostWarning]:
         """One warning when it is not there."""
         try:
-            if self.there(resource):
+            if self.exists(resource):
                 return []
-        except HostFailure as failure:
+        except HostError as failure:
             return [drifted(resource, failure.reason)]
         return [drifted(resource, f"the host does not have the {self.text(resource)}")]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from doorward.host.errors import HostFailure
+from doorward.host.errors import HostError
 from doorward.host.kinds import drifted
 from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Resource, Zone
@@ -24,10 +24,10 @@ class ZoneKind:
     """Handles `Zone`: it has no action of its own, only a read-back, and says who does not notice."""
 
     rank = 10
-    follows = False
+    is_restored_last = False
 
     def __init__(self, through: Callable[[str], ZoneInfo], *, sandbox: bool = False) -> None:
-        """`through` reads the time zone that a link such as "/etc/localtime" leads to; `HostFailure` when it can't."""
+        """`through` reads the time zone that a link such as "/etc/localtime" leads to; `HostError` when it can't."""
         self._through, self._sandbox = through, sandbox
 
     def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
@@ -71,7 +71,7 @@ class ZoneKind:
         try:
             if isinstance(resource, Zone):
                 self._compare(resource)
-        except HostFailure as failure:
+        except HostError as failure:
             return [drifted(resource, failure.reason)]
         return []
 
@@ -80,7 +80,7 @@ class ZoneKind:
         try:
             named = now.astimezone(ZoneInfo(zone.name))
         except (KeyError, ValueError, OSError) as error:
-            raise HostFailure(f"the time zone database of this machine has no {zone.name}") from error
+            raise HostError(f"the time zone database of this machine has no {zone.name}") from error
         linked = now.astimezone(self._through(zone.link))
         if (linked.utcoffset(), linked.tzname()) != (named.utcoffset(), named.tzname()):
-            raise HostFailure(f"{zone.link} reads {linked.tzname()} where {zone.name} reads {named.tzname()}")
+            raise HostError(f"{zone.link} reads {linked.tzname()} where {zone.name} reads {named.tzname()}")

@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import pytest
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import Files, LocalTrouble
+from doorward.backup.targets.files import Files, LocalStorageError
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import Export
 from doorward.backup.targets.nfs import NfsTarget
@@ -55,14 +55,14 @@ class Refusing:
     ],
 )
 def test_a_number_tells_the_code(number: int, code: str) -> None:
-    with pytest.raises(BackupFailure) as caught:
+    with pytest.raises(BackupError) as caught:
         NfsTarget(cast("Files", Refusing(OSError(number, os.strerror(number)))), attempt()).prepare()
     assert caught.value.code == code
 
 
 def test_a_full_disk_here_is_not_one_there() -> None:
-    with pytest.raises(BackupFailure) as caught:
-        NfsTarget(cast("Files", Refusing(LocalTrouble(errno.ENOSPC, "No space"))), attempt()).prepare()
+    with pytest.raises(BackupError) as caught:
+        NfsTarget(cast("Files", Refusing(LocalStorageError(errno.ENOSPC, "No space"))), attempt()).prepare()
     assert caught.value.code == "no_local_space"
 
 
@@ -100,7 +100,7 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None
         ("read line; echo '{\"moved\": 1}'; sleep 60", {"stall": 0.2}, "stalled"),
         ("sleep 60", {"deadline": 0.0}, "timeout"),
         ("while true; do echo '{\"moved\": 1}'; sleep 0.05; done", {"stall": 0.5, "seconds": 1.5}, "timeout"),
-        ('read line; echo \'{"errno": 28, "words": "full", "here": true}\'', {}, LocalTrouble),
+        ('read line; echo \'{"errno": 28, "words": "full", "here": true}\'', {}, LocalStorageError),
         ('read line; echo \'{"errno": 17, "words": "", "here": false}\'', {}, FileExistsError),
     ],
 )
@@ -112,9 +112,9 @@ def test_the_child_may_do_what_it_likes(
         changed = {"stall": changed["stall"], "deadline": time.monotonic() + changed["seconds"]}
     files = LibnfsFiles(attempt(**changed))
     try:
-        with pytest.raises(BackupFailure if isinstance(expected, str) else expected) as caught:
+        with pytest.raises(BackupError if isinstance(expected, str) else expected) as caught:
             files.exports("127.0.0.1")
         if isinstance(expected, str):
-            assert cast("BackupFailure", caught.value).code == expected
+            assert cast("BackupError", caught.value).code == expected
     finally:
         files.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt, Watchdog, checked
 from doorward.backup.targets.port import describe, open_target
 
@@ -80,10 +80,10 @@ def test_nothing_begins_when_it_is_over() -> None:
     stop = threading.Event()
     target = {"type": "nfs", "server": {"value": "192.0.2.1"}, "path": "/x"}
     options: dict[str, Any] = {"node": NODE, "per_node": False, "stop": stop, "workdir": Path("/nowhere")}
-    with pytest.raises(BackupFailure, match="timeout"):
+    with pytest.raises(BackupError, match="timeout"):
         open_target(target, no_secret, **options, attempt_seconds=0)
     stop.set()
-    with pytest.raises(BackupFailure, match="cancelled"):
+    with pytest.raises(BackupError, match="cancelled"):
         open_target(target, no_secret, **options)
 
 

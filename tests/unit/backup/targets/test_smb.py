@@ -12,7 +12,7 @@ from smbprotocol.exceptions import (
 )
 from smbprotocol.header import SMB2HeaderResponse
 
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.backup.targets.smb_session import meaning
 
 
@@ -81,7 +81,7 @@ def test_an_error_tells_the_code(error: Exception, code: str) -> None:
 def test_an_unknown_status_is_not_one_that_goes_by_itself() -> None:
     for status in (0xC0000001, 0xC000ABCD, 0xC01C0001):
         code, words = meaning(refusal(status))
-        assert not BackupFailure(code, words).transient
+        assert not BackupError(code, words).transient
         assert code == "protocol_unavailable"
 
 

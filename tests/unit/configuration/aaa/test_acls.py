@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.validation import check
 from tests.unit.transaction.rig import GROUPS, ROOT, TREE, USERS, Rig
 
@@ -30,13 +30,13 @@ def line(group: str = "basic-view", *objects: str, permission: str = "read") -> 
 def problems(value: Any) -> list[tuple[str, str]]:
     try:
         check(NODE.adapter, value)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 
 
 def refused(work: Callable[[], object]) -> list[tuple[str, str, str]]:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         work()
     return [(problem.code, problem.path.removeprefix(ROOT), problem.pointer) for problem in caught.value.problems]
 

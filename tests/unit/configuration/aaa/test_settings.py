@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.validation import check
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
@@ -33,7 +33,7 @@ def stored(value: Any) -> Any:
 
 
 def problems(value: Any) -> list[tuple[str, str]]:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         check(NODE.adapter, value)
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 

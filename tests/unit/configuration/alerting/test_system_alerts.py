@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.management.samples import MAILED, NEVER, QUIET
 from tests.unit.transaction.rig import Rig
 
@@ -45,7 +45,7 @@ def test_a_missing_key_and_a_missing_member_take_the_default_of_the_key(rig: Rig
 @pytest.mark.parametrize("key", [*MAILED, *QUIET, *NEVER])
 def test_snmp_is_refused_at_the_write(rig: Rig, key: str) -> None:
     candidate = rig.candidate()
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.put(candidate, ALERTS, {key: {"email": False, "snmp": True}})
     assert [(p.code, p.path, p.pointer) for p in caught.value.problems] == [("not_supported", PATH, f"/{key}/snmp")]
     assert not candidate.changed
@@ -53,13 +53,13 @@ def test_snmp_is_refused_at_the_write(rig: Rig, key: str) -> None:
 
 @pytest.mark.parametrize("key", NEVER)
 def test_a_mail_about_what_is_never_raised_is_refused_at_the_write(rig: Rig, key: str) -> None:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.put(rig.candidate(), ALERTS, {key: {"email": True}})
     assert [(p.code, p.pointer) for p in caught.value.problems] == [("not_supported", f"/{key}/email")]
 
 
 def test_a_wrong_shape_is_told_before_what_is_not_supported(rig: Rig) -> None:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         rig.put(rig.candidate(), ALERTS, {"login": {"email": 1, "snmp": True}, "limit_reached": {"email": True}})
     assert [(p.code, p.pointer) for p in caught.value.problems] == [("type", "/login/email")]
 

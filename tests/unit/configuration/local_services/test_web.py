@@ -11,12 +11,12 @@ from doorward.configuration.local_services import _listen, admin_web, user_web
 from doorward.configuration.management import certificates
 from doorward.configuration.network._addresses import first_addresses
 from doorward.host.machine import Machine
-from doorward.host.resources import Door, Shown
+from doorward.host.resources import AccessRule, ServerCertificate
 from doorward.store.port import Edit
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import identified
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.validation import check
@@ -25,7 +25,7 @@ TREE = discover(doorward.configuration)
 [(KEY, _)] = first_addresses(Machine())
 OTHER = KEY.rpartition(".")[0] + ".other"
 NIC = "/api/configuration/network/nics/nic1"
-SHOWN = Shown("a certificate", "a key", "a fingerprint")
+SHOWN = ServerCertificate("a certificate", "a key", "a fingerprint")
 
 
 def line(key: str = KEY, https: int = 8443, http: int | None = None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def snapshot(admin: Any, user: Any = None, cluster: Any = None) -> Snapshot:
 
 
 def refused(path: str, value: Any) -> list[tuple[str, str]]:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         check(TREE[path].node.adapter, value)  # type: ignore[attr-defined]
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 
@@ -159,7 +159,7 @@ def test_every_address_and_port_becomes_a_listener() -> None:
         ("127.0.0.2:9443", ("user_web",), 0),
     ]
     found = {one.name: one for one in _listen.listeners(made, SHOWN)}
-    assert found["127.0.0.1:8443"].doors == (Door("admin_web", ("127.0.0.1/32",)), Door("user_web"))
+    assert found["127.0.0.1:8443"].doors == (AccessRule("admin_web", ("127.0.0.1/32",)), AccessRule("user_web"))
     assert found["127.0.0.1:8443"].shows == SHOWN
     assert found["127.0.0.1:8080"].shows is None
     assert found["127.0.0.2:9443"].origin == user_web.PATH

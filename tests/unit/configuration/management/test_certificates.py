@@ -22,7 +22,7 @@ from doorward.host.machine import Machine
 from doorward.transaction.startup import identified
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.validation import check
@@ -108,7 +108,7 @@ def test_none_of_the_three_is_given_up() -> None:
     problems = codes(certificates.nothing_missing(empty, HERE))
     assert problems == [("required_with", "/ca"), ("required_with", "/server"), ("required_with", "/tsa")]
     assert list(certificates.fit(empty, HERE)) == []
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         check(TREE[certificates.PATH].node.adapter, {})  # type: ignore[attr-defined]
     assert codes(caught.value.problems) == [("missing", "/ca"), ("missing", "/server"), ("missing", "/tsa")]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.configuration.management import email
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.management.samples import EMAIL as FULL
 from tests.unit.transaction.rig import PASSWORDS, ROOT, TREE, Rig
 
@@ -28,7 +28,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def refused(rig: Rig, value: Any) -> list[tuple[str, str]]:
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         rig.put(rig.candidate(), EMAIL, value)
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 
@@ -87,7 +87,7 @@ def test_the_password_of_the_mail_server_serves_nothing_else(rig: Rig) -> None:
     rig.post(candidate, "aaa/local_database/users", {"name": "jane", "password": key})
     login = {"enabled": True, "password": key, "username": "doorward"}
     rig.put(candidate, EMAIL, {"smtp_auth": login, "smtp_encryption": STARTTLS, "smtp_server": SERVER})
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.commit(candidate)
     assert ("referenced_twice", "/smtp_auth/password") in [(p.code, p.pointer) for p in caught.value.problems]
 

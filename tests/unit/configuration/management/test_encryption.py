@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from doorward.backup.encryption import to_certificate
-from doorward.backup.failure import BackupFailure
+from doorward.backup.failure import BackupError
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.host.drivers import gpg
 from doorward.membership import nodes
 from doorward.transaction import writing
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from tests.support import openpgp
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.transaction.rig import ROOT, TREE, Rig
@@ -38,7 +38,7 @@ def made(text: str, **more: Any) -> tuple[dict[str, Any], list[str]]:
 def refused(text: str) -> list[tuple[type, str, str]]:
     try:
         made(text)
-    except (BodyRefused, MeaningRefused) as caught:
+    except (InvalidBody, SemanticError) as caught:
         return [(type(caught), problem.code, problem.pointer) for problem in caught.problems]
     return []
 
@@ -104,14 +104,14 @@ def test_signatures_of_others_and_revoked_user_ids_are_left_out() -> None:
     [("signer", "cannot_encrypt"), ("expired", "expired"), ("worn", "expired"), ("revoked", "revoked"), ("weak", "weak_key")],
 )
 def test_keys_that_nothing_should_be_encrypted_to(name: str, code: str) -> None:
-    assert refused(openpgp.public_key(name)) == [(MeaningRefused, code, TEXT)]
+    assert refused(openpgp.public_key(name)) == [(SemanticError, code, TEXT)]
 
 
 def test_a_key_is_judged_as_gpg_holds_it_after_the_import() -> None:
     text = openpgp.public_key("withdrawn")
     assert refused(text) == []
     for revoked in (text + openpgp.revocation("withdrawn"), openpgp.revocation("withdrawn") + text):
-        assert refused(revoked) == [(MeaningRefused, "revoked", TEXT)]
+        assert refused(revoked) == [(SemanticError, "revoked", TEXT)]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_key_is_judged_as_gpg_holds_it_after_the_import() -> None:
     ],
 )
 def test_what_is_wrong_with_a_key_is_said(name: str, code: str, words: str) -> None:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         made(openpgp.public_key(name))
     [problem] = caught.value.problems
     assert problem.code == code
@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_key_is_said(name: str, code: str, words: str) -> N
 def test_a_clock_that_is_behind_is_not_an_expired_key(tmp_path: Path) -> None:
     with (tmp_path / "plain").open("w+b") as plain, (tmp_path / "into").open("wb") as into:
         for name, code, words in (("future", "encryption_check", "clock"), ("expired", "key_expired", "expired")):
-            with pytest.raises(BackupFailure, match=words) as caught:
+            with pytest.raises(BackupError, match=words) as caught:
                 to_certificate(plain, openpgp.public_key(name), into)
             assert caught.value.code == code
     assert (tmp_path / "into").stat().st_size == 0
@@ -143,23 +143,23 @@ def test_a_clock_that_is_behind_is_not_an_expired_key(tmp_path: Path) -> None:
 
 def test_a_private_key_is_refused_and_not_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert refused(openpgp.private_key("good")) == [(MeaningRefused, "secret_key", TEXT)]
+    assert refused(openpgp.private_key("good")) == [(SemanticError, "secret_key", TEXT)]
     binary = openpgp.gpg("--dearmor", data=openpgp.private_key("good").encode())
-    assert refused(base64.b64encode(binary).decode()) == [(MeaningRefused, "secret_key", TEXT)]
+    assert refused(base64.b64encode(binary).decode()) == [(SemanticError, "secret_key", TEXT)]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_certificate_and_no_more() -> None:
-    assert refused(openpgp.public_key("good") + openpgp.public_key("other")) == [(MeaningRefused, "contradiction", TEXT)]
+    assert refused(openpgp.public_key("good") + openpgp.public_key("other")) == [(SemanticError, "contradiction", TEXT)]
 
 
 @pytest.mark.parametrize("text", ["", "hello", "aGVsbG8gd29ybGQ=", "-----BEGIN PGP PUBLIC KEY BLOCK-----", "é" * 100])
 def test_what_is_no_key_is_a_bad_format(text: str) -> None:
-    assert refused(text) == [(BodyRefused, "format", TEXT)]
+    assert refused(text) == [(InvalidBody, "format", TEXT)]
 
 
 def test_a_long_text_is_refused_unread() -> None:
-    assert refused("x" * 65_537) == [(BodyRefused, "length", TEXT)]
+    assert refused("x" * 65_537) == [(InvalidBody, "length", TEXT)]
 
 
 def test_a_key_that_expires_soon_is_warned_of() -> None:
@@ -175,7 +175,7 @@ def test_the_end_of_a_key_is_that_of_what_encrypts(name: str, end: int | None) -
 def test_without_gpg_encryption_can_only_be_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     text = openpgp.public_key("good")
     monkeypatch.setattr(gpg, "installed", lambda: False)
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.put(rig.candidate(), NAME, body(text))
     expected = Problem("gpg_absent", "gpg is not installed on the appliance.", "/encryption/enabled", ROOT + NAME)
     assert caught.value.problems == (expected,)
@@ -186,7 +186,7 @@ def test_encryption_to_nobody_waits_for_the_commit(rig: Rig) -> None:
     for sent in ({"enabled": True}, {"enabled": True, "gpg_public_key": None}):
         candidate = rig.candidate()
         rig.put(candidate, NAME, {"encryption": sent})
-        with pytest.raises(MeaningRefused) as caught:
+        with pytest.raises(SemanticError) as caught:
             rig.commit(candidate)
         assert [(p.code, p.path, p.pointer) for p in caught.value.problems] == [
             ("required_with", ROOT + NAME, "/encryption/gpg_public_key")
@@ -226,7 +226,7 @@ def test_nodes_of_a_cluster_that_share_a_directory_are_warned_of(rig: Rig) -> No
     key = rig.post(candidate, "policies/backup_policies", {**BACKUP_NFS, "include_node_id_in_path": False})
     rig.put(candidate, BACKUP, {"backup_policy": key})
     assert "same_directory" not in dict(warnings(rig.commit(candidate)))
-    for number, warned in ((1, False), (2, True)):  # the centre, and a node that it accepts
+    for number, warned in ((1, False), (2, True)):  # Central Management, and a node that it accepts
         candidate = rig.candidate()
         place = Place(nodes.PATH, f"46f97a58-4028-467d-9a22-9cfe78ae3e1{number}")
         candidate.put(place, TREE.load(place, {"address": f"10.0.0.{number}", "roles": []}))
@@ -240,10 +240,10 @@ def test_a_policy_in_use_is_not_deleted(rig: Rig) -> None:
     candidate = rig.candidate()
     key = rig.post(candidate, "policies/backup_policies", BACKUP_NFS)
     rig.put(candidate, BACKUP, {"backup_policy": key})
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.delete(candidate, "policies/backup_policies", key)
     assert [problem.code for problem in caught.value.problems] == ["referenced"]
-    with pytest.raises(MeaningRefused) as unknown:
+    with pytest.raises(SemanticError) as unknown:
         rig.put(candidate, BACKUP, {"backup_policy": "nothing"})
     assert [problem.code for problem in unknown.value.problems] == ["unknown_reference"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from tests.support.pki import Authority
 from tests.unit.configuration.management.samples import RECEIVER
 from tests.unit.transaction.rig import Rig
@@ -54,7 +54,7 @@ def test_only_a_certificate_with_its_key_can_be_shown(rig: Rig, index: int) -> N
     bare = rig.post(candidate, "x509", {"certificate": identity()["certificate"]})
     path, value, at = bodies(bare)[index]
     rig.put(candidate, path, value)
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         rig.commit(candidate)
     assert [(p.code, p.pointer) for p in caught.value.problems] == [("unsuitable", at)]
     whole = rig.post(candidate, "x509", identity())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.validation import check
 from tests.support.ports import free_port
 from tests.unit.transaction.rig import ROOT, TREE, Rig
@@ -31,7 +31,7 @@ def problems(path: str, value: Any) -> list[tuple[str, str]]:
     node: Any = TREE[ROOT + path].node
     try:
         check(node.adapter, value)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 

@@ -24,7 +24,7 @@ from doorward.transaction.writing import replace_body
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Document, Snapshot
 from doorward.tree.validation import check
@@ -57,7 +57,7 @@ def snapshot(*bodies: dict[str, Any]) -> Snapshot:
 
 def refused(value: Any) -> list[tuple[str, str]]:
     assert isinstance(NIC1.node, Singleton)
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         check(NIC1.node.adapter, value)
     return [(problem.code, problem.pointer) for problem in caught.value.problems]
 
@@ -114,7 +114,7 @@ def test_a_vlan_tag_has_its_range(tag: int) -> None:
 
 def test_another_speed_is_a_matter_of_support() -> None:
     candidate = Candidate.on(Running(1, "", snapshot(body())))
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         replace_body(candidate, NIC1, "", body() | {"speed": "1000full"}, strict=False)
     assert [(problem.code, problem.pointer) for problem in caught.value.problems] == [("not_supported", "/speed")]
 
@@ -169,7 +169,7 @@ def test_an_address_that_is_used_stays() -> None:
     candidate = Candidate.on(Running(1, "", made))
     other = {**deepcopy(NIC)}
     other["interfaces"]["one"]["addresses"] = {"@order": ["b"], "b": "192.0.2.5/24"}
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         replace_body(candidate, NIC1, "", other, strict=False)
     [problem] = caught.value.problems
     assert (problem.code, problem.pointer, problem.path) == ("referenced", "/interfaces", PATHS[0])

@@ -16,7 +16,7 @@ from doorward.host import nics as host_nics
 from doorward.host.drivers.netlink import FoundNic
 from doorward.host.machine import Machine
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.validation import check
 from tests.unit.configuration.network.test_rendering import TREE, interface, nic, snapshot
 
@@ -26,7 +26,7 @@ ROUTE = {"gateway": "192.0.2.1", "target_network": "0.0.0.0/0"}
 def problems(name: str, value: Any) -> list[tuple[str, str]]:
     try:
         check(TREE[f"/api/configuration/network/{name}"].node.adapter, value)  # type: ignore[attr-defined]
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 

@@ -170,7 +170,7 @@ def test_name_servers_come_with_the_domain() -> None:
 
 def test_the_name_becomes_two_files_and_that_of_the_machine() -> None:
     assert rendered(NAMING, snapshot()) == [
-        File("/etc/hostname", b"node1\n", origin=NAMING, found=True),
+        File("/etc/hostname", b"node1\n", origin=NAMING, unmanaged=True),
         Line("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin=NAMING),
         Hostname("node1", origin=NAMING),
     ]

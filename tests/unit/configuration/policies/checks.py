@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.validation import check
 from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
@@ -29,7 +29,7 @@ def problems(path: str, value: Any, *, strict: bool = True) -> list[tuple[str, s
     node: Any = TREE[ROOT + path].node
     try:
         check(node.adapter, value, strict=strict)
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         return [(problem.code, problem.pointer) for problem in refused.problems]
     return []
 
@@ -62,7 +62,7 @@ def without(value: dict[str, Any], at: str) -> dict[str, Any]:
 
 def refused(work: Callable[[], object]) -> list[tuple[str, str, str]]:
     """(Code, path below the root, pointer) of everything that a write or commit is refused for."""
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         work()
     return [(problem.code, problem.path.removeprefix(ROOT), problem.pointer) for problem in caught.value.problems]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from doorward.configuration import private_keys
 from doorward.transaction import writing
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.stores.material import certificate, key, openssh_dsa, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
@@ -42,9 +42,9 @@ def make(value: Any) -> Made:
 def refused(value: Any) -> list[tuple[str, str, str]]:
     try:
         make(value)
-    except BodyRefused as refusal:
+    except InvalidBody as refusal:
         return [("Body", problem.code, problem.pointer) for problem in refusal.problems]
-    except MeaningRefused as refusal:
+    except SemanticError as refusal:
         return [("Meaning", problem.code, problem.pointer) for problem in refusal.problems]
     raise AssertionError("was taken")
 
@@ -135,7 +135,7 @@ def test_weak_keys_in_the_form_of_openssh_are_refused() -> None:
 
 
 def test_a_refusal_names_the_store() -> None:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         make({"private_key": pem(key("rsa-1024"))})
     assert [problem.path for problem in caught.value.problems] == [private_keys.PATH]
 
@@ -214,7 +214,7 @@ def test_a_damaged_key_is_a_key_or_refused_in_words(value: str, at: int, bytes_:
     try:
         made: Made | None = make({"private_key": damaged})
         problems: Sequence[Problem] = ()
-    except (BodyRefused, MeaningRefused) as error:
+    except (InvalidBody, SemanticError) as error:
         made, problems = None, error.problems
     assert {problem.pointer for problem in problems} == (set() if made else {"/private_key"})
     assert all(problem.message for problem in problems)

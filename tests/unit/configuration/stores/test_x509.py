@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from doorward.configuration import x509
 from doorward.transaction import writing
 from doorward.transaction.writing import Made
-from doorward.tree.problems import BodyRefused, MeaningRefused
+from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.stores.material import NAMES, PSS, by_sha1, certificate, chain, key, made_by_openssl, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
@@ -32,9 +32,9 @@ def make(value: Any) -> Made:
 def refused(value: Any) -> list[tuple[str, str, str]]:
     try:
         make(value)
-    except BodyRefused as refusal:
+    except InvalidBody as refusal:
         return [("Body", problem.code, problem.pointer) for problem in refusal.problems]
-    except MeaningRefused as refusal:
+    except SemanticError as refusal:
         return [("Meaning", problem.code, problem.pointer) for problem in refusal.problems]
     raise AssertionError("was taken")
 
@@ -129,7 +129,7 @@ def test_a_chain_that_does_not_sign_downwards_is_refused(links: list[made_by.Cer
 
 
 def test_every_broken_link_is_named() -> None:
-    with pytest.raises(MeaningRefused) as caught:
+    with pytest.raises(SemanticError) as caught:
         make({"certificate": text(*chain(3)[::-1])})
     assert [(problem.path, problem.message) for problem in caught.value.problems] == [
         (x509.PATH, "Certificate 2 is not the issuer of certificate 1."),

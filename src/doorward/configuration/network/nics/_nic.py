@@ -107,7 +107,7 @@ def _files(snapshot: Snapshot, path: str, device: str, interfaces: list[Interfac
             routes=routes.get((path, tag), ()),
         )
     for file, text in written.items():
-        yield File(file, text.encode(), origin=path, found=True)
+        yield File(file, text.encode(), origin=path, unmanaged=True)
     yield Networkd(device, tuple(written), origin=path)
 
 

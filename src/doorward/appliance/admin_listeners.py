@@ -9,19 +9,19 @@ import structlog
 
 from doorward.api.listeners import Listeners
 from doorward.api.web import administrators, open_early
-from doorward.appliance.options import CannotStart, Options
-from doorward.host.errors import HostFailure
+from doorward.appliance.options import Options, StartError
+from doorward.host.errors import HostError
 from doorward.host.nics import WILDCARDS, resolved
 from doorward.membership import channel
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.tree.places import Place
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 
 log = structlog.get_logger()
 
 
-class Doors:
+class AdminListeners:
     """The listeners for administrators, by the running revision."""
 
     def __init__(self, options: Options, pipeline: Pipeline, listeners: Listeners) -> None:
@@ -43,15 +43,15 @@ class Doors:
         """Open them, by which everybody learns that the server is starting. Runs in the commit thread."""
         try:
             open_early(self._listeners, self._desired())
-        except HostFailure as failure:
-            raise CannotStart(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+        except HostError as failure:
+            raise StartError(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
 
     def open(self) -> list[str]:
-        """Return where administrators are served. Raises CannotStart where that is nowhere."""
+        """Return where administrators are served. Raises StartError where that is nowhere."""
         wanted = [one.name for one in administrators(self._desired())]
         found = [name for name in wanted if self._listeners.at(name) is not None]
         if not found:
-            raise CannotStart(f"No listener for administrators can be opened ({', '.join(wanted)}); the log says why.")
+            raise StartError(f"No listener for administrators can be opened ({', '.join(wanted)}); the log says why.")
         return found
 
     def tell(self, file: Path) -> None:
@@ -69,20 +69,20 @@ class Doors:
             log.warning("the address can't be written down", file=str(file), reason=error.strerror)
 
     def take_cluster_port(self) -> None:
-        """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread. Raises CannotStart.
+        """Make the start option ``--cluster-port`` part of what runs. Runs in the commit thread. Raises StartError.
 
         Not while a commit awaits its confirmation: what comes after it could not be taken back with it.
         """
         wanted, pipeline, place = self._options.cluster_port, self._pipeline, Place(channel.PATH)
         if wanted is not None and wanted != channel.port(pipeline.running.snapshot):
             if pipeline.store.confirmation() is not None:
-                raise CannotStart(f"--cluster-port {wanted} can't be used while a commit awaits its confirmation.")
+                raise StartError(f"--cluster-port {wanted} can't be used while a commit awaits its confirmation.")
             candidate = Candidate.on(pipeline.running)
             candidate.put(place, pipeline.tree.load(place, wanted))
             try:
                 pipeline.commit(candidate, Order(SYSTEM, "", "The start option --cluster-port."))
-            except (ApplyFailed, MeaningRefused) as error:
-                raise CannotStart(f"--cluster-port {wanted} can't be used: {error}") from error
+            except (ApplyFailed, SemanticError) as error:
+                raise StartError(f"--cluster-port {wanted} can't be used: {error}") from error
 
     def _desired(self) -> list[Any]:
         return self._pipeline.desired(self._pipeline.running.snapshot)

@@ -1,4 +1,4 @@
-"""How a node takes what the centre sends: checked, merged with its own scope, committed like any change (contract, section 6).
+"""How a node takes what Central Management sends: checked, merged with its own scope, committed like any change (section 6).
 
 Everything here blocks and runs in the commit thread.
 """
@@ -15,8 +15,8 @@ from doorward.cluster.revisions import Envelope, Header, Membership, Row, docume
 from doorward.cluster.statuses import Issue
 from doorward.host.kinds.zone import OTHER_PROCESSES
 from doorward.membership import join_request, nodes
-from doorward.membership.standing import standing
-from doorward.store.port import Record, Store, Ticket
+from doorward.membership.cluster_role import cluster_role
+from doorward.store.port import CommitRecord, Record, Store
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
@@ -25,16 +25,16 @@ from doorward.transaction.rules import about_steps
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
-from doorward.tree.problems import MeaningRefused
+from doorward.tree.problems import SemanticError
 from doorward.tree.registry import Tree
 
 AUTHOR = "central-management"
 """Of the revisions that Central Management brings about on a node."""
-_MOST_OF_AUTHOR, _MOST_OF_MESSAGE = 128, 4096
+_MAX_OF_AUTHOR, _MAX_OF_MESSAGE = 128, 4096
 _HREF = re.compile(r"/api/[A-Za-z0-9_/#-]+")
 
 
-class NotTaken(Exception):
+class NotAppliedError(Exception):
     """A revision that the node does not take; what runs is as before, unless the host could not be put back."""
 
     def __init__(self, issues: list[Issue]) -> None:
@@ -43,7 +43,7 @@ class NotTaken(Exception):
 
 
 def check(envelope: Envelope, applied: Header | None, cluster_id: str, version: str = __version__) -> None:
-    """Check that a revision is what its header says, follows the one that was applied and is of our release. Raises NotTaken."""
+    """Check that a revision is what its header says, follows the one applied and is of our release. Raises NotAppliedError."""
     newest, content = envelope.header, envelope.content
     if content.membership.cluster_id != cluster_id:
         raise _fault("history_fork", "The revision is one of another cluster.")
@@ -54,13 +54,13 @@ def check(envelope: Envelope, applied: Header | None, cluster_id: str, version: 
     if applied is not None and applied.epoch == newest.epoch:
         _follow(applied, newest, envelope.headers)
     elif applied is not None and applied.epoch > newest.epoch:
-        raise _fault("history_fork", "The history of the centre began before the one that this node follows.")
+        raise _fault("history_fork", "The history of Central Management began before the one that this node follows.")
     if envelope.version != version:
-        raise NotTaken([mismatch(envelope.version, version)])
+        raise NotAppliedError([mismatch(envelope.version, version)])
 
 
 def mismatch(release: str, version: str) -> Issue:
-    """Return what is wrong where the centre is of another release than this node."""
+    """Return what is wrong where Central Management is of another release than this node."""
     return Issue("version_mismatch", f"Central Management runs {plain(release, 64)}, this node {version}.")
 
 
@@ -68,10 +68,10 @@ def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:
     """Check the chain from one revision to another of the same epoch."""
     if newest.at <= applied.at:
         if newest != applied:
-            raise _fault("history_fork", f"The centre has another cluster revision {newest.number} than this node took.")
+            raise _fault("history_fork", f"Central Management has another cluster revision {newest.number} than this node took.")
         return
     if not headers or headers[-1] != newest:
-        raise _fault("history_fork", "The history of the centre does not lead to its newest revision.")
+        raise _fault("history_fork", "The history of Central Management does not lead to its newest revision.")
     before = applied if headers[0].number == applied.number + 1 else None  # None: further behind than headers are kept
     for one in headers:
         if before is not None and one.parent != before.hash:
@@ -80,9 +80,9 @@ def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:
 
 
 def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
-    """Make the list of nodes the one of the centre; return whether it changed. Raises NotTaken.
+    """Make the list of nodes the one of Central Management; return whether it changed. Raises NotAppliedError.
 
-    The request follows a centre that has another address now. A secret that was left from the pairing is let go.
+    The request follows a Central Management that has another address now. A secret that was left from the pairing is let go.
     """
     candidate = Candidate.on(pipeline.running)
     candidate.from_central = True
@@ -95,17 +95,17 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
         if known is None or known.value != {**body, "psk": None}:
             try:
                 _put(pipeline.tree, candidate, Place(nodes.PATH, key), body)
-            except ValidationError as error:  # a centre of another release knows roles that this node does not
+            except ValidationError as error:  # a Central Management of another release knows roles that this node does not
                 href = f"{nodes.PATH}/{key}"
-                raise NotTaken([_issue("unsuitable", f"This node does not take what stands at {href}.", href)]) from error
+                raise NotAppliedError([_issue("unsuitable", f"This node does not take what stands at {href}.", href)]) from error
     place = Place(join_request.PATH)
     document = candidate.snapshot.document(place)
     if document is None or document.value is None:
         raise _fault("left", "The node has left its cluster.")
     asked, joined = document.value, {"central_node_id": membership.central_node_id, "cluster_id": membership.cluster_id}
-    centre = wanted.get(membership.central_node_id, {"address": asked["central_management_address"]})["address"]
-    moved = {} if centre == asked["central_management_address"] else {"previous_address": asked["central_management_address"]}
-    told = {"central_management_address": centre, "joined": joined, "psk": None}
+    central = wanted.get(membership.central_node_id, {"address": asked["central_management_address"]})["address"]
+    moved = {} if central == asked["central_management_address"] else {"previous_address": asked["central_management_address"]}
+    told = {"central_management_address": central, "joined": joined, "psk": None}
     if asked | moved | told != asked:
         _put(pipeline.tree, candidate, place, asked | moved | told)
     if not candidate.changed:
@@ -117,7 +117,7 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
 def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | None:
     """Put a checked revision into effect and write the note of it, both or none.
 
-    Return the warnings that last; None where nothing changes, so that those of what runs stay true. Raises NotTaken.
+    Return the warnings that last; None where nothing changes, so that those of what runs stay true. Raises NotAppliedError.
     """
     candidate = Candidate.on(pipeline.running)
     candidate.from_central = True
@@ -125,14 +125,14 @@ def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | 
     if not candidate.changed:
         pipeline.store.put_record(note)
         return None
-    author = plain(envelope.author, _MOST_OF_AUTHOR) or "unknown"
-    message = plain(envelope.message or "", _MOST_OF_MESSAGE) or f"cluster revision {envelope.header.number}"
+    author = plain(envelope.author, _MAX_OF_AUTHOR) or "unknown"
+    message = plain(envelope.message or "", _MAX_OF_MESSAGE) or f"cluster revision {envelope.header.number}"
     ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
     lasting = _lasting(pipeline, ticket)
     return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in lasting]
 
 
-def _lasting(pipeline: Pipeline, ticket: Ticket) -> list[dict[str, str]]:
+def _lasting(pipeline: Pipeline, ticket: CommitRecord) -> list[dict[str, str]]:
     """Return the warnings of a commit that are about what is; what was worth a word at the change is no issue afterwards."""
     edits = pipeline.store.edits(ticket.revision) if ticket.revision is not None else ()
     steps = {(one.code, one.path, one.pointer) for one in about_steps(pipeline.tree, pipeline.running.snapshot, edits)}
@@ -144,7 +144,7 @@ def _lasting(pipeline: Pipeline, ticket: Ticket) -> list[dict[str, str]]:
 
 
 def fill(tree: Tree, store: Store, candidate: Candidate, envelope: Envelope) -> None:
-    """Put what differs into a candidate. Secrets that the node has are left alone. Raises NotTaken."""
+    """Put what differs into a candidate. Secrets that the node has are left alone. Raises NotAppliedError."""
     present = {place for place, _ in documents(tree, candidate.snapshot)}
     faults: list[Issue] = []
     for row in envelope.content.tree:
@@ -155,7 +155,7 @@ def fill(tree: Tree, store: Store, candidate: Candidate, envelope: Envelope) -> 
         except (ValidationError, KeyError):
             faults.append(_issue("unsuitable", f"This node does not take what stands at {place.href}.", place.href))
     if faults:
-        raise NotTaken(faults)
+        raise NotAppliedError(faults)
     for place in sorted(present):
         if place.key:
             candidate.remove(place)
@@ -175,29 +175,29 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
     candidate.put(place, tree.load(place, body))
 
 
-def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> Ticket:
-    address = standing(candidate.snapshot).central_addresses
+def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> CommitRecord:
+    address = cluster_role(candidate.snapshot).central_addresses
     try:
-        order = Order(author, address[0] if address else "", message[:_MOST_OF_MESSAGE], records=notes, everything=True)
+        order = Order(author, address[0] if address else "", message[:_MAX_OF_MESSAGE], records=notes, everything=True)
         return pipeline.commit(candidate, order)
-    except MeaningRefused as refused:
+    except SemanticError as refused:
         issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]
-        raise NotTaken(issues) from refused
+        raise NotAppliedError(issues) from refused
     except ApplyFailed as failed:
-        raise NotTaken([_issue("apply", f"{failed.action}: {failed.reason}", failed.path)]) from failed
+        raise NotAppliedError([_issue("apply", f"{failed.action}: {failed.reason}", failed.path)]) from failed
     except MergeConflict as collided:  # cannot be: the candidate began at what runs
-        raise NotTaken([_issue("conflict", str(collided), "")]) from collided
+        raise NotAppliedError([_issue("conflict", str(collided), "")]) from collided
 
 
 def _issue(code: str, message: str, path: str) -> Issue:
     """Return an issue with every place that takes part: those that the message names belong to it."""
     paths: Iterable[str] = dict.fromkeys(found for found in [path, *_HREF.findall(message)] if found)
-    return Issue(code, plain(message, _MOST_OF_MESSAGE), list(paths)[:100])
+    return Issue(code, plain(message, _MAX_OF_MESSAGE), list(paths)[:100])
 
 
 def _at(pointer: str) -> str:
     return "#" + pointer[1:] if pointer else ""
 
 
-def _fault(code: str, message: str) -> NotTaken:
-    return NotTaken([Issue(code, message)])
+def _fault(code: str, message: str) -> NotAppliedError:
+    return NotAppliedError([Issue(code, message)])

@@ -20,7 +20,7 @@ MOST = 20
 """Files of a kind: what anybody may put here must not fill the disk."""
 
 
-class ShelfFull(Exception):
+class TemporaryFilesFullError(Exception):
     """There are as many files as there may be; the text says what to do."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class KeptFile:
     body: dict[str, Any]
 
 
-class Shelf:
+class TemporaryFiles:
     """The files of one kind, readable by their owner only. Safe in any thread; blocks."""
 
     def __init__(self, directory: Path, store: Store, kind: str) -> None:
@@ -53,11 +53,11 @@ class Shelf:
     def room(self) -> Iterator[tuple[str, Path]]:
         """An id, and where its file goes, for the time of a block that ends with ``keep``; else the file goes again.
 
-        Raises ShelfFull. What others are still writing counts.
+        Raises TemporaryFilesFullError. What others are still writing counts.
         """
         with self._lock:
             if len(self.all()) + len(self._filling) >= MOST:
-                raise ShelfFull
+                raise TemporaryFilesFullError
             name = str(uuid.uuid4())
             self._filling.add(name)
         try:

@@ -17,29 +17,29 @@ from tests.system.backup_site import BACKUP, Site, storage
 
 
 class Impatient(Member):
-    """A node that never waits long before it looks for its centre again."""
+    """A node that never waits long before it looks for its Central Management again."""
 
     def __init__(self, state: Path, address: str) -> None:
         super().__init__(state, address)
-        self.server.environment["HASTY"] += " doorward.cluster.follower._LONGEST_BACKOFF=1"
+        self.server.environment["HASTY"] += " doorward.cluster.follower._MAX_BACKOFF=1"
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[Member, Member, Path]]:
-    """A centre, a managed host, and the backup of the whole centre."""
+    """A Central Management, a managed host, and the backup of all of it."""
     with ExitStack() as stack:
         (tmp_path / "storage").mkdir()
         kept = stack.enter_context(storage(tmp_path / "storage"))
-        centre, node = stack.enter_context(members(tmp_path, 2, Impatient))
-        site = Site(centre.server, kept)
+        central, node = stack.enter_context(members(tmp_path, 2, Impatient))
+        site = Site(central.server, kept)
         site.set_up(encrypted=False)
-        centre.login()
-        node.join(centre, "managed-host", "search-local")
-        centre.write(ZONE, "Europe/Vienna")
-        centre.settled(node)
+        central.login()
+        node.join(central, "managed-host", "search-local")
+        central.write(ZONE, "Europe/Vienna")
+        central.settled(node)
         run = site.back_up()
         assert run["result"] == "succeeded", run
-        yield centre, node, kept.config / run["files"][0]["name"]
+        yield central, node, kept.config / run["files"][0]["name"]
 
 
 def restored(machine: Member, archive: Path, signer: str, url: str) -> Any:
@@ -74,22 +74,22 @@ def restored(machine: Member, archive: Path, signer: str, url: str) -> Any:
     return seen
 
 
-def test_nodes_follow_a_centre_that_comes_back_elsewhere(cluster: tuple[Member, Member, Path], tmp_path: Path) -> None:
-    centre, node, archive = cluster
-    signer = next(item["body"]["fingerprint"] for item in centre.client.get(f"{BACKUP}/signing_keys").json()["items"])
-    centre.write(ZONE, "Europe/Rome")
-    centre.settled(node)
-    before = centre.says(node)["configuration_sync"]["applied"]
-    centre.server.stop()  # its machine is gone for good
+def test_nodes_follow_a_central_that_comes_back_elsewhere(cluster: tuple[Member, Member, Path], tmp_path: Path) -> None:
+    central, node, archive = cluster
+    signer = next(item["body"]["fingerprint"] for item in central.client.get(f"{BACKUP}/signing_keys").json()["items"])
+    central.write(ZONE, "Europe/Rome")
+    central.settled(node)
+    before = central.says(node)["configuration_sync"]["applied"]
+    central.server.stop()  # its machine is gone for good
 
-    another = Member(tmp_path / "another", centre.address)
+    another = Member(tmp_path / "another", central.address)
     another.start()
     try:
-        assert restored(another, archive, signer, centre.server.url)["result"] == "succeeded"
+        assert restored(another, archive, signer, central.server.url)["result"] == "succeeded"
         another.server.stop()
         another.start()  # with its new identity
         another.id = another.client.get(STATUS).json()["meta"]["self"].rpartition("/")[2]
-        assert another.id == centre.id
+        assert another.id == central.id
         until(lambda: another.says(node)["sync_status"] == "up-to-date", 60, "the node to follow")
         node.login()
         assert node.body(ZONE) == another.body(ZONE) == "Europe/Vienna"
@@ -97,6 +97,6 @@ def test_nodes_follow_a_centre_that_comes_back_elsewhere(cluster: tuple[Member, 
         assert applied["epoch"] > before["epoch"]
         another.write(ZONE, "Europe/Lisbon")
         until(lambda: node.body(ZONE) == "Europe/Lisbon")
-        assert {item["key"] for item in another.client.get(NODES).json()["items"]} == {centre.id, node.id}
+        assert {item["key"] for item in another.client.get(NODES).json()["items"]} == {central.id, node.id}
     finally:
         another.server.stop()

@@ -12,7 +12,7 @@ State = Literal["standalone", "requested", "failed", "joined", "central"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClusterRole:
     """The state of a node. Ids are None while they are not known, ``central_addresses`` are tried in order."""
 
     state: State = "standalone"
@@ -34,30 +34,30 @@ class Standing:
         return self.state == "joined" and nodes.MANAGED in self.roles
 
 
-def standing(snapshot: Snapshot) -> Standing:
+def cluster_role(snapshot: Snapshot) -> ClusterRole:
     """Return what the node is by a configuration, candidate or running."""
-    found = snapshot.memo.get(Standing)
+    found = snapshot.memo.get(ClusterRole)
     if found is None:
-        found = snapshot.memo[Standing] = _standing(snapshot)
+        found = snapshot.memo[ClusterRole] = _standing(snapshot)
     return found
 
 
-def _standing(snapshot: Snapshot) -> Standing:
+def _standing(snapshot: Snapshot) -> ClusterRole:
     promotion = snapshot.find(promote.NODE)
     if promotion is not None:
         own = promotion.node_id
         member = snapshot.find(nodes.NODE, own)
         address = (member.address,) if member is not None else ()
-        return Standing("central", own, promotion.cluster_id, own, address, _roles(snapshot, own))
+        return ClusterRole("central", own, promotion.cluster_id, own, address, _roles(snapshot, own))
     request = snapshot.find(join_request.NODE)
     if request is None:
-        return Standing()
+        return ClusterRole()
     addresses = tuple(a for a in (request.central_management_address, request.previous_address) if a)
     own, joined = request.node_id, request.joined
     if joined is not None:
-        return Standing("joined", own, joined.cluster_id, joined.central_node_id, addresses, _roles(snapshot, own))
+        return ClusterRole("joined", own, joined.cluster_id, joined.central_node_id, addresses, _roles(snapshot, own))
     psk = request.psk.key if request.psk is not None else None
-    return Standing("requested" if psk else "failed", own, central_addresses=addresses, psk=psk)
+    return ClusterRole("requested" if psk else "failed", own, central_addresses=addresses, psk=psk)
 
 
 def _roles(snapshot: Snapshot, key: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from doorward.events.notifications import Notifications
 from doorward.events.records import TAP
-from doorward.events.senders import Senders
 from tests.support.server import until
 from tests.unit.events.parts import SERVER
 from tests.unit.transaction.rig import WEB, Rig
@@ -24,21 +24,21 @@ ALERTS, EMAIL, SYSLOG = "alerting/system_alerts", "management/email", "managemen
 
 
 @pytest.fixture
-def senders(rig: Rig, tmp_path: Path) -> Iterator[Senders]:
-    made = Senders(rig.pipeline, tmp_path)
+def senders(rig: Rig, tmp_path: Path) -> Iterator[Notifications]:
+    made = Notifications(rig.pipeline, tmp_path)
     made.start()
     yield made
     made.stop()
 
 
 @pytest.fixture
-def heard(senders: Senders) -> list[Event]:
+def heard(senders: Notifications) -> list[Event]:
     found: list[Event] = []
     senders.events.listeners.append(found.append)
     return found
 
 
-def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, senders: Senders) -> None:
+def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, senders: Notifications) -> None:
     assert senders.revision == rig.number
     receiver = {"address": {"selection": "ip", "value": "127.0.0.1"}, "port": 9, "transport": {"selection": "udp"}}
     rig.committed((SYSLOG, {"receivers": [receiver]}))
@@ -59,7 +59,7 @@ def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
     }  # fmt: skip
 
 
-def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], senders: Senders) -> None:
+def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], senders: Notifications) -> None:
     rig.committed((WEB, {"timeout": 10}))
     senders.events.raise_("login", "the next one")
     assert [event.key for event in until(lambda: list(heard))] == ["login"]
@@ -68,20 +68,20 @@ def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], sen
 def test_a_store_that_refuses_is_an_event(rig: Rig, heard: list[Event]) -> None:
     rig.store._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(sqlite3.OperationalError):
-        rig.store.forget_tickets("")
+        rig.store.forget_commit_records("")
     rig.store._writer.execute("PRAGMA query_only = OFF")
     [event] = until(lambda: list(heard))
     assert (event.key, event.details) == ("db_error", {"reason": "attempt to write a readonly database"})
 
 
-def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: list[Event], senders: Senders) -> None:
+def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: list[Event], senders: Notifications) -> None:
     rig.committed((EMAIL, {"admin_address": "a@example.com", "smtp_server": SERVER}))
     until(lambda: heard)
     sent: list[str] = []
     senders.mails._deliver = lambda mail: sent.append(mail.subject)
     rig.store._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(sqlite3.OperationalError):
-        rig.store.forget_tickets("")
+        rig.store.forget_commit_records("")
     until(lambda: len(sent) == 1)
     until(lambda: len(senders.mails) == 0)
     rig.store._writer.execute("PRAGMA query_only = OFF")
@@ -90,7 +90,7 @@ def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: 
     assert len([event for event in heard if event.key == "db_error"]) <= 3
 
 
-def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Notifications, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [issue.level for issue in senders.issues()] == []
 
     def failing(_snapshot: Any) -> None:
@@ -105,10 +105,10 @@ def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Senders, mo
 
 def test_stopping_leaves_nothing_behind(rig: Rig, tmp_path: Path) -> None:
     before = list(TAP.listeners)
-    made = Senders(rig.pipeline, tmp_path)
+    made = Notifications(rig.pipeline, tmp_path)
     made.start()
     made.watch()
     made.stop()
     assert before == TAP.listeners
     made.stop()
-    Senders(rig.pipeline, tmp_path).stop()
+    Notifications(rig.pipeline, tmp_path).stop()

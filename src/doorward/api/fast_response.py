@@ -52,7 +52,7 @@ class Plain:
     fields: bytes = b""
 
 
-class HotPath:
+class FastResponses:
     """Answers what it can answer at once, with the bytes of a whole HTTP/1.1 response."""
 
     def __init__(self, tree: Tree, running: Callable[[], Running], logins: Logins) -> None:

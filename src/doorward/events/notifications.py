@@ -21,7 +21,7 @@ from doorward.events.drift import DriftWatch
 from doorward.events.events import Events
 from doorward.events.forwarder import Forwarder
 from doorward.events.limits import Limits, figures_of
-from doorward.events.mail import Code, Mail, MailFailed, deliver
+from doorward.events.mail import Code, Mail, MailError, deliver
 from doorward.events.monitor import Monitor
 from doorward.events.node import hostname
 from doorward.events.queue import MailQueue
@@ -32,7 +32,7 @@ from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.snapshot import Snapshot
 
-_MOST_PATHS = 20
+_MAX_PATHS = 20
 _TRY_SECONDS = 60.0
 """How long one step of a mail may take while somebody waits for how it goes."""
 
@@ -50,7 +50,7 @@ class Outcome:
         return "sent" if self.code is None else "failed"
 
 
-class Senders:
+class Notifications:
     """Mail, alerts, syslog, the log level and the monitor of a node. ``state`` is the state directory."""
 
     def __init__(self, pipeline: Pipeline, state: Path) -> None:
@@ -109,7 +109,7 @@ class Senders:
         self.events.raise_(
             "config_change", f"Revision {after.number} by {author or 'unknown'}", f"/api/revisions/{after.number}",
             address=(revision.address if revision else "") or None, message=revision.message if revision else None,
-            changed=[edit.place.href for edit in edits[:_MOST_PATHS]], changes=len(edits),
+            changed=[edit.place.href for edit in edits[:_MAX_PATHS]], changes=len(edits),
         )  # fmt: skip
 
     def _configure(self, running: Running) -> None:
@@ -135,7 +135,7 @@ class Senders:
         mail = Mail(uuid.uuid4().hex, recipient, f"[{hostname(snapshot)}] Test of the mail settings", text, now, now)
         try:
             deliver(snapshot, mail, self._pipeline.secrets.text, patience=_TRY_SECONDS)
-        except MailFailed as failed:
+        except MailError as failed:
             return Outcome(failed.message, failed.code)
         server = snapshot.read(email.NODE).smtp_server
         return Outcome(f"{server.value if server else 'The server'} took the mail for {recipient}.")

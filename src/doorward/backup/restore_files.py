@@ -16,24 +16,24 @@ from typing import Any, Literal
 from doorward.backup import container
 from doorward.backup.content import CHANNEL_KEY, CLUSTER_KINDS, HISTORY, MEMBERSHIP, RUN_KINDS, RUNS
 from doorward.backup.node import NodeView
-from doorward.backup.opening import ArchiveRefused, Opened
+from doorward.backup.opening import ArchiveRefusedError, Opened
 from doorward.backup.records import checked
 from doorward.backup.signing import own_key
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import cluster
 from doorward.host.files import DiskFiles, Entry
 from doorward.membership import nodes
-from doorward.membership.standing import standing
+from doorward.membership.cluster_role import cluster_role
 from doorward.store import node as node_record
 from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
 from doorward.tree.jsontext import decode
-from doorward.tree.problems import BodyRefused, Problem
+from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.snapshot import Snapshot
 
 
 def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
-    """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefused ``damaged``."""
+    """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefusedError ``damaged``."""
     found = [Record(node_record.KIND, node_record.ID, opened.manifest["node"]["id"])]
     if node.signing.role(opened.signer) != "current":
         found.append(own_key(base64.b64decode(opened.public_key)))
@@ -47,15 +47,15 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
 
 def _runs(lines: bytes) -> Iterator[Record]:
     if container.has_too_many_values(lines):
-        raise ArchiveRefused("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
+        raise ArchiveRefusedError("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
     for line in lines.splitlines():
         try:
             value = decode(line)
             record = Record(value["kind"], value["id"], value["body"])
             if record.kind in RUN_KINDS:
                 yield checked(record)
-        except (BodyRefused, KeyError, TypeError, ValueError):
-            raise ArchiveRefused("damaged", f"{RUNS} can't be read.") from None
+        except (InvalidBody, KeyError, TypeError, ValueError):
+            raise ArchiveRefusedError("damaged", f"{RUNS} can't be read.") from None
 
 
 def _of_the_cluster(membership: Any) -> Iterator[Record]:
@@ -66,7 +66,7 @@ def _of_the_cluster(membership: Any) -> Iterator[Record]:
                     raise TypeError
                 yield Record(value["kind"], value["id"], value["body"])
     except (KeyError, TypeError):
-        raise ArchiveRefused("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
+        raise ArchiveRefusedError("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
 
 
 def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
@@ -88,7 +88,7 @@ def warnings(
     """
     yield from _account(node.pipeline.running.snapshot, after, user)
     where = "/api/backup/restores"
-    if standing(node.pipeline.running.snapshot).managed:
+    if cluster_role(node.pipeline.running.snapshot).managed:
         message = "What Central Management sets stays as it is; only what is the node's own is restored."
         yield Problem("cluster_part_ignored", message, "", where)
     if scope == "system" and (opened.manifest["node"]["id"] != node.id or CHANNEL_KEY in opened.files):
@@ -105,7 +105,7 @@ def warnings(
 
 def _address(after: Snapshot, where: str) -> Iterator[Problem]:
     """Warn of a member of a cluster that is not where the others know it to be."""
-    known, here = standing(after), cluster.listen_address(after)
+    known, here = cluster_role(after), cluster.listen_address(after)
     member = after.find(nodes.NODE, known.node_id) if known.node_id else None
     if member is not None and member.address != here:
         message = f"The cluster interface is at {here} afterwards; the cluster knows this node at {member.address}."

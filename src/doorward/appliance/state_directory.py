@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from doorward.access.passwords import LocalPasswords
 from doorward.api.listeners import Listeners, bind
-from doorward.appliance.options import CannotStart, Options
+from doorward.appliance.options import Options, StartError
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.network._addresses import listening
@@ -20,13 +20,13 @@ from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.startup import first_revision, whole_tree
 from doorward.tree.places import Place
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from doorward.tree.registry import Tree
 from doorward.tree.validation import check
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class StateDirectory:
     """What can be configured, the machine as the defaults see it, and what is kept of a node."""
 
     tree: Tree
@@ -37,7 +37,7 @@ class Ground:
     """Whether this is the first start."""
 
 
-def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -> Ground:
+def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -> StateDirectory:
     """Open the state directory. At the first start a listener may be bound already. Raises as ``Appliance`` does."""
     tree, state = whole_tree(), options.state
     fresh = not (state / "doorward.db").exists()
@@ -46,18 +46,18 @@ def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -
     store = SqliteStore(state / "doorward.db", vault)
     if store.head() is not None:
         # Port 0 is any port at the first start; later the configuration alone says where to listen.
-        return Ground(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)
-    ground = Ground(tree, _bound(options, listeners), vault, store, is_fresh=True)
+        return StateDirectory(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)
+    ground = StateDirectory(tree, _bound(options, listeners), vault, store, is_fresh=True)
     _first_start(ground, options, say)
     return ground
 
 
 def _bound(options: Options, listeners: Listeners) -> Machine:
-    """Bind what ``--listen`` says, ahead of the first revision: only then the port is known. Raises CannotStart."""
+    """Bind what ``--listen`` says, ahead of the first revision: only then the port is known. Raises StartError."""
     try:
         bound = bind(options.host, options.port)
     except OSError as error:
-        raise CannotStart(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
+        raise StartError(f"Can't listen on {options.host}:{options.port}: {error.strerror}.") from error
     host, port = bound.getsockname()[:2]
     machine = Machine(options.machine, host, port)
     if host in WILDCARDS:
@@ -65,15 +65,15 @@ def _bound(options: Options, listeners: Listeners) -> Machine:
     else:
         listeners.adopt(bound)
     if not listening(machine):
-        raise CannotStart(f"No network interface has the address {host}; say with --listen where to serve.")
+        raise StartError(f"No network interface has the address {host}; say with --listen where to serve.")
     return machine
 
 
-def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -> None:
+def _first_start(ground: StateDirectory, options: Options, say: Callable[[str], None]) -> None:
     """Write revision 1: the defaults, and the password of ``admin`` unless the wizard asks for it."""
     if options.wizard:
         if options.admin_password is not None:
-            raise CannotStart("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
+            raise StartError("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
         _first_revision(ground, None)
         return
     if options.admin_password is not None:
@@ -87,19 +87,19 @@ def _first_start(ground: Ground, options: Options, say: Callable[[str], None]) -
         say(f"First start: log in as admin with the password {password} (kept in {path}).")
 
 
-def _check_password(ground: Ground, password: str) -> None:
-    """Raise CannotStart with everything that the form of passwords and the policy have against a first password."""
+def _check_password(ground: StateDirectory, password: str) -> None:
+    """Raise StartError with everything that the form of passwords and the policy have against a first password."""
     defaults = ground.tree.defaults(ground.machine)
     try:
         check(passwords.NODE.adapter, {"plain": password})
         problems = tuple(LocalPasswords().problems(defaults, Place(users.PATH, users.ADMIN), password))
-    except BodyRefused as refused:
+    except InvalidBody as refused:
         problems = tuple(refused.problems)
     if problems:
         found = " ".join(problem.message for problem in problems)
-        raise CannotStart(f"DOORWARD_ADMIN_PASSWORD can't be the password of admin: {found}")
+        raise StartError(f"DOORWARD_ADMIN_PASSWORD can't be the password of admin: {found}")
 
 
-def _first_revision(ground: Ground, password: str | None) -> None:
+def _first_revision(ground: StateDirectory, password: str | None) -> None:
     tree, machine, store, vault = ground.tree, ground.machine, ground.store, ground.vault
     first_revision(tree, machine, store, vault, LocalPasswords(), password=password, admin=users.ADMIN)

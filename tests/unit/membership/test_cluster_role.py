@@ -8,7 +8,7 @@ import pytest
 
 from doorward.host.machine import Machine
 from doorward.membership import channel, join_request, nodes, promote
-from doorward.membership.standing import Standing, standing
+from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.scope import from_central_management
 from doorward.transaction.startup import whole_tree
 from doorward.tree.places import Place
@@ -36,38 +36,38 @@ def member(key: str, address: str, *roles: str) -> tuple[str, str, Any]:
 @pytest.mark.parametrize(
     ("documents", "expected"),
     [
-        ([], Standing()),
-        ([(join_request.PATH, "", REQUEST)], Standing("failed", OWN, central_addresses=("10.0.0.1",))),
+        ([], ClusterRole()),
+        ([(join_request.PATH, "", REQUEST)], ClusterRole("failed", OWN, central_addresses=("10.0.0.1",))),
         (
             [(join_request.PATH, "", REQUEST | {"psk": CLUSTER})],
-            Standing("requested", OWN, central_addresses=("10.0.0.1",), psk=CLUSTER),
+            ClusterRole("requested", OWN, central_addresses=("10.0.0.1",), psk=CLUSTER),
         ),
         (
             [(join_request.PATH, "", JOINED | {"previous_address": "10.0.0.9"})],
-            Standing("joined", OWN, CLUSTER, CENTRE, ("10.0.0.1", "10.0.0.9")),
+            ClusterRole("joined", OWN, CLUSTER, CENTRE, ("10.0.0.1", "10.0.0.9")),
         ),
         (
             [(join_request.PATH, "", JOINED), member(OWN, "10.0.0.2", "managed-host")],
-            Standing("joined", OWN, CLUSTER, CENTRE, ("10.0.0.1",), ("managed-host",)),
+            ClusterRole("joined", OWN, CLUSTER, CENTRE, ("10.0.0.1",), ("managed-host",)),
         ),
         (
             [
                 (promote.PATH, "", {"cluster_id": CLUSTER, "epoch": 1, "node_id": CENTRE}),
                 member(CENTRE, "10.0.0.1", "central-management"),
             ],
-            Standing("central", CENTRE, CLUSTER, CENTRE, ("10.0.0.1",), ("central-management",)),
+            ClusterRole("central", CENTRE, CLUSTER, CENTRE, ("10.0.0.1",), ("central-management",)),
         ),
     ],
 )
-def test_the_documents_say_what_the_node_is(documents: list[tuple[str, str, Any]], expected: Standing) -> None:
-    found = standing(snapshot(*documents))
+def test_the_documents_say_what_the_node_is(documents: list[tuple[str, str, Any]], expected: ClusterRole) -> None:
+    found = cluster_role(snapshot(*documents))
     assert found == expected
     assert found.is_member == (expected.state in {"joined", "central"})
     assert found.managed == ("managed-host" in expected.roles)
 
 
 def test_a_tree_without_membership_is_that_of_a_standalone_node() -> None:
-    assert standing(Snapshot()) == Standing()
+    assert cluster_role(Snapshot()) == ClusterRole()
     assert channel.port(Snapshot()) == channel.PORT
 
 
