@@ -78,7 +78,9 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Node):
-    """Fixed children and nothing else."""
+    """Fixed children and nothing else: the modules beside its own, or ``children`` by name, where each takes but a line."""
+
+    children: Mapping[str, Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -230,7 +232,7 @@ _Later = TypeVar("_Later", bound=Node)
 
 
 def later(kind: type[_Later], **declared: Any) -> _Later:
-    """Declare an endpoint that this release does not honour yet.
+    """Declare an endpoint that this release does not honour yet. A branch of nothing else lists them in one module.
 
     It answers its inert default, takes that same body back and refuses everything else (protocol, section 9.7).
     """

@@ -172,18 +172,25 @@ def _walk(endpoint: Endpoint) -> Iterator[Endpoint]:
 
 def discover(package: ModuleType, path: str = ROOT) -> Tree:
     """Build the tree from a package: a package is a branch, a module an endpoint, each with its ``NODE``."""
-    return Tree(_endpoint(package, path, path.rpartition("/")[2], None))
+    return Tree(_endpoint(package, path, None))
 
 
-def _endpoint(module: ModuleType, path: str, key: str, parent: Endpoint | None) -> Endpoint:
+def _endpoint(module: ModuleType, path: str, parent: Endpoint | None) -> Endpoint:
     node = module.NODE
     assert isinstance(node, Node)  # noqa: S101 - a module without declaration is a mistake of ours
+    endpoint = _hung(node, path, inspect.getdoc(module) or "", parent)
+    for name in sorted(info.name for info in pkgutil.iter_modules(getattr(module, "__path__", ()))):
+        child = importlib.import_module(f"{module.__name__}.{name}")
+        if hasattr(child, "NODE"):
+            endpoint.children[name] = _endpoint(child, f"{path}/{name}", endpoint)
+    return endpoint
+
+
+def _hung(node: Node, path: str, doc: str, parent: Endpoint | None) -> Endpoint:
+    """Return a node in its place, and those that a branch declares itself."""
     node.hang(path)
-    endpoint = Endpoint(path, key, node, inspect.getdoc(module) or "", parent)
+    endpoint = Endpoint(path, path.rpartition("/")[2], node, doc, parent)
     if isinstance(node, Branch):
-        names = sorted(info.name for info in pkgutil.iter_modules(module.__path__))
-        for name in names:
-            child = importlib.import_module(f"{module.__name__}.{name}")
-            if hasattr(child, "NODE"):
-                endpoint.children[name] = _endpoint(child, f"{path}/{name}", name, endpoint)
+        for name, child in sorted(node.children.items()):
+            endpoint.children[name] = _hung(child, f"{path}/{name}", child.title, endpoint)
     return endpoint

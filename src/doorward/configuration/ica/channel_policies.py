@@ -1,5 +1,0 @@
-"""Which ICA channels are open to whom."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

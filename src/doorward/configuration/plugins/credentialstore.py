@@ -1,5 +1,0 @@
-"""Plugins that fetch credentials."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

@@ -1,5 +1,0 @@
-"""Plugins that sign certificates."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

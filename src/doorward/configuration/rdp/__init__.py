@@ -1,5 +1,0 @@
-"""Proxying of RDP sessions."""
-
-from doorward.tree.nodes import Branch
-
-NODE = Branch(privilege="/special/rdp")

@@ -1,5 +1,0 @@
-"""Which RDP channels are open to whom."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

@@ -1,5 +1,0 @@
-"""Reports about the appliance and its sessions."""
-
-from doorward.tree.nodes import Branch
-
-NODE = Branch(privilege="/special/report")

@@ -1,5 +1,0 @@
-"""Subchapters that reports can use."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

@@ -1,5 +1,0 @@
-"""Configured reports."""
-
-from doorward.tree.nodes import Collection, later
-
-NODE = later(Collection)

@@ -1,5 +1,0 @@
-"""Global options of the Telnet proxy."""
-
-from doorward.tree.nodes import Singleton, later
-
-NODE = later(Singleton, default={"channel_database_cleanup": {"enabled": False}, "service": {"enabled": False}})
