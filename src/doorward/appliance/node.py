@@ -25,6 +25,7 @@ from doorward.api.web import channel_service, hand_out, web_services
 from doorward.appliance.admin_listeners import AdminListeners
 from doorward.appliance.backing_up import backups, late, report
 from doorward.appliance.housekeeping import housekeeping
+from doorward.appliance.local_server import LocalServer
 from doorward.appliance.memory import give_back_memory
 from doorward.appliance.options import Options, StartError
 from doorward.appliance.state_directory import opened
@@ -110,6 +111,7 @@ class Appliance:
             raise StartError(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._address = state / "address"
         self._doors = AdminListeners(options, self.pipeline, self.listeners)
+        self._local = LocalServer(state, self.pipeline, self._queue, self.senders.events)
         for ignored in (self._doors.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
@@ -195,6 +197,7 @@ class Appliance:
             self.cluster.start()
             self.app.state = ready_state(self._service)
             await asyncio.to_thread(self.backups.start)
+            await self._local.start()
             self.senders.watch(lambda: in_loop(loop, self._logins.expire))
             self._doors.tell(self._address)
             self.pipeline.published.append(self._moved)
@@ -205,6 +208,7 @@ class Appliance:
             self.app.state = "stopping"
             workers.stop()
             self._address.unlink(missing_ok=True)
+            self._local.stop()
             await asyncio.to_thread(self.backups.stop)
             tidying.cancel()
             memory.cancel()

@@ -186,11 +186,13 @@ def reset_password(
     host: On = Machine.sandbox,
     new_password_file: passwd.NewPassword = None,
 ) -> None:
-    """Give admin a new password, on the machine itself. The server of the state directory must not run.
+    """Give admin a new password, on the machine itself, whether its server runs or not.
 
-    For whoever lost the password: as the owner of the state directory, or as root. It is asked for, or read from a file.
+    For whoever lost the password: as the owner of the state directory, or as root. It is asked for, or read from a file. All
+    login sessions of admin end.
     """
-    from doorward.cli.reset import NotResetError, become_owner, reset
+    from doorward.cli.reset import become_owner, reset
+    from doorward.transaction.reset import NotResetError
 
     directory = state_directory(state, host)
     text = passwd.new_password("admin", new_password_file)
@@ -199,7 +201,8 @@ def reset_password(
         number = reset(directory, host.value, text)
     except NotResetError as why:
         raise CommandError(f"The password was not changed: {why}") from None
-    typer.echo(f"The password of admin is a new one, with revision {number}. Start the server and log in.")
+    (directory / "initial-admin-password").unlink(missing_ok=True)
+    typer.echo(f"The password of admin is a new one, with revision {number}.")
 
 
 @command

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from doorward.configuration.management import email
-from doorward.tree.models import Body
+from doorward.tree.models import Body, extension
 from doorward.tree.nodes import Singleton
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
@@ -38,6 +38,7 @@ IDS: Mapping[str, str] = {
     "login": "xcbLogin",
     "login_failure": "xcbLoginFailure",
     "logout": "xcbLogout",
+    "password_reset": "doorwardPasswordReset",
     "swap_full": "doorwardSwapFull",
     "time_sync_lost": "doorwardTimeSyncLost",
 }
@@ -105,6 +106,7 @@ class SystemAlerts(Body):
     login: Quiet = Field(_QUIET, description="Somebody logged in.")
     login_failure: Quiet = Field(_QUIET, description="A login was refused.")
     logout: Quiet = Field(_QUIET, description="A login session ended.")
+    password_reset: Mailed = extension(_MAILED, description="The password of admin was reset on the machine.")
     swap_full: Mailed = Field(_MAILED, description="The limit of swap use is crossed.")
     time_sync_lost: Mailed = Field(_MAILED, description="The clock no longer follows its time servers.")
     timestamp_error: Never = Field(_NEVER, description="A time stamp could not be had; not raised by this release.")
