@@ -18,9 +18,9 @@ NEEDED := chrony curl gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openss
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
-CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
+CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills schedules check format bench lock docs clean
+.PHONY: help serve test coverage unit kills schedules mutants check format bench lock docs pictures clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,10 @@ kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do
 schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
 	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/schedules $(ARGS)
 
+mutants: $(VENV)/.dev ## Change 200 small things in the sources, one at a time, and see that tests notice (ARGS="--seed 2 store")
+	@scripts/need $(NEEDED)
+	@scripts/offline $(BIN)/python -m tests.mutants $(ARGS)
+
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: run 'make format'." >&2; exit 1; }
@@ -79,6 +83,9 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 
 docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
 	@$(BIN)/doorward reference > docs/reference.md
+
+pictures: $(VENV)/.dev ## Draw docs/pictures again (ARGS=--record records the cast anew, as root)
+	@scripts/offline $(BIN)/python -m scripts.pictures $(ARGS)
 
 clean: ## Remove everything that can be made again
 	@rm -rf $(VENV) tests/clients/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \

@@ -57,9 +57,8 @@ class Mutant:
         """Where, and what kind of change."""
         return f"{self.module}:{self.mutation.line} {self.mutation.kind}"
 
-    def difference(self) -> str:
-        """The change as people read it."""
-        source = (SOURCE / self.module).read_text(encoding="utf-8")
+    def difference(self, source: str) -> str:
+        """Return the change of a module as people read it."""
         lines = difflib.unified_diff(source.splitlines(), self.mutation.apply(source).splitlines(), n=1, lineterm="")
         return "\n".join(f"    {line}" for line in list(lines)[3:])
 
@@ -147,12 +146,12 @@ def _end_children() -> None:
             return
 
 
-def sample(modules: list[str], count: int, seed: int) -> list[Mutant]:
+def sample(source: Path, modules: list[str], count: int, seed: int) -> list[Mutant]:
     """Return as many mutants of the modules, at random, from each as many as it is long."""
     files = [
-        path for name in modules for path in ([SOURCE / name] if name.endswith(".py") else sorted((SOURCE / name).rglob("*.py")))
+        path for name in modules for path in ([source / name] if name.endswith(".py") else sorted((source / name).rglob("*.py")))
     ]
-    every = [Mutant(str(path.relative_to(SOURCE)), one) for path in files for one in mutations(path.read_text(encoding="utf-8"))]
+    every = [Mutant(str(path.relative_to(source)), one) for path in files for one in mutations(path.read_text(encoding="utf-8"))]
     print(f"{len(every)} mutants in {len(files)} modules; {min(count, len(every))} are tried (seed {seed}).", flush=True)
     chosen = random.Random(seed).sample(every, min(count, len(every)))  # noqa: S311 - which ones is no secret
     return sorted(chosen, key=lambda mutant: (mutant.module, mutant.mutation.start))
@@ -176,7 +175,7 @@ def main() -> None:
         shutil.rmtree(wanted.folder, ignore_errors=True)
     workshop = Workshop(wanted.folder)
     covering = Chosen(wanted.tests) if wanted.tests else workshop.measure()
-    mutants = sample(wanted.module or list(CHOSEN), sys.maxsize if wanted.line else wanted.count, wanted.seed)
+    mutants = sample(workshop.source, wanted.module or list(CHOSEN), sys.maxsize if wanted.line else wanted.count, wanted.seed)
     if wanted.line:
         mutants = [mutant for mutant in mutants if mutant.mutation.line == wanted.line]
     results: Counter[str] = Counter()
@@ -187,7 +186,7 @@ def main() -> None:
         print(f"{how or 'SURVIVED':9} {mutant.name}", flush=True)
         if how is None:
             survivors.append(mutant.name)
-            print(mutant.difference(), flush=True)
+            print(mutant.difference((workshop.source / mutant.module).read_text(encoding="utf-8")), flush=True)
     print(f"Of {len(mutants)}, noticed by {json.dumps(results)}.")
     sys.exit(bool(survivors))
 

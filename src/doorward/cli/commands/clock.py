@@ -1,0 +1,72 @@
+"""``doorward time``: how the clock and its sources do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doorward.cli.options import Connection, Output, command
+
+if TYPE_CHECKING:
+    from doorward.cli.render import Line
+
+WAIT_SECONDS = 60.0
+"""How long a source is waited for."""
+_LOOK_SECONDS = 0.5
+
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the clock has a source to follow, at most a minute.")]
+
+
+@command
+def time_(connection: Connection, output: Output, wait: Wait = False) -> None:  # noqa: FBT002 - Typer's option
+    """Show the clock, and whether the time servers answer. Exit code 1: none does."""
+    from doorward.cli.render import emit
+    from doorward.cli.session import connected
+
+    with connected(connection) as session:
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            found = session.client.body("/api/time_status")
+            if not wait or _selected(found) or time.monotonic() > end:
+                break
+            time.sleep(_LOOK_SECONDS)
+        emit(found, output.structured, _lines(found))
+    if not _answering(found):
+        raise typer.Exit(1)
+
+
+def _answering(found: dict[str, Any]) -> bool:
+    return any(source["reachability"] for source in found["sources"])
+
+
+def _selected(found: dict[str, Any]) -> bool:
+    return any(source["state"] == "selected" for source in found["sources"])
+
+
+def _lines(found: dict[str, Any]) -> Iterator[Line]:
+    from doorward.cli.render import Line, local_time, table
+
+    clock, daemon, zone = found["clock"], found["daemon"], found["timezone"]
+    state = "synchronised" if clock["synchronised"] else "not synchronised"
+    running = "" if daemon["running"] else f"; {daemon['name']} does not run"
+    yield Line(f"Clock:  {local_time(clock['time'])}, {state}{running}", "" if daemon["running"] else "yellow")
+    yield Line(f"Zone:   {zone['name']}")
+    if found["sources"]:
+        yield from table(["SOURCE", "ADDRESS", "STRATUM", "OFFSET", "STATE"], [_row(source) for source in found["sources"]])
+    else:
+        yield Line("There is no time server.", "dim")
+
+
+def _row(source: dict[str, Any]) -> list[str]:
+    offset = source["offset_seconds"]
+    stratum = source["stratum"]
+    return [
+        source["value"],
+        source["address"] or "-",
+        "-" if stratum is None else str(stratum),
+        "-" if offset is None else f"{1000 * offset:+.3f} ms",
+        str(source["state"]).replace("_", " "),
+    ]
