@@ -62,8 +62,7 @@ def time_server(directory: Path, address: str) -> Iterator[None]:
     run.chmod(0o700)
     conf = directory / "server.conf"
     conf.write_text(
-        f"local stratum 8\nallow\nbindaddress {address}\nport 123\ncmdport 0\n"
-        f"bindcmdaddress {run}/s\npidfile {run}/pid\n"
+        f"local stratum 8\nallow\nbindaddress {address}\nport 123\ncmdport 0\nbindcmdaddress {run}/s\npidfile {run}/pid\n"
     )
     user = pwd.getpwuid(os.geteuid()).pw_name
     program = find_program("chronyd")
