@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.docs.guide import blocks, shell
+from tests.docs.guide import GUIDE, blocks, shell
 
 SAID = r"Revision \d+ is [a-z ]+|Nothing to change\.|Nothing was committed: this was a dry run\.|\d changes? staged"
 
@@ -42,6 +42,13 @@ def test_a_description_does_what_is_said(tmp_path: Path) -> None:
     assert "only-until-she-changes-it" not in shown
 
 
+def test_the_section_on_listeners_is_true(tmp_path: Path) -> None:
+    [commands] = blocks("Where it listens", "sh")
+    shown = shell(commands, tmp_path)
+    assert "address: 127.0.0.1" in shown
+    assert re.search(r"https_port: \d+\n", shown)
+
+
 def test_the_section_on_the_network_is_true(tmp_path: Path) -> None:
     [commands] = blocks("Network", "sh")
     shown = shell(commands, tmp_path)
@@ -55,6 +62,14 @@ def test_the_section_on_the_network_is_true(tmp_path: Path) -> None:
 
 def test_the_section_on_accounts_is_true(tmp_path: Path) -> None:
     [commands] = blocks("Accounts", "sh")
-    shown = shell(commands, tmp_path)
-    assert re.findall(r"Revision \d+ is in effect\.", shown) == ["Revision 2 is in effect.", "Revision 3 is in effect."]
+    [line] = blocks("Accounts", "json")
+    of_the_line = f"doorward add --yes aaa/local_database/groups '{{name: clocks}}'\ndoorward add --yes aaa/acls '{line}'\n"
+    shown = shell(commands + of_the_line, tmp_path)
+    assert re.findall(r"Revision \d+ is in effect\.", shown) == [f"Revision {number} is in effect." for number in range(2, 6)]
     assert "horse-battery" not in shown
+
+
+def test_every_command_of_the_guide_is_pasted_by_some_test() -> None:
+    having = {title for title in re.findall(r"^## (.*)$", GUIDE.read_text(), re.MULTILINE) if blocks(title, "sh")}
+    here = "".join(path.read_text() for path in Path(__file__).parent.glob("test_guide_*.py"))
+    assert having == set(re.findall(r'blocks\("([^"]+)", "sh"\)', here))
