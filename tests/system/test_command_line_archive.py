@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.server import Server, running
+from tests.support.server import Server, running, until
 from tests.support.zygote import UNMEASURED
 from tests.system.command_line import PROGRAM, CommandLine
 
@@ -45,6 +45,19 @@ def test_an_export_under_a_password_comes_back(cli: CommandLine, tmp_path: Path)
     assert "is in effect; all login sessions ended.\n" in cli.ok("restore", "-m", "why not", *under, "x")
     assert cli.ok("get", ZONE) == "Etc/UTC\n"
     assert "why not" in cli.ok("history", "--limit", "1")
+
+
+def test_a_restore_goes_back_unless_it_is_confirmed(cli: CommandLine) -> None:
+    cli.ok("export", "--protect", "none", "-o", "x")
+    cli.ok("set", ZONE, "Asia/Tokyo")
+    assert "is in effect, and goes back in 10s unless you run `doorward confirm`" in cli.ok("restore", "--confirm", "10s", "x")
+    until(lambda: cli.ok("get", ZONE) == "Asia/Tokyo\n", 120)
+    cli.ok("restore", "--confirm", "10m", "x")
+    assert "A commit awaits its confirmation" in cli("restore", "x").err
+    assert "is confirmed and stays." in cli.ok("confirm")
+    assert cli.ok("get", ZONE) == "Etc/UTC\n"
+    whole = cli("restore", "--scope", "system", "--confirm", "10m", "x")
+    assert (whole.code, "can await confirmation" in whole.err) == (1, True)
 
 
 def test_what_can_not_be_done_is_said(cli: CommandLine, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class RestoreRequest:
     """What somebody asks for. ``message`` is the commit message, ``user`` and ``address`` are who asks and from where.
 
     ``account`` is the key of the account that asks; ``is_allowed`` tells, in any thread, whether it still may have the restore.
+    ``confirm_seconds``: goes back after that many seconds unless confirmed; not for a whole system.
     """
 
     user: str
@@ -72,6 +73,7 @@ class RestoreRequest:
     new_certificate: bool = False
     account: str = ""
     is_allowed: Allowed = field(default=always, repr=False)
+    confirm_seconds: int | None = None
 
 
 class RestoreCancelledError(Exception):
@@ -223,8 +225,8 @@ def carry_out(node: NodeView, wish: RestoreRequest, trial: RestoreCheck, ticket:
         candidate = _candidate(node, wish, opened, trial.loaded)
         records = restore_files.records(node, opened) if wish.scope == "system" else ()
         order = Order(
-            wish.user, wish.address, _message(wish, trial), ticket=ticket, records=records, past=past, everything=True,
-            account=wish.account,
+            wish.user, wish.address, _message(wish, trial), wish.confirm_seconds, ticket, records=records, past=past,
+            everything=True, account=wish.account,
         )  # fmt: skip
         done = node.pipeline.commit(candidate, order)
     try:

@@ -87,7 +87,7 @@ class Restores:
             if restore.status == "finished":
                 continue
             ticket = self._store.ticket(restore.ticket)
-            if ticket is not None and ticket.state == "done":
+            if ticket is not None and ticket.state in {"done", "awaiting_confirmation", "revert_failed"}:
                 self.save(replace(restore.finished("succeeded"), revision=ticket.revision))
             elif ticket is not None and ticket.state == "unknown":
                 self.save(restore.finished("unknown", "shutdown", "The server ended during the restore."))

@@ -269,7 +269,8 @@ class Runner:
         """Return a run as it was kept last; as it began where the store can't tell."""
         try:
             return self._log.get(run.id) or run
-        except Exception:  # noqa: BLE001 - the store says so itself
+        except Exception:
+            log.exception("the record of a backup run could not be read", run=run.id)
             return run
 
     def _keep(self, run: Run) -> None:

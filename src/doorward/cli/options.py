@@ -138,8 +138,8 @@ class Asking:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Committing(Asking, Output):
-    """How far to go with a change of the configuration."""
+class Trying(Asking):
+    """How far to go with something that can go back by itself."""
 
     confirm: Annotated[
         int | None,
@@ -148,6 +148,12 @@ class Committing(Asking, Output):
             help="Go back by itself after this time (10s to 1h), unless `doorward confirm` comes before.",
         ),
     ] = None  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Committing(Trying, Output):
+    """How far to go with a change of the configuration."""
+
     stage: Annotated[bool, _option("--stage", text="Keep the change for `doorward commit` instead of committing it.")] = False
     exit_code: Annotated[bool, _option("--exit-code", text="With --dry-run: end with 2 where something would change.")] = False
 

@@ -30,6 +30,7 @@ from doorward.backup.restore import RestoreCancelledError, RestoreCheck, Restore
 from doorward.backup.restores import Restore, Restores
 from doorward.backup.runner import NOT_ALLOWED
 from doorward.backup.temporary_files import TemporaryFiles
+from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
 from doorward.transaction.queue import QueueTimeoutError
@@ -76,6 +77,9 @@ class RestoreOrder(Body):
         None, description="Fingerprint of the key whose signature is accepted though this node does not know it."
     )
     commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why.")
+    confirm_seconds: int | None = Field(
+        None, ge=10, le=LONGEST, description="The configuration goes back by itself after so many seconds."
+    )
     dry_run: bool = Field(default=False, description="Whether everything is only tried.")
     network: Literal["keep", "restore"] = Field("keep", description="Whether the network stays as it is on this node.")
     new_certificate: bool = Field(
@@ -104,6 +108,9 @@ class RestoreService:
     async def begin(self, order: RestoreOrder, wish: RestoreRequest) -> Restore:
         """Start a restore. Raises 400, 404 or 409."""
         archive = await self._uploaded(order)
+        if order.confirm_seconds is not None and order.scope != "configuration":
+            message = "A whole system is not taken back by itself; only a restore of the configuration can await confirmation."
+            raise errors.meaning([Problem("contradiction", message, "/confirm_seconds", HREF)], "request")
         if not order.dry_run and not order.commit_message and requires_message(self._node.pipeline.running.snapshot):
             raise errors.meaning(
                 [Problem("message_required", "A commit message is required.", "/commit_message", HREF)], "request"
@@ -235,7 +242,10 @@ class RestoreService:
         """Runs in the commit thread."""
         if self._service.confirmations.pending is not None:
             raise errors.conflict(self._service.confirmations.reason or "")
-        return carry_out(self._node, wish, trial, restore.ticket)
+        done = carry_out(self._node, wish, trial, restore.ticket)
+        if wish.confirm_seconds is not None:
+            self._service.confirmations.load()
+        return done
 
 
 class RestoreCollection(Resource):
@@ -275,6 +285,7 @@ class RestoreCollection(Resource):
         wish = RestoreRequest(
             request.member.name, request.address, order.scope, order.network, order.password, order.accept_signer,
             order.take_over, order.commit_message or None, order.new_certificate, request.member.account, request.is_allowed,
+            order.confirm_seconds,
         )  # fmt: skip
         restore = await self._desk.begin(order, wish)
         if request.wait_seconds:

@@ -12,7 +12,7 @@ import typer
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
 from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage, problem_line
-from doorward.cli.options import Asking, Connection, command
+from doorward.cli.options import Connection, Trying, command
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
@@ -56,13 +56,14 @@ ArchiveFile = Annotated[Path, typer.Argument(help="The archive, in clear or unde
 
 
 @command
-def restore(file: ArchiveFile, connection: Connection, how: Asking, what: Restoring) -> None:
+def restore(file: ArchiveFile, connection: Connection, how: Trying, what: Restoring) -> None:
     """Restore an archive, as one commit."""
     from doorward.cli.session import connected
 
     order: dict[str, Any] = {
         "accept_signer": what.accept_signer,
         "commit_message": how.message,
+        "confirm_seconds": how.confirm,
         "network": what.network.value,
         "new_certificate": what.new_certificate,
         "password": archive_password(what.archive_password_file) if what.archive_password_file else None,
@@ -96,9 +97,10 @@ def _forget(client: Client, upload: str) -> None:
         client.write("DELETE", upload)
 
 
-def _restore(session: Session, how: Asking, order: dict[str, Any]) -> None:
+def _restore(session: Session, how: Trying, order: dict[str, Any]) -> None:
     from doorward.cli import render, terminal
     from doorward.cli.render import Line
+    from doorward.cli.times import words
     from doorward.cli.transact import agreed
 
     found = _ended(session, {**order, "dry_run": True})
@@ -123,7 +125,8 @@ def _restore(session: Session, how: Asking, order: dict[str, Any]) -> None:
     order["commit_message"] = agreed(session, how, f"Restore {found['file']}?", "Nothing was restored.")
     done = _ended(session, order)
     _refuse(done)
-    render.show([Line(f"Revision {done['revision']} is in effect; all login sessions ended.", "bold green")])
+    until = f", and goes back in {words(how.confirm)} unless you run `doorward confirm`" if how.confirm else ""
+    render.show([Line(f"Revision {done['revision']} is in effect{until}; all login sessions ended.", "bold green")])
     if strange and not order["new_certificate"]:
         name = "its certificate is not for this address: --server-name NAME or --pin, or --ca with the authority of the archive"
         render.show([Line(f"To talk to the node from now on, {name}.", "yellow")])
