@@ -38,6 +38,8 @@ CHOSEN = (
 UNIT = ("tests/unit/access", "tests/unit/api", "tests/unit/backup", "tests/unit/cluster", "tests/unit/events", "tests/unit/store",
         "tests/unit/transaction")  # fmt: skip
 SERVERS = ("tests/contract",)
+FIRST_TESTS = 40
+"""The quickest tests, tried by themselves: they notice most, and not even the files of the others are read for them."""
 MAX_TESTS = 400
 MAX_FILES = 12
 PATIENCE = 20.0
@@ -112,7 +114,8 @@ class Workshop:
         path.write_text(mutant.mutation.apply(original.decode()), encoding="utf-8")
         try:
             unit, files = covering.tests(mutant.module, mutant.mutation.line)
-            for kind, chosen in (("unit", unit[:MAX_TESTS]), ("servers", files[:MAX_FILES])):
+            stages = ("unit", unit[:FIRST_TESTS]), ("unit", unit[FIRST_TESTS:MAX_TESTS]), ("servers", files[:MAX_FILES])
+            for kind, chosen in stages:
                 if chosen and (how := self._run(chosen, sum(map(covering.duration, chosen)))):
                     return kind if how == "failed" else how
             return None

@@ -23,7 +23,7 @@ from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import promote
 from doorward.store.node import node_id
-from doorward.store.port import Record
+from doorward.store.port import SEALED_FILE, Record
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.tree.places import Place
@@ -505,6 +505,17 @@ def test_a_file_that_can_not_be_put_in_place_waits_for_the_next_start_and_what_i
     (other.directory / "cluster").unlink()
     restore_files.finish(other.directory, other.rig.store, other.rig.secrets)
     assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
+
+
+def test_files_take_the_place_of_those_that_are_there(new_site: Callable[[], Site]) -> None:
+    site, other = new_site().filled(), new_site()
+    for directory, text in ((site.directory, "the key of the channel"), (other.directory, "another key")):
+        (directory / "cluster").mkdir()
+        (directory / "cluster" / "node-key.pem").write_text(text)
+    asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
+    restored(other, archived(site), **asked)
+    assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
+    assert not other.rig.store.records(SEALED_FILE)
 
 
 def revisions(site: Site) -> list[Any]:

@@ -10,6 +10,7 @@ from doorward.configuration._setup import FirstSettings, Network
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.transaction.setup import AlreadySetUpError, _asked_at, _with_address, awaited, set_up
 from doorward.tree.problems import Problem, SemanticError
+from tests.unit.configuration.stores.material import PSS, made_by_openssl
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, USERS, ZONE, Rig
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ def test_what_is_refused_leaves_the_node_waiting(rig: Rig) -> None:
     }
     assert awaited(rig.pipeline.running)
     assert rig.number == 1
+
+
+def test_a_certificate_that_nobody_can_be_shown_leaves_the_node_waiting(rig: Rig) -> None:
+    certificate, key = made_by_openssl(*PSS)
+    webserver: Any = {"certificate": certificate, "private_key": key}
+    with pytest.raises(SemanticError) as caught:
+        set_up(rig.pipeline, answers(certificates={"webserver": webserver}), "192.0.2.9")
+    assert {(p.code, p.pointer, p.path) for p in caught.value.problems} == {
+        ("unsuitable", "/certificates/webserver/certificate", "/api/setup")
+    }
+    assert awaited(rig.pipeline.running)
 
 
 def test_what_the_host_refuses_leaves_the_node_waiting(rig: Rig) -> None:
