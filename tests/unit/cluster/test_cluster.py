@@ -22,6 +22,7 @@ from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from tests.support.server import until
+from tests.unit.cluster.applicants import Applicant
 from tests.unit.cluster.pairs import Machine, PairedCentral, Wire, put
 from tests.unit.transaction.rig import WEB, ZONE
 
@@ -413,3 +414,26 @@ def test_a_node_that_does_not_answer_at_its_address_is_named(
 def codes(cluster: Cluster, key: str) -> list[str]:
     (item,) = [item for item in cluster.statuses() if item["key"] == key]
     return [issue["code"] for issue in item.get("issues", {}).get("warnings", [])]
+
+
+def test_the_secret_of_a_pairing_goes_once_the_node_has_come_with_its_certificate(
+    tmp_path: Path, central: PairedCentral, channel: Channel
+) -> None:
+    queue = CommitQueue()
+    cluster = Cluster(
+        central.rig.pipeline, queue, node_id=central.id, key=central.key, connector=channel, events=central.events, state=tmp_path
+    )
+    central.central = cluster._central
+    (tmp_path / "applicant").mkdir()
+    applicant = Applicant(tmp_path / "applicant", central)
+    applicant.accepted()
+    psk = applicant.member()["psk"]
+    cluster.start()
+    try:
+        applicant.pair()
+        assert central.rig.store.secret(psk) is not None
+        cluster._central.head(Peer(str(applicant.id), applicant.key.certificate), None)
+        until(lambda: applicant.member()["psk"] is None and central.rig.store.secret(psk) is None)
+    finally:
+        cluster.stop()
+        queue.close()
