@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from doorward.access.logins import Logins
@@ -46,10 +46,10 @@ class Plain:
 
     endpoint: Endpoint
     open_to_all: bool
-    cookie: str
+    cookie: str = field(repr=False)
     now: int = 0
     seconds: int = 0
-    fields: bytes = b""
+    fields: bytes = field(default=b"", repr=False)
 
 
 class FastResponses:

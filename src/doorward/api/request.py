@@ -62,10 +62,10 @@ class LocalFile:
 class Response:
     """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, or a file."""
 
-    content: dict[str, Any] | bytes | LocalFile
+    content: dict[str, Any] | bytes | LocalFile = field(repr=False)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    cookie: str | None = None
+    cookie: str | None = field(default=None, repr=False)
     """The value of a cookie to set; "" takes it away; None: the one that came is renewed."""
 
     @property
@@ -82,11 +82,11 @@ class Request:
 
     method: str
     segments: tuple[str, ...]
-    scope: Mapping[str, Any]
+    scope: Mapping[str, Any] = field(repr=False)
     receive: Receive
     id: str
     login: Login | None = None
-    cookie: str = ""
+    cookie: str = field(default="", repr=False)
     extended: bool = False
     """Whether the request moved the end of the login session."""
     allow: tuple[str, ...] = ()

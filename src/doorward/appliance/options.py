@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from doorward.host.machine import MachineKind
@@ -24,7 +24,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8443
     machine: MachineKind = "sandbox"
-    admin_password: str | None = None
+    admin_password: str | None = field(default=None, repr=False)
     plain_http: bool = False
     listen_given: bool = False
     cluster_port: int | None = None

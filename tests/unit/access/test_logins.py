@@ -54,14 +54,6 @@ def test_cookies_and_tokens_are_random_and_the_cookie_is_not_kept(rig: Rig) -> N
     assert not any(value in kept for value in cookies | tokens)
 
 
-def test_what_is_shown_of_a_login_has_nothing_of_its_transaction(rig: Rig) -> None:
-    login, _ = rig.open()
-    login.candidate = Candidate.on(RUNNING)
-    assert "Candidate" not in repr(login)
-    login.candidate.secrets["key"] = "an open secret"
-    assert "an open secret" not in repr(login.candidate)
-
-
 def test_every_login_makes_a_session_of_its_own(rig: Rig) -> None:
     (one, first), (other, second) = rig.open(), rig.open()
     assert one is not other

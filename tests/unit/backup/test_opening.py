@@ -118,14 +118,6 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     assert used < 100 << 20
 
 
-def test_what_is_shown_of_an_archive_has_nothing_of_its_content(site: Site, tmp_path: Path) -> None:
-    path = tmp_path / "archive"
-    with signed(site, {TREE: b'{"an open secret": 1}'}) as file:
-        path.write_bytes(file.read())
-    with open_archive(path) as opened:
-        assert "an open secret" not in repr(opened)
-
-
 def test_what_could_not_be_opened_again_is_not_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("MAX_HELD", "MAX_VALUES"):
         with monkeypatch.context() as patch:
