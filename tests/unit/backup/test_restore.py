@@ -15,12 +15,15 @@ from doorward.access.passwords import matches
 from doorward.backup import archive, restore, restore_files
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
+from doorward.backup.failure import BackupError
 from doorward.backup.opening import ArchiveRefusedError
 from doorward.backup.records import Run
 from doorward.backup.restore import RestoreCheck, RestoreRequest, carry_out, try_out
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
+from doorward.host.errors import HostError
+from doorward.host.resources import File
 from doorward.membership import promote
 from doorward.store.node import node_id
 from doorward.store.port import SEALED_FILE, Record
@@ -48,6 +51,23 @@ def wish(**changes: Any) -> RestoreRequest:
 def archived(site: Site) -> Path:
     """An archive in clear, as somebody who decrypted it has it."""
     return prepare(site.node, site.spool).archive
+
+
+def test_an_archive_that_no_empty_host_could_take_is_not_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def __init__(self, _directory: Path) -> None: ...
+
+        def plan(self, before: list[Any], after: list[Any]) -> None:
+            assert not before
+            assert {resource.path for resource in after if isinstance(resource, File)} >= {
+                "/etc/chrony/sources.d/doorward.sources"
+            }
+            raise HostError("there is no room for it")
+
+    monkeypatch.setattr("doorward.backup.loading.sandbox", Full)
+    with pytest.raises(BackupError, match=r"would not restore.*there is no room for it") as refused:
+        archived(site)
+    assert refused.value.code == "self_check"
 
 
 def tried(site: Site, path: Path, **changes: Any) -> RestoreCheck:
