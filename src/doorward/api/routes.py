@@ -32,10 +32,10 @@ from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.api.welcome import Welcome
+from doorward.areas.area import Issue
 from doorward.backup.service import Backups
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
-from doorward.events.alarm import Issue
 from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
 from doorward.transaction.confirmation import Confirmations

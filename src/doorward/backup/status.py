@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from doorward.areas.area import Issue
 from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
 from doorward.backup.schedule import last_dues
 from doorward.backup.table import NAME, Table
 from doorward.configuration.management import system_backup
-from doorward.events.alarm import Alarm, Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 
 PATIENCE = timedelta(hours=26)

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from doorward import __version__
+from doorward.areas import area
 from doorward.cluster import statuses
 from doorward.cluster.calls import CallRefusedError, Since
 from doorward.cluster.doubles import Doubles
@@ -21,7 +22,6 @@ from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Header, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Report, Seen, fit_to_show, observed
-from doorward.events import alarm
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
@@ -240,14 +240,14 @@ class Central:
                 found.append({"applied": applied, "fqdn": report.fqdn, "key": key})
         return found
 
-    def wrong(self) -> Iterator[alarm.Issue]:
+    def wrong(self) -> Iterator[area.Issue]:
         """Yield what is wrong with the cluster as a whole, for the health of this node."""
         if forked := ", ".join(sorted(node["fqdn"] for node in self.forked())):
-            yield alarm.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
+            yield area.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
         for key, item in self._items():
             for issue in item.get("configuration_sync", item).get("issues", {}).get("errors", []):
                 if issue["code"] == "duplicate_identity":
-                    yield alarm.Issue(f"{item['fqdn']}: {issue['message']}", f"/api/cluster/status/{key}", "error")
+                    yield area.Issue(f"{item['fqdn']}: {issue['message']}", f"/api/cluster/status/{key}", "error")
 
     def watch(self) -> None:
         """Raise and end the alerts about nodes, and let go of what is not asked for any more. Once a second."""

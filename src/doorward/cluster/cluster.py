@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from doorward import __version__
+from doorward.areas.area import Issue
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
 from doorward.cluster.channel import Channel
@@ -26,7 +27,6 @@ from doorward.cluster.pins import Peer
 from doorward.cluster.statuses import Backup, Report, Seen, utc
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
-from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.events.node import full_name
 from doorward.membership import ROOT, nodes, promote

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 import structlog
 
+from doorward.areas.area import Issue
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
 from doorward.cluster.following import Following, Link, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.statuses import Report, utc
 from doorward.configuration.local_services.cluster import listen_address
-from doorward.events.alarm import Alarm, Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import ROOT, join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from doorward.events.alarm import Issue
+from doorward.areas.area import Issue
 
 log = structlog.get_logger()
 

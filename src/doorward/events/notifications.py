@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from doorward.areas.area import Issue
 from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
-from doorward.events.alarm import Issue
 from doorward.events.alerts import Alerts
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.events.alarm import Issue
+from doorward.areas.area import Issue
 from doorward.events.certificates import CertificateWatch, Expiring, in_use
 from doorward.events.drift import DriftWatch
 from doorward.events.limits import Limits, figures_of
