@@ -29,7 +29,6 @@ from doorward.host.machine import Machine
 from doorward.host.plan import Action
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import ClusterRole, cluster_role
-from doorward.store.node import node_id
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction import writing
@@ -37,7 +36,7 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
-from doorward.transaction.startup import documents, first_revision, load_running
+from doorward.transaction.startup import documents, first_revision, load_running, node_id
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import SemanticError

@@ -51,7 +51,6 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.membership import channel
-from doorward.store.node import node_id
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
@@ -59,7 +58,7 @@ from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.setup import awaited
-from doorward.transaction.startup import load_running
+from doorward.transaction.startup import load_running, node_id
 from doorward.tree.snapshot import Snapshot
 
 _WHERE = (admin_web.PATH, "/api/configuration/network/nics/")

@@ -190,12 +190,12 @@ class Runner:
 
     def _close_unfinished(self) -> bool:
         """End what an earlier process left; whether its last run ended with the server, lately and not again and again."""
-        latest = self._log.list(limit=_MAX_BROKEN)
+        latest = self._log.find(limit=_MAX_BROKEN)
         for run in latest:
             if not run.finished:
                 ended = run.end("cancelled", self._clock(), "shutdown", "The server ended during the run.")
                 self._ended(self._log.save(ended))
-        latest = self._log.list(limit=_MAX_BROKEN)
+        latest = self._log.find(limit=_MAX_BROKEN)
         oldest = stamp(self._clock() - timedelta(hours=24))
         if not latest or latest[0].code != "shutdown" or (latest[0].ended or "") < oldest:
             return False

@@ -83,7 +83,7 @@ class Backups:
         """Go by the due table. The host is as the running revision says by now."""
         shutil.rmtree(self._spool, ignore_errors=True)  # of a process that was killed
         unprivileged.sweep(self.node.id[:8])
-        for drill in self.drills.list(limit=10):
+        for drill in self.drills.find(limit=10):
             if not drill.finished:
                 ended = replace(drill, ended=stamp(self._clock()), result="failed", code="shutdown")
                 self.drills.save(replace(ended, message="The server ended during the drill."))
@@ -277,7 +277,7 @@ class Backups:
 
     def _proven(self, name: str) -> bool:
         """Whether the archive of this name passed its own check when this node made it: its digest then ties the file to it."""
-        return any(run.result == "succeeded" and run.files and run.files[0]["name"] == name for run in self.runs.list())
+        return any(run.result == "succeeded" and run.files and run.files[0]["name"] == name for run in self.runs.find())
 
     # How it goes
 

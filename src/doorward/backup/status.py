@@ -67,7 +67,7 @@ class BackupWatch:
         last = success.ended if success else None
         text = f"No backup has succeeded since {last}." if last else "No backup has succeeded yet."
         self._alarm.update(now, begun=overdue, text=text, last_success=last)
-        ended = next((run for run in self._runs.list(_LATEST) if run.result in {"failed", "succeeded"}), None)
+        ended = next((run for run in self._runs.find(_LATEST) if run.result in {"failed", "succeeded"}), None)
         failed = ended is not None and ended.result == "failed" and self._table.job(NAME) is not None
         self._failed = (
             Issue(f"The last backup failed: {ended.code}.", f"/api/backup/runs/{ended.id}") if failed and ended else None

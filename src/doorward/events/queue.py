@@ -6,12 +6,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from doorward.events.mail import Mail, MailError, NoServerError
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class MailQueue:
     """Mails that wait, and the thread that sends them. ``deliver`` raises MailError or NoServerError; ``clock`` is Unix time."""
 
     def __init__(self, store: Store, deliver: Callable[[Mail], None], clock: Callable[[], float] = time.time) -> None:
-        self._store, self._deliver, self._clock = store, deliver, clock
+        self._store, self._deliver, self._clock = Records(store, KIND, Mail), deliver, clock
         self._mails: dict[str, Mail] = {}
         """What the store holds, and what it would not take: a mail about a full disk must leave all the same."""
         self._changed = threading.Condition()
@@ -59,7 +60,7 @@ class MailQueue:
 
     def start(self) -> None:
         """Take up what an earlier run left, and begin to send."""
-        left = {record.id: Mail(record.id, **record.body) for record in reversed(self._store.records(KIND))}
+        left = {mail.id: mail for mail in reversed(self._store.find())}
         with self._changed:
             self._mails = left | self._mails  # some may have been posted meanwhile
         self._thread.start()
@@ -150,13 +151,10 @@ class MailQueue:
     def _forget(self, mail: Mail) -> None:
         with self._changed:
             self._mails.pop(mail.id, None)
-        self._kept(lambda: self._store.remove_record(KIND, mail.id))
+        self._kept(lambda: self._store.remove(mail.id))
 
     def _keep(self, mail: Mail) -> None:
-        body = asdict(mail)
-        if not mail.unknown:
-            del body["unknown"]
-        self._kept(lambda: self._store.put_record(Record(KIND, body.pop("id"), body)))
+        self._kept(lambda: self._store.put(mail))
 
     def _kept(self, write: Callable[[], None]) -> None:
         try:

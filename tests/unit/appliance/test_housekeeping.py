@@ -21,7 +21,7 @@ def test_archives_that_nobody_asks_for_go_after_a_day(tmp_path: Path, monkeypatc
         shelf = TemporaryFiles(tmp_path / "shelf", rig.store, "backup_upload")
         with shelf.room() as (name, path):
             path.write_bytes(b"every secret")
-            shelf.keep(name, {})
+            shelf.keep(name)
         now = time.time()
         monkeypatch.setattr("doorward.backup.temporary_files.time.time", lambda: now + 25 * 3600)
         monkeypatch.setattr("doorward.appliance.housekeeping._EVERY_SECONDS", 0.01)

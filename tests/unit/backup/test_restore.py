@@ -22,10 +22,10 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import promote
-from doorward.store.node import node_id
 from doorward.store.port import Record
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
+from doorward.transaction.startup import node_id
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting
