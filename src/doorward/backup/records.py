@@ -150,7 +150,7 @@ class Log(Records[_Kept]):
 
 
 def checked(store: Store, record: Record) -> Record:
-    """Return the record of a run or a drill that somebody brings. Raises ValueError where this release does not know all of it."""
+    """Return the record of a run or a drill that somebody brings. Raises ValueError where this release knows not all."""
     kept: Kept = Log(store, Run).value(record) if record.kind == Run.kind else Log(store, Drill).value(record)
     if record.body.keys() - kept.as_json().keys():
         raise ValueError("It has members that nobody here knows.")
