@@ -42,6 +42,7 @@ from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import SemanticError
 from doorward.tree.times import Clock
 from tests.support.accounts import login_of, logins
+from tests.support.areas import follow
 from tests.support.fake_host import FakeHost
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
 
@@ -206,7 +207,7 @@ class Node:
             version=self.version,
         )
         self.cluster.follower._stopping = self.cluster._following.stopping = Impatient()
-        self.cluster.attach()
+        follow(self.cluster, self.pipeline).attach()
 
     def close(self) -> None:
         """End, or die: the files stay as they are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -28,8 +28,8 @@ class Metric:
     value: float
 
 
-class Area(Protocol):
-    """What the appliance asks of each of its areas. A class that inherits from it overrides what it has something to say to.
+class Area:
+    """What the appliance asks of each of its areas: one that has nothing to say to a method inherits it.
 
     The appliance starts its areas in the order of their list (``appliance/areas.py``) and stops them in the opposite order.
     """

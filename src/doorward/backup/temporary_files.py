@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from doorward.areas.area import Area
 from doorward.store.port import Store
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
@@ -48,7 +49,7 @@ class KeptFile:
         return {name: value for name, value in asdict(self).items() if name != "id" and value is not None}
 
 
-class TemporaryFiles:
+class TemporaryFiles(Area):
     """The files of one kind, readable by their owner only. Safe in any thread; blocks."""
 
     def __init__(self, directory: Path, store: Store, kind: str) -> None:

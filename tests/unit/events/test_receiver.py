@@ -185,7 +185,7 @@ def test_the_end_does_not_wait_for_a_receiver_that_is_away(collector: Collector)
         receiver.put(record(1))
         until(lambda: receiver.away is not None)
         receiver.stop()
-        assert not receiver._thread.is_alive()
+        assert not receiver._worker._thread.is_alive()
 
 
 def block(port: int) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_another_configuration_leaves_alone_the_receivers_that_stay() -> None:
     assert kept in forwarder.receivers
     forwarder.configure(snapshot())
     assert forwarder.receivers == ()
-    until(lambda: not kept._thread.is_alive())
+    until(lambda: not kept._worker._thread.is_alive())
     forwarder.stop()
     one.close()
     two.close()
