@@ -12,7 +12,7 @@ import structlog
 
 from doorward.areas.worker import Worker
 from doorward.configuration.alerting.system_alerts import IDS
-from doorward.events.records import Record
+from doorward.events.tap import LogRecord
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Events:
         tell(key, id=event.id, text=text, **({"path": path} if path else {}), **details)
         self._take(event)
 
-    def noticed(self, record: Record) -> None:
+    def noticed(self, record: LogRecord) -> None:
         """Raise an alert for a log record of level error or critical. What this thread itself logs could go round for ever."""
         key = _OF_LEVEL.get(record.level)
         if key is not None and not self._worker.is_current:

@@ -26,7 +26,7 @@ from doorward.events.monitor import Monitor
 from doorward.events.node import hostname
 from doorward.events.queue import MailQueue
 from doorward.events.record_watch import RecordWatch
-from doorward.events.records import TAP
+from doorward.events.tap import TAP
 from doorward.events.verbosity import VERBOSITY
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running

@@ -15,8 +15,8 @@ import structlog
 
 from doorward.areas.worker import Worker
 from doorward.configuration.management import syslog
-from doorward.events.records import Record
 from doorward.events.syslog import FORMS, Origin, framed
+from doorward.events.tap import LogRecord
 from doorward.events.tls import NoCertificateError
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class Receiver:
         self._untold = 0
         self._origin, self._context, self._first_pause = origin, context, pause
         self._form, self._transport = FORMS[block.message_format], block.transport.selection
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[LogRecord] = deque()
         self._changing = threading.Lock()
         self._socket: socket.socket | None = None
         self._addresses: deque[Any] = deque()
@@ -66,7 +66,7 @@ class Receiver:
         """Send what waits, if the receiver is there, and end."""
         self._worker.stop(wait=wait)
 
-    def put(self, record: Record) -> None:
+    def put(self, record: LogRecord) -> None:
         """Add a record. Never waits for the receiver."""
         with self._changing:
             if len(self._waiting) >= MAX_WAITING:
@@ -88,16 +88,16 @@ class Receiver:
         if self._worker.is_stopping:
             self._disconnect()
 
-    def _next(self) -> Record | None:
+    def _next(self) -> LogRecord | None:
         with self._changing:
             return self._waiting.popleft() if self._waiting else None
 
-    def _sent(self, record: Record) -> bool:
+    def _sent(self, record: LogRecord) -> bool:
         """Send a record; before it, after an outage, how many were dropped."""
         try:
             self._connect()
             if (untold := self._untold) > 0:
-                self._send(Record(record.at, "warning", "records dropped", {"count": untold}))
+                self._send(LogRecord(record.at, "warning", "records dropped", {"count": untold}))
                 self._untold -= untold
             self._send(record)
         except (OSError, NoCertificateError, ValueError) as error:
@@ -173,7 +173,7 @@ class Receiver:
         finally:
             connection.settimeout(_SOCKET_SECONDS)
 
-    def _send(self, record: Record) -> None:
+    def _send(self, record: LogRecord) -> None:
         assert self._socket is not None  # noqa: S101 - connected
         message = self._form(record, self._origin())
         if self._transport != "udp":

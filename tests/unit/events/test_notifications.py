@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.events.notifications import Notifications
-from doorward.events.records import TAP
+from doorward.events.tap import TAP
 from tests.support.areas import follow
 from tests.support.server import until
 from tests.unit.events.parts import SERVER

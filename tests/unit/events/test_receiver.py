@@ -13,8 +13,8 @@ import pytest
 from doorward.configuration.management import syslog
 from doorward.events.forwarder import Forwarder
 from doorward.events.receiver import MAX_WAITING, Receiver
-from doorward.events.records import Record
 from doorward.events.syslog import Origin
+from doorward.events.tap import LogRecord
 from doorward.events.tls import context
 from doorward.store.vault import VaultError
 from tests.support.server import until
@@ -88,8 +88,8 @@ def sending(port: int, **transport: Any) -> Iterator[Receiver]:
         receiver.stop()
 
 
-def record(number: int) -> Record:
-    return Record(0.0, "info", f"record {number}", {})
+def record(number: int) -> LogRecord:
+    return LogRecord(0.0, "info", f"record {number}", {})
 
 
 def texts(messages: list[str]) -> list[str]:
@@ -239,7 +239,7 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
 def test_debug_records_stay_here(collector: Collector) -> None:
     forwarder = Forwarder(lambda key: None)
     forwarder.configure(snapshot(management__syslog={"receivers": [block(collector.port)]}))
-    forwarder(Record(0.0, "debug", "detail", {}))
+    forwarder(LogRecord(0.0, "debug", "detail", {}))
     forwarder(record(1))
     assert "record 1" in collector.accept().messages(1)[0]
     forwarder.stop()
