@@ -217,7 +217,7 @@ class Base:
         due, net = self.due[node.name], self.net
         net.waited.pop(node.name, None)
         net.held.pop(node.name, None)
-        follower._news.clear()
+        follower._asking._wake.clear()
         due.follow = None
         pause = follower.turn()
         if follower.contact.reason is None and follower.contact.good is not None:
@@ -229,14 +229,14 @@ class Base:
             due.follow = self.now + 1.0
 
     def _report(self, node: Node, follower: Follower) -> None:
-        follower._to_report.clear()
+        follower._reporting._wake.clear()
         self.due[node.name].report = None
         pause = follower.push()
         self.due[node.name].report = self.now + pause if pause is not None else None
 
     def _tick(self, node: Node, _follower: Follower) -> None:
         self.due[node.name].tick = self.now + TICK if node.cluster_role.state == "central" else self.now + 60.0
-        node.cluster.work(0)
+        node.cluster.work()
         if node is self.central and self.now - self._reached > REACH:
             self._reached = self.now
             node.cluster._reach()
@@ -258,17 +258,17 @@ class Base:
         """Do what was put off to be done soon, and look at everybody."""
         for node in self.nodes:
             try:
-                while node.alive and not node.cluster._jobs.empty():
-                    node.cluster.work(0)
+                while node.alive and node.cluster._jobs:
+                    node.cluster.work()
             except Killed as killed:
                 self.die(killed.node)
             if node.alive:
                 follower, due = node.cluster.follower, self.due[node.name]
-                if follower._news.is_set():
-                    follower._news.clear()
+                if follower._asking.is_woken:
+                    follower._asking._wake.clear()
                     due.follow = self.now
-                if follower._to_report.is_set():
-                    follower._to_report.clear()
+                if follower._reporting.is_woken:
+                    follower._reporting._wake.clear()
                     due.report = self.now
         for node in self.nodes:
             if node.alive:

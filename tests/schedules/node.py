@@ -29,7 +29,6 @@ from doorward.host.machine import Machine
 from doorward.host.plan import Action
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import ClusterRole, cluster_role
-from doorward.store.node import node_id
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction import writing
@@ -37,12 +36,13 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
-from doorward.transaction.startup import documents, first_revision, load_running
+from doorward.transaction.startup import documents, first_revision, load_running, node_id
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import SemanticError
 from doorward.tree.times import Clock
 from tests.support.accounts import login_of, logins
+from tests.support.areas import follow
 from tests.support.fake_host import FakeHost
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
 
@@ -207,7 +207,7 @@ class Node:
             version=self.version,
         )
         self.cluster.follower._stopping = self.cluster._following.stopping = Impatient()
-        self.cluster.attach()
+        follow(self.cluster, self.pipeline).attach()
 
     def close(self) -> None:
         """End, or die: the files stay as they are."""

@@ -37,7 +37,7 @@ from doorward.api.resources import READING, Deferred, Resource, meta
 from doorward.api.workers import StoppedError
 from doorward.events.verbosity import VERBOSITY
 from doorward.http.buffers import BuffersFullError
-from doorward.store.room import is_full
+from doorward.store.database import is_full
 from doorward.tree.jsontext import encode
 
 log = structlog.get_logger()

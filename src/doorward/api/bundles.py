@@ -31,7 +31,7 @@ from doorward.api.history import CHANGELOG
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.api.workers import HEAVY, StoppedError
-from doorward.store.room import is_full, reason
+from doorward.store.database import is_full, reason
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
 from doorward.tree.jsontext import encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -14,7 +14,7 @@ from doorward.api.fast_response import FastResponses
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.status import Health
-from doorward.backup.status import Freshness
+from doorward.areas.area import Metric
 from doorward.transaction.pipeline import Pipeline
 
 
@@ -24,8 +24,8 @@ class Metrics(Resource):
     operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
     listed = False
 
-    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
-        self._pipeline, self._logins, self._health, self._backups = pipeline, logins, health, backups
+    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, areas: Callable[[], Iterable[Metric]]) -> None:
+        self._pipeline, self._logins, self._health, self._areas = pipeline, logins, health, areas
         self.hot: FastResponses | None = None
         self._answers: Counter[tuple[str, int]] = Counter()
         self._commits = 0
@@ -47,9 +47,7 @@ class Metrics(Resource):
     def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Response:
         from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, text
 
-        fresh, pipeline = self._backups(), self._pipeline
-        success = fresh.success.ended_at if fresh.success else 0
-        drill = fresh.drill.ended_at if fresh.drill else 0
+        pipeline = self._pipeline
         families = [
             answers(answered),
             commits(self._commits, self._since),
@@ -57,9 +55,7 @@ class Metrics(Resource):
             gauge("doorward_login_sessions", "Live login sessions.", logins),
             gauge("doorward_host_state_unknown", "1 while the state of the host is unknown.", pipeline.unknown is not None),
             gauge("doorward_host_warnings", "Places where the host differs.", len(self._health.warnings())),
-            gauge("doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", success),
-            gauge("doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", drill),
-            gauge("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue),
+            *(gauge(metric.name, metric.about, metric.value) for metric in self._areas()),
             gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
         ]
         return Response(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from doorward.access.authentication import Authenticator
@@ -32,13 +31,12 @@ from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.api.welcome import Welcome
+from doorward.areas.area import Issue, Metric
 from doorward.backup.service import Backups
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
-from doorward.events.alarm import Issue
 from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
-from doorward.transaction.confirmation import Confirmations
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,10 @@ class Parts:
     state: Path
     cluster: Cluster
     setup_code: SetupCode | None
+    issues: Callable[[], Iterable[Issue]]
+    """What is wrong with any area."""
+    metrics: Callable[[], Iterable[Metric]]
+    """The figures of all areas."""
 
 
 def backup_resources(parts: Parts) -> dict[str, Resource]:
@@ -86,19 +88,12 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     }
 
 
-def _not_reverted(confirmations: Confirmations) -> Iterator[Issue]:
-    """Yield what is wrong where a commit that nobody confirmed could not be taken back."""
-    if (failure := confirmations.failure) is not None:
-        yield Issue(*failure, level="error")
-
-
 def application(parts: Parts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
     cluster = parts.cluster
-    confirmations = parts.service.confirmations
-    health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues(), _not_reverted(confirmations)))
-    metrics = Metrics(pipeline, parts.logins, health, parts.backups.freshness)
+    health = Health(pipeline, parts.issues)
+    metrics = Metrics(pipeline, parts.logins, health, parts.metrics)
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
     transaction = Transaction(parts.service)
     health_status = HealthStatus(health, parts.state)

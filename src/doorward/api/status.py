@@ -13,7 +13,7 @@ import psutil
 from doorward.api import errors
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
-from doorward.events.alarm import Issue
+from doorward.areas.area import Issue
 from doorward.host.engine import Host, HostRefusedError
 from doorward.host.plan import HostWarning
 from doorward.transaction.pipeline import Pipeline

@@ -1,43 +1,63 @@
-"""What is forgotten after a day: Idempotency-Keys, secrets that nobody came to own, uploaded archives and exports."""
+"""What is done by itself: every hour what is too old is forgotten, among it Idempotency-Keys and secrets nobody came to own."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
-from doorward.backup.temporary_files import TemporaryFiles
+from doorward.areas.area import Area, Issue
+from doorward.areas.worker import Worker
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.sweep import unowned
 from doorward.tree.times import stamp
 
-log = structlog.get_logger()
-
-_EVERY_SECONDS = 3600
+_EVERY_SECONDS = 3600.0
 
 
-async def housekeeping(
-    pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations, shelves: Sequence[TemporaryFiles]
-) -> None:  # fmt: skip
-    """Forget what is due, every hour, without end."""
-    while True:
-        await asyncio.sleep(_EVERY_SECONDS)
-        try:
-            for shelf in shelves:
-                await asyncio.to_thread(shelf.tidy)
-            await queue.run(lambda: _sweep(pipeline, confirmations))
-        except Exception:
-            log.exception("housekeeping failed")
+class Housekeeping(Area):
+    """Has everything that is too old forgotten, every hour."""
+
+    def __init__(self, tidy: Callable[[], None]) -> None:
+        self._tidy = tidy
+        self._worker = Worker("housekeeping", self._turn, delay=_EVERY_SECONDS)
+
+    def start(self) -> None:
+        """Begin."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End. A commit that is under way is not waited for here."""
+        self._worker.stop(wait=False)
+
+    def _turn(self) -> float:
+        self._tidy()
+        return _EVERY_SECONDS
 
 
-def _sweep(pipeline: Pipeline, confirmations: Confirmations) -> None:
-    """Runs in the commit thread."""
-    before = stamp(datetime.now(UTC) - timedelta(days=1))
-    pipeline.store.forget_commit_records(before)
-    candidate = unowned(pipeline.tree, pipeline.running, before)
-    if candidate is not None and confirmations.pending is None:
-        pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))
+class Transactions(Area):
+    """The transactions of a node: what their commits leave, and one that could not be taken back."""
+
+    is_early = True
+
+    def __init__(self, pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations) -> None:
+        self._pipeline, self._queue, self._confirmations = pipeline, queue, confirmations
+
+    def issues(self) -> Iterator[Issue]:
+        """Yield what is wrong where a commit that nobody confirmed could not be taken back."""
+        if (failure := self._confirmations.failure) is not None:
+            yield Issue(*failure, level="error")
+
+    def tidy(self) -> None:
+        """Forget what is older than a day: Idempotency-Keys, and secrets that nothing came to refer to."""
+        self._queue.wait(self._sweep)
+
+    def _sweep(self) -> None:
+        """Runs in the commit thread."""
+        before = stamp(datetime.now(UTC) - timedelta(days=1))
+        pipeline = self._pipeline
+        pipeline.store.forget_commit_records(before)
+        candidate = unowned(pipeline.tree, pipeline.running, before)
+        if candidate is not None and self._confirmations.pending is None:
+            pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))

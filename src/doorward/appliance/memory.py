@@ -5,9 +5,10 @@ What ended connections leave behind are cycles, which Python looks for late, and
 
 from __future__ import annotations
 
-import asyncio
 import gc
 
+from doorward.areas.area import Area
+from doorward.areas.worker import Worker
 from doorward.http.connection import HttpConnection
 
 _EVERY_SECONDS = 5.0
@@ -15,15 +16,27 @@ _MANY = 20
 """So many connections that ended are worth the look, which takes some 30 ms."""
 
 
-async def give_back_memory() -> None:
-    """Look every few seconds, without end, whether memory can be given back."""
-    before = HttpConnection.ended
-    while True:
-        await asyncio.sleep(_EVERY_SECONDS)
-        if HttpConnection.ended >= before + _MANY:
-            before = HttpConnection.ended
+class Memory(Area):
+    """Looks every few seconds whether memory can be given back."""
+
+    def __init__(self) -> None:
+        self._before = HttpConnection.ended
+        self._worker = Worker("memory", self._turn, delay=_EVERY_SECONDS)
+
+    def start(self) -> None:
+        """Begin."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._worker.stop()
+
+    def _turn(self) -> float:
+        if HttpConnection.ended >= self._before + _MANY:
+            self._before = HttpConnection.ended
             gc.collect()
-            await asyncio.to_thread(_trim)
+            _trim()
+        return _EVERY_SECONDS
 
 
 def _trim() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from doorward import __version__
 from doorward.access.accounts import Accounts
@@ -23,12 +22,15 @@ from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
 from doorward.api.web import channel_service, hand_out, web_services
 from doorward.appliance.admin_listeners import AdminListeners
+from doorward.appliance.areas import Areas
 from doorward.appliance.backing_up import backups, late, report
-from doorward.appliance.housekeeping import housekeeping
+from doorward.appliance.housekeeping import Transactions
 from doorward.appliance.local_server import LocalServer
-from doorward.appliance.memory import give_back_memory
+from doorward.appliance.login_sessions import LoginSessions
+from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
 from doorward.appliance.state_directory import opened
+from doorward.areas.area import Area
 from doorward.backup import restore_files
 from doorward.backup.node import NodeView
 from doorward.backup.restores import Restores
@@ -52,7 +54,6 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.membership import channel
-from doorward.store.node import node_id
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
@@ -60,7 +61,7 @@ from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.setup import awaited
-from doorward.transaction.startup import load_running
+from doorward.transaction.startup import load_running, node_id
 from doorward.tree.snapshot import Snapshot
 
 _WHERE = (admin_web.PATH, "/api/configuration/network/nics/")
@@ -99,6 +100,8 @@ class Appliance:
         view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
+        self._login_sessions = LoginSessions(self._logins)
+        self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
@@ -115,6 +118,19 @@ class Appliance:
         for ignored in (self._doors.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
+
+    def _areas(self) -> list[Area]:
+        """Return the areas of the node, in the order in which they start: one line each."""
+        return [
+            self._login_sessions,
+            self.senders,
+            Transactions(self.pipeline, self._queue, self.confirmations),
+            self.cluster,
+            *self._shelves,
+            self.backups,
+            self.senders.monitor,
+            Memory(),
+        ]
 
     # The parts
 
@@ -156,7 +172,7 @@ class Appliance:
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
-            self._options.state, self.cluster, self.setup_code,
+            self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
         )  # fmt: skip
 
     def _setup_code(self) -> SetupCode | None:
@@ -187,18 +203,15 @@ class Appliance:
         """Serve until told to stop. ``ready`` gets the address once connections are answered."""
         loop = asyncio.get_running_loop()
         self.listeners.run_in(loop)
-        self._tell_of_commits(loop)
-        self.senders.start()
-        tidying = asyncio.create_task(housekeeping(self.pipeline, self._queue, self.confirmations, self._shelves))
-        memory = asyncio.create_task(give_back_memory())
+        self._login_sessions.loop = loop
+        self._tell_of_commits()
+        self.areas.start(early=True)
         try:
             await self._queue.run(self._doors.open_early)
             await self._queue.run(self.converge)
-            self.cluster.start()
+            await asyncio.to_thread(self.areas.start, early=False)
             self.app.state = ready_state(self._service)
-            await asyncio.to_thread(self.backups.start)
             await self._local.start()
-            self.senders.watch(lambda: in_loop(loop, self._logins.expire))
             self._doors.tell(self._address)
             self.pipeline.published.append(self._moved)
             scheme = "http" if self._options.plain_http else "https"
@@ -209,9 +222,7 @@ class Appliance:
             workers.stop()
             self._address.unlink(missing_ok=True)
             self._local.stop()
-            await asyncio.to_thread(self.backups.stop)
-            tidying.cancel()
-            memory.cancel()
+            await asyncio.to_thread(self.areas.stop, early=False)
             self.listeners.refuse()
             with contextlib.suppress(QueueTimeoutError):
                 await self._queue.run(lambda: None)  # a commit that runs may move listeners
@@ -220,18 +231,13 @@ class Appliance:
             self.cluster.channel.release()
             await stopping
 
-    def _tell_of_commits(self, loop: asyncio.AbstractEventLoop) -> None:
-        def published(before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-            """Tell the login sessions, which live in the event loop, of a commit, which runs in a thread."""
-            if Logins.concerned(edits):
-                in_loop(loop, self._logins.published, before, after, edits)
-
+    def _tell_of_commits(self) -> None:
         def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Hand out other certificates. One never changes, so only the choice of them counts."""
             if any(edit.place.path == certificates.PATH for edit in edits):
                 hand_out(after.snapshot, self._trusted)
 
-        self.pipeline.published += [published, lambda *_: self.listeners.settle(), trusted]
+        self.pipeline.published += [lambda *_: self.listeners.settle(), trusted]
 
     def _moved(self, _before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
         """Write down where administrators are served now."""
@@ -240,16 +246,9 @@ class Appliance:
 
     def close(self) -> None:
         """Stop what was started, the store last."""
-        self.cluster.stop()
         self._queue.close()
         self.confirmations.close()
-        self.senders.stop()
+        self.areas.stop(early=True)
         self.listeners.release()
         self.host.stop()
         self.store.close()
-
-
-def in_loop(loop: asyncio.AbstractEventLoop, work: Callable[..., object], *arguments: Any) -> None:
-    """Have work done that is about login sessions; none is left where the event loop has ended. In any thread."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(work, *arguments)

@@ -102,7 +102,7 @@ class NodeParts:
 
 def _made(store: Store) -> dict[str, dict[str, Any]]:
     """Return the archives of all runs that are kept, by name."""
-    return {file["name"]: file for run in Log(store, Run).list() for file in run.files}
+    return {file["name"]: file for run in Log(store, Run).find() for file in run.files}
 
 
 def _known(store: Store) -> set[datetime]:

@@ -6,20 +6,17 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
-
-import msgspec
+from typing import Any, ClassVar, Literal, TypeVar
 
 from doorward.backup.names import parse
 from doorward.store.port import Record, Store
+from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 KEPT = 1_000
 """Most records of a kind."""
 KEPT_DAYS = 400
-
-_PAGE = 50
 
 Status = Literal["waiting", "preparing", "uploading", "verifying", "finished"]
 RunResult = Literal["succeeded", "failed", "cancelled", "skipped"]
@@ -64,11 +61,6 @@ class Kept:
     def as_json(self) -> dict[str, Any]:
         """Return the record without its id, as a JSON value."""
         return {name: value for name, value in asdict(self).items() if name != "id"}
-
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """Return the record of a stored one."""
-        return cls(id=record.id, **record.body)
 
 
 @prepared
@@ -129,56 +121,42 @@ class Drill(Kept):
     author: str | None = None
 
 
-def checked(record: Record) -> Record:
-    """Return the record of a run or a drill that somebody brings. Some error where this release could not read it."""
-    kept: Kept = Run.of(record) if record.kind == Run.kind else Drill.of(record)
-    msgspec.convert({"id": kept.id, **kept.as_json()}, type(kept))
+_Kept = TypeVar("_Kept", bound=Kept)
+
+
+class Log(Records[_Kept]):
+    """The runs, or the drills."""
+
+    def __init__(self, store: Store, made: type[_Kept]) -> None:
+        super().__init__(store, made.kind, made)
+
+    def save(self, kept: _Kept) -> _Kept:
+        """Write a record; it is on the disk when this returns."""
+        self.put(kept)
+        return kept
+
+    def newest(self, result: str, until: datetime | None = None) -> _Kept | None:
+        """Return the newest record that ended in a certain way, and not later than at some time."""
+        latest = stamp(until) if until else None
+        return next((kept for kept in self.each(result=result) if latest is None or (kept.ended or "") <= latest), None)
+
+    def prune(self, now: datetime) -> None:
+        """Forget what is beyond a thousand, or older than 400 days; what is not over stays."""
+        oldest = stamp(now - timedelta(days=KEPT_DAYS))
+        over = (
+            kept.id for index, kept in enumerate(self.each()) if kept.ended is not None and (index >= KEPT or kept.ended < oldest)
+        )
+        self.remove(*tuple(over))
+
+
+def checked(store: Store, record: Record) -> Record:
+    """Return the record of a run or a drill that somebody brings. Raises ValueError where this release knows not all."""
+    kept: Kept = Log(store, Run).value(record) if record.kind == Run.kind else Log(store, Drill).value(record)
+    if record.body.keys() - kept.as_json().keys():
+        raise ValueError("It has members that nobody here knows.")
     for text in (kept.started, kept.ended):
         moment(text or "1970-01-01T00:00:00Z")
     if isinstance(kept, Run):
         for file in kept.files:
             parse(file["name"])
     return record
-
-
-_Kept = TypeVar("_Kept", Run, Drill)
-
-
-class Log(Generic[_Kept]):
-    """The records of one kind, newest first. Safe in any thread."""
-
-    def __init__(self, store: Store, made: type[_Kept]) -> None:
-        self._store = store
-        self._made: type[_Kept] = made
-
-    def save(self, kept: _Kept) -> _Kept:
-        """Write a record; it is on the disk when this returns."""
-        self._store.put_record(Record(self._made.kind, kept.id, kept.as_json()))
-        return kept
-
-    def get(self, record_id: str) -> _Kept | None:
-        """Return one record."""
-        found = self._store.record(self._made.kind, record_id)
-        return self._made.of(found) if found else None
-
-    def list(self, limit: int = -1, offset: int = 0) -> list[_Kept]:
-        """Return records; a negative limit means all."""
-        return [self._made.of(record) for record in self._store.records(self._made.kind, limit, offset)]
-
-    def newest(self, result: str, until: datetime | None = None) -> _Kept | None:
-        """Return the newest record that ended in a certain way, and not later than at some time."""
-        latest = stamp(until) if until else None
-        offset = 0
-        while found := self.list(_PAGE, offset):
-            for kept in found:
-                if kept.result == result and (latest is None or (kept.ended or "") <= latest):
-                    return kept
-            offset += _PAGE
-        return None
-
-    def prune(self, now: datetime) -> None:
-        """Forget what is beyond a thousand, or older than 400 days; what is not over stays."""
-        oldest = stamp(now - timedelta(days=KEPT_DAYS))
-        for index, kept in enumerate(self.list()):
-            if kept.ended is not None and (index >= KEPT or kept.ended < oldest):
-                self._store.remove_record(self._made.kind, kept.id)

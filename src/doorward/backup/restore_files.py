@@ -24,28 +24,32 @@ from doorward.configuration.local_services import cluster
 from doorward.host.files import DiskFiles, Entry
 from doorward.membership import nodes
 from doorward.membership.cluster_role import cluster_role
-from doorward.store import node as node_record
 from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.startup import identity
 from doorward.tree.jsontext import decode
 from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.snapshot import Snapshot
 
+_REMOVED = "removed"
+"""Archives of earlier releases have a text under this id, on nodes that Central Management had removed."""
+
 
 def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
     """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefusedError ``damaged``."""
-    found = [Record(node_record.KIND, node_record.ID, opened.manifest["node"]["id"])]
+    found = [identity(opened.manifest["node"]["id"])]
     if node.signing.role(opened.signer) != "current":
-        found.append(own_key(base64.b64decode(opened.public_key)))
-    found.extend(_runs(opened.files.get(RUNS, b"")))
+        found.append(own_key(node.pipeline.store, base64.b64decode(opened.public_key)))
+    found.extend(_runs(node.pipeline.store, opened.files.get(RUNS, b"")))
     found.extend(_of_the_cluster(opened.json(MEMBERSHIP)))
     if CHANNEL_KEY in opened.files:
         text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
-        found.append(Record(SEALED_FILE, CHANNEL_KEY, base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()))
+        sealed = base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()
+        found.append(Record(SEALED_FILE, CHANNEL_KEY, {"sealed": sealed}))
     return tuple(found)
 
 
-def _runs(lines: bytes) -> Iterator[Record]:
+def _runs(store: Store, lines: bytes) -> Iterator[Record]:
     if container.has_too_many_values(lines):
         raise ArchiveRefusedError("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
     for line in lines.splitlines():
@@ -53,7 +57,7 @@ def _runs(lines: bytes) -> Iterator[Record]:
             value = decode(line)
             record = Record(value["kind"], value["id"], value["body"])
             if record.kind in RUN_KINDS:
-                yield checked(record)
+                yield checked(store, record)
         except (InvalidBody, KeyError, TypeError, ValueError):
             raise ArchiveRefusedError("damaged", f"{RUNS} can't be read.") from None
 
@@ -61,7 +65,7 @@ def _runs(lines: bytes) -> Iterator[Record]:
 def _of_the_cluster(membership: Any) -> Iterator[Record]:
     try:
         for value in membership["records"]:
-            if value["kind"] in CLUSTER_KINDS:
+            if value["kind"] in CLUSTER_KINDS and value["id"] != _REMOVED:
                 if not (isinstance(value["id"], str) and isinstance(value["body"], dict)):
                     raise TypeError
                 yield Record(value["kind"], value["id"], value["body"])
@@ -72,7 +76,7 @@ def _of_the_cluster(membership: Any) -> Iterator[Record]:
 def finish(state: Path, store: Store, secrets: SecretKeeping) -> None:
     """Put files in place that a restore brought; called after it, and at every start before anything reads them."""
     for record in store.records(SEALED_FILE):
-        text = secrets.unseal(record.id, base64.b64decode(record.body))
+        text = secrets.unseal(record.id, base64.b64decode(record.body["sealed"]))
         (state / record.id).parent.mkdir(mode=0o700, exist_ok=True)
         DiskFiles(state).write(f"/{record.id}", Entry(text.encode(), 0o600))
         store.remove_record(SEALED_FILE, record.id)

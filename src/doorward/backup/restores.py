@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from doorward.access.sight import UNSEEN, Sight
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import now
 
 KIND = "backup_restore"
@@ -18,6 +20,7 @@ Status = Literal["checking", "applying", "verifying", "finished"]
 Result = Literal["succeeded", "failed", "reverted", "unknown", "cancelled"]
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class Restore:
     """One restore. ``file`` is the name of the archive by what is signed in it; ``ticket`` the id of its commit record."""
@@ -58,35 +61,25 @@ class Restore:
         return sight.members(body, "changes", "plan", "problems", "warnings")
 
 
-class Restores:
+class Restores(Records[Restore]):
     """All restores, newest first. Safe in any thread; blocks."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store, KIND, Restore)
+        self._tickets = store.ticket
 
     def save(self, restore: Restore) -> Restore:
         """Write a record; the oldest beyond those that are kept go."""
-        body = {name: value for name, value in asdict(restore).items() if name != "id"}
-        self._store.put_record(Record(KIND, restore.id, body))
-        for old in self._store.records(KIND, offset=KEPT):
-            self._store.remove_record(KIND, old.id)
+        self.put(restore)
+        self.trim(KEPT)
         return restore
-
-    def all(self) -> list[Restore]:
-        """Return all of them."""
-        return [Restore(id=record.id, **record.body) for record in self._store.records(KIND)]
-
-    def get(self, name: str) -> Restore | None:
-        """Return one."""
-        record = self._store.record(KIND, name)
-        return Restore(id=record.id, **record.body) if record else None
 
     def close_unfinished(self) -> None:
         """End what an earlier process left, by what became of its commit; called once the host is as the revision says."""
-        for restore in self.all():
+        for restore in self.find():
             if restore.status == "finished":
                 continue
-            ticket = self._store.ticket(restore.ticket)
+            ticket = self._tickets(restore.ticket)
             if ticket is not None and ticket.state in {"done", "awaiting_confirmation", "revert_failed"}:
                 self.save(replace(restore.finished("succeeded"), revision=ticket.revision))
             elif ticket is not None and ticket.state == "unknown":
@@ -94,5 +87,4 @@ class Restores:
             else:
                 result: Result = "reverted" if restore.status == "applying" else "failed"
                 self.save(restore.finished(result, "shutdown", "The server ended during the restore."))
-        for old in self._store.records(KIND, offset=KEPT):
-            self._store.remove_record(KIND, old.id)
+        self.trim(KEPT)

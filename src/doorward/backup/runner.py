@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 import structlog
 
 from doorward.access.rights import Allowed, always
+from doorward.areas.worker import Worker
 from doorward.backup.failure import BackupError
 from doorward.backup.records import Clock, Log, Run, utc_now
 from doorward.backup.runs import CANCELLED, Stop
@@ -58,7 +58,7 @@ class Runner:
     """Decides what runs when.
 
     ``selected`` returns the policy of the running revision, ``carry_out`` does the work of a run and returns it as it ended,
-    ``ended`` is told of every run that is over; both are called in a thread of the runner.
+    ``ended`` is told of every run that is over; both are called in a worker of the runner.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Runner:
     ) -> None:
         self._log, self._table, self._selected, self._carry_out, self._ended = runs, table, selected, carry_out, ended
         self._clock = clock
-        self._turn = threading.Condition(threading.RLock())
+        self._changing = threading.RLock()
         self._waiting: Run | None = None
         self._not_before = 0.0
         self._working: Run | None = None
@@ -82,11 +82,9 @@ class Runner:
         self._closing = False
         self._seen = clock()
         self._ticked = time.monotonic()
-        self._threads = [
-            threading.Thread(target=self._watch, name="backup-schedule", daemon=True),
-            threading.Thread(target=self._work, name="backup", daemon=True),
-        ]
-        table.changed = self._notify
+        self._schedule = Worker("backup-schedule", self._watch, stop_seconds=_STOP_SECONDS)
+        self._runs = Worker("backup", self._work, niceness=_NICENESS, stop_seconds=_STOP_SECONDS)
+        table.changed = self._wake
 
     # What others ask
 
@@ -101,27 +99,25 @@ class Runner:
         due = self._table.take_due()
         if broken or due:
             self._serve(due, missed=True)
-        for thread in self._threads:
-            thread.start()
+        self._schedule.start()
+        self._runs.start()
 
     def stop(self) -> None:
         """Break off what is at work; the next start makes up for it."""
-        with self._turn:
+        with self._changing:
             self._closing = True
             if self._waiting is not None:
                 self._drop("cancelled", "shutdown", "The server was shut down.")
             self._stop.set("shutdown")
-            self._turn.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_STOP_SECONDS)
+        self._schedule.stop()
+        self._runs.stop()
 
     def ask(self, author: str, is_allowed: Allowed = always) -> Run:
         """Put a run in line that somebody asks for, and who has to be allowed to until it is over.
 
         Raises AlreadyWaitingError; BackupError where no policy is selected.
         """
-        with self._turn:
+        with self._changing:
             selected = self._selected()
             if selected is None:
                 raise BackupError("policy_changed", "No backup policy is selected.")
@@ -133,7 +129,7 @@ class Runner:
 
     def cancel(self, run_id: str) -> bool:
         """Break a run off; whether it was not over yet."""
-        with self._turn:
+        with self._changing:
             if self._waiting is not None and self._waiting.id == run_id:
                 self._drop("cancelled", "cancelled", CANCELLED)
                 return True
@@ -144,7 +140,7 @@ class Runner:
 
     def published(self) -> None:
         """Drop runs that a revision took away what they need: the policy of one that waits, the right of who asked for one."""
-        with self._turn:
+        with self._changing:
             self._cancel_forbidden()
             selected = self._selected()
             if self._waiting is not None and (selected is None or selected.key != self._waiting.policy):
@@ -164,7 +160,7 @@ class Runner:
 
     def tick(self) -> None:
         """Look at the clock and put what is due in line."""
-        with self._turn:
+        with self._changing:
             now, moved = self._clock(), time.monotonic()
             before, passed = self._seen, moved - self._ticked
             self._seen, self._ticked = now, moved
@@ -175,7 +171,7 @@ class Runner:
 
     def _serve(self, due: list[Due], *, missed: bool) -> None:
         """Put one run in line for all that is due; for what was missed a little later."""
-        with self._turn:
+        with self._changing:
             selected = self._selected()
             if selected is None:
                 return
@@ -190,12 +186,12 @@ class Runner:
 
     def _close_unfinished(self) -> bool:
         """End what an earlier process left; whether its last run ended with the server, lately and not again and again."""
-        latest = self._log.list(limit=_MAX_BROKEN)
+        latest = self._log.find(limit=_MAX_BROKEN)
         for run in latest:
             if not run.finished:
                 ended = run.end("cancelled", self._clock(), "shutdown", "The server ended during the run.")
                 self._ended(self._log.save(ended))
-        latest = self._log.list(limit=_MAX_BROKEN)
+        latest = self._log.find(limit=_MAX_BROKEN)
         oldest = stamp(self._clock() - timedelta(hours=24))
         if not latest or latest[0].code != "shutdown" or (latest[0].ended or "") < oldest:
             return False
@@ -206,7 +202,7 @@ class Runner:
     def _line_up(self, run: Run, seconds: float = 0.0) -> Run:
         self._log.save(run)
         self._waiting, self._not_before = run, time.monotonic() + seconds
-        self._turn.notify_all()
+        self._wake()
         return run
 
     def _drop(self, result: Any, code: str, message: str) -> None:
@@ -217,34 +213,29 @@ class Runner:
         self._keep(ended)
         self._ended(ended)
 
-    def _notify(self) -> None:
-        with self._turn:
-            self._turn.notify_all()
+    def _wake(self) -> None:
+        self._schedule.wake()
+        self._runs.wake()
 
-    def _watch(self) -> None:
-        while not self._closing:
-            try:
-                self.tick()
-                due = self._table.next_due(NAME)
-            except Exception:
-                log.exception("the backup schedule stumbled")
-                due = None
-            left = TICK_SECONDS if due is None else (due - self._clock()).total_seconds()
-            with self._turn:
-                if not self._closing:
-                    self._turn.wait(max(0.05, min(TICK_SECONDS, left)))
+    def _watch(self) -> float:
+        """Look what is due; return after how many seconds to look again."""
+        self.tick()
+        due = self._table.next_due(NAME)
+        left = TICK_SECONDS if due is None else (due - self._clock()).total_seconds()
+        return max(0.05, min(TICK_SECONDS, left))
 
-    def _work(self) -> None:
-        os.nice(_NICENESS)
-        while True:
-            with self._turn:
-                while not self._closing and (self._waiting is None or time.monotonic() < self._not_before):
-                    self._turn.wait(None if self._waiting is None else max(0.05, self._not_before - time.monotonic()))
-                if self._closing or self._waiting is None:
-                    return
-                run, self._waiting, selected = self._waiting, None, self._selected()
-                self._working, self._stop = run, Stop(threading.Event())
-            self._finish(run, selected)
+    def _work(self) -> float | None:
+        """Carry the run out whose turn it is; return after how many seconds that of the next one may come, None: none waits."""
+        with self._changing:
+            if self._closing or self._waiting is None:
+                return None
+            left = self._not_before - time.monotonic()
+            if left > 0:
+                return left
+            run, self._waiting, selected = self._waiting, None, self._selected()
+            self._working, self._stop = run, Stop(threading.Event())
+        self._finish(run, selected)
+        return 0.0
 
     def _finish(self, run: Run, selected: Selected | None) -> None:
         """Carry a run out; whatever happens, it ends."""
@@ -260,7 +251,7 @@ class Runner:
             message = "An internal error occurred; the log has the details."
             ended = self._so_far(run).end("failed", self._clock(), "store_error", message)
         self._keep(ended)
-        with self._turn:
+        with self._changing:
             self._working = None
             self._is_allowed.pop(run.id, None)
         self._ended(ended)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from doorward.host.resources import Job
+from doorward.tree.jsontext import prepared
 
 LOOK_BACK = timedelta(hours=24)
 """How old a missed instant may be to be caught up."""
@@ -32,6 +33,7 @@ class Due:
     local: str
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What has to be known about a job to miss nothing and to run nothing twice; kept in the store.
@@ -43,19 +45,7 @@ class Memory:
     subject: str = ""
     since: Mapping[str, datetime] = field(default_factory=dict)
     served: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """Return the memory as a JSON value."""
-        since = {time: at.isoformat() for time, at in self.since.items()}
-        return {"served": list(self.served), "since": since, "subject": self.subject}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, object]) -> Memory:
-        """Return the memory of a JSON value made by ``as_json``."""
-        since, served = value["since"], value["served"]
-        assert isinstance(since, dict)  # noqa: S101 - written by as_json
-        assert isinstance(served, list)  # noqa: S101 - written by as_json
-        return cls(str(value["subject"]), {time: datetime.fromisoformat(at) for time, at in since.items()}, tuple(served))
+    id: str = "schedule"
 
     def adopted(self, job: Job, now: datetime) -> Memory:
         """Return the memory for a job as it is now: times that are new, or were given to something else, count from now on.

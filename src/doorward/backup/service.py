@@ -6,15 +6,17 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from doorward.access.rights import Allowed, always
+from doorward.areas.area import Area, Metric
+from doorward.areas.worker import Worker
 from doorward.backup import drills
 from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.files import Files, StoredFile
@@ -56,7 +58,7 @@ class DrillRunningError(Exception):
         super().__init__(drill.id)
 
 
-class Backups:
+class Backups(Area):
     """What a node does about backups. ``table`` is the one that the host schedules jobs in, ``upload`` finds an upload."""
 
     def __init__(
@@ -73,8 +75,10 @@ class Backups:
         self.runner = Runner(self.runs, table, self.selected, self._carry_out, self._ended, clock)
         self.watch = BackupWatch(senders.events, self.runs, table, clock)
         self._stop = Stop(threading.Event())
-        self._drilling = ThreadPoolExecutor(1, thread_name_prefix="backup-drill")
+        self._drilling = Worker("backup-drill", self._work_on_drill, delay=None, stop_seconds=None)
         self._drill: Drill | None = None
+        self._begun: Callable[[], None] | None = None
+        """The work of the drill, until the worker takes it."""
         self._lock = threading.Lock()
 
     # Life
@@ -83,20 +87,22 @@ class Backups:
         """Go by the due table. The host is as the running revision says by now."""
         shutil.rmtree(self._spool, ignore_errors=True)  # of a process that was killed
         unprivileged.sweep(self.node.id[:8])
-        for drill in self.drills.list(limit=10):
+        for drill in self.drills.find(limit=10):
             if not drill.finished:
                 ended = replace(drill, ended=stamp(self._clock()), result="failed", code="shutdown")
                 self.drills.save(replace(ended, message="The server ended during the drill."))
-        self.node.pipeline.published.append(self._published)
         self.runner.start()
+        self._drilling.start()
 
     def stop(self) -> None:
         """Break off what is at work."""
         self._stop.set("shutdown")
         self.runner.stop()
-        self._drilling.shutdown(wait=True, cancel_futures=True)
+        self._drilling.stop()
 
-    def _published(self, _before: Running, _after: Running, _edits: tuple[Edit, ...]) -> None:
+    def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        """Drop what a revision took away what it needs."""
+        del before, after, edits
         self.runner.published()
 
     # Runs
@@ -226,8 +232,14 @@ class Backups:
             if self._drill is not None:
                 raise DrillRunningError(self._drill)
             self._drill = drill = self.drills.save(replace(drill, started=stamp(self._clock())))
-            self._drilling.submit(self._work_on, drill, work, is_allowed)
+            self._begun = partial(self._work_on, drill, work, is_allowed)
+            self._drilling.wake()
             return drill
+
+    def _work_on_drill(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun()
 
     def _work_on(self, drill: Drill, work: Callable[[Drill], Drill], is_allowed: Allowed) -> None:
         try:
@@ -277,10 +289,18 @@ class Backups:
 
     def _proven(self, name: str) -> bool:
         """Whether the archive of this name passed its own check when this node made it: its digest then ties the file to it."""
-        return any(run.result == "succeeded" and run.files and run.files[0]["name"] == name for run in self.runs.list())
+        return any(run.result == "succeeded" and run.files and run.files[0]["name"] == name for run in self.runs.find())
 
     # How it goes
 
     def freshness(self) -> Freshness:
         """Return how fresh the backups are. Blocks."""
         return freshness(self.runs, self.drills, self._table, self._clock())
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield when the last backup succeeded, and the last drill, and whether one is overdue."""
+        fresh = self.freshness()
+        success, drill = (kept.ended_at if kept else 0 for kept in (fresh.success, fresh.drill))
+        yield Metric("doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", success)
+        yield Metric("doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", drill)
+        yield Metric("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue)

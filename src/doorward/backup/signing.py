@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from doorward.host.files import DiskFiles, Entry
 from doorward.store.port import Record, Store
+from doorward.store.records import Records
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import now
 
 NAME = "backup/signing-key.pem"
@@ -52,6 +54,17 @@ class KnownKey:
     fingerprint: str
     public_key: str
     role: Role
+    added: str
+
+
+@prepared
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A public key as it is kept, by its fingerprint."""
+
+    id: str
+    public_key: str
+    role: Literal["own", "trusted"]
     added: str
 
 
@@ -87,12 +100,12 @@ class Signing:
     """The keys of a node. ``state`` is the state directory. Safe in any thread. Raises SigningKeyError or HostError."""
 
     def __init__(self, state: Path, store: Store) -> None:
-        self._store = store
+        self._keys = Records(store, KIND, _Key)
         self._key = _private_key(state)
         self._raw = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.fingerprint = fingerprint(self._raw)
         if self._role(self.fingerprint) != "former":
-            store.put_record(own_key(self._raw))
+            self._keys.put(_kept(self._raw, "own"))
 
     def sign(self, data: bytes) -> dict[str, str]:
         """Return the signature of the data."""
@@ -113,12 +126,12 @@ class Signing:
 
     def all(self) -> list[KnownKey]:
         """Return the known keys, those added last first."""
-        return [self._known(record) for record in self._store.records(KIND)]
+        return [self._known(key) for key in self._keys.find()]
 
     def get(self, name: str) -> KnownKey | None:
         """Return one known key."""
-        record = self._store.record(KIND, name)
-        return self._known(record) if record else None
+        key = self._keys.get(name)
+        return self._known(key) if key else None
 
     def trust(self, public_key: str) -> KnownKey:
         """Take a key of another node, base64 of its raw bytes. A key that is known stays what it is. Raises ValueError."""
@@ -127,7 +140,7 @@ class Signing:
             raise ValueError("An Ed25519 public key has 32 bytes.")
         name = fingerprint(raw)
         if self.role(name) is None:
-            self._store.put_record(Record(KIND, name, _body(raw, "trusted")))
+            self._keys.put(_kept(raw, "trusted"))
         found = self.get(name)
         assert found is not None  # noqa: S101 - written just now
         return found
@@ -135,15 +148,14 @@ class Signing:
     def distrust(self, name: str) -> None:
         """Forget a trusted key."""
         if self._role(name) == "trusted":
-            self._store.remove_record(KIND, name)
+            self._keys.remove(name)
 
-    def _known(self, record: Record) -> KnownKey:
-        role = self.role(record.id)
-        return KnownKey(record.id, record.body["public_key"], role or "trusted", record.body["added"])
+    def _known(self, key: _Key) -> KnownKey:
+        return KnownKey(key.id, key.public_key, self.role(key.id) or "trusted", key.added)
 
     def _role(self, name: str) -> Role | None:
-        record = self._store.record(KIND, name)
-        return None if record is None else "former" if record.body["role"] == "own" else "trusted"
+        key = self._keys.get(name)
+        return None if key is None else "former" if key.role == "own" else "trusted"
 
 
 def read_key(state: Path) -> Ed25519PrivateKey | None:
@@ -175,10 +187,10 @@ def _private_key(state: Path) -> Ed25519PrivateKey:
     return key
 
 
-def own_key(raw: bytes) -> Record:
+def own_key(store: Store, raw: bytes) -> Record:
     """Return the record of a key of this node, present or former."""
-    return Record(KIND, fingerprint(raw), _body(raw, "own"))
+    return Records(store, KIND, _Key).record(_kept(raw, "own"))
 
 
-def _body(raw: bytes, role: Literal["own", "trusted"]) -> dict[str, Any]:
-    return {"added": now(), "public_key": base64.b64encode(raw).decode(), "role": role}
+def _kept(raw: bytes, role: Literal["own", "trusted"]) -> _Key:
+    return _Key(fingerprint(raw), base64.b64encode(raw).decode(), role, now())

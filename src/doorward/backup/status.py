@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from doorward.areas.area import Issue
 from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
 from doorward.backup.schedule import last_dues
 from doorward.backup.table import NAME, Table
 from doorward.configuration.management import system_backup
-from doorward.events.alarm import Alarm, Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 
 PATIENCE = timedelta(hours=26)
@@ -66,7 +67,7 @@ class BackupWatch:
         last = success.ended if success else None
         text = f"No backup has succeeded since {last}." if last else "No backup has succeeded yet."
         self._alarm.update(now, begun=overdue, text=text, last_success=last)
-        ended = next((run for run in self._runs.list(_LATEST) if run.result in {"failed", "succeeded"}), None)
+        ended = next((run for run in self._runs.find(_LATEST) if run.result in {"failed", "succeeded"}), None)
         failed = ended is not None and ended.result == "failed" and self._table.job(NAME) is not None
         self._failed = (
             Issue(f"The last backup failed: {ended.code}.", f"/api/backup/runs/{ended.id}") if failed and ended else None

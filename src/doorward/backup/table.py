@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from doorward.backup.records import Clock, utc_now
 from doorward.backup.schedule import Due, Memory, unserved, upcoming
 from doorward.host.resources import Job
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
 
 NAME = "system_backup"
 """The job in the table."""
-
-_MEMORY = ("backup", "schedule")
 
 
 class Table:
@@ -25,11 +24,11 @@ class Table:
     """
 
     def __init__(self, store: Store, clock: Clock = utc_now, offset: Callable[[], float] = lambda: 0.0) -> None:
-        self._store, self._clock, self._offset = store, clock, offset
+        self._clock, self._offset = clock, offset
         self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
-        kept = store.record(*_MEMORY)
-        self._memory = Memory.from_json(kept.body) if kept else Memory()
+        self._kept = Records(store, "backup", Memory)
+        self._memory = self._kept.get(Memory().id) or Memory()
         self.changed: Callable[[], None] = lambda: None
         """Called after every change."""
 
@@ -82,5 +81,5 @@ class Table:
 
     def _keep(self, memory: Memory) -> None:
         if memory != self._memory:
-            self._store.put_record(Record(*_MEMORY, memory.as_json()))
+            self._kept.put(memory)
             self._memory = memory

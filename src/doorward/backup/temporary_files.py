@@ -7,12 +7,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from doorward.store.port import Record, Store
+from doorward.areas.area import Area
+from doorward.store.port import Store
+from doorward.store.records import Records
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 KEPT = timedelta(hours=24)
@@ -27,23 +30,33 @@ class TemporaryFilesFullError(Exception):
         super().__init__(f"There are {MOST} of them already; remove one first.")
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """One file. ``body`` says what it is; it has at least ``created`` and ``expires``, UTC texts."""
+    """One file: ``created`` and ``expires`` are UTC texts. An export has a name, and how it is encrypted."""
 
     id: str
-    path: Path
-    body: dict[str, Any]
+    created: str
+    expires: str
+    sha256: str = ""
+    size: int = 0
+    encryption: str | None = None
+    file_name: str | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is shown of it."""
+        return {name: value for name, value in asdict(self).items() if name != "id" and value is not None}
 
 
-class TemporaryFiles:
+class TemporaryFiles(Area):
     """The files of one kind, readable by their owner only. Safe in any thread; blocks."""
 
     def __init__(self, directory: Path, store: Store, kind: str) -> None:
-        self._directory, self._store, self._kind = directory, store, kind
+        self._directory, self._kept = directory, Records(store, kind, KeptFile)
         self._lock, self._filling = threading.Lock(), set[str]()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = {record.id for record in store.records(kind)}
+        known = {kept.id for kept in self._kept.find()}
         for path in directory.iterdir():  # of a process that was killed
             if path.name not in known:
                 path.unlink()
@@ -65,17 +78,17 @@ class TemporaryFiles:
         finally:
             with self._lock:
                 self._filling.discard(name)
-            if self._store.record(self._kind, name) is None:
+            if self._kept.get(name) is None:
                 (self._directory / name).unlink(missing_ok=True)
 
-    def keep(self, name: str, body: dict[str, Any]) -> KeptFile:
-        """Take in a file that was written to its place."""
+    def keep(self, name: str, **facts: Any) -> KeptFile:
+        """Take in a file that was written to its place; ``facts`` are members of the result."""
         now = datetime.now(UTC)
-        whole = {**body, "created": stamp(now), "expires": stamp(now + KEPT)}
-        self._store.put_record(Record(self._kind, name, whole))
+        kept = KeptFile(name, stamp(now), stamp(now + KEPT), **facts)
+        self._kept.put(kept)
         with self._lock:
             self._filling.discard(name)
-        return KeptFile(name, self._directory / name, whole)
+        return kept
 
     def tidy(self) -> None:
         """Remove the files that are too old: they may hold every secret in clear text, and nobody may come to ask for them."""
@@ -85,12 +98,11 @@ class TemporaryFiles:
         """Return the files, newest first; those that are too old go."""
         moment, found = datetime.fromtimestamp(time.time(), UTC), []
         now, latest = stamp(moment), stamp(moment + KEPT)
-        for record in self._store.records(self._kind):
-            kept = KeptFile(record.id, self._directory / record.id, record.body)
-            if kept.body["expires"] > latest:  # the clock has been set back since; its day begins anew
-                kept.body["expires"] = latest
-                self._store.put_record(Record(self._kind, kept.id, kept.body))
-            if kept.body["expires"] <= now or not kept.path.exists():
+        for kept in self._kept.find():
+            if kept.expires > latest:  # the clock has been set back since; its day begins anew
+                kept = replace(kept, expires=latest)  # noqa: PLW2901 - the same file
+                self._kept.put(kept)
+            if kept.expires <= now or not self.place(kept).exists():
                 self.remove(kept.id)
             else:
                 found.append(kept)
@@ -103,10 +115,14 @@ class TemporaryFiles:
     def path(self, name: str) -> Path | None:
         """Return where a file lies."""
         kept = self.get(name)
-        return kept.path if kept else None
+        return self.place(kept) if kept else None
+
+    def place(self, kept: KeptFile) -> Path:
+        """Return where a file of this shelf lies, or lay."""
+        return self._directory / kept.id
 
     def remove(self, name: str) -> None:
         """Remove a file of this shelf."""
-        if self._store.record(self._kind, name) is not None:
+        if self._kept.get(name) is not None:
             (self._directory / name).unlink(missing_ok=True)
-            self._store.remove_record(self._kind, name)
+            self._kept.remove(name)

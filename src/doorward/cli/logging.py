@@ -12,7 +12,7 @@ from typing import IO, Any
 import msgspec
 import structlog
 
-from doorward.events.records import TAP
+from doorward.events.tap import TAP
 from doorward.events.verbosity import VERBOSITY
 
 

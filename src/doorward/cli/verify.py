@@ -13,12 +13,11 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.store.lock import StateInUseError, check_state
-from doorward.store.node import node_id
 from doorward.store.port import Store, StoreDamagedError
 from doorward.store.rotation import unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
-from doorward.transaction.startup import read_running, whole_tree
+from doorward.transaction.startup import node_id, read_running, whole_tree
 
 
 def findings(state: Path, machine: MachineKind) -> list[str]:
@@ -37,7 +36,11 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
     except OSError as error:
         return [f"{error.filename or state} can't be looked at: {error.strerror}."]
     try:
-        return store.check() or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
+        return (
+            store.check()
+            or store.check_records()
+            or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
+        )
     except (HostError, StoreDamagedError) as error:
         return [str(error)]
     finally:

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from doorward import __version__
+from doorward.areas import area
 from doorward.cluster import statuses
 from doorward.cluster.calls import CallRefusedError, Since
 from doorward.cluster.doubles import Doubles
@@ -21,19 +23,17 @@ from doorward.cluster.peers import Peers, destroy, psk_life, used
 from doorward.cluster.pins import Peer
 from doorward.cluster.revisions import Header, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Report, Seen, fit_to_show, observed
-from doorward.events import alarm
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
-from doorward.store.port import Record
+from doorward.store.records import Records
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
 from doorward.tree.times import Clock
 
-_STATUS = "cluster_status"
 _FORK = "history_fork"
 _FORKED = (
     "These nodes hold another history than this Central Management, as after it came back from an old copy, and take nothing from"
@@ -61,7 +61,9 @@ class Central:
         self._store, self._clock, self._version = pipeline.store, clock or Clock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
         self._envelopes = Envelopes(self.ledger, version)
-        self._seen = {record.id: seen for record in self._store.records(_STATUS) if (seen := _kept(record)) is not None}
+        self._statuses = Records(pipeline.store, "cluster_status", Seen)
+        # Of one without limits there may be reports that can't be shown as they are.
+        self._seen = {seen.id: structs.replace(seen, report=fit_to_show(seen.report)) for seen in self._statuses.find()}
         now, since = self._clock.time(), self._clock.monotonic()
         self._came = {key: since - max(0.0, now - seen.at) for key, seen in self._seen.items()}
         """When nodes reported last, by the clock that nobody sets."""
@@ -171,7 +173,7 @@ class Central:
         found, now = fit_to_show(msgspec.convert(report, Report)), self._clock.time()
         with self._lock:
             before = self._seen.get(peer.id)
-            self._seen[peer.id] = Seen(now, found)
+            self._seen[peer.id] = Seen(now, found, peer.id)
             self._came[peer.id] = came = self._clock.monotonic()
             self._doubles.saw(peer.id, found, came)
             news = before is None or _lasting(before.report) != _lasting(found)
@@ -188,7 +190,7 @@ class Central:
             seen = {key: self._seen[key] for key in self._unkept if key in self._seen}
             self._unkept.clear()
         if seen:
-            self._store.put_record(*(Record(_STATUS, key, msgspec.to_builtins(one)) for key, one in seen.items()))
+            self._statuses.put(*seen.values())
             self._kept |= {key: self._came.get(key, 0.0) for key in seen}
 
     # The state of the nodes
@@ -240,14 +242,14 @@ class Central:
                 found.append({"applied": applied, "fqdn": report.fqdn, "key": key})
         return found
 
-    def wrong(self) -> Iterator[alarm.Issue]:
+    def wrong(self) -> Iterator[area.Issue]:
         """Yield what is wrong with the cluster as a whole, for the health of this node."""
         if forked := ", ".join(sorted(node["fqdn"] for node in self.forked())):
-            yield alarm.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
+            yield area.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
         for key, item in self._items():
             for issue in item.get("configuration_sync", item).get("issues", {}).get("errors", []):
                 if issue["code"] == "duplicate_identity":
-                    yield alarm.Issue(f"{item['fqdn']}: {issue['message']}", f"/api/cluster/status/{key}", "error")
+                    yield area.Issue(f"{item['fqdn']}: {issue['message']}", f"/api/cluster/status/{key}", "error")
 
     def watch(self) -> None:
         """Raise and end the alerts about nodes, and let go of what is not asked for any more. Once a second."""
@@ -301,7 +303,7 @@ class Central:
             self._skews.pop(node_id, None)
             self._doubles.forget(node_id)
             self.unreachable.pop(node_id, None)
-            self._store.remove_record(_STATUS, node_id)
+            self._statuses.remove(node_id)
 
     # Secrets of pairings; in the commit thread
 
@@ -332,18 +334,9 @@ class Central:
         ]
 
 
-def _kept(record: Record) -> Seen | None:
-    """Return what was kept of a node; None where it is none that this release takes, as of one without limits."""
-    try:
-        seen = msgspec.convert(record.body, Seen)
-    except msgspec.ValidationError:
-        return None
-    return Seen(seen.at, fit_to_show(seen.report))
-
-
 def _lasting(report: Report) -> Report:
     """Return a report without what is another in each one, and of no use after a restart."""
-    return msgspec.structs.replace(report, time=0.0, last_checked=None, health_status=None, sequence=0)
+    return structs.replace(report, time=0.0, last_checked=None, health_status=None, sequence=0)
 
 
 def _is_news(at: tuple[int, int], since: Since | None) -> bool:

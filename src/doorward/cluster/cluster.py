@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
 
 from doorward import __version__
+from doorward.areas.area import Area, Issue
+from doorward.areas.worker import Worker
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
 from doorward.cluster.channel import Channel
@@ -26,7 +28,6 @@ from doorward.cluster.pins import Peer
 from doorward.cluster.statuses import Backup, Report, Seen, utc
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
-from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.events.node import full_name
 from doorward.membership import ROOT, nodes, promote
@@ -45,10 +46,9 @@ log = structlog.get_logger()
 
 _TICK_SECONDS = 1.0
 _REACH_SECONDS = 60.0
-_STOP_SECONDS = 5.0
 
 
-class Cluster:
+class Cluster(Area):
     """A node in its cluster, whatever it is there. ``backup`` tells how its backups do, ``version`` is its release."""
 
     def __init__(  # noqa: PLR0913 - what a node is made of
@@ -80,11 +80,11 @@ class Cluster:
             report=self._report,
             events=events,
         )
-        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._stopping = threading.Event()
+        self._jobs: deque[Callable[[], object]] = deque()
         self._trusting = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="cluster", daemon=True)
-        self._reaching = threading.Thread(target=self._reach_often, name="cluster-reach", daemon=True)
+        self._worker = Worker("cluster", self._turn)
+        self._reaching = Worker("cluster-reach", self._reach, delay=_REACH_SECONDS)
+        """Apart: each of the nodes that are away takes some seconds."""
         self._settled: Running | None = None
         """The configuration with which everything else was brought in line last."""
         self._awaited = 0
@@ -97,13 +97,12 @@ class Cluster:
     def start(self) -> None:
         """Begin."""
         self.attach()
-        self._thread.start()
+        self._worker.start()
         self._reaching.start()
         self.follower.start()
 
     def attach(self) -> None:
-        """Finish what a crash left half done, and listen to commits from now on."""
-        self._pipeline.published.append(self._published)
+        """Finish what a crash left half done, and have a word in every plan from now on."""
         self._pipeline.advisers.append(self._advice)
         pending = self._pipeline.store.confirmation()
         if pending is not None:
@@ -112,14 +111,12 @@ class Cluster:
 
     def stop(self) -> None:
         """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
-        self._stopping.set()
-        self._jobs.put(lambda: None)
+        self._reaching.stop(wait=False)
         self.follower.stop()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
-            self._central.keep()
+        self._worker.stop()
+        self._central.keep()
 
-    def _published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+    def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """In the commit thread: the work that follows is done elsewhere, in the order of the commits.
 
         Nothing follows from a commit on trial before it is confirmed: no node is told, or let go.
@@ -132,7 +129,7 @@ class Cluster:
             if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):
                 self._central.expected = after.number
             if ours or moved or self.cluster_role.state == "central":
-                self._jobs.put(lambda: self._settle(after))
+                self._later(lambda: self._settle(after))
         if ours or moved:
             self.follower.wake()
 
@@ -147,16 +144,18 @@ class Cluster:
         endpoint = self._pipeline.tree.endpoints.get(edit.place.path)
         return edit.place.path == nodes.PATH or (endpoint is not None and endpoint.node.scope == "cluster")
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self.work(_TICK_SECONDS)
+    def _later(self, job: Callable[[], object]) -> None:
+        self._jobs.append(job)
+        self._worker.wake()
 
-    def work(self, wait: float) -> bool:
-        """Do what came up within so many seconds, and regularly what is to be done so; return whether something came up."""
-        try:
-            job = self._jobs.get(timeout=wait)
-        except Empty:
-            job = None
+    def _turn(self) -> float:
+        while self.work() and not self._worker.is_stopping:
+            pass
+        return _TICK_SECONDS
+
+    def work(self) -> bool:
+        """Do the next thing that came up, and regularly what is to be done so; return whether something came up."""
+        job = self._jobs.popleft() if self._jobs else None
         if job is not None:
             _carried_out(job)
         if job is None or self._clock.monotonic() - self._ticked > _TICK_SECONDS:  # also where commits leave no pause
@@ -166,7 +165,7 @@ class Cluster:
 
     def _tick(self) -> None:
         confirmed = self._awaited > self._central.noted and self._pipeline.store.confirmation() is None
-        if self._jobs.empty() and (confirmed or self._central.expected > self._central.noted):
+        if not self._jobs and (confirmed or self._central.expected > self._central.noted):
             self._settle_definite()
         if self.cluster_role.state != "central":
             return
@@ -175,21 +174,14 @@ class Cluster:
         for node_id in self._central.due():
             self._queue.wait(partial(self._central.retire, node_id))
 
-    def _reach_often(self) -> None:
-        """Look for the nodes. In a thread of its own: each of those that are away takes some seconds."""
-        while not self._stopping.wait(_REACH_SECONDS):
-            try:
-                if self.cluster_role.state == "central":
-                    self._reach()
-            except Exception:
-                log.exception("looking for the nodes failed")
-
-    def _reach(self) -> None:
-        """Ask every paired node at the address that is registered for it whether it is there."""
+    def _reach(self) -> float:
+        """Have Central Management ask every paired node at the address that is registered for it whether it is there."""
+        if self.cluster_role.state != "central":
+            return _REACH_SECONDS
         own = interface.listen_address(self._pipeline.running.snapshot)
         for key, member in self._pipeline.running.snapshot.each(nodes.NODE):
             peer = self._peers.all().get(key)
-            if key == self.node_id or peer is None or peer.removed is not None or self._stopping.is_set():
+            if key == self.node_id or peer is None or peer.removed is not None or self._reaching.is_stopping:
                 continue
             address = member.address
             if self._connector.answers(address, peer, own):
@@ -197,6 +189,7 @@ class Cluster:
             else:
                 message = f"The node does not answer at {address}."
                 self._central.unreachable[key] = statuses.Issue("address_unreachable", message)
+        return _REACH_SECONDS
 
     # What follows from a commit, or was left undone by a crash
 
@@ -265,13 +258,13 @@ class Cluster:
     def _pinned(self) -> None:
         """Another node is trusted; it may have been removed in this very moment."""
         self._trust()
-        self._jobs.put(self._settle_again)
+        self._later(self._settle_again)
 
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
         member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
         if member is not None and member.psk:
-            self._jobs.put(lambda: self._queue.wait(partial(self._central.retire, node_id)))
+            self._later(lambda: self._queue.wait(partial(self._central.retire, node_id)))
 
     def _advice(self, merged: Merged) -> Iterator[Problem]:
         """Warn of nodes not told of a new address of Central Management, and of those overwritten by a new line of history."""

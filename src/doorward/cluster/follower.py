@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
+from doorward.areas.area import Issue
+from doorward.areas.worker import Worker
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
 from doorward.cluster.following import Following, Link, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.statuses import Report, utc
 from doorward.configuration.local_services.cluster import listen_address
-from doorward.events.alarm import Alarm, Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import ROOT, join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
@@ -84,7 +85,7 @@ class Contact:
 
 
 class Follower:
-    """Two threads: one asks and takes, the other reports. Both idle while there is nothing to follow."""
+    """Two workers: one asks and takes, the other reports. Both idle while there is nothing to follow."""
 
     def __init__(
         self,
@@ -101,43 +102,32 @@ class Follower:
         self._failures = 0
         self.contact = Contact()
         self._lost = Alarm(events, "cluster_central_lost", f"{ROOT}/status")
-        self._news, self._to_report = threading.Event(), threading.Event()
         self._stopping = following.stopping
         self._links: dict[str, tuple[Any, Connected]] = {}
         self._asked_since: tuple[str, float] = ("", 0.0)
-        self._threads = [
-            threading.Thread(target=self._follow, name="cluster-follow", daemon=True),
-            threading.Thread(target=self._push, name="cluster-report", daemon=True),
-        ]
+        self._asking = Worker("cluster-follow", self.turn, stop_seconds=_STOP_SECONDS)
+        self._reporting = Worker("cluster-report", self.push, stop_seconds=_STOP_SECONDS)
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._asking.start()
+        self._reporting.start()
 
     def stop(self) -> None:
         """End; what waits for Central Management is given up."""
         self._stopping.set()
         self.wake()
         self._cut("report")
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_STOP_SECONDS)
+        self._asking.stop()
+        self._reporting.stop()
 
     def wake(self) -> None:
         """Look again at what the node is: it asks to join, has left, or knows another address."""
-        self._news.set()
-        self._to_report.set()
+        self._asking.wake()
+        self._reporting.wake()
         self._cut("follow")
 
     # Asking and taking
-
-    def _follow(self) -> None:
-        while not self._stopping.is_set():
-            self._news.clear()
-            pause = self.turn()
-            if pause != 0.0:
-                self._news.wait(pause)
 
     def turn(self) -> float | None:
         """Ask once and take what is new; return after how many seconds to ask again, None: when there is news."""
@@ -199,7 +189,7 @@ class Follower:
         psk = known.psk
         destroy(store, psk)
         self._went_well()
-        self._to_report.set()
+        self._reporting.wake()
         log.info("joined a cluster", central=self._known().central_node_id)
         return 0.0
 
@@ -227,13 +217,13 @@ class Follower:
 
     def _step(self, known: ClusterRole) -> float:
         link = self._linked(known, "follow")
-        if self._news.is_set():
+        if self._asking.is_woken:
             return 0.0
         self.contact.attempt = self._clock.time()
         well = self.contact.good is not None and self.contact.reason is None
         wait = WAIT_SECONDS if well else 0.0  # at first, and after a failure, it counts that there is an answer at all
         if self._following.step(link, wait, self._went_well):
-            self._to_report.set()
+            self._reporting.wake()
         self._went_well()
         return 0.0
 
@@ -263,11 +253,11 @@ class Follower:
     def _went_well(self) -> None:
         now = self._clock.time()
         if self.contact.since is not None:  # Central Management is back; it may have missed the last report
-            self._to_report.set()
+            self._reporting.wake()
         self.contact = Contact(now, now, moment=self._clock.monotonic())
 
     def _went_badly(self, refused: CentralRefusedError) -> None:
-        if self._stopping.is_set() or self._news.is_set():  # given up by ourselves
+        if self._stopping.is_set() or self._asking.is_woken:  # given up by ourselves
             return
         before = self.contact
         since = before.since or before.good or before.attempt or self._clock.time()
@@ -304,12 +294,6 @@ class Follower:
         self._events.raise_("cluster_central_lost", text, f"{ROOT}/join_request")
 
     # Reporting
-
-    def _push(self) -> None:
-        while not self._stopping.is_set():
-            pause = self.push()
-            self._to_report.wait(pause)
-            self._to_report.clear()
 
     def push(self) -> float | None:
         """Report once; return after how many seconds to report again, None: when there is something to report."""

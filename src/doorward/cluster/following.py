@@ -17,7 +17,7 @@ from doorward.cluster.apply_revision import NotAppliedError, check, mismatch, ta
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
 from doorward.cluster.statuses import Issue, Issues, utc
 from doorward.membership.cluster_role import ClusterRole, cluster_role
-from doorward.store.port import Record
+from doorward.store.records import Records
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.jsontext import prepared
 from doorward.tree.times import Clock
@@ -27,7 +27,8 @@ log = structlog.get_logger()
 RETRY_SECONDS = 600.0
 """A revision that was refused is tried again after this long, should no newer one and no other release come before."""
 
-_KIND, _ID, _REMOVED = "cluster_sync", "node", "removed"
+KIND = "cluster_sync"
+"""Of the record of how far a node is."""
 _T = TypeVar("_T")
 
 
@@ -62,12 +63,21 @@ class Sync(msgspec.Struct, frozen=True, omit_defaults=True):
     checked: float | None = None
     updated: float | None = None
     issues: Issues = Issues()
+    id: str = "node"
 
     @property
     def times(self) -> tuple[str | None, str | None]:
         """When revisions were last asked about and when one was last applied, as they are shown."""
         checked, updated = (utc(at) if at is not None else None for at in (self.checked, self.updated))
         return checked, updated
+
+
+@prepared
+class _Removal(msgspec.Struct, frozen=True):
+    """When Central Management removed this node (UTC text)."""
+
+    at: str
+    id: str = "node"
 
 
 class Following:
@@ -87,10 +97,11 @@ class Following:
         self._release = version
         """Of Central Management, by its last answer."""
         self.stopping = threading.Event()
-        self.removed = pipeline.store.record(_KIND, _REMOVED) is not None
+        self._removals = Records(pipeline.store, "cluster_removal", _Removal)
+        self.removed = bool(self._removals.find(limit=1))
         """Whether Central Management removed this node, and it has not asked to join since."""
-        found = pipeline.store.record(_KIND, _ID)
-        self.sync = msgspec.convert(found.body, Sync) if found else Sync()
+        self._syncs = Records(pipeline.store, KIND, Sync)
+        self.sync = self._syncs.get(Sync().id) or Sync()
 
     nothing = Sync()
     """What is known before anything was fetched."""
@@ -190,7 +201,7 @@ class Following:
         )  # fmt: skip
         try:
             check(envelope, sync.applied, was.cluster_id or "", self._version)
-            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, _record(made)), was)
+            warnings = self.when_nothing_awaits(lambda: take(pipeline, envelope, self._syncs.record(made)), was)
         except NotAppliedError as refused:
             self._refuse(envelope.header, refused)
             return
@@ -234,21 +245,17 @@ class Following:
 
     def _keep(self, sync: Sync) -> None:
         self.sync = sync
-        self._pipeline.store.put_record(_record(sync))
+        self._syncs.put(sync)
 
     def note_removed(self, *, removed: bool) -> None:
         """Remember that Central Management removed this node, or that this is of no interest any more."""
         if removed:
-            self._pipeline.store.put_record(Record(_KIND, _REMOVED, utc(self.clock.time())))
+            self._removals.put(_Removal(utc(self.clock.time())))
         elif self.removed:
-            self._pipeline.store.remove_record(_KIND, _REMOVED)
+            self._removals.remove(_Removal("").id)
         self.removed = removed
 
     def forget(self) -> None:
         """Forget everything; the node has left."""
         self.sync = Sync()
-        self._pipeline.store.remove_record(_KIND, _ID)
-
-
-def _record(sync: Sync) -> Record:
-    return Record(_KIND, _ID, msgspec.to_builtins(sync))
+        self._syncs.remove(Sync().id)

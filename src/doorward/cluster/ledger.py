@@ -5,14 +5,36 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import msgspec
+
 from doorward.cluster.revisions import MAX_HEADERS, Content, Header, Kept, Reader, header, secret_digest
 from doorward.membership import promote
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
 from doorward.transaction.candidate import Running
 from doorward.transaction.secrets import SecretKeeping
+from doorward.tree.jsontext import prepared
 from doorward.tree.registry import Tree
 
-_KIND = "cluster_revision"
+KIND = "cluster_revision"
+"""Of their records."""
+
+
+@prepared
+class _Noted(msgspec.Struct, frozen=True):
+    """A cluster revision as it is kept; ``content`` is the digest of what it holds."""
+
+    id: str
+    content: str
+    epoch: int
+    number: int
+    hash: str
+    parent: str
+
+    @property
+    def header(self) -> Header:
+        """Its header."""
+        return Header(self.epoch, self.number, self.hash, self.parent)
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,7 @@ class Ledger:
 
     def __init__(self, tree: Tree, store: Store, secrets: SecretKeeping) -> None:
         self._store, self._secrets = store, secrets
+        self._noted = Records(store, KIND, _Noted)
         self._reader = Reader(tree, self._digest)
         self._digests: dict[str, str] = {}
         self._writing = threading.Lock()
@@ -61,21 +84,18 @@ class Ledger:
     def _append(self, epoch: int, digest: str, last: Header | None) -> Header:
         number = last.number + 1 if last else 1
         made = header(epoch, number, last.hash if last else "", digest)
-        body = {"content": digest, "epoch": epoch, "hash": made.hash, "number": number, "parent": made.parent}
-        self._store.put_record(Record(_KIND, f"{epoch}:{number}", body))
-        for old in self._store.records(_KIND, offset=MAX_HEADERS):
-            self._store.remove_record(_KIND, old.id)
+        self._noted.put(_Noted(f"{epoch}:{number}", digest, epoch, number, made.hash, made.parent))
+        self._noted.trim(MAX_HEADERS)
         return made
 
     def _last(self) -> tuple[Header, str] | None:
-        found = self._store.records(_KIND, limit=1)
-        return (_header(found[0]), found[0].body["content"]) if found else None
+        found = self._noted.find(limit=1)
+        return (found[0].header, found[0].content) if found else None
 
     def headers_after(self, epoch: int, number: int) -> list[Header]:
         """Return the headers behind a revision, oldest first, at most 1,000; none but the newest where it is not known."""
         found: list[Header] = []
-        for record in self._store.records(_KIND, limit=MAX_HEADERS):
-            one = _header(record)
+        for one in (noted.header for noted in self._noted.each()):
             if one.at <= (epoch, number):
                 break
             found.append(one)
@@ -99,8 +119,3 @@ class Ledger:
                 return None
             self._digests[key] = secret_digest(kept)
         return self._digests[key]
-
-
-def _header(record: Record) -> Header:
-    body = record.body
-    return Header(body["epoch"], body["number"], body["hash"], body["parent"])

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from doorward.cluster.pairing import PSK_SECONDS, PskLife
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
+from doorward.tree.jsontext import prepared
 
 TOMBSTONE_SECONDS = 30 * 86_400
 """How long a removed node is told so."""
+KIND = "cluster_peer"
+"""Of the records of peers; in archives, as those of cluster revisions and of how far a node is."""
 
-_PEER, _PSK = "cluster_peer", "cluster_psk"
 
-
+@prepared
 @dataclass(frozen=True, slots=True)
 class Pinned:
     """A node and its certificate (DER). Times are Unix times; ``removed`` None: it belongs to the cluster.
@@ -38,8 +39,8 @@ class Peers:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._peers = {record.id: _pinned(record) for record in store.records(_PEER)}
+        self._kept = Records(store, KIND, Pinned)
+        self._peers = {peer.id: peer for peer in self._kept.find()}
         self._changing = threading.RLock()
 
     def all(self) -> Mapping[str, Pinned]:
@@ -66,7 +67,7 @@ class Peers:
         """Forget peers altogether."""
         for node_id in node_ids:
             with self._changing:
-                self._store.remove_record(_PEER, node_id)
+                self._kept.remove(node_id)
                 self._peers = {key: peer for key, peer in self._peers.items() if key != node_id}
 
     def over(self, now: float) -> list[str]:
@@ -74,16 +75,29 @@ class Peers:
         return [p.id for p in self._peers.values() if p.removed is not None and now - p.removed > TOMBSTONE_SECONDS]
 
     def _keep(self, peer: Pinned) -> None:
-        certificate = base64.b64encode(peer.certificate).decode()
-        body = {"at": peer.at, "certificate": certificate, "psk": peer.psk, "removed": peer.removed}
         with self._changing:
-            self._store.put_record(Record(_PEER, peer.id, body))
+            self._kept.put(peer)
             self._peers = {**self._peers, peer.id: peer}
 
 
-def _pinned(record: Record) -> Pinned:
-    body: dict[str, Any] = record.body
-    return Pinned(record.id, base64.b64decode(body["certificate"]), body["at"], body["removed"], body["psk"])
+@prepared
+@dataclass(frozen=True, slots=True)
+class _Psk:
+    """How long the psk ``id`` lives, for the store; ``pinned`` is a fingerprint in hex."""
+
+    id: str
+    until: float
+    pinned: str | None = None
+    pinned_at: float = 0.0
+
+    @property
+    def life(self) -> PskLife:
+        """The same as it is reckoned with."""
+        return PskLife(self.until, bytes.fromhex(self.pinned) if self.pinned else None, self.pinned_at)
+
+
+def _psks(store: Store) -> Records[_Psk]:
+    return Records(store, "cluster_psk", _Psk)
 
 
 def psk_life(store: Store, key: str, now: float) -> PskLife:
@@ -91,29 +105,29 @@ def psk_life(store: Store, key: str, now: float) -> PskLife:
 
     One that would live longer than any was given its time by a clock that has been set back since: its day begins anew.
     """
-    found = store.record(_PSK, key)
+    kept = _psks(store)
+    found = kept.get(key)
     if found is None:
-        store.put_record(Record(_PSK, key, {"pinned": None, "pinned_at": 0.0, "until": now + PSK_SECONDS}))
-        return PskLife(now + PSK_SECONDS)
-    body = found.body
-    if body["until"] > now + PSK_SECONDS or body["pinned_at"] > now:
-        body = {**body, "pinned_at": min(body["pinned_at"], now), "until": min(body["until"], now + PSK_SECONDS)}
-        store.put_record(Record(_PSK, key, body))
-    return PskLife(body["until"], bytes.fromhex(body["pinned"]) if body["pinned"] else None, body["pinned_at"])
+        found = _Psk(key, now + PSK_SECONDS)
+        kept.put(found)
+    elif found.until > now + PSK_SECONDS or found.pinned_at > now:
+        found = replace(found, pinned_at=min(found.pinned_at, now), until=min(found.until, now + PSK_SECONDS))
+        kept.put(found)
+    return found.life
 
 
 def used(store: Store, key: str, life: PskLife, fingerprint: bytes, now: float) -> None:
     """Note that a psk has paired; from now on it is good for that certificate alone."""
     if life.pinned is None:
-        store.put_record(Record(_PSK, key, {"pinned": fingerprint.hex(), "pinned_at": now, "until": life.until}))
+        _psks(store).put(_Psk(key, life.until, fingerprint.hex(), now))
 
 
 def psks(store: Store) -> list[str]:
     """Return the keys of the psks whose time is running."""
-    return [record.id for record in store.records(_PSK)]
+    return [psk.id for psk in _psks(store).find()]
 
 
 def destroy(store: Store, key: str) -> None:
     """Destroy a psk; whoever refers to it refers to nothing."""
     store.forget_secret(key)
-    store.remove_record(_PSK, key)
+    _psks(store).remove(key)

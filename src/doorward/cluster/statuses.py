@@ -108,6 +108,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     at: float
     report: Report
+    id: str = ""
+    """The node that it is of."""
 
 
 def fit_to_show(report: Report) -> Report:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from doorward.areas.area import Issue
 from doorward.events.events import Events
 
 DAY = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Something that is wrong now, for ``health_status``; ``path`` "" for none."""
-
-    message: str
-    path: str = ""
-    level: Literal["error", "warning"] = "warning"
 
 
 class Alarm:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from doorward.areas.area import Issue
 from doorward.configuration import x509
 from doorward.configuration.management import certificates, exported_configuration_encryption
-from doorward.events.alarm import Issue
 from doorward.events.events import Events
 from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot

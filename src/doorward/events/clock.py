@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from doorward.areas.area import Issue
 from doorward.configuration.datetime.ntp_servers import NODE, PATH
-from doorward.events.alarm import Alarm, Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.host.time_status import TimeStatus
 from doorward.tree.snapshot import Snapshot

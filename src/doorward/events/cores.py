@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from doorward.events.alarm import Issue
+from doorward.areas.area import Issue
 from doorward.host.core_files import PATTERN, remove_old
 from doorward.host.resources import Job
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from doorward.events.alarm import Alarm, Issue
+from doorward.areas.area import Issue
+from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.transaction.pipeline import Pipeline
 

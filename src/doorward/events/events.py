@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any
 
 import structlog
 
+from doorward.areas.worker import Worker
 from doorward.configuration.alerting.system_alerts import IDS
-from doorward.events.records import Record
+from doorward.events.tap import LogRecord
 
 log = structlog.get_logger()
 
 _ORDINARY = frozenset({"login", "logout", "config_change"})
 _OF_LEVEL = {"error": "error", "critical": "alert"}
-_STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,35 +46,38 @@ class Events:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.listeners: list[Callable[[Event], None]] = []
         self._clock = clock
-        self._waiting: SimpleQueue[Event | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="events", daemon=True)
+        self._waiting: deque[Event] = deque()
+        self._worker = Worker("events", self._pass_on, delay=None, last_turn=True)
 
     def raise_(self, key: str, text: str, path: str = "", *, ended: bool = False, **details: Any) -> None:
         """Say that something happened, or that it is over. Never waits."""
         event = Event(key=key, text=text, path=path, details=details, at=self._clock())
         tell = log.info if ended or key in _ORDINARY else log.warning
         tell(key, id=event.id, text=text, **({"path": path} if path else {}), **details)
-        self._waiting.put(event)
+        self._take(event)
 
-    def noticed(self, record: Record) -> None:
+    def noticed(self, record: LogRecord) -> None:
         """Raise an alert for a log record of level error or critical. What this thread itself logs could go round for ever."""
         key = _OF_LEVEL.get(record.level)
-        if key is not None and threading.current_thread() is not self._thread:
+        if key is not None and not self._worker.is_current:
             path = str(record.fields.get("path", ""))
-            self._waiting.put(Event(key=key, text=record.name, path=path, details=record.fields, at=record.at))
+            self._take(Event(key=key, text=record.name, path=path, details=record.fields, at=record.at))
 
     def start(self) -> None:
         """Begin to tell the listeners."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """Tell what is still waiting, then end."""
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join(_STOP_SECONDS)
+        self._worker.stop()
 
-    def _work(self) -> None:
-        while (event := self._waiting.get()) is not None:
+    def _take(self, event: Event) -> None:
+        self._waiting.append(event)
+        self._worker.wake()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            event = self._waiting.popleft()
             for listen in self.listeners:
                 try:
                     listen(event)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from doorward.configuration.management import syslog
 from doorward.events.node import full_name, zone
 from doorward.events.receiver import Receiver
-from doorward.events.records import Record
 from doorward.events.syslog import Origin
+from doorward.events.tap import LogRecord
 from doorward.events.tls import SecretText, context
 from doorward.tree.snapshot import Snapshot
 
@@ -46,7 +46,7 @@ class Forwarder:
 
         return Receiver(block, lambda: self._origin, made)
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: LogRecord) -> None:
         """Take a record of the log. Never waits."""
         if record.level in _SENT:
             for receiver in self.receivers:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import psutil
 
+from doorward.areas.area import Issue
 from doorward.configuration.management.health_monitoring import NODE, PATH
-from doorward.events.alarm import DAY, Alarm, Issue
+from doorward.events.alarm import DAY, Alarm
 from doorward.events.events import Events
 from doorward.tree.snapshot import Snapshot
 

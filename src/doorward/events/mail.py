@@ -17,6 +17,7 @@ from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
 from doorward.events.smtp import Conversation, OutcomeUnknownError
 from doorward.events.tls import NoCertificateError, SecretText, context
+from doorward.tree.jsontext import prepared
 from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 
+@prepared
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A mail that is to be sent. ``queued`` and ``due``, the time of the next try, are Unix times."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Protocol
 
 import structlog
 
-from doorward.events.alarm import Issue
+from doorward.areas.area import Area, Issue
+from doorward.areas.worker import Worker
 
 log = structlog.get_logger()
 
@@ -28,33 +27,27 @@ class Watch(Protocol):
         """Return what is wrong by the last look. Never blocks."""
 
 
-class Monitor:
+class Monitor(Area):
     """Looks at everything, again and again."""
 
     def __init__(self, watches: Sequence[Watch], clock: Callable[[], float] = time.monotonic) -> None:
         self.watches, self._clock = list(watches), clock
-        self.chores: tuple[Callable[[], object], ...] = ()
-        """What else is done every time."""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="monitor", daemon=True)
+        self._worker = Worker("monitor", self._turn, stop_seconds=_STOP_SECONDS)
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """Look no more."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        self._worker.stop()
 
     def look(self) -> None:
         """Look at everything once. A watch that fails leaves the others alone."""
         now = self._clock()
-        looks: list[Callable[[], object]] = [partial(watch.look, now) for watch in self.watches]
-        for work in (*looks, *self.chores):
+        for watch in self.watches:
             try:
-                work()
+                watch.look(now)
             except Exception:
                 log.exception("the monitor could not look")
 
@@ -63,7 +56,6 @@ class Monitor:
         for watch in self.watches:
             yield from watch.issues()
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self.look()
-            self._stopping.wait(EVERY_SECONDS)
+    def _turn(self) -> float:
+        self.look()
+        return EVERY_SECONDS

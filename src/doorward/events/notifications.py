@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from doorward.areas.area import Area, Issue
 from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
-from doorward.events.alarm import Issue
 from doorward.events.alerts import Alerts
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch
@@ -25,7 +25,8 @@ from doorward.events.mail import Code, Mail, MailError, deliver
 from doorward.events.monitor import Monitor
 from doorward.events.node import hostname
 from doorward.events.queue import MailQueue
-from doorward.events.records import TAP
+from doorward.events.record_watch import RecordWatch
+from doorward.events.tap import TAP
 from doorward.events.verbosity import VERBOSITY
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -50,8 +51,10 @@ class Outcome:
         return "sent" if self.code is None else "failed"
 
 
-class Notifications:
-    """Mail, alerts, syslog, the log level and the monitor of a node. ``state`` is the state directory."""
+class Notifications(Area):
+    """Mail, alerts, syslog and the log level of a node. ``state`` is the state directory; ``monitor`` is an area of its own."""
+
+    is_early = True
 
     def __init__(self, pipeline: Pipeline, state: Path) -> None:
         self._pipeline = pipeline
@@ -67,6 +70,7 @@ class Notifications:
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
             CertificateWatch(self.events, lambda: in_use(self._snapshot())),
             DriftWatch(self.events, pipeline),
+            RecordWatch(self.events, pipeline.store),
             self.core_files,
         )
         self.monitor = Monitor(watches)
@@ -81,28 +85,22 @@ class Notifications:
         """Begin to send, by the running revision."""
         pipeline = self._pipeline
         self._configure(pipeline.running)
-        pipeline.published.append(self.published)
         pipeline.store.failed.append(self._store_failed)
         TAP.listeners += [self.syslog, self.events.noticed]
         self.events.start()
         self.mails.start()
 
-    def watch(self, *chores: Callable[[], object]) -> None:
-        """Begin to look after the machine, and do chores, every minute. The host is as the running revision says by now."""
-        self.monitor.chores = chores
-        self.monitor.start()
-
     def stop(self) -> None:
         """Stop, the ones that others feed last."""
-        self.monitor.stop()
         self.events.stop()
         self.mails.stop()
         TAP.listeners = [listen for listen in TAP.listeners if listen not in (self.syslog, self.events.noticed)]
         self.syslog.stop()
         VERBOSITY.debugging = False
 
-    def published(self, _before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+    def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """Go over to a new revision; when this returns the senders work by it."""
+        del before
         self._configure(after)
         revision = self._pipeline.revision
         author = revision.author if revision else ""
@@ -122,7 +120,6 @@ class Notifications:
 
     def issues(self) -> Iterator[Issue]:
         """Yield everything that is wrong, for ``health_status``."""
-        yield from self.monitor.issues()
         for message in self.syslog.issues():
             yield Issue(message, "/api/configuration/management/syslog")
         if self.revision != self._pipeline.running.number:

@@ -6,12 +6,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
+from doorward.areas.worker import Worker
 from doorward.events.mail import Mail, MailError, NoServerError
-from doorward.store.port import Record, Store
+from doorward.store.port import Store
+from doorward.store.records import Records
 
 log = structlog.get_logger()
 
@@ -23,7 +25,6 @@ _HOUR = 3600
 _DAY = 24 * _HOUR
 _MOST = 1_000
 _MAX_WAIT = 60.0
-_STOP_SECONDS = 5.0
 _MAX_UNKNOWN, _UNKNOWN_SECONDS = 2, float(_HOUR)
 """A mail that may have been taken goes out so often at most, after such a pause: one copy too many is better than none at all."""
 
@@ -44,33 +45,28 @@ class _Failure:
 
 
 class MailQueue:
-    """Mails that wait, and the thread that sends them. ``deliver`` raises MailError or NoServerError; ``clock`` is Unix time."""
+    """Mails that wait, and the worker that sends them. ``deliver`` raises MailError or NoServerError; ``clock`` is Unix time."""
 
     def __init__(self, store: Store, deliver: Callable[[Mail], None], clock: Callable[[], float] = time.time) -> None:
-        self._store, self._deliver, self._clock = store, deliver, clock
+        self._store, self._deliver, self._clock = Records(store, KIND, Mail), deliver, clock
         self._mails: dict[str, Mail] = {}
         """What the store holds, and what it would not take: a mail about a full disk must leave all the same."""
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._work, name="mail", daemon=True)
+        self._changing = threading.Lock()
+        self._worker = Worker("mail", self._turn)
 
     def __len__(self) -> int:
         return len(self._mails)
 
     def start(self) -> None:
         """Take up what an earlier run left, and begin to send."""
-        left = {record.id: Mail(record.id, **record.body) for record in reversed(self._store.records(KIND))}
-        with self._changed:
+        left = {mail.id: mail for mail in reversed(self._store.find())}
+        with self._changing:
             self._mails = left | self._mails  # some may have been posted meanwhile
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """End after the mail that is being sent."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        self._worker.stop()
 
     def post(self, recipient: str, subject: str, text: str) -> None:
         """Add a mail; it is on the disk when this returns, unless the disk refuses."""
@@ -80,26 +76,26 @@ class MailQueue:
             log.error("mail dropped", mail=mail.id, reason=f"{_MOST} mails wait already")
             return
         self._keep(mail)
-        with self._changed:
+        with self._changing:
             self._mails[mail.id] = mail
-            self._changed.notify()
+        self._worker.wake()
 
     def at_risk(self, mail: Mail) -> None:
         """Note that a mail is going out: should this process end before the server has answered, it may have been taken."""
-        with self._changed:
+        with self._changing:
             self._mails[mail.id] = noted = replace(mail, unknown=mail.unknown + 1, due=self._clock() + _UNKNOWN_SECONDS)
         self._keep(noted)
 
     def try_due(self) -> None:
         """Try the mails that are due. Where the server can't be talked to, the others are not tried in vain."""
         now = self._clock()
-        with self._changed:
+        with self._changing:
             # A mail that was queued at a time still to come waits for a clock that has been set back since.
             # They go in the order in which they were posted, which no clock changes.
             due = [mail for mail in self._mails.values() if mail.due <= now or mail.queued > now]
         down: _Failure | None = None
         for mail in due:
-            if self._stopping:
+            if self._worker.is_stopping:
                 return
             if mail.unknown >= _MAX_UNKNOWN:  # the last time this process ended before there was an answer
                 self._give_up(mail, _Failure("connect", "Twice it is not known whether the server took it."))
@@ -142,21 +138,18 @@ class MailQueue:
             self._give_up(mail, failure)
             return
         later = replace(mail, due=due, queued=queued, unknown=unknown)
-        with self._changed:
+        with self._changing:
             self._mails[mail.id] = later
         self._keep(later)
         log.warning("mail not sent", mail=mail.id, recipient=mail.recipient, code=failure.code, reason=failure.reason)
 
     def _forget(self, mail: Mail) -> None:
-        with self._changed:
+        with self._changing:
             self._mails.pop(mail.id, None)
-        self._kept(lambda: self._store.remove_record(KIND, mail.id))
+        self._kept(lambda: self._store.remove(mail.id))
 
     def _keep(self, mail: Mail) -> None:
-        body = asdict(mail)
-        if not mail.unknown:
-            del body["unknown"]
-        self._kept(lambda: self._store.put_record(Record(KIND, body.pop("id"), body)))
+        self._kept(lambda: self._store.put(mail))
 
     def _kept(self, write: Callable[[], None]) -> None:
         try:
@@ -164,20 +157,12 @@ class MailQueue:
         except Exception as error:  # noqa: BLE001 - the store says so itself; the mail goes on from memory
             log.warning("a mail is not kept on the disk as it should be", error=type(error).__name__)
 
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                if not self._stopping:
-                    self._changed.wait(self._seconds_to_next())
-                if self._stopping:
-                    return
-            try:
-                self.try_due()
-            except Exception:
-                log.exception("the mail queue stumbled")
-                time.sleep(1)  # whatever it was, it must not keep a core busy
+    def _turn(self) -> float:
+        self.try_due()
+        return self._seconds_to_next()
 
     def _seconds_to_next(self) -> float:
         """Return how long to wait at most; clocks are set now and then."""
-        first = min((mail.due for mail in self._mails.values()), default=None)
+        with self._changing:
+            first = min((mail.due for mail in self._mails.values()), default=None)
         return _MAX_WAIT if first is None else max(0.0, min(_MAX_WAIT, first - self._clock()))

@@ -13,9 +13,10 @@ from typing import Any
 
 import structlog
 
+from doorward.areas.worker import Worker
 from doorward.configuration.management import syslog
-from doorward.events.records import Record
 from doorward.events.syslog import FORMS, Origin, framed
+from doorward.events.tap import LogRecord
 from doorward.events.tls import NoCertificateError
 
 log = structlog.get_logger()
@@ -45,70 +46,63 @@ class Receiver:
         self._untold = 0
         self._origin, self._context, self._first_pause = origin, context, pause
         self._form, self._transport = FORMS[block.message_format], block.transport.selection
-        self._waiting: deque[Record] = deque()
-        self._changed = threading.Condition()
-        self._stopping = threading.Event()
+        self._waiting: deque[LogRecord] = deque()
+        self._changing = threading.Lock()
         self._socket: socket.socket | None = None
         self._addresses: deque[Any] = deque()
         """Of a receiver of datagrams: what is left to be tried."""
         self._is_tried = False
         """Whether something was sent to the address that is used."""
-        self._thread = threading.Thread(target=self._work, name="syslog", daemon=True)
+        self._worker = Worker("syslog", self._turn, delay=None, last_turn=True, stop_seconds=_STOP_SECONDS)
 
     def __len__(self) -> int:
         return len(self._waiting) + (self.away is not None)  # one is in the hand of the thread
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self, *, wait: bool = True) -> None:
         """Send what waits, if the receiver is there, and end."""
-        self._stopping.set()
-        with self._changed:
-            self._changed.notify()
-        if wait and self._thread.is_alive():
-            self._thread.join(_STOP_SECONDS)
+        self._worker.stop(wait=wait)
 
-    def put(self, record: Record) -> None:
+    def put(self, record: LogRecord) -> None:
         """Add a record. Never waits for the receiver."""
-        with self._changed:
+        with self._changing:
             if len(self._waiting) >= MAX_WAITING:
                 self._waiting.popleft()
                 self.dropped += 1
                 self._untold += 1
             self._waiting.append(record)
-            self._changed.notify()
+        self._worker.wake()
 
-    def _work(self) -> None:
+    def _turn(self) -> None:
+        """Send what waits. At the end only to a receiver that is there."""
         pause = self._first_pause
-        while (record := self._next()) is not None:
+        while not (self._worker.is_stopping and self.away) and (record := self._next()) is not None:
             while not self._sent(record):
-                if self._stopping.wait(pause):
+                if self._worker.rest(pause):
                     return
                 pause = min(2 * pause, _MAX_PAUSE)
             pause = self._first_pause
-        self._disconnect()
+        if self._worker.is_stopping:
+            self._disconnect()
 
-    def _next(self) -> Record | None:
-        with self._changed:
-            while not self._waiting:
-                if self._stopping.is_set():
-                    return None
-                self._changed.wait()
-            return self._waiting.popleft()
+    def _next(self) -> LogRecord | None:
+        with self._changing:
+            return self._waiting.popleft() if self._waiting else None
 
-    def _sent(self, record: Record) -> bool:
+    def _sent(self, record: LogRecord) -> bool:
         """Send a record; before it, after an outage, how many were dropped."""
         try:
             self._connect()
             if (untold := self._untold) > 0:
-                self._send(Record(record.at, "warning", "records dropped", {"count": untold}))
+                self._send(LogRecord(record.at, "warning", "records dropped", {"count": untold}))
                 self._untold -= untold
             self._send(record)
         except (OSError, NoCertificateError, ValueError) as error:
             self._disconnect()
-            if self.away is None and not self._stopping.is_set():
+            if self.away is None and not self._worker.is_stopping:
                 self.away = _reason(error)
                 log.warning("syslog receiver away", receiver=f"{self.address[0]}:{self.address[1]}", reason=self.away)
             self.away = _reason(error)
@@ -179,7 +173,7 @@ class Receiver:
         finally:
             connection.settimeout(_SOCKET_SECONDS)
 
-    def _send(self, record: Record) -> None:
+    def _send(self, record: LogRecord) -> None:
         assert self._socket is not None  # noqa: S101 - connected
         message = self._form(record, self._origin())
         if self._transport != "udp":

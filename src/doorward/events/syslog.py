@@ -10,7 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from doorward import __version__
-from doorward.events.records import Record
+from doorward.events.tap import LogRecord
 from doorward.tree.jsontext import encode
 
 LONGEST = 8192
@@ -36,10 +36,10 @@ class Origin:
     process: int = os.getpid()
 
 
-Form = Callable[[Record, Origin], bytes]
+Form = Callable[[LogRecord, Origin], bytes]
 
 
-def rfc5424(record: Record, origin: Origin) -> bytes:
+def rfc5424(record: LogRecord, origin: Origin) -> bytes:
     """Return a record in the form of RFC 5424."""
     at = datetime.fromtimestamp(record.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     name = _NOT_A_NAME.sub("", str(record.fields.get("id", "")))[:_MAX_MSGID] or "-"
@@ -50,7 +50,7 @@ def rfc5424(record: Record, origin: Origin) -> bytes:
     return _cut(head + data + mark + text)
 
 
-def rfc3164(record: Record, origin: Origin) -> bytes:
+def rfc3164(record: LogRecord, origin: Origin) -> bytes:
     """Return a record in the form of RFC 3164; its time is that of the node's zone."""
     at = datetime.fromtimestamp(record.at, origin.zone)
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[at.month - 1]
@@ -66,12 +66,12 @@ def framed(message: bytes) -> bytes:
     return b"%d %s" % (len(message), message)
 
 
-def _priority(record: Record) -> int:
+def _priority(record: LogRecord) -> int:
     facility = _AUTHPRIV if record.name in _ACCESS_AND_CHANGE else _DAEMON
     return facility * 8 + _SEVERITIES.get(record.level, _NOTICE)
 
 
-def _text(record: Record) -> str:
+def _text(record: LogRecord) -> str:
     """Return what happened and the facts as ``name=value``, all on one line whatever they hold."""
     facts = [f"{_NOT_A_NAME.sub('_', name)}={_value(value)}" for name, value in record.fields.items() if value is not None]
     return _UNPRINTABLE.sub(" ", " ".join([record.name, *facts]))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 
 from doorward import __version__
-from doorward.store.port import StoreDamagedError
+from doorward.store.commits import ROW as COMMIT
+from doorward.store.commits import commit_record_of, sum_of
+from doorward.store.port import DamagedRecordError, StoreDamagedError
+from doorward.store.records import checksum
 
 FORMAT = "1"
 MAILS_INTO_RECORDS = """
@@ -65,6 +70,56 @@ def make_tables(connection: sqlite3.Connection) -> None:
     connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
 
 
+CHECKSUMS = "ALTER TABLE {} ADD COLUMN checksum TEXT NOT NULL DEFAULT ''"
+"""Run once on each table of records that has none."""
+
+_IS_TEXT = "CASE WHEN json_valid(body) THEN json_type(body) END = 'text'"  # a damaged body is no JSON
+OBJECTS = f"""
+UPDATE records SET body = json_object('uuid', json_extract(body, '$')) WHERE kind = 'node' AND {_IS_TEXT};
+UPDATE records SET body = json_object('sealed', json_extract(body, '$')) WHERE kind = 'restored_file' AND {_IS_TEXT};
+UPDATE records SET kind = 'cluster_removal', id = 'node', body = json_object('at', json_extract(body, '$'))
+  WHERE kind = 'cluster_sync' AND id = 'removed' AND {_IS_TEXT};
+"""  # noqa: S608 - constant conditions
+"""Run once on records without checksums: the body of each is an object from now on."""
+
+
+def add_checksums(connection: sqlite3.Connection) -> None:
+    """Give records checksums, in one step."""
+    connection.execute("BEGIN IMMEDIATE")
+    for table in ("commits", "records"):
+        connection.execute(CHECKSUMS.format(table))
+    for statement in OBJECTS.split(";")[:-1]:
+        connection.execute(statement)
+    casts = ", ".join(f"CAST({name} AS BLOB)" for name in ("kind", "id", "body"))
+    records = connection.execute(f"SELECT number, {casts} FROM records").fetchall()  # noqa: S608 - constant columns
+    sums = [(checksum(*parts), number) for number, *parts in records]
+    connection.executemany("UPDATE records SET checksum = ? WHERE number = ?", sums)
+    rows = connection.execute(f"SELECT rowid, {COMMIT} FROM commits").fetchall()  # noqa: S608 - constant columns
+    sums = []
+    for number, *row in rows:
+        with suppress(DamagedRecordError):  # it stays without one, and is found
+            sums.append((sum_of(commit_record_of(row, is_checked=False)), number))
+    connection.executemany("UPDATE commits SET checksum = ? WHERE rowid = ?", sums)
+    connection.execute("COMMIT")
+
+
+def bring_up(connection: sqlite3.Connection, path: Path, *, note_release: bool) -> None:
+    """Make the tables of this release in a file, unless another one that it can't follow was there.
+
+    ``note_release``: note that this release has used it. Raises StoreDamagedError.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        make_tables(connection)
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    if meta.get("format") != FORMAT:
+        raise StoreDamagedError(f"{path} has format {meta.get('format')}; this release reads format {FORMAT}.")
+    if newer(meta.get("release", __version__)):
+        raise StoreDamagedError(f"{path} was used by release {meta['release']}; this is {__version__}, which would lose some.")
+    upgrade(connection)
+    if note_release and meta.get("release") != __version__:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
+
+
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables of a store that an earlier release made to those of now."""
     if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
@@ -77,6 +132,8 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN IMMEDIATE;{CONFIRMATION_COLUMNS}COMMIT;")
     if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
         connection.execute(RESULTS_OF_CHANGES)
+    if not connection.execute("SELECT 1 FROM pragma_table_info('records') WHERE name = 'checksum'").fetchone():
+        add_checksums(connection)
 
 
 def newer(release: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -23,7 +24,11 @@ State = Literal[
 
 
 SEALED_FILE = "restored_file"
-"""The kind of records whose body is a text that is sealed under the record's id, in base64. A new data key seals them anew."""
+"""The kind of records whose member ``sealed`` is a text sealed under their id, in base64. A new data key seals it anew."""
+
+
+Scalar = str | int | float | bool | None
+"""What a member of a record can be looked for by."""
 
 
 class StaleHeadError(Exception):
@@ -32,6 +37,14 @@ class StaleHeadError(Exception):
 
 class StoreDamagedError(Exception):
     """The file is no store of ours, or was made by another release. The text says what is wrong."""
+
+
+class DamagedRecordError(StoreDamagedError):
+    """A record is not what was written. ``name`` says which: "The record mail 12"."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is damaged.")
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +172,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id."""
+    """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id.
+
+    ``Records`` makes values of a class of it.
+    """
 
     kind: str
     id: str
@@ -280,17 +296,28 @@ class Store(Protocol):
     def forget_secret(self, key: str) -> None:
         """Destroy a secret that must not be had again, not even by going back to an earlier revision."""
 
-    def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
-        """Return the records of a kind, those made last first; a negative limit means all."""
+    def records(
+        self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = MappingProxyType({})
+    ) -> list[Record]:
+        """Return the records of a kind, those made last first; a negative limit means all. Damaged ones are left out.
+
+        ``where`` says what members of their bodies have to be.
+        """
 
     def record(self, kind: str, record_id: str) -> Record | None:
-        """Return one record."""
+        """Return one record. Raises DamagedRecordError."""
 
     def put_record(self, *records: Record) -> None:
         """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
 
-    def remove_record(self, kind: str, record_id: str) -> None:
-        """Forget a record."""
+    def remove_record(self, kind: str, *record_ids: str) -> None:
+        """Forget records in one step."""
+
+    def trim_records(self, kind: str, keep: int) -> None:
+        """Forget all records of a kind but so many that were made last."""
+
+    def check_records(self) -> list[str]:
+        """Return which records and commit records are damaged, a sentence each."""
 
     def check(self) -> list[str]:
         """Return what is wrong with the file and the history: any edit, removal or reordering. Empty: nothing."""

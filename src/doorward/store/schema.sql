@@ -61,7 +61,8 @@ CREATE TABLE IF NOT EXISTS commits (
   idempotency_key TEXT,
   request TEXT,
   account TEXT NOT NULL DEFAULT '',
-  results TEXT
+  results TEXT,
+  checksum TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS commits_by_account ON commits (account, idempotency_key) WHERE idempotency_key IS NOT NULL;
@@ -73,5 +74,6 @@ CREATE TABLE IF NOT EXISTS records (
   kind TEXT NOT NULL,
   id TEXT NOT NULL,
   body TEXT NOT NULL,
+  checksum TEXT NOT NULL DEFAULT '',
   UNIQUE (kind, id)
 ) STRICT;

@@ -1,147 +1,63 @@
-"""The SQLite adapter: one file, WAL, every commit synced, one writer at a time, a read-only connection a reading thread."""
+"""The SQLite adapter of the store."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
 
-from doorward import __version__
-from doorward.store import log
-from doorward.store.format import FORMAT, make_tables, newer, upgrade
+import structlog
+
+from doorward.store.commits import (
+    CONFIRMATION,
+    commit_record_of,
+    forget_keys,
+    mark_reverted,
+    put_commit_record,
+    put_confirmation,
+)
+from doorward.store.commits import ROW as COMMIT
+from doorward.store.database import Database
 from doorward.store.history import check_history, compare
-from doorward.store.past import take_over
 from doorward.store.port import (
     SEALED_FILE,
     CommitRecord,
     Confirmation,
+    DamagedRecordError,
     Edit,
     Intent,
     Past,
     Record,
     Revision,
+    Scalar,
     Secret,
     StaleHeadError,
-    StoreDamagedError,
 )
-from doorward.store.room import reason
-from doorward.store.rows import (
-    CONFIRMATION,
-    TICKET,
-    commit_record_of,
-    put_commit_record,
-    put_confirmation,
-    put_record,
-    put_revision,
-    value_of,
-)
+from doorward.store.records import ROW, filtered, put_record, record_of
+from doorward.store.revisions import put_revision, take_over
 from doorward.store.vault import Vault
-from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 
-_T = TypeVar("_T")
+log = structlog.get_logger()
+
 _REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _WEEKS_OF_TICKETS = 100_000
-_LOG_PAGES = 256
-"""After so many pages the log is carried into the file and begun again."""
-_SETTINGS = (
-    "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}", "secure_delete = ON"
-)  # fmt: skip
-"""Of a connection that writes. What is deleted is overwritten, whatever the library was built with and whoever deletes it."""
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
+_CHECKED_AT_ONCE = 1_000
 
 
-class SqliteStore:
-    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history.
-
-    ``room`` False is for who only looks, maybe beside a server: the log gets no room ahead, and no release is noted.
-    """
+class SqliteStore(Database):
+    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history; ``room`` is for ``Database``."""
 
     def __init__(self, path: Path, vault: Vault, *, room: bool = True) -> None:
-        self._path = path
-        wal = path.with_name(f"{path.name}-wal")
-        log.check(wal)
         self._vault = vault
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._writing = threading.Lock()
-        self.failed: list[Callable[[str], None]] = []
-        self._writer = self._open(room=room)
-        if room:
-            log.make_room(wal)
-
-    def _open(self, *, room: bool) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        except sqlite3.DatabaseError as error:
-            raise StoreDamagedError(f"{self._path} can't be opened: {error}.") from error
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            for setting in _SETTINGS:
-                connection.execute(f"PRAGMA {setting}")
-            self._take(connection, room=room)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
-            connection.close()
-            raise StoreDamagedError(f"{self._path} can't be opened: {reason(error)}.") from error
-        except StoreDamagedError:
-            connection.close()
-            raise
-        return connection
-
-    def _take(self, connection: sqlite3.Connection, *, room: bool) -> None:
-        """Make the tables of this release, unless another one that it can't follow was here."""
-        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            make_tables(connection)
-        meta = dict(connection.execute("SELECT name, value FROM meta"))
-        if meta.get("format") != FORMAT:
-            raise StoreDamagedError(f"{self._path} has format {meta.get('format')}; this release reads format {FORMAT}.")
-        if newer(meta.get("release", __version__)):
-            raise StoreDamagedError(
-                f"{self._path} was used by release {meta['release']}; this is {__version__}, which would lose some."
-            )
-        upgrade(connection)
-        if room and meta.get("release") != __version__:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
-
-    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Run one transaction, one at a time, and return when it is on the disk."""
-        try:
-            with self._writing:
-                self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    result = work(self._writer)
-                    self._writer.execute("COMMIT")
-                except BaseException:
-                    if self._writer.in_transaction:
-                        self._writer.execute("ROLLBACK")
-                    raise
-                return result
-        except sqlite3.Error as error:
-            self._refused(error)
-            raise
-
-    def _refused(self, error: Exception) -> None:
-        for tell in self.failed:
-            tell(str(error))
-
-    def _read(self, sql: str, *values: Any) -> list[Any]:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        try:
-            if connection is None:
-                connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-                connection.execute("PRAGMA busy_timeout = 5000")
-                self._local.connection = connection
-                self._readers.append(connection)
-            return connection.execute(sql, values).fetchall()
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            self._refused(error)
-            raise StoreDamagedError(f"{self._path} can't be read: {error}.") from error
+        self._told = set[str]()
+        super().__init__(path, room=room)
 
     # Running revision and journal
 
@@ -200,9 +116,7 @@ class SqliteStore:
             if ticket:
                 connection.execute(_NO_JOURNAL)
                 # The only commit that is let through while another one awaits its confirmation takes that one back.
-                connection.execute(
-                    "UPDATE commits SET state = 'reverted', error = NULL WHERE id IN (SELECT ticket FROM confirmation)"
-                )
+                mark_reverted(connection)
                 connection.execute(_NO_CONFIRMATION)
                 put_commit_record(connection, ticket)
             if confirmation:
@@ -286,13 +200,22 @@ class SqliteStore:
     def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
         where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY rowid DESC LIMIT 1"
-        found = self._read(f"SELECT {TICKET} FROM commits WHERE {where}", id_or_key, id_or_key, account)  # noqa: S608 - constants
-        return commit_record_of(found[0]) if found else None
+        found = self._commit_records(where, id_or_key, id_or_key, account)
+        return found[0] if found else None
 
     def commit_records(self, limit: int = 100) -> list[CommitRecord]:
         """Return commit records, those made last first, whatever the clock said."""
-        sql = f"SELECT {TICKET} FROM commits ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [commit_record_of(row) for row in self._read(sql, limit)]
+        return self._commit_records("true ORDER BY rowid DESC LIMIT ?", limit)
+
+    def _commit_records(self, where: str, *values: Scalar) -> list[CommitRecord]:
+        """Return the commit records that meet a condition; damaged ones are left out."""
+        found = []
+        for row in self._read(f"SELECT {COMMIT} FROM commits WHERE {where}", *values):  # noqa: S608 - constant columns
+            try:
+                found.append(commit_record_of(row))
+            except DamagedRecordError as error:
+                self._tell(error)
+        return found
 
     def save_commit_record(self, ticket: CommitRecord) -> None:
         """Write a commit record that changes nothing else."""
@@ -302,10 +225,7 @@ class SqliteStore:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "UPDATE commits SET idempotency_key = NULL, results = NULL WHERE idempotency_key IS NOT NULL AND started < ?",
-                (before,),
-            )
+            forget_keys(connection, before)
             connection.execute("DELETE FROM commits WHERE rowid <= (SELECT max(rowid) FROM commits) - ?", (_WEEKS_OF_TICKETS,))
 
         self._write(work)
@@ -361,12 +281,10 @@ class SqliteStore:
             kept = [Secret(*row) for row in connection.execute("SELECT key, form, sealed FROM secrets")]
             sealed = [(vault.seal(s.name, self._vault.open(s.name, s.sealed)), s.key) for s in kept]
             connection.executemany("UPDATE secrets SET sealed = ? WHERE key = ?", sealed)
-            files = connection.execute("SELECT id, body FROM records WHERE kind = ?", (SEALED_FILE,)).fetchall()
-            for name, body in files:
-                again = base64.b64encode(vault.seal(name, self._vault.open(name, base64.b64decode(value_of(body))))).decode()
-                connection.execute(
-                    "UPDATE records SET body = ? WHERE kind = ? AND id = ?", (encode(again).decode(), SEALED_FILE, name)
-                )
+            for record in self.records(SEALED_FILE):
+                text = self._vault.open(record.id, base64.b64decode(record.body["sealed"]))
+                again = base64.b64encode(vault.seal(record.id, text)).decode()
+                put_record(connection, Record(SEALED_FILE, record.id, {"sealed": again}))
             marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
             connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
             return len(sealed), len(marks)
@@ -377,15 +295,34 @@ class SqliteStore:
 
     # Records
 
-    def records(self, kind: str, limit: int = -1, offset: int = 0) -> list[Record]:
-        """Return the records of a kind, those made last first; a negative limit means all."""
-        sql = "SELECT id, body FROM records WHERE kind = ? ORDER BY number DESC LIMIT ? OFFSET ?"
-        return [Record(kind, row[0], value_of(row[1])) for row in self._read(sql, kind, limit, offset)]
+    def records(
+        self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = MappingProxyType({})
+    ) -> list[Record]:
+        """Return the records of a kind, those made last first; see the port."""
+        condition, values = filtered(kind, where)
+        sql = f"SELECT {ROW} FROM records WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?"  # noqa: S608 - constant columns
+        found = []
+        for row in self._read(sql, *values, limit, offset):
+            try:
+                found.append(record_of(row))
+            except DamagedRecordError as error:
+                self._tell(error)
+        return found
 
     def record(self, kind: str, record_id: str) -> Record | None:
-        """Return one record."""
-        found = self._read("SELECT body FROM records WHERE kind = ? AND id = ?", kind, record_id)
-        return Record(kind, record_id, value_of(found[0][0])) if found else None
+        """Return one record. Raises DamagedRecordError."""
+        found = self._read(f"SELECT {ROW} FROM records WHERE kind = ? AND id = ?", kind, record_id)  # noqa: S608 - constant columns
+        try:
+            return record_of(found[0]) if found else None
+        except DamagedRecordError as error:
+            self._tell(error)
+            raise
+
+    def _tell(self, error: DamagedRecordError) -> None:
+        """Say once that a record is damaged."""
+        if error.name not in self._told:
+            self._told.add(error.name)
+            log.error("a record is damaged", record=error.name)
 
     def put_record(self, *records: Record) -> None:
         """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
@@ -396,13 +333,29 @@ class SqliteStore:
 
         self._write(work)
 
-    def remove_record(self, kind: str, record_id: str) -> None:
-        """Forget a record."""
-        self._write(lambda connection: connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, record_id)))
+    def remove_record(self, kind: str, *record_ids: str) -> None:
+        """Forget records in one step."""
+        rows = [(kind, name) for name in record_ids]
+        self._write(lambda connection: connection.executemany("DELETE FROM records WHERE kind = ? AND id = ?", rows))
 
-    def close(self) -> None:
-        """Close the store. Nothing may be asked of it afterwards."""
-        for reader in self._readers:
-            reader.close()
-        with self._writing:  # last, since the last one leaves everything in the one file
-            self._writer.close()
+    def trim_records(self, kind: str, keep: int) -> None:
+        """Forget all records of a kind but so many that were made last."""
+        last = self._read("SELECT number FROM records WHERE kind = ? ORDER BY number DESC LIMIT 1 OFFSET ?", kind, keep)
+        if last:
+            sql = "DELETE FROM records WHERE kind = ? AND number <= ?"
+            self._write(lambda connection: connection.execute(sql, (kind, last[0][0])))
+
+    def check_records(self) -> list[str]:
+        """Return which records and commit records are damaged, a sentence each."""
+        found = []
+        for table, row_of, made in (("records", ROW, record_of), ("commits", COMMIT, commit_record_of)):
+            sql = f"SELECT rowid, {row_of} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT ?"  # noqa: S608 - constant columns
+            number = -1
+            while rows := self._read(sql, number, _CHECKED_AT_ONCE):
+                number = rows[-1][0]
+                for row in rows:
+                    try:
+                        made(row[1:])
+                    except DamagedRecordError as error:
+                        found.append(f"{error.name} is damaged and left out.")
+        return found

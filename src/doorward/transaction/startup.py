@@ -12,7 +12,7 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.host.machine import Machine
 from doorward.membership import ROOT as CLUSTER
-from doorward.store.port import Edit, Revision, Secret, Store, StoreDamagedError
+from doorward.store.port import Edit, Record, Revision, Secret, Store, StoreDamagedError
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM
@@ -33,6 +33,20 @@ _MAX_FRESH = 10
 def whole_tree() -> Tree:
     """Return everything that has revisions: the configuration, and who belongs to the cluster."""
     return Tree(discover(doorward.configuration).root, discover(doorward.membership, CLUSTER).root)
+
+
+def identity(uuid_: str) -> Record:
+    """Return the record that says who a node is, by its UUID."""
+    return Record("node", "id", {"uuid": uuid_})
+
+
+def node_id(store: Store) -> str:
+    """Return the UUID of the node; a store that has none gets one. Raises DamagedRecordError: nothing else says who it was."""
+    kept = identity(str(uuid.uuid4()))
+    found = store.record(kept.kind, kept.id)
+    if found is None:
+        store.put_record(kept)
+    return str((found or kept).body["uuid"])
 
 
 def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:

@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from doorward.api.metrics import Metrics
+from doorward.backup.service import Backups
 from tests.support.accounts import logins
 
 
@@ -16,7 +17,8 @@ def test_every_figure() -> None:
     pipeline: Any = SimpleNamespace(published=[], running=SimpleNamespace(number=7), unknown="half applied")
     health: Any = SimpleNamespace(warnings=lambda: ["one", "two"])
     fresh: Any = SimpleNamespace(success=SimpleNamespace(ended_at=1.5), drill=None, overdue=True)
-    metrics = Metrics(pipeline, logins(), health, lambda: fresh)
+    backups: Any = SimpleNamespace(freshness=lambda: fresh)
+    metrics = Metrics(pipeline, logins(), health, lambda: Backups.metrics(backups))
     metrics.count("GET", 200)
     metrics.count("PUT", 400)
     metrics.count("PUT", 400)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from pathlib import Path
 
 import pytest
 
-from doorward.appliance.housekeeping import housekeeping
+from doorward.appliance.areas import Areas
+from doorward.appliance.housekeeping import Transactions
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.queue import CommitQueue
 from tests.support.server import until
@@ -21,14 +21,13 @@ def test_archives_that_nobody_asks_for_go_after_a_day(tmp_path: Path, monkeypatc
         shelf = TemporaryFiles(tmp_path / "shelf", rig.store, "backup_upload")
         with shelf.room() as (name, path):
             path.write_bytes(b"every secret")
-            shelf.keep(name, {})
+            shelf.keep(name)
         now = time.time()
         monkeypatch.setattr("doorward.backup.temporary_files.time.time", lambda: now + 25 * 3600)
         monkeypatch.setattr("doorward.appliance.housekeeping._EVERY_SECONDS", 0.01)
 
-        async def until_gone() -> None:
-            house = asyncio.create_task(housekeeping(rig.pipeline, queue, rig.confirmations, [shelf]))
-            await asyncio.to_thread(until, lambda: not path.exists())
-            house.cancel()
-
-        asyncio.run(until_gone())
+        transactions = Transactions(rig.pipeline, queue, rig.confirmations)
+        areas = Areas(rig.pipeline, [transactions, shelf])
+        areas.start(early=False)
+        until(lambda: not path.exists())
+        areas.stop(early=False)

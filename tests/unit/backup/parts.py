@@ -8,7 +8,7 @@ from doorward.backup.content import tree_json
 from doorward.backup.node import NodeView
 from doorward.backup.signing import Signing
 from doorward.host.machine import Machine
-from doorward.store.node import node_id
+from doorward.transaction.startup import node_id
 from tests.support import openpgp
 from tests.unit.configuration.policies.samples import BACKUP_NFS, BACKUP_SMB
 from tests.unit.configuration.stores.material import certificate, key, pem, text

@@ -25,10 +25,10 @@ from doorward.configuration.network._addresses import addresses
 from doorward.host.errors import HostError
 from doorward.host.resources import File
 from doorward.membership import promote
-from doorward.store.node import node_id
 from doorward.store.port import SEALED_FILE, Record
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
+from doorward.transaction.startup import node_id
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, Site, encrypting

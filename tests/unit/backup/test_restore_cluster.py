@@ -177,7 +177,7 @@ def test_a_managed_host_restores_what_is_its_own(site: Site) -> None:
 
 
 def test_the_records_of_the_cluster_are_those_that_it_keeps() -> None:
-    assert set(CLUSTER_KINDS) == {peers._PEER, ledger._KIND, following._KIND}
+    assert set(CLUSTER_KINDS) == {peers.KIND, ledger.KIND, following.KIND}
 
 
 def test_a_central_that_comes_back_is_newer_than_before_whatever_its_clock_says(site: Site) -> None:

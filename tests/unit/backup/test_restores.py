@@ -19,5 +19,5 @@ def test_the_oldest_restores_are_forgotten(tmp_path: Path, monkeypatch: pytest.M
     for number in range(5):
         restore = kept.save(Restore({"upload": "u"}, "configuration", "keep", dry_run=True, author="admin", id=str(number)))
         kept.save(restore.finished("succeeded"))
-    assert [restore.id for restore in kept.all()] == ["4", "3", "2"]
+    assert [restore.id for restore in kept.find()] == ["4", "3", "2"]
     store.close()

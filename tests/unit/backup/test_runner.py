@@ -50,10 +50,10 @@ class Rig:
         return run.end("succeeded", self.clock())
 
     def results(self) -> list[tuple[str, str | None, str | None]]:
-        return [(run.reason, run.result, run.code) for run in self.log.list()]
+        return [(run.reason, run.result, run.code) for run in self.log.find()]
 
     def finished(self, count: int = 1) -> None:
-        until(lambda: sum(run.finished for run in self.log.list()) >= count and self.runner.working is None)
+        until(lambda: sum(run.finished for run in self.log.find()) >= count and self.runner.working is None)
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def test_a_run_begins_when_it_is_due_and_not_again(rig: Rig) -> None:
     rig.go.set()
     rig.runner.start()
     rig.runner.tick()
-    assert rig.log.list() == []
+    assert rig.log.find() == []
     rig.clock.now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
     rig.runner.tick()
     rig.finished()
     rig.runner.tick()
-    [run] = rig.log.list()
+    [run] = rig.log.find()
     assert (run.reason, run.result, run.scheduled_for, run.policy) == ("schedule", "succeeded", "2026-11-21T14:30:00Z", "p1")
     assert [told.id for told in rig.told] == [run.id]
 
@@ -172,12 +172,12 @@ def test_one_run_waits_and_no_second_one(rig: Rig) -> None:
     rig.runner.tick()
     rig.go.set()
     rig.finished(3)
-    by_id = {run.id: run for run in rig.log.list()}
+    by_id = {run.id: run for run in rig.log.find()}
     assert by_id[first.id].result == by_id[second.id].result == "succeeded"
     [skipped] = [run for run in by_id.values() if run.id not in {first.id, second.id}]
     assert (skipped.result, skipped.code, skipped.scheduled_for) == ("skipped", "overlap", "2026-11-21T14:30:00Z")
     rig.runner.tick()
-    assert len(rig.log.list()) == 3
+    assert len(rig.log.find()) == 3
 
 
 def test_without_a_policy_nothing_can_be_asked_for_and_nothing_is_due(store: SqliteStore, clock: Clock) -> None:
@@ -187,7 +187,7 @@ def test_without_a_policy_nothing_can_be_asked_for_and_nothing_is_due(store: Sql
         rig.runner.ask("alice")
     clock.ahead(days=2)
     rig.runner.tick()
-    assert rig.log.list() == []
+    assert rig.log.find() == []
 
 
 def test_a_run_can_be_cancelled_while_it_waits_and_while_it_works(rig: Rig) -> None:
@@ -209,7 +209,7 @@ def test_a_waiting_run_is_dropped_when_another_policy_is_selected(rig: Rig) -> N
     until(lambda: rig.runner.working)
     waiting = rig.runner.ask("bob")
     rig.runner.published()
-    assert rig.log.list()[0].status == "waiting"
+    assert rig.log.find()[0].status == "waiting"
     rig.policy = Selected("p2", {})
     rig.runner.published()
     dropped = rig.log.get(waiting.id)
@@ -217,7 +217,7 @@ def test_a_waiting_run_is_dropped_when_another_policy_is_selected(rig: Rig) -> N
     assert (dropped.result, dropped.code) == ("skipped", "policy_changed")
     rig.go.set()
     rig.finished(2)
-    assert rig.log.list()[1].policy == "p1"
+    assert rig.log.find()[1].policy == "p1"
 
 
 def test_what_was_due_while_the_server_was_down_is_made_up_for_by_one_run(store: SqliteStore, clock: Clock) -> None:
@@ -228,7 +228,7 @@ def test_what_was_due_while_the_server_was_down_is_made_up_for_by_one_run(store:
     rig.go.set()
     rig.runner.start()
     rig.finished()
-    [run] = rig.log.list()
+    [run] = rig.log.find()
     assert (run.reason, run.scheduled_for, run.result) == ("missed", "2026-11-24T02:30:00Z", "succeeded")
     rig.runner.stop()
 
@@ -239,7 +239,7 @@ def test_a_clock_that_is_set_ahead_over_a_due_time_makes_a_missed_run(rig: Rig, 
     rig.runner.tick()
     rig.clock.ahead(hours=5)
     rig.runner.tick()
-    [run] = rig.log.list()
+    [run] = rig.log.find()
     assert (run.reason, run.scheduled_for) == ("missed", "2026-11-21T14:30:00Z")
 
 
@@ -253,7 +253,7 @@ def test_a_run_that_ended_with_the_server_is_made_up_for_after_the_next_start(
     until(lambda: before.runner.working)
     if killed:
         store.put_record(store.records("backup_run")[0])  # as the process left it: neither over nor broken off
-        left = before.log.list()[0]
+        left = before.log.find()[0]
         before.runner.stop()
         before.log.save(left)
     else:
@@ -267,7 +267,7 @@ def test_a_run_that_ended_with_the_server_is_made_up_for_after_the_next_start(
     again = Rig(store, clock)
     again.runner.start()
     again.runner.stop()
-    assert len(again.log.list()) == 2
+    assert len(again.log.find()) == 2
 
 
 def test_a_run_that_ends_every_server_is_not_tried_for_ever(store: SqliteStore, clock: Clock) -> None:
@@ -335,6 +335,6 @@ def test_old_records_go(store: SqliteStore, clock: Clock) -> None:
     clock.ahead(days=401)
     new = log.save(Run().end("succeeded", clock()))
     log.prune(clock())
-    assert [run.id for run in log.list()] == [new.id, unfinished.id]
+    assert [run.id for run in log.find()] == [new.id, unfinished.id]
     assert log.get(old.id) is None
     assert log.newest("succeeded") == new

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -130,7 +131,7 @@ def test_no_local_date_and_time_is_ever_served_twice(zones: list[str], steps: li
     for index, step in enumerate(steps):
         now += step * MINUTE
         wanted = job(*times, zone=zones[index * len(zones) // len(steps)])
-        memory = Memory.from_json(memory.adopted(wanted, now).as_json())
+        memory = msgspec.json.decode(msgspec.json.encode(memory.adopted(wanted, now)), type=Memory)
         found = unserved(wanted, memory, now)
         assert all(now - DAY < due.at <= now for due in found)
         served += [due.local for due in found]

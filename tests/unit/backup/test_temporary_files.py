@@ -20,7 +20,7 @@ def shelf(site: Site) -> TemporaryFiles:
 def put(kept: TemporaryFiles, content: bytes) -> str:
     with kept.room() as (name, path):
         path.write_bytes(content)
-        return kept.keep(name, {"size": len(content)}).id
+        return kept.keep(name, size=len(content)).id
 
 
 def test_files_are_kept_through_a_restart_and_strays_go(site: Site) -> None:
@@ -32,7 +32,7 @@ def test_files_are_kept_through_a_restart_and_strays_go(site: Site) -> None:
     assert [path.name for path in sorted((site.directory / "shelf").iterdir())] == sorted([first, second])
     found = again.get(first)
     assert found is not None
-    assert (found.path.read_bytes(), found.body["size"]) == (b"one", 3)
+    assert (again.place(found).read_bytes(), found.body["size"]) == (b"one", 3)
 
 
 def test_after_a_day_they_are_gone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

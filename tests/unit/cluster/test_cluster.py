@@ -21,6 +21,7 @@ from doorward.membership import join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
+from tests.support.areas import follow
 from tests.support.server import until
 from tests.unit.cluster.applicants import Applicant
 from tests.unit.cluster.pairs import Machine, PairedCentral, Wire, put
@@ -145,7 +146,7 @@ def node(tmp_path: Path, central: PairedCentral, channel: Channel, monkeypatch: 
 
 def test_a_node_asks_until_it_is_paired_then_follows_and_reports(central: PairedCentral, channel: Channel, node: Running) -> None:
     channel.broken = CentralRefusedError("not_accepted")
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     psk = node.ask()
     until(lambda: node.cluster.join_details()["reason"] == "not_accepted")
     assert node.word == "requested"
@@ -175,7 +176,7 @@ def test_an_error_while_it_reports_does_not_end_the_reports(
             raise stumbles.pop()
 
     monkeypatch.setattr(node.cluster.follower._lost, "update", update)
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     node.ask()
     until(lambda: not stumbles)
     before = channel.reports
@@ -184,7 +185,7 @@ def test_an_error_while_it_reports_does_not_end_the_reports(
 
 def test_a_central_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.cluster.follower.LOST_SECONDS", 0.2)
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     node.ask()
     until(lambda: node.word == "joined")
     channel.broken = CentralRefusedError("no_answer")
@@ -205,7 +206,7 @@ def test_a_central_that_is_back_is_told_at_once(
     central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("doorward.cluster.follower.REPORT_SECONDS", 3600.0)
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     node.ask()
     until(lambda: node.word == "joined")
     until(lambda: [item["sync_status"] for item in central.central.items()] == ["up-to-date"])
@@ -216,7 +217,7 @@ def test_a_central_that_is_back_is_told_at_once(
 
 
 def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Running) -> None:
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     node.ask()
     until(lambda: node.word == "joined" and cluster_role(node.rig.pipeline.running.snapshot).managed)
     channel.broken = RemovedError()
@@ -235,7 +236,7 @@ def test_a_removed_node_turns_standalone_and_forgets(channel: Channel, node: Run
 def test_a_request_fails_when_its_time_is_over(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     channel.broken = CentralRefusedError("no_answer")
     monkeypatch.setattr("doorward.cluster.peers.PSK_SECONDS", 0.3)
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     psk = node.ask()
     until(lambda: node.word == "failed")
     assert node.cluster.join_details()["reason"] == "expired"
@@ -250,7 +251,7 @@ def test_a_node_that_paired_before_a_crash_does_not_pair_again(central: PairedCe
     psk = node.ask()
     Peers(node.rig.store).pin(central.id, central.key.certificate, 0.0, psk)
     node.cluster = node.made()
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     until(lambda: node.word == "joined")
     assert channel.paired == []
 
@@ -260,7 +261,7 @@ def test_what_a_crash_left_is_cleaned_up_at_the_start(central: PairedCentral, no
     Peers(store).pin(central.id, central.key.certificate, 0.0)
     psk_life(store, str(uuid.uuid4()), 0.0)
     node.cluster = node.made()
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     assert not Peers(store).all()
     assert store.records("cluster_psk") == []
 
@@ -283,7 +284,7 @@ def test_a_commit_of_the_central_becomes_a_revision_once_it_is_confirmed(
         central.rig.pipeline, queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=tmp_path,
     )  # fmt: skip
-    cluster.start()
+    follow(cluster, cluster._pipeline).start()
     ledger = cluster._central.ledger
     number = central.number
     central.rig.committed((WEB, {"timeout": 20}))
@@ -307,7 +308,7 @@ def test_nobody_is_told_of_his_removal_before_it_is_confirmed(central: PairedCen
         central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
-    cluster.attach()
+    follow(cluster, cluster._pipeline).attach()
     central.remove(Place(nodes.PATH, node.id), confirm_seconds=3600)
     central.rig.confirmations.load()
     settled(cluster)
@@ -322,7 +323,7 @@ def test_nobody_is_told_of_his_removal_before_it_is_confirmed(central: PairedCen
     pending = central.rig.confirmations.pending
     assert pending
     central.rig.confirmations.confirm(pending)
-    cluster.work(0)
+    cluster.work()
     peer = Peers(central.rig.store).all()[node.id]
     assert peer.removed is not None, "a node that was removed is told so, not forgotten"
     assert [(p.id, p.removed) for p in cluster._trusted()] == [(node.id, True)]
@@ -337,7 +338,7 @@ def test_a_node_that_asks_elsewhere_is_not_removed_there(node: Running) -> None:
 
 
 def test_a_node_whose_leaving_is_not_confirmed_is_a_member_as_before(central: PairedCentral, node: Running) -> None:
-    node.cluster.start()
+    follow(node.cluster, node.cluster._pipeline).start()
     node.ask()
     until(lambda: node.word == "joined" and cluster_role(node.rig.pipeline.running.snapshot).managed)
     until(lambda: node.cluster._following.sync.applied)
@@ -359,7 +360,7 @@ def test_a_node_that_pairs_while_it_is_removed_is_told_so(central: PairedCentral
         central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
-    cluster.attach()
+    follow(cluster, cluster._pipeline).attach()
     central.remove(Place(nodes.PATH, node.id))
     settled(cluster)
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
@@ -377,18 +378,18 @@ def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
         central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
-    cluster.attach()
+    follow(cluster, cluster._pipeline).attach()
     watched: list[float] = []
     monkeypatch.setattr(cluster._central, "watch", lambda: watched.append(passed[0]))
     for number in range(8):
         central.rig.committed((WEB, {"timeout": 20 + number}))
-        assert cluster.work(0)
+        assert cluster.work()
         passed[0] += 0.5
     assert watched == [1.5, 3.0]
 
 
 def settled(cluster: Cluster) -> None:
-    while cluster.work(0):
+    while cluster.work():
         pass
 
 
@@ -396,14 +397,14 @@ def test_a_node_that_does_not_answer_at_its_address_is_named(
     central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = CommitQueue()
+    monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.05)
     cluster = Cluster(
         central.rig.pipeline, queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
     )  # fmt: skip
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
     central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
-    monkeypatch.setattr("doorward.cluster.cluster._REACH_SECONDS", 0.05)
-    cluster.start()
+    follow(cluster, cluster._pipeline).start()
     until(lambda: "address_unreachable" in codes(cluster, node.id))
     central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})
     until(lambda: "address_unreachable" not in codes(cluster, node.id))

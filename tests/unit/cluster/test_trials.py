@@ -18,6 +18,7 @@ from doorward.cluster.statuses import Report
 from doorward.membership import nodes
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
+from tests.support.areas import follow
 from tests.unit.cluster.pairs import Node, PairedCentral
 from tests.unit.transaction.rig import SERVERS, WEB, ZONE, ip
 
@@ -41,7 +42,7 @@ def start(central: PairedCentral, tmp_path: Path) -> Iterator[Start]:
             events=central.events,
             state=tmp_path,
         )
-        cluster.attach()
+        follow(cluster, cluster._pipeline).attach()
         return cluster
 
     yield made
@@ -63,7 +64,7 @@ def told(cluster: Cluster) -> str:
 
 def look(cluster: Cluster) -> None:
     """Let it do what there is to do."""
-    while cluster.work(0):
+    while cluster.work():
         pass
 
 

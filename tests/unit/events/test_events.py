@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from doorward.events.events import Event, Events
-from doorward.events.records import Record, Tap
+from doorward.events.tap import LogRecord, Tap
 from tests.support.server import until
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_a_listener_that_fails_stops_neither_the_others_nor_itself(events: Event
 def test_records_of_level_error_and_critical_are_events(events: Events, level: str, keys: list[str]) -> None:
     heard: list[Event] = []
     events.listeners.append(heard.append)
-    events.noticed(Record(5.0, level, "commit failed", {"path": "/api/x", "reason": "no room"}))
+    events.noticed(LogRecord(5.0, level, "commit failed", {"path": "/api/x", "reason": "no room"}))
     events.start()
     events.stop()
     assert [event.key for event in heard] == keys
@@ -99,7 +99,7 @@ def test_an_error_while_telling_is_no_event_of_its_own(events: Events) -> None:
 
     def complains(event: Event) -> None:
         heard.append(event.text)
-        events.noticed(Record(0.0, "error", "again", {}))
+        events.noticed(LogRecord(0.0, "error", "again", {}))
 
     events.listeners.append(complains)
     events.start()
@@ -119,7 +119,7 @@ def logged(tap: Tap) -> Any:
 
 
 def test_the_tap_hands_every_record_on_and_changes_none() -> None:
-    tap, records = Tap(), list[Record]()
+    tap, records = Tap(), list[LogRecord]()
     log = logged(tap)
     assert log.info("quiet") == "{'event': 'quiet', 'level': 'info'}"
     tap.listeners.append(records.append)
@@ -129,7 +129,7 @@ def test_the_tap_hands_every_record_on_and_changes_none() -> None:
 
 
 def test_of_an_exception_only_its_type_leaves() -> None:
-    tap, records = Tap(), list[Record]()
+    tap, records = Tap(), list[LogRecord]()
     tap.listeners.append(records.append)
     try:
         raise KeyError("the secret")

@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.events.notifications import Notifications
-from doorward.events.records import TAP
+from doorward.events.tap import TAP
+from tests.support.areas import follow
 from tests.support.server import until
 from tests.unit.events.parts import SERVER
 from tests.unit.transaction.rig import WEB, Rig
@@ -25,7 +26,7 @@ ALERTS, EMAIL, SYSLOG = "alerting/system_alerts", "management/email", "managemen
 
 @pytest.fixture
 def senders(rig: Rig, tmp_path: Path) -> Iterator[Notifications]:
-    made = Notifications(rig.pipeline, tmp_path)
+    made = follow(Notifications(rig.pipeline, tmp_path), rig.pipeline)
     made.start()
     yield made
     made.stop()
@@ -107,7 +108,6 @@ def test_stopping_leaves_nothing_behind(rig: Rig, tmp_path: Path) -> None:
     before = list(TAP.listeners)
     made = Notifications(rig.pipeline, tmp_path)
     made.start()
-    made.watch()
     made.stop()
     assert before == TAP.listeners
     made.stop()

@@ -13,8 +13,8 @@ import pytest
 from doorward.configuration.management import syslog
 from doorward.events.forwarder import Forwarder
 from doorward.events.receiver import MAX_WAITING, Receiver
-from doorward.events.records import Record
 from doorward.events.syslog import Origin
+from doorward.events.tap import LogRecord
 from doorward.events.tls import context
 from doorward.store.vault import VaultError
 from tests.support.server import until
@@ -88,8 +88,8 @@ def sending(port: int, **transport: Any) -> Iterator[Receiver]:
         receiver.stop()
 
 
-def record(number: int) -> Record:
-    return Record(0.0, "info", f"record {number}", {})
+def record(number: int) -> LogRecord:
+    return LogRecord(0.0, "info", f"record {number}", {})
 
 
 def texts(messages: list[str]) -> list[str]:
@@ -185,7 +185,7 @@ def test_the_end_does_not_wait_for_a_receiver_that_is_away(collector: Collector)
         receiver.put(record(1))
         until(lambda: receiver.away is not None)
         receiver.stop()
-        assert not receiver._thread.is_alive()
+        assert not receiver._worker._thread.is_alive()
 
 
 def block(port: int) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_another_configuration_leaves_alone_the_receivers_that_stay() -> None:
     assert kept in forwarder.receivers
     forwarder.configure(snapshot())
     assert forwarder.receivers == ()
-    until(lambda: not kept._thread.is_alive())
+    until(lambda: not kept._worker._thread.is_alive())
     forwarder.stop()
     one.close()
     two.close()
@@ -239,7 +239,7 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
 def test_debug_records_stay_here(collector: Collector) -> None:
     forwarder = Forwarder(lambda key: None)
     forwarder.configure(snapshot(management__syslog={"receivers": [block(collector.port)]}))
-    forwarder(Record(0.0, "debug", "detail", {}))
+    forwarder(LogRecord(0.0, "debug", "detail", {}))
     forwarder(record(1))
     assert "record 1" in collector.accept().messages(1)[0]
     forwarder.stop()

@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from doorward import __version__
-from doorward.events.records import Record
 from doorward.events.syslog import LONGEST, Origin, framed, rfc3164, rfc5424
+from doorward.events.tap import LogRecord
 
 ORIGIN = Origin("doorward1.example.com", ZoneInfo("Europe/Budapest"), 42)
 AT = 1795255200.25  # 2026-11-21 10:00:00.25 UTC
 
 
-def record(name: str = "serving", level: str = "info", **fields: Any) -> Record:
-    return Record(AT, level, name, fields)
+def record(name: str = "serving", level: str = "info", **fields: Any) -> LogRecord:
+    return LogRecord(AT, level, name, fields)
 
 
 def test_rfc5424() -> None:
@@ -34,7 +34,7 @@ def test_rfc5424_without_id() -> None:
 
 def test_rfc3164_is_in_the_zone_of_the_node() -> None:
     assert rfc3164(record("mail sent", mail="1"), ORIGIN) == b'<30>Nov 21 11:00:00 doorward1 doorward[42]: mail sent mail="1"'
-    early = Record(1793520000.0, "info", "x", {})
+    early = LogRecord(1793520000.0, "info", "x", {})
     assert rfc3164(early, Origin("h", UTC, 1)).startswith(b"<30>Nov  1 08:00:00 h doorward[1]: x")
 
 

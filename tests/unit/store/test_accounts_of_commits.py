@@ -19,6 +19,8 @@ USERS = "/api/configuration/aaa/local_database/users"
 OLD = """
 DROP INDEX commits_by_account;
 ALTER TABLE commits DROP COLUMN account;
+ALTER TABLE commits DROP COLUMN checksum;
+ALTER TABLE records DROP COLUMN checksum;
 CREATE INDEX commits_by_key ON commits (user, idempotency_key) WHERE idempotency_key IS NOT NULL;
 """
 """Makes the table what the release before had."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from structlog.testing import capture_logs
 
 from doorward.events.mail import Mail
 from doorward.events.queue import KIND
 from doorward.store.port import CommitRecord, Record
-from tests.unit.store.samples import fill
+from doorward.store.records import Records
+from tests.unit.store.samples import ZONE, edit, fill, revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +50,82 @@ def test_a_removed_record_is_gone(store: Store) -> None:
     assert store.record("drill", "a") is not None
 
 
+def older(connection: sqlite3.Connection) -> None:
+    """Make of a store one from before records had checksums."""
+    for table in ("commits", "records"):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+
+
 def test_a_store_made_before_there_were_records_gets_them(open_store: Callable[[], Store], tmp_path: Path) -> None:
     open_store().close()
     connection = sqlite3.connect(tmp_path / "doorward.db")
+    older(connection)
     connection.execute("DROP TABLE records")
     connection.close()
     assert open_store().records("run") == []
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that is kept."""
+
+    id: str
+    color: str = "red"
+    big: bool = False
+    parent: str | None = None
+    data: bytes = b""
+
+
+def things(store: Store) -> Records[Thing]:
+    return Records(store, "thing", Thing)
+
+
+def test_values_come_back_as_they_were_put(open_store: Callable[[], Store]) -> None:
+    made = [Thing("a", "blé", data=b"\x00\xff"), Thing("b", big=True, parent="a")]
+    things(open_store()).put(*made)
+    again = things(open_store())
+    assert again.find() == made[::-1]
+    assert (again.get("a"), again.get("c")) == (made[0], None)
+    again.put(replace(made[0], color="green"))
+    assert [one.color for one in again.find()] == ["red", "green"]
+    again.remove("b", "c")
+    assert [one.id for one in again.find()] == ["a"]
+
+
+def test_values_are_found_by_what_their_members_are(store: Store) -> None:
+    kept = things(store)
+    kept.put(*(Thing(str(n), "red" if n % 2 else "blue", n > 100, "x" if n == 7 else None) for n in range(120)))
+    store.put_record(Record("other", "o", {"color": "red"}))
+    assert [one.id for one in kept.find(2, 1, color="red")] == ["117", "115"]
+    assert [one.id for one in kept.each(color="blue", big=True)] == [str(n) for n in range(118, 100, -2)]
+    assert [one.id for one in kept.find(parent="x")] == ["7"]
+    assert len(kept.find(parent=None)) == 119
+    assert len(list(kept.each())) == 120
+    assert kept.find(color="it's") == kept.find(**{"no such": 1}) == []
+
+
+def test_only_the_values_made_last_are_left(store: Store) -> None:
+    kept = things(store)
+    kept.put(*(Thing(str(n)) for n in range(5)))
+    kept.trim(9)
+    assert len(kept.find()) == 5
+    kept.trim(2)
+    assert [one.id for one in kept.find()] == ["4", "3"]
+
+
+def test_a_value_that_this_release_can_not_read_is_left_out_and_told_of_once(store: Store) -> None:
+    kept = things(store)
+    kept.put(Thing("a"))
+    store.put_record(Record("thing", "b", {"color": 7}), Record("thing", "c", "no object"))
+    with capture_logs() as logs:
+        assert [one.id for one in kept.find()] == [one.id for one in kept.each()] == ["a"]
+        assert kept.get("b") is None
+    assert [(log["log_level"], log["record"]) for log in logs] == [("error", "thing c"), ("error", "thing b")]
+
+
+def test_a_record_is_written_along_with_a_revision(store: Store) -> None:
+    store.publish(revision(1), [edit(ZONE, ..., 1)], records=[things(store).record(Thing("a", "blue"))])
+    assert things(store).get("a") == Thing("a", "blue")
 
 
 def test_records_have_no_part_in_the_history(store: Store) -> None:
@@ -65,6 +138,7 @@ def test_mails_that_wait_in_a_table_of_their_own_become_records(open_store: Call
     """As an older store has them."""
     open_store().close()
     connection = sqlite3.connect(tmp_path / "doorward.db")
+    older(connection)
     connection.execute("CREATE TABLE mails (id TEXT, recipient TEXT, subject TEXT, text TEXT, queued REAL, due REAL)")
     rows = [(name, "a@example.com", "Subject", "Text\nof Ödön.\n", 99.5, 160.25) for name in ("1", "2")]
     connection.executemany("INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -72,13 +146,14 @@ def test_mails_that_wait_in_a_table_of_their_own_become_records(open_store: Call
     connection.close()
     for _ in range(2):
         store = open_store()
-        assert [Mail(record.id, **record.body) for record in store.records(KIND)] == [Mail(*row) for row in reversed(rows)]
+        assert Records(store, KIND, Mail).find() == [Mail(*row) for row in reversed(rows)]
         store.close()
 
 
 def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Callable[[], Store], tmp_path: Path) -> None:
     open_store().close()
     connection = sqlite3.connect(tmp_path / "doorward.db")
+    older(connection)
     connection.execute("ALTER TABLE commits DROP COLUMN results")
     connection.execute("INSERT INTO commits VALUES ('1', 'admin', 'then', 'done', NULL, 1, NULL, '[]', 'k', 'x', '-1')")
     connection.commit()

@@ -73,14 +73,16 @@ def test_everything_is_under_the_new_key_and_nothing_under_the_old(state: Path) 
 def test_a_file_that_a_restore_left_sealed_is_sealed_anew(state: Path) -> None:
     vault = Vault.at(state / KEY, create=False)
     store = SqliteStore(state / "doorward.db", vault)
-    store.put_record(Record(SEALED_FILE, "cluster/key.pem", base64.b64encode(vault.seal("cluster/key.pem", "a key")).decode()))
+    sealed = base64.b64encode(vault.seal("cluster/key.pem", "a key")).decode()
+    store.put_record(Record(SEALED_FILE, "cluster/key.pem", {"sealed": sealed}))
     store.put_record(Record("other", "cluster/key.pem", "not sealed"))
     store.close()
     rotate(state)
     vault = Vault.at(state / KEY, create=False)
     store = SqliteStore(state / "doorward.db", vault)
     [kept] = store.records(SEALED_FILE)
-    assert vault.open("cluster/key.pem", base64.b64decode(kept.body)) == "a key"
+    assert vault.open("cluster/key.pem", base64.b64decode(kept.body["sealed"])) == "a key"
+    assert store.check_records() == []
     assert store.records("other") == [Record("other", "cluster/key.pem", "not sealed")]
     store.close()
 

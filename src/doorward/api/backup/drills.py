@@ -78,7 +78,7 @@ class Drills(Resource):
     async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
-        found = await asyncio.to_thread(self._backups.drills.list, limit, offset)
+        found = await asyncio.to_thread(self._backups.drills.find, limit, offset)
         return items(request, [(drill.id, drill_body(drill)) for drill in found])
 
     async def post(self, request: Request) -> Response:

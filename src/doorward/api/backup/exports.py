@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
@@ -82,7 +81,7 @@ class Exports(Resource):
 
     def template(self) -> tuple[str, Resource]:
         """Return what an export is like."""
-        return "id", OneExport(self._shelf, KeptFile("", Path(), {}))
+        return "id", OneExport(self._shelf, KeptFile("", "", ""))
 
     async def get(self, request: Request) -> Response:
         """List a page."""
@@ -117,7 +116,7 @@ class Exports(Resource):
                 raise errors.cancelled(request.href)
             snapshot = self._node.pipeline.running.snapshot
             file_name = export_name(hostname(snapshot), datetime.now(zone(snapshot)), selection)
-            return self._shelf.keep(name, {**facts, "encryption": selection, "file_name": file_name})
+            return self._shelf.keep(name, **facts, encryption=selection, file_name=file_name)
 
 
 def _refused(failure: BackupError, request: Request) -> errors.ApiError:
@@ -140,7 +139,7 @@ class OneExport(Resource):
 
     def __init__(self, shelf: TemporaryFiles, kept: KeptFile) -> None:
         self._shelf, self._kept = shelf, kept
-        self.children = {"download": Download(kept)}
+        self.children = {"download": Download(shelf, kept)}
 
     async def get(self, request: Request) -> Response:
         """Answer what is known of it."""
@@ -160,9 +159,9 @@ class Download(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, kept: KeptFile) -> None:
-        self._kept = kept
-        if kept.body.get("encryption") == "none":
+    def __init__(self, shelf: TemporaryFiles, kept: KeptFile) -> None:
+        self._place, self._file_name = shelf.place(kept), kept.file_name
+        if kept.encryption == "none":
             self.reserved = READING
 
     def may_read(self, request: Request) -> bool:
@@ -171,6 +170,6 @@ class Download(Resource):
 
     async def get(self, _request: Request) -> Response:
         """Answer the bytes."""
-        disposition = f'attachment; filename="{self._kept.body["file_name"]}"'
+        disposition = f'attachment; filename="{self._file_name}"'
         headers = {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
-        return Response(LocalFile(self._kept.path), headers=headers)
+        return Response(LocalFile(self._place), headers=headers)

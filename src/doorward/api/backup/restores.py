@@ -273,7 +273,7 @@ class RestoreCollection(Resource):
 
     async def get(self, request: Request) -> Response:
         """List a page."""
-        found = await asyncio.to_thread(self._desk.restores.all)
+        found = await asyncio.to_thread(self._desk.restores.find)
         sight = self._desk.sight(request)
         return paged(request, [(restore.id, self._desk.progress(restore).shown(sight)) for restore in found])
 

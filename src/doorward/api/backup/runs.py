@@ -72,7 +72,7 @@ class Runs(Resource):
     async def get(self, request: Request) -> Response:
         """List a page."""
         limit, offset = page(request)
-        found = await asyncio.to_thread(self._backups.runs.list, limit, offset)
+        found = await asyncio.to_thread(self._backups.runs.find, limit, offset)
         return items(request, [(run.id, run_body(run)) for run in found])
 
     async def post(self, request: Request) -> Response:

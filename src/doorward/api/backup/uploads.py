@@ -60,7 +60,7 @@ class Upload(Resource):
             kept = await HEAVY.run(request.member.account, self._kept, name, path, boundary)
         if kept is None:
             raise errors.bad_request("A multipart body needs one part with the name backup.")
-        if not kept.body["size"]:
+        if not kept.size:
             await asyncio.to_thread(self._shelf.remove, kept.id)
             raise errors.bad_request("The archive is empty.")
         href = f"{ROOT}/uploads/{kept.id}"
@@ -76,7 +76,7 @@ class Upload(Resource):
                 size += len(data)
         if size > UPLOAD_LIMIT:
             raise errors.too_large(UPLOAD_LIMIT)
-        return self._shelf.keep(name, {"sha256": digest.hexdigest(), "size": size})
+        return self._shelf.keep(name, sha256=digest.hexdigest(), size=size)
 
 
 async def _received(request: Request, path: Path, limit: int) -> None:
@@ -154,7 +154,7 @@ class Uploads(Resource):
 
     def template(self) -> tuple[str, Resource]:
         """Return what an upload is like."""
-        return "id", OneUpload(self._shelf, KeptFile("", Path(), {}))
+        return "id", OneUpload(self._shelf, KeptFile("", "", ""))
 
     async def get(self, request: Request) -> Response:
         """List a page."""

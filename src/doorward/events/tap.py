@@ -12,7 +12,7 @@ _OWN = frozenset({"event", "exc_info", "exception", "level", "stack", "stack_inf
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogRecord:
     """A log record: Unix time, level (debug, info, warning, error, critical), what happened, further facts."""
 
     at: float
@@ -25,7 +25,7 @@ class Tap:
     """A processor of structlog that changes nothing. Listeners are called in the thread that logs and must not wait."""
 
     def __init__(self) -> None:
-        self.listeners: list[Callable[[Record], None]] = []
+        self.listeners: list[Callable[[LogRecord], None]] = []
 
     def __call__(self, _logger: Any, method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Hand a record on. Of an exception only the type goes along: tracebacks stay in the log of this machine."""
@@ -33,7 +33,7 @@ class Tap:
             fields = {name: value for name, value in values.items() if name not in _OWN}
             if values.get("exc_info") and (kind := sys.exc_info()[0]) is not None:
                 fields["exception"] = kind.__name__
-            record = Record(time.time(), str(values.get("level", method)), str(values.get("event", "")), fields)
+            record = LogRecord(time.time(), str(values.get("level", method)), str(values.get("event", "")), fields)
             for listen in tuple(self.listeners):
                 listen(record)
         return values

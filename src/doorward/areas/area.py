@@ -1,0 +1,59 @@
+"""An area: a part of the appliance that starts, stops, follows commits and says how it does, such as backups or the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from doorward.store.port import Edit
+from doorward.transaction.candidate import Running
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something that is wrong now, for ``health_status``; ``path`` "" for none."""
+
+    message: str
+    path: str = ""
+    level: Literal["error", "warning"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure of the moment for ``/api/metrics``: its name in Prometheus, what it says, the value, in units of the name."""
+
+    name: str
+    about: str
+    value: float
+
+
+class Area:
+    """What the appliance asks of each of its areas: one that has nothing to say to a method inherits it.
+
+    The appliance starts its areas in the order of their list (``appliance/areas.py``) and stops them in the opposite order.
+    """
+
+    is_early: bool = False
+    """Whether it starts before the host is brought to the running revision, and stops when no commit can come any more."""
+
+    def start(self) -> None:
+        """Begin. The configuration is the running revision, and so is the host unless ``is_early``. May block."""
+
+    def stop(self) -> None:
+        """End what ``start`` began, also where that failed half-way. May block for some seconds."""
+
+    def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
+        """Follow a commit. In the commit thread, which waits: what takes long is for a worker. Only between start and stop."""
+        del before, after, edits
+
+    def issues(self) -> Iterable[Issue]:
+        """Return what is wrong now, as far as that is known. In any thread; never waits for anything outside."""
+        return ()
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return the figures of the moment. In any thread; may read the store."""
+        return ()
+
+    def tidy(self) -> None:
+        """Forget what is too old. Every hour, in a thread that has time."""

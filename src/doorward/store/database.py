@@ -1,0 +1,116 @@
+"""The file of the SQLite store: WAL, every commit synced, one writer at a time, a read-only connection a reading thread."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from doorward.store import log
+from doorward.store.format import bring_up
+from doorward.store.port import StoreDamagedError
+
+_T = TypeVar("_T")
+_LOG_PAGES = 256
+"""After so many pages the log is carried into the file and begun again."""
+_SETTINGS = (
+    "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}", "secure_delete = ON"
+)  # fmt: skip
+"""Of a connection that writes. What is deleted is overwritten, whatever the library was built with and whoever deletes it."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_STORE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+"""The latter is told as an error of the disk, by who opens a store beside which there is no room for the index of its log."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a file or the store could not be written for want of space, and not by a fault of the program."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in _FULL_STORE
+
+
+def reason(error: Exception) -> str:
+    """Return why something failed, that there is no space above all."""
+    return os.strerror(errno.ENOSPC) if is_full(error) else str(error)
+
+
+class Database:
+    """A SQLite file with the tables of a store; made if it does not exist. Raises StoreDamagedError.
+
+    ``room`` False is for who only looks, maybe beside a server: the log gets no room ahead, and no release is noted.
+    """
+
+    def __init__(self, path: Path, *, room: bool = True) -> None:
+        self._path = path
+        wal = path.with_name(f"{path.name}-wal")
+        log.check(wal)
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writing = threading.Lock()
+        self.failed: list[Callable[[str], None]] = []
+        self._writer = self._open(room=room)
+        if room:
+            log.make_room(wal)
+
+    def _open(self, *, room: bool) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        except sqlite3.DatabaseError as error:
+            raise StoreDamagedError(f"{self._path} can't be opened: {error}.") from error
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            for setting in _SETTINGS:
+                connection.execute(f"PRAGMA {setting}")
+            bring_up(connection, self._path, note_release=room)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
+            connection.close()
+            raise StoreDamagedError(f"{self._path} can't be opened: {reason(error)}.") from error
+        except StoreDamagedError:
+            connection.close()
+            raise
+        return connection
+
+    def _write(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run one transaction, one at a time, and return when it is on the disk."""
+        try:
+            with self._writing:
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(self._writer)
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+                return result
+        except sqlite3.Error as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: Exception) -> None:
+        for tell in self.failed:
+            tell(str(error))
+
+    def _read(self, sql: str, *values: Any) -> list[Any]:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        try:
+            if connection is None:
+                connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+                connection.execute("PRAGMA busy_timeout = 5000")
+                self._local.connection = connection
+                self._readers.append(connection)
+            return connection.execute(sql, values).fetchall()
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            self._refused(error)
+            raise StoreDamagedError(f"{self._path} can't be read: {error}.") from error
+
+    def close(self) -> None:
+        """Close the file. Nothing may be asked of it afterwards."""
+        for reader in self._readers:
+            reader.close()
+        with self._writing:  # last, since the last one leaves everything in the one file
+            self._writer.close()
