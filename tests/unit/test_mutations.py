@@ -43,9 +43,10 @@ def test_every_mutant_is_a_module_and_another_one(path: Path) -> None:
         assert mutant.splitlines()[mutation.line - 1] != source.splitlines()[mutation.line - 1]
 
 
-def test_the_quickest_tests_of_a_line_come_first_and_what_only_an_import_runs_is_for_all() -> None:
-    covering = Covering(seconds={"f.py::slow": 2.0, "f.py::quick": 1.0, "f.py": 3.0})
-    covering.lines["m.py"][7] = {"f.py::slow", "f.py::quick"}
-    covering.lines["m.py"][8] = {"f.py"}
-    assert covering.tests("m.py", 7) == (["f.py::quick", "f.py::slow"], [])
-    assert covering.tests("m.py", 1) == (["f.py::quick", "f.py::slow"], ["f.py"])
+def test_tests_of_the_package_come_first_then_the_quickest_and_what_only_an_import_runs_is_for_all() -> None:
+    own = "tests/unit/store/f.py::own"
+    covering = Covering(seconds={own: 9.0, "f.py::slow": 2.0, "f.py::quick": 1.0, "f.py": 3.0})
+    covering.lines["store/m.py"][7] = {"f.py::slow", "f.py::quick", own}
+    covering.lines["store/m.py"][8] = {"f.py"}
+    assert covering.tests("store/m.py", 7) == ([own, "f.py::quick", "f.py::slow"], [])
+    assert covering.tests("store/m.py", 1) == ([own, "f.py::quick", "f.py::slow"], ["f.py"])
