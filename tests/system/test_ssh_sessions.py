@@ -369,5 +369,5 @@ def test_keys_change_under_load_on_both_legs(site: Site, cipher: str) -> None:
         options = ["-c", cipher, "-o", "RekeyLimit=1M"]
         result = site.ssh(relay.port, *options, HERE, "cat", input=content)
         session = ended(relay).session
-    assert min(session.exchanges) > 10
+    assert min(session.exchanges) > 5
     assert hashlib.sha256(result.stdout).hexdigest() == hashlib.sha256(content).hexdigest()

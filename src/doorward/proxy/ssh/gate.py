@@ -17,6 +17,8 @@ from doorward.sessions.rules import ConnectionRules, Relayed
 
 MAX_USER = 1024
 MAX_SECRET = 4096
+MAX_OFFERS = 30
+"""Keys that a client may show; they are no tries."""
 MAX_ANSWERS = 64
 MAX_QUESTIONS = 3
 """How often a client is asked for a server."""
@@ -64,6 +66,9 @@ class Gate:
         self._methods = self._allowed()
         self._is_prompting = False
         """Whether the request that is being answered is keyboard-interactive."""
+        self._is_offer = False
+        """Whether it only shows a key, to ask whether it would do."""
+        self._offers = 0
         self._target: messages.Target | None = None
         self.user = ""
         """The user name as the client gave it."""
@@ -165,6 +170,7 @@ class Gate:
             raise ProtocolViolationError("The user name changed in the middle of the login")
         self.user = user
         self._is_prompting = method == PROMPTS
+        self._is_offer = False
         match method:
             case "none":
                 decision = await self._work(self._control.try_none(user))
@@ -204,6 +210,10 @@ class Gate:
         algorithm, key = fields.text(), fields.string()
         signature = fields.string() if has_signature else None
         fields.end()
+        self._is_offer = signature is None
+        self._offers += self._is_offer
+        if self._offers > MAX_OFFERS:
+            raise RefusedError("Too many keys were offered")
         decision = await self._work(self._control.try_key(self.user, algorithm, key, signature))
         if decision.outcome == "accepted" and signature is None:
             self.leg.accept_key(algorithm, key)
@@ -238,11 +248,14 @@ class Gate:
                 raise RefusedError(decision.message or "Permission denied")
 
     def _refuse(self, method: str) -> None:
-        if method != "none":
-            self._tries += 1
-            if self._tries >= self._rules.settings.login_tries:
-                raise RefusedError("Too many authentication failures")
+        if method != "none" and not self._is_offer:
+            self._count_try()
         self.leg.fail(self._methods)
+
+    def _count_try(self) -> None:
+        self._tries += 1
+        if self._tries >= self._rules.settings.login_tries:
+            raise RefusedError("Too many authentication failures")
 
     async def _enter(self) -> None:
         """Go on to the target, and let the client in if that works."""
@@ -307,9 +320,7 @@ class Gate:
                 raise ProtocolViolationError("The user name changed in the middle of the login")
             self._is_prompting = method == PROMPTS
             if not self._is_prompting:
-                self._tries += 1
-                if self._tries >= self._rules.settings.login_tries:
-                    raise RefusedError("Too many authentication failures")
+                self._count_try()
         self.leg.ask(name, instruction, prompts)
         answer = await self._receive()
         if answer[0] != Message.USERAUTH_INFO_RESPONSE:
