@@ -279,8 +279,8 @@ class Gateway:
         self.loop.remove_reader(self._sock.fileno())
         for served in self.served:
             served.session.terminate("The test is over")
-        if self._tasks:
-            self.loop.run_until_complete(asyncio.wait(self._tasks))
+        if tasks := set(self._tasks):
+            self.loop.run_until_complete(asyncio.wait(tasks))
         for served in self.served:
             served.session.abort()
         self._sock.close()

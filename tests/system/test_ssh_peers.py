@@ -91,7 +91,9 @@ def test_old_algorithms_on_both_sides(site: Site, kex: str, cipher: str, mac: st
     kind = {"ssh-rsa": "rsa", "rsa-sha2-256": "rsa", "ecdsa-sha2-nistp256": "ecdsa"}[host_key]
     host = site.directory / f"host-{kind}"
     if not host.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-b", "2048" if kind == "rsa" else "256", "-N", "", "-f", str(host)], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", kind, "-b", "2048" if kind == "rsa" else "256", "-N", "", "-f", str(host)], check=True
+        )
     lines = f"HostKey {host}\nHostKeyAlgorithms {host_key}\nCiphers {cipher}\nMACs {mac}\nKexAlgorithms {kex}\n"
     with open_site(settings=lines) as old:
         old.sshd.authorize(site.public)

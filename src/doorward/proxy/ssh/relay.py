@@ -25,8 +25,10 @@ from doorward.sessions.rules import Settings
 
 MAX_PARKED = 16 * 1024 * 1024
 """Bytes of the client that are held while a session is locked or a channel waits, before the client is no longer read."""
-_DATA = 9
-_ERROR_DATA = 13
+_DATA = int(Message.CHANNEL_DATA)
+_HEAD = 9
+_ERROR_HEAD = 13
+"""Bytes of a message in front of its data."""
 _HEADS = Struct(">BII")
 
 
@@ -55,8 +57,8 @@ class Relay:
         self.down = 0
         self.up = 0
         """Bytes of data, from the server and from the client."""
-        self.active = 0.0
-        """When something last went through, by the clock of the event loop."""
+        self.is_active = False
+        """Set whenever data goes through; whoever asks for it, `Watch`, takes it back."""
         self._is_locked = False
         self._parked: list[bytes] = []
         self._parked_size = 0
@@ -66,12 +68,10 @@ class Relay:
         """Take over both legs, with what came before there was a relay."""
         for leg, other in ((self.client, self.server), (self.server, self.client)):
             leg.may_rekey = lambda other=other: not other.is_exchanging  # type: ignore[misc] # bound now, not later
-            leg.relay = self
-        for leg in (self.client, self.server):
-            for payload in leg.drain():
-                self._guarded(leg, payload)
-        for wire in (self.client.wire, self.server.wire):
-            wire.flush()
+            leg.hand_over(self, self._short_way(down=leg is self.server))
+        # What came early was read before the rest; nothing is read in between.
+        self.server.drain()
+        self.client.drain()
 
     def _guarded(self, leg: Leg, payload: bytes) -> None:
         """Take a message that waited; a fault in it ends its leg."""
@@ -84,19 +84,35 @@ class Relay:
 
     # --- from the legs ---
 
-    def message(self, leg: Leg, number: int, plain: memoryview, size: int) -> None:
-        """See `legs.leg.Relay`."""
-        if number == Message.CHANNEL_DATA and not self._is_locked:
-            _, recipient, length = _HEADS.unpack_from(plain, PAYLOAD)
-            if length + _DATA != size:
-                raise ProtocolViolationError("The length of data is wrong")
-            down = leg is self.server
-            channel = self.table.find(recipient, down=down)
-            if channel.parked is None:
-                if self._note_data(channel, 0, plain[PAYLOAD + _DATA : PAYLOAD + size], down=down):
-                    (self.client if down else self.server).forward(plain, size)
-                return
-        self.take(leg, bytes(plain[PAYLOAD : PAYLOAD + size]))
+    def _short_way(self, *, down: bool) -> Callable[[int, memoryview, int], None]:
+        """Make what takes the messages of one leg: data of programs that run goes on at once, all else to `take`.
+
+        One function with what it needs at hand: it runs for every packet.
+        """
+        leg, other = (self.server, self.client) if down else (self.client, self.server)
+        channels = self.table.down if down else self.table.up
+        forward, observe, unpack = other.forward, self._observer.data, _HEADS.unpack_from
+
+        def flow(number: int, plain: memoryview, size: int) -> None:
+            if number == _DATA:
+                _, recipient, length = unpack(plain, PAYLOAD)
+                channel = channels.get(recipient)
+                if channel is not None and channel.is_running and length + _HEAD == size and not self._is_locked:
+                    left = (channel.window_down if down else channel.window_up) - length
+                    if left >= 0:
+                        if down:
+                            channel.window_down = left
+                            self.down += length
+                        else:
+                            channel.window_up = left
+                            self.up += length
+                        self.is_active = True
+                        observe(channel.number, down, 0, plain[PAYLOAD + _HEAD : PAYLOAD + size])
+                        forward(plain, size)
+                        return
+            self.take(leg, bytes(plain[PAYLOAD : PAYLOAD + size]))
+
+        return flow
 
     def take(self, leg: Leg, payload: bytes) -> None:
         """Take a message that is not the plain flow of data."""
@@ -147,34 +163,27 @@ class Relay:
 
     # --- data ---
 
-    def _note_data(self, channel: Channel, stream: int, data: memoryview, *, down: bool) -> bool:
-        """Account for data and show it to the observer; whether it goes on."""
-        size = len(data)
+    def _take_data(self, channel: Channel, number: int, payload: bytes, *, down: bool) -> None:
+        """Take data by the long way: of standard error, and of channels that were held or run no program."""
+        head = _HEAD if number == _DATA else _ERROR_HEAD
+        size = len(payload) - head
+        if size < 0 or int.from_bytes(payload[head - 4 : head], "big") != size:
+            raise ProtocolViolationError("The length of data is wrong")
         if down:
-            channel.window_down -= size
-            left = channel.window_down
+            left = channel.window_down = channel.window_down - size
             self.down += size
         else:
-            channel.window_up -= size
-            left = channel.window_up
+            left = channel.window_up = channel.window_up - size
             self.up += size
         if left < 0:
             raise ProtocolViolationError("More data came than the window of the channel allows")
-        if not channel.number:
-            if down:
-                raise ProtocolViolationError("The server sent data before a program was started")
-            # For a program that was refused, or none: there is nobody to read it.
-            return False
-        self.active = self.client.now()
-        self._observer.data(channel.number, down, stream, data)
-        return True
-
-    def _take_data(self, channel: Channel, number: int, payload: bytes, *, down: bool) -> None:
-        head = _DATA if number == Message.CHANNEL_DATA else _ERROR_DATA
-        if len(payload) < head or int.from_bytes(payload[head - 4 : head], "big") + head != len(payload):
-            raise ProtocolViolationError("The length of data is wrong")
-        if self._note_data(channel, 0 if head == _DATA else 1, memoryview(payload)[head:], down=down):
+        if channel.is_ruled:
+            self.is_active = True
+            self._observer.data(channel.number, down, 0 if number == _DATA else 1, memoryview(payload)[head:])
             (self.client if down else self.server).send(payload)
+        elif down:
+            raise ProtocolViolationError("The server sent data before a program was started")
+        # Else it was for a program that was refused, or none: there is nobody to read it.
 
     def _adjust(self, channel: Channel, count: int, payload: bytes, *, down: bool) -> None:
         """Pass on room for data. ``down``: the server gives it, so it is the client that may send more."""

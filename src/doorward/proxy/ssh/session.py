@@ -60,8 +60,8 @@ class Session:
     @property
     def figures(self) -> tuple[int, int, int, float]:
         """Channels open, bytes down, bytes up, the last activity by the clock of the event loop."""
-        relay = self._relay
-        return (0, 0, 0, 0.0) if relay is None else (relay.table.open, relay.down, relay.up, relay.active)
+        relay, watch = self._relay, self._watch
+        return (0, 0, 0, 0.0) if relay is None or watch is None else (relay.table.open, relay.down, relay.up, watch.active)
 
     @property
     def exchanges(self) -> tuple[int, int]:

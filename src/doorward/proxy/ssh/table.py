@@ -52,6 +52,11 @@ class Channel:
         return self.kind == "session"
 
     @property
+    def is_running(self) -> bool:
+        """Whether a rule let it through, both sides know it and nothing holds it."""
+        return self.number > 0 and self.is_confirmed and self.parked is None
+
+    @property
     def is_ruled(self) -> bool:
         """Whether a rule let it through."""
         return self.number > 0

@@ -21,7 +21,7 @@ class Watch:
         self._settings = settings
         self._end = end
         self._loop = asyncio.get_running_loop()
-        self._began = relay.active = self._loop.time()
+        self._began = self._active = self._loop.time()
         self._peers = tuple(_Peer(leg, self._began) for leg in (relay.client, relay.server))
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
@@ -32,12 +32,20 @@ class Watch:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def active(self) -> float:
+        """When data last went through, by the clock of the event loop, as exactly as this was asked for."""
+        if self._relay.is_active:
+            self._relay.is_active = False
+            self._active = self._loop.time()
+        return self._active
+
     def _arm(self) -> None:
         settings = self._settings
-        spans = [settings.keepalive_interval / 2 if settings.keepalive_interval else 60, 60]
+        spans: list[float] = [settings.keepalive_interval / 2 if settings.keepalive_interval else 60, 60]
         now = self._loop.time()
         if settings.idle_timeout is not None:
-            spans.append(self._relay.active + settings.idle_timeout - now)
+            spans += [self.active + settings.idle_timeout - now, settings.idle_timeout / 10]
         if settings.session_timeout is not None:
             spans.append(self._began + settings.session_timeout - now)
         self._timer = self._loop.call_later(max(0.01, min(spans)), self._tick)
@@ -46,7 +54,7 @@ class Watch:
         settings, now = self._settings, self._loop.time()
         if settings.session_timeout is not None and now - self._began >= settings.session_timeout:
             self._end("The session has lasted as long as it may", "TERMINATED")
-        elif settings.idle_timeout is not None and now - self._relay.active >= settings.idle_timeout:
+        elif settings.idle_timeout is not None and now - self.active >= settings.idle_timeout:
             self._end("Nothing was done for too long", "TERMINATED")
         elif not (settings.keepalive_interval and self._ask(now)):
             self._arm()

@@ -36,6 +36,7 @@ MAX_WAITING = 64
 EXCHANGE_SECONDS = 120
 MAX_PACKETS = 1 << 30
 """Packets after which keys are changed even if they were short: well before sequence numbers repeat."""
+_CONNECTION_FIRST = int(Message.CONNECTION_FIRST)
 OWN_CHANNELS = 0x4000_0000
 """Numbers of channels from here on are ours."""
 MAX_REASON = 400
@@ -45,8 +46,8 @@ MAX_REASON = 400
 class Relay(Protocol):
     """Takes the messages of one leg once both are logged in."""
 
-    def message(self, leg: Leg, number: int, plain: memoryview, size: int) -> None:
-        """Take a message: ``size`` bytes in ``plain`` from `PAYLOAD` on."""
+    def take(self, leg: Leg, payload: bytes) -> None:
+        """Take a message."""
 
     def congested(self, leg: Leg, full: bool) -> None:  # noqa: FBT001 - a state
         """Take that the peer of a leg does not keep up, or does again."""
@@ -71,6 +72,7 @@ class Leg:
         self._loop = asyncio.get_running_loop()
         self.wire = Wire(sock, self, lines_first=self.is_client)
         self.relay: Relay | None = None
+        self._flow: Callable[[int, memoryview, int], None] | None = None
         self.peer_version = b""
         self.session_id = b""
         self.agreement: Agreement | None = None
@@ -125,10 +127,11 @@ class Leg:
 
     def message(self, number: int, plain: memoryview, size: int) -> None:
         """See `Handler`."""
+        flow = self._flow
+        if flow is not None and number >= _CONNECTION_FIRST and not self._is_receiving_held:
+            flow(number, plain, size)
+            return
         if number >= Message.CONNECTION_FIRST and self._is_open and not self._is_receiving_held:
-            if self.relay is not None and not self._waiting:
-                self.relay.message(self, number, plain, size)
-                return
             payload = bytes(plain[PAYLOAD : PAYLOAD + size])
             if self.aside is not None and number > Message.CHANNEL_OPEN and _recipient(payload) >= OWN_CHANNELS:
                 self.aside(payload)
@@ -202,12 +205,25 @@ class Leg:
             self.wire.release("waiting")
         return payload
 
-    def drain(self) -> list[bytes]:
-        """Take what came for the relay before there was one."""
+    def hand_over(self, relay: Relay, flow: Callable[[int, memoryview, int], None]) -> None:
+        """Give all messages of the connection to a relay from now on; what came before comes by `drain`.
+
+        ``flow`` takes the number of a message and its ``size`` bytes in a buffer from `PAYLOAD` on.
+        """
+        self.relay = relay
+        self._flow = flow
+
+    def drain(self) -> None:
+        """Give to the relay what came before there was one."""
         waiting = list(self._waiting)
         self._waiting.clear()
+        try:
+            for payload in waiting:
+                if self.relay is not None and self.error is None:
+                    self.relay.take(self, payload)
+        except LegError as error:
+            self.end(error)
         self.wire.release("waiting")
-        return waiting
 
     # --- messages out ---
 

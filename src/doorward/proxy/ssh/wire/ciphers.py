@@ -99,14 +99,14 @@ class Gcm:
 
     def __init__(self, key: bytes, iv: bytes) -> None:
         self._cipher = AESGCM(key)
-        self._nonce = bytearray(iv)
+        self._fixed = iv[:4]
         self._counter = int.from_bytes(iv[4:], "big")
 
-    def _next(self) -> bytearray:
-        nonce = self._nonce
-        _UINT64.pack_into(nonce, 4, self._counter)
-        self._counter = (self._counter + 1) & 0xFFFF_FFFF_FFFF_FFFF
-        return nonce
+    def _next(self) -> bytes:
+        """The nonce of the next packet; no nonce is used twice, whatever comes of the packet."""
+        counter = self._counter
+        self._counter = (counter + 1) & 0xFFFF_FFFF_FFFF_FFFF
+        return self._fixed + counter.to_bytes(8, "big")
 
     def length(self, sequence: int, buffer: memoryview, start: int) -> int:
         """See `Opener`."""
