@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import asyncssh
 import uvloop
 
 from doorward.proxy import messages
+from doorward.proxy.ssh.entry import SshProtocol
 from doorward.proxy.ssh.ports import Flow
 from doorward.proxy.ssh.session import Outcome, Session
 from doorward.sessions.rules import (
@@ -258,6 +260,7 @@ class Gateway:
         self._sock = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = self._sock.getsockname()[1]
         self.served: list[Served] = []
+        self._reason = ""
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self.run, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -289,6 +292,9 @@ class Gateway:
 
     def _accept(self) -> None:
         sock, address = self._sock.accept()
+        if self._reason:
+            self._keep(SshProtocol().refuse(sock, self._reason))
+            return
         control, observer = self._make_control(), self._make_observer()
         begin = messages.Begin(
             session="A" * 22,
@@ -301,12 +307,22 @@ class Gateway:
         )
         served = Served(Session(sock, begin, control, observer), control, observer)
         self.served.append(served)
-        task = self.loop.create_task(self._serve(served))
+        self._keep(self._serve(served))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, served: Served) -> None:
         served.outcome = await served.session.run()
+
+    @contextmanager
+    def refusing(self, reason: str) -> Iterator[None]:
+        """Let nobody in for a while."""
+        self._reason = reason
+        yield
+        self._reason = ""
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Call something in the thread of the listener."""

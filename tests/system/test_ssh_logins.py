@@ -255,7 +255,7 @@ def test_certificates_of_users_and_keys_of_tokens_are_shown_to_control(site: Sit
             answer = await try_key(user, algorithm, *rest)
             return answer if "-cert-" in algorithm else messages.Decision(session="", ask=0, outcome="refused")
 
-        control.try_key = only_certificates  # type: ignore[method-assign]
+        control.try_key = only_certificates  # type: ignore[method-assign, assignment]
         return control
 
     with Gateway(make) as relay:

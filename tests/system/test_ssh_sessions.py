@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from doorward.proxy.ssh.ports import ControlGoneError, NotRecordedError
 from doorward.proxy.ssh.wire.fields import string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.sessions.rules import ChannelRule, ChannelType
 from tests.support.gateway import EVERYTHING, FakeControl, FakeObserver, Gateway, Served, make_rules
 from tests.support.ports import free_port
-from tests.support.raw_ssh import RawPeer, channel_request
+from tests.support.raw_ssh import RawPeer, channel_request, data
 from tests.support.server import until
 from tests.system.ssh_support import Site, ended, gateway, open_site, run
 from tests.system.sshd_support import ACCOUNT
@@ -371,3 +372,58 @@ def test_keys_change_under_load_on_both_legs(site: Site, cipher: str) -> None:
         session = ended(relay).session
     assert min(session.exchanges) > 5
     assert hashlib.sha256(result.stdout).hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+# --- from the beginning and to the end ---
+
+
+def test_a_client_that_may_not_come_in_is_told_why(site: Site) -> None:
+    with ruled(site) as relay, relay.refusing("Too many sessions"):
+        result = site.ssh(relay.port, "-o", "LogLevel=INFO", HERE, "true")
+    assert result.returncode == 255
+    assert b"Too many sessions" in result.stderr
+
+
+def test_a_session_that_can_not_be_recorded_does_not_begin(site: Site) -> None:
+    with ruled(site) as relay:
+        make = relay._make_observer
+
+        def failing() -> FakeObserver:
+            observer = make()
+            observer.is_ready = relay.loop.create_future()
+            observer.is_ready.set_exception(NotRecordedError("The disk for recordings is full."))
+            return observer
+
+        relay._make_observer = failing
+        result = run(["ssh", "-o", "LogLevel=INFO", *site.options(relay.port), HERE, "true"])
+        assert b"The disk for recordings is full." in result.stderr
+        assert ended(relay).outcome.verdict == "FAIL"
+
+
+def test_a_session_without_control_is_told_so(site: Site) -> None:
+    with ruled(site) as relay:
+        make = relay._make_control
+
+        def gone() -> FakeControl:
+            control = make()
+
+            async def nobody(*_: object) -> Any:
+                raise ControlGoneError
+
+            control.find_target = nobody  # type: ignore[method-assign, assignment]
+            return control
+
+        relay._make_control = gone
+        result = run(["ssh", "-o", "LogLevel=INFO", *site.options(relay.port), HERE, "true"])
+        assert b"Logins are not possible at the moment" in result.stderr
+        ended(relay)
+
+
+def test_where_rules_are_not_kept_strictly_a_violation_goes_nowhere(site: Site) -> None:
+    with ruled(site, strict_mode=False) as relay, logged_in(site, relay) as peer:
+        channel = peer.open_session()
+        peer.send(data(99, b"to nobody"), channel_request(channel, "exec", string("echo goes on")))
+        assert peer.until(Message.CHANNEL_DATA).endswith(b"goes on\n")
+        assert relay.served[-1].control.events == [
+            ("protocol_violation", {"reason": "A message came for channel 99, which is not there"})
+        ]

@@ -25,6 +25,8 @@ from doorward.sessions.rules import Settings
 
 MAX_PARKED = 16 * 1024 * 1024
 """Bytes of the client that are held while a session is locked or a channel waits, before the client is no longer read."""
+MAX_VIOLATIONS = 10
+"""Violations of the protocol that are told of, in a session that goes on in spite of them."""
 _DATA = int(Message.CHANNEL_DATA)
 _HEAD = 9
 _ERROR_HEAD = 13
@@ -35,7 +37,7 @@ _HEADS = Struct(">BII")
 class Relay:
     """Both legs of one session. ``ended`` takes the first leg that is over, with its reason."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a session is made of
         self,
         client: ClientLeg,
         server: ServerLeg,
@@ -49,7 +51,10 @@ class Relay:
         self.client = client
         self.server = server
         self._observer = observer
+        self._control = control
         self._ended = ended
+        self._is_strict = settings.strict_mode
+        self._violations = 0
         self.table = Table()
         self.globals = Globals(client.send, server.send, policy, control)
         self._openings = Openings(self, policy, control, observer, limit=settings.channels)
@@ -60,6 +65,7 @@ class Relay:
         self.is_active = False
         """Set whenever data goes through; whoever asks for it, `Watch`, takes it back."""
         self._is_locked = False
+        self._is_stopped = False
         self._parked: list[bytes] = []
         self._parked_size = 0
         self._holds = 0
@@ -108,14 +114,28 @@ class Relay:
                             self.up += length
                         self.is_active = True
                         observe(channel.number, down, 0, plain[PAYLOAD + _HEAD : PAYLOAD + size])
-                        forward(plain, size)
+                        # The observer may just have ended the session.
+                        if not self._is_stopped:
+                            forward(plain, size)
                         return
             self.take(leg, bytes(plain[PAYLOAD : PAYLOAD + size]))
 
         return flow
 
     def take(self, leg: Leg, payload: bytes) -> None:
-        """Take a message that is not the plain flow of data."""
+        """Take a message that is not the plain flow of data. One that breaks the rules goes nowhere; strictly, it is the end."""
+        try:
+            self._take(leg, payload)
+        except ProtocolViolationError as error:
+            if self._is_strict:
+                raise
+            self._violations += 1
+            if self._violations <= MAX_VIOLATIONS:
+                self._control.happened("protocol_violation", {"reason": str(error)})
+
+    def _take(self, leg: Leg, payload: bytes) -> None:
+        if self._is_stopped:
+            return
         number = payload[0]
         if number <= Message.REQUEST_FAILURE:
             self.globals.take(payload, down=leg is self.server, is_locked=self._is_locked)
@@ -180,7 +200,8 @@ class Relay:
         if channel.is_ruled:
             self.is_active = True
             self._observer.data(channel.number, down, 0 if number == _DATA else 1, memoryview(payload)[head:])
-            (self.client if down else self.server).send(payload)
+            if not self._is_stopped:
+                (self.client if down else self.server).send(payload)
         elif down:
             raise ProtocolViolationError("The server sent data before a program was started")
         # Else it was for a program that was refused, or none: there is nobody to read it.
@@ -251,17 +272,26 @@ class Relay:
 
     # --- words of our own ---
 
-    def say(self, text: str) -> None:
-        """Show a text on every terminal of the session, out of the reserve of its window."""
+    def stop(self) -> None:
+        """Let nothing through any longer, not even what was read already."""
+        self._is_stopped = True
+        for leg in (self.client, self.server):
+            leg.wire.hold("stopped")
+
+    def say(self, text: str) -> bool:
+        """Show a text on every terminal of the session, out of the reserve of its window. Whether there is one."""
+        is_shown = False
         data = f"\r\n{text}\r\n".encode()[:RESERVE]
         for channel in self.table.all():
             if "terminal" not in channel.facts or not channel.is_ruled or channel.closed_down:
                 continue
+            is_shown = True
             told = data[: min(len(data), channel.reserve)]
             channel.reserve -= len(told)
             step = max(channel.packet_down, 1)
             for start in range(0, len(told), step):
                 self.client.send(bytes([Message.CHANNEL_DATA]) + uint32(channel.client) + string(told[start : start + step]))
+        return is_shown
 
     def end(self) -> None:
         """Wait for no approval any longer."""

@@ -13,7 +13,7 @@ from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.server_leg import Attempt
 from doorward.proxy.ssh.policy import Policy
-from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
+from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
 from doorward.proxy.ssh.relay import Relay
 from doorward.proxy.ssh.target import Destination, TargetError
 from doorward.proxy.ssh.watch import Watch
@@ -22,6 +22,8 @@ from doorward.proxy.ssh.wire.failures import log_failure
 from doorward.proxy.ssh.wire.numbers import Disconnect
 from doorward.sessions.channels import Circumstances
 
+READING_SECONDS = 0.3
+"""What a client gets to show why its session is ended."""
 ACCEPT = "ACCEPT"
 AUTH_FAIL = "AUTH_FAIL"
 FAIL = "FAIL"
@@ -54,6 +56,7 @@ class Session:
         self._watch: Watch | None = None
         self._holds = 0
         self._is_locked = False
+        self._is_ending = False
 
     # --- from outside ---
 
@@ -71,9 +74,17 @@ class Session:
 
     def terminate(self, reason: str, verdict: str = "TERMINATED") -> None:
         """End the session at once; the user is told why, on terminals and by SSH."""
-        if self._relay is not None and not self._over.done():
-            self._relay.say(reason)
-        self._finish(Outcome(verdict, reason), Disconnect.BY_APPLICATION)
+        if self._over.done() or self._is_ending:
+            return
+        outcome = Outcome(verdict, reason)
+        if self._relay is not None:
+            self._relay.stop()
+            if self._relay.say(reason):
+                # A client that gets the end together with the text does not show the text.
+                self._is_ending = True
+                asyncio.get_running_loop().call_later(READING_SECONDS, self._finish, outcome, Disconnect.BY_APPLICATION)
+                return
+        self._finish(outcome, Disconnect.BY_APPLICATION)
 
     def abort(self) -> None:
         """Close both connections at once, whatever still waits to be sent: the process ends."""
@@ -140,25 +151,24 @@ class Session:
         """How the session ended, and what both sides are told."""
         if self._over.done():
             return self._over.result()
-        if not life.done() or life.cancelled():
-            return self._after_loss(self._client.error or LostError("The client is gone"))
-        error = life.exception()
-        match error:
-            case TargetError():
-                if error.event:
-                    self._control.happened(error.event, {"reason": str(error)})
-                return Outcome(FAIL, str(error)), error.code
-            case RefusedError():
-                return Outcome(AUTH_FAIL, str(error)), error.code
-            case ControlGoneError():
-                return Outcome(FAIL, "Logins are not possible at the moment"), Disconnect.BY_APPLICATION
-            case LegError():
-                return self._after_loss(error)
-            case None:
-                return Outcome(ACCEPT, "The session is over"), Disconnect.BY_APPLICATION
-            case _:
+        error = life.exception() if life.done() and not life.cancelled() else self._client.error
+        if isinstance(error, RefusedError):
+            outcome, code = Outcome(AUTH_FAIL, str(error)), int(error.code)
+        elif isinstance(error, LegError):
+            outcome, code = self._after_loss(error)
+        elif isinstance(error, TargetError):
+            if error.event:
+                self._control.happened(error.event, {"reason": str(error)})
+            outcome, code = Outcome(FAIL, str(error)), error.code
+        elif isinstance(error, NotRecordedError):
+            outcome, code = Outcome(FAIL, str(error)), int(Disconnect.BY_APPLICATION)
+        elif isinstance(error, ControlGoneError):
+            outcome, code = Outcome(FAIL, "Logins are not possible at the moment"), int(Disconnect.BY_APPLICATION)
+        else:
+            if error is not None:
                 log_failure("a session failed by an error of ours", error)
-                return Outcome(FAIL, "Internal error"), Disconnect.BY_APPLICATION
+            outcome, code = Outcome(FAIL, "Internal error"), int(Disconnect.BY_APPLICATION)
+        return outcome, code
 
     def _after_loss(self, error: LegError) -> tuple[Outcome, int]:
         if isinstance(error, ProtocolViolationError):
@@ -245,8 +255,3 @@ class Session:
             if leg is not None and leg.error is None:
                 with contextlib.suppress(LegError):
                     leg.disconnect(code, reason)
-
-
-async def serve_session(sock: socket.socket, begin: messages.Begin, control: Control, observer: Observer) -> Outcome:
-    """Serve a client that connected, to the end. `Session` gives a handle on the way."""
-    return await Session(sock, begin, control, observer).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from asyncssh.encryption import get_encryption, get_encryption_params
@@ -129,7 +130,7 @@ _STEPS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(steps=_STEPS)
-def test_nothing_is_lost_through_any_changes_of_keys(steps: list[tuple[str, object]]) -> None:
+def test_nothing_is_lost_through_any_changes_of_keys(steps: list[tuple[str, Any]]) -> None:
     """Packets arrive in pieces of any length, and keys change at any moment."""
     line, sent, got, arrived = Line(), [], [], bytearray(16)
 
@@ -144,17 +145,15 @@ def test_nothing_is_lost_through_any_changes_of_keys(steps: list[tuple[str, obje
 
     for kind, value in steps:
         if kind == "send":
-            assert isinstance(value, bytes)
             line.put(value)
             sent.append(value)
         elif kind == "cut":
-            assert isinstance(value, int)
             while len(line.wire) > 16:
                 arrived += line.wire[16 : 16 + value]
                 del line.wire[16 : 16 + value]
                 take_all()
         else:
-            (cipher, code), seed, restart = value  # type: ignore[misc] # of the strategy
+            (cipher, code), seed, restart = value
             arrived += line.wire[16:]
             del line.wire[16:]
             take_all()
