@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from doorward.proxy.messages import Begin
-from doorward.proxy.ssh.legs.leg import VERSION
+from doorward.proxy.ssh.legs.key_exchange import VERSION
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.session import Outcome, Session
 from doorward.proxy.ssh.wire.errors import LegError

@@ -137,8 +137,8 @@ class Gate:
         """Let the client in, or raise why not (`LegError`, ControlGoneError, TargetError)."""
         try:
             async with asyncio.timeout(self._seconds):
-                await asyncio.shield(self.leg.first_exchange)
-                agreement = self.leg.agreement
+                await asyncio.shield(self.leg.keys.first)
+                agreement = self.leg.keys.agreement
                 assert agreement is not None  # noqa: S101 - the exchange is done
                 algorithms = {
                     "kex": agreement.kex,
@@ -148,7 +148,7 @@ class Gate:
                     "mac_up": agreement.mac[0],
                     "mac_down": agreement.mac[1],
                 }
-                self._control.identified(self.leg.session_id, self.leg.version_text, algorithms)
+                self._control.identified(self.leg.keys.session_id, self.leg.version_text, algorithms)
                 await self.leg.accept_service()
         except TimeoutError:
             raise LegTimeoutError("The time for the login is over") from None

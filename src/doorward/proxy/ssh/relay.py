@@ -73,7 +73,7 @@ class Relay:
     def start(self) -> None:
         """Take over both legs, with what came before there was a relay."""
         for leg, other in ((self.client, self.server), (self.server, self.client)):
-            leg.may_rekey = lambda other=other: not other.is_exchanging  # type: ignore[misc] # bound now, not later
+            leg.keys.may_begin = lambda other=other: not other.keys.is_running  # type: ignore[misc] # bound now, not later
             leg.hand_over(self, self._short_way(down=leg is self.server))
         # What came early was read before the rest; nothing is read in between.
         self.server.drain()
@@ -326,11 +326,11 @@ class Relay:
         """See `legs.leg.Relay`: while one leg exchanges keys nothing is read for it.
 
         But a leg whose peer takes part in an exchange of its own is always read, or neither exchange would ever end. We begin
-        none while the other leg is in one (`Leg.may_rekey`).
+        none while the other leg is in one (`KeyExchange.may_begin`).
         """
         del leg
         for one, other in ((self.client, self.server), (self.server, self.client)):
-            if other.is_sending_held and not one.is_peer_exchanging:
+            if other.keys.is_sending_held and not one.keys.is_peer_in:
                 one.wire.hold("exchange")
             else:
                 one.wire.release("exchange")

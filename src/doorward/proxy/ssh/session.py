@@ -70,7 +70,7 @@ class Session:
     def exchanges(self) -> tuple[int, int]:
         """How often keys were exchanged with the client and with the server."""
         server = self._destination.leg
-        return self._client.exchanges, 0 if server is None else server.exchanges
+        return self._client.keys.count, 0 if server is None else server.keys.count
 
     def terminate(self, reason: str, verdict: str = "TERMINATED") -> None:
         """End the session at once; the user is told why, on terminals and by SSH."""
@@ -205,11 +205,11 @@ class Session:
         server, target = self._destination.leg, self._target
         assert server is not None  # noqa: S101 - the gate went through it
         assert target is not None  # noqa: S101 - as above
-        assert server.host_key is not None  # noqa: S101 - as above
+        assert server.server_key is not None  # noqa: S101 - as above
         destination = self._destination
         local = server.wire.local
         self._control.connected(
-            destination.address, target.port, local, target.user, destination.method, server.version_text, server.host_key.shown
+            destination.address, target.port, local, target.user, destination.method, server.version_text, server.server_key.shown
         )
         self._observer.facts(
             {"server_address": destination.address, "server_version": server.version_text, "server_method": destination.method}

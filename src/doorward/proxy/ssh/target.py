@@ -93,11 +93,11 @@ class Destination:
         leg.start()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.shield(leg.first_exchange)
+                await asyncio.shield(leg.keys.first)
         except TimeoutError:
             raise TargetError(f"{target.name} does not speak SSH", "connection_failed") from None
-        assert leg.host_key is not None  # noqa: S101 - the exchange is done
-        await self._judge(leg.host_key)
+        assert leg.server_key is not None  # noqa: S101 - the exchange is done
+        await self._judge(leg.server_key)
         await leg.ask_service()
         return leg
 

@@ -38,22 +38,22 @@ class ClientLeg(Leg):
         self._host_keys = bind_host_keys(host_keys, settings.client.host_key)
         self._wants_extensions = False
 
-    def _extras(self) -> tuple[str, ...]:
+    def extras(self) -> tuple[str, ...]:
         return (STRICT_SERVER,)
 
-    def _offered(self) -> Algorithms:
+    def offered(self) -> Algorithms:
         return replace_host_keys(self._algorithms, tuple(self._host_keys))
 
-    def _host_key(self, algorithm: str) -> HostKey:
+    def host_key(self, algorithm: str) -> HostKey:
         try:
             return self._host_keys[algorithm]
         except KeyError:
             raise ExchangeError("There is no host key of that type") from None
 
-    def _note_offer(self, offer: Offer) -> None:
+    def note_offer(self, offer: Offer) -> None:
         self._wants_extensions = EXTENSIONS in offer.kex
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         if self._wants_extensions:
             self.wire.send(bytes([Message.EXT_INFO]) + uint32(1) + string("server-sig-algs") + names(SIGNATURES))
 

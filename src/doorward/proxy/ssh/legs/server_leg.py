@@ -62,24 +62,24 @@ class ServerLeg(Leg):
         self._banners = 0
         self._banner_bytes = 0
         self._asked = False
-        self.host_key: ServerKey | None = None
+        self.server_key: ServerKey | None = None
         self.signatures: tuple[str, ...] = ()
         """What the server takes signatures with, if it said so (RFC 8308, section 3.1)."""
 
-    def _extras(self) -> tuple[str, ...]:
+    def extras(self) -> tuple[str, ...]:
         return (EXTENSIONS, STRICT_CLIENT)
 
-    def _offered(self) -> Algorithms:
+    def offered(self) -> Algorithms:
         return replace_host_keys(self._algorithms, self._host_keys)
 
-    def _judge_host_key(self, data: bytes) -> SSHKey:
-        agreement = self.agreement
+    def judge_host_key(self, data: bytes) -> SSHKey:
+        agreement = self.keys.agreement
         if agreement is None:
             raise ExchangeError("A host key came without a key exchange")
         key = ServerKey(data, agreement.host_key)
-        if self.host_key is not None and self.host_key.data != data:
+        if self.server_key is not None and self.server_key.data != data:
             raise ExchangeError("The server changed its host key within a connection")
-        self.host_key = key
+        self.server_key = key
         return key
 
     def _take_extensions(self, fields: Fields) -> None:
@@ -175,7 +175,7 @@ class ServerLeg(Leg):
         if payload[0] != Message.USERAUTH_PK_OK:
             return self._read_end(payload)
         request = self._request(user, "publickey", boolean(True) + named)  # noqa: FBT003 - with a signature
-        signature = await sign(string(self.session_id) + request)
+        signature = await sign(string(self.keys.session_id) + request)
         if not signature:
             return Attempt(is_done=False)
         return self._read_end(await self._try(request + string(signature)))
