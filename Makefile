@@ -13,14 +13,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
-NEEDED := chrony curl gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl rpcbind rsync rsyslog \
-	rsyslog-openssl samba util-linux
+NEEDED := chrony curl dropbear-bin git gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl \
+	putty-tools rpcbind rsync rsyslog rsyslog-openssl samba util-linux x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills schedules check format bench lock docs clean
+.PHONY: help serve test coverage unit kills schedules pairs check format bench lock docs clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do
 
 schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
 	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/schedules $(ARGS)
+
+pairs: $(VENV)/.dev ## SSH through the gateway with every cipher of the client against every cipher of the server (make test: some)
+	@EVERY_PAIR=1 scripts/offline $(BIN)/pytest tests/system/test_ssh_peers.py -k cipher $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet

@@ -1,6 +1,7 @@
 """The middle of an SSH connection, in a process of its own: ``python -m benchmarks.ssh_parties gateway|tcp PORT [KEY HOSTKEY]``.
 
-``gateway`` is the SSH engine with an observer that only counts; ``tcp`` hands on bytes as a plain Python relay does. Prints its port.
+``gateway`` is the SSH engine with an observer that only counts; ``tcp`` hands on bytes as a plain Python relay does. Each prints
+its port.
 """
 
 from __future__ import annotations

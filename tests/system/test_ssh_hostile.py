@@ -55,7 +55,10 @@ IDENTIFICATIONS = {
     "a line without end": (b"SSH-2.0-" + b"x" * 400, "No SSH identification came"),
     "a long line": (b"SSH-2.0-" + b"x" * 240 + b"\r\n" + b"\0" * 300, "A packet claims to have 0 bytes"),
     "a giant packet": (b"SSH-2.0-x\r\n\x7f\xff\xff\xff" + b"\0" * 300, "A packet claims to have 2147483647 bytes"),
-    "a crooked packet": (b"SSH-2.0-x\r\n\x00\x00\x00\x0d" + b"\0" * 300, "The length of a packet is no multiple of the cipher's block"),
+    "a crooked packet": (
+        b"SSH-2.0-x\r\n\x00\x00\x00\x0d" + b"\0" * 300,
+        "The length of a packet is no multiple of the cipher's block",
+    ),
     "wrong padding": (b"SSH-2.0-x\r\n\x00\x00\x00\x0c\xff" + b"\x14" * 300, "The padding of a packet is wrong"),
 }  # fmt: skip
 

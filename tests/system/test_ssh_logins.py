@@ -93,14 +93,8 @@ def test_two_methods_in_a_row(site: Site) -> None:
     rules = make_rules(gateway_login=True)
     with Gateway(partial(_both, site, rules)) as relay:
         environment = {**os.environ, "SSH_ASKPASS": str(site.ask), "SSH_ASKPASS_REQUIRE": "force"}
-        options = [word for word in site.options(relay.port) if word != "BatchMode=yes"]
-        options = [word for position, word in enumerate(options) if word != "-o" or position + 1 < len(options)]
-        options = site.options(relay.port)[:-4] + [
-            "-o",
-            f"Port={relay.port}",
-            "-o",
-            "PreferredAuthentications=publickey,password",
-        ]
+        options = [*site.options(relay.port)[:-4], "-o", f"Port={relay.port}"]
+        options += ["-o", "PreferredAuthentications=publickey,password"]
         result = run(["ssh", *options, HERE, "echo both"], env=environment)
         assert result.stdout == b"both\n", result.stderr
         asked = [entry[0] for entry in ended(relay).control.asked]

@@ -150,9 +150,8 @@ def test_a_password_answers_the_one_question_of_a_target() -> None:
 
 
 def test_a_display_is_forwarded(site: Site) -> None:
-    with gateway(site) as relay, subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as server:  # fmt: skip
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "640x480x24", "-nolisten", "tcp"]
+    with gateway(site) as relay, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         assert server.stdout is not None
         display = f":{int(server.stdout.readline())}"
         result = site.ssh(relay.port, "-Y", HERE, "xdpyinfo", env={**os.environ, "DISPLAY": display})

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import Gateway
+from tests.support.gateway import HOST_KEY, Gateway
 from tests.support.ports import free_port
 from tests.support.server import until
 from tests.system.ssh_support import Site, ended, gateway, open_site, run
-from tests.system.sshd_support import ACCOUNT
+from tests.system.sshd_support import ACCOUNT, OWNER
 
 HERE = f"{ACCOUNT}@127.0.0.1"
 MEGABYTE = 1024 * 1024
@@ -86,9 +85,7 @@ def test_an_observer_sees_a_command_from_its_beginning_to_its_end(site: Site, re
     assert session.observer.content(1, down=True) == b"given"
     assert session.observer.content(1, down=True, stream=1) == b"err\n"
     assert ("requested", 1, True, "exit-status", {"status": 5}) in noted
-    assert {("eof", 1, False), ("eof", 1, True), ("closed", 1)} <= set(
-        entry[:3] for entry in noted if entry[0] in {"eof", "closed"}
-    )
+    assert {("eof", 1, False), ("eof", 1, True), ("closed", 1)} <= {entry[:3] for entry in noted if entry[0] in {"eof", "closed"}}
     assert session.outcome.verdict == "ACCEPT"
     assert session.observer.outcome == (session.outcome.verdict, session.outcome.reason)
     assert session.outcome.up == 5
@@ -136,12 +133,13 @@ def test_sftp_knows_its_extensions(site: Site, relay: Gateway) -> None:
 def test_git_pushes_and_fetches(site: Site, relay: Gateway, tmp_path: Path) -> None:
     bare = site.home / "repository.git"
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
-    run(["chown", "-R", f"{os.stat(site.home).st_uid}", str(bare)])
+    run(["chown", "-R", str(OWNER), str(bare)])
     work = tmp_path / "work"
     environment = {
-        **os.environ, "GIT_SSH_COMMAND": "ssh " + " ".join(site.options(relay.port)), "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-    }  # fmt: skip
+        **os.environ,
+        "GIT_SSH_COMMAND": "ssh " + " ".join(site.options(relay.port)),
+        **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
     for words in (
         ["init", "-q", str(work)],
         ["-C", str(work), "commit", "-q", "--allow-empty", "-m", "one"],
@@ -221,9 +219,11 @@ def test_twenty_sessions_share_a_connection(site: Site, relay: Gateway) -> None:
     with subprocess.Popen(master) as process:
         until(control.exists)
         commands = [
-            subprocess.Popen(["ssh", "-S", str(control), HERE, f"head -c 300000 /dev/zero | sha256sum; echo {number}"], stdout=subprocess.PIPE)
+            subprocess.Popen(
+                ["ssh", "-S", str(control), HERE, f"head -c 300000 /dev/zero | sha256sum; echo {number}"], stdout=subprocess.PIPE
+            )
             for number in range(20)
-        ]  # fmt: skip
+        ]
         digest = hashlib.sha256(bytes(300000)).hexdigest()
         for number, command in enumerate(commands):
             assert command.communicate()[0].decode() == f"{digest}  -\n{number}\n"
@@ -232,18 +232,20 @@ def test_twenty_sessions_share_a_connection(site: Site, relay: Gateway) -> None:
     assert len(relay.served) == before + 1
 
 
-@pytest.mark.skipif(shutil.which("plink") is None, reason="make test installs putty-tools")
 def test_plink_runs_a_command(site: Site, relay: Gateway) -> None:
     key = site.directory / "id.ppk"
     subprocess.run(["puttygen", str(site.private), "-o", str(key)], check=True)
-    fingerprint = run(["ssh-keyscan", "-p", str(relay.port), "127.0.0.1"]).stdout.split()
-    del fingerprint
-    command = ["plink", "-batch", "-i", str(key), "-P", str(relay.port), "-hostkey", host_fingerprint(), HERE, "cat; exit 6"]
+    command = [
+        "plink",
+        "-batch",
+        "-i",
+        str(key),
+        "-P",
+        str(relay.port),
+        "-hostkey",
+        HOST_KEY.get_fingerprint(),
+        HERE,
+        "cat; exit 6",
+    ]
     result = run(command, input=b"by plink")
     assert (result.returncode, result.stdout) == (6, b"by plink"), result.stderr
-
-
-def host_fingerprint() -> str:
-    from tests.support.gateway import HOST_KEY
-
-    return HOST_KEY.get_fingerprint()

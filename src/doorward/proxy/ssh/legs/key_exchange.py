@@ -1,4 +1,7 @@
-"""Key exchange of one leg, the first and all later ones (RFC 4253, sections 7 to 9), strict where both can (OpenSSH, PROTOCOL 1.9)."""
+"""Key exchange of one leg, the first and all later ones (RFC 4253, sections 7 to 9).
+
+Strict where both sides can (kex-strict of OpenSSH's PROTOCOL), so that nothing can be slipped in nor cut off.
+"""
 
 from __future__ import annotations
 

@@ -67,12 +67,15 @@ class ServerLeg(Leg):
         """What the server takes signatures with, if it said so (RFC 8308, section 3.1)."""
 
     def extras(self) -> tuple[str, ...]:
+        """See `key_exchange.Party`."""
         return (EXTENSIONS, STRICT_CLIENT)
 
     def offered(self) -> Algorithms:
+        """See `key_exchange.Party`."""
         return replace_host_keys(self._algorithms, self._host_keys)
 
     def judge_host_key(self, data: bytes) -> SSHKey:
+        """See `key_exchange.Party`."""
         agreement = self.keys.agreement
         if agreement is None:
             raise ExchangeError("A host key came without a key exchange")

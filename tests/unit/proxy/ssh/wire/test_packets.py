@@ -16,8 +16,11 @@ from doorward.proxy.ssh.wire.errors import IntegrityError, LegError, ProtocolVio
 from doorward.proxy.ssh.wire.packets import MAX_EARLY_PACKET, MAX_PACKET, Receiver, Sender
 
 SUITES = [
-    (cipher, code) for cipher, suite in CIPHERS.items() for code in (CODES if suite.coded else ("",)) if "cbc" not in cipher or "etm" not in code
-]  # fmt: skip
+    (cipher, code)
+    for cipher, suite in CIPHERS.items()
+    for code in (CODES if suite.coded else ("",))
+    if "cbc" not in cipher or "etm" not in code
+]
 EVERY = pytest.mark.parametrize(("cipher", "code"), SUITES)
 
 
