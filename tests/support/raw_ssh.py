@@ -156,6 +156,14 @@ class RawPeer:
         answer = self.receive()
         assert answer[0] == Message.USERAUTH_SUCCESS, answer
 
+    def login_by_key(self, user: str, key: asyncssh.SSHKey) -> None:
+        """Log in as a client, by an Ed25519 key."""
+        self.exchange()
+        self.send(bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth"))
+        signed = request(user, "publickey", boolean(True) + string("ssh-ed25519") + string(key.public_data))
+        self.send(signed + string(key.sign(string(self.session_id) + signed, b"ssh-ed25519")))
+        self.until(Message.USERAUTH_SUCCESS)
+
     def open_session(self, *, window: int = 1 << 21, packet: int = 32768) -> int:
         """Open a session channel as channel 0; the number of the server."""
         self.send(bytes([Message.CHANNEL_OPEN]) + string("session") + uint32(0) + uint32(window) + uint32(packet))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from doorward.proxy.ssh.ports import ControlGoneError, NotRecordedError
@@ -114,18 +115,8 @@ def test_so_many_channels_and_no_more(site: Site) -> None:
 @contextmanager
 def logged_in(site: Site, relay: Gateway) -> Iterator[RawPeer]:
     """A raw client that came by the account's key."""
-    import asyncssh
-
-    from doorward.proxy.ssh.wire.fields import boolean
-    from tests.support.raw_ssh import request
-
-    key = asyncssh.read_private_key(site.private)
     peer = RawPeer.connect(relay.port)
-    peer.exchange()
-    peer.send(bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth"))
-    signed = request(ACCOUNT, "publickey", boolean(True) + string("ssh-ed25519") + string(key.public_data))
-    peer.send(signed + string(key.sign(string(peer.session_id) + signed, b"ssh-ed25519")))
-    peer.until(Message.USERAUTH_SUCCESS)
+    peer.login_by_key(ACCOUNT, asyncssh.read_private_key(site.private))
     try:
         yield peer
     finally:
