@@ -72,7 +72,7 @@ def test_garbage_before_keys_ends_the_connection(relay: Gateway, name: str) -> N
             pass
     session = ended(relay)
     assert session.outcome.reason == reason
-    assert session.control.events == [("protocol_violation", {"reason": reason})]
+    assert session.control.events == [("protocol_violation", {"reason": reason, "by": "client"})]
 
 
 EARLY = {
@@ -323,7 +323,7 @@ def _floods(peer: RawPeer, client: int) -> None:
 
 
 PLAYS = {
-    "dies": (_dies, "The connection was closed"),
+    "dies": (_dies, "The server is gone: the connection was closed"),
     "opens a session": (_opens("session"), "The server wants to start a program at the client"),
     "opens an agent that was not granted": (_opens("auth-agent@openssh.com"), "The server disconnected: refused"),
     "opens a display that was not granted": (_opens("x11", string("1.2.3.4") + uint32(1)), "The server disconnected: refused"),

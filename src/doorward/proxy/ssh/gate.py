@@ -135,6 +135,8 @@ class Gate:
 
     async def run(self) -> None:
         """Let the client in, or raise why not (`LegError`, ControlGoneError, TargetError)."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with asyncio.timeout(self._seconds):
                 await asyncio.shield(self.leg.keys.first)
@@ -152,6 +154,7 @@ class Gate:
                 await self.leg.accept_service()
         except TimeoutError:
             raise LegTimeoutError("The time for the login is over") from None
+        self._seconds -= loop.time() - began
         if self._rules.settings.greeting:
             self.leg.banner(_lines(self._rules.settings.greeting))
         while not self.is_admitted:

@@ -102,10 +102,11 @@ class Openings:
             self._awaiting -= 1
         if self._relay.client.error is not None or self._relay.server.error is not None:
             return
-        if approved:
-            self._pass(channel, payload, verdict, down=down)
-        else:
-            self._deny(channel, verdict, reason, down=down)
+        with self._relay.guard(self._relay.server if down else self._relay.client):
+            if approved:
+                self._pass(channel, payload, verdict, down=down)
+            else:
+                self._deny(channel, verdict, reason, down=down)
 
     def _pass(self, channel: Channel, payload: bytes, verdict: Verdict, *, down: bool) -> None:
         channel.number = channel.number or self._relay.table.next_number()

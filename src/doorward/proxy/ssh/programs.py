@@ -43,11 +43,11 @@ class Programs:
             self._refuse(channel, wants_reply=wants_reply)
 
     def _from_server(self, channel: Channel, payload: bytes, name: str, fields: Fields, *, wants_reply: bool) -> None:
-        if name not in requests.FROM_SERVER:
+        if name not in requests.FROM_SERVER or not channel.is_ruled:
             if wants_reply:
                 channel.to_server.answer(bytes([Message.CHANNEL_FAILURE]) + uint32(channel.server))
             return
-        if channel.is_ruled and name not in requests.SILENT:
+        if name not in requests.SILENT:
             down = True
             self._observer.requested(channel.number, down, name, requests.read_request(name, fields))
         if wants_reply:
@@ -104,16 +104,18 @@ class Programs:
         if self._relay.client.error is not None or self._relay.server.error is not None:
             return
         parked, channel.parked = channel.parked or [], None
-        if approved:
-            self._run(channel, payload, verdict, number, wants_reply=wants_reply)
-        else:
-            self._deny(channel, verdict, number, wants_reply=wants_reply)
+        with self._relay.guard(self._relay.client):
+            if approved:
+                self._run(channel, payload, verdict, number, wants_reply=wants_reply)
+            else:
+                self._deny(channel, verdict, number, wants_reply=wants_reply)
         self._relay.unpark(parked)
 
     def _run(self, channel: Channel, payload: bytes, verdict: Verdict, number: int, *, wants_reply: bool) -> None:
         channel.number = number
         channel.rule = verdict.rule
         self._observer.opened(number, channel.kind, "accept", verdict.rule, {**verdict.facts, **channel.facts})
+        channel.facts.pop("environment", None)
         self._pass(channel, payload, wants_reply=wants_reply)
 
     def _deny(self, channel: Channel, verdict: Verdict, number: int, *, wants_reply: bool) -> None:

@@ -5,7 +5,8 @@ Data takes the short way through `message`; what decides about a session is in `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from struct import Struct
 
 from doorward.proxy.ssh.globals import Globals
@@ -79,12 +80,11 @@ class Relay:
         self.server.drain()
         self.client.drain()
 
-    def _guarded(self, leg: Leg, payload: bytes) -> None:
-        """Take a message that waited; a fault in it ends its leg."""
-        if leg.error is not None:
-            return
+    @contextmanager
+    def guard(self, leg: Leg) -> Iterator[None]:
+        """Work on something of a leg outside of its turn of reading; a fault ends the leg."""
         try:
-            self.take(leg, payload)
+            yield
         except LegError as error:
             leg.end(error)
 
@@ -257,7 +257,9 @@ class Relay:
         """Go on with messages that were kept."""
         for payload in parked:
             self._parked_size -= len(payload)
-            self._guarded(self.client, payload)
+            if self.client.error is None:
+                with self.guard(self.client):
+                    self.take(self.client, payload)
         if self._parked_size <= MAX_PARKED:
             self.client.wire.release("parked")
 

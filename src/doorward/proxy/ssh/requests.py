@@ -31,8 +31,8 @@ FROM_SERVER = frozenset({"exit-status", "exit-signal", "xon-xoff", "eow@openssh.
 SILENT = frozenset({"eow@openssh.com", "keepalive@openssh.com", "winadj@putty.projects.tartarus.org"})
 """What says nothing about a session."""
 _ENVIRONMENT = re.compile(r"LANG|LC_[A-Z_]{1,40}|TERM|COLORTERM|GIT_PROTOCOL")
-MAX_VALUE = 4096
-MAX_VARIABLES = 100
+MAX_VALUE = 1024
+MAX_VARIABLES = 50
 _MODES_END = 0
 _MODES_LAST = 160
 

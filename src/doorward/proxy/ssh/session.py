@@ -134,6 +134,9 @@ class Session:
         try:
             await asyncio.wait((life, lost, self._over), return_when=asyncio.FIRST_COMPLETED)
             outcome, code = self._judge(life)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         finally:
             for task in (life, lost):
                 task.cancel()
@@ -171,10 +174,14 @@ class Session:
         return outcome, code
 
     def _after_loss(self, error: LegError) -> tuple[Outcome, int]:
+        by_server = self._destination.leg is not None and self._destination.leg.error is error
         if isinstance(error, ProtocolViolationError):
-            self._control.happened("protocol_violation", {"reason": str(error)})
-        verdict = AUTH_FAIL if not self._gate.is_admitted else FAIL
-        return Outcome(verdict, str(error)), error.code
+            facts = {"reason": str(error), "by": "server" if by_server else "client"}
+            self._control.happened("protocol_violation", facts)
+        elif by_server and not self._gate.is_admitted:
+            self._control.happened("connection_failed", {"reason": str(error)})
+        verdict = AUTH_FAIL if not self._gate.is_admitted and not by_server else FAIL
+        return Outcome(verdict, str(error)), int(error.code)
 
     async def _live(self) -> None:
         await self._gate.run()

@@ -7,7 +7,6 @@ import base64
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from doorward.proxy import messages
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from doorward.proxy.ssh.gate import Gate
 
 CONNECT_SECONDS = 30
+AGENT_SECONDS = 120
+"""How long the client's agent may take; somebody may have to touch a token."""
 PASSWORD = "password"  # noqa: S105 - the name of a method
 PROMPTS = "keyboard-interactive"
 KEY = "publickey"
@@ -220,6 +221,18 @@ class Destination:
         client.aside = agent.take
         attempt = before
         try:
+            async with asyncio.timeout(AGENT_SECONDS):
+                attempt = await self._try_keys_of(agent, before)
+                await agent.close()
+        except (NoAgentError, TimeoutError):
+            return attempt
+        finally:
+            client.aside = None
+        return attempt
+
+    async def _try_keys_of(self, agent: Agent, before: Attempt) -> Attempt:
+        attempt = before
+        try:
             await agent.open()
             for key in await agent.keys():
 
@@ -230,11 +243,7 @@ class Destination:
                 if attempt.is_done or attempt.is_partial or KEY not in attempt.methods:
                     break
         except NoAgentError:
-            return attempt
-        finally:
-            with suppress(NoAgentError):
-                await agent.close()
-            client.aside = None
+            pass
         return attempt
 
 

@@ -132,6 +132,10 @@ class KeyExchange:
 
     def _stalled(self) -> None:
         self._deadline = None
+        if self._leg.wire.is_held:
+            # We do not read: nobody can answer.
+            self._deadline = self._loop.call_later(EXCHANGE_SECONDS, self._stalled)
+            return
         self._leg.end(LegTimeoutError(f"The {self._leg.what} did not finish a key exchange"))
 
     def watch(self) -> None:
@@ -151,7 +155,7 @@ class KeyExchange:
             or max(sender.packets, receiver.packets) > MAX_PACKETS
             or self._loop.time() - self._keyed_at > self._rekey_seconds
         )
-        if is_due and self._is_watched and not self.is_running and self.may_begin():
+        if is_due and self._is_watched and not self.is_running and not self._leg.wire.is_held and self.may_begin():
             self.begin()
 
     def stop(self, error: LegError) -> None:

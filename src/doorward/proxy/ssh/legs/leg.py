@@ -26,7 +26,8 @@ from doorward.proxy.ssh.wire.wire import Wire
 from doorward.sessions.rules import Algorithms
 
 MAX_WAITING = 64
-"""Messages that wait to be received before nothing more is read."""
+MAX_WAITING_BYTES = 256 * 1024
+"""Messages, and their bytes, that wait to be received before nothing more is read."""
 _CONNECTION_FIRST = int(Message.CONNECTION_FIRST)
 OWN_CHANNELS = 0x4000_0000
 """Numbers of channels from here on are ours."""
@@ -71,6 +72,7 @@ class Leg:
         """Whether the peer may speak of channels: after its login."""
         self._deferred: list[bytes] = []
         self._waiting: deque[bytes] = deque()
+        self._waiting_size = 0
         self._waiter: asyncio.Future[None] | None = None
         self.aside: Callable[[bytes], None] | None = None
         """Takes messages for channels of our own, before there is a relay."""
@@ -124,9 +126,10 @@ class Leg:
 
     def _keep(self, payload: bytes) -> None:
         self._waiting.append(payload)
+        self._waiting_size += len(payload)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > MAX_WAITING or self._waiting_size > MAX_WAITING_BYTES:
             self.wire.hold("waiting")
 
     def _take_authentication(self, number: int, payload: bytes) -> None:
@@ -172,6 +175,7 @@ class Leg:
             finally:
                 self._waiter = None
         payload = self._waiting.popleft()
+        self._waiting_size -= len(payload)
         if not self._waiting:
             self.wire.release("waiting")
         return payload
@@ -188,6 +192,7 @@ class Leg:
         """Give to the relay what came before there was one."""
         waiting = list(self._waiting)
         self._waiting.clear()
+        self._waiting_size = 0
         try:
             for payload in waiting:
                 if self.relay is not None and self.error is None:
@@ -270,6 +275,8 @@ class Leg:
 
     def failed(self, error: LegError) -> None:
         """See `Handler`."""
+        if type(error) is LostError:
+            error = LostError(f"The {self.what} is gone: {error}")
         self.end(error)
 
     def end(self, error: LegError) -> None:

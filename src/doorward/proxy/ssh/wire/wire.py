@@ -126,10 +126,10 @@ class Wire:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._fail(LostError(f"The connection broke: {error.strerror}"))
+            self._fail(LostError(f"the connection broke: {error.strerror}"))
             return
         if not count:
-            self._fail(LostError("The connection was closed"))
+            self._fail(LostError("the connection was closed"))
             return
         self.received += count
         if self._is_closing:
@@ -262,7 +262,7 @@ class Wire:
 
     def _broke(self, error: OSError) -> None:
         """End the wire, but not from inside a call that sends."""
-        self._loop.call_soon(self._fail, LostError(f"The connection broke: {error.strerror}"))
+        self._loop.call_soon(self._fail, LostError(f"the connection broke: {error.strerror}"))
 
     def _writable(self) -> None:
         unsent = self._unsent
@@ -326,7 +326,7 @@ class Wire:
 
     def abort(self) -> None:
         """Close at once."""
-        self._fail(LostError("The connection was given up"))
+        self._fail(LostError("the connection was given up"))
 
     def _fail(self, error: LegError) -> None:
         if not self.is_open:
