@@ -13,14 +13,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
-NEEDED := chrony curl gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl rpcbind rsync rsyslog \
-	rsyslog-openssl samba util-linux
+NEEDED := chrony curl dropbear-bin git gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl \
+	putty-tools rpcbind rsync rsyslog rsyslog-openssl samba util-linux x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills schedules mutants check format bench lock docs pictures clean
+.PHONY: help serve test coverage unit kills schedules mutants check format bench lock docs pictures pairs clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,8 @@ schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (C
 mutants: $(VENV)/.dev ## Change 200 small things in the sources, one at a time, and see that tests notice (ARGS="--seed 2 store")
 	@scripts/need $(NEEDED)
 	@scripts/offline $(BIN)/python -m tests.mutants $(ARGS)
+pairs: $(VENV)/.dev ## SSH through the gateway with every cipher of the client against every cipher of the server (make test: some)
+	@EVERY_PAIR=1 scripts/offline $(BIN)/pytest tests/system/test_ssh_peers.py -k cipher $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formatting, types and the import contract
 	@$(BIN)/ruff check --quiet

@@ -22,6 +22,7 @@ from benchmarks.hosts import hosts
 from benchmarks.measure import Connection, in_turns, percentile, ratio_of_medians, spread_of_ratios
 from benchmarks.ours import Doorward
 from benchmarks.report import Table
+from benchmarks.ssh import ssh_relay
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers
 from doorward.configuration.management import webinterface
@@ -332,5 +333,17 @@ def _spread(rounds: Sequence[Sequence[float]], prefix: str = "") -> dict[str, fl
 
 SCENARIOS: dict[str, Callable[[Bench], Table]] = {
     scenario.__name__: scenario
-    for scenario in (reading, committing, proving, growing, many, starting, backup_targets, backup_runs, following, hosts)
+    for scenario in (
+        reading,
+        committing,
+        proving,
+        growing,
+        many,
+        starting,
+        backup_targets,
+        backup_runs,
+        following,
+        hosts,
+        ssh_relay,
+    )
 }

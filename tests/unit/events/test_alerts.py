@@ -16,7 +16,7 @@ MAIL: dict[str, Any] = {"admin_address": "admin@example.com", "smtp_server": SER
 ON = {"login": {"email": True}, "logout": {"email": True}}
 
 
-class RestoreService:
+class Mails:
     """Alerts with a clock that is set by hand; keeps what was posted."""
 
     def __init__(self, mail: Any = MAIL, alerts: Any = ON) -> None:
@@ -33,7 +33,7 @@ class RestoreService:
 
 
 def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
-    desk = RestoreService()
+    desk = Mails()
     assert (
         desk.raised(
             path="/api/authentication", details={"user": "jane", "address": "192.0.2.9", "nothing": None, "parts": ["a", "b"]}
@@ -58,7 +58,7 @@ def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
 
 
 def test_alerts_have_an_address_of_their_own() -> None:
-    desk = RestoreService({**MAIL, "alerting_address": "alerts@example.com"})
+    desk = Mails({**MAIL, "alerting_address": "alerts@example.com"})
     assert desk.raised() == 1
     assert desk.mails[0][0] == "alerts@example.com"
 
@@ -73,16 +73,16 @@ def test_alerts_have_an_address_of_their_own() -> None:
     ],
 )
 def test_without_server_or_address_there_is_no_mail(mail: Any) -> None:
-    assert RestoreService(mail).raised() == 0
+    assert Mails(mail).raised() == 0
 
 
 def test_only_what_is_switched_on_is_mailed() -> None:
-    desk = RestoreService(alerts={})
+    desk = Mails(alerts={})
     assert {key for key in (*MAILED, *QUIET) if desk.raised(key, key)} == set(MAILED)
 
 
 def test_what_counts_is_the_configuration_when_it_happens() -> None:
-    desk = RestoreService(alerts={})
+    desk = Mails(alerts={})
     assert desk.raised() == 0
     desk.running = running(management__email=MAIL, alerting__system_alerts=ON)
     assert desk.raised() == 1
@@ -95,7 +95,7 @@ def test_every_event_that_can_be_switched_on_has_an_id() -> None:
 
 
 def test_one_mail_of_a_subject_in_five_minutes_and_the_next_tells_of_the_others() -> None:
-    desk = RestoreService()
+    desk = Mails()
     assert desk.raised() == 1
     desk.now += 299
     assert [desk.raised() for _ in range(4)] == [0, 0, 0, 0]
@@ -109,13 +109,13 @@ def test_one_mail_of_a_subject_in_five_minutes_and_the_next_tells_of_the_others(
 
 
 def test_other_subjects_and_other_keys_are_not_held_back() -> None:
-    desk = RestoreService()
+    desk = Mails()
     assert desk.raised(text="one") == desk.raised(text="two") == desk.raised("logout", "one") == 1
     assert desk.raised(text="one") == 0
 
 
 def test_a_held_back_mail_does_not_move_the_time_of_the_next() -> None:
-    desk = RestoreService()
+    desk = Mails()
     desk.raised()
     desk.now += 200
     assert desk.raised() == 0
@@ -124,7 +124,7 @@ def test_a_held_back_mail_does_not_move_the_time_of_the_next() -> None:
 
 
 def test_memory_of_subjects_is_bounded() -> None:
-    desk = RestoreService()
+    desk = Mails()
     for number in range(2500):
         assert desk.raised(text=f"{number}") == 1
     assert len(desk.alerts._sent) <= 1000
@@ -132,7 +132,7 @@ def test_memory_of_subjects_is_bounded() -> None:
 
 
 def test_a_subject_is_one_line_of_bearable_length() -> None:
-    desk = RestoreService()
+    desk = Mails()
     desk.raised(text="first\r\nBcc: somebody@example.com\r\n\r\n" + "x" * 1000)
     assert "\r" not in desk.mails[0][1]
     assert "\n" not in desk.mails[0][1]
