@@ -85,16 +85,16 @@ class TrailWriter:
         self._shown: list[tuple[int, int]] = []
 
     def write(self, record: Record) -> Iterator[bytes]:
-        """Take a record; times never go back. Yields the frames that are full."""
+        """Take a record; times never go back within a stream. Yields the frames that are full."""
         self._at = max(self._at, record.at)
-        if record.at < self._at:
-            record = Record(self._at, record.kind, record.channel, record.data)
         if record.kind is Kind.OPEN:
             self._channels[record.channel] = {"channel": record.channel, "from": record.at, **record.content}
         elif record.kind is Kind.CLOSE and record.channel in self._channels:
             self._channels[record.channel]["to"] = record.at
         stream = Stream.KEYS if record.kind in INPUT_KINDS else Stream.SCREEN
         block = self._blocks[stream]
+        if record.at < block.last:
+            record = Record(block.last, record.kind, record.channel, record.data)
         if not block.parts:
             self._begin(stream, block)
         block.add(record)
@@ -105,6 +105,12 @@ class TrailWriter:
         """Yield frames of everything that waits."""
         for stream in self._blocks:
             yield from self._sealed(stream)
+
+    def rest(self, at: int) -> None:
+        """Give up the memory of compressors that begin anew with their next frame anyway."""
+        for block in self._blocks.values():
+            if not block.parts and at - block.restarted >= RESTART_MILLISECONDS:
+                block.compressor = None
 
     def note(self, content: dict[str, Any]) -> bytes:
         """Return a clear frame: a seal, or a note."""
