@@ -11,7 +11,7 @@ import structlog
 
 from doorward.proxy.messages import Ended
 from doorward.proxy.worker.outbox import MAX_SERIAL, SUFFIX, packed, write_end
-from doorward.recording.format import Flag, TrailDamaged, frames, read_beginning
+from doorward.recording.format import Flag, TrailDamagedError, frames, read_beginning
 from doorward.recording.journal import SEGMENTS
 from doorward.recording.journal import SUFFIX as TRAIL
 from doorward.recording.recovery import JournalInUseError, Recovered, recover
@@ -52,7 +52,7 @@ def _is_cut(trails: Path, found: Recovered) -> bool:
         with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
             _, begin = read_beginning(data)
             return not any(frame.flags & Flag.INDEX for frame in frames(data, begin))
-    except TrailDamaged:
+    except TrailDamagedError:
         return True
     finally:
         os.close(descriptor)

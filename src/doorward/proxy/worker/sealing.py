@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from doorward.recording.format import NO_FLAGS, Stream, TrailDamaged, first_chain, frame_head, frames, read_beginning
+from doorward.recording.format import NO_FLAGS, Stream, TrailDamagedError, first_chain, frame_head, frames, read_beginning
 from doorward.recording.records import encode_json
 
 
@@ -37,7 +37,7 @@ def _end(descriptor: int, number: int, chain: bytes) -> int | None:
         try:
             _, begin = read_beginning(data)
             found = deque(frames(data, begin, first_chain(bytes(data[:begin]))), maxlen=1)
-        except TrailDamaged:
+        except TrailDamagedError:
             return None
         if not found or found[0].number != number or found[0].next_chain != chain or found[0].end != len(data):
             return None
