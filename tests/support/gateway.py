@@ -259,7 +259,7 @@ class Gateway:
         self.port = self._sock.getsockname()[1]
         self.served: list[Served] = []
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self.run, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
@@ -270,7 +270,8 @@ class Gateway:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Serve in this thread until it is stopped."""
         asyncio.set_event_loop(self.loop)
         self._sock.setblocking(False)
         self.loop.add_reader(self._sock.fileno(), self._accept)
@@ -280,6 +281,8 @@ class Gateway:
             served.session.terminate("The test is over")
         if self._tasks:
             self.loop.run_until_complete(asyncio.wait(self._tasks))
+        for served in self.served:
+            served.session.abort()
         self._sock.close()
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()

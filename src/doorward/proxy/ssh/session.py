@@ -69,6 +69,12 @@ class Session:
             self._relay.say(reason)
         self._finish(Outcome(verdict, reason), Disconnect.BY_APPLICATION)
 
+    def abort(self) -> None:
+        """Close both connections at once, whatever still waits to be sent: the process ends."""
+        for leg in (self._client, self._destination.leg):
+            if leg is not None:
+                leg.wire.abort()
+
     def end(self, reason: str, verdict: str) -> None:
         """See `ports.Flow`."""
         self.terminate(reason, verdict)
