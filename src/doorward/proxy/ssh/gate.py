@@ -95,6 +95,14 @@ class Gate:
         if self._request is not None:
             request, self._request = self._request, None
             return request
+        while True:
+            payload = await self._receive_any()
+            if payload[0] != Message.SERVICE_REQUEST:
+                return payload
+            # Some clients ask for the service again before each try.
+            self.leg.answer_service(payload)
+
+    async def _receive_any(self) -> bytes:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -268,6 +276,18 @@ class Gate:
         raise RefusedError("No server was named")
 
     # --- what the target needs of the client ---
+
+    def suits(self, way: Relayed) -> bool:
+        """Whether a way to log in at the target goes with what the client showed, where nobody logs in at the gateway."""
+        if self._rules.gateway_login:
+            return True
+        match self.method:
+            case "password":
+                return way in _BY_PASSWORD
+            case "keyboard-interactive":
+                return way in _BY_PROMPTS
+            case _:
+                return way not in _BY_PASSWORD | _BY_PROMPTS
 
     @property
     def can_ask(self) -> bool:

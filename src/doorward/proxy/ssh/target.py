@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -54,7 +55,7 @@ async def _connect(target: messages.Target) -> tuple[socket.socket, str]:
         except TimeoutError:
             reason = "it does not answer"
         except OSError as error:
-            reason = (error.strerror or "no connection").lower()
+            reason = os.strerror(error.errno).lower() if error.errno else "no connection"
         except BaseException:
             sock.close()
             raise
@@ -121,6 +122,8 @@ class Destination:
         for way in self._target.offers:
             if attempt.is_done:
                 break
+            if not gate.suits(way):
+                continue
             attempt = await self._try(way, attempt, gate)
             self._methods = attempt.methods
         if attempt.is_done and not self.method:

@@ -69,7 +69,10 @@ class ClientLeg(Leg):
 
     async def accept_service(self) -> None:
         """Wait until the client asks for the authentication service."""
-        payload = await self.receive()
+        self.answer_service(await self.receive())
+
+    def answer_service(self, payload: bytes) -> None:
+        """Answer a request for the authentication service; there is no other."""
         if payload[0] != Message.SERVICE_REQUEST or Fields(payload).string() != b"ssh-userauth":
             raise ProtocolViolationError("The client asked for another service than its login")
         self.send(bytes([Message.SERVICE_ACCEPT]) + string("ssh-userauth"))
