@@ -14,7 +14,7 @@ KEEPALIVE = "keepalive@openssh.com"
 _FAILURE = bytes([Message.REQUEST_FAILURE])
 _CANCELS = frozenset({"cancel-tcpip-forward", "cancel-streamlocal-forward@openssh.com"})
 _FORWARD = "tcpip-forward"
-_FORWARD_PATH = "streamlocal-forward@openssh.com"
+_FORWARDS = frozenset({_FORWARD, "streamlocal-forward@openssh.com"})
 _HARMLESS = frozenset({KEEPALIVE, "no-more-sessions@openssh.com"})
 _DROPPED = "hostkeys-00@openssh.com"
 _KEEPALIVE = bytes([Message.GLOBAL_REQUEST]) + string(KEEPALIVE) + boolean(True)  # noqa: FBT003 - wants an answer
@@ -64,37 +64,35 @@ class Globals:
             self._for_server.answer(_FAILURE)
 
     def _from_client(self, name: str, payload: bytes, fields: Fields, *, wants_reply: bool, is_locked: bool) -> None:
-        verdict = None
-        on_answer = None
-        if name == _FORWARD:
-            host, port = fields.text(), fields.uint32()
-            verdict = self._policy.listening(host, port)
-
-            def on_answer(answer: bytes) -> None:
-                if answer[0] == Message.REQUEST_SUCCESS:
-                    # With port 0 the server chooses, and says which.
-                    self._policy.granted(host, Fields(answer).uint32() if not port and len(answer) > 1 else port)
-
-        elif name == _FORWARD_PATH:
-            path = fields.text()
-            verdict = self._policy.listening_path(path)
-
-            def on_answer(answer: bytes) -> None:
-                if answer[0] == Message.REQUEST_SUCCESS:
-                    self._policy.granted("", 0, path=path)
-
-        is_allowed = name in _HARMLESS or name in _CANCELS or (verdict is not None and verdict.rule is not None)
-        if verdict is not None and verdict.rule is None:
-            self._denied(verdict)
-        if not is_allowed or (is_locked and name not in _HARMLESS):
+        is_harmless = name in _HARMLESS
+        if is_harmless or (name in _CANCELS and not is_locked):
             if wants_reply:
-                self._for_client.answer(_FAILURE)
+                self._for_client.expect()
+            self._to_server(payload)
+        elif name in _FORWARDS and not is_locked and wants_reply:
+            self._forward(name, payload, fields)
+        elif wants_reply:
+            # A forward that wants no answer too: nobody would know whether and where the server listens.
+            self._for_client.answer(_FAILURE)
+
+    def _forward(self, name: str, payload: bytes, fields: Fields) -> None:
+        """Judge a remote forward; once the server listens, connections may come from there."""
+        policy = self._policy
+        host, port = (fields.text(), fields.uint32()) if name == _FORWARD else ("", 0)
+        path = "" if name == _FORWARD else fields.text()
+        verdict = policy.listening(host, port) if name == _FORWARD else policy.listening_path(path)
+        if verdict.rule is None:
+            self._denied(verdict)
+            self._for_client.answer(_FAILURE)
             return
-        if wants_reply:
-            self._for_client.expect(on_answer)
-        elif on_answer is not None:
-            # Without an answer nobody would know whether and where the server listens.
-            return
+
+        def answered(answer: bytes) -> None:
+            if answer[0] == Message.REQUEST_SUCCESS:
+                # With port 0 the server chooses, and says which.
+                chosen = Fields(answer).uint32() if name == _FORWARD and not port else port
+                policy.granted(path or chosen)
+
+        self._for_client.expect(answered)
         self._to_server(payload)
 
     def _denied(self, verdict: Verdict) -> None:

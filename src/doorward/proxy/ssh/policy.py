@@ -35,7 +35,8 @@ class Policy:
         self._rules = rules
         self._around = around
         self._has_agent = False
-        self._listening: set[tuple[str, int]] = set()
+        self._has_display = False
+        self._listening: set[int] = set()
         self._paths: set[str] = set()
 
     def _decide(self, asked: Asked, facts: Mapping[str, Any]) -> Verdict:
@@ -70,7 +71,9 @@ class Policy:
 
     def x11(self) -> Verdict:
         """Judge the wish to reach the client's display from the server."""
-        return self._decide(Asked(channel=ChannelType.X11, is_listening=True), {})
+        verdict = self._decide(Asked(channel=ChannelType.X11, is_listening=True), {})
+        self._has_display = self._has_display or verdict.rule is not None
+        return verdict
 
     def listening(self, host: str, port: int) -> Verdict:
         """Judge a remote forward (tcpip-forward)."""
@@ -81,49 +84,50 @@ class Policy:
         """Judge a remote forward of a Unix socket."""
         return self._decide(Asked(channel=ChannelType.REMOTE_FORWARD, path=path, is_listening=True), {"path": path})
 
-    def granted(self, host: str, port: int, *, path: str = "") -> None:
-        """Note that the server listens now."""
-        if path:
-            self._paths.add(path)
+    def granted(self, where: int | str) -> None:
+        """Note that the server listens now: on a port or at a path."""
+        if isinstance(where, int):
+            self._listening.add(where)
         else:
-            self._listening.add((host, port))
+            self._paths.add(where)
 
     # --- openings ---
 
     def opening(self, kind: str, fields: Fields, *, from_client: bool) -> Verdict:
-        """Judge the opening of a channel that is no session. ``fields`` stand at what is special to its type."""
+        """Judge the opening of a channel that is no session. ``fields`` stand at what is special to its type.
+
+        What a server opens must have been asked for by the client before.
+        """
         match kind, from_client:
             case "direct-tcpip", True:
-                host, port, originator, from_port = fields.text(), fields.uint32(), fields.text(), fields.uint32()
-                facts = {"host": host, "port": port, "originator": originator, "originator_port": from_port}
-                return self._decide(Asked(channel=ChannelType.LOCAL_FORWARD, host=host, port=port, originator=originator), facts)
+                facts = _ends(fields)
+                asked = Asked(
+                    channel=ChannelType.LOCAL_FORWARD, host=facts["host"], port=facts["port"], originator=facts["originator"]
+                )
+                verdict, is_wanted = self._decide(asked, facts), True
             case "direct-streamlocal@openssh.com", True:
                 path = fields.text()
-                return self._decide(Asked(channel=ChannelType.LOCAL_FORWARD, path=path), {"path": path})
+                verdict, is_wanted = self._decide(Asked(channel=ChannelType.LOCAL_FORWARD, path=path), {"path": path}), True
             case "forwarded-tcpip", False:
-                return self._connected(fields)
+                facts = _ends(fields)
+                host, port = _LISTENING.get(facts["host"], facts["host"]), facts["port"]
+                asked = Asked(channel=ChannelType.REMOTE_FORWARD, host=host, port=port, originator=facts["originator"])
+                verdict, is_wanted = self._decide(asked, facts), port in self._listening
             case "forwarded-streamlocal@openssh.com", False:
                 path = fields.text()
-                verdict = self._decide(Asked(channel=ChannelType.REMOTE_FORWARD, path=path), {"path": path})
-                return verdict if path in self._paths else Verdict(None, verdict.type, verdict.facts)
+                asked = Asked(channel=ChannelType.REMOTE_FORWARD, path=path)
+                verdict, is_wanted = self._decide(asked, {"path": path}), path in self._paths
             case "x11", False:
-                originator, from_port = fields.text(), fields.uint32()
-                return self._decide(
-                    Asked(channel=ChannelType.X11, originator=originator),
-                    {"originator": originator, "originator_port": from_port},
-                )
+                facts = {"originator": fields.text(), "originator_port": fields.uint32()}
+                asked = Asked(channel=ChannelType.X11, originator=facts["originator"])
+                verdict, is_wanted = self._decide(asked, facts), self._has_display
             case "auth-agent@openssh.com", False:
-                verdict = self._decide(Asked(channel=ChannelType.AGENT), {})
-                return verdict if self._has_agent else Verdict(None, verdict.type, {})
+                verdict, is_wanted = self._decide(Asked(channel=ChannelType.AGENT), {}), self._has_agent
             case _:
-                return Verdict(None, kind, {})
+                verdict, is_wanted = Verdict(None, kind, {}), False
+        return verdict if is_wanted else Verdict(None, verdict.type, verdict.facts)
 
-    def _connected(self, fields: Fields) -> Verdict:
-        """Judge a connection that came to where the server listens for the client."""
-        host, port, originator, from_port = fields.text(), fields.uint32(), fields.text(), fields.uint32()
-        facts = {"host": host, "port": port, "originator": originator, "originator_port": from_port}
-        asked = Asked(channel=ChannelType.REMOTE_FORWARD, host=_LISTENING.get(host, host), port=port, originator=originator)
-        verdict = self._decide(asked, facts)
-        if not any(port == granted for _, granted in self._listening):
-            return Verdict(None, verdict.type, facts)
-        return verdict
+
+def _ends(fields: Fields) -> dict[str, Any]:
+    """Both ends of a forwarded connection (RFC 4254, section 7.2)."""
+    return {"host": fields.text(), "port": fields.uint32(), "originator": fields.text(), "originator_port": fields.uint32()}
