@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncssh
@@ -45,6 +46,10 @@ class RawPeer:
         self.host_key = host_key
         self.algorithms = algorithms
         self.strict = strict
+        self.guess: bytes | None = None
+        """Sent right behind our KEXINIT, which says that it comes."""
+        self.slip: bytes | None = None
+        """Sent right behind our KEXINIT, which says nothing of it."""
         self.receiver = Receiver()
         self.receiver.limit = MAX_PACKET
         self.sender = Sender()
@@ -112,7 +117,9 @@ class RawPeer:
         """Exchange keys, first or again. ``theirs``: the peer's KEXINIT if it came already."""
         name = "kex-strict-s-v00@openssh.com" if self.host_key else "kex-strict-c-v00@openssh.com"
         ours = make_offer(self.algorithms, extras=(name,) if self.strict and not self.session_id else ())
-        self.send(ours.payload)
+        if self.guess is not None:
+            ours = replace(ours, payload=ours.payload[:-5] + boolean(True) + uint32(0))
+        self.send(ours.payload, *(extra for extra in (self.guess, self.slip) if extra is not None))
         while theirs is None or theirs[0] != Message.KEXINIT:
             theirs = self.receive()
         offer = read_offer(theirs)
@@ -157,9 +164,13 @@ class RawPeer:
 
     def until(self, number: int) -> bytes:
         """The next message of a kind; requests that are not answered here are passed over."""
+        return self.until_any(number)
+
+    def until_any(self, *numbers: int) -> bytes:
+        """The next message of some kinds."""
         while True:
             payload = self.receive()
-            if payload[0] == number:
+            if payload[0] in numbers:
                 return payload
 
     def close(self) -> None:

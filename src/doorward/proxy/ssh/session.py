@@ -63,6 +63,12 @@ class Session:
         relay = self._relay
         return (0, 0, 0, 0.0) if relay is None else (relay.table.open, relay.down, relay.up, relay.active)
 
+    @property
+    def exchanges(self) -> tuple[int, int]:
+        """How often keys were exchanged with the client and with the server."""
+        server = self._destination.leg
+        return self._client.exchanges, 0 if server is None else server.exchanges
+
     def terminate(self, reason: str, verdict: str = "TERMINATED") -> None:
         """End the session at once; the user is told why, on terminals and by SSH."""
         if self._relay is not None and not self._over.done():

@@ -74,6 +74,8 @@ class Leg:
         self.peer_version = b""
         self.session_id = b""
         self.agreement: Agreement | None = None
+        self.exchanges = 0
+        """How often keys were exchanged."""
         self.error: LegError | None = None
         """Why the leg is over."""
         self.first_exchange: asyncio.Future[None] = self._loop.create_future()
@@ -375,6 +377,7 @@ class Leg:
         self._theirs = self._ours = None
         self._is_receiving_held = False
         self._keyed_at = self._loop.time()
+        self.exchanges += 1
         if self._exchange_timer is not None:
             self._exchange_timer.cancel()
             self._exchange_timer = None
