@@ -99,7 +99,8 @@ class Prompts(Message, frozen=True, kw_only=True, tag="prompts"):
 class Target(Message, frozen=True, kw_only=True, tag="target"):
     """Where to connect to, and how to log in there; the row of the session is durable and shows it.
 
-    ``error``: there is no target, in words for the client. ``addresses`` are tried in order. ``keys``: trusted host keys, as
+    ``error``: there is no target, in words for the client. ``question``: the user named none and may be asked; this is what
+    the client is asked, and the answer comes as ``text`` of the next `FindTarget`. ``addresses`` are tried in order. ``keys``: trusted host keys, as
     OpenSSH public keys; ``authorities``: trusted host authorities; ``learn``: an unknown key may be accepted and is then asked
     about; ``check``: False accepts any. ``offers``: the ways to log in, of those that apply, in order.
     """
@@ -107,6 +108,7 @@ class Target(Message, frozen=True, kw_only=True, tag="target"):
     session: str
     ask: int
     error: str = ""
+    question: str = ""
     name: str = ""
     addresses: tuple[str, ...] = ()
     port: int = 22
