@@ -21,7 +21,6 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -272,8 +271,9 @@ def _configure_log() -> None:
 
 
 def _protocols() -> process.Protocols:
-    found: process.Protocols = import_module("doorward.proxy.ssh.protocols").SshProtocols()
-    return found
+    from doorward.proxy.ssh.protocols import SshProtocols
+
+    return SshProtocols()
 
 
 def main(arguments: list[str] | None = None) -> int:

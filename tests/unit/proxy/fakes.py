@@ -16,8 +16,7 @@ from typing import Any, TypeVar
 from doorward.proxy import messages
 from doorward.proxy.messages import Begin, Message
 from doorward.proxy.pipe import ControlEnd, connect
-from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
-from doorward.recording.journal import RecordingFailedError
+from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
 from doorward.sessions.rules import (
     Algorithms,
     Audit,
@@ -95,7 +94,7 @@ class LineSession:
         reader, writer = await asyncio.open_connection(sock=self._client)
         try:
             await self._observer.ready()
-        except RecordingFailedError:
+        except NotRecordedError:
             writer.write(b"refused\n")
             await self._observer.end("FAIL", "not recorded")
             writer.close()

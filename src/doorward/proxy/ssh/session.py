@@ -13,7 +13,7 @@ from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.server_leg import Attempt
 from doorward.proxy.ssh.policy import Policy
-from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
+from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
 from doorward.proxy.ssh.relay import Relay
 from doorward.proxy.ssh.target import Destination, TargetError
 from doorward.proxy.ssh.watch import Watch
@@ -152,6 +152,8 @@ class Session:
                 return Outcome(AUTH_FAIL, str(error)), error.code
             case ControlGoneError():
                 return Outcome(FAIL, "Logins are not possible at the moment"), Disconnect.BY_APPLICATION
+            case NotRecordedError():
+                return Outcome(FAIL, str(error)), Disconnect.BY_APPLICATION
             case LegError():
                 return self._after_loss(error)
             case None:

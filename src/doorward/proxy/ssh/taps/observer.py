@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from doorward.proxy.messages import Begin, ChannelOpened, Ended, Happened, Message, WantSeal
-from doorward.proxy.ssh.ports import Flow
+from doorward.proxy.ssh.ports import Flow, NotRecordedError
 from doorward.proxy.ssh.taps.kinds import channel_type, plain, row_facts
 from doorward.proxy.ssh.taps.recorder import Recorder
 from doorward.proxy.ssh.taps.trail import Back, SessionTrail
@@ -84,7 +84,7 @@ class SessionObserver:
         self._flow = flow
 
     async def ready(self) -> None:
-        """Make the beginning of the trail. Raises RecordingFailedError where the session has to be refused for that."""
+        """Make the beginning of the trail. Raises NotRecordedError where there must be no session without."""
         try:
             if not self._recorder.is_able:
                 raise RecordingFailedError(self._recorder.failure or "the disk for recordings is full")
@@ -95,7 +95,7 @@ class SessionObserver:
             self._recorder.remove(self._trail)
             self._reports.tell(self._happened("recording_failed", {"reason": str(error)}))
             if not self._begin.rules.audit.go_on:
-                raise RecordingFailedError(str(error)) from error
+                raise NotRecordedError("The session can't be recorded.") from error
             self._is_blind = True
             return
         self._has_begun = True
