@@ -95,6 +95,10 @@ class Commands:
             return None
         self._enters -= 1
         self._place, self._tries = None, 0
+        for prompt in self._prompts:  # an Enter before it was answered by no line feed, such as behind a password
+            if match := prompt.match(command + " "):
+                command = command[match.end() :]
+                break
         self._learn(begin[1])
         return command
 

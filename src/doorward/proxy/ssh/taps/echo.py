@@ -51,6 +51,11 @@ class Echo:
         """Whether nothing waits."""
         return not self._waiting
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was typed is decided, or a line is over: what comes may answer another question."""
+        return not self._waiting or self._waiting[-1].hidden is not None or self._waiting[-1].data[-1:] in {b"\r", b"\n"}
+
     def typed(self, at: int, data: bytes, *, secret: bool = False) -> None:
         """Take what was typed. ``secret``: it answers a question for a password, and so does the rest of the line."""
         self._secret = self._secret or secret
@@ -69,21 +74,25 @@ class Echo:
         for typed in self._waiting:
             if typed.hidden is not None:
                 continue
+            before = typed.missing
             visible = _match(typed, visible)
-            if typed.missing:
+            if not typed.missing:
+                self._hide_before(typed)  # it had its chance
+                typed.hidden = False
+            elif typed.missing != before:
                 break
-            typed.hidden = False
         if b"\n" in output:  # the line is over: what was not shown by now will not be
             for typed in self._waiting:
                 if typed.hidden is None and (b"\r" in typed.data or b"\n" in typed.data):
-                    self._hide_up_to(typed)
+                    self._hide_before(typed)
+                    typed.hidden = True
 
-    def _hide_up_to(self, last: _Typed) -> None:
+    def _hide_before(self, last: _Typed) -> None:
         for typed in self._waiting:
-            if typed.hidden is None:
-                typed.hidden = True
             if typed is last:
                 return
+            if typed.hidden is None:
+                typed.hidden = True
 
     def take(self, now: int | None) -> list[tuple[int, bool, bytes]]:
         """Return what is decided, in order: time, whether it was hidden, bytes. None as the time: everything."""

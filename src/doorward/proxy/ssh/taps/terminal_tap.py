@@ -40,7 +40,7 @@ class TerminalTap:
                 elif part:
                     self._output(at, part)
         else:
-            secret = self._echo.is_idle and self._asks_for_secret()
+            secret = self._echo.is_settled and self._asks_for_secret()
             if not self._whole_screen:
                 self._commands.typed(at, data, self._terminal)
             self._echo.typed(at, data, secret=secret)

@@ -123,6 +123,18 @@ def test_what_is_not_echoed_is_hidden_without_any_question() -> None:
     assert log.data(Kind.HIDDEN_INPUT) == b"s3cret"
 
 
+def test_a_password_right_behind_a_command() -> None:
+    log, tap, _ = terminal()
+    for index, (down, text) in enumerate(
+        [(True, "$ "), (False, "sudo id\r"), (True, "sudo id\r\n"), (True, "Password: "), (False, "hunter2\r"), (True, "$ "),
+         (False, "exit\r"), (True, "exit\r\n")]
+    ):  # fmt: skip
+        tap.data(index, text.encode(), 0, down=down)
+    tap.close(9)
+    assert log.data(Kind.HIDDEN_INPUT) == b"hunter2\r"
+    assert log.text("command") == ["sudo id", "exit"]
+
+
 def test_stars_are_no_echo() -> None:
     log, tap, alice = terminal()
     alice.shows("Passphrase: ")
