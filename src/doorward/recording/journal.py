@@ -120,6 +120,7 @@ class Journal:
         self._reserve_bytes = max(reserve, 1)
         self._trails: dict[str, _Trail] = {}
         self._touched: dict[str, _Trail] = {}
+        self._tails: dict[str, bytes] = {}
         self.is_strained = False
         """Whether the reserve is being spent: what runs has to end now."""
         try:
@@ -154,10 +155,16 @@ class Journal:
     def append(self, name: str, frame: bytes) -> None:
         """Take a frame of a session; ``sync`` makes it safe."""
         trail = self._trails[name]
+        self._tails.pop(name, None)
         self._buffer += entry(self._epoch, name, trail.size, frame)
         trail.size += len(frame)
         trail.waiting.append(frame)
         self._touched[name] = trail
+
+    def set_tail(self, name: str, frames: bytes) -> None:
+        """Take what is to stand at the end of a trail if it is cut off before the next frame; ``sync`` makes it safe."""
+        self._tails[name] = frames
+        self._buffer += entry(self._epoch, name, self._trails[name].size, frames)
 
     def sync(self) -> None:
         """Make everything that was taken safe, in one go."""
@@ -181,6 +188,7 @@ class Journal:
     def close(self, name: str) -> None:
         """End the file of a session: whole and synced on return."""
         self.sync()
+        self._tails.pop(name, None)
         trail = self._trails.pop(name)
         self._write(trail)
         try:
@@ -252,6 +260,8 @@ class Journal:
         if following.failure is not None:
             raise _failed(following.failure)
         following.used = 0
+        for name, frames in self._tails.items():  # the segment that holds them will be written over
+            self.set_tail(name, frames)
 
 
 def _checkpoint(segment: _Segment) -> None:

@@ -23,6 +23,10 @@ from doorward.recording.records import Kind, Record, encode_json
 from doorward.recording.writer import TrailWriter
 from doorward.sessions.rules import ChannelRule
 
+FRAME_MILLISECONDS: Final = 5000
+"""How often a frame is made; what happened since is safe as its tail, so that a trail has few frames and loses nothing."""
+MAX_TAIL: Final = 32_768
+"""Bytes of records that a tail may hold; more make a frame."""
 MAX_LINES: Final = 32_768
 """Characters of the lines of one message."""
 _OVERHEAD: Final = 200
@@ -85,6 +89,7 @@ class SessionTrail:
         self._back = Back()
         self._files = 0
         self._is_dead = False
+        self._due = 0
         self.drained: Callable[[], None] = lambda: None
         """Called in the thread when the queue is short again."""
 
@@ -141,13 +146,19 @@ class SessionTrail:
         for channel in self._channels.values():
             channel.tap.settle(at)
             waits = waits or channel.tap.waits
-        self._frames.extend(self.writer.flush())
-        self.writer.rest(at)
+        is_due = at >= self._due or self.writer.waiting >= MAX_TAIL
+        tail = None if is_due else self.writer.tail()
+        if tail is None:
+            self._frames.extend(self.writer.flush())
+            self._due = at + FRAME_MILLISECONDS
         for frame in self._frames:
             journal.append(self.name, frame)
         self._frames.clear()
+        if tail:
+            journal.set_tail(self.name, tail)
+        self.writer.rest(at)
         self._give_back()
-        return waits
+        return waits or self.writer.waiting > 0
 
     def broken(self, reason: str) -> None:
         """Take that nothing can be recorded any more."""
@@ -256,15 +267,17 @@ class SessionTrail:
     def claim(self, journal: Journal) -> tuple[int, bytes]:
         """Make everything up to now ready to be signed; return the number of the last frame and the chain after it."""
         self.work(journal, MAX_LINES)
-        self.flush(journal)
         if self.writer is None:
             raise RecordingFailedError("nothing is recorded yet")
+        self._due = 0
+        self.flush(journal)
         return self.writer.frames, self.writer.chain
 
     def seal(self, journal: Journal, note: Mapping[str, Any]) -> None:
-        """Write a seal."""
+        """Write a seal, behind everything up to now: a tail would not stand before it."""
         if self.writer is not None:
-            journal.append(self.name, self.writer.note(dict(note)))
+            for frame in (*self.writer.flush(), self.writer.note(dict(note))):
+                journal.append(self.name, frame)
 
     def draw(self, at: int) -> None:
         """Show viewers all terminals as they are."""
