@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -102,9 +103,12 @@ class WorkerGateway:
             self.loop.call_soon_threadsafe(self.pipe.close)
             until(lambda: self.pipe is None or self.pipe.closed)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, descriptor: int | None = None) -> None:
+        """Say something to the worker. The descriptor is closed then."""
         assert self.pipe is not None
-        self.loop.call_soon_threadsafe(self.pipe.send, message)
+        self.loop.call_soon_threadsafe(self.pipe.send, message, descriptor)
+        if descriptor is not None:
+            self.loop.call_soon_threadsafe(os.close, descriptor)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)

@@ -222,10 +222,7 @@ def test_refused_clients_are_told_in_the_words_of_ssh(site: Site, workers: Worke
         )
         client, _ = listener.accept()
         with client:
-            assert workers.pipe is not None
             descriptor = os.dup(client.fileno())
-            workers.loop.call_soon_threadsafe(
-                lambda: (workers.pipe.send(messages.Refuse(reason="Too many sessions"), descriptor), os.close(descriptor))  # type: ignore[union-attr]
-            )
+            workers.send(messages.Refuse(reason="Too many sessions"), descriptor)
             _, errors = process.communicate()
     assert b"Too many sessions" in errors

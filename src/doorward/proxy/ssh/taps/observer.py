@@ -57,7 +57,7 @@ class SessionObserver:
         )
         self._trail.drained = self._drained
         self._flow: Flow | None = None
-        self._is_held = self._has_begun = self._has_ended = False
+        self._is_held = self._has_begun = self._has_ended = self._has_told = False
         self._failure = ""
         self._is_blind = False
         self._refresh = asyncio.Event()
@@ -93,7 +93,7 @@ class SessionObserver:
             await self._recorder.submit(lambda journal: self._trail.begin(journal, writer))
         except (RecordingFailedError, KeyUnavailableError) as error:
             self._recorder.remove(self._trail)
-            self._reports.tell(self._happened("recording_failed", {"reason": str(error)}))
+            self._tell_failure(str(error))
             if not self._begin.rules.audit.go_on:
                 raise NotRecordedError("The session can't be recorded.") from error
             self._is_blind = True
@@ -212,7 +212,7 @@ class SessionObserver:
         """End the session: what can't be recorded does not pass. The policy may let it live, but for faults of the disk only."""
         if self._failure or self._is_blind or self._has_ended:
             return
-        self._reports.tell(self._happened("recording_failed", {"reason": reason}))
+        self._tell_failure(reason)
         if of_disk and self._begin.rules.audit.go_on:
             log.warning("session goes on unrecorded", session=self._begin.session, reason=reason)
             self._is_blind = True
@@ -222,8 +222,11 @@ class SessionObserver:
         if self._flow is not None:
             self._flow.end("The session can't be recorded any more.", "FAIL")
 
-    def _happened(self, event: str, facts: Mapping[str, Any]) -> Happened:
-        return Happened(session=self._begin.session, at=self.now(), event=event, facts=plain(facts))
+    def _tell_failure(self, reason: str) -> None:
+        if not self._has_told:
+            self._has_told = True
+            told = Happened(session=self._begin.session, at=self.now(), event="recording_failed", facts=plain({"reason": reason}))
+            self._reports.tell(told)
 
     # Viewers and seals.
 

@@ -19,16 +19,17 @@ from doorward.recording.records import Kind
 MAX_LINE: Final = 8192
 MAX_DEPTH: Final = 256
 _FILE = re.compile(rb"([CD])([0-7]{1,5}) ([0-9]{1,19}) ([^/\0]+)\Z")
+_SCP = re.compile(r"(?:[\w./-]*/)?scp\s")
 _PLAIN = re.compile(rb"E\Z|T[0-9]{1,20} [0-9]{1,6} [0-9]{1,20} [0-9]{1,6}\Z")
 
 
 def scp_arguments(command: str) -> tuple[bool, str] | None:
-    """Return whether a command is the receiving end of scp, and its path; None: it is no scp."""
+    """Return whether a command is the receiving end of scp, and its path; None: it is no scp, or none of a client."""
+    if not _SCP.match(command) or len(command) > MAX_LINE:
+        return None
     try:
         words = shlex.split(command)
     except ValueError:
-        return None
-    if not words or words[0].rpartition("/")[2] != "scp":
         return None
     options = {letter for word in words[1:] if word.startswith("-") and word != "--" for letter in word[1:]}
     paths = [word for word in words[1:] if not word.startswith("-")]

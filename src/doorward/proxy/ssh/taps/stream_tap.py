@@ -30,12 +30,13 @@ _MAX_GAP: Final = 1 << 30
 """Bytes after which a gap is told of although it goes on."""
 
 _SHELL = re.compile(r"[;&|<>`$\n\\(){}]")
+_COPY = re.compile(r"git-|rsync ")
 _COPIES = frozenset({"git-upload-pack", "git-receive-pack", "git-upload-archive"})
 
 
 def only_copies(command: str) -> bool:
     """Whether a command is rsync or git as their clients start them, and nothing else can hide behind it."""
-    if _SHELL.search(command):
+    if len(command) > MAX_LINE or not _COPY.match(command) or _SHELL.search(command):
         return False
     try:
         words = shlex.split(command)
