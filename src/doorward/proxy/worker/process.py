@@ -158,7 +158,7 @@ class Worker:
             if passed >= COUNT_SECONDS:
                 passed = 0.0
                 self._link.pass_on(self._counts())
-                self._recorder.keep_reserve()
+                self._recorder.tidy()
 
     def _counts(self) -> Counts:
         sessions = {

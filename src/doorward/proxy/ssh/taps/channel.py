@@ -86,6 +86,9 @@ class Tap(Protocol):
     def settle(self, at: int) -> None:
         """Decide what waited for more to come, as far as it has waited long enough. Comes several times a second at work."""
 
+    def rest(self, at: int) -> None:
+        """Give up memory, if nothing has happened for a while."""
+
     def close(self, at: int) -> Mapping[str, Any]:
         """End; return what is to stand in the record of the end."""
 
@@ -110,6 +113,9 @@ class QuietTap:
 
     def settle(self, at: int) -> None:
         """Nothing waits."""
+
+    def rest(self, at: int) -> None:
+        """There is nothing to give up."""
 
     def close(self, at: int) -> Mapping[str, Any]:
         """End."""

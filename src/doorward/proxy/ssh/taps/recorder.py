@@ -53,6 +53,9 @@ class Recorded(Protocol):
     def flush(self, journal: Journal) -> bool:
         """Make frames of everything; whether something has to be looked at again soon."""
 
+    def rest(self) -> None:
+        """Give up memory, if nothing has happened for a while."""
+
     def broken(self, reason: str) -> None:
         """Take that nothing can be recorded any more."""
 
@@ -75,7 +78,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._view_timer: asyncio.TimerHandle | None = None
         self._since: float | None = None
-        self._keeping: asyncio.Future[bool] | None = None
+        self._tidying: asyncio.Future[None] | None = None
         self.failure: str | None = None
         """Why nothing can be recorded any more."""
         self.taken = self.done = 0
@@ -151,10 +154,15 @@ class Recorder:
         self._wake.set()
         return future
 
-    def keep_reserve(self) -> None:
-        """Keep room for the ends of sessions again, where it was spent and the disk has some by now."""
-        if self._journal.is_strained and self.failure is None:
-            self._keeping = self.submit(lambda journal: journal.recover_reserve())
+    def tidy(self) -> None:
+        """Give up the memory of idle sessions; keep room for ends again, where it was spent and the disk has some by now."""
+        if self.failure is None:
+            self._tidying = self.submit(self._tidy)
+
+    def _tidy(self, journal: Journal) -> None:
+        for session in list(self._sessions):
+            session.rest()
+        journal.recover_reserve()
 
     async def stop(self) -> None:
         """End: all that was taken is safe, and the journal is gone."""

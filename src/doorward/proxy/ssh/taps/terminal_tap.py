@@ -13,6 +13,7 @@ from doorward.proxy.ssh.taps.screen_text import ScreenText
 from doorward.recording.channels import size_of
 from doorward.recording.records import Kind
 from doorward.recording.terminal import AvtTerminal
+from doorward.recording.writer import REST_MILLISECONDS
 
 
 class TerminalTap:
@@ -28,9 +29,11 @@ class TerminalTap:
         self._wants_screen = "screen" in INDEXED.get(log.level, ())
         self._whole_screen = False
         self._title = ""
+        self._active = 0
 
     def data(self, at: int, data: bytes, stream: int, *, down: bool) -> None:
         """Take output or input."""
+        self._active = at
         if down:
             self._log.content(at, Kind.ERROR_OUTPUT if stream else Kind.OUTPUT, data)
             self._echo.shown(data)
@@ -123,6 +126,11 @@ class TerminalTap:
     def _write_typed(self, now: int | None) -> None:
         for at, hidden, data in self._echo.take(now):
             self._log.content(at, Kind.HIDDEN_INPUT if hidden else Kind.INPUT, data)
+
+    def rest(self, at: int) -> None:
+        """Give up the memory of the terminal, if nothing has happened for a while."""
+        if at - self._active >= REST_MILLISECONDS:
+            self._terminal.rest()
 
     def close(self, at: int) -> Mapping[str, Any]:
         """End: everything that waits is decided, and what stands on the screen is text."""

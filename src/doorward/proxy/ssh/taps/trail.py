@@ -156,9 +156,16 @@ class SessionTrail:
         self._frames.clear()
         if tail:
             journal.set_tail(self.name, tail)
-        self.writer.rest(at)
         self._give_back()
         return waits or self.writer.waiting > 0
+
+    def rest(self) -> None:
+        """Give up memory, if nothing has happened for a while."""
+        if self.writer is not None:
+            at = self._now()
+            self.writer.rest(at)
+            for channel in self._channels.values():
+                channel.tap.rest(at)
 
     def broken(self, reason: str) -> None:
         """Take that nothing can be recorded any more."""

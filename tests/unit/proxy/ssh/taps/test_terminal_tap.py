@@ -198,6 +198,8 @@ def test_no_output_is_lost_or_harms(parts: list[bytes]) -> None:
             tap.data(index, part, 0, down=True)
             plain.feed(part)
         tap.settle(index * 100)
+        if index % 5 == 4:
+            tap.rest(10**6)
     tap.close(10**6)
     output = b"".join(part for index, part in enumerate(parts) if index % 3 != 2)
     assert log.data(Kind.OUTPUT) == output
