@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
@@ -206,6 +207,29 @@ def reset_password(
     typer.echo(f"The password of admin is a new one, with revision {number}.")
 
 
+def workers(  # noqa: PLR0913, PLR0917 - the options of a command
+    state: State = None,
+    host: On = Machine.sandbox,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="How many. Default: as many as cores.", show_default=False)
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="The account to run as, where started as root.", show_default=False)] = None,
+    control_user: Annotated[str | None, typer.Option(help="The account of the server, if another.", show_default=False)] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the workers run.")] = False,  # noqa: FBT002
+    stop: Annotated[bool, typer.Option("--stop", help="End the workers and all sessions.")] = False,  # noqa: FBT002
+) -> None:
+    """Run the processes that carry and record SSH sessions, until SIGTERM.
+
+    They are no children of the server: it may end, be killed or be upgraded while sessions go on.
+    """
+    options = {"--workers": workers, "--user": user, "--control-user": control_user}
+    arguments = [f"{name}={value}" for name, value in options.items() if value is not None]
+    arguments += [name for name, given in (("--detach", detach), ("--stop", stop)) if given]
+    # A process of its own: this one has imported the command line, and a worker is to hold nothing that it does not need.
+    command = [sys.executable, "-m", "doorward.proxy.supervisor", f"--state={state_directory(state, host)}", *arguments]
+    os.execv(sys.executable, command)  # noqa: S606 - no shell
+
+
 @command
 def reference() -> None:
     """Print the manual of every configuration node, in Markdown."""
@@ -219,6 +243,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "rotate-key": rotate_key,
     "reset-password": reset_password,
+    "workers": workers,
     "reference": reference,
     "status": status.status,
     "time": clock.time_,

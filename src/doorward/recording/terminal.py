@@ -6,7 +6,10 @@ The emulator stands behind a port, since it is young: asciinema's own engine, th
 from __future__ import annotations
 
 import codecs
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from avt._avt import Vt
 
 MIN_SIZE, MAX_SIZE = 1, 1000
 """Columns and rows that are emulated; sessions with other sizes are cut to them."""
@@ -42,8 +45,25 @@ class AvtTerminal:
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         from avt._avt import Vt
 
-        self._vt = Vt(_fit(columns), _fit(rows), 0)
+        self._live: Vt | None = Vt(_fit(columns), _fit(rows), 0)
+        self._resting = ((_fit(columns), _fit(rows)), "")
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def rest(self) -> None:
+        """Give up the memory of the emulator, 100 kB; the next use draws the screen again."""
+        if self._live is not None:
+            columns, rows = self._live.size
+            self._resting, self._live = ((columns, rows), str(self._live.dump())), None
+
+    @property
+    def _vt(self) -> Vt:
+        if self._live is None:
+            from avt._avt import Vt
+
+            (columns, rows), drawing = self._resting
+            self._live = Vt(columns, rows, 0)
+            self._live.feed_str(drawing)
+        return self._live
 
     def feed(self, output: bytes) -> list[str]:
         """Take output; return the lines that went out of sight at the top."""
