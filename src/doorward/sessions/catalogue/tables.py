@@ -69,6 +69,7 @@ def columns_of(row: SessionRow) -> dict[str, Any]:
         "user": row.user,
         "gateway_user": row.gateway_user,
         "server_user": row.server_user,
+        "groups": "".join(f"\x1f{group}" for group in row.gateway_groups) + "\x1f",
         "auth_method": row.auth_method,
         "began": row.began,
         "ended": row.ended,
