@@ -54,6 +54,9 @@ class Catalogue(Protocol):
     async def recovered(self, key: str, end: End) -> None:
         """Close the row of a session that was cut off, as ``end``; a worker that tells of its end later knows better."""
 
+    async def synced(self) -> None:
+        """Return when everything that was taken before is on the disk: only then a worker may forget it."""
+
     def open_sessions(self) -> list[SessionRow]:
         """Return the rows that are not closed, the oldest first. Reads; blocks for a moment."""
 

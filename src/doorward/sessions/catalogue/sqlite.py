@@ -158,6 +158,10 @@ class SqliteCatalogue:
         """See `port.Catalogue.recovered`."""
         await self._durably(lambda connection: self._close(connection, key, end, recovered=True))
 
+    async def synced(self) -> None:
+        """See `port.Catalogue.synced`."""
+        await self._durably(lambda _: None)
+
     def open_sessions(self) -> list[SessionRow]:
         """See `port.Catalogue.open_sessions`."""
         sql = "SELECT body FROM sessions JOIN bodies USING (id) WHERE ended IS NULL ORDER BY sessions.id"
