@@ -98,7 +98,6 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _FRACTION = re.compile(r"\.(\d{6})\d+")
 
 
-
 def value_of(field: Field, text: str, zone: tzinfo, *, upper: bool = False) -> int | str:
     """Return what a text stands for as a value of a field; times are of a zone. Raises ValueUnfitError.
 

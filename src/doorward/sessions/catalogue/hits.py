@@ -46,7 +46,7 @@ def hits(connection: sqlite3.Connection, session: int, text: str, zone: tzinfo =
     query = parsed(text, zone, in_chunks, has_fields=False)
     if not query.words:
         return
-    sql = f"SELECT channel, body FROM chunks WHERE id BETWEEN ? AND ? AND {query.condition.sql} ORDER BY id"  # noqa: S608
+    sql = f"SELECT channel, body FROM chunks WHERE id BETWEEN ? AND ? AND {query.condition.sql} ORDER BY id"
     expression = " OR ".join(f"({word})" for word in query.words)
     unpacker, finder = zstandard.ZstdDecompressor(), _LineFinder()
     try:
@@ -65,7 +65,9 @@ class _LineFinder:
 
     def find(self, channel: int, lines: Sequence[Line], expression: str) -> Iterator[Hit]:
         self._memory.execute("DELETE FROM lines")
-        self._memory.executemany("INSERT INTO lines (rowid, line) VALUES (?, ?)", [(n, line.text) for n, line in enumerate(lines)])
+        self._memory.executemany(
+            "INSERT INTO lines (rowid, line) VALUES (?, ?)", [(n, line.text) for n, line in enumerate(lines)]
+        )
         sql = "SELECT rowid, snippet(lines, 0, ?, ?, '…', ?) FROM lines WHERE lines MATCH ? ORDER BY rowid"
         for number, marked in self._memory.execute(sql, (_BEGIN, _END, SNIPPET_TOKENS, expression)).fetchall():
             line = lines[number]

@@ -1,4 +1,4 @@
-"""What the catalogue holds of a session and its channels: plain values. Times are milliseconds, since 1970 unless said otherwise."""
+"""What the catalogue holds of a session and its channels: plain values. Times are ms, since 1970 unless said otherwise."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DownloadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody had the content of a session. ``what``: ``audit_trail``, ``replay``, ``file`` …"""
+    """Somebody had the content of a session. ``what``: ``audit_trail``, ``replay``, ``file``."""
 
     at: int
     user: str

@@ -61,14 +61,14 @@ class TooManyBinsError(Exception):
 
 def count(connection: sqlite3.Connection, condition: Condition) -> int:
     """Return how many sessions fit."""
-    sql = f"SELECT count(*) FROM sessions WHERE {condition.sql}"  # noqa: S608
+    sql = f"SELECT count(*) FROM sessions WHERE {condition.sql}"
     (found,) = connection.execute(sql, condition.values).fetchone()
     return int(found)
 
 
 def ids(connection: sqlite3.Connection, condition: Condition, order: Order, limit: int, offset: int = 0) -> array[int]:
     """Return the ids of sessions that fit, in order."""
-    sql = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"  # noqa: S608
+    sql = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"
     return array("q", (number for (number,) in connection.execute(sql, (*condition.values, limit, offset))))
 
 
@@ -76,7 +76,7 @@ def rows(connection: sqlite3.Connection, numbers: Sequence[int], condition: Cond
     """Return sessions by their ids, in that order; those that are gone, or do not fit a condition, are left out."""
     sql = (
         "SELECT id, body, has_commands, has_titles FROM sessions JOIN bodies USING (id)"
-        f" WHERE id IN (SELECT value FROM json_each(?)) AND {condition.sql}"  # noqa: S608
+        f" WHERE id IN (SELECT value FROM json_each(?)) AND {condition.sql}"
     )
     found = {
         number: Found(number, decode_row(body), bool(commands), bool(titles))
@@ -87,10 +87,7 @@ def rows(connection: sqlite3.Connection, numbers: Sequence[int], condition: Cond
 
 def one(connection: sqlite3.Connection, key: str, condition: Condition) -> Found | None:
     """Return a session by its key, if it fits a condition."""
-    sql = (
-        "SELECT id, body, has_commands, has_titles FROM sessions JOIN bodies USING (id)"
-        f" WHERE key = ? AND {condition.sql}"  # noqa: S608
-    )
+    sql = f"SELECT id, body, has_commands, has_titles FROM sessions JOIN bodies USING (id) WHERE key = ? AND {condition.sql}"
     found = connection.execute(sql, (key, *condition.values)).fetchone()
     return None if found is None else Found(found[0], decode_row(found[1]), bool(found[2]), bool(found[3]))
 
@@ -98,10 +95,7 @@ def one(connection: sqlite3.Connection, key: str, condition: Condition) -> Found
 def frequent(connection: sqlite3.Connection, condition: Condition, field: Field, size: int, inner: Field | None) -> Frequent:
     """Return the values of a field that most sessions have."""
     known = f"{condition.sql} AND {field.sql} IS NOT NULL AND {field.sql} <> ''"
-    sql = (
-        f"SELECT {field.sql} AS value, count(*) AS n FROM sessions WHERE {known}"  # noqa: S608
-        f" GROUP BY 1 ORDER BY n DESC, value LIMIT ?"
-    )
+    sql = f"SELECT {field.sql} AS value, count(*) AS n FROM sessions WHERE {known} GROUP BY 1 ORDER BY n DESC, value LIMIT ?"
     tops = connection.execute(sql, (*condition.values, size)).fetchall()
     within: dict[Any, list[tuple[Any, int]]] = {value: [] for value, _ in tops}
     if inner is not None:
@@ -118,19 +112,20 @@ def _shown(field: Field, value: Any) -> Any:
 
 # Histograms
 
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 BINS: Final[Mapping[str, Callable[[datetime], datetime]]] = {
     "minute": lambda at: at.replace(second=0, microsecond=0),
     "hour": lambda at: at.replace(minute=0, second=0, microsecond=0),
-    "day": lambda at: _midnight(at),
+    "day": _midnight,
     "week": lambda at: _midnight(at) - timedelta(days=at.weekday()),
     "month": lambda at: _midnight(at).replace(day=1),
     "year": lambda at: _midnight(at).replace(month=1, day=1),
 }
 """The widths of bins of time, each with what returns the begin of the one that a time is in."""
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def times(
@@ -142,7 +137,7 @@ def times(
     """
     bucket = 60_000 if width == "minute" else _BUCKET
     sql = (
-        f"SELECT {field.sql} / {bucket} AS bucket, count(*) FROM sessions"  # noqa: S608
+        f"SELECT {field.sql} / {bucket} AS bucket, count(*) FROM sessions"
         f" WHERE {condition.sql} AND {field.sql} IS NOT NULL GROUP BY 1 ORDER BY 1"
     )
     found: Counter[datetime] = Counter()
@@ -157,7 +152,7 @@ def times(
 def numbers(connection: sqlite3.Connection, condition: Condition, field: Field, width: int) -> list[tuple[int, int]]:
     """Return how many sessions have a number in each bin: its begin, and the count. Raises TooManyBinsError."""
     sql = (
-        f"SELECT {field.sql} / ? * ? AS bucket, count(*) FROM sessions"  # noqa: S608
+        f"SELECT {field.sql} / ? * ? AS bucket, count(*) FROM sessions"
         f" WHERE {condition.sql} AND {field.sql} IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT ?"
     )
     found = connection.execute(sql, (width, width, *condition.values, MAX_BINS + 1)).fetchall()

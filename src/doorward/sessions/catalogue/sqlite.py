@@ -268,9 +268,7 @@ _NEXT = "SELECT coalesce(max(number), 0) + 1 FROM {} WHERE session = ?"
 
 
 def _set_aside(connection: sqlite3.Connection, policy_key: str) -> tuple[int, int]:
-    sql = (
-        "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (policy_key) DO UPDATE SET last = last + excluded.last RETURNING last"
-    )
+    sql = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (policy_key) DO UPDATE SET last = last + excluded.last RETURNING last"
     (after,) = connection.execute(sql, (policy_key, NUMBERS_AHEAD)).fetchone()
     return after - NUMBERS_AHEAD, after
 

@@ -88,7 +88,7 @@ _PEER = ("ip", "port", "name")
 def insert(connection: sqlite3.Connection, row: SessionRow) -> int | None:
     """Keep a row; return its id, None where there is one with its key."""
     values = columns_of(row)
-    sql = f"INSERT OR IGNORE INTO sessions ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"  # noqa: S608
+    sql = f"INSERT OR IGNORE INTO sessions ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
     cursor = connection.execute(sql, tuple(values.values()))
     if not cursor.rowcount or cursor.lastrowid is None:
         return None
@@ -106,7 +106,7 @@ def change(connection: sqlite3.Connection, number: int, before: SessionRow, afte
 def put(connection: sqlite3.Connection, number: int, values: Mapping[str, Any]) -> None:
     """Set columns of a row."""
     if values:
-        sql = f"UPDATE sessions SET {', '.join(f'{name} = ?' for name in values)} WHERE id = ?"  # noqa: S608
+        sql = f"UPDATE sessions SET {', '.join(f'{name} = ?' for name in values)} WHERE id = ?"
         connection.execute(sql, (*values.values(), number))
 
 

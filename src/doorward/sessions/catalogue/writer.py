@@ -138,8 +138,7 @@ class Writer:
             # Without a sync of the log at its end a transaction costs little; a later one that is synced covers it.
             connection.execute(f"PRAGMA synchronous = {'FULL' if any(item.durable for item in batch) else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
-            for item in batch:
-                outcomes.append(self._one(item))
+            outcomes.extend(self._one(item) for item in batch)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._note_failure(error)
