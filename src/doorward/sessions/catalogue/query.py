@@ -1,7 +1,7 @@
-"""Lucene's query language, parsed by luqum, as conditions over the tables. Whatever can't be carried out is refused by its place.
+"""Lucene's query language, parsed by luqum, as conditions over the tables. What can't be carried out is refused by its place.
 
-``field:value``, ``field:[a TO b]``, ``field:>=x``, ``AND OR NOT + - ( )``, quotes, ``*`` and ``?``; a word without field is looked
-for in the content. Terms side by side are alternatives, as in Lucene, unless one of them has a ``+``.
+``field:value``, ``field:[a TO b]``, ``field:>=x``, ``AND OR NOT + - ( )``, quotes, ``*`` and ``?``; a word without field is
+looked for in the content. Terms side by side are alternatives, as in Lucene, unless one of them has a ``+``.
 """
 
 from __future__ import annotations

@@ -174,6 +174,12 @@ class SqliteCatalogue:
             found = tables.find(connection, key)
         return None if found is None else found[1]
 
+    @staticmethod
+    def channels_of(connection: sqlite3.Connection, session: int) -> list[ChannelRow]:
+        """Return the channels of a session by its id, in order."""
+        sql = "SELECT body FROM channels WHERE session = ? ORDER BY number"
+        return [msgspec.msgpack.decode(body, type=ChannelRow) for (body,) in connection.execute(sql, (session,))]
+
     # What the API tells
 
     async def downloaded(self, key: str, download: DownloadRow) -> None:
@@ -185,6 +191,17 @@ class SqliteCatalogue:
             connection.execute(sql, (session, session, tables.encode(download)))
 
         await self._durably(work)
+
+    def delete(self, ids: Sequence[int]) -> Future[list[str]]:
+        """Delete sessions with everything that is known of them. The result are the paths of their trails, noted as doomed."""
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            paths = _delete(connection, ids)
+            for key in [key for key, (number, _, _) in self._known.items() if number in ids]:
+                del self._known[key]
+            return paths
+
+        return self.writer.durable(work)
 
     # In the writing thread
 
@@ -285,3 +302,15 @@ def _add_event(connection: sqlite3.Connection, session: int, event: EventRow) ->
         f"INSERT OR IGNORE INTO events VALUES (?, ({_NEXT.format('events')}), ?, ?, ?, ?, ?)",
         (session, session, event.at, event.channel, event.type, event.action[:MAX_CONTENT], event.content[:MAX_CONTENT]),
     )
+
+
+def _delete(connection: sqlite3.Connection, ids: Sequence[int]) -> list[str]:
+    paths = []
+    for number in ids:
+        found = connection.execute("SELECT body FROM bodies WHERE id = ?", (number,)).fetchone()
+        if found is not None and (path := tables.decode_row(found[0]).trail):
+            connection.execute("INSERT OR IGNORE INTO doomed VALUES (?)", (path,))
+            paths.append(path)
+        text.remove(connection, number)
+        connection.execute("DELETE FROM sessions WHERE id = ?", (number,))
+    return paths
