@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from doorward.access.rights import Rights
-from doorward.sessions.catalogue.query import ALL, NONE, Condition
+from doorward.sessions.catalogue.conditions import ALL, NONE, Condition
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.tree.snapshot import Snapshot
 

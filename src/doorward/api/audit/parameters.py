@@ -12,8 +12,9 @@ from urllib.parse import quote
 from doorward.api import errors
 from doorward.api.audit.service import refused_query
 from doorward.api.request import Request
+from doorward.sessions.catalogue.conditions import ALL, Condition, joined
 from doorward.sessions.catalogue.fields import FIELDS, Field, ValueUnfitError, moment
-from doorward.sessions.catalogue.query import ALL, Condition, QueryRefusedError, fields_sentence, joined, parsed
+from doorward.sessions.catalogue.query import QueryRefusedError, fields_sentence, parsed
 from doorward.sessions.catalogue.search import Order
 
 MAX_LIMIT: Final = 500

@@ -15,9 +15,9 @@ from doorward.api.audit.service import Audited, AuditService, session_href
 from doorward.api.audit.shown import body_of, chosen, csv_lines
 from doorward.api.audit.statistics import Histogram, Statistics
 from doorward.api.request import Request, Response
-from doorward.api.resources import Container, Operation, Resource, answer_schema, items_of, meta, meta_schema
+from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta, meta_schema
 from doorward.sessions.catalogue import search
-from doorward.sessions.catalogue.query import Condition, joined
+from doorward.sessions.catalogue.conditions import Condition, joined
 from doorward.sessions.catalogue.search import Found
 from doorward.sessions.catalogue.snapshots import MAX_IDS
 
@@ -29,18 +29,6 @@ LIST_META: Final = meta_schema(
     first=_LINK, last=_LINK, next=_LINK, previous=_LINK, limit=_NUMBER, offset=_NUMBER, match_count=_NUMBER, search_after=_LINK,
     fields={"type": "array", "items": {"type": "string"}},
 )  # fmt: skip
-
-
-class Audit(Container):
-    """What was recorded."""
-
-    def __init__(self, service: AuditService) -> None:
-        super().__init__({"sessions": Sessions(service)})
-        self._service = service
-
-    def may_read(self, request: Request) -> bool:
-        """Whether there can be sessions that the caller may see."""
-        return self._service.audience(request).sees_some
 
 
 class Sessions(Audited):

@@ -11,8 +11,8 @@ from doorward.api.audit.service import Audited
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, envelope
 from doorward.sessions.catalogue import search
+from doorward.sessions.catalogue.conditions import Condition, joined
 from doorward.sessions.catalogue.fields import Field, Kind
-from doorward.sessions.catalogue.query import Condition, joined
 from doorward.sessions.catalogue.search import BINS, Frequent
 
 MAX_VALUES: Final = 500

@@ -13,7 +13,7 @@ from doorward.api.audit.sessions import KEY
 from doorward.api.audit.shown import peer, time_of
 from doorward.api.bodies import sent
 from doorward.api.request import Request, Response
-from doorward.api.resources import ITEMS, Container, Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.api.sessions.follow import Follow
 from doorward.configuration.passwords import printable
 from doorward.sessions.catalogue.port import LiveSession, NotLiveError
@@ -38,17 +38,6 @@ class Ending(Body):
 _LOCKING: TypeAdapter[Locking] = TypeAdapter(Locking)
 _ENDING: TypeAdapter[Ending] = TypeAdapter(Ending)
 _ONE = answer_schema(body={"type": "object"}, key={"type": "string"})
-
-
-def session_resources(service: AuditService) -> Resource:
-    """Return what hangs below ``/api/sessions``."""
-    return Sessions({"live": LiveCollection(service)})
-
-
-class Sessions(Container):
-    """What goes on right now."""
-
-    listed = False
 
 
 class LiveCollection(Audited):

@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 import zstandard
 
-from doorward.sessions.catalogue.query import Condition, parsed
+from doorward.sessions.catalogue.conditions import Condition
+from doorward.sessions.catalogue.query import parsed
 from doorward.sessions.catalogue.rows import Line
 from doorward.sessions.catalogue.tables import SHIFT
 from doorward.sessions.catalogue.text import MAX_CHUNKS

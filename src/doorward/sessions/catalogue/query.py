@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Final
@@ -17,6 +17,7 @@ from luqum import tree
 from luqum.exceptions import ParseError
 from luqum.thread import parse
 
+from doorward.sessions.catalogue.conditions import ALL, Condition, together
 from doorward.sessions.catalogue.fields import FIELDS, ID_OF_CHUNK, Field, Kind, ValueUnfitError, value_of
 
 MAX_QUERY: Final = 4096
@@ -37,18 +38,6 @@ class QueryRefusedError(Exception):
     def __init__(self, code: str, message: str, position: int | None = None) -> None:
         self.code, self.message, self.position = code, message, position
         super().__init__(message)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A condition of SQL with its values."""
-
-    sql: str
-    values: tuple[int | str, ...] = ()
-
-
-ALL: Final = Condition("1")
-NONE: Final = Condition("0")
 
 
 @dataclass(slots=True)
@@ -114,9 +103,9 @@ class _Translation:
         """Return the condition of a part; ``wanted`` False: it is excluded, so that its words are no hits."""
         match item:
             case tree.AndOperation():
-                return _joined(" AND ", [self.of(child, of_field, wanted=wanted) for child in item.children])
+                return together(" AND ", [self.of(child, of_field, wanted=wanted) for child in item.children])
             case tree.OrOperation():
-                return _joined(" OR ", [self.of(child, of_field, wanted=wanted) for child in item.children])
+                return together(" OR ", [self.of(child, of_field, wanted=wanted) for child in item.children])
             case tree.UnknownOperation():
                 return self._side_by_side(item, of_field, wanted=wanted)
             case tree.Not() | tree.Prohibit():
@@ -146,8 +135,8 @@ class _Translation:
                 must_not.append(self.of(child, of_field, wanted=wanted))
             else:
                 may.append(self.of(child, of_field, wanted=wanted))
-        required = must or ([_joined(" OR ", may)] if may else [])
-        return _joined(" AND ", [*required, *must_not])
+        required = must or ([together(" OR ", may)] if may else [])
+        return together(" AND ", [*required, *must_not])
 
     def _field(self, item: tree.SearchField, of_field: Field | None, *, wanted: bool) -> Condition:
         if of_field is not None:
@@ -171,7 +160,7 @@ class _Translation:
             case tree.Range():
                 low = self._bound_of(item.low, of_field, ">=" if item.include_low else ">", upper=not item.include_low)
                 high = self._bound_of(item.high, of_field, "<=" if item.include_high else "<", upper=item.include_high)
-                return _joined(" AND ", [low, high])
+                return together(" AND ", [low, high])
             case tree.From():
                 return self._bound_of(item.a, of_field, ">=" if item.include else ">", upper=not item.include)
             case tree.To():
@@ -230,21 +219,9 @@ def fields_sentence() -> str:
     return f"Fields are {', '.join(FIELDS)}."
 
 
-def _joined(operator: str, parts: Iterable[Condition]) -> Condition:
-    found = list(parts)
-    if len(found) == 1:
-        return found[0]
-    return Condition(f"({operator.join(part.sql for part in found)})", tuple(value for part in found for value in part.values))
-
-
 def _negated(part: Condition) -> Condition:
     # What is not known is not what is asked for; so it is there where that is excluded.
     return Condition(f"NOT coalesce({part.sql}, 0)", part.values)
-
-
-def joined(*parts: Condition) -> Condition:
-    """Return the condition that all of some conditions hold."""
-    return _joined(" AND ", parts)
 
 
 def _like(text: str) -> str:

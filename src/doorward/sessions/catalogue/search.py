@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from doorward.sessions.catalogue.conditions import Condition
 from doorward.sessions.catalogue.fields import Field, Kind
-from doorward.sessions.catalogue.query import Condition
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.tables import decode_row
 
