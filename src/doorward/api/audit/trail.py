@@ -52,7 +52,7 @@ class _OfTrail(Audited):
 
     async def note(self, request: Request, found: Found, what: str) -> None:
         """Write down, durably, that the caller gets something of it; nobody gets anything where that can't be done."""
-        if found.row.is_download_logged:
+        if found.row.is_download_logged and request.method != "HEAD":
             login, now = request.member, int(time.time() * 1000)
             download = DownloadRow(at=now, user=login.name, address=request.address, what=what)
             with refusals(request):

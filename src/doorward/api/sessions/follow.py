@@ -58,6 +58,9 @@ class Follow(Audited):
             raise errors.not_found(request.href, self._key)
         if not one.is_followable:
             raise encrypted(request.href, found.row.recipients)
+        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(b"", headers=headers)
         channel = int(asked) if asked else await self.service.look(request, first_terminal, self.service, found)
         shown = self.service.live.follow(self._key, channel, request.member.name)
         first = asyncio.ensure_future(anext(shown, None))
@@ -65,7 +68,6 @@ class Follow(Audited):
         await asyncio.wait({first}, timeout=CHECK_SECONDS)
         if first.done() and (failure := first.exception()) is not None:
             raise _refused(request, self._key, failure)
-        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         return Response(Stream(self._events(request, found, shown, first)), headers=headers)
 
     async def _events(
