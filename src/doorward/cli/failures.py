@@ -70,6 +70,12 @@ def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
         case "InvalidRequestBody" | "SemanticError" if details.get("errors"):
             for problem in details["errors"]:
                 yield problem_line(problem.get("path") or about, problem["pointer"], problem["message"])
+        case "InvalidQuery" if details.get("errors"):
+            for problem in details["errors"]:
+                yield problem_line(about, str(problem.get("parameter", "")), problem["message"])
+        case "Conflict" if "certificates" in details:
+            yield problem_line(about, "", message)
+            yield from (f"  {fingerprint}" for fingerprint in details["certificates"])
         case "Conflict" if "conflicts" in details:
             yield message
             for found in details["conflicts"]:
