@@ -49,7 +49,7 @@ FACTS = Facts(
 )
 
 
-async def told(  # noqa: PLR0917 - what a session is made of
+async def told(
     catalogue: SqliteCatalogue,
     session: SessionRow,
     facts: Facts = FACTS,

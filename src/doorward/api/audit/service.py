@@ -107,6 +107,8 @@ def refusals(request: Request) -> Iterator[None]:
     except TrailDamagedError as error:
         message = f"The trail can't be read: {error}."
         raise errors.conflict(message, code="damaged_trail", resource=request.href) from None
+    except OSError as error:
+        raise errors.unavailable(f"The trail can't be read now: {error.strerror}.") from error
     except (CatalogueUnavailableError, sqlite3.OperationalError) as error:
         raise errors.unavailable("The session catalogue can't be used now.") from error
 

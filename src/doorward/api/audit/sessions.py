@@ -17,7 +17,7 @@ from doorward.api.audit.statistics import Histogram, Statistics
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta, meta_schema
 from doorward.sessions.catalogue import search
-from doorward.sessions.catalogue.conditions import Condition, joined
+from doorward.sessions.catalogue.conditions import ALL, Condition, joined
 from doorward.sessions.catalogue.search import Found
 from doorward.sessions.catalogue.snapshots import MAX_IDS
 
@@ -88,12 +88,8 @@ class Sessions(Audited):
 
     def _page(self, asked: ListRequest) -> tuple[list[Found], int]:
         with self.service.catalogue.readers.reading() as connection:
-            found = search.ids(connection, asked.condition, asked.order, asked.page.limit, asked.page.offset)
-            if len(found) < asked.page.limit and (found or not asked.page.offset):
-                matching = asked.page.offset + len(found)
-            else:
-                matching = search.count(connection, asked.condition)
-            return search.rows(connection, found, Condition("1")), matching
+            found, matching = search.page(connection, asked.condition, asked.order, asked.page.limit, asked.page.offset)
+            return search.rows(connection, found, ALL), matching
 
     async def _of_snapshot(self, request: Request, asked: ListRequest, name: str) -> Response:
         snapshots, visible = self.service.snapshots, self.service.audience(request).condition()

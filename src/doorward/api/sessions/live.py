@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
@@ -20,7 +20,8 @@ from doorward.sessions.catalogue.port import LiveSession, NotLiveError
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.tree.models import Body
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(printable)]
+MAX_REASON: Final = 500
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=MAX_REASON), AfterValidator(printable)]
 
 
 class Locking(Body):
@@ -106,10 +107,9 @@ class OneLive(Audited):
         "DELETE": Operation(
             "End the session.",
             answer_schema(),
-            body=_ENDING.json_schema(),
-            body_name="Ending",
             errors=(400, 403, 404),
-            description="The body may be left out.",
+            query={"reason": {"type": "string", "maxLength": 500, "description": "The user is told, and it is recorded."}},
+            description="The reason may also be sent as a body: an object with the member reason.",
         ),
     }
 
@@ -138,9 +138,12 @@ class OneLive(Audited):
     async def delete(self, request: Request) -> Response:
         """End it."""
         ending, _ = await sent(request, _ENDING)
+        reason = request.query.get("reason", "") or ending.reason
+        if len(reason) > MAX_REASON or not reason.isprintable():
+            raise errors.invalid_query([("format", f"At most {MAX_REASON} printable characters.", "reason")])
         await self._acting(request)
         try:
-            await self.service.live.end(self._key, ending.reason, request.member.name)
+            await self.service.live.end(self._key, reason, request.member.name)
         except NotLiveError:
             raise errors.not_found(request.href, self._key) from None
         return Response({"meta": meta(request)})

@@ -255,7 +255,7 @@ def _expression(item: tree.Item) -> str:
             words = _ESCAPED.sub(r"\1", phrase.value[1:-1]).split()
             if len(words) < 2:  # noqa: PLR2004 - near to what?
                 return _quoted(" ".join(words))
-            return f"NEAR({' '.join(_quoted(word) for word in words)}, {min(int(item.degree or 1), 1000)})"
+            return f"NEAR({' '.join(_quoted(word) for word in words)}, {min(int(item.degree), 1000)})"
         case _:
             raise QueryRefusedError("not_supported", f"{_what(item)} can't be looked for in the content.", item.pos)
 
@@ -280,9 +280,15 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+_NAMES = {
+    "Fuzzy": "A fuzzy word (~)",
+    "Proximity": "A distance (~)",
+    "Regex": "A regular expression (put a path into quotes)",
+    "Range": "A range",
+    "From": "A range",
+    "To": "A range",
+}
+
+
 def _what(item: tree.Item) -> str:
-    names = {
-        "Fuzzy": "A fuzzy word (~)", "Proximity": "A distance (~)", "Regex": "A regular expression", "Range": "A range",
-        "From": "A range", "To": "A range",
-    }  # fmt: skip
-    return names.get(type(item).__name__, "This")
+    return _NAMES.get(type(item).__name__, "This")

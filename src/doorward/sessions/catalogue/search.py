@@ -17,6 +17,9 @@ from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.tables import decode_row
 
 MAX_BINS: Final = 10_000
+MAX_COUNTED: Final = 10_000_000
+IN_TEXT: Final = "text_index"
+"""What stands in a condition that looks through text."""
 
 _BUCKET = 900_000
 """Milliseconds; the offset of every time zone is a multiple of it."""
@@ -70,6 +73,19 @@ def ids(connection: sqlite3.Connection, condition: Condition, order: Order, limi
     """Return the ids of sessions that fit, in order."""
     sql = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"
     return array("q", (number for (number,) in connection.execute(sql, (*condition.values, limit, offset))))
+
+
+def page(
+    connection: sqlite3.Connection, condition: Condition, order: Order, limit: int, offset: int
+) -> tuple[array[int], int]:  # fmt: skip
+    """Return the ids of a page of the sessions that fit, and how many fit."""
+    if IN_TEXT in condition.sql:  # to look through the text costs most: once, for page and count
+        every = ids(connection, condition, order, MAX_COUNTED)
+        return every[offset : offset + limit], len(every)
+    found = ids(connection, condition, order, limit, offset)
+    if len(found) < limit and (found or not offset):
+        return found, offset + len(found)
+    return found, count(connection, condition)
 
 
 def rows(connection: sqlite3.Connection, numbers: Sequence[int], condition: Condition) -> list[Found]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +61,8 @@ class SqliteCatalogue:
         self.writer = Writer(tables.open_for_writing(path), self._known.clear)
         self._numbers: dict[str, tuple[int, int]] = {}
         """Of each policy the last number given away, and the last that is set aside."""
+        self._setting: dict[str, Future[tuple[int, int]]] = {}
+        """Of each policy what sets more of them aside."""
         self._numbering = threading.Lock()
         self.readers = Readers(path)
 
@@ -78,10 +81,17 @@ class SqliteCatalogue:
                 if last < ahead:
                     self._numbers[policy_key] = last + 1, ahead
                     return last + 1
-            before, after = await self._durably(lambda c: _set_aside(c, policy_key), urgent=True)
-            with self._numbering:
-                if self._numbers.get(policy_key, (0, 0))[1] < after:
-                    self._numbers[policy_key] = before, after
+                setting = self._setting.get(policy_key)
+                if setting is not None and setting.done():  # what counts is told when it is on the disk
+                    del self._setting[policy_key]
+                    if setting.exception() is None:
+                        self._numbers[policy_key] = setting.result()
+                        continue
+                    setting = None
+                if setting is None:
+                    work = partial(self._set_aside, policy_key)
+                    setting = self._setting[policy_key] = self.writer.durable(work, urgent=True)
+            await asyncio.wrap_future(setting)  # whoever comes meanwhile waits for the same
 
     async def begin(self, row: SessionRow) -> None:
         """See `port.Catalogue.begin`."""
@@ -205,6 +215,14 @@ class SqliteCatalogue:
 
     # In the writing thread
 
+    @staticmethod
+    def _set_aside(policy_key: str, connection: sqlite3.Connection) -> tuple[int, int]:
+        sql = (
+            "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (policy_key) DO UPDATE SET last = last + excluded.last RETURNING last"
+        )
+        (after,) = connection.execute(sql, (policy_key, NUMBERS_AHEAD)).fetchone()
+        return after - NUMBERS_AHEAD, after
+
     def _find(self, connection: sqlite3.Connection, key: str) -> tuple[int, SessionRow, bool]:
         found = self._known.get(key)
         if found is None:
@@ -282,12 +300,6 @@ class SqliteCatalogue:
 
 
 _NEXT = "SELECT coalesce(max(number), 0) + 1 FROM {} WHERE session = ?"
-
-
-def _set_aside(connection: sqlite3.Connection, policy_key: str) -> tuple[int, int]:
-    sql = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (policy_key) DO UPDATE SET last = last + excluded.last RETURNING last"
-    (after,) = connection.execute(sql, (policy_key, NUMBERS_AHEAD)).fetchone()
-    return after - NUMBERS_AHEAD, after
 
 
 def _with(row: SessionRow, facts: Facts) -> SessionRow:

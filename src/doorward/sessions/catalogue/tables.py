@@ -24,6 +24,9 @@ _WRITING = (
     "cache_size = -65536", "temp_store = MEMORY",
 )  # fmt: skip
 
+_SEPARATOR: Final = "\x1f"
+"""Stands around each group of a user."""
+
 encode = msgspec.msgpack.Encoder().encode
 decode_row = msgspec.msgpack.Decoder(SessionRow).decode
 
@@ -69,7 +72,7 @@ def columns_of(row: SessionRow) -> dict[str, Any]:
         "user": row.user,
         "gateway_user": row.gateway_user,
         "server_user": row.server_user,
-        "groups": "".join(f"\x1f{group}" for group in row.gateway_groups) + "\x1f",
+        "groups": "".join(f"{_SEPARATOR}{group.replace(_SEPARATOR, '')}" for group in row.gateway_groups) + _SEPARATOR,
         "auth_method": row.auth_method,
         "began": row.began,
         "ended": row.ended,
