@@ -20,7 +20,7 @@ from tests.unit.recording.trails import identity
 SESSIONS = "/api/audit/sessions"
 ONE = f"{SESSIONS}/{key_of(1)}"
 EVIL = Facts(gateway_user='=cmd|"/c calc"!A1', server_user="+1", server=Peer("10.9.0.1", 22, "@evil"), auth_method="publickey")
-CERTIFICATE, _, PARSED, _ = identity("ec")
+CERTIFICATE, _key, PARSED, _parsed_key = identity("ec")
 FINGERPRINT = PARSED.fingerprint(PARSED.signature_hash_algorithm).hex()  # type: ignore[arg-type]
 
 
