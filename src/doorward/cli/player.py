@@ -6,6 +6,7 @@ of a hostile server sets a title, fills the clipboard, asks the terminal for an 
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -18,6 +19,7 @@ FRAME_SECONDS: Final = 0.03
 """Between two drawings, at least."""
 _BEGIN, _END = "\x1b[?2026h\x1b[0m\x1b[H\x1b[2J", "\x1b[?2026l"
 _LEAVE = "\x1b[?1l\x1b[0m\x1b[r\x1b[?25h"
+_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})\Z", re.ASCII)
 _C1 = dict.fromkeys(range(0x80, 0xA0))
 
 Event = tuple[float, str, str]
@@ -39,9 +41,9 @@ class Player:
             self._terminal.feed(data.encode("utf-8", "replace"))
             self._is_stale = True
         elif code == "r":
-            columns, _, rows = data.partition("x")
-            if columns.isdecimal() and rows.isdecimal() and len(data) < 12:  # noqa: PLR2004 - no terminal is so large
-                self._terminal.resize(int(columns), int(rows))
+            size = _SIZE.match(data)
+            if size is not None:
+                self._terminal.resize(int(size[1]), int(size[2]))
                 self._is_stale = True
 
     def draw(self, *, now: bool = False) -> None:
