@@ -11,7 +11,7 @@ from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.tables import FILE
 from doorward.sessions.live import NoLiveSessions
 from doorward.sessions.retention import Retention
-from doorward.sessions.trails import DIRECTORY, Trails
+from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
 from doorward.tree.snapshot import Snapshot
 
 
@@ -25,11 +25,14 @@ class SessionParts:
     live: LiveSessions = field(default_factory=NoLiveSessions)
 
     @classmethod
-    def at(cls, state: Path, snapshot: Callable[[], Snapshot]) -> SessionParts:
-        """Open what is in a state directory, made if it is not there. Raises CatalogueDamagedError, OSError."""
+    def at(cls, state: Path, snapshot: Callable[[], Snapshot], keys: Keys = no_keys) -> SessionParts:
+        """Open what is in a state directory, made if it is not there. Raises CatalogueDamagedError, OSError.
+
+        ``keys`` are those that this node may open encrypted trails with.
+        """
         directory = state / DIRECTORY
         directory.mkdir(mode=0o700, exist_ok=True)
-        trails = Trails(directory)
+        trails = Trails(directory, keys)
         catalogue = SqliteCatalogue(state / FILE, trails.may_read)
         return cls(catalogue, trails, Retention(catalogue, trails, snapshot))
 
