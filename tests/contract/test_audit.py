@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from http.client import IncompleteRead
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,7 @@ from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.contract.wire import Caller, Reply, logged_in
 from tests.support.recorded import ORACLE, key_of, put_trail, row, shell, tell, trail
 from tests.support.server import QUICK, Server, running
-from tests.unit.recording.trails import identity
+from tests.unit.recording.trails import identity, output
 
 SESSIONS = "/api/audit/sessions"
 ONE = f"{SESSIONS}/{key_of(1)}"
@@ -435,3 +436,58 @@ def test_nobody_runs_without_workers(caller: Caller) -> None:
     caller.get(f"/api/sessions/live/{key_of(2)}").is_error(404, "NotFound")
     caller.get(f"/api/sessions/live/{key_of(2)}/follow").is_error(404, "NotFound")
     caller.delete(f"/api/sessions/live/{key_of(2)}").is_error(404, "NotFound")
+
+
+# Streams, last: what these put into the catalogue is not counted by the others
+
+
+def long_trail() -> bytes:
+    """A trail whose replay is long."""
+    return trail([*shell(1), *(output(2000 + at, f"line {at} of many, {at**5 % 99991}\r\n") for at in range(4000))])
+
+
+def put(server: Server, number: int, data: bytes) -> str:
+    catalogue = SqliteCatalogue(server.state / "sessions.db")
+    tell(catalogue, row(number, trail=put_trail(server.state / "trails", key_of(number), data)))
+    catalogue.close()
+    return f"{SESSIONS}/{key_of(number)}"
+
+
+def test_a_replay_of_a_trail_that_is_damaged_breaks_off(server: Server, caller: Caller) -> None:
+    whole = long_trail()
+    damaged = bytearray(whole)
+    damaged[-2000] ^= 1
+    path, changed = put(server, 60, whole), put(server, 61, bytes(damaged))
+    assert len(caller.get(f"{path}/replay").ok().body.splitlines()) > 4000
+    with pytest.raises(IncompleteRead) as broken:
+        caller.get(f"{changed}/replay")
+    caller.close()
+    assert b"line 100 of many" in broken.value.partial
+    caller.get(f"{changed}/replay?from=100000").is_error(409, "Conflict", code="damaged_trail")
+
+
+def test_a_trail_that_is_none_is_told_at_once(server: Server, caller: Caller) -> None:
+    path = put(server, 62, b"no trail")
+    for name in ("replay", "files"):
+        caller.get(f"{path}/{name}").is_error(409, "Conflict", code="damaged_trail")
+
+
+def test_http_1_0_gets_a_replay_until_the_connection_ends(server: Server, caller: Caller) -> None:
+    raw = Caller(server).connect()
+    raw.sendall(f"GET {ONE}/replay HTTP/1.0\r\nCookie: session_id={caller.cookie}\r\n\r\n".encode())
+    received = b"".join(iter(lambda: raw.recv(65536), b""))
+    raw.close()
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding" not in head
+    assert b"Connection: close" in head
+    assert json.loads(body.splitlines()[0])["version"] == 2
+
+
+def test_who_reads_nothing_and_goes_away_harms_nobody(server: Server, caller: Caller) -> None:
+    path = put(server, 63, long_trail())
+    for _ in range(5):
+        raw = Caller(server).connect()
+        raw.sendall(f"GET {path}/replay HTTP/1.1\r\nHost: x\r\nCookie: session_id={caller.cookie}\r\n\r\n".encode())
+        raw.recv(100)
+        raw.close()
+    caller.get(SESSIONS).ok()

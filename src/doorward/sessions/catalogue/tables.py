@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from doorward.host.ownership import open_own
 from doorward.sessions.catalogue.rows import SessionRow
 
 FORMAT: Final = "1"
@@ -36,7 +38,8 @@ class CatalogueDamagedError(Exception):
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the database, made if it is not there. Raises CatalogueDamagedError."""
+    """Open the database, made if it is not there, for this user alone. Raises CatalogueDamagedError, OSError."""
+    os.close(open_own(path, os.O_RDWR | os.O_CREAT))
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")

@@ -287,3 +287,15 @@ def test_nothing_is_taken_after_the_end(tmp_path: Path) -> None:
     made.close()
     with pytest.raises(CatalogueUnavailableError):
         run(made.begin(row()))
+
+
+def test_the_file_is_for_this_user_alone_and_no_link(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    made = SqliteCatalogue(path)
+    run(made.begin(row()))
+    assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+    made.close()
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(OSError, match=r"symbolic links|not a file"):
+        SqliteCatalogue(link)
