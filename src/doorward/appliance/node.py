@@ -29,6 +29,7 @@ from doorward.appliance.local_server import LocalServer
 from doorward.appliance.login_sessions import LoginSessions
 from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
+from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.areas.area import Area
 from doorward.backup import restore_files
@@ -101,6 +102,7 @@ class Appliance:
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
+        self.sessions = SessionParts.at(state, lambda: self._snapshot)
         self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
@@ -123,6 +125,7 @@ class Appliance:
         """Return the areas of the node, in the order in which they start: one line each."""
         return [
             self._login_sessions,
+            self.sessions,
             self.senders,
             Transactions(self.pipeline, self._queue, self.confirmations),
             self.cluster,
@@ -173,6 +176,7 @@ class Appliance:
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
             self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
+            self.sessions.catalogue, self.sessions.trails, self.sessions.live,
         )  # fmt: skip
 
     def _setup_code(self) -> SetupCode | None:

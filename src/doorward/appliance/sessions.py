@@ -1,0 +1,49 @@
+"""Sessions of a node, wired up: the catalogue, the trails, and what deletes both when they are old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from doorward.areas.area import Area
+from doorward.sessions.catalogue.port import LiveSessions
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.tables import FILE
+from doorward.sessions.live import NoLiveSessions
+from doorward.sessions.retention import Retention
+from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
+from doorward.tree.snapshot import Snapshot
+
+
+@dataclass
+class SessionParts(Area):
+    """What a node has of sessions. Raises CatalogueDamagedError."""
+
+    catalogue: SqliteCatalogue
+    trails: Trails
+    retention: Retention
+    live: LiveSessions = field(default_factory=NoLiveSessions)
+
+    @classmethod
+    def at(cls, state: Path, snapshot: Callable[[], Snapshot], keys: Keys = no_keys) -> SessionParts:
+        """Open what is in a state directory, made if it is not there. Raises CatalogueDamagedError, OSError.
+
+        ``keys`` are those that this node may open encrypted trails with.
+        """
+        directory = state / DIRECTORY
+        directory.mkdir(mode=0o700, exist_ok=True)
+        trails = Trails(directory, keys)
+        catalogue = SqliteCatalogue(state / FILE, trails.may_read)
+        return cls(catalogue, trails, Retention(catalogue, trails, snapshot))
+
+    is_early = True
+
+    def start(self) -> None:
+        """Delete old sessions when their time has come."""
+        self.retention.start()
+
+    def stop(self) -> None:
+        """End what goes on, and write what waits."""
+        self.retention.stop()
+        self.catalogue.close()
