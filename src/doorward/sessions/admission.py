@@ -14,7 +14,7 @@ from typing import Literal
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
 from doorward.configuration.policies.userlists import UserList
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
-from doorward.configuration.ssh.connections import AccessRule, OnlyGroup, Target, TargetNetwork
+from doorward.configuration.ssh._connections import AccessRule, OnlyGroup, Target, TargetNetwork
 from doorward.tree.fields import host_name
 from doorward.tree.plaintext import plain
 

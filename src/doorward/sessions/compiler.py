@@ -11,9 +11,9 @@ from doorward.configuration.policies import time_policies
 from doorward.configuration.policies.audit_policies import AuditPolicy, Encryption, Recipients, Signing, Timestamping
 from doorward.configuration.ssh import channel_policies
 from doorward.configuration.ssh._algorithms import Algorithms as AlgorithmNames
+from doorward.configuration.ssh._connections import Connection
 from doorward.configuration.ssh.authentication_policies import has_login
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
-from doorward.configuration.ssh.connections import Connection
 from doorward.configuration.ssh.settings_policies import SettingsPolicy
 from doorward.sessions.policies import ConnectionPolicy, connection_policy, followed, log_level
 from doorward.sessions.rules import (

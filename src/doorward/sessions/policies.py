@@ -17,10 +17,10 @@ from doorward.configuration.policies.user_databases import UserDatabase
 from doorward.configuration.policies.usermapping_policies import UsermappingPolicy
 from doorward.configuration.private_keys import PublicHalf
 from doorward.configuration.ssh import connections, host_keys, options
+from doorward.configuration.ssh._connections import Connection, Inband, LogOverride, OwnKeys
 from doorward.configuration.ssh._own import Ip, own_addresses
 from doorward.configuration.ssh.authentication_policies import AuthenticationPolicy, LocalBackend
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
-from doorward.configuration.ssh.connections import Connection, Inband, LogOverride, OwnKeys
 from doorward.configuration.ssh.settings_policies import SettingsPolicy
 from doorward.sessions.admission import Restrictions, one_address
 from doorward.tree.references import Reference

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import product
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -20,14 +21,39 @@ def networks(texts: Iterable[str]) -> list[Network]:
     return [ipaddress.ip_network(text, strict=False) for text in texts]
 
 
-def all_within(inner: Iterable[Network], outer: Iterable[Network]) -> bool:
+def all_within(inner: Iterable[Network], outer: Collection[Network]) -> bool:
     """Whether every address of the first networks is in one of the second ones."""
-    whole = list(outer)
-    merged: list[Network] = [
-        *ipaddress.collapse_addresses(one for one in whole if isinstance(one, ipaddress.IPv4Network)),
-        *ipaddress.collapse_addresses(one for one in whole if isinstance(one, ipaddress.IPv6Network)),
-    ]
-    return all(any(_is_within(one, other) for other in merged) for one in inner)
+    return all(_is_covered(one, outer) for one in inner)
+
+
+def _is_covered(one: Network, outer: Collection[Network]) -> bool:
+    if one in outer or any(_is_within(one, other) for other in outer):
+        return True
+    parts = [other for other in outer if _is_within(other, one)]
+    if sum(part.num_addresses for part in parts) < one.num_addresses:
+        return False
+    version: Any = type(one)
+    return one in ipaddress.collapse_addresses([version(part) for part in parts])
+
+
+class Taken:
+    """Which clients earlier policies take, at which addresses and ports."""
+
+    def __init__(self) -> None:
+        self._clients: dict[int, dict[Network, set[Network]]] = {}
+
+    def add(self, ports: Iterable[int], targets: Iterable[Network], clients: Iterable[Network]) -> None:
+        """Take clients from now on."""
+        for port, target in product(ports, targets):
+            self._clients.setdefault(port, {}).setdefault(target, set()).update(clients)
+
+    def has_all(self, port: int, target: Network, clients: Iterable[Network]) -> bool:
+        """Whether all of these clients are taken at a port of every address of a network."""
+        found: set[Network] = set()
+        for wider, taken in self._clients.get(port, {}).items():
+            if _is_within(target, wider):
+                found |= taken
+        return all_within(clients, found)
 
 
 def _is_within(inner: Network, outer: Network) -> bool:

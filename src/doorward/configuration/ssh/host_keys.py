@@ -7,15 +7,22 @@ fingerprint.
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import Field
 
+from doorward.configuration import private_keys
+from doorward.configuration.ssh import options
 from doorward.configuration.ssh.authentication_policies import PrivateKeyReference
 from doorward.tree.models import Body, Elements
-from doorward.tree.nodes import Singleton
+from doorward.tree.nodes import Singleton, Supply
+from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/ssh/host_keys"
+
+_RSA_BITS = 3072
 
 
 class HostKeys(Body):
@@ -26,6 +33,27 @@ class HostKeys(Body):
     )
 
 
+def are_missing(snapshot: Snapshot) -> bool:
+    """Whether SSH is on and has no host keys yet."""
+    return options.is_enabled(snapshot) and not snapshot.read(NODE).keys
+
+
+def make() -> Iterator[tuple[dict[str, Any], str]]:
+    """Make a key of each type. RSA takes a good part of a second."""
+    yield private_keys.described(private_keys.generated("ed25519"))
+    yield private_keys.described(private_keys.generated("ecdsa-p256"))
+    yield private_keys.described(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS))
+
+
+def _body(keys: list[str]) -> dict[str, list[str]]:
+    return {"keys": keys}
+
+
 NODE: Singleton[HostKeys] = Singleton(
-    title="Host keys of SSH", model=HostKeys, default={"keys": []}, listed=False, read_only=True
+    title="Host keys of SSH",
+    model=HostKeys,
+    default={"keys": []},
+    listed=False,
+    read_only=True,
+    supply=Supply(private_keys.PATH, are_missing, make, _body),
 )
