@@ -34,12 +34,15 @@ def _host(value: str) -> str:
     raise bad_format("Must be a network, an address, a host name, or *. and a name.")
 
 
+HostPattern = Annotated[str, StringConstraints(max_length=256), AfterValidator(_host)]
+
+
 class Credential(Interrelated):
     """What there is for a user of a host."""
 
     destination = Destination("host")
 
-    host: Annotated[str, StringConstraints(max_length=256), AfterValidator(_host)] = Field(
+    host: HostPattern = Field(
         description="A network, an address, a host name, or *. and a name for all names below it.",
         examples=["10.20.0.0/16", "*.db.example.com"],
     )

@@ -24,6 +24,7 @@ from doorward.configuration.ssh import authentication_policies, channel_policies
 from doorward.configuration.ssh.authentication_policies import PrivateKeyReference
 from doorward.configuration.ssh.options import LogLevel
 from doorward.tree.described import At
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, HostName, Ip, Name, Network, Port, same_network
 from doorward.tree.fields import Domain as DomainText
 from doorward.tree.models import Body, Elements, Off, Switched, Variants
@@ -44,7 +45,7 @@ class Listening(Body):
         description="Ports that clients connect to.", examples=[[22]]
     )
     targets: Networks = Field(
-        description="Networks with the addresses of the node that clients connect to.", examples=[["192.0.2.10"]]
+        description="Networks with the addresses of the node that clients connect to.", examples=[["192.0.2.10/32"]]
     )
 
 
@@ -137,6 +138,8 @@ class ApplianceKeys(Body):
 
 class OwnKeys(Body):
     """Host keys of the policy."""
+
+    destination = Destination("selection")
 
     selection: Literal["own"] = Field(description="Other keys than those of the appliance.")
     keys: Annotated[list[PrivateKeyReference], Elements(least=1, most=4, unique=lambda one: one.key)] = Field(

@@ -195,17 +195,17 @@ class AuthenticationPolicy(Interrelated):
         client = sent.get("client")
         methods = client if isinstance(client, dict) else {}
         enabled = {name for name in METHODS if isinstance(found := methods.get(name), dict) and found.get("enabled") is True}
-        if isinstance(client, dict) and not enabled and not any(_is_odd(methods.get(name)) for name in METHODS):
+        if isinstance(client, dict) and not enabled and not any(_is_odd(methods, name) for name in METHODS):
             yield wrong("contradiction", "One way to log in at least has to be enabled.", "client")
         if selection in {"ldap", "radius"} and "public_key" in enabled:
             yield wrong("contradiction", f"The backend {selection} knows no keys.", "client", "public_key")
         if selection == "none" and "certificate" in enabled:
             yield wrong("contradiction", "Needs a backend; there is nobody to compare with.", "client", "certificate")
-        yield from cls._unfit_rows(sent, enabled, methods)
+        if isinstance(client, dict):
+            yield from cls._unfit_rows(sent, enabled, methods)
         relayed = sent.get("relayed")
         for index, way in enumerate(relayed if isinstance(relayed, list) else ()):
-            name = _selection(way)
-            if selection == "none" and isinstance(name, str) and name in _STORED:
+            if selection == "none" and _selection(way) in _STORED:
                 yield wrong("contradiction", "Needs a login at the gateway: the backend is none.", "relayed", index)
 
     @staticmethod
@@ -213,17 +213,19 @@ class AuthenticationPolicy(Interrelated):
         rows = sent.get("require")
         for at, row in enumerate(rows if isinstance(rows, list) else ()):
             for index, name in enumerate(row if isinstance(row, list) else ()):
-                if isinstance(name, str) and name in METHODS and name not in enabled and not _is_odd(methods.get(name)):
+                if isinstance(name, str) and name in METHODS and name not in enabled and not _is_odd(methods, name):
                     yield wrong("contradiction", "Is not enabled in client.", "require", at, index)
 
 
-def _selection(value: Any) -> Any:
-    return value.get("selection") if isinstance(value, dict) else None
+def _selection(value: Any) -> str:
+    found = value.get("selection") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else ""
 
 
-def _is_odd(switch: Any) -> bool:
-    """Whether a switch is none, which is said of it anyway."""
-    return switch is not None and not (isinstance(switch, dict) and isinstance(switch.get("enabled"), bool))
+def _is_odd(methods: dict[str, Any], name: str) -> bool:
+    """Whether what stands for a switch is none, which is said of it anyway."""
+    switch = methods.get(name)
+    return name in methods and not (isinstance(switch, dict) and isinstance(switch.get("enabled"), bool))
 
 
 def has_login(policy: AuthenticationPolicy) -> bool:

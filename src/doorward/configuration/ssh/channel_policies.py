@@ -104,7 +104,7 @@ class AllowedNetwork(Body):
     """A network of X clients."""
 
     selection: Literal["address"] = Field(description="The value is a network or an address.")
-    value: Network = Field(description="Network or address.", examples=["192.168.1.1"])
+    value: Network = Field(description="Network or address.", examples=["192.168.1.1/32"])
 
 
 _NO_CONTENT = only(None, "Content policies come with a later release.")

@@ -85,7 +85,7 @@ class SettingsPolicy(Interrelated):
     @classmethod
     def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
         """Want weak algorithms to be asked for."""
-        if sent.get("allow_legacy", False) is True:
+        if sent.get("allow_legacy", False) is not False:
             return
         for side, kind, index, name in _named(sent):
             if name in WEAK:
