@@ -19,7 +19,9 @@ def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     for edit in edits:
         old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
         if _is_order(tree, edit):
-            changes.append(as_change(edit.place.href, Difference("reorder", (), old or [], new)))
+            before, after = ([] if order is MISSING else order for order in (old, new))
+            if before != after:
+                changes.append(as_change(edit.place.href, Difference("reorder", (), before, after)))
             continue
         shape = tree.shape(edit.place.path)
         changes.extend(as_change(edit.place.href, difference) for difference in differences(old, new, shape))

@@ -14,7 +14,7 @@ from typing import Literal
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
 from doorward.configuration.policies.userlists import UserList
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
-from doorward.configuration.ssh._connections import AccessRule, OnlyGroup, Target, TargetNetwork
+from doorward.configuration.ssh._connections import AccessRule, InbandTarget, OnlyGroup, TargetNetwork
 from doorward.tree.fields import host_name
 from doorward.tree.plaintext import plain
 
@@ -116,8 +116,8 @@ def one_address(text: str) -> Ip:
 class Restrictions:
     """Which servers users may name. ``own``: the addresses of this node."""
 
-    domains: tuple[Target, ...]
-    exceptions: tuple[Target, ...] = ()
+    domains: tuple[InbandTarget, ...]
+    exceptions: tuple[InbandTarget, ...] = ()
     own: frozenset[Ip] = frozenset()
 
 
@@ -163,12 +163,12 @@ def is_own(own: Collection[Ip], address: Ip) -> bool:
     return address in own or address.is_loopback or str(address) == "255.255.255.255"
 
 
-def names_exactly(line: Target, address: Ip) -> bool:
+def names_exactly(line: InbandTarget, address: Ip) -> bool:
     """Whether a line is for this one address."""
     return isinstance(line.domain, TargetNetwork) and _network(line.domain.value) == ipaddress.ip_network(address)
 
 
-def _fits(line: Target, name: str, address: Ip) -> bool:
+def _fits(line: InbandTarget, name: str, address: Ip) -> bool:
     if isinstance(line.domain, TargetNetwork):
         return address in _network(line.domain.value)
     return in_domain(name, line.domain.value)

@@ -104,7 +104,7 @@ def _listening(snapshot: Snapshot) -> tuple[_Listening, ...]:
 # What control asks besides
 
 
-def limits(snapshot: Snapshot) -> options.Limits:
+def limits(snapshot: Snapshot) -> options.SshLimits:
     """Return how many sessions a node takes, and how many connections of an address that are not logged in."""
     return snapshot.read(options.NODE).limits
 
@@ -118,7 +118,7 @@ def disk_limit(snapshot: Snapshot) -> int | None:
 def days_kept(snapshot: Snapshot) -> int | None:
     """Return for how many days sessions are kept; None: for ever."""
     cleanup = snapshot.read(options.NODE).channel_database_cleanup
-    return cleanup.days if isinstance(cleanup, options.Cleanup) else None
+    return cleanup.days if isinstance(cleanup, options.SessionCleanup) else None
 
 
 def _gathered(snapshot: Snapshot, key: str, connection: Connection) -> ConnectionPolicy:
@@ -163,4 +163,4 @@ def log_level(snapshot: Snapshot, connection: Connection) -> int:
     if isinstance(connection.override_log_level, LogOverride):
         return connection.override_log_level.log_level
     service = snapshot.read(options.NODE).service
-    return service.log_level if isinstance(service, options.Service) else options.LOG_LEVEL
+    return service.log_level if isinstance(service, options.SshService) else options.LOG_LEVEL

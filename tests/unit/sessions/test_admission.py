@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.configuration.policies import credentialstores, userlists, usermapping_policies
-from doorward.configuration.ssh._connections import AccessRule, Target
+from doorward.configuration.ssh._connections import AccessRule, InbandTarget
 from doorward.sessions.admission import (
     Admitted,
     Onlooker,
@@ -124,12 +124,12 @@ def test_a_server_that_is_asked_for() -> None:
 # Domains
 
 
-def line(value: str, port: int | None = None) -> Target:
+def line(value: str, port: int | None = None) -> InbandTarget:
     selection = "address" if value[0].isdigit() or ":" in value else "domain"
-    return Target.model_validate({"domain": {"selection": selection, "value": value}, "port": port})
+    return InbandTarget.model_validate({"domain": {"selection": selection, "value": value}, "port": port})
 
 
-def restricted(*domains: Target, but: tuple[Target, ...] = (), own: tuple[str, ...] = ("192.0.2.1",)) -> Restrictions:
+def restricted(*domains: InbandTarget, but: tuple[InbandTarget, ...] = (), own: tuple[str, ...] = ("192.0.2.1",)) -> Restrictions:
     return Restrictions(domains, but, frozenset(map(ipaddress.ip_address, own)))
 
 
@@ -181,7 +181,7 @@ LINES = st.lists(st.tuples(NETWORKS, st.none() | st.sampled_from([22, 23])).map(
 
 @given(LINES, LINES, st.lists(st.ip_addresses(v=4).map(str), min_size=1, max_size=4), st.none() | st.sampled_from([22, 23, 24]))
 def test_nothing_is_reached_that_no_line_allows_or_one_forbids(
-    allowed: list[Target], forbidden: list[Target], addresses: list[str], port: int | None
+    allowed: list[InbandTarget], forbidden: list[InbandTarget], addresses: list[str], port: int | None
 ) -> None:
     restrictions = Restrictions(tuple(allowed), tuple(forbidden), frozenset({ipaddress.ip_address(addresses[0])}))
     try:
@@ -191,7 +191,7 @@ def test_nothing_is_reached_that_no_line_allows_or_one_forbids(
     assert found.addresses
     assert port in {None, found.port}
 
-    def on(lines: list[Target], address: str) -> list[str]:
+    def on(lines: list[InbandTarget], address: str) -> list[str]:
         return [
             one.domain.value for one in lines
             if one.port in {None, found.port} and one_address(address) in ipaddress.ip_network(one.domain.value, strict=False)

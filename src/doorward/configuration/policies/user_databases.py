@@ -33,7 +33,7 @@ Groups = Annotated[
 PasswordReference = Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="hash")]
 
 
-class User(Body):
+class DatabaseUser(Body):
     """A user."""
 
     username: UserName = Field(description="Name of the user, unique in the database.", examples=["jane"])
@@ -53,7 +53,7 @@ class UserDatabase(Body):
     """A user database."""
 
     name: Name = Field(description="Name of the database, unique.", examples=["contractors"])
-    users: Annotated[list[User], Elements(most=1000, unique=lambda user: user.username)] = Field(
+    users: Annotated[list[DatabaseUser], Elements(most=1000, unique=lambda user: user.username)] = Field(
         default_factory=list, description="Its users."
     )
 

@@ -37,7 +37,7 @@ _LATER = only(None, "Not supported by this release.")
 Networks = Annotated[list[Network], Elements(least=1, most=64, unique=same_network)]
 
 
-class Listening(Body):
+class ConnectionNetwork(Body):
     """Which connections the policy is for."""
 
     clients: Networks = Field(description="Networks that clients come from.", examples=[["0.0.0.0/0", "::/0"]])
@@ -87,26 +87,28 @@ class TargetDomain(Body):
 TargetHost = Annotated[TargetNetwork | TargetDomain, Variants("selection")]
 
 
-class Target(Body):
+class InbandTarget(Body):
     """Some servers."""
 
     domain: TargetHost = Field(description="Which servers.")
     port: Port | None = Field(None, description="Their port; null: any.")
 
 
-def _target(one: Target) -> tuple[str, str, int | None]:
+def _target(one: InbandTarget) -> tuple[str, str, int | None]:
     value = one.domain.value
     return one.domain.selection, same_network(value) if isinstance(one.domain, TargetNetwork) else value, one.port
 
 
-Targets = Annotated[list[Target], Elements(most=256, unique=_target)]
+Targets = Annotated[list[InbandTarget], Elements(most=256, unique=_target)]
 
 
 class Inband(Body):
     """The user names the server."""
 
     selection: Literal["inband"] = Field(description="The server stands in the user name.")
-    domains: Annotated[list[Target], Elements(least=1, most=256, unique=_target)] = Field(description="Servers that are allowed.")
+    domains: Annotated[list[InbandTarget], Elements(least=1, most=256, unique=_target)] = Field(
+        description="Servers that are allowed."
+    )
     exception_domains: Targets = Field(default_factory=list, description="Servers that are not, whatever domains says.")
     dns_server: Ip | None = Field(None, description="Name server that is asked; null: those of the node.")
     dns_suffixes: Annotated[list[HostName], Elements(most=16, unique=str)] = Field(
@@ -216,7 +218,7 @@ def _later(node: Any) -> Any:
     return Annotated[Annotated[Reference[Any], RefersTo(node)] | None, _LATER]
 
 
-class Policies(Body):
+class ConnectionPolicies(Body):
     """The policies of a connection."""
 
     aa_plugin: _later(aa_plugin_instances.NODE) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
@@ -253,9 +255,9 @@ class Connection(Body):
 
     name: Name = Field(description="Name of the policy, unique.", examples=["linux"])
     active: bool = Field(default=True, description="Whether the policy takes connections.")
-    network: Listening = Field(description="Which connections the policy is for.")
+    network: ConnectionNetwork = Field(description="Which connections the policy is for.")
     server_address: ServerAddress = Field(description="Where connections go.")
-    policies: Policies = Field(description="The policies that count.")
+    policies: ConnectionPolicies = Field(description="The policies that count.")
     access_control: Annotated[list[AccessRule], Elements(most=64)] = Field(
         default_factory=list, description="Who may see sessions, besides those with /special/searchmenu."
     )

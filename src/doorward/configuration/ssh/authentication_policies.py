@@ -83,13 +83,13 @@ class RadiusBackend(Body):
 Backend = Annotated[NoBackend | LocalBackend | AccountsBackend | LdapBackend | RadiusBackend, Variants("selection")]
 
 
-class Method(Body):
+class ClientMethod(Body):
     """A way to log in that is open."""
 
     enabled: Literal[True] = Field(description="Users may log in this way.")
 
 
-class Certificates(Body):
+class CertificateMethod(Body):
     """OpenSSH certificates of users."""
 
     enabled: Literal[True] = Field(description="Users may log in with a certificate whose principals name them.")
@@ -98,13 +98,13 @@ class Certificates(Body):
     )
 
 
-MethodSwitch = Annotated[Method | Off, Switched()]
-CertificateSwitch = Annotated[Certificates | Off, Switched()]
+MethodSwitch = Annotated[ClientMethod | Off, Switched()]
+CertificateSwitch = Annotated[CertificateMethod | Off, Switched()]
 _OFF = Off(enabled=False)
 MethodName = Literal["password", "keyboard_interactive", "public_key", "certificate"]
 
 
-class Client(Body):
+class ClientMethods(Body):
     """How users may log in."""
 
     password: MethodSwitch = Field(_OFF, description="With a password.")
@@ -176,7 +176,7 @@ class AuthenticationPolicy(Interrelated):
 
     name: Name = Field(description="Name of the policy, unique.", examples=["gate"])
     backend: Backend = Field(NoBackend(selection="none"), description="Who knows the users.")
-    client: Client = Field(description="How users may log in; one way at least.")
+    client: ClientMethods = Field(description="How users may log in; one way at least.")
     require: Annotated[
         list[Annotated[list[MethodName], Elements(least=1, most=4, unique=str)]], Elements(most=16, unique=tuple)
     ] = Field(

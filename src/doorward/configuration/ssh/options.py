@@ -23,25 +23,25 @@ LogLevel = Annotated[int, Field(ge=0, le=10)]
 LOG_LEVEL = 4
 
 
-class Service(Body):
+class SshService(Body):
     """The proxy is on."""
 
     enabled: Literal[True] = Field(description="SSH connections are proxied.")
     log_level: LogLevel = Field(LOG_LEVEL, description="How much is logged of sessions, 0 the least.")
 
 
-class Cleanup(Body):
+class SessionCleanup(Body):
     """Old sessions are deleted."""
 
     enabled: Literal[True] = Field(description="Old sessions are deleted.")
     days: int = Field(ge=1, le=36_500, description="Days that a session is kept after its end.")
 
 
-ServiceSwitch = Annotated[Service | Off, Switched()]
-CleanupSwitch = Annotated[Cleanup | Off, Switched()]
+ServiceSwitch = Annotated[SshService | Off, Switched()]
+CleanupSwitch = Annotated[SessionCleanup | Off, Switched()]
 
 
-class Limits(Body):
+class SshLimits(Body):
     """How much a node takes."""
 
     sessions: int = Field(500, ge=1, le=100_000, description="Sessions on a node.")
@@ -54,12 +54,12 @@ class Options(Body):
     channel_database_cleanup: CleanupSwitch = Field(Off(enabled=False), description="Whether old sessions are deleted.")
     gssapi: NotYet = Field(NOT_YET, description="Kerberos.")
     service: ServiceSwitch = Field(Off(enabled=False), description="Whether SSH is proxied.")
-    limits: Limits = extension(Limits(), description="How much a node takes.")
+    limits: SshLimits = extension(SshLimits(), description="How much a node takes.")
 
 
 def is_enabled(snapshot: Snapshot) -> bool:
     """Whether SSH is proxied."""
-    return isinstance(snapshot.read(NODE).service, Service)
+    return isinstance(snapshot.read(NODE).service, SshService)
 
 
 NODE: Singleton[Options] = Singleton(

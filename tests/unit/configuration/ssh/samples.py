@@ -53,7 +53,7 @@ SWITCHES: dict[str, Any] = {
     "public_key": {"enabled": True},
 }
 AUTHENTICATION: dict[str, Any] = {
-    "backend": {"selection": "local", "user_database": KEY},
+    "backend": {"selection": "accounts"},
     "client": SWITCHES,
     "name": "gate",
     "relayed": [
@@ -108,7 +108,7 @@ CONNECTION: dict[str, Any] = {
     "active": True,
     "channel_database_cleanup": {"enabled": False},
     "client_side_hostkeys": {"keys": [KEY], "selection": "own"},
-    "indexing": {"enabled": True, "policy": KEY, "priority": 3},
+    "indexing": {"enabled": True, "policy": None, "priority": 3},
     "log_audit_trail_downloads": True,
     "name": "linux",
     "network": {"clients": ["0.0.0.0/0", "::/0"], "ports": [2222], "targets": ["127.0.0.1/32"]},
@@ -121,10 +121,10 @@ CONNECTION: dict[str, Any] = {
         "authentication_policy": "-200",
         "backup_policy": None,
         "channel_policy": "-210",
-        "credential_store": KEY,
-        "ldap_server": KEY,
+        "credential_store": None,
+        "ldap_server": None,
         "settings": "-300",
-        "usermapping_policy": KEY,
+        "usermapping_policy": None,
     },
     "server_address": {
         "dns_server": "192.0.2.53",
