@@ -117,7 +117,7 @@ def _order(tree: Tree, place: Place, value: Any) -> Document:
     try:
         return tree.load(place, value)
     except ValueError:
-        raise ArchiveRefused("damaged", f"{TREE} does not hold the order of {place.path}.") from None
+        raise ArchiveRefusedError("damaged", f"{TREE} does not hold the order of {place.path}.") from None
 
 
 def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:

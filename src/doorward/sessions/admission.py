@@ -14,7 +14,7 @@ from typing import Literal
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
 from doorward.configuration.policies.userlists import UserList
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
-from doorward.configuration.ssh._connections import AccessRule, InbandTarget, OnlyGroup, TargetNetwork
+from doorward.configuration.ssh._connections import AccessControl, InbandTarget, OnlyGroup, TargetNetwork
 from doorward.tree.fields import host_name
 from doorward.tree.plaintext import plain
 
@@ -256,7 +256,7 @@ class Subject:
     groups: frozenset[str] = frozenset()
 
 
-def may(rules: Iterable[AccessRule], verb: Literal["audit", "authorize"], who: Onlooker, whose: Subject) -> bool:
+def may(rules: Iterable[AccessControl], verb: Literal["audit", "authorize"], who: Onlooker, whose: Subject) -> bool:
     """Whether the access rules of a connection let somebody see a session (``audit``), or decide on it (``authorize``)."""
     return any(
         verb in rule.permission.split("_and_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.merge import brought_up
+from doorward.transaction.merge import rebased
 from doorward.tree.nodes import Supply
 from doorward.tree.places import Place
 from doorward.tree.registry import Tree
@@ -18,7 +18,7 @@ def supplied(tree: Tree, candidate: Candidate, running: Running) -> Candidate:
     """
     if not any(supply.is_needed(candidate.snapshot) for _, supply in tree.supplying):
         return candidate
-    candidate = brought_up(tree, candidate, running)
+    candidate = rebased(tree, candidate, running)
     for place, supply in tree.supplying:
         if supply.is_needed(candidate.snapshot):
             _fill(tree, candidate, place, supply)

@@ -73,7 +73,7 @@ def _arrange(candidate: Candidate, place: Place, value: Any, *, strict: bool) ->
     """PUT of a collection: write the order of its objects. The order that there is already is no change."""
     keys = candidate.snapshot.keys(place.path)
     if not isinstance(value, dict):
-        raise BodyRefused([Problem("type", "Must be an object.")])
+        raise InvalidBody([Problem("type", "Must be an object.")])
     others = [Problem("unknown_member", "Not known here; ignored.", pointer([name])) for name in sorted(value.keys() - {ORDER})]
     wanted, at = value.get(ORDER), pointer([ORDER])
     problems = [replace(problem, message="Not known here.") for problem in others] if strict else []
@@ -86,7 +86,7 @@ def _arrange(candidate: Candidate, place: Place, value: Any, *, strict: bool) ->
     elif sorted(map(resolved, wanted)) != sorted(keys):
         problems.append(Problem("order", "Must name every object once and nothing else.", at))
     if problems or not isinstance(wanted, list):
-        raise BodyRefused(problems)
+        raise InvalidBody(problems)
     order = [*map(resolved, wanted)]
     if order != [*keys]:
         candidate.put(place, arrangement(order))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.configuration.policies import credentialstores, userlists, usermapping_policies
-from doorward.configuration.ssh._connections import AccessRule, InbandTarget
+from doorward.configuration.ssh._connections import AccessControl, InbandTarget
 from doorward.sessions.admission import (
     Admitted,
     Onlooker,
@@ -340,13 +340,13 @@ def test_a_credential_may_be_a_key() -> None:
     ],
 )
 def test_who_may_see_a_session(own: dict[str, Any], verb: Any, allowed: bool) -> None:
-    rule = AccessRule.model_validate({"authorizer": "auditors", "permission": "audit"} | own)
+    rule = AccessControl.model_validate({"authorizer": "auditors", "permission": "audit"} | own)
     who = Onlooker("ann", "192.0.2.9", frozenset({"auditors"}))
     assert may([rule], verb, who, Subject("jane", "192.0.2.9", frozenset({"dba"}))) is allowed
     assert not may([], verb, who, Subject("jane", "192.0.2.9"))
 
 
 def test_nobody_sees_the_own_session_where_that_is_forbidden() -> None:
-    rule = AccessRule.model_validate({"authorizer": "auditors", "permission": "audit", "require_different_username": True})
+    rule = AccessControl.model_validate({"authorizer": "auditors", "permission": "audit", "require_different_username": True})
     who = Onlooker("jane", "192.0.2.9", frozenset({"auditors"}))
     assert not may([rule], "audit", who, Subject("jane", "192.0.2.10"))

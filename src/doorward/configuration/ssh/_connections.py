@@ -182,7 +182,7 @@ class OnlyGroup(Body):
     group: SubjectGroup = Field(description="Name of the group.")
 
 
-class AccessRule(Body):
+class AccessControl(Body):
     """Who may see and decide on sessions."""
 
     authorizer: GroupName = Field(description="Name of a local group, spelt as there.", examples=["auditors"])
@@ -258,7 +258,7 @@ class Connection(Body):
     network: ConnectionNetwork = Field(description="Which connections the policy is for.")
     server_address: ServerAddress = Field(description="Where connections go.")
     policies: ConnectionPolicies = Field(description="The policies that count.")
-    access_control: Annotated[list[AccessRule], Elements(most=64)] = Field(
+    access_control: Annotated[list[AccessControl], Elements(most=64)] = Field(
         default_factory=list, description="Who may see sessions, besides those with /special/searchmenu."
     )
     channel_database_cleanup: NotYet = Field(NOT_YET, description="Sessions are deleted by ssh/options.")

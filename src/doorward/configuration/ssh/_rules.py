@@ -19,7 +19,7 @@ from doorward.configuration.ssh._connections import CONNECTIONS, PATH, Connectio
 from doorward.configuration.ssh._coverage import Taken, all_within, networks
 from doorward.configuration.ssh._own import own_addresses, own_in
 from doorward.configuration.ssh.authentication_policies import LdapBackend, has_login, stored_ways
-from doorward.host.resources import Door, Listener
+from doorward.host.resources import AccessRule, Listener
 from doorward.tree.fields import same_network
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -47,7 +47,7 @@ def listeners(snapshot: Snapshot) -> Iterator[Listener]:
     Which policy takes a connection is looked up when it comes, so that no change of policies needs a listener to be opened anew.
     """
     for address, port in listening(snapshot):
-        yield Listener(address, port, (Door(SERVICE),), origin=PATH)
+        yield Listener(address, port, (AccessRule(SERVICE),), origin=PATH)
 
 
 def listening(snapshot: Snapshot) -> dict[tuple[str, int], None]:

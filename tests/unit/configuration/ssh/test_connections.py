@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from doorward.configuration.ssh import connections
-from doorward.host.resources import Door, Listener
+from doorward.host.resources import AccessRule, Listener
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.privileged import Committer
-from doorward.tree.problems import BodyRefused
+from doorward.tree.problems import InvalidBody
 from tests.unit.configuration.policies.checks import changed, password, private_key, problems, refused, stored
 from tests.unit.configuration.ssh.checks import (
     AUTHENTICATIONS,
@@ -112,7 +112,7 @@ def test_a_policy_listens_on_the_own_addresses_in_its_targets(rig: Rig) -> None:
     add(rig, candidate, "second", {"network/ports": [2222]})
     add(rig, candidate, "third", {"active": False, "network/ports": [2224]})
     assert list(connections.NODE.render(candidate.snapshot)) == [  # type: ignore[misc]
-        Listener("127.0.0.1", port, (Door("ssh"),), origin=ROOT + CONNECTIONS) for port in (2222, 2223)
+        Listener("127.0.0.1", port, (AccessRule("ssh"),), origin=ROOT + CONNECTIONS) for port in (2222, 2223)
     ]
     rig.commit(candidate)
     assert {"127.0.0.1:2222", "127.0.0.1:2223"} <= rig.host.listeners.open_ones.keys()
@@ -438,10 +438,10 @@ def test_an_order_that_is_there_is_no_change(rig: Rig, three: list[str]) -> None
 )
 def test_an_order_names_every_policy_once(rig: Rig, three: list[str], body: Any, code: str, at: str) -> None:
     candidate = rig.candidate()
-    with pytest.raises(BodyRefused) as caught:
+    with pytest.raises(InvalidBody) as caught:
         rig.put(candidate, CONNECTIONS, body)
     assert [(one.code, one.pointer) for one in caught.value.problems] == [(code, at)]
-    with pytest.raises(BodyRefused):
+    with pytest.raises(InvalidBody):
         rig.put(candidate, CONNECTIONS, {"@order": [*three, three[0]]})
 
 
