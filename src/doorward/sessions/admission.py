@@ -9,12 +9,11 @@ import ipaddress
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
 from doorward.configuration.policies.userlists import UserList
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
-from doorward.configuration.ssh._connections import AccessControl, InbandTarget, OnlyGroup, TargetNetwork
+from doorward.configuration.ssh._connections import InbandTarget, TargetNetwork
 from doorward.tree.fields import host_name
 from doorward.tree.plaintext import plain
 
@@ -236,33 +235,3 @@ def _is_for(host: str, names: tuple[str, ...], address: Ip) -> bool:
     if "/" in host:
         return address in _network(host)
     return any(in_domain(name, host) for name in names)
-
-
-@dataclass(frozen=True, slots=True)
-class Onlooker:
-    """Who wants to see a session, or to decide on it. ``groups`` are local groups."""
-
-    name: str
-    address: str
-    groups: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whose session it is."""
-
-    name: str
-    address: str
-    groups: frozenset[str] = frozenset()
-
-
-def may(rules: Iterable[AccessControl], verb: Literal["audit", "authorize"], who: Onlooker, whose: Subject) -> bool:
-    """Whether the access rules of a connection let somebody see a session (``audit``), or decide on it (``authorize``)."""
-    return any(
-        verb in rule.permission.split("_and_")
-        and rule.authorizer in who.groups
-        and (not rule.require_different_ip or who.address != whose.address)
-        and (not rule.require_different_username or who.name != whose.name)
-        and (not isinstance(rule.subject, OnlyGroup) or rule.subject.group in whose.groups)
-        for rule in rules
-    )

@@ -6,9 +6,12 @@ A configuration is a value, so what is made of it is kept with it and thrown awa
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from doorward.configuration import x509
+from doorward.configuration.local_services import indexer
 from doorward.configuration.management import disk_fillup_prevention
 from doorward.configuration.policies.audit_policies import AuditPolicy
 from doorward.configuration.policies.credentialstores import CredentialStore
@@ -22,6 +25,7 @@ from doorward.configuration.ssh._own import Ip, own_addresses
 from doorward.configuration.ssh.authentication_policies import AuthenticationPolicy, LocalBackend
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
 from doorward.configuration.ssh.settings_policies import SettingsPolicy
+from doorward.recording.keys import fingerprint
 from doorward.sessions.admission import Restrictions, one_address
 from doorward.tree.references import Reference
 from doorward.tree.snapshot import M, Snapshot
@@ -115,10 +119,17 @@ def disk_limit(snapshot: Snapshot) -> int | None:
     return settings.used_space_ratio_limit if settings.enabled else None
 
 
-def days_kept(snapshot: Snapshot) -> int | None:
-    """Return for how many days sessions are kept; None: for ever."""
-    cleanup = snapshot.read(options.NODE).channel_database_cleanup
-    return cleanup.days if isinstance(cleanup, options.SessionCleanup) else None
+def decryption_keys(snapshot: Snapshot, text: Callable[[str], str | None]) -> dict[str, bytes]:
+    """Return the private keys with which this node reads encrypted trails, in PEM, by the fingerprints of their certificates.
+
+    ``text`` returns a secret of the configuration by its key.
+    """
+    found: dict[str, bytes] = {}
+    for reference in snapshot.read(indexer.NODE).decryption_keys:
+        certificate, private = x509.certificate_of(snapshot, reference.key), text(reference.key)
+        if certificate is not None and private is not None:
+            found[fingerprint(certificate)] = private.encode()
+    return found
 
 
 def _gathered(snapshot: Snapshot, key: str, connection: Connection) -> ConnectionPolicy:

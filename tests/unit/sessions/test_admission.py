@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.configuration.policies import credentialstores, userlists, usermapping_policies
-from doorward.configuration.ssh._connections import AccessControl, InbandTarget
+from doorward.configuration.ssh._connections import InbandTarget
 from doorward.sessions.admission import (
     Admitted,
-    Onlooker,
     Restrictions,
-    Subject,
     TargetError,
     Wanted,
     admit,
@@ -23,7 +21,6 @@ from doorward.sessions.admission import (
     in_domain,
     is_listed,
     map_user,
-    may,
     one_address,
     parse_login,
     parse_server,
@@ -318,35 +315,3 @@ def test_a_credential_may_be_a_key() -> None:
     assert found is not None
     assert found.private_key is not None
     assert (found.private_key.key, found.password) == (KEYS[2], None)
-
-
-# Onlookers
-
-
-@pytest.mark.parametrize(
-    ("own", "verb", "allowed"),
-    [
-        ({}, "audit", True),
-        ({}, "authorize", False),
-        ({"permission": "authorize"}, "audit", False),
-        ({"permission": "authorize"}, "authorize", True),
-        ({"permission": "audit_and_authorize"}, "audit", True),
-        ({"permission": "audit_and_authorize"}, "authorize", True),
-        ({"authorizer": "others"}, "audit", False),
-        ({"require_different_ip": True}, "audit", False),
-        ({"require_different_username": True}, "audit", True),
-        ({"subject": {"selection": "only", "group": "dba"}}, "audit", True),
-        ({"subject": {"selection": "only", "group": "web"}}, "audit", False),
-    ],
-)
-def test_who_may_see_a_session(own: dict[str, Any], verb: Any, allowed: bool) -> None:
-    rule = AccessControl.model_validate({"authorizer": "auditors", "permission": "audit"} | own)
-    who = Onlooker("ann", "192.0.2.9", frozenset({"auditors"}))
-    assert may([rule], verb, who, Subject("jane", "192.0.2.9", frozenset({"dba"}))) is allowed
-    assert not may([], verb, who, Subject("jane", "192.0.2.9"))
-
-
-def test_nobody_sees_the_own_session_where_that_is_forbidden() -> None:
-    rule = AccessControl.model_validate({"authorizer": "auditors", "permission": "audit", "require_different_username": True})
-    who = Onlooker("jane", "192.0.2.9", frozenset({"auditors"}))
-    assert not may([rule], "audit", who, Subject("jane", "192.0.2.10"))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from doorward.configuration import x509
 from doorward.configuration.ssh import _algorithms
+from doorward.recording.keys import opened, wrapped
 from doorward.sessions.compiler import compile_rules
 from doorward.sessions.ending import Entered, drops, policies_ended, why_over
-from doorward.sessions.policies import connection_policy, days_kept, disk_limit, limits, matching
+from doorward.sessions.policies import connection_policy, decryption_keys, disk_limit, limits, matching
 from doorward.sessions.rules import (
     Algorithms,
     ChannelRule,
@@ -215,13 +219,26 @@ def test_the_first_active_policy_in_order_takes_a_connection(rig: Rig) -> None:
 def test_limits_of_a_node(rig: Rig) -> None:
     snapshot = rig.pipeline.running.snapshot
     assert (limits(snapshot).sessions, limits(snapshot).per_address) == (500, 10)
-    assert (disk_limit(snapshot), days_kept(snapshot)) == (80, None)
+    assert disk_limit(snapshot) == 80
     candidate = rig.candidate()
-    rig.put(candidate, OPTIONS, {"channel_database_cleanup": {"enabled": True, "days": 30}, "limits": {"sessions": 2}})
+    rig.put(candidate, OPTIONS, {"limits": {"sessions": 2}})
     rig.put(candidate, "management/disk_fillup_prevention", {"enabled": False})
     snapshot = candidate.snapshot
     assert (limits(snapshot).sessions, limits(snapshot).per_address) == (2, 10)
-    assert (disk_limit(snapshot), days_kept(snapshot)) == (None, 30)
+    assert disk_limit(snapshot) is None
+
+
+def test_a_node_opens_what_is_sealed_to_its_keys(rig: Rig) -> None:
+    candidate = rig.candidate()
+    own = identity(rig, candidate)
+    rig.put(candidate, "local_services/indexer", {"decryption_keys": [own]})
+    rig.commit(candidate)
+    [(name, private)] = decryption_keys(rig.pipeline.running.snapshot, rig.secrets.text).items()
+    certificate = x509.certificate_of(rig.pipeline.running.snapshot, own)
+    assert certificate is not None
+    block = json.loads(json.dumps(wrapped(b"k" * 32, [certificate.public_bytes(Encoding.PEM).decode()])))
+    assert block["recipients"] == [name]
+    assert opened(block, private) == b"k" * 32
 
 
 # What a commit ends

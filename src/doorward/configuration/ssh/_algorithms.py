@@ -29,14 +29,13 @@ Cipher = Literal[
 ]  # fmt: skip
 Mac = Literal[
     "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512",
-    "hmac-sha1-etm@openssh.com", "hmac-sha1", "hmac-sha1-96", "hmac-md5", "hmac-md5-96",
+    "hmac-sha1-etm@openssh.com", "hmac-sha1", "hmac-sha1-96", "hmac-md5",
 ]  # fmt: skip
-Compression = Literal["none", "zlib@openssh.com"]
+Compression = Literal["none"]
 
 WEAK = frozenset({
     "diffie-hellman-group-exchange-sha1", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1", "ssh-rsa", "ssh-dss",
     "aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc", "hmac-sha1-etm@openssh.com", "hmac-sha1", "hmac-sha1-96", "hmac-md5",
-    "hmac-md5-96",
 })  # fmt: skip
 """What is taken with ``allow_legacy`` only."""
 
@@ -83,7 +82,7 @@ class Algorithms(Body):
         _MACS, description="Integrity, where the encryption does not bring its own."
     )
     compression: Annotated[list[Compression], Elements(least=1, most=8, unique=str)] = Field(
-        ["none"], description="Compression; zlib@openssh.com begins after the login."
+        ["none"], description="Compression: none; both sides have to go without."
     )
 
 

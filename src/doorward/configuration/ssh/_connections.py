@@ -22,7 +22,7 @@ from doorward.configuration.policies import (
 )
 from doorward.configuration.ssh import authentication_policies, channel_policies, settings_policies
 from doorward.configuration.ssh.authentication_policies import PrivateKeyReference
-from doorward.configuration.ssh.options import LogLevel
+from doorward.configuration.ssh.options import CleanupSwitch, LogLevel
 from doorward.tree.described import At
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, HostName, Ip, Name, Network, Port, same_network
@@ -261,7 +261,9 @@ class Connection(Body):
     access_control: Annotated[list[AccessControl], Elements(most=64)] = Field(
         default_factory=list, description="Who may see sessions, besides those with /special/searchmenu."
     )
-    channel_database_cleanup: NotYet = Field(NOT_YET, description="Sessions are deleted by ssh/options.")
+    channel_database_cleanup: CleanupSwitch = Field(
+        Off(enabled=False), description="Whether its sessions are deleted earlier than ssh/options says."
+    )
     client_side_hostkeys: Annotated[ApplianceKeys | OwnKeys, Variants("selection")] = Field(
         ApplianceKeys(selection="appliance"), description="Host keys that clients get to see."
     )

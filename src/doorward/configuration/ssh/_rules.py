@@ -210,6 +210,16 @@ def unknown_groups(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
                 yield Problem("unknown_reference", message, f"/access_control/{index}/authorizer", path)
 
 
+def kept_too_long(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
+    """Refuse to keep sessions for longer than all sessions are kept."""
+    cleanup = snapshot.read(options.NODE).channel_database_cleanup
+    for _, path, one in _at(snapshot, place):
+        own = one.channel_database_cleanup
+        if isinstance(cleanup, options.SessionCleanup) and isinstance(own, options.SessionCleanup) and own.days > cleanup.days:
+            message = f"All sessions are deleted after {cleanup.days} days."
+            yield Problem("contradiction", message, "/channel_database_cleanup/days", path)
+
+
 def never_matching(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of rules about groups that nobody can be in."""
     for _, path, one in _at(snapshot, place):

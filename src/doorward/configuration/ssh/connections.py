@@ -34,6 +34,7 @@ NODE: Collection[Connection] = Collection(
         _rules.needed,
         _rules.unfit_host_keys,
         _rules.unknown_groups,
+        _rules.kept_too_long,
     ),
     advice=(
         _rules.no_own_address,

@@ -73,7 +73,7 @@ def test_policies_that_are_required(required: str) -> None:
         ("policies/archive_cleanup_policy", "x", "not_supported", ""),
         ("policies/backup_policy", {"key": "x"}, "not_supported", ""),
         ("web_gateway_authentication", {"enabled": True}, "not_supported", "/enabled"),
-        ("channel_database_cleanup", {"enabled": True}, "not_supported", "/enabled"),
+        ("channel_database_cleanup", {"enabled": True}, "missing", "/days"),
         ("server_address", {"selection": "original"}, "not_supported", "/selection"),
         ("server_address", {"selection": "nat", "network": "10.0.0.0/8"}, "not_supported", "/selection"),
         ("server_address", {"selection": "inband", "domains": []}, "length", "/domains"),
@@ -331,6 +331,18 @@ def test_authorizers_are_local_groups(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.delete(candidate, GROUPS, group)
     assert found(rig, candidate)[0] == {("unknown_reference", f"{CONNECTIONS}/{key}", "/access_control/0/authorizer")}
+
+
+def test_no_session_is_kept_for_longer_than_all_are(rig: Rig) -> None:
+    candidate = rig.candidate()
+    key = add(rig, candidate, at={"channel_database_cleanup": {"enabled": True, "days": 31}})
+    rig.commit(candidate)
+    expected = [("contradiction", f"{CONNECTIONS}/{key}", "/channel_database_cleanup/days")]
+    candidate = rig.candidate()
+    rig.put(candidate, OPTIONS, {"channel_database_cleanup": {"enabled": True, "days": 30}})
+    assert refused(lambda: rig.commit(candidate)) == expected
+    rig.put(candidate, OPTIONS, {"channel_database_cleanup": {"enabled": True, "days": 31}})
+    rig.commit(candidate)
 
 
 def test_rules_about_groups_that_nobody_can_be_in_are_told(rig: Rig) -> None:
