@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pydantic import BaseModel
 
 from doorward.tree.models import Body
-from doorward.tree.nodes import WriteOnce
+from doorward.tree.nodes import Singleton, WriteOnce
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.registry import Endpoint
 from tests.contract.wire import Caller
-from tests.unit.configuration.policies.samples import BACKUP, KEY
+from tests.unit.configuration.policies.samples import AUDIT, BACKUP, KEY
+from tests.unit.configuration.ssh.samples import RADIUS
 from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.configuration.test_models import GOOD, MODELLED, bodies, short
 
@@ -26,7 +27,13 @@ Site = tuple[str, str]
 At = tuple[str | int, ...]
 
 FOREIGN = {"ca": {"selection": "certificate", "x509_certificate": KEY}, "server": KEY, "tsa": KEY}
-VARIANTS: dict[str, list[Any]] = {"management/certificates": [FOREIGN], "policies/backup_policies": [BACKUP]}
+SEALED = {**AUDIT, "encryption": {**AUDIT["encryption"], "keystroke_certificates": [KEY]}}
+VARIANTS: dict[str, list[Any]] = {
+    "management/certificates": [FOREIGN],
+    "policies/audit_policies": [SEALED],
+    "policies/backup_policies": [BACKUP],
+    "ssh/authentication_policies": [RADIUS],
+}
 """Bodies besides the samples, where one sample can't hold every field."""
 STORES = {endpoint.path for endpoint in MODELLED if isinstance(endpoint.node, WriteOnce)}
 
@@ -72,7 +79,7 @@ def cluster_role(value: Any, at: At = (), where: Site | None = None) -> Iterator
 def samples() -> Iterator[tuple[Endpoint, Any]]:
     """Every body of the samples that is written as it is."""
     for endpoint in MODELLED:
-        if not isinstance(endpoint.node, WriteOnce):
+        if not isinstance(endpoint.node, WriteOnce) and not (isinstance(endpoint.node, Singleton) and endpoint.node.read_only):
             for body in (GOOD[short(endpoint)], *VARIANTS.get(short(endpoint), [])):
                 yield endpoint, body
 

@@ -30,9 +30,9 @@ def no_message_needed(admin: Caller) -> Iterator[None]:
         ("PUT", "/api/configuration/network/ip_forwarding_rule_pairs", ["any"]),
         ("POST", "/api/configuration/network/ip_forwarding_rule_pairs", {"any": 1}),
         ("POST", "/api/configuration/aaa/ldap_servers", {}),
-        ("POST", "/api/configuration/policies/userlists", {"name": "x"}),
+        ("POST", "/api/configuration/policies/content_policies", {"name": "x"}),
         ("POST", "/api/configuration/plugins/aa", {}),
-        ("POST", "/api/configuration/ssh/connections", {"name": "x"}),
+        ("POST", "/api/configuration/telnet/connections", {"name": "x"}),
         ("PUT", "/api/configuration/aaa/login_methods/-5000", {"name": "other"}),
     ],
 )

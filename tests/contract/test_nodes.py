@@ -113,13 +113,13 @@ OBJECTS = [
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "at", "collection"), OBJECTS, ids=lambda value: short(value) if isinstance(value, Endpoint) else ""
+    ("endpoint", "at", "collection"), OBJECTS, ids=[short(endpoint) + pointer(at) for endpoint, at, _ in OBJECTS]
 )
 def test_an_object_that_is_referred_to_stays_or_is_taken_out(admin: Caller, endpoint: Endpoint, at: At, collection: str) -> None:
     target = tree()[collection]
     made = admin.post(collection, Planter(admin).plant(target, GOOD[short(target)])).ok(201)
     key, href = made.json["key"], made.header("Location")
-    body = changed(GOOD[short(endpoint)], at, key)
+    body = changed(Planter(admin).plant(endpoint, GOOD[short(endpoint)]), at, key)
     owner = admin.call(verb(endpoint), endpoint.path, body)
     assert owner.status in {200, 201}, owner.body
     answer = admin.delete(href)

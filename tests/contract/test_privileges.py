@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from doorward.tree.nodes import Branch, Collection, ListSingleton, WriteOnce
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, WriteOnce
 from doorward.tree.registry import Endpoint
 from tests.contract.walk import tree
 from tests.contract.wire import GROUPS, PASSWORDS, TRANSACTION, USERS, Reply, logged_in
 from tests.support.server import QUICK, Server, running
+from tests.unit.configuration.ssh.checks import connection
 
 ROOT = "/api/configuration"
 ACLS = f"{ROOT}/aaa/acls"
@@ -32,6 +33,8 @@ NFS = {"path": "/data", "server": SERVER, "type": "nfs"}
 MADE: dict[str, Any] = {
     f"{POLICIES}/archive_cleanup_policies": {"name": "x", "retention_days": 9, "start_times": ["10:10"], "target": NFS},
     f"{POLICIES}/backup_policies": {"name": "x", "target": NFS},
+    f"{POLICIES}/credentialstores": {"name": "x"},
+    f"{POLICIES}/indexing": {"name": "x"},
     f"{POLICIES}/ldap_servers": {
         "encryption": {"selection": "disabled"},
         "group_base_dn": "ou=groups,dc=example,dc=com",
@@ -45,6 +48,10 @@ MADE: dict[str, Any] = {
         "servers": [{"host": SERVER, "port": 389}],
         "user_base_dn": "ou=people,dc=example,dc=com",
     },
+    f"{POLICIES}/user_databases": {"name": "x"},
+    f"{POLICIES}/userlists": {"allow": "no_user", "name": "x"},
+    f"{POLICIES}/usermapping_policies": {"name": "x"},
+    f"{ROOT}/ssh/connections": connection(),
 }
 """Bodies of objects that a fresh appliance lacks."""
 
@@ -179,7 +186,9 @@ def methods(endpoint: Endpoint) -> set[str]:
     if isinstance(endpoint.node, WriteOnce):
         return {"POST"}
     writing = METHODS.get(type(endpoint.node), {"PUT"})
-    return {"GET", "HEAD"} | (set() if endpoint.path == f"{ROOT}/management/license" else writing)
+    if isinstance(endpoint.node, Collection) and endpoint.node.ordered:
+        writing = {"POST", "PUT"}
+    return {"GET", "HEAD"} | (set() if isinstance(endpoint.node, Singleton) and endpoint.node.read_only else writing)
 
 
 def ids(endpoint: Endpoint) -> str:
@@ -190,7 +199,8 @@ def ids(endpoint: Endpoint) -> str:
 def test_a_node_is_for_those_who_have_the_right(matrix: Matrix, endpoint: Endpoint) -> None:
     seen = matrix.ask(ADMIN, "GET", endpoint.path).ok().json
     for grant in grants_for(endpoint.path):
-        matrix.try_all(endpoint.path, grant, methods(endpoint), seen.get("body"))
+        order = {"@order": [item["key"] for item in seen.get("items", [])]}
+        matrix.try_all(endpoint.path, grant, methods(endpoint), seen.get("body", order))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.unit.configuration.test_models import bodies
 
 BUNDLES = "/api/troubleshooting/support-bundle"
 EXPORTS = "/api/backup/exports"
+OPTIONS = "/api/configuration/ssh/options"
 OTHER_USER: dict[str, Any] = {"name": "another", "password": "to be made"}
 
 
@@ -45,6 +46,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
         admin = logged_in(server)
         planter = Planter(admin)
         said: list[tuple[str, bytes]] = []
+        make_host_keys(admin, planter)
         committed = sum(written(admin, planter, endpoint, body, said) for endpoint, body in with_secrets())
         refused(admin, planter, said)
         in_the_cluster(admin, planter, said)
@@ -53,6 +55,14 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
         admin.delete(TRANSACTION).ok()
         yield Audit(server, planter, said, committed)
         admin.close()
+
+
+def make_host_keys(admin: Caller, planter: Planter) -> None:
+    """Have the node make the host keys of SSH, in a body that nobody writes."""
+    for is_on in (True, False):
+        admin.put(OPTIONS, {"service": {"enabled": is_on}}).ok()
+        admin.commit().ok()
+    planter.sites |= {site for site in declared() if site[0].startswith("doorward.configuration.ssh.host_keys.")}
 
 
 def with_secrets() -> Iterator[tuple[Any, Any]]:

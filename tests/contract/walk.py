@@ -10,7 +10,8 @@ from doorward.tree.nodes import Valued, WriteOnce
 from doorward.tree.registry import Tree, discover
 from tests.contract.wire import Caller
 
-UNLISTED = ("/api/configuration/management/accounting", "/api/metrics", "/api/openapi.json", "/api/time_status/sync")
+HIDDEN = ("/api/configuration/management/accounting", "/api/configuration/ssh/host_keys")
+UNLISTED = (*HIDDEN, "/api/metrics", "/api/openapi.json", "/api/time_status/sync")
 
 
 @cache
@@ -40,7 +41,7 @@ def listed(caller: Caller, path: str) -> Iterator[str]:
 
 def configuration(caller: Caller) -> list[str]:
     """Every resource of the tree, objects and unlisted ones included."""
-    return [*listed(caller, "/api/configuration"), "/api/configuration/management/accounting"]
+    return [*listed(caller, "/api/configuration"), *HIDDEN]
 
 
 def everything(caller: Caller) -> list[str]:

@@ -70,10 +70,9 @@ class LocalPasswords:
 
     def _guessable(self, snapshot: Snapshot, owner: Place, text: str) -> bool:
         document = snapshot.document(owner)
-        names = {
-            str(document.value.get("name", "")) if document else "",
-            snapshot.read(naming.NODE).hostname,
-        }
+        value = document.value if document else {}
+        names = {str(value.get("name", "")), snapshot.read(naming.NODE).hostname}
+        names |= {str(user["username"]) for user in value.get("users", ())}  # of a user database
         return text.casefold() in common_passwords() | {name.casefold() for name in names}
 
 

@@ -91,7 +91,7 @@ def _owners(tree: Tree, edits: Iterable[Edit]) -> dict[str, set[Place]]:
             continue
         for body in (edit.old, edit.new):
             try:
-                references = endpoint.node.load(decode_own(body)).references if body is not None else ()
+                references = tree.load(edit.place, decode_own(body)).references if body is not None else ()
             except ValueError:  # of a release whose bodies this one does not take
                 continue
             for reference in references:

@@ -8,6 +8,7 @@ from typing import Any
 from doorward.store.port import Edit
 from doorward.tree.changes import MISSING, Difference, differences
 from doorward.tree.jsontext import decode_own
+from doorward.tree.nodes import arranges
 from doorward.tree.problems import pointer
 from doorward.tree.registry import Tree
 
@@ -17,18 +18,28 @@ def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     for edit in edits:
         old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
+        if _is_order(tree, edit):
+            before, after = ([] if order is MISSING else order for order in (old, new))
+            if before != after:
+                changes.append(as_change(edit.place.href, Difference("reorder", (), before, after)))
+            continue
         shape = tree.shape(edit.place.path)
         changes.extend(as_change(edit.place.href, difference) for difference in differences(old, new, shape))
     return sorted(changes, key=lambda change: str(change["path"]))
+
+
+def _is_order(tree: Tree, edit: Edit) -> bool:
+    """Whether an edit changes the order of a collection."""
+    endpoint = tree.endpoints.get(edit.place.path)
+    return endpoint is not None and arranges(endpoint.node, edit.place)
 
 
 def _shown(tree: Tree, edit: Edit, body: bytes | None) -> Any:
     if body is None:
         return MISSING
     value = decode_own(body)
-    endpoint = tree.endpoints.get(edit.place.path)
     try:
-        return endpoint.node.load(value).shown_value if endpoint else value  # type: ignore[attr-defined]
+        return tree.load(edit.place, value).shown_value if edit.place.path in tree.endpoints else value
     except ValueError:  # an old revision that this release would not take any more
         return value
 

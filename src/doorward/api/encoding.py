@@ -56,9 +56,10 @@ def _encode(snapshot: Snapshot, endpoint: Endpoint, key: str, href: str) -> Enco
 
 def _items(snapshot: Snapshot, endpoint: Endpoint) -> bytes:
     """Encode the objects of a collection: references in them are not expanded."""
+    objects = snapshot.objects(endpoint.path)
     return b"[%b]" % b",".join(
         b'{"body":%b,"key":%b,"meta":{"href":%b}}' % (document.stored, encode(key), encode(f"{endpoint.path}/{key}"))
-        for key, document in snapshot.objects(endpoint.path).items()
+        for key, document in ((key, objects.entries[key].document) for key in snapshot.keys(endpoint.path))
     )
 
 
@@ -109,8 +110,8 @@ def _children_around(endpoint: Endpoint, parent: Endpoint) -> Around:
 def _objects_around(snapshot: Snapshot, endpoint: Endpoint, key: str, href: str) -> Around:
     if isinstance(endpoint.node, WriteOnce):
         return href, href, None, None
-    objects = snapshot.objects(endpoint.path)
-    order, index = objects.order, objects.place_of(key)
+    objects, order = snapshot.objects(endpoint.path), snapshot.keys(endpoint.path)
+    index = objects.place_of(key) if order is objects.order else order.index(key)
     before = f"{endpoint.path}/{order[index - 1]}" if index else None
     after = f"{endpoint.path}/{order[index + 1]}" if index + 1 < len(order) else None
     return f"{endpoint.path}/{order[0]}", f"{endpoint.path}/{order[-1]}", before, after

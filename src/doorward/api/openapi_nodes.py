@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from doorward.api.resources import HREF, ITEMS, META, WARNINGS, Operation
+from doorward.tree.changes import ORDER
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
 from doorward.tree.references import COMPONENT
 from doorward.tree.registry import Endpoint
@@ -33,6 +34,14 @@ _GONE_META = {
     "required": ["href", "parent", "transaction"],
 }
 _REMOVED = {"type": "object", "properties": {"meta": _GONE_META}, "required": ["meta"]}
+_ORDER = {
+    "type": "object",
+    "properties": {
+        ORDER: {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "description": "All keys in order."}
+    },
+    "required": [ORDER],
+    "additionalProperties": False,
+}
 _LATER = "Not honoured by this release yet: it shows its default, takes that same body back and refuses every other one."
 _READ_ONLY = "This release only shows it."
 _REFUSED = (400, 403, 412)
@@ -57,6 +66,8 @@ def node_operations(endpoint: Endpoint, *, is_object: bool) -> Mapping[str, Oper
         )
     if "PUT" in methods:
         found["PUT"] = replace(taken, summary=f"{title}: replace.")
+        if isinstance(node, Collection) and not is_object:
+            found["PUT"] = replace(taken, summary=f"{title}: put in order.", body=_ORDER, body_name=f"{name}Order")
     if "POST" in methods:
         added = _answer(endpoint, is_object=endpoint.holds_objects)
         found["POST"] = replace(taken, summary=f"{title}: add.", answer=added, status=201)

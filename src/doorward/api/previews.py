@@ -75,6 +75,8 @@ class Plan(Resource):
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
             body["actions"] += self._ended(report.merged)
+            dropped = (action for ask in pipeline.dropping for action in ask(pipeline.running.snapshot, report.merged.snapshot))
+            body["actions"] += [{"action": a.action, "effect": a.effect, "path": a.origin} for a in dropped]
             body["problems"] = listed(report.problems, HREF)
             body["warnings"] = listed(report.warnings, HREF)
         sight = _sight(pipeline.tree, request, candidate)

@@ -19,7 +19,7 @@ from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.changes import ORDER
 from doorward.tree.jsontext import encode
-from doorward.tree.nodes import WriteOnce
+from doorward.tree.nodes import WriteOnce, arranges
 from doorward.tree.places import ROOT, Place
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
@@ -134,7 +134,8 @@ def tree_json(tree: Tree, snapshot: Snapshot) -> bytes:
     found: dict[str, Any] = {}
     for path, document in snapshot.singletons.items():
         if path.startswith(f"{ROOT}/"):
-            found[path] = document.value
+            is_order = path in tree.endpoints and arranges(tree[path].node, Place(path))
+            found[f"{path}/{ORDER}" if is_order else path] = document.value
     for path, objects in snapshot.collections.items():
         if not path.startswith(f"{ROOT}/"):
             continue

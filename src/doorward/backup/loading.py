@@ -22,7 +22,7 @@ from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import documents
 from doorward.tree.changes import ORDER
-from doorward.tree.nodes import Valued, WriteOnce
+from doorward.tree.nodes import Valued, WriteOnce, arranges
 from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.references import Form
@@ -78,6 +78,9 @@ def load(opened: Opened, tree: Tree, machine: Machine) -> Loaded:
     rows: list[tuple[Place, int, Document]] = []
     opened.json(REVISION)
     for path, value in _object(opened.json(TREE), TREE).items():
+        if (ordered := _ordered(tree, path)) is not None:
+            rows.append((ordered, 0, _order(tree, ordered, value)))
+            continue
         endpoint = tree.endpoints.get(path)
         if endpoint is None or not path.startswith(ROOT):
             if len(warnings) < _MAX_PROBLEMS:
@@ -101,6 +104,20 @@ def _object(value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ArchiveRefusedError("damaged", f"{path} does not hold what it should.")
     return value
+
+
+def _ordered(tree: Tree, path: str) -> Place | None:
+    """Return the place of the order of a collection that stands under a path of the archive."""
+    collection, _, last = path.rpartition("/")
+    endpoint = tree.endpoints.get(collection)
+    return Place(collection) if last == ORDER and endpoint is not None and arranges(endpoint.node, Place(collection)) else None
+
+
+def _order(tree: Tree, place: Place, value: Any) -> Document:
+    try:
+        return tree.load(place, value)
+    except ValueError:
+        raise ArchiveRefusedError("damaged", f"{TREE} does not hold the order of {place.path}.") from None
 
 
 def _bodies(endpoint: Endpoint, value: Any) -> Iterator[tuple[Place, Any]]:

@@ -119,6 +119,8 @@ def _objects(candidate: Candidate, wanted: Snapshot, endpoint: Endpoint) -> None
             candidate.remove(Place(path, key))
     for position, key, document in _placed(objects.items(), candidate.base.snapshot, path):
         candidate.put(Place(path, key), document, position)
+    if (order := wanted.document(Place(path))) is not None:
+        candidate.put(Place(path), order)
 
 
 def _placed(objects: Iterator[tuple[str, Document]], present: Snapshot, path: str) -> Iterator[tuple[int, str, Document]]:

@@ -68,6 +68,11 @@ def make(model: NewPrivateKey) -> tuple[dict[str, Any], str]:
         key = generated(model.generate.selection)
     else:
         key = read_private_key(model.private_key or "", "/private_key", openssh=True)
+    return described(key)
+
+
+def described(key: PrivateKey) -> tuple[dict[str, Any], str]:
+    """Return the public body of a key, and the private key in OpenSSH's form."""
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
     body = {

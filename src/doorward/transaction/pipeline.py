@@ -18,7 +18,7 @@ from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import accounting
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
-from doorward.host.plan import Plan
+from doorward.host.plan import Action, Plan
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, State, Store
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import continued
@@ -28,6 +28,7 @@ from doorward.transaction.probes import probe_warnings, reach_warnings
 from doorward.transaction.rules import check_rules
 from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.supply import supplied
 from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.registry import Tree
@@ -110,6 +111,8 @@ class Pipeline:
         self.published: list[Published] = []
         self.advisers: list[Callable[[Merged], Iterable[Problem]]] = []
         """Asked in every plan for warnings that no snapshot shows."""
+        self.dropping: list[Callable[[Snapshot, Snapshot], Iterable[Action]]] = []
+        """Asked in every plan what ends, from one configuration to the other, beside what the host does: sessions."""
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
         self.now_doing: dict[str, CommitRecord] = {}
@@ -182,6 +185,7 @@ class Pipeline:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
                 self.recover()
+            candidate = supplied(self.tree, candidate, self.running)
             report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise SemanticError(report.problems)

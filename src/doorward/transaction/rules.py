@@ -8,7 +8,7 @@ from typing import Any
 
 from doorward.store.port import Edit
 from doorward.tree.jsontext import decode_own
-from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce
+from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce, arranges
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem, pointer
 from doorward.tree.references import references
@@ -50,7 +50,7 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
         warnings.extend(_run(node.advice, snapshot, place))
-    return Findings(tuple(problems), tuple(warnings))
+    return Findings(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
 def about_steps(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> list[Problem]:
@@ -66,7 +66,7 @@ def _concerned(tree: Tree, snapshot: Snapshot, edits: tuple[Edit, ...]) -> Itera
         if snapshot.document(edit.place) is not None:
             yield edit.place
     for reader in dict.fromkeys(reader for path in changed for reader in tree.readers.get(path, ())):
-        if reader not in changed:
+        if reader not in changed or isinstance(tree[reader].node, Collection):
             yield Place(reader)
 
 
@@ -78,7 +78,7 @@ def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[
 
 def _step(tree: Tree, snapshot: Snapshot, edit: Edit, new: Document) -> Iterator[Problem]:
     node = tree[edit.place.path].node
-    if isinstance(node, Valued) and node.step and edit.old is not None:
+    if isinstance(node, Valued) and node.step and edit.old is not None and not arranges(node, edit.place):
         for problem in node.step(node.parse(decode_own(edit.old)), new.read(node), snapshot):
             yield replace(problem, path=edit.place.href)
 

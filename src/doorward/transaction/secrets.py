@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -12,10 +13,10 @@ from doorward.store.port import Edit, Secret, Store
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import decode_own
-from doorward.tree.nodes import WriteOnce
+from doorward.tree.nodes import Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
-from doorward.tree.problems import Problem
-from doorward.tree.references import Form
+from doorward.tree.problems import Problem, pointer
+from doorward.tree.references import Form, references
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 
@@ -66,7 +67,10 @@ class SecretKeeping:
         for place in self._concerned(snapshot, edits):
             owned, text = owner_of(snapshot, place), self._text(place.key, texts)
             if owned is not None and owned[1] == "hash" and text is not None:
-                found.extend(self._keeper.problems(snapshot, owned[0], text, self._earlier(owned[0])))
+                at, is_only = self._where(snapshot, owned[0], place)
+                earlier = self._earlier(owned[0]) if is_only else ()
+                about = self._keeper.problems(snapshot, owned[0], text, earlier)
+                found.extend(replace(problem, pointer=at) for problem in about)
             elif owned is not None and (kept := self._store.secret(place.key)) and {kept.form, owned[1]} == {"hash", "sealed"}:
                 found.append(Problem("unsuitable", "Its owner so far has it in another form; make a new one.", "", owned[0].href))
         for edit in edits:
@@ -133,6 +137,13 @@ class SecretKeeping:
     def unseal(self, name: str, sealed: bytes) -> str:
         """Return a text that was sealed under the name. Raises VaultError."""
         return self._vault.open(name, sealed)
+
+    def _where(self, snapshot: Snapshot, owner: Place, secret: Place) -> tuple[str, bool]:
+        """Return where an owner refers to a password, a pointer, and whether it has no other one."""
+        document, node = snapshot.document(owner), self._tree[owner.path].node
+        assert document is not None and isinstance(node, Valued)  # noqa: PT018, S101 - it refers
+        found = {r.href: at for at, r in references(document.read(node)) if r.form == "hash"}
+        return pointer(found[secret.href]), len(found) == 1
 
     def _earlier(self, owner: Place) -> Iterator[str]:
         """Yield the hashes that an owner had in any revision, newest first."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doorward.transaction.candidate import Candidate
-from doorward.tree.changes import same
-from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce
+from doorward.tree.changes import ORDER, same
+from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce, arrangement, arranges
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError, pointer
-from doorward.tree.references import references
+from doorward.tree.references import references, resolved
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
 from doorward.tree.validation import Checked, check
@@ -28,6 +28,8 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
     """
     place, node = Place(endpoint.path, key), endpoint.node
     assert isinstance(node, Valued)  # noqa: S101 - only valued nodes have PUT
+    if isinstance(node, Collection) and arranges(node, place):
+        return _arrange(candidate, place, value, strict=strict)
     old = candidate.snapshot.document(place)
     assert old is not None  # noqa: S101 - addressing made sure of it
     if not node.supported:
@@ -65,6 +67,30 @@ def prepared(endpoint: Endpoint, key: str, value: Any, *, strict: bool) -> Check
     except SemanticError as refused:
         raise SemanticError(replace(problem, path=problem.path or place.href) for problem in refused.problems) from None
     return Checked(model, (*checked.warnings, *warnings))
+
+
+def _arrange(candidate: Candidate, place: Place, value: Any, *, strict: bool) -> Warnings:
+    """PUT of a collection: write the order of its objects. The order that there is already is no change."""
+    keys = candidate.snapshot.keys(place.path)
+    if not isinstance(value, dict):
+        raise InvalidBody([Problem("type", "Must be an object.")])
+    others = [Problem("unknown_member", "Not known here; ignored.", pointer([name])) for name in sorted(value.keys() - {ORDER})]
+    wanted, at = value.get(ORDER), pointer([ORDER])
+    problems = [replace(problem, message="Not known here.") for problem in others] if strict else []
+    if ORDER not in value:
+        problems.append(Problem("missing", "Required.", at))
+    elif not isinstance(wanted, list):
+        problems.append(Problem("type", "Must be an array of keys.", at))
+    elif odd := [index for index, key in enumerate(wanted) if not isinstance(key, str)]:
+        problems += [Problem("type", "Must be a key.", pointer([ORDER, index])) for index in odd]
+    elif sorted(map(resolved, wanted)) != sorted(keys):
+        problems.append(Problem("order", "Must name every object once and nothing else.", at))
+    if problems or not isinstance(wanted, list):
+        raise InvalidBody(problems)
+    order = [*map(resolved, wanted)]
+    if order != [*keys]:
+        candidate.put(place, arrangement(order))
+    return tuple(others)
 
 
 def append(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool) -> Warnings:

@@ -107,6 +107,29 @@ def network(value: str) -> str:
         raise bad_format("Must be an address with prefix, such as 10.0.0.0/8.") from None
 
 
+def any_network(value: str) -> str:
+    """Return a network in canonical form, host bits kept; a plain address is a network of its own."""
+    if "/" in value:
+        return network(value)
+    try:
+        if "%" in value:
+            raise ValueError
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        raise bad_format("Must be a network or an address, such as 10.0.0.0/8 or 10.0.0.5.") from None
+    return f"{address}/{address.max_prefixlen}"
+
+
+def domain(value: str) -> str:
+    """Return a host name in canonical form, or all names below one: ``*.`` and a name."""
+    return f"*.{host_name(value[2:])}" if value.startswith("*.") else host_name(value)
+
+
+def same_network(text: str) -> str:
+    """Return what tells a network from others, whatever its host bits are."""
+    return str(ipaddress.ip_network(text, strict=False))
+
+
 def mail_address(value: str) -> str:
     """Return ``local@domain`` with the domain in lower case."""
     local, at, domain = value.rpartition("@")
@@ -117,6 +140,12 @@ def mail_address(value: str) -> str:
 
 Cidr = Annotated[str, StringConstraints(max_length=64), AfterValidator(network)]
 """A network in CIDR notation; host bits may be set."""
+
+Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(any_network)]
+"""A network in CIDR notation; host bits may be set, and a plain address is a network of one."""
+
+Domain = Annotated[str, StringConstraints(max_length=256), AfterValidator(domain)]
+"""A host name, or ``*.`` and a name: all names below it."""
 
 Mail = Annotated[
     str, StringConstraints(max_length=254), AfterValidator(mail_address), Field(json_schema_extra={"format": "email"})

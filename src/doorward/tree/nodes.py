@@ -135,15 +135,30 @@ class Valued(Node, Generic[M]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What a commit makes for an endpoint where the configuration needs it and nobody brought it: secrets of a store.
+
+    ``store`` is the path of the store, ``make`` yields the public body and the text of each secret, ``body`` maps their keys to
+    the body that refers to them.
+    """
+
+    store: str
+    is_needed: Callable[[Snapshot], bool]
+    make: Callable[[], Iterable[tuple[dict[str, Any], str]]]
+    body: Callable[[list[str]], Any]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Singleton(Valued[M]):
     """One JSON value, replaced by PUT unless ``read_only``. A ``default`` that is a function gets the machine to ask.
 
     ``make`` takes a validated model to (the model that is stored, warnings) where that takes its time, such as asking a
-    program; it may raise InvalidBody or SemanticError.
+    program; it may raise InvalidBody or SemanticError. ``supply`` is what commits make for it.
     """
 
     default: Any
+    supply: Supply | None = None
     read_only: bool = False
     make: Callable[[M], tuple[M, Iterable[Problem]]] | None = None
 
@@ -163,6 +178,7 @@ class Collection(Valued[M]):
     ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
     can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case), ``reserved`` what of
     it, folded, no write gives to an object.
+    ``ordered``: its order counts, is written by PUT of ``{"@order": [all keys]}``, and is a document of its own at the path.
     ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing. ``removal``
     yields what forbids a DELETE at the write, besides references.
     """
@@ -173,6 +189,7 @@ class Collection(Valued[M]):
     fold: bool = False
     reserved: frozenset[str] = frozenset()
     most: int = 10_000
+    ordered: bool = False
     cascade: bool = False
     removal: tuple[Rule, ...] = ()
 
@@ -226,6 +243,17 @@ class WriteOnce(Node, Generic[M]):
         """Return the document of a public body."""
         stored = encode(value)
         return Document(stored, stored)
+
+
+def arranges(node: Node, place: Place) -> bool:
+    """Whether what stands at a place of a node is the order of its objects: a list of keys."""
+    return isinstance(node, Collection) and not place.key
+
+
+def arrangement(keys: list[str]) -> Document:
+    """Return the document of an order."""
+    stored = encode(keys)
+    return Document(stored, stored)
 
 
 _Later = TypeVar("_Later", bound=Node)

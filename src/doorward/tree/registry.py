@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 
-from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
+from doorward.tree.nodes import (
+    Branch,
+    Collection,
+    ListSingleton,
+    Node,
+    Singleton,
+    Supply,
+    Valued,
+    WriteOnce,
+    arrangement,
+    arranges,
+)
 from doorward.tree.places import ROOT, Place
 from doorward.tree.shapes import FREE, Shape
 from doorward.tree.snapshot import Document, Snapshot
@@ -43,6 +54,8 @@ class Endpoint:
         match self.node:
             case WriteOnce():
                 return ("OPTIONS", "POST")
+            case Collection(ordered=True):
+                return ("GET", "HEAD", "OPTIONS", "POST", "PUT")
             case Collection():
                 return ("GET", "HEAD", "OPTIONS", "POST")
             case ListSingleton():
@@ -101,6 +114,12 @@ class Tree:
         return tuple(endpoint for endpoint in self if endpoint.node.leaves is not Node.leaves)
 
     @cached_property
+    def supplying(self) -> tuple[tuple[Place, Supply], ...]:
+        """Where commits make what the configuration needs."""
+        singletons = ((endpoint.path, endpoint.node) for endpoint in self if isinstance(endpoint.node, Singleton))
+        return tuple((Place(path), node.supply) for path, node in singletons if node.supply is not None)
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """By path: the endpoints whose rules read what is there."""
         found: dict[str, tuple[str, ...]] = {}
@@ -138,6 +157,8 @@ class Tree:
         """Return the document of a stored body at a place."""
         node = self.endpoints[place.path].node
         assert isinstance(node, (Valued, WriteOnce))  # noqa: S101 - branches store nothing
+        if arranges(node, place):
+            return arrangement(keys_of(value))
         return node.load(value)
 
     def defaults(self, machine: object, beside: Snapshot | None = None) -> Snapshot:
@@ -153,7 +174,9 @@ class Tree:
                         continue
                     body = default(machine) if callable(default) else default
                     rows.append((Place(endpoint.path), 0, self.load(Place(endpoint.path), body)))
-                case Collection(default=default):
+                case Collection(default=default, ordered=ordered):
+                    if ordered and (beside is None or beside.document(Place(endpoint.path)) is None):
+                        rows.append((Place(endpoint.path), 0, arrangement([])))
                     for position, (key, value) in enumerate(default.items()):
                         place = Place(endpoint.path, key)
                         if beside is not None and beside.document(place) is not None:
@@ -168,6 +191,13 @@ def _walk(endpoint: Endpoint) -> Iterator[Endpoint]:
     yield endpoint
     for child in endpoint.children.values():
         yield from _walk(child)
+
+
+def keys_of(value: object) -> list[str]:
+    """Return a written order. Raises ValueError for what is none."""
+    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+        raise ValueError("an order is a list of keys")
+    return value
 
 
 def discover(package: ModuleType, path: str = ROOT) -> Tree:

@@ -179,6 +179,21 @@ class Snapshot:
         """Return the collection at a path; an empty one where nothing was made yet."""
         return self.collections.get(path, _NOTHING)
 
+    def keys(self, path: str) -> tuple[str, ...]:
+        """Return the keys of a collection in the order in which it is shown.
+
+        That of creation, but for a collection whose order was written: its objects stand as written, newer ones after them.
+        """
+        objects, written = self.objects(path), self.singletons.get(path)
+        if written is None or not written.value:
+            return objects.order
+        kept: tuple[str, ...] | None = self.memo.get(("keys", path))
+        if kept is None:
+            first = [key for key in written.value if key in objects.entries]
+            known = set(first)
+            kept = self.memo["keys", path] = (*first, *(key for key in objects.order if key not in known))
+        return kept
+
     def position(self, place: Place) -> int:
         """Return the position of an existing object in its collection; 0 for a singleton."""
         return self.objects(place.path).entries[place.key].position if place.key else 0
@@ -205,8 +220,9 @@ class Snapshot:
 
     def each(self, node: Described[M]) -> Iterator[tuple[str, M]]:
         """Yield keys and models of a collection, in order."""
-        for key, document in self.objects(node.path).items():
-            yield key, document.read(node)
+        objects = self.objects(node.path)
+        for key in self.keys(node.path):
+            yield key, objects.entries[key].document.read(node)
 
     def value(self, path: str) -> Any:
         """Return the stored body of a singleton that exists, as JSON."""

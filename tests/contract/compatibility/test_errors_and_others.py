@@ -10,7 +10,7 @@ from tests.contract.wire import LOGIN, NTP, TRANSACTION, WEB, Caller, Reply, che
 from tests.support.server import Server, running
 
 MOZILLA = "Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0; en-US) PowerShell/7.4.0"
-PROTOCOLS = ("http", "ica", "rdp", "ssh", "telnet", "vnc")
+PROTOCOLS = ("http", "ica", "rdp", "telnet", "vnc")
 
 
 def failures(caller: Caller, stranger: Caller) -> list[Reply]:

@@ -11,6 +11,7 @@ from doorward.host.machine import Machine
 from doorward.transaction.startup import node_id
 from tests.support import openpgp
 from tests.unit.configuration.policies.samples import BACKUP_NFS, BACKUP_SMB
+from tests.unit.configuration.ssh.samples import SHORT
 from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, TREE, USERS, ZONE, Rig, ip
 
@@ -41,7 +42,7 @@ class Site:
         return tree_json(TREE, self.rig.pipeline.running.snapshot)
 
     def filled(self) -> Site:
-        """Commit something of every kind: values, objects, accounts, passwords in both forms, keys, certificates."""
+        """Commit something of every kind: values, objects, an order, accounts, passwords in both forms, keys, certificates."""
         rig = self.rig
         rig.committed((ZONE, "Europe/Budapest"), (SERVERS, [ip("192.0.2.1"), ip("192.0.2.2")]), message="Zürich, first")
         candidate = rig.candidate()
@@ -63,6 +64,8 @@ class Site:
             "transport": {"selection": "tls", "client_authentication": {"enabled": True, "x509_identity": identity}},
         }
         rig.put(candidate, "management/syslog", {"receivers": [receiver]})
+        proxied = [rig.post(candidate, "ssh/connections", {**SHORT, "name": name}) for name in ("databases", "web")]
+        rig.put(candidate, "ssh/connections", {"@order": proxied[::-1]})
         rig.commit(candidate)
         candidate = rig.candidate()
         rig.post(candidate, "passwords", {"plain": "nobody came to own this"})

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doorward.access.passwords import matches
-from doorward.backup import archive, restore, restore_files
+from doorward.backup import archive, loading, restore, restore_files
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
 from doorward.backup.failure import BackupError
+from doorward.backup.content import TREE as TREE_FILE
 from doorward.backup.opening import ArchiveRefusedError
 from doorward.backup.records import Run
 from doorward.backup.restore import RestoreCheck, RestoreRequest, carry_out, try_out
@@ -24,6 +25,7 @@ from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
 from doorward.host.errors import HostError
 from doorward.host.resources import File
+from doorward.host.machine import Machine
 from doorward.membership import promote
 from doorward.store.port import SEALED_FILE, Record
 from doorward.transaction.history import restore as go_back
@@ -42,6 +44,16 @@ if TYPE_CHECKING:
 NAMING, X509, CERTIFICATES = "network/naming", "x509", "management/certificates"
 NIC, BACKUP = "network/nics/nic1", "/api/configuration/management/system_backup"
 ALL = ["format", "public_key", "password", "content", "signature", "signer", "version", "configuration", "network"]
+
+
+class FakeArchive:
+    """An archive that holds a tree."""
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        self._tree = tree
+
+    def json(self, name: str) -> Any:
+        return self._tree if name == TREE_FILE else {}
 
 
 def wish(**changes: Any) -> RestoreRequest:
@@ -116,6 +128,30 @@ def test_what_was_changed_since_is_undone(site: Site) -> None:
     assert trial.file_name == path.name
     assert rig.store.check() == []
     assert site.rig.restarted().value(ZONE) == "Europe/Budapest"
+
+
+def test_host_keys_and_the_order_of_policies_come_back(site: Site) -> None:
+    site.filled()
+    rig = site.rig
+    rig.committed(("ssh/options", {"service": {"enabled": True}}))
+    keys = [one["key"] for one in rig.value("ssh/host_keys")["keys"]]
+    texts = [rig.secrets.text(key) for key in keys]
+    path, shown = archived(site), rig.pipeline.running.snapshot.keys(f"{ROOT}ssh/connections")
+    rig.committed(("ssh/connections", {"@order": [*reversed(shown)]}))
+    other = rig.candidate()
+    for name in shown:
+        rig.delete(other, "ssh/connections", name)
+    rig.commit(other)
+    restored(site, path)
+    assert [rig.secrets.text(one["key"]) for one in rig.value("ssh/host_keys")["keys"]] == texts
+    assert rig.pipeline.running.snapshot.keys(f"{ROOT}ssh/connections") == shown
+    assert [rig.value("ssh/connections", key)["name"] for key in shown] == ["web", "databases"]
+
+
+def test_an_order_that_is_none_is_damage(site: Site) -> None:
+    opened = {f"{ROOT}ssh/connections/@order": [1]}
+    with pytest.raises(ArchiveRefusedError, match="does not hold the order"):
+        loading.load(cast("Any", FakeArchive(opened)), TREE, Machine())
 
 
 def test_an_archive_comes_back_on_another_node(new_site: Callable[[], Site]) -> None:

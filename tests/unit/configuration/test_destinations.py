@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from doorward.configuration._setup import Host
 from doorward.configuration._tls import ServerCertificateCheck
+from doorward.configuration.policies.credentialstores import HostPattern
 from doorward.tree.destinations import Bound, Destination
 from doorward.tree.fields import Address, FqdnAddress, HostName, Ip, IpAddress, Port
 from doorward.tree.nodes import Valued
@@ -18,7 +19,7 @@ from doorward.tree.references import Reference, RefersTo
 from tests.unit.transaction.rig import TREE
 
 Members = tuple[str, ...]
-HOSTS = (Host, HostName, Ip, Port, FqdnAddress, IpAddress)
+HOSTS = (Host, HostName, HostPattern, Ip, Port, FqdnAddress, IpAddress)
 """What tells where a connection goes."""
 PROTECTING = {"encryption", "protocol_version", "server_host_keys", "transport", "smtp_encryption", "tls"}
 MODELS = {e.path: e.node.model for e in TREE if isinstance(e.node, Valued) and e.node.supported and e.node.model is not Any}
@@ -114,7 +115,8 @@ def test_every_secret_beside_a_host_has_a_destination(path: str) -> None:
 def test_the_walk_meets_the_places_that_send_secrets() -> None:
     found = {path.rpartition("/")[2] for path, model in MODELS.items() if any(secrets_in(model)) and any(telling(model))}
     assert found == {
-        "archive_cleanup_policies", "backup_policies", "email", "join_request", "ldap_servers", "nodes", "syslog"
+        "archive_cleanup_policies", "authentication_policies", "backup_policies", "connections", "credentialstores", "email",
+        "join_request", "ldap_servers", "nodes", "syslog",
     }  # fmt: skip
 
 

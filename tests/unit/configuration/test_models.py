@@ -22,6 +22,8 @@ from tests.unit.configuration.local_services.samples import SERVING
 from tests.unit.configuration.management.samples import BACKING_UP, SENDING
 from tests.unit.configuration.network.samples import NETWORK
 from tests.unit.configuration.policies.samples import POLICIES, STORES
+from tests.unit.configuration.ssh.samples import REFERRING as REFERRING_IN_SESSIONS
+from tests.unit.configuration.ssh.samples import SESSIONS
 
 TREE = discover(doorward.configuration)
 MODELLED = [e for e in TREE if isinstance(e.node, (Valued, WriteOnce)) and e.node.supported and e.node.model is not Any]
@@ -52,10 +54,11 @@ GOOD: dict[str, Any] = {
     **BACKING_UP,
     **NETWORK,
     **SERVING,
+    **SESSIONS,
 }
 REFERRING = {
     "aaa/local_database/groups", "aaa/local_database/users", "management/email", "management/syslog",
-    "management/system_backup", *POLICIES, *SERVING
+    "management/system_backup", *POLICIES, *SERVING, *REFERRING_IN_SESSIONS
 } - {"policies/time_policies"}  # fmt: skip
 SAMPLES: dict[str, list[Any]] = {
     "null": [None],

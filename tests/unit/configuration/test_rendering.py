@@ -13,6 +13,7 @@ from doorward.configuration.datetime import ntp_servers, timezone
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
+from doorward.configuration.ssh import connections
 from doorward.host.machine import Machine
 from doorward.host.resources import Daemon, File, Job, Symlink, Zone
 from doorward.tree.places import Place
@@ -93,6 +94,7 @@ def test_nothing_else_touches_the_host() -> None:
     names = ("dns", "naming", "nics/nic1", "nics/nic2", "nics/nic3", "routing")
     network = {f"/api/configuration/network/{name}" for name in names}
     asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH, troubleshooting.PATH, *network}
+    asking |= {connections.PATH}
     assert {endpoint.path for endpoint in TREE.rendering} == asking
 
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from doorward.configuration import passwords, private_keys
+from doorward.configuration._openssh import public_key
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, TimeOfDay, bad_format, matching, text
 from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, Variants, tag_of, wrong
 from doorward.tree.references import Reference, RefersTo
 
-_HOST_KEY_TYPES = {
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-}
 _FORBIDDEN_IN_SHARES = r'\\/:*?"<>|'
 
 
@@ -97,18 +87,11 @@ def _in_share(value: str) -> str:
     return value
 
 
-def host_key(value: str) -> str:
-    """Return an SSH host key as ``type base64``."""
-    kind, _, rest = value.lstrip("\ufeff").strip().partition(" ")
-    encoded = rest.partition(" ")[0]
+def _host_key(value: str) -> str:
     try:
-        blob = base64.b64decode(encoded, validate=True)
-        if kind not in _HOST_KEY_TYPES:
-            raise ValueError
-        load_ssh_public_key(f"{kind} {encoded}".encode())
-    except (ValueError, binascii.Error, UnsupportedAlgorithm):
+        return public_key(value)
+    except PydanticCustomError:
         raise bad_format("Must be an SSH host key, such as 'ssh-ed25519 AAAA...'.") from None
-    return f"{kind} {base64.b64encode(blob).decode()}"
 
 
 class RsyncTarget(Body):
@@ -131,7 +114,7 @@ class RsyncTarget(Body):
         description="Key of the private key to log in with; its public half goes on the server."
     )
     server_host_keys: Annotated[
-        list[Annotated[str, StringConstraints(max_length=4096), AfterValidator(host_key)]],
+        list[Annotated[str, StringConstraints(max_length=4096), AfterValidator(_host_key)]],
         Elements(least=1, most=4, unique=str),
     ] = Field(description="Keys that the server may show, as 'type base64'; several only to bridge a change.")
 

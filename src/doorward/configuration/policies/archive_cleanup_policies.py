@@ -1,6 +1,6 @@
 """When recordings move to an archive, and how long they stay: ``/api/configuration/policies/archive_cleanup_policies``.
 
-A policy does nothing until a connection refers to it, and connections come with a later release; it can be prepared before.
+A policy does nothing until a connection refers to it, which comes with a later release; it can be prepared before.
 Times are in the time zone of the node. A target of the type ``none`` means that recordings are deleted without an archive.
 """
 

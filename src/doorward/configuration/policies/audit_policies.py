@@ -1,8 +1,10 @@
 """How recordings are encrypted, signed and time-stamped: ``/api/configuration/policies/audit_policies``.
 
-A policy does nothing until a connection refers to it, and connections come with a later release; it can be prepared before.
-Every certificate of ``encryption`` can open a recording by itself. The built-in policy ``default`` can be changed, but not
-renamed.
+The connections that refer to a policy record by it, from the next session on. Every certificate of ``encryption`` can open a
+recording by itself, and without encryption whoever gets hold of a file can. What was typed may go to fewer people, by
+``keystroke_certificates``. Fails the recording of a session, the session ends, unless ``when_recording_fails`` says ``go_on``.
+Encrypted sessions can be followed live only with ``live_view``. These three are extensions, shown only where they are not as
+they are by default. The built-in policy ``default`` can be changed, but not renamed.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import AfterValidator, Field, StringConstraints
 
 from doorward.configuration import x509
 from doorward.configuration._tls import CertificateReference
 from doorward.tree.fields import Name, bad_format, host_name, ip_address, matching, text
-from doorward.tree.models import Body, Elements, Off, Switched, Variants
+from doorward.tree.models import Body, Elements, Off, Switched, Variants, extension
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -43,12 +45,16 @@ def _web_address(value: str) -> str:
     return value
 
 
+Recipients = Annotated[list[CertificateReference], Elements(least=1, most=16, unique=lambda one: one.key)]
+
+
 class Encryption(Body):
     """Recordings are encrypted."""
 
     enabled: Literal[True] = Field(description="Recordings are encrypted.")
-    certificates: Annotated[list[CertificateReference], Elements(least=1, most=16, unique=lambda one: one.key)] = Field(
-        description="Keys of certificates with RSA keys; each of them can open a recording."
+    certificates: Recipients = Field(description="Keys of certificates with RSA keys; each of them can open a recording.")
+    keystroke_certificates: Recipients | None = extension(
+        None, description="Keys of certificates that open what was typed as well; null: all of certificates do."
     )
 
 
@@ -112,6 +118,10 @@ class AuditPolicy(Body):
     signing_and_timestamping_interval: Annotated[int, Field(ge=10, le=100_000)] = Field(
         30, description="Seconds between two signatures and time stamps."
     )
+    when_recording_fails: Literal["end", "go_on"] = extension(
+        "end", description="Whether a session ends when it can't be recorded any more, or goes on without, which is told loudly."
+    )
+    live_view: bool = extension(default=False, description="Whether encrypted sessions may be followed while they run.")
 
 
 def fitting_certificates(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
@@ -119,12 +129,19 @@ def fitting_certificates(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     policy = snapshot.find(NODE, place.key)
     if policy is None:
         return
-    for index, reference in enumerate(policy.encryption.certificates if isinstance(policy.encryption, Encryption) else ()):
-        certificate = x509.certificate_of(snapshot, reference.key)
-        if certificate is not None and not isinstance(certificate.public_key(), rsa.RSAPublicKey):
-            yield Problem("unsuitable", "Only a certificate with an RSA key can encrypt.", f"/encryption/certificates/{index}")
+    if isinstance(policy.encryption, Encryption):
+        for name in ("certificates", "keystroke_certificates"):
+            for index, reference in enumerate(getattr(policy.encryption, name) or ()):
+                certificate = x509.certificate_of(snapshot, reference.key)
+                if certificate is not None and not isinstance(certificate.public_key(), rsa.RSAPublicKey):
+                    message = "Only a certificate with an RSA key can encrypt."
+                    yield Problem("unsuitable", message, f"/encryption/{name}/{index}")
     if isinstance(policy.signing, Signing):
-        yield from x509.without_private_key(snapshot, policy.signing.x509_identity.key, "/signing/x509_identity")
+        key = policy.signing.x509_identity.key
+        yield from x509.without_private_key(snapshot, key, "/signing/x509_identity")
+        certificate = x509.certificate_of(snapshot, key)
+        if certificate is not None and not isinstance(certificate.public_key(), rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            yield Problem("unsuitable", "Only a certificate with an RSA or ECDSA key can sign.", "/signing/x509_identity")
 
 
 NODE: Collection[AuditPolicy] = Collection(

@@ -1,7 +1,7 @@
 """Directory servers that policies ask: ``/api/configuration/policies/ldap_servers``.
 
-Nothing asks them before logins against a directory come with a later release; they can be prepared before. The servers of an
-entry are tried in order.
+A connection that refers to an entry asks it for users that log in at the gateway, where the authentication policy says ``ldap``,
+and for the groups of users on servers. The servers of an entry are tried in order.
 """
 
 from __future__ import annotations

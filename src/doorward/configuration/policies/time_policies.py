@@ -1,8 +1,8 @@
 """Hours in which sessions are allowed: ``/api/configuration/policies/time_policies``.
 
-Each day has a list of times from and to, both minutes included; an empty list means never. A policy does nothing until a
-connection refers to it, and connections come with a later release; it can be prepared before. The built-in policy ``7x24`` can't
-be changed.
+Each day has a list of times from and to, both minutes included, in the time zone of the node; an empty list means never. The
+rules of channel policies refer to them: what counts is the moment at which a channel is asked for. The built-in policy ``7x24``
+can't be changed.
 """
 
 from __future__ import annotations

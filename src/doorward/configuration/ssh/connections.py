@@ -1,5 +1,63 @@
-"""Which SSH connections are proxied, from where to where."""
+"""Which SSH connections are proxied, from where to where: ``/api/configuration/ssh/connections``.
 
-from doorward.tree.nodes import Collection, later
+The node listens on each of its own addresses that lies in ``network.targets``, on every port; the first active policy, in
+order, whose ``network`` has the client, the address and the port takes a connection. The order is changed by PUT of the
+collection with ``{"@order": [all keys]}``; new policies go last. A commit opens the new listeners and proves them before it
+closes old ones; it takes effect on new sessions, and ends those whose policy it removes or makes inactive. Targets are fixed,
+or stand in the user name (``user@server``). Own addresses are no targets unless ``domains`` lists them one by one.
+"""
 
-NODE = later(Collection)
+from __future__ import annotations
+
+from doorward.configuration._web import ADMIN_WEB, USER_WEB
+from doorward.configuration.aaa.acls import GROUPS
+from doorward.configuration.local_services._listen import CLUSTER
+from doorward.configuration.network._nics import PATHS as NICS
+from doorward.configuration.policies import audit_policies, usermapping_policies
+from doorward.configuration.ssh import _rules, authentication_policies, channel_policies, options, settings_policies
+from doorward.configuration.ssh._connections import PATH, Connection
+from doorward.membership import channel
+from doorward.tree.nodes import Collection
+
+__all__ = ["NODE", "PATH", "Connection"]
+
+NODE: Collection[Connection] = Collection(
+    title="SSH connections",
+    model=Connection,
+    unique="name",
+    most=1000,
+    ordered=True,
+    rules=(
+        _rules.port_conflicts,
+        _rules.loops,
+        _rules.unproven_servers,
+        _rules.needed,
+        _rules.unfit_host_keys,
+        _rules.unknown_groups,
+        _rules.kept_too_long,
+    ),
+    advice=(
+        _rules.no_own_address,
+        _rules.shadowed,
+        _rules.own_networks,
+        _rules.unchecked_servers,
+        _rules.never_matching,
+        _rules.trails_in_clear,
+    ),
+    render=_rules.listeners,
+    leaves=_rules.more_authorities,
+    reads=(
+        options.PATH,
+        authentication_policies.PATH,
+        channel_policies.PATH,
+        settings_policies.PATH,
+        audit_policies.PATH,
+        usermapping_policies.PATH,
+        GROUPS,
+        ADMIN_WEB,
+        USER_WEB,
+        CLUSTER,
+        channel.PATH,
+        *NICS,
+    ),
+)

@@ -2,8 +2,9 @@
 
 A new password, a rename and a DELETE end the account's login sessions at the commit; a DELETE takes the account out of its
 groups as well. The built-in account ``admin`` has every right. No account is given the name ``doorward``, ``central-management``
-or ``system``: what the appliance does by itself stands under these. One that has it from an earlier release keeps it. Nothing on
-the host changes.
+or ``system``: what the appliance does by itself stands under these. One that has it from an earlier release keeps it.
+``public_keys`` is an extension, shown only where there are some: with them, and with the password, an account logs in at SSH
+connections whose authentication policy says ``accounts``. Nothing on the host changes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from doorward.configuration import passwords
+from doorward.configuration._openssh import UserKey
 from doorward.tree.fields import matching
-from doorward.tree.models import Body
+from doorward.tree.models import Body, Elements, extension
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -42,6 +44,9 @@ class User(Body):
 
     name: UserName = Field(description="Login name, unique without regard to case.", examples=["operator1"])
     password: Password | None = Field(None, description="Key of a password; null: the account cannot log in with a password.")
+    public_keys: Annotated[list[UserKey], Elements(most=32, unique=str)] = extension(
+        [], description="Keys that the account logs in with at SSH connections, as 'type base64'; they may live in FIDO tokens."
+    )
 
 
 def admin_can_log_in(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
