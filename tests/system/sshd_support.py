@@ -36,6 +36,10 @@ class Sshd:
     host_key: str = ""
     banner: str = ""
     """What it shows to whoever comes, before anybody logs in."""
+    password: str = ""
+    """The password of the account; none: it has none."""
+    settings: str = ""
+    """Lines of its configuration that come first, and so win."""
 
     def start(self) -> Self:
         """Start it; wait until it listens."""
@@ -48,7 +52,13 @@ class Sshd:
         home.mkdir(exist_ok=True)
         os.chown(home, OWNER, OWNER)
         accounts = self.directory / "passwd"
-        accounts.write_text(f"{Path('/etc/passwd').read_text()}{ACCOUNT}:*:{OWNER}:{OWNER}::{home}:/bin/sh\n")
+        hashed = "*"
+        if self.password:
+            made = subprocess.run(
+                ["openssl", "passwd", "-6", "-stdin"], input=self.password.encode(), capture_output=True, check=True
+            )
+            hashed = made.stdout.decode().strip()
+        accounts.write_text(f"{Path('/etc/passwd').read_text()}{ACCOUNT}:{hashed}:{OWNER}:{OWNER}::{home}:/bin/sh\n")
         self.authorize(*self.keys)
         configuration = self.directory / "sshd_config"
         configuration.write_text(self._configuration())
@@ -70,6 +80,7 @@ class Sshd:
         (self.directory / "banner").write_text(self.banner)
         # StrictModes would look at the modes of the directories above, which belong to pytest.
         return f"""
+{self.settings}
 ListenAddress 127.0.0.1
 Port {self.port}
 HostKey {self.directory / "host"}
@@ -78,7 +89,7 @@ PidFile none
 Banner {self.directory / "banner"}
 StrictModes no
 UsePAM no
-PasswordAuthentication no
+PasswordAuthentication {"yes" if self.password else "no"}
 KbdInteractiveAuthentication no
 MaxStartups 100
 KexAlgorithms curve25519-sha256

@@ -3,6 +3,9 @@
 A message is ``u32 length | MessagePack``; see `pipe`. ``session`` is the key of a session: 22 characters. A worker asks with a
 number of its own (``ask``), which comes back in the answer; nothing else is matched up. No answer of control makes anything true
 that control has not looked up itself: a worker only hands on what the client said.
+
+What has to arrive carries a ``serial``, which counts them in each session from 1. A worker keeps those and sends them again after
+a reconnect, until control has answered `Noted`; control passes over what it has had.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ MAX_MESSAGE = 262_144
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
-    """A message of either side."""
+    """A message of either side. Shown without its content, which may be secret."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self, 'session', '')})"
 
 
 # --- control to worker ---
@@ -29,9 +35,15 @@ class HostKey(msgspec.Struct, frozen=True, kw_only=True):
 
     private: bytes
 
+    def __repr__(self) -> str:
+        return "HostKey()"
+
 
 class Settle(Message, frozen=True, kw_only=True, tag="settle"):
-    """First message of control: where to record, and under which name of the node. ``trails`` is a directory."""
+    """First message of control: under which name of the node to record.
+
+    ``trails``: the directory of the trails, which has to be the one that the workers were started with.
+    """
 
     trails: str
     node: str
@@ -87,7 +99,8 @@ class Prompts(Message, frozen=True, kw_only=True, tag="prompts"):
 class Target(Message, frozen=True, kw_only=True, tag="target"):
     """Where to connect to, and how to log in there; the row of the session is durable and shows it.
 
-    ``error``: there is no target, in words for the client. ``addresses`` are tried in order. ``keys``: trusted host keys, as
+    ``error``: there is no target, in words for the client. ``question``: the user named none and may be asked; this is what
+    the client is asked, and the answer comes as ``text`` of the next `FindTarget`. ``addresses`` are tried in order. ``keys``: trusted host keys, as
     OpenSSH public keys; ``authorities``: trusted host authorities; ``learn``: an unknown key may be accepted and is then asked
     about; ``check``: False accepts any. ``offers``: the ways to log in, of those that apply, in order.
     """
@@ -95,6 +108,7 @@ class Target(Message, frozen=True, kw_only=True, tag="target"):
     session: str
     ask: int
     error: str = ""
+    question: str = ""
     name: str = ""
     addresses: tuple[str, ...] = ()
     port: int = 22
@@ -180,6 +194,13 @@ class Unfollow(Message, frozen=True, kw_only=True, tag="unfollow"):
 
     session: str
     viewer: int
+
+
+class Noted(Message, frozen=True, kw_only=True, tag="noted"):
+    """All of a session up to ``serial`` is durable in the catalogue: its worker need not keep that any longer."""
+
+    session: str
+    serial: int
 
 
 class Stop(Message, frozen=True, kw_only=True, tag="stop"):
@@ -308,6 +329,7 @@ class Connected(Message, frozen=True, kw_only=True, tag="connected"):
     method: str
     server_version: str
     host_key: str
+    serial: int = 0
 
 
 class ChannelOpened(Message, frozen=True, kw_only=True, tag="channel_opened"):
@@ -323,6 +345,7 @@ class ChannelOpened(Message, frozen=True, kw_only=True, tag="channel_opened"):
     verdict: str
     rule: int | None
     facts: dict[str, Any] = {}
+    serial: int = 0
 
 
 class ChannelClosed(Message, frozen=True, kw_only=True, tag="channel_closed"):
@@ -334,6 +357,7 @@ class ChannelClosed(Message, frozen=True, kw_only=True, tag="channel_closed"):
     down: int
     up: int
     facts: dict[str, Any] = {}
+    serial: int = 0
 
 
 class Happened(Message, frozen=True, kw_only=True, tag="happened"):
@@ -343,6 +367,7 @@ class Happened(Message, frozen=True, kw_only=True, tag="happened"):
     at: int
     event: str
     facts: dict[str, Any] = {}
+    serial: int = 0
 
 
 class Text(Message, frozen=True, kw_only=True, tag="text"):
@@ -351,6 +376,7 @@ class Text(Message, frozen=True, kw_only=True, tag="text"):
     session: str
     channel: int
     lines: tuple[tuple[int, str, str], ...]
+    serial: int = 0
 
 
 class Shown(Message, frozen=True, kw_only=True, tag="shown"):
@@ -395,11 +421,12 @@ class Ended(Message, frozen=True, kw_only=True, tag="ended"):
     up: int
     trail_bytes: int
     recorded: bool
+    serial: int = 0
 
 
 ToWorker = (
     Settle | Begin | Refuse | Decision | Prompts | Target | Trusted | Credential | Signature | Approval | Sealed | Terminate
-    | Lock | Follow | Unfollow | Stop
+    | Lock | Follow | Unfollow | Noted | Stop
 )  # fmt: skip
 ToControl = (
     Hello | Identified | TryPassword | TryKey | TryPrompts | TryNone | FindTarget | JudgeHostKey | WantCredential | WantSignature

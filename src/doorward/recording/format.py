@@ -28,6 +28,7 @@ MAX_PAYLOAD: Final = MAX_BLOCK + 65_536
 _LENGTH = struct.Struct(">I")
 _HEAD = struct.Struct(">IBBQ")
 HEAD_SIZE: Final = _HEAD.size
+_FLAGS_AT: Final = 5
 
 
 class Stream(IntEnum):
@@ -48,8 +49,13 @@ class Flag(IntFlag):
     """The compression begins anew; keyframes of all terminals come first."""
     INDEX = 2
     """The frame holds the index, and is the last of its stream."""
+    TAIL = 4
+    """Stood in for a frame that was to come, when the session was cut off: its compression stands alone. See `attempt`."""
 
 
+MAX_ATTEMPTS: Final = 31
+"""How many tails a frame may have before it: their number stands in the upper five bits of the flags."""
+_ATTEMPT_SHIFT: Final = 3
 NO_FLAGS: Final = Flag(0)
 
 
@@ -81,6 +87,11 @@ class Frame:
     def head(self) -> bytes:
         """The clear part before the payload."""
         return _HEAD.pack(self.length, self.stream, self.flags, self.at)
+
+    @property
+    def attempt(self) -> int:
+        """Which tail it is; 0: none."""
+        return self.flags >> _ATTEMPT_SHIFT
 
     @property
     def end(self) -> int:
@@ -128,14 +139,24 @@ def chained(chain: bytes, head: bytes, payload: bytes) -> bytes:
     return digest.digest()
 
 
-def nonce(stream: Stream, number: int) -> bytes:
-    """Return the nonce of a frame, 12 bytes. Numbers never repeat in a file, and each file has keys of its own."""
-    return struct.pack(">IQ", stream, number)
+def nonce(stream: Stream, number: int, attempt: int = 0) -> bytes:
+    """Return the nonce of a frame, 12 bytes. No two frames and tails of a file have the same, and each file has its own keys."""
+    return struct.pack(">BBHQ", 0, attempt, stream, number)
+
+
+def tail_flags(attempt: int) -> Flag:
+    """Return the flags of a tail; attempts count from 1."""
+    return Flag.TAIL | Flag(attempt << _ATTEMPT_SHIFT)
 
 
 def frame_head(length: int, stream: Stream, flags: Flag, at: int) -> bytes:
     """Return the clear part before a payload of a length."""
     return _HEAD.pack(length, stream, flags, at)
+
+
+def is_tail(frame: bytes) -> bool:
+    """Whether a frame, or what a trail begins with, is a tail."""
+    return frame[: len(MAGIC)] != MAGIC and bool(frame[_FLAGS_AT] & Flag.TAIL)
 
 
 def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1) -> Iterator[Frame]:
@@ -147,7 +168,7 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         length, stream, flags, at = _HEAD.unpack_from(data, offset)
         if not length:  # a block of zeros, as a loss of power may leave at the end
             return
-        if length > MAX_PAYLOAD or stream > Stream.CLEAR or flags & ~3:
+        if length > MAX_PAYLOAD or stream > Stream.CLEAR or (flags & ~7 and not flags & Flag.TAIL):
             raise TrailDamagedError("no frame begins here", number)
         end = offset + HEAD_SIZE + length
         if end > len(data):

@@ -98,6 +98,7 @@ class _Segment:
 
     def __init__(self, directory: int, name: str, size: int) -> None:
         self.descriptor = os.open(name, _NEW, 0o600, dir_fd=directory)
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.posix_fallocate(self.descriptor, 0, size)
         os.fsync(self.descriptor)
         self.used = 0
@@ -116,16 +117,19 @@ class Journal:
 
     def __init__(self, directory: Path, name: str, *, segment: int = SEGMENT_BYTES, reserve: int = RESERVE_BYTES) -> None:
         self._limit, self._epoch, self._buffer, self._reserve = segment, 1, bytearray(), f"{name}.reserve"
+        self._reserve_bytes = max(reserve, 1)
         self._trails: dict[str, _Trail] = {}
         self._touched: dict[str, _Trail] = {}
+        self._tails: dict[str, bytes] = {}
+        self.is_strained = False
+        """Whether the reserve is being spent: what runs has to end now."""
         try:
             self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._segments = [_Segment(self._directory, f"{name}.{which}", segment) for which in SEGMENTS]
-            held = os.open(self._reserve, _NEW, 0o600, dir_fd=self._directory)
-            os.posix_fallocate(held, 0, max(reserve, 1))
-            os.close(held)
-            fcntl.flock(self._segments[0].descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._keep_reserve()
             os.fsync(self._directory)
+            if not all(os.fstat(made.descriptor).st_nlink for made in self._segments):
+                raise OSError(errno.EBUSY, "a recovery took the journal for one that was left")
         except OSError as error:
             raise _failed(error) from error
 
@@ -144,13 +148,23 @@ class Journal:
         self.append(name, head)
         self.sync()
 
+    def size(self, name: str) -> int:
+        """Return the bytes of a session's trail, those that are not safe yet among them."""
+        return self._trails[name].size
+
     def append(self, name: str, frame: bytes) -> None:
         """Take a frame of a session; ``sync`` makes it safe."""
         trail = self._trails[name]
+        self._tails.pop(name, None)
         self._buffer += entry(self._epoch, name, trail.size, frame)
         trail.size += len(frame)
         trail.waiting.append(frame)
         self._touched[name] = trail
+
+    def set_tail(self, name: str, frames: bytes) -> None:
+        """Take what is to stand at the end of a trail if it is cut off before the next frame; ``sync`` makes it safe."""
+        self._tails[name] = frames
+        self._buffer += entry(self._epoch, name, self._trails[name].size, frames)
 
     def sync(self) -> None:
         """Make everything that was taken safe, in one go."""
@@ -174,6 +188,7 @@ class Journal:
     def close(self, name: str) -> None:
         """End the file of a session: whole and synced on return."""
         self.sync()
+        self._tails.pop(name, None)
         trail = self._trails.pop(name)
         self._write(trail)
         try:
@@ -208,11 +223,31 @@ class Journal:
 
     def _spend_reserve(self) -> bool:
         """Give back the room that was kept back; whether there was any."""
+        self.is_strained = True
         try:
             os.unlink(self._reserve, dir_fd=self._directory)
         except OSError:
             return False
         return True
+
+    def recover_reserve(self) -> bool:
+        """Keep room back again, where the disk has some; whether there is a reserve."""
+        if self.is_strained:
+            try:
+                self._keep_reserve()
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(self._reserve, dir_fd=self._directory)
+                return False
+            self.is_strained = False
+        return True
+
+    def _keep_reserve(self) -> None:
+        held = os.open(self._reserve, _NEW, 0o600, dir_fd=self._directory)
+        try:
+            os.posix_fallocate(held, 0, self._reserve_bytes)
+        finally:
+            os.close(held)
 
     def _turn(self) -> None:
         """Go over to the other segment; the one that is full is free again once the files that it covers are synced."""
@@ -225,6 +260,8 @@ class Journal:
         if following.failure is not None:
             raise _failed(following.failure)
         following.used = 0
+        for name, frames in self._tails.items():  # the segment that holds them will be written over
+            self.set_tail(name, frames)
 
 
 def _checkpoint(segment: _Segment) -> None:

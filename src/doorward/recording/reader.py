@@ -100,7 +100,7 @@ class TrailReader:
         for frame in self._chained(begin):
             if frame.stream is not stream:
                 continue
-            if frame.flags & Flag.RESTART:
+            if frame.flags & (Flag.RESTART | Flag.TAIL):
                 unpack = zstandard.ZstdDecompressor().decompressobj()
             if unpack is None:
                 raise TrailDamagedError("the compression has no beginning", frame.number)
@@ -130,7 +130,7 @@ class TrailReader:
                 if frame.stream is Stream.CLEAR:
                     notes.append((frame.number, Record(frame.at, Kind.EVENT, 0, frame.payload).content))
                 elif frame.stream in ciphers:
-                    if frame.flags & Flag.RESTART:
+                    if frame.flags & (Flag.RESTART | Flag.TAIL):
                         unpackers[frame.stream] = zstandard.ZstdDecompressor().decompressobj()
                     if frame.stream not in unpackers:
                         raise TrailDamagedError("the compression has no beginning", frame.number)
@@ -158,7 +158,7 @@ class _State:
 
 def _records(frame: Frame, cipher: AESGCM, unpack: Any) -> Iterator[Record]:
     try:
-        packed = cipher.decrypt(nonce(frame.stream, frame.number), frame.payload, frame.chain + frame.head)
+        packed = cipher.decrypt(nonce(frame.stream, frame.number, frame.attempt), frame.payload, frame.chain + frame.head)
     except InvalidTag:
         raise TrailDamagedError("it was changed, or the key is another", frame.number) from None
     try:

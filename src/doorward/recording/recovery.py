@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward.recording.format import TrailDamagedError, frames, read_beginning
+from doorward.recording.format import TrailDamagedError, frames, is_tail, read_beginning
 from doorward.recording.journal import SEGMENTS, SUFFIX, entries
 
 
@@ -77,7 +77,7 @@ def _session(path: Path, name: str, parts: list[tuple[int, bytes]]) -> Recovered
     descriptor = os.open(path, flags, 0o600)
     try:
         before = os.fstat(descriptor).st_size
-        for offset, frame in parts:
+        for offset, frame in _standing(parts):
             if offset <= os.fstat(descriptor).st_size:  # else a part before it is lost: the file ends there
                 _write_at(descriptor, frame, offset)
         size = os.fstat(descriptor).st_size
@@ -88,6 +88,12 @@ def _session(path: Path, name: str, parts: list[tuple[int, bytes]]) -> Recovered
         return Recovered(name, until, max(0, end - before), size - end if damage is None else 0, damage)
     finally:
         os.close(descriptor)
+
+
+def _standing(parts: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Leave out the tails that a later frame or tail replaced."""
+    last = len(parts) - 1
+    return [part for index, part in enumerate(parts) if index == last or not is_tail(part[1])]
 
 
 def _whole(descriptor: int) -> tuple[int, int, str | None]:

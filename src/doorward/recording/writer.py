@@ -9,17 +9,29 @@ from typing import Any
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from doorward.recording.format import NO_FLAGS, Flag, Stream, beginning, chained, first_chain, frame_head, nonce
+from doorward.recording.format import (
+    MAX_ATTEMPTS,
+    NO_FLAGS,
+    Flag,
+    Stream,
+    beginning,
+    chained,
+    first_chain,
+    frame_head,
+    nonce,
+    tail_flags,
+)
 from doorward.recording.keys import NAMES, ContentKeys
 from doorward.recording.records import INPUT_KINDS, Kind, Record, encode, encode_json
 
 FORMAT = 1
 BLOCK_BYTES = 262_144
 """A frame is made when so many bytes wait for it."""
-RESTART_MILLISECONDS = 60_000
+RESTART_MILLISECONDS = 300_000
 """How often the compression begins anew, with keyframes: any second can be reached from the restart before it."""
 RESTART_BYTES = 16 * BLOCK_BYTES
 _LEVEL = 3
+_TAIL_LEVEL = 1
 
 TAG_SIZE = 16
 """Bytes by which AES-GCM lengthens what it encrypts."""
@@ -81,30 +93,65 @@ class TrailWriter:
         self._keyframes = keyframes
         self._blocks = {Stream.SCREEN: _Block(keys.screen), Stream.KEYS: _Block(keys.keystrokes)}
         self._at = 0
+        self._attempt = self._last_tail = self._tailed = 0
         self._channels: dict[int, dict[str, Any]] = {}
         self._shown: list[tuple[int, int]] = []
 
     def write(self, record: Record) -> Iterator[bytes]:
-        """Take a record; times never go back. Yields the frames that are full."""
+        """Take a record; times never go back within a stream. Yields the frames that are full."""
         self._at = max(self._at, record.at)
-        if record.at < self._at:
-            record = Record(self._at, record.kind, record.channel, record.data)
         if record.kind is Kind.OPEN:
             self._channels[record.channel] = {"channel": record.channel, "from": record.at, **record.content}
         elif record.kind is Kind.CLOSE and record.channel in self._channels:
             self._channels[record.channel]["to"] = record.at
         stream = Stream.KEYS if record.kind in INPUT_KINDS else Stream.SCREEN
         block = self._blocks[stream]
+        if record.at < block.last:
+            record = Record(block.last, record.kind, record.channel, record.data)
         if not block.parts:
             self._begin(stream, block)
         block.add(record)
         if block.size >= BLOCK_BYTES:
             yield from self._sealed(stream)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of records that wait for their frame."""
+        return sum(block.size for block in self._blocks.values())
+
+    def tail(self) -> bytes | None:
+        """Return frames of everything that waits, to stand at the end of the trail until those that come replace them.
+
+        A session that is cut off keeps them; else they cost the trail nothing. b"": it is as before; None: time for `flush`.
+        """
+        if self.waiting == self._tailed:
+            return b""
+        self._attempt = self._attempt + 1 if self.frames < self._last_tail else 1
+        if self._attempt > MAX_ATTEMPTS:
+            return None
+        parts, chain, number, flags = [], self.chain, self.frames, tail_flags(self._attempt)
+        for stream, block in self._blocks.items():
+            if not block.parts:
+                continue
+            number += 1
+            packed = zstandard.ZstdCompressor(level=_TAIL_LEVEL).compress(b"".join(block.parts))
+            head = frame_head(len(packed) + TAG_SIZE, stream, flags, block.last)
+            sealed = block.cipher.encrypt(nonce(stream, number, self._attempt), packed, chain + head)
+            chain = chained(chain, head, sealed)
+            parts += [head, sealed]
+        self._last_tail, self._tailed = number, self.waiting
+        return b"".join(parts)
+
     def flush(self) -> Iterator[bytes]:
         """Yield frames of everything that waits."""
         for stream in self._blocks:
             yield from self._sealed(stream)
+
+    def rest(self, at: int) -> None:
+        """Give up the memory of compressors that begin anew with their next frame anyway."""
+        for block in self._blocks.values():
+            if not block.parts and at - block.restarted >= RESTART_MILLISECONDS:
+                block.compressor = None
 
     def note(self, content: dict[str, Any]) -> bytes:
         """Return a clear frame: a seal, or a note."""
@@ -143,4 +190,5 @@ class TrailWriter:
         head = frame_head(len(payload), stream, flags, at)
         self.chain = chained(self.chain, head, payload)
         self.frames += 1
+        self._tailed = 0
         return head + payload

@@ -16,6 +16,10 @@ class ControlGoneError(Exception):
     """Control is away: what needs it is refused. Running sessions go on."""
 
 
+class NotRecordedError(Exception):
+    """A session can't be recorded, so that there is none; the message is for the client."""
+
+
 class Control(Protocol):
     """What is asked of control for one session. Each call is one message and its answer; all raise ControlGoneError."""
 
@@ -81,7 +85,7 @@ class Observer(Protocol):
         """Take the brake; comes first."""
 
     async def ready(self) -> None:
-        """Return once the beginning of the trail is durable; no byte goes to the target before. Raises for a failure."""
+        """Return once the beginning of the trail is durable; no byte goes to the target before. Raises NotRecordedError."""
 
     def facts(self, content: Mapping[str, Any]) -> None:
         """Take what became known of the session: users, addresses, methods, algorithms."""

@@ -1,0 +1,101 @@
+"""The middle of an SSH connection, in a process of its own: ``python -m benchmarks.ssh_parties gateway|tcp PORT [KEY HOSTKEY]``.
+
+``gateway`` is the SSH engine with an observer that only counts; ``tcp`` hands on bytes as a plain Python relay does. Prints its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import asyncssh
+import uvloop
+
+from doorward.proxy import messages
+from doorward.sessions.rules import Relayed
+from tests.support.gateway import FakeControl, FakeObserver, Gateway, make_rules
+from tests.system.sshd_support import ACCOUNT
+
+
+class _Half(asyncio.Protocol):
+    """One side of a plain relay."""
+
+    def __init__(self, other: _Half | None = None) -> None:
+        self.other = other
+        self.transport: asyncio.Transport | None = None
+        self.early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        for data in self.early:
+            self.transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+        elif self.other is not None:
+            self.other.early.append(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+
+async def _relay(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    pending: set[asyncio.Task[object]] = set()
+
+    def accept() -> _Half:
+        here = _Half()
+        there = here.other = _Half(here)
+        task: asyncio.Task[object] = loop.create_task(loop.create_connection(lambda: there, "127.0.0.1", port))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+        return here
+
+    server = await loop.create_server(accept, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def _control(port: int, key: asyncssh.SSHKey, host_key: str) -> FakeControl:
+    public = key.export_public_key().decode().strip()
+    return FakeControl(
+        target=messages.Target(
+            session="", ask=0, name="target", addresses=("127.0.0.1",), port=port, user=ACCOUNT, keys=(host_key,),
+            offers=(Relayed.PRIVATE_KEY,),
+        ),
+        rules=make_rules(gateway_login=True),
+        user_keys=(public,),
+        credential=messages.Credential(session="", ask=0, public_keys=(public,)),
+        signer=lambda _text, algorithm, data: key.sign(data, algorithm.encode()),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Serve until killed."""
+    kind, port = sys.argv[1], int(sys.argv[2])
+    if kind == "tcp":
+        uvloop.run(_relay(port))
+        return
+    key = asyncssh.read_private_key(sys.argv[3])
+    host_key = Path(sys.argv[4]).read_text().strip()
+    gateway = Gateway(partial(_control, port, key, host_key), make_observer=lambda: FakeObserver(keep=False))
+    print(gateway.port, flush=True)
+    gateway.run()
+
+
+if __name__ == "__main__":
+    main()

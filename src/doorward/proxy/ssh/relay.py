@@ -1,0 +1,304 @@
+"""The relay: after both logins every message goes on as it is, channel numbers included, once policy and observer saw it.
+
+Data takes the short way through `message`; what decides about a session is in `openings`, `programs` and `globals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+
+from doorward.proxy.ssh.globals import Globals
+from doorward.proxy.ssh.legs.client_leg import ClientLeg
+from doorward.proxy.ssh.legs.leg import Leg
+from doorward.proxy.ssh.legs.server_leg import ServerLeg
+from doorward.proxy.ssh.openings import Openings
+from doorward.proxy.ssh.policy import Policy
+from doorward.proxy.ssh.ports import Control, Observer
+from doorward.proxy.ssh.programs import Programs
+from doorward.proxy.ssh.table import MAX_WINDOW, RESERVE, Channel, Table
+from doorward.proxy.ssh.wire.ciphers import PAYLOAD
+from doorward.proxy.ssh.wire.errors import LegError, ProtocolViolationError
+from doorward.proxy.ssh.wire.fields import Fields, string, uint32
+from doorward.proxy.ssh.wire.numbers import Message
+from doorward.sessions.rules import Settings
+
+MAX_PARKED = 16 * 1024 * 1024
+"""Bytes of the client that are held while a session is locked or a channel waits, before the client is no longer read."""
+_DATA = 9
+_ERROR_DATA = 13
+_HEADS = Struct(">BII")
+
+
+class Relay:
+    """Both legs of one session. ``ended`` takes the first leg that is over, with its reason."""
+
+    def __init__(
+        self,
+        client: ClientLeg,
+        server: ServerLeg,
+        *,
+        settings: Settings,
+        policy: Policy,
+        control: Control,
+        observer: Observer,
+        ended: Callable[[Leg, LegError], None],
+    ) -> None:
+        self.client = client
+        self.server = server
+        self._observer = observer
+        self._ended = ended
+        self.table = Table()
+        self.globals = Globals(client.send, server.send, policy, control)
+        self._openings = Openings(self, policy, control, observer, limit=settings.channels)
+        self._programs = Programs(self, policy, control, observer)
+        self.down = 0
+        self.up = 0
+        """Bytes of data, from the server and from the client."""
+        self.active = 0.0
+        """When something last went through, by the clock of the event loop."""
+        self._is_locked = False
+        self._parked: list[bytes] = []
+        self._parked_size = 0
+        self._holds = 0
+
+    def start(self) -> None:
+        """Take over both legs, with what came before there was a relay."""
+        for leg, other in ((self.client, self.server), (self.server, self.client)):
+            leg.may_rekey = lambda other=other: not other.is_exchanging  # type: ignore[misc] # bound now, not later
+            leg.relay = self
+        for leg in (self.client, self.server):
+            for payload in leg.drain():
+                self._guarded(leg, payload)
+        for wire in (self.client.wire, self.server.wire):
+            wire.flush()
+
+    def _guarded(self, leg: Leg, payload: bytes) -> None:
+        """Take a message that waited; a fault in it ends its leg."""
+        if leg.error is not None:
+            return
+        try:
+            self.take(leg, payload)
+        except LegError as error:
+            leg.end(error)
+
+    # --- from the legs ---
+
+    def message(self, leg: Leg, number: int, plain: memoryview, size: int) -> None:
+        """See `legs.leg.Relay`."""
+        if number == Message.CHANNEL_DATA and not self._is_locked:
+            _, recipient, length = _HEADS.unpack_from(plain, PAYLOAD)
+            if length + _DATA != size:
+                raise ProtocolViolationError("The length of data is wrong")
+            down = leg is self.server
+            channel = self.table.find(recipient, down=down)
+            if channel.parked is None:
+                if self._note_data(channel, 0, plain[PAYLOAD + _DATA : PAYLOAD + size], down=down):
+                    (self.client if down else self.server).forward(plain, size)
+                return
+        self.take(leg, bytes(plain[PAYLOAD : PAYLOAD + size]))
+
+    def take(self, leg: Leg, payload: bytes) -> None:
+        """Take a message that is not the plain flow of data."""
+        number = payload[0]
+        if number <= Message.REQUEST_FAILURE:
+            self.globals.take(payload, down=leg is self.server, is_locked=self._is_locked)
+        elif number == Message.CHANNEL_OPEN:
+            self._openings.take(payload, down=leg is self.server, is_locked=self._is_locked)
+        elif Message.CHANNEL_OPEN < number <= Message.CHANNEL_FAILURE:
+            self._take_channel(leg, number, payload)
+        else:
+            leg.send_unimplemented()
+
+    def _take_channel(self, leg: Leg, number: int, payload: bytes) -> None:
+        down = leg is self.server
+        fields = Fields(payload)
+        recipient = fields.uint32()
+        if number in {Message.CHANNEL_OPEN_CONFIRMATION, Message.CHANNEL_OPEN_FAILURE}:
+            self._openings.answered(payload, down=down)
+            return
+        channel = self.table.find(recipient, down=down)
+        if not channel.is_confirmed:
+            raise ProtocolViolationError("A message came for a channel that is not open yet")
+        if number == Message.CHANNEL_WINDOW_ADJUST:
+            self._adjust(channel, fields.uint32(), payload, down=down)
+            return
+        if not down and self._park(channel, payload):
+            return
+        self._take_content(channel, number, payload, down=down)
+
+    def _take_content(self, channel: Channel, number: int, payload: bytes, *, down: bool) -> None:
+        """Take a message of a channel that nothing holds."""
+        to = self.client if down else self.server
+        match number:
+            case Message.CHANNEL_DATA | Message.CHANNEL_EXTENDED_DATA:
+                self._take_data(channel, number, payload, down=down)
+            case Message.CHANNEL_EOF:
+                if channel.is_ruled:
+                    self._observer.eof(channel.number, down)
+                    to.send(payload)
+            case Message.CHANNEL_CLOSE:
+                self._close(channel, payload, down=down)
+            case Message.CHANNEL_REQUEST:
+                self._programs.take(channel, payload, down=down)
+            case _:
+                # An answer: from the server to what the client asked for, or the other way.
+                (channel.to_client if down else channel.to_server).take(payload)
+
+    # --- data ---
+
+    def _note_data(self, channel: Channel, stream: int, data: memoryview, *, down: bool) -> bool:
+        """Account for data and show it to the observer; whether it goes on."""
+        size = len(data)
+        if down:
+            channel.window_down -= size
+            left = channel.window_down
+            self.down += size
+        else:
+            channel.window_up -= size
+            left = channel.window_up
+            self.up += size
+        if left < 0:
+            raise ProtocolViolationError("More data came than the window of the channel allows")
+        if not channel.number:
+            if down:
+                raise ProtocolViolationError("The server sent data before a program was started")
+            # For a program that was refused, or none: there is nobody to read it.
+            return False
+        self.active = self.client.now()
+        self._observer.data(channel.number, down, stream, data)
+        return True
+
+    def _take_data(self, channel: Channel, number: int, payload: bytes, *, down: bool) -> None:
+        head = _DATA if number == Message.CHANNEL_DATA else _ERROR_DATA
+        if len(payload) < head or int.from_bytes(payload[head - 4 : head], "big") + head != len(payload):
+            raise ProtocolViolationError("The length of data is wrong")
+        if self._note_data(channel, 0 if head == _DATA else 1, memoryview(payload)[head:], down=down):
+            (self.client if down else self.server).send(payload)
+
+    def _adjust(self, channel: Channel, count: int, payload: bytes, *, down: bool) -> None:
+        """Pass on room for data. ``down``: the server gives it, so it is the client that may send more."""
+        if down:
+            channel.window_up += count
+            if channel.window_up > MAX_WINDOW:
+                raise ProtocolViolationError("The window of a channel is larger than a window can be")
+            self.client.send(payload)
+            return
+        if channel.is_session and channel.reserve < RESERVE:
+            taken = min(RESERVE - channel.reserve, count // 2)
+            channel.reserve += taken
+            count -= taken
+            payload = bytes([Message.CHANNEL_WINDOW_ADJUST]) + uint32(channel.server) + uint32(count)
+        channel.window_down += count
+        if channel.window_down > MAX_WINDOW:
+            raise ProtocolViolationError("The window of a channel is larger than a window can be")
+        self.server.send(payload)
+
+    def _close(self, channel: Channel, payload: bytes, *, down: bool) -> None:
+        if channel.closed_down if down else channel.closed_up:
+            raise ProtocolViolationError("A channel was closed twice")
+        if down:
+            channel.closed_down = True
+            self.client.send(payload)
+        else:
+            channel.closed_up = True
+            self.server.send(payload)
+        if channel.closed_down and channel.closed_up:
+            self.table.remove(channel)
+            if channel.is_ruled:
+                self._observer.closed(channel.number)
+
+    # --- holding back what the client sends ---
+
+    def _park(self, channel: Channel, payload: bytes) -> bool:
+        """Keep a message of the client while its channel waits for approval or the session is locked."""
+        if channel.parked is not None:
+            channel.parked.append(payload)
+        elif self._is_locked:
+            self._parked.append(payload)
+        else:
+            return False
+        self._parked_size += len(payload)
+        if self._parked_size > MAX_PARKED:
+            self.client.wire.hold("parked")
+        return True
+
+    def unpark(self, parked: list[bytes]) -> None:
+        """Go on with messages that were kept."""
+        for payload in parked:
+            self._parked_size -= len(payload)
+            self._guarded(self.client, payload)
+        if self._parked_size <= MAX_PARKED:
+            self.client.wire.release("parked")
+
+    def lock(self, locked: bool) -> None:  # noqa: FBT001 - a state
+        """Hold what the client sends on its channels, or let it go on. What the server sends goes on."""
+        if locked == self._is_locked:
+            return
+        self._is_locked = locked
+        if not locked:
+            parked, self._parked = self._parked, []
+            self.unpark(parked)
+
+    # --- words of our own ---
+
+    def say(self, text: str) -> None:
+        """Show a text on every terminal of the session, out of the reserve of its window."""
+        data = f"\r\n{text}\r\n".encode()[:RESERVE]
+        for channel in self.table.all():
+            if "terminal" not in channel.facts or not channel.is_ruled or channel.closed_down:
+                continue
+            told = data[: min(len(data), channel.reserve)]
+            channel.reserve -= len(told)
+            step = max(channel.packet_down, 1)
+            for start in range(0, len(told), step):
+                self.client.send(bytes([Message.CHANNEL_DATA]) + uint32(channel.client) + string(told[start : start + step]))
+
+    def end(self) -> None:
+        """Wait for no approval any longer."""
+        self._openings.end()
+        self._programs.end()
+
+    # --- brakes ---
+
+    def hold(self) -> None:
+        """Read nothing more from either side."""
+        self._holds += 1
+        if self._holds == 1:
+            self.client.wire.hold("recording")
+            self.server.wire.hold("recording")
+
+    def release(self) -> None:
+        """Go on, once as often as it was held."""
+        self._holds -= 1
+        if not self._holds:
+            self.client.wire.release("recording")
+            self.server.wire.release("recording")
+
+    def congested(self, leg: Leg, full: bool) -> None:  # noqa: FBT001 - a state
+        """See `legs.leg.Relay`: a peer that does not read slows the other one down."""
+        other = self._other(leg).wire
+        if full:
+            other.hold("congested")
+        else:
+            other.release("congested")
+
+    def exchanging(self, leg: Leg) -> None:
+        """See `legs.leg.Relay`: while one leg exchanges keys nothing is read for it.
+
+        But a leg whose peer takes part in an exchange of its own is always read, or neither exchange would ever end. We begin
+        none while the other leg is in one (`Leg.may_rekey`).
+        """
+        del leg
+        for one, other in ((self.client, self.server), (self.server, self.client)):
+            if other.is_sending_held and not one.is_peer_exchanging:
+                one.wire.hold("exchange")
+            else:
+                one.wire.release("exchange")
+
+    def lost(self, leg: Leg, error: LegError) -> None:
+        """See `legs.leg.Relay`."""
+        self._ended(leg, error)
+
+    def _other(self, leg: Leg) -> Leg:
+        return self.client if leg is self.server else self.server

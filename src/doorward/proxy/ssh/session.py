@@ -1,0 +1,254 @@
+"""One session in a worker: the client's login, the way to the target, the relay, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass
+
+from doorward.proxy import messages
+from doorward.proxy.ssh.gate import Gate, RefusedError
+from doorward.proxy.ssh.legs.client_leg import ClientLeg
+from doorward.proxy.ssh.legs.leg import Leg
+from doorward.proxy.ssh.legs.server_leg import Attempt
+from doorward.proxy.ssh.policy import Policy
+from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
+from doorward.proxy.ssh.relay import Relay
+from doorward.proxy.ssh.target import Destination, TargetError
+from doorward.proxy.ssh.watch import Watch
+from doorward.proxy.ssh.wire.errors import LegError, LostError, PeerDisconnectedError, ProtocolViolationError
+from doorward.proxy.ssh.wire.failures import log_failure
+from doorward.proxy.ssh.wire.numbers import Disconnect
+from doorward.sessions.channels import Circumstances
+
+ACCEPT = "ACCEPT"
+AUTH_FAIL = "AUTH_FAIL"
+FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session was. ``verdict``: ACCEPT, AUTH_FAIL, FAIL or what ended it; bytes of data from the server and the client."""
+
+    verdict: str
+    reason: str
+    down: int = 0
+    up: int = 0
+
+
+class Session:
+    """A session. Made in a running event loop; takes over the socket."""
+
+    def __init__(self, sock: socket.socket, begin: messages.Begin, control: Control, observer: Observer) -> None:
+        self._begin = begin
+        self._rules = begin.rules
+        self._control = control
+        self._observer = observer
+        self._over: asyncio.Future[tuple[Outcome, int]] = asyncio.get_running_loop().create_future()
+        self._client = ClientLeg(sock, self._rules.settings, [key.private for key in begin.host_keys])
+        self._destination = Destination(control, self._rules.settings, self._client.banner)
+        self._gate = Gate(self._client, self._rules, control, self._reach)
+        self._relay: Relay | None = None
+        self._target: messages.Target | None = None
+        self._watch: Watch | None = None
+        self._holds = 0
+        self._is_locked = False
+
+    # --- from outside ---
+
+    @property
+    def figures(self) -> tuple[int, int, int, float]:
+        """Channels open, bytes down, bytes up, the last activity by the clock of the event loop."""
+        relay = self._relay
+        return (0, 0, 0, 0.0) if relay is None else (relay.table.open, relay.down, relay.up, relay.active)
+
+    @property
+    def exchanges(self) -> tuple[int, int]:
+        """How often keys were exchanged with the client and with the server."""
+        server = self._destination.leg
+        return self._client.exchanges, 0 if server is None else server.exchanges
+
+    def terminate(self, reason: str, verdict: str = "TERMINATED") -> None:
+        """End the session at once; the user is told why, on terminals and by SSH."""
+        if self._relay is not None and not self._over.done():
+            self._relay.say(reason)
+        self._finish(Outcome(verdict, reason), Disconnect.BY_APPLICATION)
+
+    def abort(self) -> None:
+        """Close both connections at once, whatever still waits to be sent: the process ends."""
+        for leg in (self._client, self._destination.leg):
+            if leg is not None:
+                leg.wire.abort()
+
+    def end(self, reason: str, verdict: str) -> None:
+        """See `ports.Flow`."""
+        self.terminate(reason, verdict)
+
+    def lock(self, locked: bool) -> None:  # noqa: FBT001 - a state
+        """Hold what the client sends, or let it go on; the user is told."""
+        if locked == self._is_locked:
+            return
+        self._is_locked = locked
+        if self._relay is not None:
+            self._relay.say("The session is locked." if locked else "The session goes on.")
+            self._relay.lock(locked)
+
+    def say(self, text: str) -> None:
+        """Show a text on the terminals of the session."""
+        if self._relay is not None:
+            self._relay.say(text)
+
+    def hold(self) -> None:
+        """See `ports.Flow`."""
+        self._holds += 1
+        if self._relay is not None:
+            self._relay.hold()
+
+    def release(self) -> None:
+        """See `ports.Flow`."""
+        if self._holds:
+            self._holds -= 1
+            if self._relay is not None:
+                self._relay.release()
+
+    # --- the life of a session ---
+
+    async def run(self) -> Outcome:
+        """Serve the client until the session is over; the trail is whole when this returns."""
+        self._observer.begin(self)
+        self._client.start()
+        life = asyncio.ensure_future(self._live())
+        lost = asyncio.ensure_future(self._client.gone())
+        try:
+            await asyncio.wait((life, lost, self._over), return_when=asyncio.FIRST_COMPLETED)
+            outcome, code = self._judge(life)
+        finally:
+            for task in (life, lost):
+                task.cancel()
+            await asyncio.gather(life, lost, return_exceptions=True)
+        self._say_goodbye(outcome.reason, code)
+        relay = self._relay
+        if relay is not None and self._watch is not None:
+            self._watch.stop()
+            relay.end()
+            outcome = Outcome(outcome.verdict, outcome.reason, relay.down, relay.up)
+        await self._observer.end(outcome.verdict, outcome.reason)
+        return outcome
+
+    def _judge(self, life: asyncio.Task[None]) -> tuple[Outcome, int]:
+        """How the session ended, and what both sides are told."""
+        if self._over.done():
+            return self._over.result()
+        if not life.done() or life.cancelled():
+            return self._after_loss(self._client.error or LostError("The client is gone"))
+        error = life.exception()
+        match error:
+            case TargetError():
+                if error.event:
+                    self._control.happened(error.event, {"reason": str(error)})
+                return Outcome(FAIL, str(error)), error.code
+            case RefusedError():
+                return Outcome(AUTH_FAIL, str(error)), error.code
+            case ControlGoneError():
+                return Outcome(FAIL, "Logins are not possible at the moment"), Disconnect.BY_APPLICATION
+            case NotRecordedError():
+                return Outcome(FAIL, str(error)), Disconnect.BY_APPLICATION
+            case LegError():
+                return self._after_loss(error)
+            case None:
+                return Outcome(ACCEPT, "The session is over"), Disconnect.BY_APPLICATION
+            case _:
+                log_failure("a session failed by an error of ours", error)
+                return Outcome(FAIL, "Internal error"), Disconnect.BY_APPLICATION
+
+    def _after_loss(self, error: LegError) -> tuple[Outcome, int]:
+        if isinstance(error, ProtocolViolationError):
+            self._control.happened("protocol_violation", {"reason": str(error)})
+        verdict = AUTH_FAIL if not self._gate.is_admitted else FAIL
+        return Outcome(verdict, str(error)), error.code
+
+    async def _live(self) -> None:
+        await self._gate.run()
+        await self._start_relay()
+        await asyncio.Future()
+
+    async def _reach(self, target: messages.Target) -> Attempt:
+        """Connect to the target and log in there; once the trail has begun."""
+        if self._destination.leg is None:
+            self._target = target
+            self._observer.facts(
+                {
+                    "client_version": self._client.version_text,
+                    "user": self._gate.user,
+                    "gateway_user": self._gate.gateway_user,
+                    "gateway_groups": list(self._gate.groups),
+                    "method": self._gate.method,
+                    "server": target.name,
+                    "port": target.port,
+                    "server_user": target.user,
+                }
+            )
+            await self._observer.ready()
+            await self._destination.connect(target)
+        return await self._destination.login(self._gate)
+
+    async def _start_relay(self) -> None:
+        server, target = self._destination.leg, self._target
+        assert server is not None  # noqa: S101 - the gate went through it
+        assert target is not None  # noqa: S101 - as above
+        assert server.host_key is not None  # noqa: S101 - as above
+        destination = self._destination
+        local = server.wire.local
+        self._control.connected(
+            destination.address, target.port, local, target.user, destination.method, server.version_text, server.host_key.shown
+        )
+        self._observer.facts(
+            {"server_address": destination.address, "server_version": server.version_text, "server_method": destination.method}
+        )
+        around = Circumstances(
+            client=self._begin.client[0],
+            server=destination.address,
+            server_name=target.name,
+            gateway_groups=self._gate.groups,
+            remote_groups=target.groups,
+        )
+        relay = self._relay = Relay(
+            self._client,
+            server,
+            settings=self._rules.settings,
+            policy=Policy(self._rules.channels, around),
+            control=self._control,
+            observer=self._observer,
+            ended=self._leg_ended,
+        )
+        for _ in range(self._holds):
+            relay.hold()
+        relay.lock(self._is_locked)
+        relay.start()
+        self._watch = Watch(relay, self._rules.settings, self.terminate)
+
+    def _leg_ended(self, leg: Leg, error: LegError) -> None:
+        """Take the end of a leg while the relay runs."""
+        if isinstance(error, PeerDisconnectedError) or (isinstance(error, LostError) and leg is self._client):
+            outcome = Outcome(ACCEPT, str(error))
+        else:
+            outcome, _ = self._after_loss(error)
+        self._finish(outcome, error.code if not isinstance(error, LostError) else Disconnect.BY_APPLICATION)
+
+    def _finish(self, outcome: Outcome, code: int) -> None:
+        if not self._over.done():
+            self._over.set_result((outcome, code))
+            # At once: nothing may go through any longer, not even what is read already.
+            self._say_goodbye(outcome.reason, code)
+
+    def _say_goodbye(self, reason: str, code: int) -> None:
+        for leg in (self._client, self._destination.leg):
+            if leg is not None and leg.error is None:
+                with contextlib.suppress(LegError):
+                    leg.disconnect(code, reason)
+
+
+async def serve_session(sock: socket.socket, begin: messages.Begin, control: Control, observer: Observer) -> Outcome:
+    """Serve a client that connected, to the end. `Session` gives a handle on the way."""
+    return await Session(sock, begin, control, observer).run()

@@ -1,0 +1,326 @@
+"""The observer of a session (`ports.Observer`): hands what it sees to the recorder, and tells control what has to be known.
+
+Everything here runs in the event loop and never waits for the disk; what is behind is held by the brake of the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import structlog
+
+from doorward.proxy.messages import Begin, ChannelOpened, Ended, Happened, Message, WantSeal
+from doorward.proxy.ssh.ports import Flow, NotRecordedError
+from doorward.proxy.ssh.taps.kinds import channel_type, plain, row_facts
+from doorward.proxy.ssh.taps.recorder import Recorder
+from doorward.proxy.ssh.taps.trail import Back, SessionTrail
+from doorward.proxy.ssh.taps.viewers import Outlet, Viewers, nothing_more
+from doorward.recording.journal import RecordingFailedError
+from doorward.recording.keys import ContentKeys, KeyUnavailableError, in_clear, wrapped
+from doorward.recording.writer import TrailWriter
+from doorward.sessions.rules import ChannelRule
+
+SEAL_SECONDS: Final = 5.0
+"""How long the end of a session waits for its last seal."""
+
+log = structlog.get_logger()
+
+
+class Reports(Outlet, Protocol):
+    """Where an observer tells what it knows: `Outlet`, and what has to arrive."""
+
+    def tell(self, message: Message) -> None:
+        """Send something that has to arrive, now or later."""
+
+    def end_record(self, ended: Ended, unsealed: WantSeal | None) -> bytes:
+        """Take the end of a session; return what has to be durable beside its trail before that is closed."""
+
+    def keep_end(self, session: str, record: bytes) -> None:
+        """Make what `end_record` returned durable. For another thread; raises OSError."""
+
+
+class SessionObserver:
+    """Sees one session. ``node`` and ``release`` are for the head of its trail."""
+
+    def __init__(self, begin: Begin, recorder: Recorder, reports: Reports, *, node: str, release: str) -> None:
+        self._begin, self._recorder, self._reports = begin, recorder, reports
+        self._node, self._version = node, release
+        self._loop = asyncio.get_running_loop()
+        self._offset = min(max(0.0, time.time() - begin.began), 60.0) - time.monotonic()
+        self._trail = SessionTrail(
+            begin.session, begin.rules.audit.text, self.now, self._hand_back_from_thread, self._failed_from_thread
+        )
+        self._trail.drained = self._drained
+        self._flow: Flow | None = None
+        self._is_held = self._has_begun = self._has_ended = False
+        self._failure = ""
+        self._is_blind = False
+        self._refresh = asyncio.Event()
+        self._sealing: asyncio.Task[None] | None = None
+        self._sealed = asyncio.Event()
+        self._open: dict[int, None] = {}
+        self.down = self.up = 0
+        """Bytes from the server, and from the client."""
+        self.active = self.now()
+        """When something passed last."""
+        self.viewers = Viewers(begin.session, reports, self._redraw)
+
+    def now(self) -> int:
+        """Return the milliseconds since the session began; whatever is done to the clock meanwhile. For any thread."""
+        return round((time.monotonic() + self._offset) * 1000)
+
+    @property
+    def channels(self) -> int:
+        """How many channels are open."""
+        return len(self._open)
+
+    def begin(self, flow: Flow) -> None:
+        """Take the brake."""
+        self._flow = flow
+
+    async def ready(self) -> None:
+        """Make the beginning of the trail. Raises NotRecordedError where there must be no session without."""
+        try:
+            if not self._recorder.is_able:
+                raise RecordingFailedError(self._recorder.failure or "the disk for recordings is full")
+            writer = await asyncio.to_thread(self._writer)
+            self._recorder.add(self._trail)
+            await self._recorder.submit(lambda journal: self._trail.begin(journal, writer))
+        except (RecordingFailedError, KeyUnavailableError) as error:
+            self._recorder.remove(self._trail)
+            self._reports.tell(self._happened("recording_failed", {"reason": str(error)}))
+            if not self._begin.rules.audit.go_on:
+                raise NotRecordedError("The session can't be recorded.") from error
+            self._is_blind = True
+            return
+        self._has_begun = True
+        self._recorder.notice(self._trail, 0)
+        if self._begin.rules.audit.signed:
+            self._sealing = self._loop.create_task(self._seal())
+
+    def _writer(self) -> TrailWriter:
+        audit, keys = self._begin.rules.audit, ContentKeys.fresh()
+        assert keys.screen is not None and keys.keystrokes is not None  # noqa: S101, PT018 - they are fresh
+        certificates = audit.screen_certificates
+        blocks = {
+            "screen": wrapped(keys.screen, certificates) if certificates else in_clear(keys.screen),
+            "keystrokes": wrapped(keys.keystrokes, audit.keystroke_certificates or certificates)
+            if certificates
+            else in_clear(keys.keystrokes),
+        }
+        return TrailWriter(self._header(), blocks, keys, self._trail.keyframes)
+
+    def _header(self) -> dict[str, Any]:
+        begin, rules = self._begin, self._begin.rules
+        return {
+            "channel_policy": rules.channel_policy, "client": list(begin.client), "audit_policy": rules.audit.policy,
+            "connection_policy": rules.policy, "connection_policy_key": rules.policy_key, "gateway": list(begin.local),
+            "node": self._node, "protocol": "SSH", "release": self._version, "revision": rules.revision,
+            "session": f"svc/{begin.session}/{rules.policy}:{begin.number}", "signed": rules.audit.signed,
+            "started": dt.datetime.fromtimestamp(begin.began, dt.UTC).isoformat(timespec="milliseconds"),
+        }  # fmt: skip
+
+    # What is seen.
+
+    def facts(self, content: Mapping[str, Any]) -> None:
+        """Take what became known of the session."""
+        self._put(256, self._trail.facts, self.now(), content)
+
+    def opened(self, channel: int, kind: str, verdict: str, rule: ChannelRule | None, facts: Mapping[str, Any]) -> None:
+        """Take a channel that was opened or refused."""
+        at = self.now()
+        self._put(1024, self._trail.opened, at, channel, kind, verdict, rule, facts)
+        if verdict == "accept":
+            self._open[channel] = None
+        self._reports.tell(
+            ChannelOpened(
+                session=self._begin.session, number=channel, at=at, type=channel_type(kind, facts), verdict=verdict,
+                rule=rule.position if rule else None, facts=row_facts(kind, facts),
+            )
+        )  # fmt: skip
+
+    def requested(self, channel: int, down: bool, request: str, facts: Mapping[str, Any]) -> None:  # noqa: FBT001 - the port's
+        """Take a request on an open channel."""
+        self._put(256, self._trail.requested, self.now(), channel, down, request, facts)
+
+    def data(self, channel: int, down: bool, stream: int, data: memoryview) -> None:  # noqa: FBT001 - the port's
+        """Take data."""
+        size = len(data)
+        if down:
+            self.down += size
+        else:
+            self.up += size
+        self.active = at = self.now()
+        if not self._is_blind:
+            self._put(size, self._trail.data, at, channel, down, stream, bytes(data))
+
+    def eof(self, channel: int, down: bool) -> None:  # noqa: FBT001 - the port's
+        """Take the end of one direction."""
+        self._put(0, self._trail.eof, self.now(), channel, down)
+
+    def closed(self, channel: int) -> None:
+        """Take the end of a channel."""
+        self._open.pop(channel, None)
+        self._put(0, self._trail.closed, self.now(), channel)
+
+    def event(self, content: Mapping[str, Any], channel: int = 0) -> None:
+        """Record that somebody watched, locked or approved."""
+        if not self._failure:
+            self._put(256, self._trail.event, self.now(), channel, content)
+
+    def _put(self, size: int, method: Any, *arguments: Any) -> None:
+        if self._is_blind or self._has_ended:
+            return
+        if self._failure:
+            raise RecordingFailedError(self._failure)
+        waiting = self._trail.put(size, method, *arguments)
+        self._recorder.taken += size
+        if waiting > self._recorder.limit and not self._is_held and self._flow is not None:
+            self._is_held = True
+            self._flow.hold()
+        if self._has_begun:
+            self._recorder.notice(self._trail, waiting, viewed=self._trail.watched)
+
+    # What the recorder says, from its thread.
+
+    def _drained(self) -> None:
+        if self._is_held and self._trail.taken - self._trail.done <= self._recorder.limit // 2:
+            self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        if self._is_held and self._flow is not None:
+            self._is_held = False
+            self._flow.release()
+
+    def _hand_back_from_thread(self, back: Back) -> None:
+        self._loop.call_soon_threadsafe(self._hand_back, back)
+
+    def _hand_back(self, back: Back) -> None:
+        for message in back.messages:
+            self._reports.tell(message)
+        self.viewers.show(back.views)
+
+    def _failed_from_thread(self, reason: str, of_disk: bool) -> None:  # noqa: FBT001 - as the trail has it
+        self._loop.call_soon_threadsafe(self._failed, reason, of_disk)
+
+    def _failed(self, reason: str, of_disk: bool) -> None:  # noqa: FBT001 - as above
+        """End the session: what can't be recorded does not pass. The policy may let it live, but for faults of the disk only."""
+        if self._failure or self._is_blind or self._has_ended:
+            return
+        self._reports.tell(self._happened("recording_failed", {"reason": reason}))
+        if of_disk and self._begin.rules.audit.go_on:
+            log.warning("session goes on unrecorded", session=self._begin.session, reason=reason)
+            self._is_blind = True
+            self._release()
+            return
+        self._failure = reason
+        if self._flow is not None:
+            self._flow.end("The session can't be recorded any more.", "FAIL")
+
+    def _happened(self, event: str, facts: Mapping[str, Any]) -> Happened:
+        return Happened(session=self._begin.session, at=self.now(), event=event, facts=plain(facts))
+
+    # Viewers and seals.
+
+    def follow(self, viewer: int, who: str, channel: int | None) -> None:
+        """Let somebody watch."""
+        audit = self._begin.rules.audit
+        may = audit.live_view or not audit.screen_certificates
+        if not self._has_begun or not may or not self.viewers.add(viewer, channel):
+            self._reports.pass_on(nothing_more(self._begin.session, viewer, self.now()))
+            return
+        self._trail.watched = True
+        self.event({"event": "watched", "who": who})
+
+    def unfollow(self, viewer: int) -> None:
+        """Let somebody go."""
+        if self.viewers.remove(viewer, self.now()):
+            self.event({"event": "no longer watched"})
+        self._trail.watched = len(self.viewers) > 0
+
+    def _redraw(self) -> None:
+        if not self._failure:
+            self._put(0, self._trail.draw, self.now())
+
+    def control_is_back(self) -> None:
+        """Let what waited for control catch up."""
+        self._refresh.set()
+
+    def control_is_gone(self) -> None:
+        """Take that nobody is there to show anything to."""
+        self.viewers.close(self.now())
+        self._trail.watched = False
+
+    async def _seal(self) -> None:
+        """Ask for a seal at each interval; at once where one was missed because control was away."""
+        while True:
+            self._refresh.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._refresh.wait(), self._begin.rules.audit.interval)
+            try:
+                frame, chain = await self._recorder.submit(self._trail.claim)
+            except RecordingFailedError:
+                return
+            self._reports.pass_on(WantSeal(session=self._begin.session, frame=frame, chain=chain))
+
+    def sealed(self, note: Mapping[str, Any]) -> None:
+        """Take a seal."""
+        if self._has_begun:
+            future = self._recorder.submit(lambda journal: self._trail.seal(journal, note))
+            future.add_done_callback(self._note_sealed)
+
+    def _note_sealed(self, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._sealed.set()
+
+    async def end(self, verdict: str, reason: str) -> None:
+        """Take the end of the session; return when its trail is closed and safe, and control told."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self._sealing is not None:
+            self._sealing.cancel()
+        at, size, recorded = self.now(), 0, False
+        if self._has_begun:
+            try:
+                size = await self._close(at, verdict, reason)
+                recorded = not self._failure and not self._is_blind
+            except (RecordingFailedError, OSError) as error:
+                log.error("trail not ended", session=self._begin.session, reason=str(error))
+                verdict = "FAIL"
+        self._recorder.remove(self._trail)
+        self.viewers.close(at)
+        self._reports.tell(self._ended(at, verdict, reason, size, recorded=recorded))
+
+    def _ended(self, at: int, verdict: str, reason: str, size: int, *, recorded: bool) -> Ended:
+        return Ended(
+            session=self._begin.session, at=at, verdict=verdict, reason=reason, down=self.down, up=self.up, trail_bytes=size,
+            recorded=recorded,
+        )  # fmt: skip
+
+    async def _close(self, at: int, verdict: str, reason: str) -> int:
+        """Write the end, have it sealed, and close the trail. Return its size."""
+        name, trail = self._begin.session, self._trail
+        end = {"reason": reason, "verdict": verdict}
+        frame, chain = await self._recorder.submit(lambda journal: trail.end(journal, at, end))
+        unsealed = None
+        if self._begin.rules.audit.signed:
+            self._sealed.clear()
+            unsealed = WantSeal(session=name, frame=frame, chain=chain, last=True)
+            if self._reports.pass_on(unsealed):
+                try:
+                    await asyncio.wait_for(self._sealed.wait(), SEAL_SECONDS)
+                    unsealed = None
+                except TimeoutError:
+                    log.warning("last seal is missing", session=name)
+        size = await self._recorder.submit(lambda journal: journal.size(name))
+        recorded = not self._failure and not self._is_blind
+        record = self._reports.end_record(self._ended(at, verdict, reason, size, recorded=recorded), unsealed)
+        await asyncio.to_thread(self._reports.keep_end, name, record)
+        await self._recorder.submit(lambda journal: journal.close(name))
+        return size

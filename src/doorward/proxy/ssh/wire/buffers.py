@@ -1,0 +1,35 @@
+"""Buffers that all legs of a process share. Nothing stays in them between two turns of the event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from doorward.proxy.ssh.wire.packets import MAX_PACKET
+
+if TYPE_CHECKING:
+    from doorward.proxy.ssh.wire.wire import Wire
+
+READ = 256 * 1024
+"""Bytes that are read at once."""
+START = 16
+"""Where received bytes begin; what is before is scratch for ciphers."""
+SLACK = 512
+"""More than padding, code and block of any cipher."""
+
+
+class Buffers:
+    """``received``: what came from a socket; ``plain``: one packet; ``out``: packets for one socket, ``owner``'s."""
+
+    def __init__(self) -> None:
+        self.received = memoryview(bytearray(START + MAX_PACKET + READ + SLACK))
+        self.plain = memoryview(bytearray(MAX_PACKET + SLACK))
+        # For messages of our own, which may be made while `plain` still holds one that is looked at.
+        self.own = memoryview(bytearray(MAX_PACKET + SLACK))
+        self.out = memoryview(bytearray(2 * MAX_PACKET + SLACK))
+        self.at = START
+        self.owner: Wire | None = None
+        self.depth = 0
+        """More than 0 while received packets are handled: what is sent waits for the end of it."""
+
+
+BUFFERS = Buffers()

@@ -1,0 +1,352 @@
+"""A socket that carries packets: one read, as many packets as came, one write for what they led to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from typing import Protocol
+
+from doorward.proxy.ssh.wire.buffers import BUFFERS, READ, SLACK, START
+from doorward.proxy.ssh.wire.ciphers import PAYLOAD
+from doorward.proxy.ssh.wire.errors import LegError, LostError, ProtocolViolationError
+from doorward.proxy.ssh.wire.failures import log_failure
+from doorward.proxy.ssh.wire.packets import MAX_PACKET, Receiver, Sender
+
+MAX_UNSENT = 128 * 1024
+"""Bytes that wait for the kernel before the other leg is no longer read."""
+FEW_UNSENT = 32 * 1024
+MAX_LINE = 255
+"""Bytes of an identification, line end included (RFC 4253, section 4.2)."""
+MAX_LINES = 50
+MAX_GREETING = 16 * 1024
+"""Lines and bytes that a server may send before its identification."""
+LINGER = 2.0
+"""Seconds that a peer is given to close its side once it was sent everything."""
+DRAIN = 60.0
+"""Seconds that it is given to take what waits."""
+
+
+class Handler(Protocol):
+    """What a wire tells. Exceptions of `LegError` out of ``message`` end the wire."""
+
+    def identified(self, line: bytes) -> None:
+        """Take the identification of the peer."""
+
+    def message(self, number: int, plain: memoryview, size: int) -> None:
+        """Take a message: ``size`` bytes in ``plain`` from `PAYLOAD` on, good until the call returns."""
+
+    def congested(self, full: bool) -> None:  # noqa: FBT001 - a state
+        """Take that the peer does not read as fast as we write, or that it does again."""
+
+    def failed(self, error: LegError) -> None:
+        """Take the end of the wire; comes once."""
+
+
+class Wire:
+    """One leg's socket, with both directions of packets. ``lines_first``: the peer may send lines before it says who it is."""
+
+    def __init__(self, sock: socket.socket, handler: Handler, *, lines_first: bool) -> None:
+        sock.setblocking(False)  # noqa: FBT003 - Python's own
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.receiver = Receiver()
+        self.sender = Sender()
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._pending = b""
+        self._lines = MAX_LINES if lines_first else 0
+        self._greeting = 0
+        self._is_identified = False
+        self._holds: set[str] = set()
+        self._is_reading = False
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_size = 0
+        self._is_congested = False
+        self._is_closing = False
+        self._linger: asyncio.TimerHandle | None = None
+        self.is_open = True
+        self.received = 0
+        """Bytes read from the socket so far."""
+
+    # --- reading ---
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._update_reading()
+
+    def hold(self, why: str) -> None:
+        """Read nothing more until `release` is called for every reason."""
+        self._holds.add(why)
+        self._update_reading()
+
+    def release(self, why: str) -> None:
+        """Drop a reason not to read."""
+        if why in self._holds:
+            self._holds.discard(why)
+            self._update_reading()
+            self._revive()
+
+    def _revive(self) -> None:
+        """Handle what was read before a pause; the socket will not tell of it again."""
+        if self._pending and self._may_read():
+            self._loop.call_soon(self._handle_pending)
+
+    def _handle_pending(self) -> None:
+        if self.is_open and self._pending and self._may_read():
+            pending = self._pending
+            BUFFERS.received[START : START + len(pending)] = pending
+            self._handle(START + len(pending))
+
+    def _may_read(self) -> bool:
+        return self._is_closing or not self._holds
+
+    def _update_reading(self) -> None:
+        wanted = self.is_open and self._may_read()
+        if wanted != self._is_reading:
+            self._is_reading = wanted
+            if wanted:
+                self._loop.add_reader(self._fd, self._readable)
+            else:
+                self._loop.remove_reader(self._fd)
+
+    def _readable(self) -> None:
+        pending = self._pending
+        if len(pending) > MAX_PACKET + SLACK:
+            # Read before a pause, whole packets among it: these first, or there is no room for more.
+            self._handle_pending()
+            return
+        begin = START + len(pending)
+        received = BUFFERS.received
+        try:
+            count = self._sock.recv_into(received[begin : begin + READ])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(LostError(f"The connection broke: {error.strerror}"))
+            return
+        if not count:
+            self._fail(LostError("The connection was closed"))
+            return
+        self.received += count
+        if self._is_closing:
+            return
+        if pending:
+            received[START:begin] = pending
+        self._handle(begin + count)
+
+    def _handle(self, end: int) -> None:
+        """Handle the bytes in the shared buffer up to ``end``."""
+        buffers = BUFFERS
+        received, plain = buffers.received, buffers.plain
+        start = START
+        buffers.depth += 1
+        try:
+            if not self._is_identified:
+                start = self._identify(received, start, end)
+            take, message = self.receiver.take, self._handler.message
+            receiver = self.receiver
+            while self._is_identified and self.is_open and not self._is_closing:
+                stop = take(received, start, end, plain)
+                if not stop:
+                    break
+                start = stop
+                message(plain[PAYLOAD], plain, receiver.size)
+                if self._holds and self._is_parked():
+                    break
+        except LegError as error:
+            self._pending = b""
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was: nothing goes on that is not understood
+            log_failure("a leg ends by an error of ours", error)
+            self._pending = b""
+            self._fail(LegError("Internal error"))
+        else:
+            self._pending = bytes(received[start:end]) if start < end else b""
+            self._update_reading()
+        finally:
+            buffers.depth -= 1
+            if buffers.owner is not None:
+                buffers.owner.flush()
+
+    def _is_parked(self) -> bool:
+        """Whether what was read already has to wait as well. A full peer does not need that; it would only cost copies."""
+        return bool(self._holds - {"congested"})
+
+    def _identify(self, received: memoryview, start: int, end: int) -> int:
+        """Look for the line that says who the peer is."""
+        while True:
+            data = bytes(received[start:end])
+            cut = data.find(b"\n", 0, MAX_GREETING)
+            if cut < 0:
+                if len(data) > (MAX_GREETING if self._lines else MAX_LINE):
+                    raise ProtocolViolationError("No SSH identification came")
+                return start
+            line = data[:cut].removesuffix(b"\r")
+            start += cut + 1
+            if line.startswith(b"SSH-"):
+                if len(line) > MAX_LINE:
+                    raise ProtocolViolationError("The SSH identification is too long")
+                self._is_identified = True
+                self._handler.identified(line)
+                return start
+            self._lines -= 1
+            self._greeting += cut
+            if self._lines < 0 or self._greeting > MAX_GREETING:
+                raise ProtocolViolationError("What came first was no SSH identification")
+
+    # --- writing ---
+
+    def send_line(self, line: bytes) -> None:
+        """Send our identification."""
+        self._write(memoryview(line + b"\r\n"))
+
+    def send(self, payload: bytes) -> None:
+        """Send a message of our own."""
+        own = BUFFERS.own
+        size = len(payload)
+        if size > MAX_PACKET - 256:
+            raise ProtocolViolationError("A message is too long to be sent")
+        own[PAYLOAD : PAYLOAD + size] = payload
+        self.forward(own, size)
+        if not BUFFERS.depth:
+            self.flush()
+
+    def forward(self, plain: memoryview, size: int) -> None:
+        """Send the message of ``size`` bytes that lies in ``plain`` at `PAYLOAD`."""
+        if not self.is_open or self._is_closing:
+            return
+        buffers = BUFFERS
+        if buffers.owner is not self:
+            if buffers.owner is not None:
+                buffers.owner.flush()
+            buffers.owner = self
+        sender = self.sender
+        if buffers.at + sender.room(size) > len(buffers.out):
+            self.flush()
+            buffers.owner = self
+        buffers.at = sender.put(plain, size, buffers.out, buffers.at)
+
+    def flush(self) -> None:
+        """Hand what was made to the kernel."""
+        buffers = BUFFERS
+        if buffers.owner is self:
+            end = buffers.at
+            buffers.owner = None
+            buffers.at = START
+            self._write(buffers.out[START:end])
+
+    def _write(self, data: memoryview) -> None:
+        if not self.is_open:
+            return
+        if not self._unsent:
+            try:
+                sent = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._broke(error)
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._loop.add_writer(self._fd, self._writable)
+        self._unsent.append(memoryview(bytes(data)))
+        self._unsent_size += len(data)
+        if self._unsent_size > MAX_UNSENT and not self._is_congested:
+            self._is_congested = True
+            self._handler.congested(True)  # noqa: FBT003 - a state
+
+    def _broke(self, error: OSError) -> None:
+        """End the wire, but not from inside a call that sends."""
+        self._loop.call_soon(self._fail, LostError(f"The connection broke: {error.strerror}"))
+
+    def _writable(self) -> None:
+        unsent = self._unsent
+        try:
+            while unsent:
+                data = unsent[0]
+                sent = self._sock.send(data)
+                self._unsent_size -= sent
+                if sent < len(data):
+                    unsent[0] = data[sent:]
+                    break
+                unsent.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._broke(error)
+            return
+        if not unsent:
+            self._loop.remove_writer(self._fd)
+            if self._is_closing:
+                self._shut()
+        if self._is_congested and self._unsent_size < FEW_UNSENT:
+            self._is_congested = False
+            self._handler.congested(False)  # noqa: FBT003 - a state
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is read at the moment."""
+        return bool(self._holds)
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port."""
+        host, port = self._sock.getsockname()[:2]
+        return str(host), int(port)
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Send what waits, then close; the peer has `LINGER` seconds to take it. What it sends is thrown away."""
+        if not self.is_open or self._is_closing:
+            return
+        if BUFFERS.owner is self:
+            self.flush()
+        self._is_closing = True
+        self._pending = b""
+        self._linger = self._loop.call_later(DRAIN, self.abort)
+        self._update_reading()
+        if not self._unsent:
+            self._shut()
+
+    def _shut(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.abort()
+            return
+        if self._linger is not None:
+            self._linger.cancel()
+        self._linger = self._loop.call_later(LINGER, self.abort)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._fail(LostError("The connection was given up"))
+
+    def _fail(self, error: LegError) -> None:
+        if not self.is_open:
+            return
+        if not isinstance(error, LostError) and not self._is_closing:
+            # The handler says goodbye, with a reason, and closes.
+            self._handler.failed(error)
+            return
+        was_closing = self._is_closing
+        if BUFFERS.owner is self:
+            BUFFERS.owner = None
+            BUFFERS.at = START
+        self.is_open = False
+        self._update_reading()
+        if self._unsent:
+            self._loop.remove_writer(self._fd)
+            self._unsent.clear()
+        if self._linger is not None:
+            self._linger.cancel()
+        self._sock.close()
+        if not was_closing:
+            self._handler.failed(error)
+        self._handler.congested(False)  # noqa: FBT003 - nobody has to wait for this leg any longer

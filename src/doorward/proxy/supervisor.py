@@ -1,0 +1,321 @@
+"""The supervisor of the workers: a process of its own, never a child of control, that keeps as many of them as there are cores.
+
+It is the zygote too: it has imported everything, has one thread and no event loop, and a fork of it is a worker in two
+milliseconds. It looks after workers by descriptors of their processes, also after those that another supervisor left when it
+died. It ends when it is told (SIGTERM, or `stop`), or when one of its directories vanishes, and takes the workers with it.
+
+``python -m doorward.proxy.supervisor --state DIR [--detach | --stop]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gc
+import os
+import secrets
+import selectors
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from doorward.proxy.pipe import PipeError, check_peer, dial, listen
+from doorward.proxy.worker import crashed, privileges, process
+from doorward.proxy.worker.places import Places
+from doorward.proxy.worker.process import Settings
+
+LOOK_SECONDS: Final = 1.0
+END_SECONDS: Final = 20.0
+"""How long workers may take to end."""
+MAX_PAUSE: Final = 10.0
+"""Seconds before another worker is started, where they die as soon as they live."""
+
+log = structlog.get_logger()
+
+
+class AlreadyRunningError(Exception):
+    """Another supervisor looks after these places."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    pid: int
+    descriptor: int
+    is_child: bool
+    began: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Keeps ``count`` workers alive."""
+
+    def __init__(self, settings: Settings, count: int) -> None:
+        self._settings, self._count = settings, count
+        self._places = settings.places
+        self._workers: dict[int, _Worker] = {}
+        self._selector = selectors.DefaultSelector()
+        self._is_stopping = False
+        self._pause = 0.0
+        self._next = 0.0
+        self._lock = os.open(self._places.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise AlreadyRunningError(str(self._places.sockets)) from None
+        self._stands = self._places.stand()
+        self._listener = listen(self._places.supervisor)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._wakeup = socket.socketpair()
+        for end in self._wakeup:
+            end.setblocking(False)  # noqa: FBT003 - the name says it
+        self._selector.register(self._wakeup[0], selectors.EVENT_READ)
+
+    def run(self, ready: int | None = None) -> None:
+        """Keep workers until told to stop. ``ready``: a descriptor to write to once they run."""
+        signal.set_wakeup_fd(self._wakeup[1].fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._told)
+        self._settings.protocols()  # imports what sessions need, so that workers have it from their first moment
+        self._adopt()
+        self._recover()
+        gc.collect()
+        gc.freeze()
+        self._fill()
+        if ready is not None:
+            os.write(ready, b"ready\n")
+            os.close(ready)
+        log.info("workers run", count=len(self._workers))
+        while not self._is_stopping and self._places.stand() == self._stands:
+            for key, _ in self._selector.select(LOOK_SECONDS):
+                self._look(key.fileobj)
+            self._fill()
+        self._end()
+
+    def _told(self, number: int, frame: object) -> None:
+        del number, frame
+        self._is_stopping = True
+
+    def _look(self, found: object) -> None:
+        if found is self._wakeup[0]:
+            with suppress(BlockingIOError):
+                self._wakeup[0].recv(4096)
+        elif found is self._listener:
+            self._greet()
+        elif isinstance(found, int):
+            self._bury(found)
+
+    def _greet(self) -> None:
+        """Take a connection, which tells nothing but who is here: whoever wants the end of it sends a signal."""
+        with suppress(OSError):
+            connection, _ = self._listener.accept()
+            connection.close()
+
+    def _adopt(self) -> None:
+        """Find the workers that live already; remove the sockets of those that don't."""
+        for name, path in self._places.workers().items():
+            try:
+                with dial(path) as connection:
+                    pid = check_peer(connection)
+                    self._watch(_Worker(name, pid, os.pidfd_open(pid), is_child=False))
+            except (OSError, PipeError):
+                path.unlink(missing_ok=True)
+
+    def _watch(self, worker: _Worker) -> None:
+        self._workers[worker.descriptor] = worker
+        self._selector.register(worker.descriptor, selectors.EVENT_READ)
+
+    def _bury(self, descriptor: int) -> None:
+        """Take the death of a worker, or of a recovery."""
+        worker = self._workers.pop(descriptor)
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        code = os.waitstatus_to_exitcode(os.waitpid(worker.pid, 0)[1]) if worker.is_child else None
+        if self._is_stopping:
+            return
+        self._places.socket(worker.name).unlink(missing_ok=True)
+        if code == 0:
+            log.info("worker ended", worker=worker.name)
+            return
+        log.error("worker died", worker=worker.name, code=code)
+        quick = time.monotonic() - worker.began < LOOK_SECONDS
+        self._pause = min(MAX_PAUSE, max(0.1, 2 * self._pause)) if quick else 0.0
+        self._next = time.monotonic() + self._pause
+        self._recover()
+
+    def _recover(self) -> None:
+        """Bring the trails of dead workers to their last safe frame, in a child: its memory goes with it."""
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                crashed.recover_all(self._places.trails)
+                code = 0
+            except OSError as error:
+                log.error("recovery failed", reason=error.strerror, file=error.filename)
+            finally:
+                os._exit(code)
+        os.waitpid(pid, 0)
+
+    def _fill(self) -> None:
+        """Start workers until there are enough."""
+        while len(self._workers) < self._count and not self._is_stopping and time.monotonic() >= self._next:
+            name = f"w{secrets.token_hex(4)}"
+            pid = os.fork()
+            if pid == 0:
+                self._become(name)
+            self._watch(_Worker(name, pid, os.pidfd_open(pid), is_child=True))
+
+    def _become(self, name: str) -> None:
+        """Be a worker from here on. Does not return."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            self._selector.close()
+            for worker in self._workers.values():
+                os.close(worker.descriptor)
+            for end in (*self._wakeup, self._listener):
+                end.close()
+            os.close(self._lock)
+            process.run(name, self._settings)
+            code = 0
+        except Exception as error:  # noqa: BLE001 - a worker that can't start says why and is tried again
+            log.error("worker failed", worker=name, error=type(error).__name__, reason=str(error))
+        finally:
+            os._exit(code)
+
+    def _end(self) -> None:
+        """End all workers, by force those that take too long."""
+        self._is_stopping = True
+        for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
+            for descriptor in self._workers:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, number)
+            end = time.monotonic() + seconds
+            while self._workers and time.monotonic() < end:
+                for key, _ in self._selector.select(LOOK_SECONDS):
+                    self._look(key.fileobj)
+        with suppress(OSError):
+            self._recover()  # of those that had to be killed
+        self._places.supervisor.unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def find(path: Path) -> int | None:
+    """Return a descriptor of the process behind a Unix socket, ours or root's; None: nobody listens there."""
+    try:
+        with dial(path) as connection:
+            return os.pidfd_open(check_peer(connection, {os.geteuid(), 0}))
+    except (OSError, PipeError):
+        return None
+
+
+def stop(places: Places, seconds: float = 2 * END_SECONDS) -> bool:
+    """End a supervisor and all its workers, those too whose supervisor is gone. Whether all have ended."""
+    found = [find(places.supervisor), *map(find, places.workers().values())]
+    descriptors = [descriptor for descriptor in found if descriptor is not None]
+    end = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        for descriptor in descriptors:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map() and time.monotonic() < end:
+            for key, _ in selector.select(LOOK_SECONDS):
+                selector.unregister(key.fileobj)
+        ended = not selector.get_map()
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return ended
+
+
+def detach(log_file: Path) -> int:
+    """Go on in the background, as a child of nobody here; return a descriptor to tell the waiting parent that all is ready."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        with os.fdopen(reader, "rb") as told:
+            os._exit(0 if told.read(16) else 1)
+    os.close(reader)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    output = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, number in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    return writer
+
+
+def _configure_log() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _protocols() -> process.Protocols:
+    from doorward.proxy.ssh.protocols import SshProtocols
+
+    return SshProtocols()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the supervisor; return the exit code."""
+    parser = argparse.ArgumentParser(prog="doorward workers", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--state", type=Path, help="state directory: sockets in DIR/workers, trails in DIR/trails")
+    parser.add_argument("--sockets", type=Path, help="directory of the sockets")
+    parser.add_argument("--trails", type=Path, help="directory of the trails")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="how many; default: the cores")
+    parser.add_argument("--user", help="the account to run as, where started as root")
+    parser.add_argument("--control-user", action="append", default=[], help="account that control runs as, if another")
+    parser.add_argument("--detach", action="store_true", help="go on in the background once the workers run")
+    parser.add_argument("--stop", action="store_true", help="end the workers and all sessions")
+    given = parser.parse_args(arguments)
+    if given.state is None and (given.sockets is None or given.trails is None):
+        parser.error("--state, or both --sockets and --trails")
+    usual = Places.of(given.state or Path())
+    places = Places((given.sockets or usual.sockets).absolute(), (given.trails or usual.trails).absolute())
+    if given.stop:
+        return 0 if stop(places) else 1
+    return _run(places, given)
+
+
+def _run(places: Places, given: argparse.Namespace) -> int:
+    os.umask(0o077)
+    _configure_log()
+    account = privileges.user_named(given.user) if given.user and os.geteuid() == 0 else None
+    places.prepare(account[0] if account else None)
+    if account is not None:
+        privileges.drop(*account)
+    privileges.limit()
+    users = [privileges.user_named(name)[0] for name in given.control_user]
+    ready = detach(places.log) if given.detach else None
+    try:
+        supervisor = Supervisor(Settings(places, _protocols, users), max(1, given.workers))
+    except AlreadyRunningError:
+        if ready is not None:
+            os.write(ready, b"running\n")
+        return 0
+    supervisor.run(ready)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
