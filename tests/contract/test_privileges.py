@@ -309,6 +309,22 @@ def test_status_and_history_are_for_those_who_have_the_right(matrix: Matrix, pat
             refused(reply, path, change=False)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/audit", "/api/audit/sessions", "/api/audit/sessions/_count", "/api/audit/sessions/_snapshot",
+        "/api/audit/sessions/stats?field=verdict", "/api/audit/sessions/histogram?field=start_time", "/api/sessions/live",
+    ],
+)  # fmt: skip
+def test_sessions_are_for_those_who_may_search(matrix: Matrix, path: str) -> None:
+    for grant in [NOBODY, ADMIN, *(Grant(f"/special/{other}", "read") for other in OBJECTS), *grants_for(f"{ROOT}/ssh/options")]:
+        reply = matrix.ask(grant, "GET", path)
+        if grant == ADMIN or grant.object == "/special/searchmenu":
+            assert reply.status in {200, 429}, reply.body
+        else:
+            refused(reply, path.partition("?")[0], change=False)
+
+
 @pytest.mark.parametrize("path", ["/api/time_status/sync", "/api/tools/hosts-by-name", "/api/tools/mailtest"])
 def test_actions_are_for_those_who_may_write_the_basics(matrix: Matrix, path: str) -> None:
     for grant in [NOBODY, ADMIN, *GRANTS[: 2 * len(OBJECTS)]]:

@@ -18,7 +18,7 @@ from typing import IO, Any
 import structlog
 
 from doorward.access.logins import Logins
-from doorward.api import errors
+from doorward.api import errors, streaming
 from doorward.api.cookies import cookie_value, http_date, removed, renewed
 from doorward.api.errors import ApiError
 from doorward.api.fast_response import FastResponses, Plain
@@ -29,8 +29,10 @@ from doorward.api.request import (
     UPLOAD_LIMIT,
     DisconnectedError,
     LocalFile,
+    OpenFile,
     Request,
     Response,
+    Stream,
     path_segments,
 )
 from doorward.api.resources import READING, Deferred, Resource, meta
@@ -243,8 +245,16 @@ class Application:
 
     async def _send(self, request: Request, answer: Response, send: Any) -> None:
         login = request.login
-        if isinstance(answer.content, LocalFile):
-            body = b""
+        body = b""
+        if isinstance(answer.content, Stream):
+            await self._send_head(request, answer, None, send)
+            if request.method != "HEAD" and not await streaming.send_pieces(request, answer.content, send, lambda: self.state):
+                return
+        elif isinstance(answer.content, OpenFile):
+            await self._send_head(request, answer, answer.content.size, send)
+            if not await streaming.send_file(request, answer.content, send):
+                return
+        elif isinstance(answer.content, LocalFile):
             with _opened(answer.content) as file:
                 await self._send_head(request, answer, os.fstat(file.fileno()).st_size, send)
                 while piece := await asyncio.to_thread(file.read, _PIECE):
@@ -266,7 +276,7 @@ class Application:
             user=login.name if login else None, address=request.address,
         )  # fmt: skip
 
-    async def _send_head(self, request: Request, answer: Response, length: int, send: Any) -> None:
+    async def _send_head(self, request: Request, answer: Response, length: int | None, send: Any) -> None:
         now = int(time.time())
         allow = () if answer.status in {401, 404, 413, 429} else request.allow  # what the order of checks puts before the path
         headers = head(answer, allow, length, request.id, now)
@@ -295,8 +305,10 @@ class ForUsers:
         await self._app({**scope, "for_users": True}, receive, send)
 
 
-def head(answer: Response, allow: tuple[str, ...], length: int, request_id: str, now: int) -> list[tuple[bytes, bytes]]:
-    """Return the header fields that every answer carries, and the answer's own."""
+def head(
+    answer: Response, allow: tuple[str, ...], length: int | None, request_id: str, now: int
+) -> list[tuple[bytes, bytes]]:  # fmt: skip
+    """Return the header fields that every answer carries, and the answer's own; one without ``length`` is a stream."""
     fields = [
         (b"cache-control", b"no-store"),
         (b"content-language", b"en"),
@@ -304,7 +316,7 @@ def head(answer: Response, allow: tuple[str, ...], length: int, request_id: str,
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request_id.encode()),
     ]
-    if answer.status != 304:  # noqa: PLR2004 - the length there would be that of the answer 200 (RFC 9110, section 8.6)
+    if length is not None and answer.status != 304:  # noqa: PLR2004 - the length there would be that of the answer 200 (RFC 9110, section 8.6)
         fields.append((b"content-length", str(length).encode()))
     if "Content-Type" not in answer.headers:
         fields.append((b"content-type", b"application/json"))

@@ -123,7 +123,8 @@ class OpenApi(Resource):
         """Return the further statuses that an operation can answer."""
         codes = {*operation.errors, *_COMMON_ERRORS, 401} | ({404} if names else set())
         codes |= {400, 411, 413, 415} if method in {"POST", "PUT"} else set()
-        codes |= {403} if method != "GET" or resource.privilege else set()
+        is_guarded = resource.privilege or type(resource).may_read is not Resource.may_read
+        codes |= {403} if method != "GET" or is_guarded else set()
         codes |= {304} if "If-None-Match" in operation.headers else set()
         return codes - {operation.status}
 

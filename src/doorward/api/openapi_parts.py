@@ -63,7 +63,7 @@ _FOUND = {
     413: "The body is too large.",
     415: "The body is of another media type.",
     417: "Only 100-continue can be expected.",
-    429: "Too many failed logins from this address.",
+    429: "Too many failed logins from this address, or too many snapshots.",
     500: "The host did not take the change, or a fault of the server.",
     503: "Not now; Retry-After tells when.",
 }
@@ -75,6 +75,7 @@ def described(status: int) -> str:
 
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
+    "Accept-Ranges": {"description": "A range of bytes can be asked for.", "schema": {"const": "bytes", **_TEXT}},
     "Content-Disposition": {"description": "The name of the file.", "schema": _TEXT},
     "ETag": {"description": "What If-Match and If-None-Match name.", "required": True, "schema": _TEXT},
     "Idempotency-Replayed": {
@@ -105,6 +106,7 @@ PARAMETERS: Mapping[str, Mapping[str, Any]] = {
 """Header fields of requests."""
 
 TAGS = {
+    "audit": "Recorded sessions: found, shown, replayed, downloaded.",
     "authentication": "Logging in and out.",
     "backup": "Backups, restore drills, exports, restores.",
     "cluster": "The nodes of a cluster.",
@@ -116,6 +118,7 @@ TAGS = {
     "metrics": "Figures for Prometheus.",
     "openapi.json": "This document.",
     "revisions": "The history of the configuration.",
+    "sessions": "Sessions that run: watched, locked, ended.",
     "setup": "The first settings.",
     "ssh-host-keys": "Host keys of proxied servers.",
     "time_status": "Clock and time sources.",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from doorward.access.logins import Login
@@ -58,11 +58,31 @@ class LocalFile:
             self.path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A part of a file that is open, to be sent piece by piece; it is closed afterwards. A file that is shorter breaks off."""
+
+    file: IO[bytes]
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is made as it is sent, and whose length nobody knows.
+
+    ``pieces`` ends it; an exception out of it breaks it off, so that the client sees that something is missing. It is closed in
+    any case, also where the client goes away. None asks whether the client is still there.
+    """
+
+    pieces: AsyncGenerator[bytes | None, None]
+
+
 @dataclass(slots=True)
 class Response:
-    """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, or a file."""
+    """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, a file, a stream."""
 
-    content: dict[str, Any] | bytes | LocalFile
+    content: dict[str, Any] | bytes | LocalFile | OpenFile | Stream
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cookie: str | None = None

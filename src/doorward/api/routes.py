@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
@@ -26,6 +27,7 @@ from doorward.api.history import Revisions
 from doorward.api.information import Info, UserInfo
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
+from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.status import Health, HealthStatus, TimeStatus
@@ -38,7 +40,14 @@ from doorward.cluster.cluster import Cluster
 from doorward.events.alarm import Issue
 from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
+from doorward.sessions.audience import audience
+from doorward.sessions.catalogue.port import LiveSessions
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.trails import Trails
 from doorward.transaction.confirmation import Confirmations
+
+if TYPE_CHECKING:
+    from doorward.api.audit.service import AuditService
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,48 @@ class Parts:
     state: Path
     cluster: Cluster
     setup_code: SetupCode | None
+    catalogue: SqliteCatalogue
+    trails: Trails
+    live: LiveSessions
+
+
+class Audit(Deferred):
+    """What was recorded: for whoever may see sessions."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(partial(audit_resources, parts))
+        self._pipeline = parts.service.pipeline
+
+    def may_read(self, request: Request) -> bool:
+        """Whether there can be sessions that the caller may see."""
+        return audience(self._pipeline.running.snapshot, request.member.name, request.member.rights).sees_some
+
+
+class LiveAndLater(Deferred):
+    """What goes on right now, for those who watch over it."""
+
+    listed = False
+
+
+def audit_service(parts: Parts) -> AuditService:
+    """Return what the resources of ``/api/audit`` share, and those of ``/api/sessions``."""
+    from doorward.api.audit.service import AuditService
+
+    return AuditService(parts.catalogue, parts.trails, parts.live, lambda: parts.service.pipeline.running.snapshot)
+
+
+def audit_resources(parts: Parts) -> dict[str, Resource]:
+    """Return what hangs below ``/api/audit``."""
+    from doorward.api.audit.sessions import Sessions
+
+    return {"sessions": Sessions(audit_service(parts))}
+
+
+def live_resources(parts: Parts) -> dict[str, Resource]:
+    """Return what hangs below ``/api/sessions``."""
+    from doorward.api.sessions.live import LiveCollection
+
+    return {"live": LiveCollection(audit_service(parts))}
 
 
 def backup_resources(parts: Parts) -> dict[str, Resource]:
@@ -104,9 +155,11 @@ def application(parts: Parts) -> Application:
     health_status = HealthStatus(health, parts.state)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
+    audit, live = Audit(parts), LiveAndLater(partial(live_resources, parts))
     api: dict[str, Resource] = {
         **firmware_resources({"backup": Upload(parts.uploads)}),
         "backup": backup,
+        "audit": audit,
         "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": CommitsAndBatches(parts.service, transaction, configuration),
@@ -115,6 +168,7 @@ def application(parts: Parts) -> Application:
         "info": Info(lambda: pipeline.running, cluster.node_id),
         "metrics": metrics,
         "revisions": Revisions(parts.service),
+        "sessions": live,
         "time_status": TimeStatus(pipeline.host),
         "tools": tools(lambda: pipeline.running, parts.senders.try_mail),
         "transaction": transaction,
@@ -128,5 +182,5 @@ def application(parts: Parts) -> Application:
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = FastResponses(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count
-    app.deferred[b"/api/backup"] = backup
+    app.deferred |= {b"/api/audit": audit, b"/api/backup": backup, b"/api/sessions": live}
     return app

@@ -98,6 +98,8 @@ class Workers:
 
 HEAVY = Workers("heavy", places=4, places_of_one=2)
 """Key generation, OpenPGP, archives. The owner is an account."""
+SEARCH = Workers("search", places=4, places_of_one=2)
+"""Looks through recorded sessions. The owner is an account."""
 REMOTE = Workers("remote", places=8, places_of_one=8)
 """What waits for other machines."""
 
@@ -105,4 +107,5 @@ REMOTE = Workers("remote", places=8, places_of_one=8)
 def stop() -> None:
     """End every wait for work, because the node stops."""
     HEAVY.stop()
+    SEARCH.stop()
     REMOTE.stop()

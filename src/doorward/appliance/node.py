@@ -27,6 +27,7 @@ from doorward.appliance.backing_up import backups, late, report
 from doorward.appliance.housekeeping import housekeeping
 from doorward.appliance.memory import give_back_memory
 from doorward.appliance.options import Options, StartError
+from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.backup import restore_files
 from doorward.backup.node import NodeView
@@ -98,6 +99,7 @@ class Appliance:
         view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
+        self.sessions = SessionParts.at(state, lambda: self._snapshot)
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
@@ -154,7 +156,7 @@ class Appliance:
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
-            self._options.state, self.cluster, self.setup_code,
+            self._options.state, self.cluster, self.setup_code, self.sessions.catalogue, self.sessions.trails, self.sessions.live,
         )  # fmt: skip
 
     def _setup_code(self) -> SetupCode | None:
@@ -187,6 +189,7 @@ class Appliance:
         self.listeners.run_in(loop)
         self._tell_of_commits(loop)
         self.senders.start()
+        self.sessions.retention.start()
         tidying = asyncio.create_task(housekeeping(self.pipeline, self._queue, self.confirmations, self._shelves))
         memory = asyncio.create_task(give_back_memory())
         try:
@@ -242,6 +245,7 @@ class Appliance:
         self.senders.stop()
         self.listeners.release()
         self.host.stop()
+        self.sessions.stop()
         self.store.close()
 
 

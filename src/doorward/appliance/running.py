@@ -19,13 +19,14 @@ from doorward.appliance.options import Options, StartError
 from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
 from doorward.host.errors import HostError
+from doorward.sessions.catalogue.tables import CatalogueDamagedError
 from doorward.store.lock import StateInUseError, locked
 from doorward.store.port import StoreDamagedError
 from doorward.store.vault import VaultError
 
 log = structlog.get_logger()
 
-_DAMAGED = (VaultError, StoreDamagedError, NodeKeyError, SigningKeyError)
+_DAMAGED = (VaultError, StoreDamagedError, NodeKeyError, SigningKeyError, CatalogueDamagedError)
 """What a start finds wrong in the state directory."""
 
 

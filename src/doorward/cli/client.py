@@ -7,7 +7,7 @@ import ipaddress
 import re
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Self
@@ -105,9 +105,29 @@ class Client:
         """Log in as before, where the login session has ended. Raises LoginRefused and Unreachable."""
         self.login(*self._login)
 
-    def get(self, path: str) -> Response:
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Response:
         """Read a resource."""
-        return self._request("GET", path)
+        return self._request("GET", path, params=query) if query else self._request("GET", path)
+
+    def events(self, path: str, query: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield server-sent events as they come: name and data. Raises Unreachable, also where they break off, and Refused."""
+        name, data = "", []
+        try:
+            with self._http.stream("GET", path, params=dict(query), extensions=self._extensions) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise CommandRefusedError(answer.status_code, answer.json()["error"], path)
+                for line in answer.iter_lines():
+                    field, _, value = line.partition(":")
+                    if field == "event":
+                        name = value.removeprefix(" ")
+                    elif field == "data":
+                        data.append(value.removeprefix(" "))
+                    elif not line and data:
+                        yield name, "\n".join(data)
+                        name, data = "", []
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from None
 
     def body(self, path: str) -> Any:
         """Read the ``body`` of a resource."""
@@ -120,7 +140,7 @@ class Client:
     def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Response:
         """Send POST, PUT or DELETE. ``match`` is an entity tag for If-Match, ``about`` what error messages name."""
         headers = {"Prefer": "handling=strict"} | ({"If-Match": match} if match else {})
-        if method == "DELETE":
+        if method == "DELETE" and value is None:
             return self._request(method, path, headers=headers, about=about)
         return self._request(method, path, headers=headers, json=value, about=about)
 

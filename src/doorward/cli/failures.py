@@ -67,9 +67,10 @@ def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
     details: Mapping[str, Any] = error.get("details", {})
     message = str(error.get("message", "No reason was given."))
     match error.get("type"):
-        case "InvalidRequestBody" | "SemanticError" if details.get("errors"):
+        case "InvalidQuery" | "InvalidRequestBody" | "SemanticError" if details.get("errors"):
             for problem in details["errors"]:
-                yield problem_line(problem.get("path") or about, problem["pointer"], problem["message"])
+                place = problem.get("pointer", problem.get("parameter", ""))
+                yield problem_line(problem.get("path") or about, place, problem["message"])
         case "Conflict" if "conflicts" in details:
             yield message
             for found in details["conflicts"]:
@@ -86,6 +87,7 @@ def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
             yield problem_line(details["path"], "", f"{details['action']}: {details['reason']}")
         case _:
             yield problem_line(about, "", message)
+            yield from (f"  {fingerprint}" for fingerprint in details.get("certificates", ()))
 
 
 def _brief(value: Any, most: int = 60) -> str:

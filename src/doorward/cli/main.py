@@ -27,9 +27,11 @@ from doorward.cli.commands import (
     history,
     passwd,
     restore,
+    sessions,
     setup,
     staged,
     status,
+    trail,
 )
 from doorward.cli.failures import CommandError
 from doorward.cli.help import CONTEXT, MANUAL, Group, group, register
@@ -243,3 +245,5 @@ for _name, _function in _COMMANDS.items():
 app.add_typer(change.stage)
 app.add_typer(backup.app)
 app.add_typer(cluster.app)
+app.add_typer(sessions.app)
+app.add_typer(trail.app)

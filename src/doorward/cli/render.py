@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -39,6 +40,8 @@ class Names(Protocol):
 
 _SIGNS = {"create": Line("+", "bold green"), "delete": Line("-", "bold red")}
 _STYLES = {"+": "green", "-": "red", " ": "", "…": "dim"}
+_STEERING = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+"""What JSON itself does not escape, and terminals obey or hide."""
 _AROUND = 3
 """Lines that stay visible around those that differ."""
 
@@ -155,13 +158,19 @@ def show(lines: Iterable[Line], *, err: bool = False) -> None:
 def emit(value: Any, form: Format | None, lines: Iterable[Line] | None = None) -> None:
     """Print a value for programs, or the lines for people where no form was asked for; without lines, YAML."""
     if form is Format.json:
-        import json
-
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        typer.echo(json_text(value))
     elif form is Format.yaml or lines is None:
         typer.echo(dump(ordered(value)), nl=False)
     else:
         show(lines)
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON for programs and people: what would steer a terminal is escaped, all other letters stay."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def ordered(value: Any) -> Any:

@@ -89,7 +89,7 @@ class HttpConnection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         made.source, made.fault = self.source, self.fault
-        self.scope |= {"release": made.release, "expect_much": self.expect_much}  # type: ignore[misc]
+        self.scope |= {"release": made.release, "expect_much": self.expect_much, "break_off": made.break_off}  # type: ignore[misc]
         return made
 
     def on_body(self, body: bytes) -> None:

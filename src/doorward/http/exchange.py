@@ -19,7 +19,9 @@ class Exchange(RequestResponseCycle):
     """
 
     _head = b""
-    _left = 0
+    _left: int | None = 0
+    """Bytes of the body that are still to come; None: its end is where the application says so."""
+    _chunked = False
     _held = 0
     _no_room = False
     source = ""
@@ -64,7 +66,7 @@ class Exchange(RequestResponseCycle):
     # The response
 
     async def send(self, message: Any) -> None:
-        """Send a part of the response, as ASGI says. Every response with a body has a ``content-length``."""
+        """Send a part of the response, as ASGI says. One without ``content-length`` goes in chunks, as it comes."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -82,16 +84,32 @@ class Exchange(RequestResponseCycle):
             self.keep_alive = False
         elif not self.keep_alive:
             fields = [*fields, (b"connection", b"close")]
-        self._left = 0 if self.scope["method"] == "HEAD" else int(given.get(b"content-length", b"0"))
+        length = given.get(b"content-length")
+        self._left = None if length is None and may_have_body(status) else int(length or b"0")
+        if self.scope["method"] == "HEAD":
+            self._left = 0
+        elif self._left is None:
+            fields = [*fields, *self._framing()]
         self._head = response_head(status, fields)
         self.response_started, self.waiting_for_100_continue = True, False
+
+    def _framing(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields of a response whose length nobody knows: in chunks, or for HTTP/1.0 until the connection ends."""
+        self._chunked = self.scope["http_version"] == "1.1"
+        if self._chunked:
+            return [(b"transfer-encoding", b"chunked")]
+        was_kept, self.keep_alive = self.keep_alive, False
+        return [(b"connection", b"close")] if was_kept else []
 
     def _go_on(self, piece: bytes, *, more: bool) -> None:
         if self.scope["method"] == "HEAD":
             piece = b""
-        self._left -= len(piece)
-        if self._left < 0 or (self._left and not more):
-            raise RuntimeError("the body is not as long as Content-Length says")
+        if self._left is not None:
+            self._left -= len(piece)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the body is not as long as Content-Length says")
+        elif self._chunked:
+            piece = (b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b"") + (b"" if more else b"0\r\n\r\n")
         if self._head or piece:
             self.transport.write(self._head + piece)
             self._head = b""
@@ -102,9 +120,20 @@ class Exchange(RequestResponseCycle):
                 self.transport.close()
             self.on_response()
 
+    def break_off(self) -> None:
+        """End the connection in the middle of a response, so that the client sees that something is missing."""
+        self.disconnected = True
+        self.message_event.set()
+        self.transport.close()
+
     async def send_500_response(self) -> None:
         """Answer a fault, or a request that is given up because the server ends."""
         body = self.fault()
         fields = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json"), (b"connection", b"close")]
         await self.send({"status": 500, "headers": fields})
         await self.send({"body": body})
+
+
+def may_have_body(status: int) -> bool:
+    """Whether a response with a status has a body (RFC 9110, section 6.4.1)."""
+    return status >= 200 and status not in {204, 304}  # noqa: PLR2004 - HTTP's numbers

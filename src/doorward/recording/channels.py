@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Kind, Record, terminal_size
 
 DEFAULT_SIZE = (80, 24)
 _OUTPUT = frozenset({Kind.OUTPUT, Kind.ERROR_OUTPUT})
@@ -68,31 +69,35 @@ def _request(channel: Channel, content: dict[str, Any]) -> None:
 
 def size_of(content: dict[str, Any]) -> tuple[int, int]:
     """Return columns and rows of a terminal request or a resize; those of an ordinary terminal where they are none."""
-    columns, rows = content.get("columns"), content.get("rows")
-    if isinstance(columns, int) and isinstance(rows, int) and 0 < columns <= 10_000 and 0 < rows <= 10_000:  # noqa: PLR2004
-        return columns, rows
-    return DEFAULT_SIZE
+    return terminal_size(content) or DEFAULT_SIZE
 
 
 def first_terminal(reader: TrailReader) -> int | None:
     """Return the number of the first channel with a terminal, else of the first with output; None: there is neither."""
-    found = channels(reader.records())
+    found = channels(reader.records(Stream.SCREEN))
     with_terminal = [channel.number for channel in found.values() if channel.terminal]
     with_output = [channel.number for channel in found.values() if channel.output]
     return next(iter([*with_terminal, *with_output]), None)
 
 
 def shown(reader: TrailReader, channel: int, since: int = 0) -> Iterator[Record]:
-    """Yield what a terminal shows from a time on: first a keyframe, if the trail has one, then output and resizes."""
+    """Yield what a terminal shows from a time on: first a keyframe with its size, if the trail has one, then output and resizes.
+
+    Later keyframes, and the sizes that go with them, are left out: they show what is there already.
+    """
     wanted = _OUTPUT | {Kind.RESIZE, Kind.REQUEST, Kind.KEYFRAME, Kind.EXIT, Kind.CLOSE}
-    begun = False
-    for record in reader.records(since=since):
+    has_begun, size = False, None
+    for record in reader.records(Stream.SCREEN, since=since):
         if record.channel != channel or record.kind not in wanted:
             continue
         if record.kind is Kind.KEYFRAME:
-            if not begun and since:
-                yield record
-            begun = True
-            continue
-        begun = True
+            if not since or has_begun:
+                continue
+            has_begun = True
+        elif record.kind in _OUTPUT:
+            has_begun = True
+        elif record.kind in {Kind.RESIZE, Kind.REQUEST} and (named := terminal_size(record.content)) is not None:
+            if record.kind is Kind.RESIZE and named == size:
+                continue
+            size = named
         yield record

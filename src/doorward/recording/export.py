@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from doorward.recording.channels import channels, shown, size_of
+from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Kind, Record, read_varint
 from doorward.recording.terminal import AvtTerminal
+from doorward.recording.transfers import transfers
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+@ -]")
 _MAX_NAME = 120
@@ -87,14 +89,12 @@ def extract(reader: TrailReader, directory: Path) -> Iterator[Path]:
     """Write the contents of files that the trail kept into a directory, and yield their paths.
 
     Names come from the session: only their last part is used, without anything but plain characters, with the number of the file
-    before it. Nothing that is there already is written to.
+    before it. Nothing that is there already is written to. Reads the trail twice: a name may come behind its content.
     """
-    names: dict[int, str] = {}
+    names = {one.kept: one.path for one in transfers(reader) if one.kept is not None}
     written: dict[int, Path] = {}
-    for record in reader.records():
-        if record.kind is Kind.FILE and isinstance(number := record.content.get("file"), int):
-            names[number] = str(record.content.get("path", ""))
-        elif record.kind is Kind.FILE_CONTENT:
+    for record in reader.records(Stream.SCREEN):
+        if record.kind is Kind.FILE_CONTENT:
             number, at = read_varint(record.data, 0)
             path = directory / file_name(number, names.get(number, ""))
             flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

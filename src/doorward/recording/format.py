@@ -7,15 +7,22 @@ The chain value before it and its own head are authenticated with it: no frame c
 from __future__ import annotations
 
 import hashlib
-import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Final
+from typing import Final, Protocol
 
-Data = bytes | memoryview | mmap.mmap
-"""What a trail is read from."""
+
+class Data(Protocol):
+    """What a trail is read from: bytes, a map, or a file (see ``trail_file``). Slices never go beyond the end."""
+
+    def __len__(self) -> int:
+        """Return how many bytes there are."""
+
+    def __getitem__(self, part: slice, /) -> bytes | memoryview:
+        """Return a part of them."""
+
 
 MAGIC: Final = b"DWR1\r\n\x1a\n"
 MAX_HEADER: Final = 262_144
@@ -57,6 +64,7 @@ MAX_ATTEMPTS: Final = 31
 """How many tails a frame may have before it: their number stands in the upper five bits of the flags."""
 _ATTEMPT_SHIFT: Final = 3
 NO_FLAGS: Final = Flag(0)
+_STREAMS, _FLAGS = tuple(Stream), tuple(Flag(number) for number in range(4))
 
 
 class TrailDamagedError(Exception):
@@ -118,7 +126,7 @@ def read_beginning(data: Data) -> tuple[bytes, int]:
     at = len(MAGIC) + _LENGTH.size
     if len(data) < at:
         raise TrailDamagedError("the header is cut off")
-    (length,) = _LENGTH.unpack_from(data, len(MAGIC))
+    (length,) = _LENGTH.unpack(data[len(MAGIC) : at])
     if length > MAX_HEADER:
         raise TrailDamagedError("the header is too long")
     if len(data) < at + length:
@@ -165,7 +173,7 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
     Without ``chain`` the values are not computed (and are b""): heads alone are read, which is quick.
     """
     while offset + HEAD_SIZE <= len(data):
-        length, stream, flags, at = _HEAD.unpack_from(data, offset)
+        length, stream, flags, at = _HEAD.unpack(data[offset : offset + HEAD_SIZE])
         if not length:  # a block of zeros, as a loss of power may leave at the end
             return
         if length > MAX_PAYLOAD or stream > Stream.CLEAR or (flags & ~7 and not flags & Flag.TAIL):
@@ -174,7 +182,40 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         if end > len(data):
             return
         payload = bytes(data[offset + HEAD_SIZE : end]) if chain is not None else b""
-        frame = Frame(number, offset, Stream(stream), Flag(flags), at, length, payload, chain or b"")
+        frame = Frame(number, offset, _STREAMS[stream], _FLAGS[flags], at, length, payload, chain or b"")
         yield frame
         chain = frame.next_chain if chain is not None else None
         offset, number = end, number + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where to begin to read: a frame by its offset and number, and the chain value before it."""
+
+    offset: int
+    number: int
+    chain: bytes
+
+
+def restart(data: Data, begin: Start, stream: Stream, until: int) -> Start:
+    """Return the last frame from where a stream can be unpacked that is not behind a time; the beginning where there is none.
+
+    Everything before it is read and goes into the chain, but nothing is decrypted: a second for some gigabytes. Ends at the first
+    frame that is none, as if the trail ended there.
+    """
+    offset, number, chain, size = begin.offset, begin.number, begin.chain, len(data)
+    found = begin
+    while offset + HEAD_SIZE <= size:
+        length, of_stream, flags, at = _HEAD.unpack(data[offset : offset + HEAD_SIZE])
+        end = offset + HEAD_SIZE + length
+        if not length or length > MAX_PAYLOAD or end > size:
+            return found
+        if of_stream == stream and flags & Flag.RESTART:
+            if at > until:
+                return found
+            found = Start(offset, number, chain)
+        digest = hashlib.sha256(chain)
+        digest.update(data[offset:end])
+        chain = digest.digest()
+        offset, number = end, number + 1
+    return found

@@ -50,7 +50,7 @@ def entries(segment: Data) -> Iterator[tuple[int, str, int, bytes]]:
     """Yield the entries of a segment's newest epoch: epoch, name, offset, frame. Ends at the first that is torn or older."""
     at, newest = 0, None
     while at + _HEAD.size <= len(segment):
-        length, checked, epoch, offset, raw = _HEAD.unpack_from(segment, at)
+        length, checked, epoch, offset, raw = _HEAD.unpack(segment[at : at + _HEAD.size])
         frame = bytes(segment[at + _HEAD.size : at + _HEAD.size + length])
         name = raw.decode("ascii", "replace")
         if not length or len(frame) < length or not _NAME.match(name) or epoch != (newest or epoch):

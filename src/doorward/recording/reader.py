@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,15 +19,17 @@ from doorward.recording.format import (
     Data,
     Flag,
     Frame,
+    Start,
     Stream,
     TrailDamagedError,
     first_chain,
     frames,
     nonce,
     read_beginning,
+    restart,
 )
 from doorward.recording.keys import NAMES, ContentKeys, opened
-from doorward.recording.records import Kind, Record, decode
+from doorward.recording.records import MAX_TIME, Kind, Record, decode
 
 _MAX_GROWTH = 2 * MAX_BLOCK
 """Bytes that one frame may unpack to."""
@@ -68,21 +69,21 @@ class TrailReader:
         self.keys = ContentKeys(found["screen"], found["keystrokes"])
 
     @cached_property
-    def _heads(self) -> list[Frame]:
-        """All whole frames, heads alone, up to the first that is none."""
-        found: list[Frame] = []
-        with suppress(TrailDamagedError):
-            found.extend(frames(self._data, self._first))
-        return found
+    def _beginning(self) -> Start:
+        return Start(self._first, 1, first_chain(bytes(self._data[: self._first])))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the whole frames, in order. Raises TrailDamagedError where one can't begin."""
-        return frames(self._data, self._first, first_chain(bytes(self._data[: self._first])))
+        return frames(self._data, self._first, self._beginning.chain)
 
     @property
     def until(self) -> int:
         """The milliseconds up to which the trail records."""
-        return max((frame.at for frame in self._heads), default=0)
+        last = 0
+        with suppress(TrailDamagedError):
+            for frame in frames(self._data, self._first):
+                last = max(last, frame.at)
+        return last
 
     def records(self, *streams: Stream, since: int = 0) -> Iterator[Record]:
         """Yield the records of streams that can be opened, in order of time; ``since`` begins at the restart before a time.
@@ -93,11 +94,13 @@ class TrailReader:
         return merge(*(self._of(stream, since) for stream in wanted), key=lambda record: record.at)
 
     def _of(self, stream: Stream, since: int) -> Iterator[Record]:
-        begin = self._restart(stream, since)
+        begin = self._beginning
+        if since:
+            begin = restart(self._data, begin, stream, since)
         key = self.keys.of(stream)
         assert key is not None  # noqa: S101 - asked for streams with a key only
         cipher, unpack = AESGCM(key), None
-        for frame in self._chained(begin):
+        for frame in frames(self._data, begin.offset, begin.chain, begin.number):
             if frame.stream is not stream:
                 continue
             if frame.flags & (Flag.RESTART | Flag.TAIL):
@@ -106,21 +109,22 @@ class TrailReader:
                 raise TrailDamagedError("the compression has no beginning", frame.number)
             yield from _records(frame, cipher, unpack)
 
-    def _restart(self, stream: Stream, since: int) -> int:
-        """Return the number of the frame to begin at."""
-        starts = [frame for frame in self._heads if frame.stream is stream and frame.flags & Flag.RESTART]
-        index = bisect_right(starts, since, key=lambda frame: frame.at) - 1
-        return starts[index].number if index > 0 else 1
+    def index(self) -> dict[str, Any] | None:
+        """Return what the last frame of a trail that ended says of it: ``channels``, ``keyframes``; None: it has none.
 
-    def _chained(self, number: int) -> Iterator[Frame]:
-        """Yield frames from a number on. The chain before it is computed, which is quick; nothing is decrypted for that."""
-        for frame in self.frames():
-            if frame.number >= number:
-                yield frame
+        Only the last minute is decrypted.
+        """
+        if self.keys.screen is None:
+            return None
+        found = None
+        for record in self.records(Stream.SCREEN, since=MAX_TIME):
+            if record.kind is Kind.INDEX:
+                found = record.content
+        return found
 
     def verify(self) -> Verdict:
         """Look at every frame: chain, encryption as far as there are keys, records."""
-        state = _State(first_chain(bytes(self._data[: self._first])), self._first)
+        state = _State(self._beginning.chain, self._first)
         damage = None
         ciphers = {stream: AESGCM(key) for stream in NAMES if (key := self.keys.of(stream)) is not None}
         unpackers: dict[Stream, Any] = {}

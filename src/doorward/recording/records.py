@@ -140,3 +140,14 @@ def decode(block: bytes) -> Iterator[Record]:
 def encode_json(content: dict[str, Any]) -> bytes:
     """Return the content of a record that is a JSON object."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+MAX_COLUMNS = 10_000
+
+
+def terminal_size(content: dict[str, Any]) -> tuple[int, int] | None:
+    """Return columns and rows that a request for a terminal, or a resize, names; None: it is none, or names no size."""
+    columns, rows = content.get("columns"), content.get("rows")
+    if isinstance(columns, int) and isinstance(rows, int) and 0 < columns <= MAX_COLUMNS and 0 < rows <= MAX_COLUMNS:
+        return columns, rows
+    return None

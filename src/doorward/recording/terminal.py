@@ -57,7 +57,8 @@ class AvtTerminal:
 
     def drawing(self) -> bytes:
         """Return the output that draws the present screen on an empty terminal of the same size."""
-        return str(self._vt.dump()).encode()
+        # Many terminals take the one-character form of ESC [ for no control at all.
+        return str(self._vt.dump()).replace("\x9b", "\x1b[").encode()
 
     def lines(self) -> list[str]:
         """Return the screen as text, without blanks at the ends of lines."""

@@ -22,7 +22,7 @@ from doorward.recording.format import (
     tail_flags,
 )
 from doorward.recording.keys import NAMES, ContentKeys
-from doorward.recording.records import INPUT_KINDS, Kind, Record, encode, encode_json
+from doorward.recording.records import INPUT_KINDS, Kind, Record, encode, encode_json, terminal_size
 
 FORMAT = 1
 BLOCK_BYTES = 262_144
@@ -96,6 +96,8 @@ class TrailWriter:
         self._attempt = self._last_tail = self._tailed = 0
         self._channels: dict[int, dict[str, Any]] = {}
         self._shown: list[tuple[int, int]] = []
+        self._sizes: dict[int, tuple[int, int]] = {}
+        """The terminals of channels as they are after what was written: a keyframe says nothing of its size."""
 
     def write(self, record: Record) -> Iterator[bytes]:
         """Take a record; times never go back within a stream. Yields the frames that are full."""
@@ -111,6 +113,8 @@ class TrailWriter:
         if not block.parts:
             self._begin(stream, block)
         block.add(record)
+        if record.kind in {Kind.RESIZE, Kind.REQUEST} and (size := terminal_size(record.content)) is not None:
+            self._sizes[record.channel] = size
         if block.size >= BLOCK_BYTES:
             yield from self._sealed(stream)
 
@@ -172,6 +176,10 @@ class TrailWriter:
         block.begin(self._at)
         if block.renew and stream is Stream.SCREEN:
             for channel, drawing in self._keyframes():
+                if channel in self._sizes:
+                    columns, rows = self._sizes[channel]
+                    size = encode_json({"columns": columns, "rows": rows})
+                    block.add(Record(self._at, Kind.RESIZE, channel, size))
                 block.add(Record(self._at, Kind.KEYFRAME, channel, drawing))
                 self._shown.append((channel, self._at))
 

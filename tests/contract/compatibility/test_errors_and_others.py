@@ -119,11 +119,6 @@ def test_82_setup_cannot_be_posted_twice(anybody: Caller) -> None:
     anybody.get("/api/setup").ok()
 
 
-@pytest.mark.parametrize("path", ["sessions", "sessions/_count", "sessions/x/audit_trail", ""])
-def test_83_recorded_sessions_are_not_there_yet(admin: Caller, path: str) -> None:
-    admin.get(f"/api/audit/{path}").is_error(404, "NotFound", resource="audit")
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("collection", ["connections", "channel_policies"])
 def test_84_connections_of_protocols_cannot_be_made_yet(admin: Caller, protocol: str, collection: str) -> None:

@@ -1,0 +1,1 @@
+"""``/api/audit``: recorded sessions, found, shown, replayed, downloaded."""

@@ -1,0 +1,184 @@
+"""``/api/audit/sessions``: the sessions that the caller may see, found, paged through, counted."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from doorward.api import errors
+from doorward.api.audit.one import SESSION, OneSession
+from doorward.api.audit.parameters import FILTERS, LISTED, MAX_REACHED, ListRequest, filter_of, list_request
+from doorward.api.audit.service import Audited, AuditService, session_href
+from doorward.api.audit.shown import body_of, chosen, csv_lines
+from doorward.api.audit.statistics import Histogram, Statistics
+from doorward.api.request import Request, Response
+from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta, meta_schema
+from doorward.sessions.catalogue import search
+from doorward.sessions.catalogue.conditions import ALL, Condition, joined
+from doorward.sessions.catalogue.search import Found
+from doorward.sessions.catalogue.snapshots import MAX_IDS
+
+KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
+_LINK: Final = {"type": ["string", "null"]}
+_NUMBER: Final = {"type": "integer", "minimum": 0}
+LIST_META: Final = meta_schema(
+    "ListMeta",
+    first=_LINK, last=_LINK, next=_LINK, previous=_LINK, limit=_NUMBER, offset=_NUMBER, match_count=_NUMBER, search_after=_LINK,
+    fields={"type": "array", "items": {"type": "string"}},
+)  # fmt: skip
+
+
+class Sessions(Audited):
+    """The sessions of this node that the caller may see."""
+
+    operations = {
+        "GET": Operation(
+            "Sessions.",
+            answer_schema(LIST_META, items=items_of(SESSION)),
+            errors=(400, 404),
+            query=LISTED,
+            description="With format=csv: text/csv, the same rows, at most 10,000.",
+        )
+    }
+
+    def __init__(self, service: AuditService) -> None:
+        super().__init__(service)
+        self.children = {
+            "_count": Count(service),
+            "_snapshot": Snapshot(service),
+            "histogram": Histogram(service),
+            "stats": Statistics(service),
+        }
+
+    def child(self, segment: str, _request: Request) -> Resource | None:
+        """Return what hangs here, or a session, whether there is one or not."""
+        found = self.children.get(segment)
+        return found or (OneSession(self.service, segment) if KEY.match(segment) else None)
+
+    def template(self) -> tuple[str, Resource]:
+        """Return what a session is like."""
+        return "key", OneSession(self.service, "")
+
+    async def get(self, request: Request) -> Response:
+        """List a page."""
+        asked = list_request(request, self.service.zone)
+        if asked.snapshot is not None:
+            return await self._of_snapshot(request, asked, asked.snapshot)
+        asked = replace(asked, condition=joined(asked.condition, self.service.audience(request).condition()))
+        founds, matching = await self.service.look(request, self._page, asked)
+        if asked.is_csv:
+            return _csv(founds, asked)
+        limit, offset, href = asked.page.limit, asked.page.offset, request.href
+        reached = min(matching, MAX_REACHED)
+        last = max(0, (reached - 1) // limit * limit)
+        links: dict[str, Any] = {
+            "fields": list(asked.fields),
+            "first": asked.path(href, 0),
+            "last": asked.path(href, last),
+            "limit": limit,
+            "match_count": matching,
+            "next": asked.path(href, offset + limit) if offset + limit < reached else None,
+            "offset": offset,
+            "previous": asked.path(href, max(0, offset - limit)) if offset else None,
+        }
+        return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
+
+    def _page(self, asked: ListRequest) -> tuple[list[Found], int]:
+        with self.service.catalogue.readers.reading() as connection:
+            found, matching = search.page(connection, asked.condition, asked.order, asked.page.limit, asked.page.offset)
+            return search.rows(connection, found, ALL), matching
+
+    async def _of_snapshot(self, request: Request, asked: ListRequest, name: str) -> Response:
+        snapshots, visible = self.service.snapshots, self.service.audience(request).condition()
+        last = snapshots.use(name, request.member.account)
+        if last is None:
+            raise errors.not_found(request.href, name)
+        result = snapshots.result(name, asked.query)
+        if result is None:
+            within = replace(asked, condition=joined(asked.condition, visible, Condition("id <= ?", (last,))))
+            result = await self.service.look(request, self._whole, within)
+            snapshots.keep(name, asked.query, result)
+        limit, offset = asked.page.limit, asked.page.offset
+        founds = await self.service.look(request, self._rows, result[offset : offset + limit], visible)
+        if asked.is_csv:
+            return _csv(founds, asked)
+        links: dict[str, Any] = {
+            "fields": list(asked.fields),
+            "first": None,
+            "last": None,
+            "limit": limit,
+            "next": asked.path(request.href, offset + limit) if offset + limit < len(result) else None,
+            "previous": None,
+            "search_after": None,
+        }
+        return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
+
+    def _whole(self, asked: ListRequest) -> array[int]:
+        with self.service.catalogue.readers.reading() as connection:
+            return search.ids(connection, asked.condition, asked.order, MAX_IDS)
+
+    def _rows(self, numbers: array[int], visible: Condition) -> list[Found]:
+        with self.service.catalogue.readers.reading() as connection:
+            return search.rows(connection, numbers, visible)
+
+
+def _items(founds: Iterable[Found], fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for found in founds:
+        item: dict[str, Any] = {"key": found.row.key, "meta": {"href": session_href(found.row.key)}}
+        if fields:
+            item["body"] = chosen(body_of(found), fields)
+        items.append(item)
+    return items
+
+
+def _csv(founds: Iterable[Found], asked: ListRequest) -> Response:
+    headers = {"Content-Disposition": 'attachment; filename="sessions.csv"', "Content-Type": "text/csv; charset=utf-8"}
+    return Response("".join(csv_lines(founds, asked.fields)).encode(), headers=headers)
+
+
+class Count(Audited):
+    """How many sessions there are."""
+
+    operations = {
+        "GET": Operation("How many sessions match.", answer_schema(count=_NUMBER), errors=(400,), query=FILTERS)
+    }  # fmt: skip
+
+    async def get(self, request: Request) -> Response:
+        """Count what the caller may see."""
+        asked = joined(filter_of(request, self.service.zone), self.service.audience(request).condition())
+        return Response({"count": await self.service.look(request, self._count, asked), "meta": meta(request)})
+
+    def _count(self, condition: Condition) -> int:
+        with self.service.catalogue.readers.reading() as connection:
+            return search.count(connection, condition)
+
+
+class Snapshot(Audited):
+    """A result that stays as it is while it is paged through: for five minutes, and five more with each page."""
+
+    operations = {
+        "GET": Operation(
+            "Open a snapshot.",
+            answer_schema(
+                body={"type": "object", "properties": {"snapshot": {"type": "string"}}, "required": ["snapshot"]},
+                key={"type": "string"},
+            ),
+            errors=(429,),
+        )
+    }
+
+    async def get(self, request: Request) -> Response:
+        """Open one, for this account."""
+        last = await self.service.look(request, self._last)
+        client = f"{request.address} {request.headers.get('user-agent', '')}"
+        name = await self.service.look(request, self.service.snapshots.open, request.member.account, client, last)
+        return Response({"body": {"snapshot": name}, "key": "_snapshot", "meta": meta(request)})
+
+    def _last(self) -> int:
+        with self.service.catalogue.readers.reading() as connection:
+            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM sessions").fetchone()
+            return int(last)

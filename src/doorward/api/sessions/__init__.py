@@ -1,0 +1,1 @@
+"""``/api/sessions``: what goes on right now, for those who watch over it."""

@@ -1,0 +1,82 @@
+"""Bodies that are sent piece by piece: a part of a file, or what comes only while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from doorward.api.errors import ApiError
+from doorward.api.request import OpenFile, Request, Stream
+
+log = structlog.get_logger()
+
+PIECE: Final = 1 << 18
+"""Bytes of a file that are sent at a time."""
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked whether the server still serves."""
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+async def send_file(request: Request, part: OpenFile, send: Send) -> bool:
+    """Send a part of a file; False: it was shorter than it had been, and the response was broken off."""
+    try:
+        left = 0 if request.method == "HEAD" else part.size
+        await asyncio.to_thread(part.file.seek, part.start)
+        while left:
+            piece = await asyncio.to_thread(part.file.read, min(PIECE, left))
+            if not piece:
+                log.error("a file became shorter while it was sent", request_id=request.id, path=request.href)
+                return _broken_off(request)
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        return True
+    finally:
+        part.file.close()
+
+
+async def send_pieces(request: Request, stream: Stream, send: Send, state: Callable[[], str]) -> bool:
+    """Send what a stream yields, until it ends, the client goes, or the server stops; False: it was broken off."""
+    pieces = stream.pieces
+    gone = asyncio.ensure_future(_gone(request))
+    following: asyncio.Future[bytes | None] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(pieces))
+            while not following.done():
+                await asyncio.wait({following, gone}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done() or state() == "stopping":
+                    return _broken_off(request)
+            piece = following.result()
+            if piece:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except StopAsyncIteration:
+        return True
+    except ApiError as error:  # the right, or the login session, is gone
+        log.info("a stream was ended", request_id=request.id, path=request.href, reason=error.message)
+        return _broken_off(request)
+    except Exception:
+        log.exception("a stream failed", request_id=request.id, path=request.href)
+        return _broken_off(request)
+    finally:
+        gone.cancel()
+        if following is not None and not following.done():
+            following.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
+                await following
+        await pieces.aclose()
+
+
+def _broken_off(request: Request) -> bool:
+    request.scope["break_off"]()
+    return False
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has gone. A body that it sent with its request is not looked at."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

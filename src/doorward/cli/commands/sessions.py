@@ -1,0 +1,285 @@
+"""``doorward sessions``: recorded and running sessions, found, shown, watched, ended. What sessions sent is escaped."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from doorward.cli.failures import CommandError, Usage
+from doorward.cli.help import group, register
+from doorward.cli.options import Connection, Format, Output, command
+
+if TYPE_CHECKING:
+    from doorward.cli.client import Client
+    from doorward.cli.render import Line
+
+_AUDIT, _LIVE = "/api/audit/sessions", "/api/sessions/live"
+_KEY: Final = re.compile(r"(?:svc[/-])?([A-Za-z][A-Za-z0-9]{21})(?:[/-].*)?\Z", re.DOTALL)
+_HITS_EACH = 5
+
+app = group("sessions", "Sessions: which there were and are, what was in them, and an end to those that run.")
+
+Query = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="QUERY", help="Lucene query, such as user.name:jane AND active:true; words are content."),
+]
+Words = Annotated[list[str], typer.Argument(metavar="WORDS", help="Lucene query over what was shown and typed.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Key or id of a session.", show_default=False)]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="Sessions to show, the newest first.")]
+Start = Annotated[str | None, typer.Option(metavar="TIME", help="Begun then or later: ISO 8601, or now-7d.", show_default=False)]
+End = Annotated[str | None, typer.Option(metavar="TIME", help="Ended then or earlier.", show_default=False)]
+Live = Annotated[bool, typer.Option("--live", help="Only those that run, as they are doing.")]
+ChannelNumber = Annotated[int | None, typer.Option("--channel", metavar="N", min=1, help="Which channel.", show_default=False)]
+
+
+def key_of(text: str) -> str:
+    """Return the key of a session that was given by key or id. Raises Usage."""
+    found = _KEY.match(text)
+    if found is None:
+        raise Usage("A session is given by its key, 22 letters and digits, or its id, svc/KEY/POLICY:NUMBER.")
+    return found[1]
+
+
+@command
+def list_(  # noqa: PLR0913, PLR0917 - Typer's options
+    connection: Connection,
+    output: Output,
+    query: Query = None,
+    limit: Limit = 50,
+    start: Start = None,
+    end: End = None,
+    live: Live = False,  # noqa: FBT002 - Typer's option
+) -> None:
+    """List sessions, the newest first."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    with connected(connection) as session:
+        if live:
+            if query or start or end:
+                raise Usage("--live shows all that run.")
+            items = session.client.get(_LIVE, {"limit": str(limit)}).content["items"]
+            render.emit(_bodies(items), output.structured, _live_table(items))
+            return
+        asked = {"fields": "*", "limit": str(limit), "sort": "-start_time"}
+        asked |= {name: value for name, value in (("q", " ".join(query or [])), ("start", start), ("end", end)) if value}
+        answer = session.client.get(_AUDIT, asked)
+        items = answer.content["items"]
+        render.emit(_bodies(items), output.structured, _table(items, answer.meta["match_count"]))
+
+
+def _bodies(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"key": item["key"], **item["body"]} for item in items]
+
+
+def _table(items: list[dict[str, Any]], matching: int) -> Iterator[Line]:
+    from doorward.cli.render import Line, local_time, table
+
+    if not items:
+        yield Line("No session.", "dim")
+        return
+    rows = [
+        [
+            item["key"],
+            local_time(item["body"]["start_time"]),
+            "runs" if item["body"]["active"] else _span(item["body"].get("duration", 0)),
+            item["body"]["user"].get("name", "-"),
+            _end(item["body"].get("server", {})),
+            item["body"]["recording"].get("connection_policy", "-"),
+            item["body"]["verdict"],
+        ]
+        for item in items
+    ]
+    yield from table(["SESSION", "BEGAN", "TOOK", "USER", "SERVER", "POLICY", "VERDICT"], rows)
+    if matching > len(items):
+        yield Line(f"{matching} match; these are the newest.", "dim")
+
+
+def _live_table(items: list[dict[str, Any]]) -> Iterator[Line]:
+    from doorward.cli.render import Line, local_time, table
+
+    if not items:
+        yield Line("No session runs.", "dim")
+        return
+    rows = [
+        [
+            item["key"],
+            local_time(item["body"]["start_time"]),
+            item["body"].get("gateway_username") or item["body"].get("server_username", "-"),
+            _end(item["body"].get("client", {})),
+            _end(item["body"].get("server", {})),
+            str(item["body"]["channels"]),
+            f"{item['body']['bytes_down']}/{item['body']['bytes_up']}",
+            ", ".join(
+                [*(["locked"] if item["body"]["locked"] else []), *(f"watched by {name}" for name in item["body"]["watchers"])]
+            ),
+        ]
+        for item in items
+    ]
+    yield from table(["SESSION", "BEGAN", "USER", "CLIENT", "SERVER", "CHANNELS", "DOWN/UP", "STATE"], rows)
+
+
+def _end(one: dict[str, Any]) -> str:
+    name = one.get("name") or one.get("ip")
+    return f"{name}:{one.get('port', 22)}" if name else "-"
+
+
+def _span(seconds: int) -> str:
+    from doorward.cli.times import words
+
+    return words(seconds)
+
+
+@command
+def show(connection: Connection, output: Output, session: SessionArgument) -> None:
+    """Show all that is known of a session."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    key = key_of(session)
+    with connected(connection) as opened:
+        client = opened.client
+        body = client.body(f"{_AUDIT}/{key}")
+        told = {
+            "session": {"key": key, **body},
+            "channels": [item["body"] for item in client.get(f"{_AUDIT}/{key}/channels").content["items"]],
+            "events": client.get(f"{_AUDIT}/{key}/events").content["items"],
+            "alerts": client.get(f"{_AUDIT}/{key}/alerts").content["items"],
+            "trail_downloads": client.get(f"{_AUDIT}/{key}/trail_downloads").content["items"],
+        }
+        render.emit(told, output.structured)
+
+
+@command
+def search(connection: Connection, output: Output, words: Words, limit: Limit = 20, start: Start = None, end: End = None) -> None:
+    """Find words in what sessions showed, and the moments at which they did."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+
+    text = " ".join(words)
+    with connected(connection) as session:
+        asked = {"content": text, "fields": "*", "limit": str(limit), "sort": "-start_time"}
+        asked |= {name: value for name, value in (("start", start), ("end", end)) if value}
+        found = session.client.get(_AUDIT, asked)
+        hits = [(item, _hits(session.client, item["key"], text)) for item in found.content["items"]]
+        told = [{"key": item["key"], **item["body"], "hits": own} for item, own in hits]
+        render.emit(told, output.structured, _hit_table(hits, found.meta["match_count"]))
+
+
+def _hits(client: Client, key: str, text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"{_AUDIT}/{key}/content", {"q": text, "limit": str(_HITS_EACH)}).content["items"]
+    return found
+
+
+def _hit_table(hits: list[tuple[dict[str, Any], list[dict[str, Any]]]], matching: int) -> Iterator[Line]:
+    from doorward.cli.render import Line, local_time, table
+
+    if not hits:
+        yield Line("Nowhere.", "dim")
+        return
+    rows = [
+        [item["key"], local_time(hit["time"]), f"{hit['offset']:.1f}", hit["channel_id"], hit["type"], hit["content"]]
+        for item, own in hits
+        for hit in own
+    ]
+    yield from table(["SESSION", "AT", "SECOND", "CHANNEL", "KIND", "TEXT"], rows)
+    if matching > len(hits):
+        yield Line(f"In {matching} sessions; these are the newest.", "dim")
+
+
+@command
+def follow(connection: Connection, output: Output, session: SessionArgument, channel: ChannelNumber = None) -> None:
+    """Watch a session that runs, until it ends. On a terminal it is drawn; with -o json its events come as lines."""
+    from doorward.cli.session import connected
+
+    key = key_of(session)
+    is_drawn = output.structured is None
+    if is_drawn and not sys.stdout.isatty():
+        raise Usage("To follow a session needs a terminal; -o json gives its events as lines.")
+    if output.structured is Format.yaml:
+        raise Usage("Events are drawn, or lines of JSON.")
+    with connected(connection) as opened:
+        events = opened.client.events(f"{_LIVE}/{key}/follow", {"channel": str(channel)} if channel else {})
+        try:
+            reason = _drawn(events) if is_drawn else _printed(events)
+        except KeyboardInterrupt:
+            return
+    typer.echo(reason, err=True)
+
+
+def _printed(events: Iterator[tuple[str, str]]) -> str:
+    for name, data in events:
+        if name == "end":
+            return str(json.loads(data)["reason"])
+        typer.echo(json.dumps(json.loads(data)))  # ASCII: what a session sent can't steer a terminal
+    return "The server sends no more."
+
+
+def _drawn(events: Iterator[tuple[str, str]]) -> str:
+    from doorward.cli.player import Player
+
+    player = None
+    try:
+        for name, data in events:
+            told = json.loads(data)
+            if name == "start":
+                player = Player(int(told["width"]), int(told["height"]))
+            elif name == "end":
+                return str(told["reason"])
+            elif player is not None:
+                player.take(str(told[1]), str(told[2]))
+                player.draw(now=True)
+    finally:
+        if player is not None:
+            player.leave()
+    return "The server sends no more."
+
+
+@command
+def terminate(
+    connection: Connection,
+    session: SessionArgument,
+    reason: Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="The user is told, and it is recorded.")],
+) -> None:
+    """End a session that runs."""
+    from doorward.cli.session import connected
+
+    key = key_of(session)
+    with connected(connection) as opened:
+        opened.client.write("DELETE", f"{_LIVE}/{key}", {"reason": reason})
+    typer.echo(f"{key} is ended.")
+
+
+@command
+def lock(connection: Connection, session: SessionArgument) -> None:
+    """Hold what the user of a session types. The user is told; what the server sends goes on."""
+    _lock(connection, session, locked=True)
+
+
+@command
+def unlock(connection: Connection, session: SessionArgument) -> None:
+    """Let a locked session go on."""
+    _lock(connection, session, locked=False)
+
+
+def _lock(connection: Connection, session: str, *, locked: bool) -> None:
+    from doorward.cli.session import connected
+
+    key = key_of(session)
+    with connected(connection) as opened:
+        state = opened.client.write("PUT", f"{_LIVE}/{key}", {"locked": locked}).content["body"]
+    if state["locked"] is not locked:
+        raise CommandError("The session did not take it.")
+    typer.echo(f"{key} is {'locked' if locked else 'not locked any more'}.")
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_, "show": show, "search": search, "follow": follow, "terminate": terminate, "lock": lock, "unlock": unlock,
+}  # fmt: skip
+for _name, _function in _COMMANDS.items():
+    register(app, _name, _function)

@@ -1,0 +1,58 @@
+"""The files that a session copied, as the trail tells of them, and what it kept of their contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from doorward.recording.format import Stream
+from doorward.recording.reader import TrailReader
+from doorward.recording.records import Kind, read_varint
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An operation on a file. ``number`` counts them from 1; ``kept`` is the number of its contents in the trail, None: none.
+
+    ``at``: ms since the session began. What is not known is None or "".
+    """
+
+    number: int
+    channel: int
+    at: int
+    operation: str
+    path: str
+    size: int | None
+    sha256: str
+    result: str
+    kept: int | None
+
+
+def transfers(reader: TrailReader) -> Iterator[Transfer]:
+    """Yield what a session did with files, in order. Reads the whole trail. Raises TrailDamagedError."""
+    number = 0
+    for record in reader.records(Stream.SCREEN):
+        if record.kind is Kind.FILE:
+            number += 1
+            content = record.content
+            size, kept = content.get("size"), content.get("file")
+            yield Transfer(
+                number=number,
+                channel=record.channel,
+                at=record.at,
+                operation=str(content.get("operation", "")),
+                path=str(content.get("path", "")),
+                size=size if isinstance(size, int) else None,
+                sha256=str(content.get("sha256") or ""),
+                result="" if content.get("result") is None else str(content["result"]),
+                kept=kept if isinstance(kept, int) else None,
+            )
+
+
+def contents(reader: TrailReader, kept: int) -> Iterator[bytes]:
+    """Yield the contents of a file that the trail kept, by their number. Reads the whole trail. Raises TrailDamagedError."""
+    for record in reader.records(Stream.SCREEN):
+        if record.kind is Kind.FILE_CONTENT:
+            number, at = read_varint(record.data, 0)
+            if number == kept:
+                yield record.data[at:]

@@ -1,0 +1,115 @@
+"""Who may see sessions, and who may act on those that run: by ``access_control`` of their connection policies, as it is now.
+
+``audit`` shows a session to the members of a group, ``authorize`` lets them lock and end it. ``/special/searchmenu`` shows
+all of them; write on every object allows everything. A session whose policy is gone is seen by those only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from doorward.access.rights import Rights
+from doorward.sessions.catalogue.conditions import ALL, NONE, Condition
+from doorward.sessions.catalogue.rows import SessionRow
+from doorward.tree.snapshot import Snapshot
+
+SEARCH: Final = "/special/searchmenu"
+PATH: Final = "/api/configuration/ssh/connections"
+_AUDIT, _AUTHORIZE = frozenset({"audit", "audit_and_authorize"}), frozenset({"authorize", "audit_and_authorize"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A line of ``access_control`` for a group that the caller is in. ``group``: only sessions of its members; None: all."""
+
+    policy_key: str
+    may_audit: bool
+    may_authorize: bool
+    group: str | None
+    other_user: bool
+    """Not the caller's own sessions."""
+    other_address: bool
+    """Not from where the caller is now; asked for when somebody acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """What one account may see and do, at one moment."""
+
+    user: str
+    sees_all: bool = False
+    does_all: bool = False
+    grants: tuple[Grant, ...] = field(default=())
+
+    @property
+    def sees_some(self) -> bool:
+        """Whether there can be sessions that the account may see."""
+        return self.sees_all or any(grant.may_audit for grant in self.grants)
+
+    @property
+    def acts(self) -> bool:
+        """Whether there can be sessions that the account may lock and end."""
+        return self.does_all or any(grant.may_authorize for grant in self.grants)
+
+    def sees(self, row: SessionRow) -> bool:
+        """Whether the account may see a session."""
+        return self.sees_all or any(grant.may_audit and self._fits(grant, row) for grant in self.grants)
+
+    def may_act(self, row: SessionRow, address: str) -> bool:
+        """Whether the account may lock and end a session, from an address."""
+        return self.does_all or any(
+            grant.may_authorize and self._fits(grant, row) and not (grant.other_address and row.client.ip == address)
+            for grant in self.grants
+        )
+
+    def _fits(self, grant: Grant, row: SessionRow) -> bool:
+        of_group = grant.group is None or grant.group in row.gateway_groups
+        return grant.policy_key == row.policy_key and of_group and not (grant.other_user and row.gateway_user == self.user)
+
+    def condition(self) -> Condition:
+        """Return the condition of the sessions that the account may see."""
+        if self.sees_all:
+            return ALL
+        lines = [[g.policy_key, g.group, int(g.other_user)] for g in self.grants if g.may_audit]
+        if not lines:
+            return NONE
+        plain = json.dumps(sorted({key for key, group, other in lines if group is None and not other}))
+        narrow = json.dumps([line for line in lines if line[1] is not None or line[2]])
+        return Condition(
+            "(policy_key IN (SELECT value FROM json_each(?))"
+            " OR EXISTS (SELECT 1 FROM json_each(?) WHERE policy_key = value ->> 0"
+            " AND (value ->> 1 IS NULL OR instr(groups, char(31) || (value ->> 1) || char(31)))"
+            " AND NOT (value ->> 2 AND gateway_user = ? COLLATE BINARY)))",
+            (plain, narrow, self.user),
+        )
+
+
+def audience(snapshot: Snapshot, user: str, rights: Rights) -> Audience:
+    """Return what an account may see and do now."""
+    sees_all = rights.everything or rights.may_read(SEARCH, "/api/audit")
+    return Audience(user, sees_all, rights.everything, tuple(_grants(snapshot, frozenset(rights.groups))))
+
+
+def _grants(snapshot: Snapshot, groups: frozenset[str]) -> Iterator[Grant]:
+    if not groups:
+        return
+    for key, document in snapshot.objects(PATH).items():
+        for line in _lines(document.value):
+            if line.get("authorizer") in groups:
+                permission, subject = line.get("permission"), line.get("subject") or {}
+                yield Grant(
+                    policy_key=key,
+                    may_audit=permission in _AUDIT,
+                    may_authorize=permission in _AUTHORIZE,
+                    group=subject.get("group") if subject.get("selection") == "only" else None,
+                    other_user=bool(line.get("require_different_username")),
+                    other_address=bool(line.get("require_different_ip")),
+                )
+
+
+def _lines(body: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = body.get("access_control", [])
+    return found

@@ -1,0 +1,154 @@
+"""Deletes old sessions: daily at 22:01, or at the next start where that was missed. Row, text and trail go together.
+
+How long sessions are kept is said by ``channel_database_cleanup`` of their connection policy, and of ``ssh/options`` for all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from cronsim import CronSim
+
+from doorward.events.node import zone
+from doorward.sessions.catalogue.port import CatalogueUnavailableError
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.trails import Trails
+from doorward.tree.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+AT: Final = "1 22 * * *"
+"""When it is done (Administration Guide: at 22:01)."""
+OPTIONS: Final = "/api/configuration/ssh/options"
+CONNECTIONS: Final = "/api/configuration/ssh/connections"
+AT_A_TIME: Final = 20
+"""Sessions that are deleted in one go, so that others write in between."""
+_MARKS_KEPT = timedelta(days=1)
+_MEMORY = "cleanup"
+_MERGED_PAGES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How many days sessions are kept after their end. ``policies`` by key; ``all``: for every session; None: for ever."""
+
+    all: int | None = None
+    policies: Mapping[str, int] = field(default_factory=dict)
+
+
+def terms(snapshot: Snapshot) -> Terms:
+    """Return how long sessions are kept by the running configuration."""
+    found = {key: days for key, document in snapshot.objects(CONNECTIONS).items() if (days := _days(document.value)) is not None}
+    return Terms(_days(snapshot.value(OPTIONS)), found)
+
+
+def _days(body: Mapping[str, Any]) -> int | None:
+    switch = body.get("channel_database_cleanup") or {}
+    return int(switch["days"]) if switch.get("enabled") else None
+
+
+class Retention:
+    """Deletes what is due. ``snapshot`` returns the running configuration; it is asked anew each time."""
+
+    def __init__(self, catalogue: SqliteCatalogue, trails: Trails, snapshot: Callable[[], Snapshot]) -> None:
+        self._catalogue, self._trails, self._snapshot = catalogue, trails, snapshot
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch the clock."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, between two sessions."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def clean(self, now: datetime) -> int:
+        """Delete what is due; return how many sessions. Raises CatalogueUnavailableError, sqlite3.Error."""
+        what, deleted = terms(self._snapshot()), 0
+        while not self._stop.is_set():
+            batch = self._due(what, now)
+            if not batch:
+                break
+            self._remove(self._catalogue.delete(batch).result())
+            deleted += len(batch)
+        self._remove(self._doomed())
+        before = int((now - _MARKS_KEPT).timestamp() * 1000)
+        self._catalogue.writer.durable(lambda c: _tidy(c, before, now, has_deleted=bool(deleted))).result()
+        if deleted:
+            log.info("old sessions were deleted", sessions=deleted)
+        return deleted
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            now = datetime.now(UTC)
+            try:
+                due = self._next(now)
+                if due <= now:
+                    self.clean(now)
+                    continue
+            except (CatalogueUnavailableError, sqlite3.Error, OSError) as error:
+                log.error("old sessions could not be deleted", reason=str(error))
+                due = now + timedelta(hours=1)
+            # In steps, since the clock, its zone and the machine's sleep move the hour.
+            self._stop.wait(min((due - now).total_seconds(), 60.0))
+
+    def _next(self, now: datetime) -> datetime:
+        """Return when it is due: the first 22:01 after the last time it was done."""
+        with self._catalogue.readers.reading() as connection:
+            last = connection.execute("SELECT value FROM meta WHERE name = ?", (_MEMORY,)).fetchone()
+        begun = datetime.fromisoformat(last[0]) if last else now
+        if last is None:
+            self._catalogue.writer.durable(lambda c: _remember(c, now)).result()
+        due: datetime = next(CronSim(AT, min(begun, now).astimezone(zone(self._snapshot()))))
+        return due.astimezone(UTC)
+
+    def _due(self, what: Terms, now: datetime) -> list[int]:
+        """Return the ids of some sessions that are kept long enough."""
+        limits: list[tuple[str, tuple[str, ...], int]] = [("1", (), what.all)] if what.all is not None else []
+        limits += [("policy_key = ?", (key,), days) for key, days in what.policies.items()]
+        with self._catalogue.readers.reading() as connection:
+            for condition, values, days in limits:
+                before = int((now - timedelta(days=days)).timestamp() * 1000)
+                sql = f"SELECT id FROM sessions WHERE {condition} AND ended < ? LIMIT ?"  # noqa: S608 - fixed texts
+                found = [number for (number,) in connection.execute(sql, (*values, before, AT_A_TIME))]
+                if found:
+                    return found
+        return []
+
+    def _doomed(self) -> list[str]:
+        """Return the trails whose rows are gone; those of a process that was killed in between too."""
+        with self._catalogue.readers.reading() as connection:
+            return [path for (path,) in connection.execute("SELECT path FROM doomed")]
+
+    def _remove(self, paths: list[str]) -> None:
+        gone = []
+        for path in paths:
+            try:
+                self._trails.delete(path)
+            except OSError as error:
+                log.error("a trail could not be deleted", path=path, reason=error.strerror)
+            else:
+                gone.append((path,))
+        if gone:
+            self._catalogue.writer.durable(lambda c: c.executemany("DELETE FROM doomed WHERE path = ?", gone)).result()
+
+
+def _tidy(connection: sqlite3.Connection, before: int, now: datetime, *, has_deleted: bool) -> None:
+    """Forget what helps against repetition once nothing is repeated any more; take words of deleted text out of the index."""
+    connection.execute("DELETE FROM marks WHERE session IN (SELECT id FROM sessions WHERE ended < ?)", (before,))
+    if has_deleted:
+        connection.execute("INSERT INTO text_index (text_index, rank) VALUES ('merge', ?)", (_MERGED_PAGES,))
+    _remember(connection, now)
+
+
+def _remember(connection: sqlite3.Connection, now: datetime) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MEMORY, now.isoformat()))

@@ -1,0 +1,126 @@
+"""Replay from any moment: the screen as it was, then what followed."""
+
+from __future__ import annotations
+
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from doorward.recording.channels import shown
+from doorward.recording.format import TrailDamagedError
+from doorward.recording.reader import TrailReader
+from doorward.recording.records import Kind, Record, encode_json
+from doorward.recording.replay import replay
+from doorward.recording.terminal import AvtTerminal
+from doorward.recording.trail_file import TrailFile
+from doorward.recording.writer import RESTART_MILLISECONDS
+from tests.unit.recording.trails import opening, output, writer
+
+MINUTES = 5
+
+
+def recorded() -> bytes:
+    """A session of some minutes that shows its seconds, and becomes wider in the middle of the third minute."""
+    terminal = AvtTerminal(20, 4)
+    made = writer(keyframes=lambda: [(1, terminal.drawing())])
+    parts = [made.head]
+
+    def put(record: Record) -> None:
+        parts.extend(made.write(record))
+        if record.kind is Kind.OUTPUT:
+            terminal.feed(record.data)
+        elif record.kind is Kind.RESIZE:
+            terminal.resize(30, 5)
+
+    for record in opening():
+        put(record)
+    for second in range(MINUTES * 60):
+        put(output(second * 1000 + 500, f"\r\nsecond {second}"))
+        if second == 150:
+            put(Record(150_600, Kind.RESIZE, 1, encode_json({"columns": 30, "rows": 5})))
+        parts.extend(made.flush())
+    parts.extend(made.close({"reason": "client"}, MINUTES * 60_000))
+    return b"".join(parts)
+
+
+TRAIL = recorded()
+
+
+def screen(lines: list[str], until: float) -> list[str]:
+    """What a player shows after so many seconds."""
+    head, *events = map(json.loads, lines)
+    terminal = AvtTerminal(head["width"], head["height"])
+    for at, code, data in events:
+        if at > until:
+            break
+        if code == "o":
+            terminal.feed(data.encode())
+        else:
+            terminal.resize(*map(int, data.split("x")))
+    return terminal.lines()
+
+
+@pytest.mark.parametrize("second", [0, 1, 59, 61, 100, 149, 151, 200, 240, 299])
+def test_any_second_shows_the_screen_as_it_was(second: int) -> None:
+    whole = list(replay(TrailReader(TRAIL), 1))
+    part = list(replay(TrailReader(TRAIL), 1, second * 1000))
+    assert screen(part, 0) == screen(whole, second - 0.001)
+    assert screen(part, 10_000) == screen(whole, 10_000)
+
+
+def test_times_begin_at_the_moment_that_was_asked_for() -> None:
+    head, *events = map(json.loads, replay(TrailReader(TRAIL), 1, 200_000))
+    assert (head["width"], head["height"], head["version"]) == (30, 5, 2)
+    assert [event[0] for event in events][:3] == [0, 0.5, 1.5]
+    assert all(one[0] <= other[0] for one, other in pairwise(events))
+
+
+def test_a_moment_behind_the_end_shows_the_last_screen() -> None:
+    lines = list(replay(TrailReader(TRAIL), 1, 3_600_000))
+    assert len(lines) == 2
+    assert "second 299" in lines[1]
+
+
+def test_keyframes_in_between_are_not_shown() -> None:
+    kinds = [record.kind for record in shown(TrailReader(TRAIL), 1)]
+    assert Kind.KEYFRAME not in kinds
+    assert kinds.count(Kind.RESIZE) == 1
+
+
+def test_only_the_minute_before_is_decrypted() -> None:
+    records = list(shown(TrailReader(TRAIL), 1, 200_000))
+    assert records[0].at >= 200_000 - RESTART_MILLISECONDS
+    assert [record.kind for record in records[:2]] == [Kind.RESIZE, Kind.KEYFRAME]
+
+
+def test_the_index_is_found_at_the_end() -> None:
+    index = TrailReader(TRAIL).index()
+    assert index is not None
+    assert [channel["channel"] for channel in index["channels"]] == [1]
+    assert len(index["keyframes"]) == MINUTES
+    assert TrailReader(TRAIL[:-40]).index() is None
+
+
+def test_a_file_reads_as_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "trail"
+    path.write_bytes(TRAIL)
+    with path.open("rb") as file:
+        data = TrailFile(file.fileno())
+        assert len(data) == len(TRAIL)
+        assert data[:50] + data[50:] == TRAIL
+        assert data[10:20] == TRAIL[10:20]
+        assert data[len(TRAIL) - 5 : len(TRAIL) + 5] == TRAIL[-5:]
+        assert list(replay(TrailReader(data), 1, 90_000)) == list(replay(TrailReader(TRAIL), 1, 90_000))
+
+
+def test_a_file_that_becomes_shorter_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "trail"
+    path.write_bytes(bytes(1_000_000))
+    with path.open("rb") as file:
+        data = TrailFile(file.fileno())
+        os.truncate(path, 10)
+        with pytest.raises(TrailDamagedError):
+            data[500_000:500_010]
