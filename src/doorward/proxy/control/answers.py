@@ -138,7 +138,7 @@ class Answers:
         session.person = login.person or Person()
         session.method = "+".join(login.done)
         running = self.running()
-        reason = revoked(session, running.snapshot, running.number) or await self._begin_row(session)
+        reason = revoked(session, running.snapshot) or await self._begin_row(session)
         if reason or self._is_over(session):
             return messages.Decision(session=session.key, ask=decision.ask, outcome="end", message=reason)
         session.phase = Phase.ADMITTED

@@ -93,29 +93,38 @@ def _local(user: DatabaseUser, *proofs: Proof) -> Person:
 
 
 class ApplianceAccounts:
-    """The appliance's own accounts. ``authenticate`` takes name and password; it blocks. ``find`` looks up by name."""
+    """The appliance's own accounts.
+
+    ``authenticate`` takes name and password; it blocks. ``find`` looks up by name, ``keys`` public keys by the account's key.
+    """
 
     def __init__(
-        self, authenticate: Callable[[tuple[str, str]], Account | None], find: Callable[[str], Account | None], threads: Executor
+        self, authenticate: Callable[[tuple[str, str]], Account | None], find: Callable[[str], Account | None],
+        keys: Callable[[str], Sequence[str]], threads: Executor,
     ) -> None:  # fmt: skip
-        self._authenticate, self._find, self._threads = authenticate, find, threads
+        self._authenticate, self._find, self._keys, self._threads = authenticate, find, keys, threads
 
     async def check(self, user: str, answer: str, _state: bytes | None = None) -> Person | None:
         """Log in as at the API."""
         account = await run(self._threads, self._authenticate, (user, answer))
         if account is None:
             return None
-        password = (Proof("password", account.password),) if account.password else ()
-        return Person(account.name, account.rights.groups, (Proof("account", account.key), *password))
+        return self._person(account, *((Proof("password", account.password),) if account.password else ()))
 
-    async def key_holder(self, _user: str, _blob: bytes) -> Person | None:
-        """Accounts have no public keys."""
-        return None
+    async def key_holder(self, user: str, blob: bytes) -> Person | None:
+        """Look among the public keys of the account."""
+        account = self._find(user)
+        line = next((line for line in (self._keys(account.key) if account else ()) if blob_of(line) == blob), None)
+        return self._person(account, Proof("public_key", line)) if account is not None and line is not None else None
 
     async def known(self, user: str) -> Person | None:
         """Look the account up."""
         account = self._find(user)
-        return None if account is None else Person(account.name, account.rights.groups, (Proof("account", account.key),))
+        return self._person(account) if account is not None else None
+
+    @staticmethod
+    def _person(account: Account, *proofs: Proof) -> Person:
+        return Person(account.name, account.rights.groups, proofs)
 
 
 class DirectoryUsers:
@@ -177,6 +186,7 @@ class Backends:
     threads: Executor
     authenticate: Callable[[tuple[str, str]], Account | None]
     find_account: Callable[[str], Account | None]
+    account_keys: Callable[[str], Sequence[str]]
     node: str = "doorward"
 
     def of(self, connection: Connection, client: str) -> Backend | None:
@@ -188,7 +198,7 @@ class Backends:
             case LocalBackend():
                 return LocalUsers(policy.users or UserDatabase(name="", users=[]), self.secret, threads)
             case AccountsBackend():
-                return ApplianceAccounts(self.authenticate, self.find_account, threads)
+                return ApplianceAccounts(self.authenticate, self.find_account, self.account_keys, threads)
             case LdapBackend():
                 return DirectoryUsers(self.directory(connection), threads)
             case RadiusBackend(servers=servers, timeout=timeout):

@@ -78,7 +78,9 @@ class Control:
         self.live = Live(self.sessions)
         self.notices = Notices(given.events)
         connections, failures = Connections(given.running), Failures(given.guard)
-        backends = Backends(given.secret, self._threads, given.authenticate, self._account, self._name())
+        backends = Backends(
+            given.secret, self._threads, given.authenticate, self._account, self._account_keys, self._name()
+        )  # fmt: skip
         resolver = given.resolver or SystemResolver(self._threads)
         targets = Targets(connections, resolver, given.host_keys, backends)
         answers = Answers(
@@ -106,6 +108,11 @@ class Control:
         snapshot = self._given.running().snapshot
         keys = snapshot.objects(users.PATH).with_names(name.casefold())
         return account_in(snapshot, keys[0]) if keys else None
+
+    def _account_keys(self, key: str) -> tuple[str, ...]:
+        """Return the public keys of an account, by the key of the account."""
+        user = self._given.running().snapshot.find(users.NODE, key)
+        return tuple(user.public_keys) if user is not None else ()
 
     def _name(self) -> str:
         return full_name(self._given.running().snapshot) or "doorward"
@@ -172,7 +179,7 @@ class Control:
         for session in self.sessions:
             if session.ending:
                 continue
-            reason = revoked(session, running.snapshot, running.number)
+            reason = revoked(session, running.snapshot)
             if reason is not None:
                 log.info("session ends by a commit", session=session.id, reason=reason)
                 terminate(session, reason)

@@ -52,8 +52,8 @@ class Phase(IntEnum):
 class Proof:
     """What somebody logged in with: its removal ends the session. Kept with the row; never a secret itself.
 
-    ``kind``: ``password``, ``public_key``, ``authority`` or ``account``; ``of``: the key of the secret, the public key, that of
-    the authority which signed a certificate, the key of the account.
+    ``kind``: ``password``, ``public_key`` or ``authority``; ``of``: the key of the secret, the public key, that of the authority
+    which signed a certificate.
     """
 
     kind: str

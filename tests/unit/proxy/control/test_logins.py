@@ -263,3 +263,25 @@ def test_without_a_row_nobody_comes_in(rig: Rig) -> None:
         assert "recording_failed" in site.bus.kinds()
 
     play(rig, scenario)
+
+
+def test_a_key_of_an_account_lets_it_in(rig: Rig) -> None:
+    private = asyncssh.generate_private_key("ssh-ed25519")
+    candidate = rig.candidate()
+    line = " ".join(private.export_public_key().decode().split()[:2])
+    rig.post(candidate, "aaa/local_database/users", {"name": "carol", "password": None, "public_keys": [line]})
+    rig.commit(candidate)
+    configured(rig, authentication={"backend": {"selection": "accounts"}})
+
+    async def scenario(site: Site) -> None:
+        worker = await site.worker()
+        key = await site.begun(worker)
+        user = "gu=carol@root@db1.example.com"
+        claim = proofs.claim(IDENTIFIER, user, "ssh-connection", "ssh-ed25519", private.public_data)
+        decision = await worker.ask(
+            messages.Decision, messages.TryKey, key, user=user, algorithm="ssh-ed25519", key=private.public_data,
+            signature=private.sign(claim, b"ssh-ed25519"),
+        )  # fmt: skip
+        assert (decision.outcome, decision.user) == ("accepted", "carol")
+
+    play(rig, scenario)
