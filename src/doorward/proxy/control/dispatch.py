@@ -55,6 +55,7 @@ class Dispatch:
     async def attend(self, link: WorkerLink) -> None:
         """Talk to a worker until its pipe is closed."""
         stream = aiter(link)
+        link.send(self.settle())
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 hello = await anext(stream, None)
@@ -64,7 +65,6 @@ class Dispatch:
             link.close("it is no worker of ours")
             return
         worker = Worker(hello.worker, hello.pid, link)
-        worker.send(self.settle())
         noting = asyncio.create_task(self._note(worker))
         try:
             await self._meet(worker, hello.sessions)

@@ -83,7 +83,7 @@ class Located:
     offers: tuple[Relayed, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """One session. Lives in the event loop."""
 
@@ -132,6 +132,9 @@ class Session:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while its row is begun."""
+
+    def __repr__(self) -> str:
+        return f"Session({self.id})"
 
     @property
     def id(self) -> str:

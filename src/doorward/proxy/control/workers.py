@@ -10,7 +10,7 @@ from doorward.proxy.control.session import Session
 from doorward.proxy.messages import Message
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Worker:
     """One worker. ``pid`` is what it says itself."""
 
@@ -25,6 +25,9 @@ class Worker:
     """The last serial of each session that was taken and is not known to be on the disk."""
     strangers: set[str] = field(default_factory=set)
     """Sessions that it has and that control knows nothing of: it was told to end them."""
+
+    def __repr__(self) -> str:
+        return f"Worker({self.name})"
 
     def send(self, message: Message, descriptor: int | None = None) -> bool:
         """Send a message; whether the pipe is open."""
