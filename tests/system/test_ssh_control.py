@@ -19,6 +19,7 @@ from doorward.configuration.aaa import settings
 from doorward.proxy.control.control import Control, Surroundings
 from doorward.proxy.supervisor import stop
 from doorward.proxy.worker.places import Places
+from doorward.recording.journal import SUFFIX
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.host_keys import HostKeys
 from tests.support.ports import free_port
@@ -155,7 +156,7 @@ def test_a_session_from_login_to_row(gateway: Gateway) -> None:
             assert (done.stdout.strip(), done.returncode) == (str(64123), 7), done.stderr
             await eventually(lambda: not len(control.sessions))
         assert not gateway.catalogue.open_sessions()
-        [key] = [path.stem for path in gateway.places.trails.glob("*") if len(path.stem) == 22]
+        [key] = [path.stem for path in gateway.places.trails.glob(f"*{SUFFIX}")]
         row = gateway.catalogue.session(key)
         assert row is not None
         assert (row.gateway_user, row.server_user, row.verdict, row.number) == ("alice", ACCOUNT, "ACCEPT", 1)

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from doorward.access.directory_tunnel import tunnel
+from doorward.configuration import x509
+from doorward.configuration._tls import ServerCertificateCheck
 from doorward.configuration.policies.ldap_servers import (
     AdSchema,
+    Disabled,
     LdapServers,
     MembershipCheck,
     PosixMemberOfCheck,
@@ -26,6 +29,7 @@ from doorward.configuration.policies.ldap_servers import (
     Server,
 )
 from doorward.tree.plaintext import plain
+from doorward.tree.snapshot import Snapshot
 
 STEP_SECONDS = 10.0
 """How long one question to a server may take."""
@@ -238,6 +242,23 @@ class _Asked:
         if left <= 0:
             raise DirectoryError("timeout", f"{self.server} did not answer in time.")
         return left
+
+
+def directory_of(snapshot: Snapshot, settings: LdapServers, secret: Callable[[str], str | None]) -> Directory:
+    """Return the directory of some settings. ``secret`` returns secrets by their keys."""
+    reference = settings.bind_password
+    password = partial(secret, reference.key) if reference is not None else None
+    return Directory(settings, password, authority_of(snapshot, settings))
+
+
+def authority_of(snapshot: Snapshot, settings: LdapServers) -> str | None:
+    """Return who must have signed the certificate of a directory, in PEM; None: anybody that the system trusts."""
+    encryption = settings.encryption
+    check = None if isinstance(encryption, Disabled) else encryption.server_certificate_check
+    if not isinstance(check, ServerCertificateCheck) or check.server_certificate_ca is None:
+        return None
+    found = snapshot.find(x509.NODE, check.server_certificate_ca.key)
+    return found.certificate if found is not None else None
 
 
 def _values(entry: Any, attribute: str) -> list[Any]:

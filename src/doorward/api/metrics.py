@@ -15,6 +15,7 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.status import Health
 from doorward.backup.status import Freshness
+from doorward.proxy.control.figures import Figures
 from doorward.transaction.pipeline import Pipeline
 
 
@@ -24,8 +25,16 @@ class Metrics(Resource):
     operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
     listed = False
 
-    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, backups: Callable[[], Freshness]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        logins: Logins,
+        health: Health,
+        backups: Callable[[], Freshness],
+        sessions: Callable[[], Figures] = Figures,
+    ) -> None:
         self._pipeline, self._logins, self._health, self._backups = pipeline, logins, health, backups
+        self._sessions = sessions
         self.hot: FastResponses | None = None
         self._answers: Counter[tuple[str, int]] = Counter()
         self._commits = 0
@@ -45,7 +54,7 @@ class Metrics(Resource):
         return await asyncio.to_thread(self._answer, answered, len(self._logins))
 
     def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Response:
-        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, text
+        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, of_sessions, text
 
         fresh, pipeline = self._backups(), self._pipeline
         success = fresh.success.ended_at if fresh.success else 0
@@ -60,6 +69,7 @@ class Metrics(Resource):
             gauge("doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", success),
             gauge("doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", drill),
             gauge("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue),
+            *of_sessions(self._sessions()),
             gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
         ]
         return Response(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})

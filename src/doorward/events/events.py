@@ -11,12 +11,17 @@ from typing import Any
 
 import structlog
 
-from doorward.configuration.alerting.system_alerts import IDS
+from doorward.configuration.alerting import system_alerts, traffic_alerts
 from doorward.events.records import Record
 
 log = structlog.get_logger()
 
-_ORDINARY = frozenset({"login", "logout", "config_change"})
+IDS: Mapping[str, str] = {**system_alerts.IDS, **traffic_alerts.IDS}
+"""The id of every event."""
+
+_ORDINARY = frozenset({
+    "login", "logout", "config_change", "auth_success", "gw_auth_success", "session_started", "session_ended",
+})  # fmt: skip
 _OF_LEVEL = {"error": "error", "critical": "alert"}
 _STOP_SECONDS = 5.0
 
@@ -25,8 +30,8 @@ _STOP_SECONDS = 5.0
 class Event:
     """Something that happened.
 
-    ``key`` is a member of ``alerting/system_alerts``, ``text`` one line for people, ``path`` the resource that it is about, ""
-    for none, ``details`` further facts, never a secret, ``at`` the Unix time.
+    ``key`` is a member of ``alerting/system_alerts`` or ``alerting/traffic_alerts``, ``text`` one line for people, ``path`` the
+    resource that it is about, "" for none, ``details`` further facts, never a secret, ``at`` the Unix time.
     """
 
     key: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -56,6 +57,8 @@ class Answers:
     secret: Secret
     threads: Executor
     node: str
+    _logins: WeakKeyDictionary[Session, Login] = field(default_factory=WeakKeyDictionary, repr=False)
+    _keyrings: WeakKeyDictionary[Session, Keyring] = field(default_factory=WeakKeyDictionary, repr=False)
 
     def check(self, session: Session, question: Question) -> None:
         """Raise MisbehaviourError for a question that comes out of order."""
@@ -92,14 +95,12 @@ class Answers:
                 reason = await self.judge.judge(session, session.target, question)
                 return messages.Trusted(session=session.key, ask=question.ask, trusted=not reason, reason=reason)
             case messages.WantCredential():
-                assert session.keyring is not None  # noqa: S101 - by its phase
-                found = await session.keyring.credential(question.way)
+                found = await self._keyrings[session].credential(question.way)
                 return messages.Credential(
                     session=session.key, ask=question.ask, password=found.password, public_keys=found.public_keys
                 )
             case messages.WantSignature():
-                assert session.keyring is not None  # noqa: S101 - by its phase
-                signature = await session.keyring.sign(question.public_key, question.algorithm, question.data)
+                signature = await self._keyrings[session].sign(question.public_key, question.algorithm, question.data)
                 return messages.Signature(session=session.key, ask=question.ask, signature=signature)
             case messages.WantApproval():
                 return refusal(question, "Nobody can approve it: approvals come with a later release.")
@@ -107,10 +108,10 @@ class Answers:
     # Who is it?
 
     async def _try(self, session: Session, question: Try) -> Message:
-        if session.login is None:
+        login = self._logins.get(session)
+        if login is None:
             backend = self.backends.of(session.connection, session.client[0])
-            session.login = Login(session, backend, self.failures, self._told(session))
-        login = session.login
+            login = self._logins[session] = Login(session, backend, self.failures, self._told(session))
         decision: Message
         match question:
             case messages.TryPassword():
@@ -185,7 +186,8 @@ class Answers:
         reason = await self._keep_target(session)
         if reason or self._is_over(session):
             return messages.Target(session=session.key, ask=question.ask, error=reason or "The session is over.")
-        session.keyring = Keyring(session, located, self.secret, self.threads)
+        keyring = self._keyrings[session] = Keyring(session, located, self.secret, self.threads)
+        session.forget = keyring.forget
         session.phase = Phase.TARGETED
         keys = session.connection.policy.connection.server_side_hostkeys
         return messages.Target(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from doorward.access.directory import authority_of
 from doorward.configuration import x509
-from doorward.configuration._tls import ServerCertificateCheck
 from doorward.configuration.management import certificates
 from doorward.configuration.policies.audit_policies import PolicyOid, RemoteAuthority, Signing, Timestamping
-from doorward.configuration.policies.ldap_servers import Disabled
 from doorward.configuration.ssh import connections, options
 from doorward.sessions.compiler import compile_rules
 from doorward.sessions.policies import ConnectionPolicy, connection_policy, disk_limit, limits, matching
@@ -104,7 +103,8 @@ def compiled(snapshot: Snapshot, key: str, revision: int) -> Connection:
     """Return a connection policy with all that it refers to. ``revision`` is that of the configuration. Raises KeyError."""
     policy = connection_policy(snapshot, key)
     rules = compile_rules(snapshot, key, revision)
-    return Connection(policy, rules, _sealing(snapshot, policy), _directory_authority(snapshot, policy))
+    authority = authority_of(snapshot, policy.directory) if policy.directory is not None else None
+    return Connection(policy, rules, _sealing(snapshot, policy), authority)
 
 
 def _sealing(snapshot: Snapshot, policy: ConnectionPolicy) -> Sealing:
@@ -123,13 +123,3 @@ def _sealing(snapshot: Snapshot, policy: ConnectionPolicy) -> Sealing:
 def _identity(snapshot: Snapshot, key: str) -> Identity | None:
     found = snapshot.find(x509.NODE, key)
     return Identity(found.certificate, key) if found is not None else None
-
-
-def _directory_authority(snapshot: Snapshot, policy: ConnectionPolicy) -> str | None:
-    if policy.directory is None or isinstance(policy.directory.encryption, Disabled):
-        return None
-    check = policy.directory.encryption.server_certificate_check
-    if not isinstance(check, ServerCertificateCheck) or check.server_certificate_ca is None:
-        return None
-    found = snapshot.find(x509.NODE, check.server_certificate_ca.key)
-    return found.certificate if found is not None else None

@@ -21,9 +21,9 @@ from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
 from doorward.proxy.control.reports import Report, Reports, end_of
 from doorward.proxy.control.sealing import Sealer
-from doorward.proxy.control.session import MisbehaviourError, Phase, Session
+from doorward.proxy.control.session import MisbehaviourError, Phase, Session, Worker
 from doorward.proxy.control.sessions import Sessions
-from doorward.proxy.control.workers import Worker, Workers
+from doorward.proxy.control.workers import Workers
 from doorward.proxy.messages import Message
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from doorward.proxy import messages
-from doorward.proxy.control.session import MisbehaviourError, Session
+from doorward.proxy.control.session import MisbehaviourError, Session, Worker
 from doorward.proxy.control.sessions import Sessions
-from doorward.proxy.control.workers import Worker
 from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, Shown
 from doorward.tree.plaintext import plain
 

@@ -93,8 +93,7 @@ class Reports:
         facts = Facts(server=Peer(report.address, report.port, name), server_local=Peer(*report.local), extra=extra)
         await self.catalogue.update(session.key, facts)
         session.phase = Phase.CONNECTED
-        if session.keyring is not None:
-            session.keyring.forget()
+        session.forget()
         self.notices.tell("auth_success", f"{report.user} logged in at {name or report.address}", session, method=report.method)
         self.notices.tell("session_started", f"The session {session.id} started", session)
 

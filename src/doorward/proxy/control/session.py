@@ -1,4 +1,4 @@
-"""One session as control sees it: how far it is, who it is, and what it may still ask for."""
+"""One session as control sees it: how far it is, who it is, what it may still ask for; and the worker that has it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import asyncio
 import secrets
 import string
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from doorward.proxy.control.connections import Connection
+from doorward.proxy.control.ports import WorkerLink
+from doorward.proxy.messages import Message
 from doorward.sessions.rules import Relayed
-
-if TYPE_CHECKING:
-    from doorward.proxy.control.credentials import Keyring
-    from doorward.proxy.control.logins import Login
-    from doorward.proxy.control.workers import Worker
 
 KEY_LENGTH = 22
 _LETTERS = string.ascii_letters
@@ -83,7 +80,11 @@ class Located:
     offers: tuple[Relayed, ...] = ()
 
 
-@dataclass(slots=True, eq=False, repr=False)
+def _nothing() -> None:
+    """Have no secrets."""
+
+
+@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
 class Session:
     """One session. Lives in the event loop."""
 
@@ -108,8 +109,8 @@ class Session:
     """The user name as the client typed it, target and all."""
     person: Person = field(default_factory=Person)
     target: Located | None = None
-    login: Login | None = None
-    keyring: Keyring | None = None
+    forget: Callable[[], None] = _nothing
+    """Lets go of the secrets that it may use: it is connected, or over."""
     is_kept: bool = False
     """Whether the catalogue has a row of it."""
     is_busy: bool = False
@@ -145,3 +146,27 @@ class Session:
     def is_before_login(self) -> bool:
         """Whether nobody has come in yet."""
         return self.phase < Phase.CONNECTED and not self.person.name
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Worker:
+    """One worker. ``pid`` is what it says itself."""
+
+    name: str
+    pid: int
+    link: WorkerLink
+    sessions: set[Session] = field(default_factory=set)
+    memory: int = 0
+    lag: int = 0
+    """Milliseconds by which its recording is behind."""
+    noted: dict[str, int] = field(default_factory=dict)
+    """The last serial of each session that was taken and is not known to be on the disk."""
+    strangers: set[str] = field(default_factory=set)
+    """Sessions that it has and that control knows nothing of: it was told to end them."""
+
+    def __repr__(self) -> str:
+        return f"Worker({self.name})"
+
+    def send(self, message: Message, descriptor: int | None = None) -> bool:
+        """Send a message; whether the pipe is open."""
+        return self.link.send(message, descriptor)

@@ -36,8 +36,7 @@ class Sessions:
         session.phase = Phase.ENDED
         self._entering.discard(session)
         session.over.set()
-        if session.keyring is not None:
-            session.keyring.forget()
+        session.forget()
         if session.worker is not None:
             session.worker.sessions.discard(session)
             session.worker.noted.pop(session.key, None)

@@ -3,35 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from doorward.proxy.control.ports import WorkerLink
-from doorward.proxy.control.session import Session
-from doorward.proxy.messages import Message
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Worker:
-    """One worker. ``pid`` is what it says itself."""
-
-    name: str
-    pid: int
-    link: WorkerLink
-    sessions: set[Session] = field(default_factory=set)
-    memory: int = 0
-    lag: int = 0
-    """Milliseconds by which its recording is behind."""
-    noted: dict[str, int] = field(default_factory=dict)
-    """The last serial of each session that was taken and is not known to be on the disk."""
-    strangers: set[str] = field(default_factory=set)
-    """Sessions that it has and that control knows nothing of: it was told to end them."""
-
-    def __repr__(self) -> str:
-        return f"Worker({self.name})"
-
-    def send(self, message: Message, descriptor: int | None = None) -> bool:
-        """Send a message; whether the pipe is open."""
-        return self.link.send(message, descriptor)
+from doorward.proxy.control.session import Worker
 
 
 class Workers:
