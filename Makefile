@@ -13,14 +13,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
-NEEDED := chrony curl dropbear-bin git gnupg iproute2 libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client openssh-server openssl \
-	putty-tools rpcbind rsync rsyslog rsyslog-openssl samba util-linux x11-utils xauth xvfb
+NEEDED := chrony curl dropbear-bin freeradius git gnupg iproute2 ldap-utils libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client \
+	openssh-server openssl putty-tools rpcbind rsync rsyslog rsyslog-openssl samba slapd util-linux x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills schedules mutants check format bench lock docs pictures pairs clean
+.PHONY: help serve test coverage unit kills schedules mutants pairs check format bench lock directories docs pictures clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,13 +31,13 @@ serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS
 		echo 'The command line, in another terminal: export PATH="$(CURDIR)/$(BIN):$$PATH", then doorward status'
 	@exec $(BIN)/doorward serve $(ARGS)
 
-test: $(VENV)/.clients ## Everything CI runs: checks, then all tests, offline
+test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: checks, then all tests, offline
 	@scripts/need $(NEEDED)
 	@$(MAKE) --no-print-directory check
 	@scripts/offline $(BIN)/$(PYTEST) $(ARGS)
 
 # Apart from `test`, since it takes half as long again.
-coverage: $(VENV)/.dev $(VENV)/.clients ## All tests with branch coverage, which must not fall below the threshold in pyproject.toml
+coverage: $(VENV)/.dev $(VENV)/.clients $(VENV)/.directories ## All tests with branch coverage, which must not fall below the threshold in pyproject.toml
 	@scripts/need $(NEEDED)
 	@rm -f .coverage .coverage.*
 	@scripts/offline $(BIN)/coverage run -m $(PYTEST) $(ARGS)
@@ -81,7 +81,11 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) --group pyproject.toml:directories -o requirements/directories.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:clients -o requirements/clients.txt
+
+directories: $(VENV)/.run $(VENV)/.directories ## Build what logins against directories (LDAP) need, which has to be compiled
 
 docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
 	@$(BIN)/doorward reference > docs/reference.md
@@ -97,6 +101,12 @@ clean: ## Remove everything that can be made again
 # What is generated from the OpenAPI document is tested with tools of their own.
 $(VENV)/.clients: requirements/clients.txt tests/clients/package.json tests/clients/package-lock.json scripts/clients $(VENV)/.dev
 	@scripts/clients
+	@touch $@
+
+# Compiled here: there are no wheels of it.
+$(VENV)/.directories: requirements/directories.txt | $(if $(wildcard $(VENV)/.run),,$(VENV)/.dev)
+	@scripts/need gcc libldap2-dev libsasl2-dev
+	@$(BIN)/python -m pip install -qq --require-hashes --no-build-isolation --requirement $<
 	@touch $@
 
 # Stamps: $(VENV)/.run has what Doorward needs to run, $(VENV)/.dev has the tools and test libraries as well.

@@ -8,7 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE_LATEST", "answers", "commits", "gauge", "text"]
+from doorward.proxy.control.figures import Figures
+
+__all__ = ["CONTENT_TYPE_LATEST", "answers", "commits", "gauge", "of_sessions", "text"]
 
 
 def answers(counted: Mapping[tuple[str, int], int]) -> Metric:
@@ -27,6 +29,40 @@ def commits(number: int, since: float) -> Metric:
 def gauge(name: str, about: str, value: float) -> Metric:
     """A figure of the moment."""
     return GaugeMetricFamily(name, about, value)
+
+
+def of_sessions(figures: Figures) -> Iterator[Metric]:
+    """Yield how proxied sessions and their workers are doing."""
+    sessions = GaugeMetricFamily("doorward_sessions", "Sessions by protocol.", labels=["protocol"])
+    sessions.add_metric(["ssh"], figures.sessions)
+    yield sessions
+    yield gauge("doorward_sessions_before_login", "Connections that nobody has come in by yet.", figures.before_login)
+    yield gauge("doorward_session_channels", "Open channels of sessions.", figures.channels)
+    moved = GaugeMetricFamily("doorward_session_bytes", "Bytes of running sessions.", labels=["direction"])
+    moved.add_metric(["down"], figures.down)
+    moved.add_metric(["up"], figures.up)
+    yield moved
+    for name, counted, about in (
+        ("doorward_sessions_refused", figures.refused, "Connections that became no session, by reason."),
+        ("doorward_session_events", figures.events, "Events of sessions, by name."),
+    ):
+        family = CounterMetricFamily(name, about, labels=["reason" if name.endswith("refused") else "event"])
+        for label, number in sorted(counted.items()):
+            family.add_metric([label], number)
+        yield family
+    yield from _of_workers(figures)
+
+
+def _of_workers(figures: Figures) -> Iterator[Metric]:
+    for name, about, member in (
+        ("doorward_worker_sessions", "Sessions of a worker.", "sessions"),
+        ("doorward_worker_memory_bytes", "Memory of a worker.", "memory"),
+        ("doorward_worker_recorder_lag_milliseconds", "By how much the recording of a worker is behind.", "lag"),
+    ):
+        family = GaugeMetricFamily(name, about, labels=["worker"])
+        for worker, one in sorted(figures.workers.items()):
+            family.add_metric([worker], getattr(one, member))
+        yield family
 
 
 class _Once(Collector):

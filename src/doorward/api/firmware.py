@@ -1,4 +1,4 @@
-"""``/api/firmware``, ``/api/upload`` and ``/api/ssh-host-keys``: the running release, and what can't be done to it over REST."""
+"""``/api/firmware`` and ``/api/upload``: the running release, and what can't be done to it over REST."""
 
 from __future__ import annotations
 
@@ -90,22 +90,10 @@ class Firmware(Container):
         return answer
 
 
-class SshHostKeys(Resource):
-    """Host keys of proxied servers: none before SSH sessions exist."""
-
-    operations = {"GET": Operation("Known host keys.", answer_schema(items=ITEMS))}
-    privilege = "/special/ssh"
-
-    async def get(self, request: Request) -> Response:
-        """List nothing."""
-        return Response({"items": [], "meta": meta(request)})
-
-
 def firmware_resources(uploads: Mapping[str, Resource]) -> dict[str, Any]:
     """Return what hangs below ``/api``; ``uploads`` are the places for uploads that this release knows."""
     actions = {name: Unsupported() for name in ("fetch", "test", "upgrade")}
     return {
         "firmware": Firmware({**actions, "slots": Slots()}),
-        "ssh-host-keys": SshHostKeys(),
         "upload": Container({"firmware": Unsupported(), "plugins": Unsupported("/special/pol"), **uploads}),
     }

@@ -15,6 +15,7 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.status import Health
 from doorward.areas.area import Metric
+from doorward.proxy.control.figures import Figures
 from doorward.transaction.pipeline import Pipeline
 
 
@@ -24,8 +25,16 @@ class Metrics(Resource):
     operations = {"GET": Operation("Figures in the text format of Prometheus.", {"type": "string"}, media_type="text/plain")}
     listed = False
 
-    def __init__(self, pipeline: Pipeline, logins: Logins, health: Health, areas: Callable[[], Iterable[Metric]]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        logins: Logins,
+        health: Health,
+        areas: Callable[[], Iterable[Metric]],
+        sessions: Callable[[], Figures] = Figures,
+    ) -> None:
         self._pipeline, self._logins, self._health, self._areas = pipeline, logins, health, areas
+        self._sessions = sessions
         self.hot: FastResponses | None = None
         self._answers: Counter[tuple[str, int]] = Counter()
         self._commits = 0
@@ -45,7 +54,7 @@ class Metrics(Resource):
         return await asyncio.to_thread(self._answer, answered, len(self._logins))
 
     def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Response:
-        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, text
+        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, of_sessions, text
 
         pipeline = self._pipeline
         families = [
@@ -56,6 +65,7 @@ class Metrics(Resource):
             gauge("doorward_host_state_unknown", "1 while the state of the host is unknown.", pipeline.unknown is not None),
             gauge("doorward_host_warnings", "Places where the host differs.", len(self._health.warnings())),
             *(gauge(metric.name, metric.about, metric.value) for metric in self._areas()),
+            *of_sessions(self._sessions()),
             gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
         ]
         return Response(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -29,6 +29,7 @@ from doorward.api.openapi import OpenApi
 from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
+from doorward.api.ssh_host_keys import SshHostKeys
 from doorward.api.status import Health, HealthStatus, TimeStatus
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
@@ -39,9 +40,11 @@ from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
+from doorward.proxy.control.figures import Figures
 from doorward.sessions.audience import audience
 from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.host_keys import HostKeys
 from doorward.sessions.trails import Trails
 
 if TYPE_CHECKING:
@@ -71,6 +74,8 @@ class Parts:
     catalogue: SqliteCatalogue
     trails: Trails
     live: LiveSessions
+    host_keys: HostKeys
+    figures: Callable[[], Figures]
 
 
 class Audit(Deferred):
@@ -144,10 +149,10 @@ def application(parts: Parts) -> Application:
     pipeline = parts.service.pipeline
     cluster = parts.cluster
     health = Health(pipeline, parts.issues)
-    metrics = Metrics(pipeline, parts.logins, health, parts.metrics)
+    metrics = Metrics(pipeline, parts.logins, health, parts.metrics, parts.figures)
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
     transaction = Transaction(parts.service)
-    health_status = HealthStatus(health, parts.state)
+    health_status = HealthStatus(health, parts.state, parts.figures)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
     audit, live = Audit(parts), LiveAndLater(partial(live_resources, parts))
@@ -165,7 +170,8 @@ def application(parts: Parts) -> Application:
         "revisions": Revisions(parts.service),
         "sessions": live,
         "time_status": TimeStatus(pipeline.host),
-        "tools": tools(lambda: pipeline.running, parts.senders.try_mail),
+        "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys),
+        "tools": tools(lambda: pipeline.running, parts.senders.try_mail, pipeline.secrets.text),
         "transaction": transaction,
         "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
         "user": Container({"info": UserInfo()}),

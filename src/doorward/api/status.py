@@ -16,6 +16,7 @@ from doorward.api.resources import Operation, Resource, answer_schema, envelope,
 from doorward.areas.area import Issue
 from doorward.host.engine import Host, HostRefusedError
 from doorward.host.plan import HostWarning
+from doorward.proxy.control.figures import Figures
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.problems import Problem
 
@@ -59,8 +60,8 @@ class HealthStatus(Resource):
     }
     privilege = BASIC
 
-    def __init__(self, health: Health, state: Path) -> None:
-        self._health, self._state = health, state
+    def __init__(self, health: Health, state: Path, sessions: Callable[[], Figures] = Figures) -> None:
+        self._health, self._state, self._sessions = health, state, sessions
         psutil.cpu_percent()  # the first figure is since now
 
     async def get(self, request: Request) -> Response:
@@ -72,7 +73,7 @@ class HealthStatus(Resource):
         """Return the figures. Blocks."""
         load1, load5, load15 = psutil.getloadavg()
         cpu, disk = psutil.cpu_percent(), psutil.disk_usage(str(self._state))
-        swap = psutil.swap_memory()
+        swap, sessions = psutil.swap_memory(), self._sessions().sessions
         return {
             "cpu": cpu,
             "disk": disk.percent,
@@ -85,8 +86,8 @@ class HealthStatus(Resource):
             "memory": psutil.virtual_memory().percent,
             "pipeline_queues": None,
             "raid": None,
-            "sessions": dict.fromkeys(PROXIES, 0),
-            "sessions_total": 0,
+            "sessions": {**dict.fromkeys(PROXIES, 0), "ssh": sessions},
+            "sessions_total": sessions,
             "swap": swap.percent if swap.total else 0.0,
             "system_details": {
                 "cpu": {"count": psutil.cpu_count(), "percent": cpu},

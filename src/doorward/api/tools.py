@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter
 
+from doorward.access.directory import Directory, DirectoryError, directory_of
 from doorward.api import errors
 from doorward.api.bodies import sent
-from doorward.api.firmware import BASIC, Unsupported
+from doorward.api.firmware import BASIC
 from doorward.api.remote_calls import afar
 from doorward.api.request import Request, Response
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
 from doorward.configuration.management import email
+from doorward.configuration.policies import ldap_servers
 from doorward.events.notifications import Outcome
 from doorward.transaction.candidate import Running
-from doorward.tree.fields import HostName, Mail
+from doorward.tree.fields import Confidential, HostName, Mail
 from doorward.tree.models import Body
+from doorward.tree.plaintext import plain
 from doorward.tree.problems import Problem
 
 _RESOLVE_SECONDS = 10.0
@@ -115,10 +118,97 @@ class MailTest(Resource):
         return _answer(request, "mailtest", body, warnings)
 
 
+class DirectoryTrial(Body):
+    """Which directory is tried, and for whom."""
+
+    ldap_server: Annotated[str, StringConstraints(min_length=1, max_length=300)] = Field(
+        description="Key of a directory of policies/ldap_servers in the running configuration."
+    )
+    username: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        None, description="A user to look for; null: only the login and both bases are tried."
+    )
+    password: Annotated[str, StringConstraints(min_length=1, max_length=1024), Confidential] | None = Field(
+        None, description="The password of the user, to try a login; null: the user is only looked for."
+    )
+
+
+_DIRECTORY_TRIAL: TypeAdapter[DirectoryTrial] = TypeAdapter(DirectoryTrial)
+_DIRECTORY_OUTCOME = {
+    "type": "object",
+    "properties": {
+        "code": {
+            "enum": ["ambiguous", "bind", "connect", "library", "refused", "search", "timeout", "tls", "unknown_user", None]
+        },
+        "groups": {"type": "array", "items": {"type": "string"}},
+        "message": {"type": "string"},
+        "result": {"enum": ["failed", "ok"]},
+    },
+    "required": ["code", "groups", "message", "result"],
+}
+
+
+class LdapTest(Resource):
+    """Asks a directory as sessions would, with the stored password towards the place that owns it alone."""
+
+    operations = {
+        "POST": Operation(
+            "Try a directory of policies/ldap_servers, and a user in it.",
+            answer_schema(body=_DIRECTORY_OUTCOME, key={"const": "ldaptest"}),
+            body=_DIRECTORY_TRIAL.json_schema(),
+            errors=(400, 403),
+        )
+    }
+    privilege = "/special/pol"
+
+    def __init__(self, running: Callable[[], Running], secret: Callable[[str], str | None]) -> None:
+        self._running, self._secret = running, secret
+
+    async def post(self, request: Request) -> Response:
+        """Answer whether the directory, and the user in it, could be asked, or at which step that failed."""
+        trial, warnings = await sent(request, _DIRECTORY_TRIAL)
+        snapshot = self._running().snapshot
+        settings = snapshot.find(ldap_servers.NODE, trial.ldap_server)
+        missing = []
+        if settings is None:
+            missing.append(Problem("unknown_reference", "There is no such directory.", "/ldap_server", request.href))
+        if trial.password is not None and trial.username is None:
+            missing.append(Problem("required_with", "Needed with password.", "/username", request.href))
+        if missing or settings is None:
+            raise errors.meaning(missing, "request")
+        body = await afar(_tried, directory_of(snapshot, settings, self._secret), trial.username, trial.password)
+        return _answer(request, "ldaptest", body, warnings)
+
+
+def _tried(directory: Directory, username: str | None, password: str | None) -> dict[str, Any]:
+    """Ask a directory. Blocks."""
+    try:
+        if username is None:
+            server = directory.probe()
+            return _outcome(None, f"{server} took the login, and shows both bases.")
+        found = directory.find(username) if password is None else directory.authenticate(username, password)
+    except DirectoryError as error:
+        return _outcome(error.code, str(error))
+    if found is None and password is None:
+        return _outcome("unknown_user", "The directory has no such user.")
+    if found is None:
+        return _outcome("refused", "There is no such user, or the password is wrong.")
+    return _outcome(None, f"The directory knows {plain(found.dn)}.", found.groups)
+
+
+def _outcome(code: str | None, message: str, groups: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "code": code,
+        "groups": [plain(name) for name in groups],
+        "message": message,
+        "result": "ok" if code is None else "failed",
+    }
+
+
 def _answer(request: Request, key: str, body: dict[str, Any], warnings: list[dict[str, str]]) -> Response:
     return envelope(request, key, body, **({"warnings": warnings} if warnings else {}))
 
 
-def tools(running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> Container:
-    """Return ``/api/tools``."""
-    return Container({"hosts-by-name": HostsByName(), "ldaptest": Unsupported(), "mailtest": MailTest(running, try_mail)})
+def tools(running: Callable[[], Running], try_mail: Callable[[str], Outcome], secret: Callable[[str], str | None]) -> Container:
+    """Return ``/api/tools``. ``secret`` returns secrets by their keys."""
+    mail, directories = MailTest(running, try_mail), LdapTest(running, secret)
+    return Container({"hosts-by-name": HostsByName(), "ldaptest": directories, "mailtest": mail})

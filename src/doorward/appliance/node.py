@@ -55,6 +55,8 @@ from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
 from doorward.membership import channel
+from doorward.proxy.control.figures import Figures
+from doorward.sessions.host_keys import HostKeys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
@@ -104,6 +106,8 @@ class Appliance:
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot)
         self.areas = Areas(self.pipeline, self._areas())
+        self.host_keys = HostKeys(self.store)
+        self.figures: Callable[[], Figures] = Figures
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
@@ -176,8 +180,12 @@ class Appliance:
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
             self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
-            self.sessions.catalogue, self.sessions.trails, self.sessions.live,
+            self.sessions.catalogue, self.sessions.trails, self.sessions.live, self.host_keys, self._figures,
         )  # fmt: skip
+
+    def _figures(self) -> Figures:
+        """Return how sessions are doing, by whoever decides for them."""
+        return self.figures()
 
     def _setup_code(self) -> SetupCode | None:
         """Make the code that first settings must come with. The sandbox, which serves users of the machine, has none."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from doorward.configuration.alerting import system_alerts
+from doorward.configuration.alerting import system_alerts, traffic_alerts
 from doorward.configuration.management import email
 from doorward.events.events import Event
 from doorward.events.node import full_name, hostname, local_time
 from doorward.transaction.candidate import Running
+from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class Alerts:
         running = self._running()
         snapshot = running.snapshot
         recipient = email.recipient(snapshot, "alerting")
-        if recipient is None or not getattr(snapshot.read(system_alerts.NODE), event.key).email:
+        if recipient is None or not _is_mailed(snapshot, event.key):
             return
         about = subject(hostname(snapshot), event)
         held = self._held(event.key, about)
@@ -71,6 +72,12 @@ class Alerts:
         for key, sent in list(self._sent.items()):
             if (now - sent.at >= HOLD_SECONDS and not sent.held) or len(self._sent) >= _MAX_SUBJECTS:
                 del self._sent[key]
+
+
+def _is_mailed(snapshot: Snapshot, key: str) -> bool:
+    """Whether a mail is wanted about events with a key."""
+    chosen = snapshot.read(traffic_alerts.NODE) if key in traffic_alerts.IDS else snapshot.read(system_alerts.NODE)
+    return bool(getattr(chosen, key).email)
 
 
 def subject(host: str, event: Event) -> str:

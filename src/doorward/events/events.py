@@ -11,12 +11,17 @@ from typing import Any
 import structlog
 
 from doorward.areas.worker import Worker
-from doorward.configuration.alerting.system_alerts import IDS
+from doorward.configuration.alerting import system_alerts, traffic_alerts
 from doorward.events.tap import LogRecord
 
 log = structlog.get_logger()
 
-_ORDINARY = frozenset({"login", "logout", "config_change"})
+IDS: Mapping[str, str] = {**system_alerts.IDS, **traffic_alerts.IDS}
+"""The id of every event."""
+
+_ORDINARY = frozenset({
+    "login", "logout", "config_change", "auth_success", "gw_auth_success", "session_started", "session_ended",
+})  # fmt: skip
 _OF_LEVEL = {"error": "error", "critical": "alert"}
 
 
@@ -24,8 +29,8 @@ _OF_LEVEL = {"error": "error", "critical": "alert"}
 class Event:
     """Something that happened.
 
-    ``key`` is a member of ``alerting/system_alerts``, ``text`` one line for people, ``path`` the resource that it is about, ""
-    for none, ``details`` further facts, never a secret, ``at`` the Unix time.
+    ``key`` is a member of ``alerting/system_alerts`` or ``alerting/traffic_alerts``, ``text`` one line for people, ``path`` the
+    resource that it is about, "" for none, ``details`` further facts, never a secret, ``at`` the Unix time.
     """
 
     key: str

@@ -15,8 +15,8 @@ from doorward.access.passwords import matches
 from doorward.backup import archive, loading, restore, restore_files
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
-from doorward.backup.failure import BackupError
 from doorward.backup.content import TREE as TREE_FILE
+from doorward.backup.failure import BackupError
 from doorward.backup.opening import ArchiveRefusedError
 from doorward.backup.records import Run
 from doorward.backup.restore import RestoreCheck, RestoreRequest, carry_out, try_out
@@ -24,8 +24,8 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
 from doorward.host.errors import HostError
-from doorward.host.resources import File
 from doorward.host.machine import Machine
+from doorward.host.resources import File
 from doorward.membership import promote
 from doorward.store.port import SEALED_FILE, Record
 from doorward.transaction.history import restore as go_back

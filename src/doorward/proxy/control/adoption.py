@@ -1,0 +1,122 @@
+"""Sessions that control finds when it comes, or has lost sight of: taken over by their rows, or their rows closed.
+
+A row is closed only when nobody holds the journal of its worker any more: a worker that control does not reach still records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import mmap
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from doorward.proxy.control import rows
+from doorward.proxy.control.connections import active
+from doorward.proxy.control.notices import Notices
+from doorward.proxy.control.session import Located, Phase, Session
+from doorward.proxy.control.sessions import Sessions
+from doorward.recording.format import TrailDamagedError, frames, read_beginning
+from doorward.recording.journal import SEGMENTS, SUFFIX
+from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
+from doorward.sessions.catalogue.rows import SessionRow
+from doorward.transaction.candidate import Running
+
+WAIT_SECONDS = 10.0
+"""How long workers have to come before rows are closed."""
+_CUT = "The session was cut off: its worker is gone."
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Adoption:
+    """``trails``: where workers keep journals and trails."""
+
+    catalogue: Catalogue
+    sessions: Sessions
+    notices: Notices
+    running: Callable[[], Running]
+    trails: Path
+
+    async def adopt(self, key: str, worker: str) -> Session | None:
+        """Return a session that a worker has and control has not, by its row; None: it is none of that worker's, or is closed."""
+        row = await asyncio.to_thread(self.catalogue.session, key)
+        if row is None or row.ended is not None or row.extra.get(rows.WORKER) != worker:
+            return None
+        running = self.running()
+        connection = active(running.snapshot, row.policy_key, running.number)
+        if connection is None:
+            return None
+        session = Session(
+            key, row.number, connection, (row.client.ip, row.client.port), (row.target.ip, row.target.port), row.began / 1000
+        )
+        session.phase, session.is_kept, session.is_adopted = Phase.CONNECTED, True, True
+        session.person, session.user, session.method = rows.person_of(row), str(row.extra.get(rows.USER, "")), row.auth_method
+        if row.server.ip:
+            session.target = Located(row.server.name, (row.server.ip,), row.server.port, row.server_user)
+        self.sessions.add(session)
+        log.info("session adopted", session=session.id, worker=worker)
+        return session
+
+    async def close_rows(self) -> bool:
+        """Close the rows of sessions that nobody has any more; whether some are left that may still be recorded."""
+        left = False
+        for row in await asyncio.to_thread(self.catalogue.open_sessions):
+            session = self.sessions.find(row.key)
+            if session is not None and session.worker is not None:
+                continue
+            if await asyncio.to_thread(is_held, self.trails, str(row.extra.get(rows.WORKER, ""))):
+                left = True
+                continue
+            try:
+                await self._close(row, session)
+            except CatalogueUnavailableError as error:
+                log.error("a row can't be closed", session=row.session_id, reason=str(error))
+                left = True
+        return left
+
+    async def _close(self, row: SessionRow, session: Session | None) -> None:
+        at = await asyncio.to_thread(recorded_until, self.trails / f"{row.key}{SUFFIX}")
+        await self.catalogue.recovered(row.key, rows.cut(at, _CUT))
+        log.warning("session cut off", session=row.session_id, recorded_ms=at)
+        if session is not None:
+            self.notices.tell("session_ended", f"The session {session.id} was cut off", session, verdict="FAIL", reason=_CUT)
+            self.sessions.end(session)
+
+
+def is_held(trails: Path, worker: str) -> bool:
+    """Whether a worker lives, by the lock that it holds on its journal. Blocks for a moment."""
+    if not worker.isalnum():
+        return False
+    for segment in SEGMENTS:
+        try:
+            descriptor = os.open(trails / f"{worker}.{segment}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def recorded_until(path: Path) -> int:
+    """Return the last moment in a trail, in milliseconds; 0 where there is none. Reads the whole file."""
+    until = 0
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size:
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    _, end = read_beginning(data)
+                    for frame in frames(data, end):
+                        until = max(until, frame.at)
+    except (OSError, TrailDamagedError):
+        return until
+    return until

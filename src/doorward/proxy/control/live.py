@@ -1,0 +1,152 @@
+"""The sessions that run, for the API: list, end, lock, follow. What viewers see passes through and is kept nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from doorward.proxy import messages
+from doorward.proxy.control.session import MisbehaviourError, Session, Worker
+from doorward.proxy.control.sessions import Sessions
+from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, Shown
+from doorward.tree.plaintext import plain
+
+MAX_VIEWERS = 20
+"""Of one session."""
+MAX_QUEUE = 1 << 18
+"""Bytes that may wait for a viewer; one that is slower is dropped."""
+MAX_REASON = 200
+END_SECONDS = 1.0
+"""How long the end of a session is waited for."""
+
+
+@dataclass(slots=True, eq=False)
+class _Viewer:
+    session: Session
+    who: str
+    queue: deque[Shown] = field(default_factory=deque)
+    size: int = 0
+    is_over: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, shown: Shown) -> None:
+        self.queue.append(shown)
+        self.size += len(shown.data)
+        self.is_over = self.is_over or self.size > MAX_QUEUE
+        self.changed.set()
+
+    def end(self) -> None:
+        self.is_over = True
+        self.changed.set()
+
+
+class Live:
+    """Implements `catalogue.port.LiveSessions`."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._viewers: dict[int, _Viewer] = {}
+        self._numbers = count(1)
+
+    def all(self) -> Sequence[LiveSession]:
+        """Return those that run, the oldest first."""
+        return [self._shown(session) for session in self._sessions.live()]
+
+    def find(self, key: str) -> LiveSession | None:
+        """Return one that runs."""
+        session = self._sessions.find(key)
+        return self._shown(session) if session is not None and session.is_kept else None
+
+    def _shown(self, session: Session) -> LiveSession:
+        return LiveSession(
+            session.key, session.channels, session.down, session.up, session.activity, session.is_locked,
+            is_followable(session), tuple(viewer.who for viewer in self._of(session)),
+        )  # fmt: skip
+
+    def _of(self, session: Session) -> list[_Viewer]:
+        return [viewer for viewer in self._viewers.values() if viewer.session is session]
+
+    async def end(self, key: str, reason: str, by: str) -> None:
+        """End a session. Returns when it is over, or after a second. Raises NotLiveError."""
+        session = self._reachable(key)
+        terminate(session, f"Ended by {plain(by)}: {plain(reason, MAX_REASON)}" if reason else f"Ended by {plain(by)}.")
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await session.over.wait()
+        except TimeoutError:
+            return
+
+    async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: FBT001 - the port's signature
+        """Hold what the client sends, or let it go on. Raises NotLiveError."""
+        del by
+        session = self._reachable(key)
+        assert session.worker is not None  # noqa: S101 - reachable
+        session.is_locked = locked
+        if not session.worker.send(messages.Lock(session=key, locked=locked)):
+            raise NotLiveError(key)
+
+    async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
+        """Yield what is shown from now on. Raises NotLiveError or FollowingFullError."""
+        session = self._reachable(key)
+        worker = session.worker
+        if worker is None or not is_followable(session):
+            raise NotLiveError(key)
+        if len(self._of(session)) >= MAX_VIEWERS:
+            raise FollowingFullError(key)
+        number, viewer = next(self._numbers), _Viewer(session, who)
+        self._viewers[number] = viewer
+        try:
+            if not worker.send(messages.Follow(session=key, viewer=number, who=plain(who), channel=channel)):
+                raise NotLiveError(key)
+            while True:
+                while viewer.queue and not viewer.size > MAX_QUEUE:
+                    shown = viewer.queue.popleft()
+                    viewer.size -= len(shown.data)
+                    yield shown
+                if viewer.is_over:
+                    return
+                viewer.changed.clear()
+                await viewer.changed.wait()
+        finally:
+            del self._viewers[number]
+            if session.worker is worker:
+                worker.send(messages.Unfollow(session=key, viewer=number))
+
+    def shown(self, worker: Worker, message: messages.Shown) -> None:
+        """Take what a viewer is to see. Raises MisbehaviourError where it is of a session that the worker does not have."""
+        viewer = self._viewers.get(message.viewer)
+        if viewer is None or viewer.is_over:
+            return
+        if viewer.session.worker is not worker or viewer.session.key != message.session:
+            raise MisbehaviourError("showed somebody another session than the one that is followed")
+        if message.code:
+            viewer.take(Shown(message.channel, message.at, message.code, message.data))
+        if message.end:
+            viewer.end()
+
+    def over(self, session: Session) -> None:
+        """End the watching of a session that is over, or out of reach."""
+        for viewer in self._of(session):
+            viewer.end()
+
+    def _reachable(self, key: str) -> Session:
+        session = self._sessions.find(key)
+        if session is None or not session.is_kept or session.worker is None:
+            raise NotLiveError(key)
+        return session
+
+
+def is_followable(session: Session) -> bool:
+    """Whether what is on the screen may be watched: where the trail is encrypted the audit policy has to say so."""
+    return session.connection.rules.audit.live_view
+
+
+def terminate(session: Session, reason: str, verdict: str = "TERMINATED") -> bool:
+    """Have a session end; whether its worker could be told."""
+    session.ending = session.ending or reason
+    return session.worker is not None and session.worker.send(
+        messages.Terminate(session=session.key, reason=reason, verdict=verdict)
+    )

@@ -1,0 +1,265 @@
+"""A worker in somebody else's hands says everything that it must not: it is dropped, told of, and has learned nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doorward.proxy import messages
+from doorward.sessions.rules import Relayed
+from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connected, ended, play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from doorward.proxy.messages import Message
+    from tests.unit.transaction.rig import Rig
+
+USER = "alice@db1.example.com"
+OTHER = "A" + "b" * 21
+
+_MESSAGES: list[Callable[[str], Message]] = [
+    lambda key: messages.Identified(session=key, identifier=IDENTIFIER, client_version="x"),
+    lambda key: messages.TryNone(session=key, ask=1, user=USER),
+    lambda key: messages.TryPassword(session=key, ask=1, user=USER, password="x"),
+    lambda key: messages.TryPrompts(session=key, ask=1, user=USER),
+    lambda key: messages.TryKey(session=key, ask=1, user=USER, algorithm="ssh-ed25519", key=b"x"),
+    lambda key: messages.FindTarget(session=key, ask=1, user=USER, method="password"),
+    lambda key: messages.JudgeHostKey(session=key, ask=1, address="10.0.0.7", port=22, key="ssh-ed25519 AAAA"),
+    lambda key: messages.WantCredential(session=key, ask=1, way=Relayed.CREDENTIAL_STORE),
+    lambda key: messages.WantSignature(session=key, ask=1, public_key="x", algorithm="x", data=b"x"),
+    lambda key: messages.WantApproval(session=key, ask=1, channel=1, type="shell", detail=""),
+    lambda key: messages.WantSeal(session=key, frame=1, chain=b"x" * 32),
+    lambda key: connected(key, messages.Target(session=key, ask=1, addresses=("10.0.0.7",), user="alice")),
+    lambda key: messages.ChannelOpened(session=key, number=1, at=1, type="session-shell", verdict="accept", rule=0, serial=1),
+    lambda key: messages.ChannelClosed(session=key, number=1, at=1, down=1, up=1, serial=1),
+    lambda key: messages.Happened(session=key, at=1, event="channel_denied", serial=1),
+    lambda key: messages.Text(session=key, channel=1, lines=((1, "screen", "x"),), serial=1),
+    ended,
+    lambda key: messages.Counts(sessions={key: (1, 1, 1, 1)}, memory=1, lag=1),
+]
+EVERYTHING = {type(make("x" * 22)).__name__: make for make in _MESSAGES}
+
+
+async def is_caught(site: Site, worker: Any) -> bool:
+    dropped = await worker.is_dropped()
+    return dropped and worker.name in site.control.workers.banned and "alert" in site.bus.kinds()
+
+
+def test_nothing_can_be_said_of_a_session_of_another_worker(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        honest = await site.worker("w1")
+        key = await site.connected(honest)
+        for name, make in EVERYTHING.items():
+            evil = await site.worker(f"evil{name}")
+            evil.say(make(key))
+            assert await is_caught(site, evil), name
+        assert site.catalogue.rows[key].ended is None
+        assert not site.catalogue.channels
+        assert not site.catalogue.lines
+        session = site.control.sessions.find(key)
+        assert session is not None
+        assert session.worker is site.control.workers.find("w1")
+
+    play(rig, scenario)
+
+
+LATE = {"ChannelOpened", "ChannelClosed", "Happened", "Text", "Ended", "Connected", "WantSeal", "Counts"}
+"""What an honest worker may hand in of sessions of a worker that died, which control may know nothing of any more."""
+
+
+def test_nothing_can_be_asked_for_a_session_that_is_not_there(rig: Rig) -> None:
+    async def scenario(site: Site) -> None:
+        for name, make in EVERYTHING.items():
+            if name not in LATE:
+                evil = await site.worker(f"evil{name}")
+                evil.say(make(OTHER))
+                assert await is_caught(site, evil), name
+
+    play(rig, scenario)
+
+
+BEFORE_LOGIN = (
+    "Identified", "FindTarget", "JudgeHostKey", "WantCredential", "WantSignature", "WantApproval", "Connected", "ChannelOpened",
+    "Text",
+)  # fmt: skip
+AFTER_LOGIN = (
+    "Identified", "TryNone", "TryPassword", "TryKey", "TryPrompts", "WantCredential", "WantSignature", "JudgeHostKey",
+    "WantApproval", "Connected", "ChannelOpened",
+)  # fmt: skip
+CONNECTED = (
+    "Identified", "TryNone", "TryPassword", "TryKey", "TryPrompts", "FindTarget", "WantCredential", "WantSignature",
+    "JudgeHostKey",
+)  # fmt: skip
+
+
+def test_nothing_can_be_said_out_of_order(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        for phase, names, begin in (
+            ("begun", BEFORE_LOGIN, site.begun),
+            ("admitted", AFTER_LOGIN, site.logged_in),
+            ("connected", CONNECTED, site.connected),
+        ):  # fmt: skip
+            for name in names:
+                worker = await site.worker(f"{phase}{name}")
+                key = await begin(worker)
+                worker.say(EVERYTHING[name](key))
+                assert await is_caught(site, worker), (phase, name)
+
+    play(rig, scenario)
+
+
+@pytest.mark.parametrize("changes", [{"address": "10.0.0.8"}, {"port": 2222}, {"user": "root"}], ids=["address", "port", "user"])
+def test_no_other_target_can_have_been_connected_to(rig: Rig, changes: dict[str, Any]) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key, target = await site.targeted(worker)
+        worker.say(connected(key, target, **changes))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_two_things_at_once_are_one_too_many(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        worker = await site.worker()
+        key = await site.begun(worker)
+        for number in (1, 2):
+            worker.say(messages.TryPassword(session=key, ask=number, user=USER, password="guess"))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_a_host_key_of_a_server_that_is_not_the_target_is_nobody_s_business(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key, _ = await site.targeted(worker)
+        worker.say(messages.JudgeHostKey(session=key, ask=9, address="10.0.0.9", port=22, key="ssh-ed25519 AAAA"))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_a_way_that_was_not_offered_can_not_be_asked_for(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key, _ = await site.targeted(worker)
+        worker.say(messages.WantCredential(session=key, ask=9, way=Relayed.PRIVATE_KEY))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_a_target_can_not_be_asked_for_without_end(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        worker = await site.worker()
+        key = await site.logged_in(worker)
+        for _ in range(8):
+            await worker.ask(messages.Target, messages.FindTarget, key, user=USER, method="password")
+        worker.say(messages.FindTarget(session=key, ask=99, user=USER, method="password"))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_the_target_of_somebody_else_can_not_be_asked_for(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        worker = await site.worker()
+        key = await site.logged_in(worker)
+        worker.say(messages.FindTarget(session=key, ask=9, user="root@db1.example.com", method="password"))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
+def test_nobody_takes_the_name_of_another_worker_or_comes_back_once_caught(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        await site.worker("w1")
+        twin = site.unmet("w1")
+        twin.hello()
+        assert await twin.is_dropped()
+        evil = await site.worker("evil")
+        evil.hello()
+        assert await is_caught(site, evil)
+        again = site.unmet("evil")
+        again.hello()
+        assert await again.is_dropped()
+
+    play(rig, scenario)
+
+
+@pytest.mark.parametrize("name", ["", "../w1", "w" * 65, "w 1"])
+def test_a_worker_has_a_name_of_its_own(rig: Rig, name: str) -> None:
+    async def scenario(site: Site) -> None:
+        worker = site.unmet(name)
+        worker.hello()
+        assert await worker.is_dropped()
+
+    play(rig, scenario)
+
+
+def test_a_session_that_another_worker_has_can_not_be_claimed(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        honest = await site.worker("w1")
+        key = await site.connected(honest)
+        evil = site.unmet("evil")
+        evil.hello(key)
+        assert await is_caught(site, evil)
+        session = site.control.sessions.find(key)
+        assert session is not None
+        assert session.host == "w1"
+
+    play(rig, scenario)
+
+
+def test_a_viewer_sees_the_session_that_is_followed(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        honest = await site.worker("w1")
+        key = await site.connected(honest)
+        stream = site.control.live.follow(key, None, "auditor")
+
+        async def shown() -> bytes:
+            return (await anext(stream)).data
+
+        task = asyncio.create_task(shown())
+        follow = await honest.receive(messages.Follow)
+        evil = await site.worker("evil")
+        evil.say(messages.Shown(session=key, viewer=follow.viewer, channel=1, at=1, code="o", data=b"lies"))
+        assert await is_caught(site, evil)
+        honest.say(messages.Shown(session=key, viewer=follow.viewer, channel=1, at=1, code="o", data=b"truth"))
+        assert await task == b"truth"
+        await stream.aclose()  # type: ignore[attr-defined]
+
+    play(rig, scenario)
