@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import asyncssh
 from asyncssh.public_key import CERT_TYPE_HOST, SSHOpenSSHCertificate
@@ -29,11 +30,17 @@ class BoundKey:
         return self._key.sign(data, self._algorithm)
 
 
+@lru_cache(maxsize=64)
+def _load(private: bytes) -> asyncssh.SSHKey:
+    """Read a private key, once a process: the check of an RSA key takes longer than a login."""
+    return asyncssh.import_private_key(private)
+
+
 def bind_host_keys(privates: Iterable[bytes], wanted: Iterable[str]) -> Mapping[str, BoundKey]:
     """Host keys by algorithm, in the order of ``wanted``. ``privates``: OpenSSH private keys."""
     by_algorithm: dict[str, BoundKey] = {}
     for private in privates:
-        key = asyncssh.import_private_key(private)
+        key = _load(private)
         algorithm = key.get_algorithm()
         for name in _RSA_SIGNATURES if algorithm == RSA else (algorithm,):
             by_algorithm.setdefault(name, BoundKey(key, name))
