@@ -49,7 +49,7 @@ cn: Alice
 sn: A
 uidNumber: 1000
 gidNumber: 1000
-homeDirectory: /home/alice
+homeDirectory: /nonexistent
 userPassword: {ALICE_PASSWORD}
 
 dn: uid=two,ou=people,{BASE}

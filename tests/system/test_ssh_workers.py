@@ -1,4 +1,4 @@
-"""Real programs through a real worker: what they did is in the trail, whatever becomes of the worker, of control and of the disk."""
+"""Real programs through a real worker: what they did is in the trail, whatever becomes of worker, control and disk."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
+from doorward.proxy.ssh.crossing import Crossing
 from doorward.proxy.ssh.policy import Policy, Verdict
 from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
 from doorward.proxy.ssh.replies import Replies
@@ -12,9 +12,6 @@ from doorward.proxy.ssh.table import RESERVE, Channel
 from doorward.proxy.ssh.wire.errors import ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message, OpenFailure
-
-if TYPE_CHECKING:
-    from doorward.proxy.ssh.relay import Relay
 
 _KNOWN = frozenset(
     {
@@ -34,7 +31,7 @@ SMALL_WINDOW = 2 * RESERVE
 class Openings:
     """Channels that are being opened."""
 
-    def __init__(self, relay: Relay, policy: Policy, control: Control, observer: Observer, *, limit: int) -> None:
+    def __init__(self, relay: Crossing, policy: Policy, control: Control, observer: Observer, *, limit: int) -> None:
         self._relay = relay
         self._policy = policy
         self._control = control

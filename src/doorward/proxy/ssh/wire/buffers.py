@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from doorward.proxy.ssh.wire.packets import MAX_PACKET
-
-if TYPE_CHECKING:
-    from doorward.proxy.ssh.wire.wire import Wire
 
 READ = 256 * 1024
 """Bytes that are read at once."""
@@ -15,6 +12,13 @@ START = 16
 """Where received bytes begin; what is before is scratch for ciphers."""
 SLACK = 512
 """More than padding, code and block of any cipher."""
+
+
+class Owner(Protocol):
+    """Whose packets lie in ``out``: a `wire.Wire`."""
+
+    def flush(self) -> None:
+        """Send them."""
 
 
 class Buffers:
@@ -27,7 +31,7 @@ class Buffers:
         self.own = memoryview(bytearray(MAX_PACKET + SLACK))
         self.out = memoryview(bytearray(2 * MAX_PACKET + SLACK))
         self.at = START
-        self.owner: Wire | None = None
+        self.owner: Owner | None = None
         self.depth = 0
         """More than 0 while received packets are handled: what is sent waits for the end of it."""
 
