@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from doorward.http.connection import HttpConnection
+from doorward.listening.http.framed import FramedConnection
 
 _EVERY_SECONDS = 5.0
 _MANY = 20
@@ -17,11 +17,11 @@ _MANY = 20
 
 async def give_back_memory() -> None:
     """Look every few seconds, without end, whether memory can be given back."""
-    before = HttpConnection.ended
+    before = FramedConnection.ended
     while True:
         await asyncio.sleep(_EVERY_SECONDS)
-        if HttpConnection.ended >= before + _MANY:
-            before = HttpConnection.ended
+        if FramedConnection.ended >= before + _MANY:
+            before = FramedConnection.ended
             gc.collect()
             await asyncio.to_thread(_trim)
 

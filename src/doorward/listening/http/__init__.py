@@ -1,1 +1,1 @@
-"""HTTP/1.1 as this node speaks them, for the API and for the channel between nodes alike."""
+"""HTTP/1.1 as this node speaks it, for the API, the redirects and the channel between nodes alike."""

@@ -1,145 +1,96 @@
-"""A connection by HTTP: uvicorn's protocol with strict framing, bodies that are counted, and one timer for idleness."""
+"""The connections of all HTTP services, with a short way for answers that are at hand."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import ClassVar, cast
+from collections.abc import Callable
+from typing import Any, cast
 
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
-from doorward.http.exchange import Exchange
-from doorward.http.framing import check_head, split_target
-
-_WIDE_WINDOW = 4 << 20
-"""Bytes that a client may send ahead of us where much is expected; the kernel gives what its ``rmem_max`` allows."""
+from doorward.host.resources import Listener
+from doorward.listening.http.limited import LimitedConnection
+from doorward.listening.http.options import MAX_REPEATED_HEAD, MAX_REPEATS, HttpOptions
 
 
-class HttpConnection(HttpToolsProtocol):
-    """One connection. A request that is not framed as it must be raises in the parser, which becomes ``send_400_response``."""
+class _Answered:
+    """Stands for the exchange of a request that was answered at once."""
 
-    ended: ClassVar[int] = 0
-    """Connections of this process that ended."""
-    used = 0.0
-    """When the last request was answered, by the clock of the event loop."""
+    response_started = response_complete = True
+    message_event = asyncio.Event()
 
-    @property
-    def source(self) -> str:
-        """What the client's address counts as."""
-        return self.client[0] if self.client else ""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection."""
-        super().connection_made(transport)
-        self.used = self.loop.time()
+_ANSWERED: Any = _Answered()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End a connection; nobody answers the requests that still wait for their turn."""
-        HttpConnection.ended += 1
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
-        super().connection_lost(exc)
-        while self.pipeline:
-            cast("Exchange", self.pipeline.pop()[0]).release()
 
-    # What the parser tells
+def _never(*_: object) -> None:
+    """Stand for the short way of an application that has none."""
 
-    def on_headers_complete(self) -> None:
-        """Take the end of the head; an exception here becomes a 400."""
-        version = self.parser.get_http_version()
-        check_head(version, self.headers)
-        if self.answered_at_once():
+
+class HttpConnection(LimitedConnection):
+    """One connection. Plain reads that the application has an answer for at hand are answered without a task.
+
+    A client that asks the same again sends the same bytes: a head that was answered at once before is known again as a whole,
+    without parsing, when it comes alone and between requests.
+    """
+
+    _begun = 0
+    """Requests that began in what came last."""
+    _plain: Any = None
+    """What the application made of the last head, where it could be answered at once."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, listener: Listener, options: HttpOptions) -> None:
+        super().__init__(config, state, listener, options)
+        fast = options.fast
+        self._recognise: Callable[..., Any] = fast.plain if fast else _never
+        self._fast_response: Callable[[Any], bytes | None] = fast.fast_response if fast else _never
+        self._repeats: dict[bytes, Any] = {}
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the same as before may have their answer at hand."""
+        if self._answered_again(data):
             return
-        path, query, host = split_target(self.url)
-        if host is not None:  # RFC 9112, section 3.2.2
-            self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
-        self.scope |= {"method": self.parser.get_method().decode("ascii"), "raw_path": path, "query_string": query}
-        self.scope |= {"path": path.decode("ascii"), "http_version": version}
-        before = cast("Exchange | None", self.cycle)
-        self.cycle = self._exchange(version)
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+        self._begun, self._plain = 0, None
+        alone = not (self._in_head and self._size) and not self._in_body
+        super().data_received(data)
+        if alone and self._plain and self._begun == 1 and not self._in_head and len(data) <= MAX_REPEATED_HEAD:
+            self._remember(data)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._begun += 1
 
     def answered_at_once(self) -> bool:
-        """Answer the request if that needs no application; False: it takes its way."""
-        return False
+        """Answer what needs no task. Everything else goes the way of the application."""
+        parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        if (before is not None and not before.response_complete) or self.flow.write_paused or parser.get_method() != b"GET":
+            return False
+        if parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        plain = self._recognise(self.url, self.headers)
+        if plain is None or (answer := self._fast_response(plain)) is None:
+            return False
+        self.cycle, self._plain = _ANSWERED, plain
+        self.transport.write(answer)
+        self.on_response_complete()
+        return True
 
-    def fault(self) -> bytes:
-        """Return the JSON of the response to a fault that the application did not answer."""
-        return b"{}"
+    def _remember(self, data: bytes) -> None:
+        """Keep what came as a request that can be answered at once."""
+        if len(self._repeats) >= MAX_REPEATS:
+            self._repeats.clear()
+        self._repeats[data] = self._plain
 
-    def _exchange(self, version: str) -> Exchange:
-        keep_alive = version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        made = Exchange(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,  # the parser drops what comes behind a wish for another protocol
-            on_response=self.on_response_complete,
-        )
-        made.source, made.fault = self.source, self.fault
-        self.scope |= {"release": made.release, "expect_much": self.expect_much}  # type: ignore[misc]
-        return made
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
-        exchange = cast("Exchange", self.cycle)
-        if not exchange.response_complete:
-            exchange.keep(body)
-            if len(exchange.body) > HIGH_WATER_LIMIT:
-                self.flow.pause_reading()
-
-    def expect_much(self) -> None:
-        """Let the client send faster: listeners have a small window, for what is under way takes memory."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE_WINDOW)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a client may ask for another protocol, and a server need not have it."""
-
-    # Idleness: one timer for all of a connection's requests, which looks how late it is when it comes
-
-    def on_response_complete(self) -> None:
-        """Go on to the next request."""
-        self.server_state.total_requests += 1
+    def _answered_again(self, data: bytes) -> bool:
+        """Answer bytes that are known to be one whole request for something that can be answered at once."""
+        plain = self._repeats.get(data)
+        if plain is None or self._in_head or self._in_body or self.cycle is not _ANSWERED:
+            return False
+        if self.flow.write_paused or self.transport.is_closing() or (answer := self._fast_response(plain)) is None:
+            return False
+        self.transport.write(answer)
         self.used = self.loop.time()
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif self.timeout_keep_alive_task is None:
-            self.await_next(self.timeout_keep_alive)
-
-    def await_next(self, seconds: float) -> None:
-        """Look after so many seconds whether the connection is idle."""
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Let the timer run: it looks at the time of the last answer."""
-
-    def timeout_keep_alive_handler(self) -> None:
-        """End the connection if nothing was asked for so long."""
-        left = self.used + self.timeout_keep_alive - self.loop.time()
-        if self.is_busy:
-            self.await_next(self.timeout_keep_alive)
-        elif left > 0:
-            self.await_next(left)
-        else:
-            self.transport.close()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is under way."""
-        last = cast("Exchange | None", self.cycle)
-        return bool(self.pipeline) or (last is not None and not last.response_complete)
+        return True
