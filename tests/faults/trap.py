@@ -118,9 +118,9 @@ def lay() -> None:
 def lay_in_server() -> None:
     """Lay the trap around the parts of a server. Importing them takes most of a second."""
     from doorward.api.app import Application
-    from doorward.api.listeners import Listeners
     from doorward.host.engine import Host
     from doorward.host.managed import Managed
+    from doorward.listening.listeners import Listeners
     from doorward.store.sqlite import SqliteStore
     from doorward.transaction.pipeline import Pipeline
 

@@ -15,10 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import uvloop
-from uvicorn.server import ServerState
 
-from doorward.api.listeners import Listeners
-from doorward.api.server import HttpService, Identity
 from doorward.cluster.calls import Since
 from doorward.cluster.channel import Channel
 from doorward.cluster.connection import Way
@@ -34,8 +31,10 @@ from doorward.cluster.pairing import (
     new_psk,
 )
 from doorward.cluster.pins import Peer, unverified_context
-from doorward.cluster.server import ChannelProtocol
+from doorward.cluster.server import channel_service
 from doorward.host.resources import AccessRule, Listener
+from doorward.listening.http.service import HttpService
+from doorward.listening.listeners import Listeners
 from tests.support.ports import free_port
 
 VERSION = "1.0"
@@ -118,33 +117,21 @@ class Running:
     way: Way
     loop: asyncio.AbstractEventLoop
     listeners: Listeners
-    states: list[ServerState]
+    service: HttpService
+    listener: Listener
 
     @property
     def at(self) -> tuple[str, int]:
         return self.way.addresses[0], self.way.port
 
     def connections(self) -> int:
-        return sum(len(state.connections) for state in self.states)
+        return len(self.service.connections(self.listener.name))
 
     def requests(self) -> int:
-        return sum(len(state.tasks) for state in self.states)
+        return sum(len(one.tasks) for one in self.service.connections(self.listener.name))
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(60)
-
-
-class Service(HttpService):
-    """The channel behind its door, for a look at its connections."""
-
-    def __init__(self, channel: Channel) -> None:
-        identity = Identity(channel.context, channel.key.fingerprint.hex())
-        super().__init__(channel, lambda _listener: identity, ChannelProtocol)
-        self.states: list[ServerState] = []
-
-    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
-        self.states[:] = [state]
-        return super().protocol(listener, state)
 
 
 @contextmanager
@@ -157,14 +144,14 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    service, listeners = Service(channel), Listeners()
+    service, listeners = channel_service(channel), Listeners()
     listeners.services["cluster"] = service
     listeners.run_in(loop)
     listener = Listener(address, port, (AccessRule("cluster"),))
     listeners.open(listener, time.monotonic() + 10)
     listeners.prove(listener, time.monotonic() + 10)
     try:
-        yield Running(channel, handlers, node, Way((address,), port), loop, listeners, service.states)
+        yield Running(channel, handlers, node, Way((address,), port), loop, listeners, service, listener)
     finally:
         asyncio.run_coroutine_threadsafe(listeners.stop(), loop).result(60)
         asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)

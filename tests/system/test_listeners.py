@@ -37,7 +37,7 @@ LOGIN = "Basic YWRtaW46VHIwdWI0ZG9yLWFuZC1hLWhvcnNl"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose time of grace is short."""
-    hasty = {"HASTY": f"doorward.api.listeners.GRACE_SECONDS={GRACE}"}
+    hasty = {"HASTY": f"doorward.listening.open_listener.GRACE_SECONDS={GRACE}"}
     made = Server(tmp_path_factory.mktemp("listeners") / "state", ("-m", "tests.support.launcher"), hasty).start()
     yield made
     assert made.stop() == 0

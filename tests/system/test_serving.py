@@ -26,7 +26,7 @@ WEB = "/api/configuration/management/webinterface"
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that gives a client half a second for the head of a request."""
-    limits = {"HASTY": "doorward.api.protocol.HEAD_SECONDS=0.5"}
+    limits = {"HASTY": "doorward.listening.http.options.HEAD_SECONDS=0.5"}
     made = Server(tmp_path_factory.mktemp("hasty") / "state", QUICK, limits).start()
     yield made
     made.stop()

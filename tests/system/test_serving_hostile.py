@@ -20,10 +20,10 @@ INFO = b"GET /api/info HTTP/1.1\r\nHost: x\r\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with little patience and little room."""
     limits = {
-        "api.protocol.HEAD_SECONDS": 1,
-        "api.protocol.STALLED_SECONDS": 1,
-        "api.protocol.MAX_CONNECTIONS": 20,
-        "api.listeners.MAX_HANDSHAKES": 10,
+        "listening.http.options.HEAD_SECONDS": 1,
+        "listening.http.limited.STALLED_SECONDS": 1,
+        "listening.http.crowds.MAX_CONNECTIONS": 20,
+        "listening.open_listener.MAX_BEGINNING": 10,
     }
     hasty = {"HASTY": " ".join(f"doorward.{name}={limit}" for name, limit in limits.items())}
     made = Server(tmp_path_factory.mktemp("hostile") / "state", QUICK, hasty).start()

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 
 from doorward.configuration.aaa.settings import Protection
+from doorward.listening.sources import source_of
 from doorward.tree.models import Off
 
 _MAX_SOURCES = 50_000
-
-
-def source_of(address: str) -> str:
-    """Return what counts as one source: an IPv4 address, or the /64 of an IPv6 address."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
-
-
-def busiest_source(sources: Iterable[str]) -> str:
-    """Return the source that is there most often, of several the one that came first."""
-    return Counter(sources).most_common(1)[0][0]
 
 
 class Guard:

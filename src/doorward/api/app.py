@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
@@ -19,7 +19,7 @@ import structlog
 
 from doorward.access.logins import Logins
 from doorward.api import errors, streaming
-from doorward.api.cookies import cookie_value, http_date, removed, renewed
+from doorward.api.cookies import cookie_value, removed, renewed
 from doorward.api.errors import ApiError
 from doorward.api.fast_response import FastResponses, Plain
 from doorward.api.request import (
@@ -38,7 +38,8 @@ from doorward.api.request import (
 from doorward.api.resources import READING, Deferred, Resource, meta
 from doorward.api.workers import StoppedError
 from doorward.events.verbosity import VERBOSITY
-from doorward.http.buffers import BuffersFullError
+from doorward.listening.http.buffers import BuffersFullError
+from doorward.listening.http.fields import standing_fields
 from doorward.store.database import is_full
 from doorward.tree.jsontext import encode
 
@@ -76,7 +77,7 @@ class Application:
         self.deferred: dict[bytes, Deferred] = {}
         """What is made when somebody asks for something below its path: in a thread, for it takes a moment."""
 
-    def plain(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Plain | None:
+    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Plain | None:
         """Return what a GET asks for if it may be answered at once; None: the request takes the way of ``__call__``."""
         return self.hot.plain(target, headers) if self.hot is not None else None
 
@@ -309,13 +310,7 @@ def head(
     answer: Response, allow: tuple[str, ...], length: int | None, request_id: str, now: int
 ) -> list[tuple[bytes, bytes]]:  # fmt: skip
     """Return the header fields that every answer carries, and the answer's own; one without ``length`` is a stream."""
-    fields = [
-        (b"cache-control", b"no-store"),
-        (b"content-language", b"en"),
-        (b"date", http_date(now)),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request_id.encode()),
-    ]
+    fields = standing_fields(request_id, now)
     if length is not None and answer.status != 304:  # noqa: PLR2004 - the length there would be that of the answer 200 (RFC 9110, section 8.6)
         fields.append((b"content-length", str(length).encode()))
     if "Content-Type" not in answer.headers:

@@ -1,22 +1,10 @@
-"""The one cookie, in the spelling that real clients can read (protocol, section 7.2), and the time in HTTP's form."""
+"""The one cookie, in the spelling that real clients can read (protocol, section 7.2)."""
 
 from __future__ import annotations
 
-from email.utils import formatdate
+from doorward.listening.http.fields import http_date
 
 NAME = "session_id"
-
-_stamps: dict[int, bytes] = {}
-
-
-def http_date(seconds: int) -> bytes:
-    """Return a Unix time as an HTTP date."""
-    found = _stamps.get(seconds)
-    if found is None:
-        if len(_stamps) > 64:  # noqa: PLR2004 - a handful is in use at any moment
-            _stamps.clear()
-        found = _stamps[seconds] = formatdate(seconds, usegmt=True).encode()
-    return found
 
 
 def cookie_value(header: str) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from doorward.access.logins import Logins
-from doorward.api.cookies import http_date, renewed
+from doorward.api.cookies import renewed
 from doorward.api.encoding import encoded
-from doorward.http.fields import response_head
+from doorward.listening.http.fields import http_date, response_head
 from doorward.transaction.candidate import Running
 from doorward.tree.nodes import Branch, WriteOnce
 from doorward.tree.registry import Endpoint, Tree

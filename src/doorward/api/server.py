@@ -1,61 +1,41 @@
-"""What stands behind the doors of listeners: an ASGI application served by HTTP."""
+"""The services that speak REST: behind the listeners for administrators and users, and behind the ports that only redirect."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+import os
+import time
 
-import uvicorn
-from uvicorn.server import ServerState
+from doorward.api.app import Application, ForUsers, head
+from doorward.api.errors import ApiError, bad_request, internal
+from doorward.api.request import Response
+from doorward.listening.http.crowds import limit_connections
+from doorward.listening.http.fields import response_head
+from doorward.listening.http.options import Errors, HttpOptions
+from doorward.listening.http.service import HttpService
+from doorward.listening.redirect import redirect
+from doorward.listening.tls import Tls
+from doorward.tree.jsontext import encode
 
-from doorward.api.protocol import KEEP_ALIVE_SECONDS, HttpProtocol
-from doorward.host.resources import Listener
-from doorward.http.connection import HttpConnection
-
-
-class Service(Protocol):
-    """What stands behind the name of a listener's door."""
-
-    def identity(self, listener: Listener) -> Identity | None:
-        """Return what TLS connections get to see, None for plain HTTP. Raises HostError where it can't be had. May block."""
-
-    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
-        """Return the protocol of a new connection, which notes itself and its tasks in ``state``."""
+ADMIN = "admin_web"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The TLS context of a server, and the SHA-256, in hex, of the certificate that it shows."""
+def web_services(app: Application, tls: Tls | None) -> dict[str, HttpService]:
+    """Return the services of the web listeners by name. Without ``tls`` they speak plain HTTP: for measurements."""
+    errors = Errors(_malformed, lambda: _shown(internal(os.urandom(16).hex())))
+    options = HttpOptions(errors=errors, make_room=limit_connections)
+    return {
+        ADMIN: HttpService(app, HttpOptions(errors=errors, make_room=limit_connections, fast=app), tls),
+        "redirect": HttpService(redirect, options),
+        "user_web": HttpService(ForUsers(app), options, tls),
+    }
 
-    context: ssl.SSLContext
-    fingerprint: str
+
+def _shown(refusal: ApiError) -> bytes:
+    error = {"details": refusal.details, "message": refusal.message, "type": refusal.type}
+    return encode({"error": error, "meta": {"href": "/", "parent": None}})
 
 
-class HttpService:
-    """Serves an ASGI application; ``scope["state"]["listener"]`` is the listener that a request came through."""
-
-    def __init__(
-        self, app: Any, identity: Callable[[Listener], Identity | None], http: type[HttpConnection] = HttpProtocol
-    ) -> None:
-        self.identity = identity
-        self._config = uvicorn.Config(
-            app,
-            http=http,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        )
-        self._config.load()
-        self._http = http
-
-    def protocol(self, listener: Listener, state: ServerState) -> asyncio.Protocol:
-        """Return the protocol of a new connection."""
-        return self._http(self._config, state, {"listener": listener}, asyncio.get_running_loop())
+def _malformed() -> bytes:
+    body = _shown(bad_request())
+    answer = Response(body, 400, {"Connection": "close"})
+    return response_head(400, head(answer, (), len(body), os.urandom(16).hex(), int(time.time()))) + body

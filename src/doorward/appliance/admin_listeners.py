@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from doorward.api.listeners import Listeners
-from doorward.api.web import administrators, open_early
+from doorward.api.server import ADMIN
 from doorward.appliance.options import Options, StartError
 from doorward.host.errors import HostError
 from doorward.host.nics import WILDCARDS, resolved
+from doorward.host.resources import Listener
+from doorward.listening.listeners import Listeners
 from doorward.membership import channel
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
@@ -19,6 +21,8 @@ from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 
 log = structlog.get_logger()
+
+_OPEN_SECONDS = 10.0
 
 
 class AdminListeners:
@@ -29,7 +33,7 @@ class AdminListeners:
 
     def ignored(self) -> str | None:
         """Return a sentence where ``--listen`` asks for something else than the configuration, which counts."""
-        options, wanted = self._options, administrators(self._desired())
+        options, wanted = self._options, self._wanted()
         asked = {str(address) for address in resolved(options.host)}
         met = [one for one in wanted if options.host in WILDCARDS or one.address in asked]
         if not options.listen_given or any(options.port in {0, one.port} for one in met):
@@ -40,15 +44,26 @@ class AdminListeners:
         )
 
     def open_early(self) -> None:
-        """Open them, by which everybody learns that the server is starting. Runs in the commit thread."""
-        try:
-            open_early(self._listeners, self._desired())
-        except HostError as failure:
-            raise StartError(f"{failure.reason[0].upper()}{failure.reason[1:]}.") from failure
+        """Open them before the host converges: who asks learns that the server is starting. Runs in the commit thread.
+
+        What can't be opened yet is left to the host, unless other programs have every address. Raises StartError.
+        """
+        taken: HostError | None = None
+        opened = False
+        for listener in self._wanted():
+            try:
+                self._listeners.open(listener, time.monotonic() + _OPEN_SECONDS)
+                opened = True
+            except HostError as failure:
+                log.warning("a listener can't be opened yet", address=listener.name, reason=failure.reason)
+                if isinstance(failure.__cause__, OSError) and failure.__cause__.errno == errno.EADDRINUSE:
+                    taken = failure
+        if taken is not None and not opened:
+            raise StartError(f"{taken.reason[0].upper()}{taken.reason[1:]}.") from taken
 
     def open(self) -> list[str]:
         """Return where administrators are served. Raises StartError where that is nowhere."""
-        wanted = [one.name for one in administrators(self._desired())]
+        wanted = [one.name for one in self._wanted()]
         found = [name for name in wanted if self._listeners.at(name) is not None]
         if not found:
             raise StartError(f"No listener for administrators can be opened ({', '.join(wanted)}); the log says why.")
@@ -57,7 +72,7 @@ class AdminListeners:
     def tell(self, file: Path) -> None:
         """Keep in a file where administrators are served, for the command line on this machine; without any, no file."""
         scheme = "http" if self._options.plain_http else "https"
-        names = [one.name for one in administrators(self._desired()) if self._listeners.at(one.name) is not None]
+        names = [one.name for one in self._wanted() if self._listeners.at(one.name) is not None]
         try:
             if not names:
                 file.unlink(missing_ok=True)
@@ -84,5 +99,6 @@ class AdminListeners:
             except (ApplyFailed, SemanticError) as error:
                 raise StartError(f"--cluster-port {wanted} can't be used: {error}") from error
 
-    def _desired(self) -> list[Any]:
-        return self._pipeline.desired(self._pipeline.running.snapshot)
+    def _wanted(self) -> list[Listener]:
+        desired = self._pipeline.desired(self._pipeline.running.snapshot)
+        return [one for one in desired if isinstance(one, Listener) and any(rule.service == ADMIN for rule in one.rules)]

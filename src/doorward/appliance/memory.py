@@ -9,7 +9,7 @@ import gc
 
 from doorward.areas.area import Area
 from doorward.areas.worker import Worker
-from doorward.http.connection import HttpConnection
+from doorward.listening.http.framed import FramedConnection
 
 _EVERY_SECONDS = 5.0
 _MANY = 20
@@ -20,7 +20,7 @@ class Memory(Area):
     """Looks every few seconds whether memory can be given back."""
 
     def __init__(self) -> None:
-        self._before = HttpConnection.ended
+        self._before = FramedConnection.ended
         self._worker = Worker("memory", self._turn, delay=_EVERY_SECONDS)
 
     def start(self) -> None:
@@ -32,8 +32,8 @@ class Memory(Area):
         self._worker.stop()
 
     def _turn(self) -> float:
-        if HttpConnection.ended >= self._before + _MANY:
-            self._before = HttpConnection.ended
+        if FramedConnection.ended >= self._before + _MANY:
+            self._before = FramedConnection.ended
             gc.collect()
             _trim()
         return _EVERY_SECONDS

@@ -15,12 +15,10 @@ from doorward.access.passwords import LocalPasswords
 from doorward.access.setup_code import SetupCode
 from doorward.api import workers
 from doorward.api.app import Application
-from doorward.api.listeners import Listeners
 from doorward.api.routes import Parts, application
+from doorward.api.server import web_services
 from doorward.api.setup import ready_state
-from doorward.api.tls import no_identity, web_identity
 from doorward.api.transaction import Service
-from doorward.api.web import channel_service, hand_out, web_services
 from doorward.appliance.admin_listeners import AdminListeners
 from doorward.appliance.areas import Areas
 from doorward.appliance.backing_up import backups, late, report
@@ -31,6 +29,7 @@ from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
 from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
+from doorward.appliance.trusted import hand_out
 from doorward.areas.area import Area
 from doorward.backup import restore_files
 from doorward.backup.node import NodeView
@@ -41,6 +40,7 @@ from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
+from doorward.cluster.server import channel_service
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import admin_web
@@ -54,6 +54,8 @@ from doorward.host.ntp_probe import Prober
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.listening.listeners import Listeners
+from doorward.listening.tls import ConfiguredTls
 from doorward.membership import channel
 from doorward.proxy.control.figures import Figures
 from doorward.sessions.host_keys import HostKeys
@@ -110,7 +112,7 @@ class Appliance:
         self.figures: Callable[[], Figures] = Figures
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
-        self.listeners.services.update(web_services(self.app, no_identity if options.plain_http else web_identity(keeping.text)))
+        self.listeners.services.update(web_services(self.app, None if options.plain_http else ConfiguredTls(keeping.text)))
         self.listeners.services["cluster"] = channel_service(self.cluster.channel)
         self.host.handle(Listener, ListenerKind(self.listeners))
         self._trusted = state / "tls" / "ca.pem"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from doorward.access.passwords import LocalPasswords
-from doorward.api.listeners import Listeners, bind
 from doorward.appliance.options import Options, StartError
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
@@ -15,6 +14,8 @@ from doorward.configuration.network._addresses import listening
 from doorward.host.files import DiskFiles, Entry
 from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
+from doorward.listening.listeners import Listeners
+from doorward.listening.sockets import bind
 from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault

@@ -13,13 +13,13 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
-from doorward.access.guard import source_of
 from doorward.cluster.calls import Call, CallRefusedError, GoneError, Rate, Since, decoded, packed
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefusedError, PairRequest
 from doorward.cluster.pins import Peer, Pins
 from doorward.cluster.statuses import REPORT_LIMIT
-from doorward.http.buffers import BuffersFullError
+from doorward.listening.http.buffers import BuffersFullError
+from doorward.listening.sources import source_of
 from doorward.membership.nodes import CENTRAL, MANAGED
 from doorward.tree.times import Clock
 

@@ -64,6 +64,12 @@ class WebService(Body):
     access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
     listen: Annotated[list[ListenLine], Elements(most=MOST, unique=whole)] = Field([], description="Addresses and ports.")
 
+    @property
+    def allowed_from(self) -> tuple[str, ...] | None:
+        """The networks that are let in; None: everybody."""
+        restriction = self.access_restriction
+        return tuple(restriction.allowed_from) if isinstance(restriction, Restriction) else None
+
 
 WEB: dict[str, At[WebService]] = {path: At(path, WebService) for path in (ADMIN_WEB, USER_WEB)}
 """Where the web services are read."""

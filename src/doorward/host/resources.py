@@ -134,14 +134,14 @@ class ServerCertificate:
 class Listener:
     """An in-process server on the IP `address` and TCP `port`.
 
-    The first of its `doors` that lets a client in decides what it is served; whom none lets in is hung up on right after
+    The first of its `rules` that lets a client in decides what it is served; whom none lets in is disconnected right after
     accept. `shows` is what new TLS connections get to see, None where the service has its own or speaks no TLS.
     `https_port` is where a redirect leads to.
     """
 
     address: str
     port: int
-    doors: tuple[AccessRule, ...]
+    rules: tuple[AccessRule, ...]
     shows: ServerCertificate | None = None
     https_port: int = 0
     origin: str = ""

@@ -16,11 +16,13 @@ import structlog
 
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import accounting
+from doorward.host.claims import listeners
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, State, Store
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.claims import claims
 from doorward.transaction.history import continued
 from doorward.transaction.merge import MergeConflict, Merged, merge
 from doorward.transaction.privileged import NOBODY, Committer, judged
@@ -123,9 +125,10 @@ class Pipeline:
         changed = None if edits is None else {edit.place.path for edit in edits}
         resources: list[Any] = []
         for endpoint in self.tree.rendering:
-            node = endpoint.node
-            if node.render and (changed is None or endpoint.path in changed or changed.intersection(node.reads)):
-                resources.extend(node.render(snapshot))
+            if endpoint.node.render and (changed is None or endpoint.concerned(changed)):
+                resources.extend(endpoint.node.render(snapshot))
+        if changed is None or any(endpoint.concerned(changed) for endpoint in self.tree.claiming):
+            resources.extend(listeners(claims(self.tree, snapshot)))
         return resources
 
     def plan(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from doorward.store.port import Edit
+from doorward.transaction.claims import port_conflicts
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce, arranges
 from doorward.tree.places import Place
@@ -50,6 +51,9 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
         warnings.extend(_run(node.advice, snapshot, place))
+    changed = {edit.place.path for edit in edits}
+    if any(endpoint.concerned(changed) for endpoint in tree.claiming):
+        problems.extend(port_conflicts(tree, snapshot))
     return Findings(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 

@@ -29,6 +29,9 @@ Rule = Callable[[Snapshot, Place], Iterable[Problem]]
 Render = Callable[[Snapshot], Iterable[Any]]
 """From a configuration to the host resources that it asks for. Pure."""
 
+Claims = Callable[[Snapshot], Iterable[Any]]
+"""From a configuration to the addresses and ports that it wants for its services (``host.claims.Claim``). Pure."""
+
 M = TypeVar("M")
 """The model of a body: what ``Snapshot.read`` returns of it."""
 
@@ -45,7 +48,7 @@ class Node:
     """What all declarations share.
 
     ``title`` is one line for the manual; ``privilege`` the ACL object that guards it ("" inherits the parent's); ``reads``
-    the hrefs whose change makes rules and render run again; ``listed`` False means reachable, but no sibling; ``also_at``
+    the hrefs whose change makes rules, render and claims run again; ``listed`` False means reachable, but no sibling; ``also_at``
     a second spelling of the path; ``links`` named links of its ``meta``, name to href; ``supported`` False marks an
     endpoint that only shows its default in this release. ``leaves`` maps two configurations to what is to be said where going
     from one to the other lets secrets go elsewhere: warnings, and problems with code ``privilege_required``, which only those
@@ -59,6 +62,7 @@ class Node:
     rules: tuple[Rule, ...] = ()
     advice: tuple[Rule, ...] = ()
     render: Render | None = None
+    claims: Claims | None = None
     reads: tuple[str, ...] = ()
     listed: bool = True
     also_at: str = ""

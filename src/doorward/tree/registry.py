@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -37,6 +38,10 @@ class Endpoint:
     doc: str
     parent: Endpoint | None = None
     children: dict[str, Endpoint] = field(default_factory=dict)
+
+    def concerned(self, changed: AbstractSet[str]) -> bool:
+        """Whether what the endpoint says follows from something that changed: paths."""
+        return self.path in changed or not changed.isdisjoint(self.node.reads)
 
     @cached_property
     def listed(self) -> tuple[Endpoint, ...]:
@@ -107,6 +112,11 @@ class Tree:
     def rendering(self) -> tuple[Endpoint, ...]:
         """The endpoints that ask something of the host."""
         return tuple(endpoint for endpoint in self if endpoint.node.render)
+
+    @cached_property
+    def claiming(self) -> tuple[Endpoint, ...]:
+        """The endpoints that want addresses and ports for services."""
+        return tuple(endpoint for endpoint in self if endpoint.node.claims)
 
     @cached_property
     def guarding(self) -> tuple[Endpoint, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from doorward.access import guard as module
-from doorward.access.guard import Guard, source_of
+from doorward.access.guard import Guard
 from doorward.configuration.aaa import settings as login_settings
+from doorward.listening.sources import source_of
 from doorward.tree.models import Off
 
 SETTINGS = {"block_seconds": 300, "enabled": True, "failures": 10, "window_seconds": 60}

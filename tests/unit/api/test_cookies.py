@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from doorward.api.cookies import cookie_value, http_date, removed, renewed
+from doorward.api.cookies import cookie_value, removed, renewed
+from doorward.listening.http.fields import http_date
 
 NOON = 1_795_255_200  # Sat, 21 Nov 2026 10:00:00 GMT
 

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psutil import Process
 
-from doorward.api import listeners
 from doorward.cluster import channel as channel_module
 from doorward.cluster import connection as connection_module
 from doorward.cluster import server as server_module
 from doorward.cluster.client import Central, pair
 from doorward.cluster.connection import ChannelError, Connection, Way, connected
-from doorward.cluster.keys import NodeKey, replace
+from doorward.cluster.keys import NodeKey
+from doorward.cluster.keys import replace as replace_key
 from doorward.cluster.pins import client_context, unverified_context
+from doorward.listening.http import service as service_module
 from tests.support.channel import VERSION, Handlers, Node, Running, in_the_middle, running
 from tests.support.pki import Authority
 from tests.support.server import until
@@ -164,7 +166,7 @@ def test_dates_of_pinned_certificates_play_no_part(tmp_path: Path) -> None:
     for day in (datetime(2001, 1, 1, tzinfo=UTC), datetime(2199, 1, 1, tzinfo=UTC)):
         node = Node.new(tmp_path)
         pem, key = private(node)
-        other = Node(replace(node.key.path.parent.parent, pem + signed(node, key.public_key(), 3, day)), node.id)
+        other = Node(replace_key(node.key.path.parent.parent, pem + signed(node, key.public_key(), 3, day)), node.id)
         with running(tmp_path) as central:
             central.channel.trust([other.peer()])
             asking = Central(other.key, central.node.peer(), central.way)
@@ -313,7 +315,7 @@ def test_bodies_beyond_the_limit_are_not_read(central: Running, node: Node) -> N
 
 
 def test_slow_clients_are_ended_at_each_stage(central: Running, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(central.service, "options", replace(central.service.options, head_seconds=0.2))
     monkeypatch.setattr(channel_module, "REQUEST_SECONDS", 0.2)
     with as_node(central, node) as silent, as_anyone(central) as slow, as_node(central, node) as body:
         slow.sendall(b"POST /cluster/v1/pair HTTP/1.1\r\n")
@@ -324,7 +326,7 @@ def test_slow_clients_are_ended_at_each_stage(central: Running, node: Node, monk
 
 
 def test_handshakes_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(service_module, "HANDSHAKE_SECONDS", 0.2)
     with running(tmp_path) as other, socket.create_connection(other.at, 10) as sock:
         sock.sendall(b"\x16\x03\x01")
         rest(sock)
@@ -333,7 +335,7 @@ def test_handshakes_that_never_end_are_ended(tmp_path: Path, monkeypatch: pytest
 def test_connections_without_certificate_are_few_and_leave_room_for_peers(
     central: Running, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
+    monkeypatch.setattr(central.service, "options", replace(central.service.options, head_seconds=60))
     every, one = server_module.MAX_ANONYMOUS, server_module.MAX_OF_ONE
     with contextlib.ExitStack() as stack:
         sources = [f"127.0.1.{number}" for number in range(1, every // one + 1)]
@@ -354,7 +356,7 @@ def test_many_connections_of_others_do_not_stop_a_pairing(
     central: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether few sources hold many connections or many hold one each, idle or in the middle of a request."""
-    monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
+    monkeypatch.setattr(central.service, "options", replace(central.service.options, head_seconds=60))
     joining = Node.new(tmp_path)
     for sources, of_each, sent in [(8, 8, b""), (64, 1, b""), (8, 8, BEGUN), (64, 1, BEGUN), (100, 2, BEGUN)]:
         with contextlib.ExitStack() as stack:
@@ -422,7 +424,7 @@ def test_the_rate_of_attempts_is_that_of_a_source(tmp_path: Path) -> None:
 def test_one_node_takes_no_room_from_the_others(
     central: Running, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "HEAD_SECONDS", 60)
+    monkeypatch.setattr(central.service, "options", replace(central.service.options, head_seconds=60))
     other = Node.new(tmp_path)
     central.channel.trust([node.peer("managed-host"), other.peer()])
     with contextlib.ExitStack() as stack:

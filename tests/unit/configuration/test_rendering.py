@@ -10,7 +10,7 @@ import doorward.configuration
 from doorward.configuration import troubleshooting
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
-from doorward.configuration.local_services import admin_web
+from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
 from doorward.configuration.ssh import connections
@@ -93,9 +93,9 @@ def test_core_files_are_a_job_in_the_time_zone_of_the_node_whose_subject_is_thei
 def test_nothing_else_touches_the_host() -> None:
     names = ("dns", "naming", "nics/nic1", "nics/nic2", "nics/nic3", "routing")
     network = {f"/api/configuration/network/{name}" for name in names}
-    asking = {admin_web.PATH, ntp_servers.PATH, system_backup.PATH, timezone.PATH, troubleshooting.PATH, *network}
-    asking |= {connections.PATH}
+    asking = {ntp_servers.PATH, system_backup.PATH, timezone.PATH, troubleshooting.PATH, *network}
     assert {endpoint.path for endpoint in TREE.rendering} == asking
+    assert {endpoint.path for endpoint in TREE.claiming} == {admin_web.PATH, cluster.PATH, user_web.PATH, connections.PATH}
 
 
 def test_rendering_is_pure() -> None:
@@ -103,6 +103,9 @@ def test_rendering_is_pure() -> None:
     for endpoint in TREE.rendering:
         assert endpoint.node.render is not None
         assert list(endpoint.node.render(snapshot)) == list(endpoint.node.render(snapshot))
+    for endpoint in TREE.claiming:
+        assert endpoint.node.claims is not None
+        assert list(endpoint.node.claims(snapshot)) == list(endpoint.node.claims(snapshot))
 
 
 def test_an_empty_list_of_time_servers_is_worth_a_warning() -> None:

@@ -13,15 +13,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from doorward.configuration._web import ADMIN_WEB, HTTP_PORT, HTTPS_PORT, MOST, USER_WEB, ListenLine, WebService, whole
-from doorward.configuration.local_services._listen import CLUSTER, allowed_from, listeners, port_conflicts
+from doorward.configuration._claims import Rank, web_claims
+from doorward.configuration._web import ADMIN_WEB, HTTP_PORT, HTTPS_PORT, MOST, ListenLine, WebService, whole
 from doorward.configuration.management import certificates
 from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import listening
 from doorward.configuration.network._nics import PATHS as NICS
+from doorward.host.claims import Claim
 from doorward.host.machine import Machine
-from doorward.host.resources import Listener
-from doorward.membership import channel
 from doorward.tree.models import Elements
 from doorward.tree.nodes import Singleton
 from doorward.tree.problems import Problem
@@ -43,14 +42,14 @@ def first(machine: Machine) -> dict[str, Any]:
     return {"access_restriction": {"enabled": False}, "listen": lines[:MOST]}
 
 
-def render(snapshot: Snapshot) -> Iterator[Listener]:
-    """Ask the host for the listeners of all local services: they may share addresses and ports."""
-    return listeners(snapshot, certificates.shown(snapshot))
+def claims(snapshot: Snapshot) -> Iterator[Claim]:
+    """Want every line's address and ports."""
+    return web_claims(snapshot, PATH, Rank.ADMIN_WEB)
 
 
 def shuts_out(snapshot: Snapshot, address: str) -> Iterator[Problem]:
     """Refuse to shut out the address that a commit comes from. No rule: it depends on who asks."""
-    networks = allowed_from(snapshot, PATH)
+    networks = snapshot.read(NODE).allowed_from
     if networks is not None and not any(
         ipaddress.ip_address(address) in ipaddress.ip_network(cidr, strict=False) for cidr in networks
     ):
@@ -63,8 +62,7 @@ NODE: Singleton[AdminWeb] = Singleton(
     scope="node",
     model=AdminWeb,
     default=first,
-    rules=(port_conflicts,),
     advice=(certificates.names_missing,),
-    render=render,
-    reads=(CLUSTER, USER_WEB, certificates.PATH, naming.PATH, channel.PATH, *NICS),
+    claims=claims,
+    reads=(certificates.PATH, naming.PATH, *NICS),
 )

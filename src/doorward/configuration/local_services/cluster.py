@@ -8,28 +8,55 @@ node is in a cluster or asks to join one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from doorward.configuration.local_services._listen import CLUSTER, ClusterInterface, On
-from doorward.configuration.network._addresses import address_of
+from pydantic import Field
+
+from doorward.configuration._claims import Rank
+from doorward.configuration.network._addresses import InterfaceAddress, ip_of
 from doorward.configuration.network._nics import PATHS as NICS
+from doorward.host.claims import Claim
+from doorward.host.resources import AccessRule
 from doorward.membership import channel, join_request, promote
 from doorward.membership.cluster_role import cluster_role
+from doorward.tree.models import Body, Off, Switched
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
-PATH = CLUSTER
+PATH = "/api/configuration/local_services/cluster"
+
+
+class On(Body):
+    """The interface is open."""
+
+    enabled: Literal[True] = Field(description="The interface is open.")
+    listen_address: InterfaceAddress | None = Field(None, description="The address of the node in its cluster.")
+
+
+ClusterInterface = Annotated[On | Off, Switched()]
 
 
 def listen_address(snapshot: Snapshot) -> str | None:
     """Return the address that the node has in its cluster; None while the interface is off."""
     interface = snapshot.read(NODE)
     reference = interface.listen_address if isinstance(interface, On) else None
-    try:
-        return str(address_of(snapshot, reference.text).ip) if reference else None
-    except KeyError:  # a candidate that can't be committed: the address is gone
-        return None
+    return ip_of(snapshot, reference) if reference else None
+
+
+def claims(snapshot: Snapshot) -> Iterator[Claim]:
+    """Want the port of the channel at that address."""
+    address = listen_address(snapshot)
+    if address is not None:
+        yield Claim(
+            address=address,
+            port=channel.port(snapshot),
+            rule=AccessRule("cluster"),
+            path=PATH,
+            pointer="/listen_address",
+            rank=Rank.CLUSTER,
+        )
 
 
 def needs_address(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
@@ -56,5 +83,6 @@ NODE: Singleton[ClusterInterface] = Singleton(
     default={"enabled": False},
     scope="node",
     rules=(needs_address, in_use),
+    claims=claims,
     reads=(channel.PATH, join_request.PATH, promote.PATH, *NICS),
 )

@@ -7,8 +7,15 @@ commit takes effect as that of ``admin_web`` does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from doorward.configuration._claims import Rank, web_claims
 from doorward.configuration._web import USER_WEB, WebService
+from doorward.configuration.management import certificates
+from doorward.configuration.network._nics import PATHS as NICS
+from doorward.host.claims import Claim
 from doorward.tree.nodes import Singleton
+from doorward.tree.snapshot import Snapshot
 
 PATH = USER_WEB
 
@@ -17,10 +24,16 @@ class UserWeb(WebService):
     """Where users are served, and which of them."""
 
 
+def claims(snapshot: Snapshot) -> Iterator[Claim]:
+    """Want every line's address and ports."""
+    return web_claims(snapshot, PATH, Rank.USER_WEB)
+
+
 NODE: Singleton[UserWeb] = Singleton(
     title="Web listeners for users",
     scope="node",
     model=UserWeb,
     default={"access_restriction": {"enabled": False}, "listen": []},
+    claims=claims,
+    reads=(certificates.PATH, *NICS),
 )
-"""``admin_web`` asks for the listeners and looks for conflicts: they may share addresses and ports."""

@@ -34,6 +34,14 @@ def address_of(snapshot: Snapshot, key: str) -> Interface:
     return ipaddress.ip_interface(found.interfaces[interface].addresses[address])
 
 
+def ip_of(snapshot: Snapshot, reference: Reference[Any]) -> str | None:
+    """Return the address that a reference stands for, without its prefix; None where there is none, which no commit accepts."""
+    try:
+        return str(address_of(snapshot, reference.text).ip)
+    except KeyError:
+        return None
+
+
 def addresses(snapshot: Snapshot) -> list[tuple[str, Interface]]:
     """Return every address of the node with the key of a reference to it, in order."""
     return [found for name, at in zip(NAMES, NIC, strict=True) for found in addresses_in(name, snapshot.read(at))]

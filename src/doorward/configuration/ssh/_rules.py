@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from itertools import chain
 
+from doorward.configuration._claims import Rank
 from doorward.configuration.aaa.acls import GROUPS
-from doorward.configuration.local_services._listen import claims
+from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.policies.audit_policies import Encryption
 from doorward.configuration.ssh import _connections as model
 from doorward.configuration.ssh import options
@@ -19,7 +21,8 @@ from doorward.configuration.ssh._connections import CONNECTIONS, PATH, Connectio
 from doorward.configuration.ssh._coverage import Taken, all_within, networks
 from doorward.configuration.ssh._own import own_addresses, own_in
 from doorward.configuration.ssh.authentication_policies import LdapBackend, has_login, stored_ways
-from doorward.host.resources import AccessRule, Listener
+from doorward.host.claims import Claim
+from doorward.host.resources import AccessRule
 from doorward.tree.fields import same_network
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -41,41 +44,21 @@ def _at(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str, Connection
 # Where policies listen
 
 
-def listeners(snapshot: Snapshot) -> Iterator[Listener]:
-    """Yield the listeners of all active policies, one for each address and port; other services keep what is theirs.
+def claims(snapshot: Snapshot) -> Iterator[Claim]:
+    """Yield the addresses and ports of all active policies, which share them; none while SSH is off.
 
     Which policy takes a connection is looked up when it comes, so that no change of policies needs a listener to be opened anew.
     """
-    for address, port in listening(snapshot):
-        yield Listener(address, port, (AccessRule(SERVICE),), origin=PATH)
-
-
-def listening(snapshot: Snapshot) -> dict[tuple[str, int], None]:
-    """Return the addresses and ports at which this node takes SSH connections; none while SSH is off."""
-    if not options.is_enabled(snapshot):
-        return {}
-    taken = {(claim.address, claim.port) for claim in claims(snapshot)}
-    wanted = (
-        (str(address), port)
-        for _, one in snapshot.each(CONNECTIONS)
-        if one.active
-        for address in own_in(snapshot, one.network.targets)
-        for port in one.network.ports
-    )
-    return dict.fromkeys(pair for pair in wanted if pair not in taken)
-
-
-def port_conflicts(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
-    """Refuse an address and port that another service has."""
     if not options.is_enabled(snapshot):
         return
-    taken = {(claim.address, claim.port): claim for claim in claims(snapshot)}
-    for _, path, one in _at(snapshot, place):
-        for index, port in enumerate(one.network.ports if one.active else ()):
-            for address in own_in(snapshot, one.network.targets):
-                if (claim := taken.get((str(address), port))) is not None:
-                    message = f"{address} port {port} is also wanted by {claim.path}#{claim.pointer[1:]}."
-                    yield Problem("port_conflict", message, f"/network/ports/{index}", path)
+    for key, one in snapshot.each(CONNECTIONS):
+        own = dict.fromkeys(map(str, own_in(snapshot, one.network.targets))) if one.active else ()
+        for index, port in enumerate(one.network.ports):
+            for address in own:
+                yield Claim(
+                    address=address, port=port, rule=AccessRule(SERVICE), path=f"{PATH}/{key}", pointer=f"/network/ports/{index}",
+                    rank=Rank.SESSIONS, shared=SERVICE,
+                )  # fmt: skip
 
 
 def no_own_address(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
@@ -111,7 +94,8 @@ def shadowed(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
 
 def loops(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse a fixed server that is a service of this very node."""
-    services = {(claim.address, claim.port) for claim in claims(snapshot)} | {*listening(snapshot)}
+    wanted = (admin_web.claims, user_web.claims, cluster.claims, claims)
+    services = {(claim.address, claim.port) for claim in chain.from_iterable(asked(snapshot) for asked in wanted)}
     for _, path, one in _at(snapshot, place):
         server = one.server_address
         if isinstance(server, model.Fixed) and (server.address.value, server.port) in services:

@@ -9,9 +9,8 @@ or stand in the user name (``user@server``). Own addresses are no targets unless
 
 from __future__ import annotations
 
-from doorward.configuration._web import ADMIN_WEB, USER_WEB
 from doorward.configuration.aaa.acls import GROUPS
-from doorward.configuration.local_services._listen import CLUSTER
+from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.network._nics import PATHS as NICS
 from doorward.configuration.policies import audit_policies, usermapping_policies
 from doorward.configuration.ssh import _rules, authentication_policies, channel_policies, options, settings_policies
@@ -28,7 +27,6 @@ NODE: Collection[Connection] = Collection(
     most=1000,
     ordered=True,
     rules=(
-        _rules.port_conflicts,
         _rules.loops,
         _rules.unproven_servers,
         _rules.needed,
@@ -44,7 +42,7 @@ NODE: Collection[Connection] = Collection(
         _rules.never_matching,
         _rules.trails_in_clear,
     ),
-    render=_rules.listeners,
+    claims=_rules.claims,
     leaves=_rules.more_authorities,
     reads=(
         options.PATH,
@@ -54,9 +52,9 @@ NODE: Collection[Connection] = Collection(
         audit_policies.PATH,
         usermapping_policies.PATH,
         GROUPS,
-        ADMIN_WEB,
-        USER_WEB,
-        CLUSTER,
+        admin_web.PATH,
+        user_web.PATH,
+        cluster.PATH,
         channel.PATH,
         *NICS,
     ),

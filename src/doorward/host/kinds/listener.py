@@ -67,7 +67,7 @@ class ListenerKind:
         if now == change.resource:
             return None, []
         verb = "close" if change.resource is None else "open" if now is None else "change"
-        services = " and ".join(door.service for door in listener.doors)
+        services = " and ".join(rule.service for rule in listener.rules)
         text = f"{verb} {services} at {listener.name}"
         return Action(text, "listener", listener.origin, change.resource, change.previous), []
 

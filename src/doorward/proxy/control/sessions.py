@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from doorward.access.guard import source_of
+from doorward.listening.sources import source_of
 from doorward.proxy.control.session import Phase, Session
 
 

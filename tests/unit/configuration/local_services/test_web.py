@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 import doorward.configuration
-from doorward.configuration.local_services import _listen, admin_web, user_web
+from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.management import certificates
 from doorward.configuration.network._addresses import first_addresses
+from doorward.host.claims import listeners
 from doorward.host.machine import Machine
-from doorward.host.resources import AccessRule, ServerCertificate
+from doorward.host.resources import AccessRule
 from doorward.store.port import Edit
+from doorward.transaction.claims import claims, port_conflicts
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import identified
 from doorward.tree.places import Place
@@ -25,7 +27,6 @@ TREE = discover(doorward.configuration)
 [(KEY, _)] = first_addresses(Machine())
 OTHER = KEY.rpartition(".")[0] + ".other"
 NIC = "/api/configuration/network/nics/nic1"
-SHOWN = ServerCertificate("a certificate", "a key", "a fingerprint")
 
 
 def line(key: str = KEY, https: int = 8443, http: int | None = None) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def web(*lines: dict[str, Any], allowed_from: list[str] | None = None) -> dict[s
     return {"access_restriction": restriction, "listen": list(lines)}
 
 
-def snapshot(admin: Any, user: Any = None, cluster: Any = None) -> Snapshot:
+def snapshot(admin: Any, user: Any = None, own: Any = None) -> Snapshot:
     """The first configuration, with another address 127.0.0.2 and these services."""
     made = TREE.defaults(Machine())
     nic = made.value(NIC)
@@ -45,7 +46,7 @@ def snapshot(admin: Any, user: Any = None, cluster: Any = None) -> Snapshot:
     found = nic["interfaces"][interface]["addresses"]
     addresses = {**found, "@order": [*found["@order"], "other"], "other": "127.0.0.2/8"}
     nic = {**nic, "interfaces": {**nic["interfaces"], interface: {**nic["interfaces"][interface], "addresses": addresses}}}
-    bodies = {NIC: nic, admin_web.PATH: admin, user_web.PATH: user, _listen.CLUSTER: cluster}
+    bodies = {NIC: nic, admin_web.PATH: admin, user_web.PATH: user, cluster.PATH: own}
     for path, body in bodies.items():
         if body is not None:
             made = made.put(Place(path), TREE.load(Place(path), body))
@@ -60,14 +61,14 @@ def refused(path: str, value: Any) -> list[tuple[str, str]]:
 
 def conflicts(made: Snapshot) -> list[tuple[str, str]]:
     """Service and pointer of every conflict."""
-    problems = list(_listen.port_conflicts(made, Place(admin_web.PATH)))
+    problems = list(port_conflicts(TREE, made))
     assert {problem.code for problem in problems} <= {"port_conflict"}
     return [(problem.path.rpartition("/")[2], problem.pointer) for problem in problems]
 
 
 def asked(made: Snapshot) -> list[tuple[str, tuple[str, ...], int]]:
-    """Listeners by name, services behind their doors, HTTPS port of a redirect."""
-    return [(one.name, tuple(door.service for door in one.doors), one.https_port) for one in _listen.listeners(made, SHOWN)]
+    """Listeners by name, services of their rules, HTTPS port of a redirect."""
+    return [(one.name, tuple(rule.service for rule in one.rules), one.https_port) for one in listeners(claims(TREE, made))]
 
 
 @pytest.mark.parametrize(
@@ -138,29 +139,34 @@ def test_a_service_does_not_take_a_port_twice() -> None:
 
 def test_the_port_of_the_channel_between_nodes_is_taken_while_it_is_enabled() -> None:
     assert conflicts(snapshot(web(line(https=7443)))) == []
-    made = snapshot(web(line(https=7443)), cluster={"enabled": True, "listen_address": KEY})
+    made = snapshot(web(line(https=7443)), own={"enabled": True, "listen_address": KEY})
     assert conflicts(made) == [("cluster", "/listen_address")]
     assert asked(made) == [("127.0.0.1:7443", ("admin_web",), 0)], "who came first has it"
-    found = check_rules(TREE, made, [Edit(Place(_listen.CLUSTER), b"", b"")]).problems
-    assert [(problem.code, problem.path) for problem in found] == [("port_conflict", _listen.CLUSTER)], "told once"
-    made = snapshot(web(line(https=7443)), cluster={"enabled": True, "listen_address": OTHER})
+    found = check_rules(TREE, made, [Edit(Place(cluster.PATH), b"", b"")]).problems
+    assert [(problem.code, problem.path) for problem in found] == [("port_conflict", cluster.PATH)], "told once"
+    for path, concerned in ((NIC, True), (certificates.PATH, True), ("/api/configuration/datetime/timezone", False)):
+        found = check_rules(TREE, made, [Edit(Place(path), None, b"")]).problems
+        assert ("port_conflict" in {problem.code for problem in found}) == concerned, path
+    made = snapshot(web(line(https=7443)), own={"enabled": True, "listen_address": OTHER})
     assert conflicts(made) == []
     assert asked(made)[-1] == ("127.0.0.2:7443", ("cluster",), 0)
 
 
 def test_every_address_and_port_becomes_a_listener() -> None:
-    made = snapshot(
-        web(line(http=8080), line(OTHER, 8443), allowed_from=["127.0.0.1/32"]), web(line(http=8080), line(OTHER, 9443))
+    made, _ = identified(
+        TREE,
+        snapshot(web(line(http=8080), line(OTHER, 8443), allowed_from=["127.0.0.1/32"]), web(line(http=8080), line(OTHER, 9443))),
     )
+    shown = certificates.shown(made)
     assert asked(made) == [
         ("127.0.0.1:8443", ("admin_web", "user_web"), 0),
         ("127.0.0.1:8080", ("redirect", "redirect"), 8443),
         ("127.0.0.2:8443", ("admin_web",), 0),
         ("127.0.0.2:9443", ("user_web",), 0),
     ]
-    found = {one.name: one for one in _listen.listeners(made, SHOWN)}
-    assert found["127.0.0.1:8443"].doors == (AccessRule("admin_web", ("127.0.0.1/32",)), AccessRule("user_web"))
-    assert found["127.0.0.1:8443"].shows == SHOWN
+    found = {one.name: one for one in listeners(claims(TREE, made))}
+    assert found["127.0.0.1:8443"].rules == (AccessRule("admin_web", ("127.0.0.1/32",)), AccessRule("user_web"))
+    assert found["127.0.0.1:8443"].shows == shown is not None
     assert found["127.0.0.1:8080"].shows is None
     assert found["127.0.0.2:9443"].origin == user_web.PATH
 

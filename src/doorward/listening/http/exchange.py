@@ -7,8 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from doorward.http.buffers import BUFFERS, BuffersFullError
-from doorward.http.fields import response_head
+from doorward.listening.http.buffers import BUFFERS, BuffersFullError
+from doorward.listening.http.fields import response_head
 
 
 class Exchange(RequestResponseCycle):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorward.http.fields import response_head, usual
+from doorward.listening.http.fields import response_head, usual
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from doorward.http import buffers
-from doorward.http.buffers import MAX_BYTES, MAX_BYTES_OF_SOURCE, BodyBuffers, BuffersFullError
-from doorward.http.exchange import Exchange
+from doorward.listening.http import buffers
+from doorward.listening.http.buffers import MAX_BYTES, MAX_BYTES_OF_SOURCE, BodyBuffers, BuffersFullError
+from doorward.listening.http.exchange import Exchange
 
 
 def test_the_limits_of_the_contract() -> None:
@@ -76,7 +76,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> BodyBuffers:
     """Room for ten bytes of each source."""
     made = BodyBuffers()
     monkeypatch.setattr(buffers, "MAX_BYTES_OF_SOURCE", 10)
-    monkeypatch.setattr("doorward.http.exchange.BUFFERS", made)
+    monkeypatch.setattr("doorward.listening.http.exchange.BUFFERS", made)
     return made
 
 

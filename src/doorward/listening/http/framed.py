@@ -1,4 +1,4 @@
-"""A connection by HTTP: uvicorn's protocol with strict framing, bodies that are counted, and one timer for idleness."""
+"""uvicorn's protocol with strict framing, bodies that are counted, and one timer for idleness."""
 
 from __future__ import annotations
 
@@ -6,43 +6,76 @@ import asyncio
 import socket
 from typing import ClassVar, cast
 
+import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from doorward.http.exchange import Exchange
-from doorward.http.framing import check_head, split_target
+from doorward.host.resources import Listener
+from doorward.listening.http.exchange import Exchange
+from doorward.listening.http.framing import check_head, split_target
+from doorward.listening.sources import source_of
 
 _WIDE_WINDOW = 4 << 20
 """Bytes that a client may send ahead of us where much is expected; the kernel gives what its ``rmem_max`` allows."""
 
 
-class HttpConnection(HttpToolsProtocol):
-    """One connection. A request that is not framed as it must be raises in the parser, which becomes ``send_400_response``."""
+class FramedConnection(HttpToolsProtocol):
+    """One connection. A request that is not framed as it must be raises in the parser, which becomes ``send_400_response``.
+
+    ``state`` holds the connections that a listener has for the service; the tasks of requests are the connection's own.
+    """
 
     ended: ClassVar[int] = 0
     """Connections of this process that ended."""
+    source = ""
+    """What the client's address counts as."""
+    peer: bytes | None = None
+    """The certificate that the client showed, in DER; the handshake took only those that are trusted."""
+    began = 0.0
+    """When the connection was made, by the clock of the event loop."""
     used = 0.0
-    """When the last request was answered, by the clock of the event loop."""
+    """When the last request was answered, by the same clock."""
+    is_ending = False
+    """Whether the connection ends after the request that runs."""
 
-    @property
-    def source(self) -> str:
-        """What the client's address counts as."""
-        return self.client[0] if self.client else ""
+    def __init__(self, config: uvicorn.Config, state: ServerState, listener: Listener) -> None:
+        super().__init__(config, state, {"listener": listener}, asyncio.get_running_loop())
+        self.tasks = set()
+        self._lost: asyncio.Future[None] = self.loop.create_future()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection."""
+        """Begin a connection, after the handshake."""
         super().connection_made(transport)
-        self.used = self.loop.time()
+        self.source = source_of(self.client[0]) if self.client else ""
+        tls = transport.get_extra_info("ssl_object")
+        self.peer = tls.getpeercert(binary_form=True) if tls is not None else None
+        self.began = self.used = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection; nobody answers the requests that still wait for their turn."""
-        HttpConnection.ended += 1
+        FramedConnection.ended += 1
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
         super().connection_lost(exc)
         while self.pipeline:
             cast("Exchange", self.pipeline.pop()[0]).release()
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    async def over(self) -> None:
+        """Wait until the connection has ended, and all that its requests began. Cancelled, it ends them: they say so."""
+        try:
+            await self._lost
+            if self.tasks:
+                await asyncio.wait(self.tasks)
+        except asyncio.CancelledError:
+            if not self.tasks:
+                self.transport.abort()
+            for task in self.tasks:
+                task.cancel()
+            raise
 
     # What the parser tells
 
@@ -89,7 +122,13 @@ class HttpConnection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         made.source, made.fault = self.source, self.fault
-        self.scope |= {"release": made.release, "expect_much": self.expect_much, "break_off": made.break_off}  # type: ignore[misc]
+        self.scope |= {  # type: ignore[misc]
+            "release": made.release,
+            "expect_much": self.expect_much,
+            "break_off": made.break_off,
+            "peer": self.peer,
+            "ending": lambda: self.is_ending,
+        }
         return made
 
     def on_body(self, body: bytes) -> None:

@@ -18,33 +18,39 @@ from typing import Any
 import pytest
 import uvloop
 
-from doorward.api import listeners as module
-from doorward.api.listeners import Listeners, admit, bind
-from doorward.api.server import HttpService, Identity
-from doorward.api.tls import context
 from doorward.host.errors import HostError
-from doorward.host.resources import AccessRule, Listener
-from tests.support.pki import Authority
+from doorward.host.resources import AccessRule, Listener, ServerCertificate
+from doorward.listening import listeners as listeners_module
+from doorward.listening import open_listener as module
+from doorward.listening.http.crowds import limit_connections
+from doorward.listening.http.options import Errors, HttpOptions
+from doorward.listening.http.service import HttpService
+from doorward.listening.listeners import Listeners
+from doorward.listening.service import Connection, Peer
+from doorward.listening.sockets import bind
+from doorward.listening.tls import ConfiguredTls
+from tests.support.pki import Authority, Identity
 from tests.support.ports import free_port
 from tests.support.server import until
 
 AUTHORITY = Authority()
 HERE = "127.0.0.1"
+OPTIONS = HttpOptions(errors=Errors(lambda: b"", lambda: b"{}"), make_room=limit_connections)
 
 
 class Show:
-    """Which certificate is shown now."""
+    """Which certificate the configuration wants, and the private keys that are here."""
 
     def __init__(self) -> None:
-        self.made = AUTHORITY.identity("one")
+        self.keys: dict[str, str] = {}
         self.tls = True
+        self.wants("one")
 
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.made.certificate)).hexdigest()
-
-    def identity(self, _listener: Listener) -> Identity | None:
-        return Identity(context(self.made.certificate, self.made.private_key), self.fingerprint) if self.tls else None
+    def wants(self, name: str) -> None:
+        made: Identity = AUTHORITY.identity(name)
+        self.keys[name] = made.private_key
+        self.fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(made.certificate)).hexdigest()
+        self.certificate = ServerCertificate(made.certificate, name, self.fingerprint)
 
 
 async def hello(scope: Any, _receive: Any, send: Any) -> None:
@@ -55,23 +61,44 @@ async def hello(scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class Switched:
+    """HTTP with TLS or without, as the test has it."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._secure, self._plain = HttpService(hello, OPTIONS, ConfiguredTls(show.keys.get)), HttpService(hello, OPTIONS)
+
+    @property
+    def _one(self) -> HttpService:
+        return self._secure if self._show.tls else self._plain
+
+    def prepare(self, listener: Listener) -> None:
+        self._one.prepare(listener)
+
+    async def serve(self, connection: Connection, peer: Peer, listener: Listener) -> None:
+        await self._one.serve(connection, peer, listener)
+
+    def prove(self, source: socket.socket, listener: Listener) -> None:
+        self._one.prove(source, listener)
+
+
 class Running:
     """Listeners, their loop in a thread of its own, and a port that nobody has."""
 
     def __init__(self) -> None:
         self.show, self.listeners, self.loop = Show(), Listeners(), uvloop.new_event_loop()
-        self.listeners.services |= {name: HttpService(hello, self.show.identity) for name in ("one", "other")}
+        self.listeners.services |= {name: Switched(self.show) for name in ("one", "other")}
         self.listeners.run_in(self.loop)
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.port = free_port(HERE)
         self.name = f"{HERE}:{self.port}"
 
-    def listener(self, *doors: AccessRule) -> Listener:
-        return Listener(HERE, self.port, doors or (AccessRule("one"),))
+    def listener(self, *rules: AccessRule) -> Listener:
+        return Listener(HERE, self.port, rules or (AccessRule("one"),), self.show.certificate if self.show.tls else None)
 
-    def open(self, *doors: AccessRule) -> Listener:
-        made = self.listener(*doors)
+    def open(self, *rules: AccessRule) -> Listener:
+        made = self.listener(*rules)
         self.listeners.open(made, time.monotonic() + 5)
         return made
 
@@ -157,11 +184,10 @@ def test_a_service_that_is_not_there_is_named(running: Running) -> None:
 
 
 def test_a_certificate_is_swapped_for_new_connections_only(running: Running) -> None:
-    made = running.open()
+    running.open()
     with running.connect() as before:
-        running.show.made = AUTHORITY.identity("two")
-        running.open()
-        running.prove(made)
+        running.show.wants("two")
+        running.prove(running.open())
         with running.connect() as after:
             shown = [hashlib.sha256(one.getpeercert(binary_form=True)).hexdigest() for one in (before, after)]  # type: ignore[attr-defined]
             assert shown[1] == running.show.fingerprint != shown[0]
@@ -169,23 +195,32 @@ def test_a_certificate_is_swapped_for_new_connections_only(running: Running) -> 
             assert said(after)
 
 
-def test_another_certificate_than_the_one_promised_is_no_proof(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_certificate_than_the_one_promised_is_no_proof(running: Running) -> None:
     made = running.open()
-    monkeypatch.setattr(Show, "fingerprint", "00")
-    running.open()
-    running.show.made = AUTHORITY.identity("two")
+    running.show.wants("two")
     with pytest.raises(HostError, match="shows another certificate"):
-        running.prove(made)
+        running.prove(running.listener())
+    running.prove(made)
+
+
+def test_a_listener_whose_certificate_can_not_be_shown_stays_as_it_was(running: Running) -> None:
+    made = running.open()
+    running.show.wants("two")
+    del running.show.keys["two"]
+    with pytest.raises(HostError, match="private key"):
+        running.open()
+    assert running.listeners.at(running.name) == made
+    running.prove(made)
 
 
 def test_somebody_else_who_answers_is_no_proof(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Listeners, "is_own", lambda *_: False)
     made = running.open()
-    monkeypatch.setattr(Listeners, "expected", lambda *_: False)
     with pytest.raises(HostError, match="somebody else answers"):
         running.listeners.prove(made, time.monotonic() + 0.3)
 
 
-def test_who_is_not_let_in_is_hung_up_on_before_tls(running: Running) -> None:
+def test_who_is_not_let_in_is_disconnected_before_tls(running: Running) -> None:
     made = running.open(AccessRule("one", ("127.0.0.8/29",)))
     with socket.create_connection((HERE, running.port), 10) as one, contextlib.suppress(ConnectionResetError):
         assert one.recv(1) == b""
@@ -203,7 +238,7 @@ def test_open_connections_have_a_time_of_grace(running: Running) -> None:
         assert said(kept)
 
 
-def test_a_connection_that_another_door_is_for_now_ends_too(running: Running) -> None:
+def test_a_connection_that_another_rule_is_for_now_ends_too(running: Running) -> None:
     running.open(AccessRule("one"))
     with running.connect() as before:
         running.open(AccessRule("other"))
@@ -225,7 +260,7 @@ def test_a_dismissed_one_goes_on_until_it_is_settled(running: Running) -> None:
 
 
 def test_a_dismissed_one_closes_by_itself(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_DISMISSED_SECONDS", 0.1)
+    monkeypatch.setattr(listeners_module, "_DISMISSED_SECONDS", 0.1)
     running.open()
     running.listeners.dismiss(running.name)
     until(lambda: is_refused(running), what="the end")
@@ -305,11 +340,137 @@ def test_an_event_loop_that_ended_is_said_plainly(running: Running) -> None:
         other.open()
 
 
-@pytest.mark.parametrize(
-    ("address", "service"),
-    [("10.1.2.3", "a"), ("10.9.0.1", "b"), ("192.0.2.1", "b"), ("2001:db8::1", "a"), ("2001:db9::1", None), ("127.0.0.1", None)],
-)
-def test_the_first_door_counts(address: str, service: str | None) -> None:
-    doors = (AccessRule("a", ("10.1.2.0/16", "2001:db8::9/64")), AccessRule("b", ("10.0.0.0/8", "192.0.2.1/32")))
-    assert admit(doors, address) == service
-    assert admit((*doors, AccessRule("c")), address) == (service or "c")
+class Handing:
+    """A service that is no HTTP: hands each connection on before anything was read of it."""
+
+    def __init__(self) -> None:
+        self.handed: list[tuple[socket.socket, Peer]] = []
+        self.proven = 0
+
+    def prepare(self, listener: Listener) -> None:
+        if listener.port == 1:
+            raise HostError("never there")
+
+    async def serve(self, connection: Connection, peer: Peer, _listener: Listener) -> None:
+        self.handed.append((connection.socket.dup(), peer))
+
+    def prove(self, source: socket.socket, _listener: Listener) -> None:
+        assert source.recv(5) == b"SSH-2"
+        self.proven += 1
+
+
+def test_a_service_may_hand_on_its_connections(running: Running) -> None:
+    handing = Handing()
+    running.listeners.services["ssh"] = handing
+    made = running.open(AccessRule("ssh", ("127.0.0.8/29",)))
+    with socket.create_connection((HERE, running.port), 10, ("127.0.0.9", 0)) as client:
+        client.sendall(b"SSH-2.0-client\r\n")
+        until(lambda: handing.handed, what="the connection")
+        [(taken, peer)] = handing.handed
+        assert peer == client.getsockname()
+        with taken:
+            taken.settimeout(10)
+            assert taken.recv(100) == b"SSH-2.0-client\r\n"
+            taken.sendall(b"SSH-2.0-server\r\n")
+            assert client.recv(100) == b"SSH-2.0-server\r\n"
+        assert client.recv(1) == b"", "nothing of the server's own keeps it open"
+
+    def answer() -> None:
+        until(lambda: len(handing.handed) > 1, what="the proof's connection")
+        with handing.handed[1][0] as proof:
+            proof.sendall(b"SSH-2")
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    running.prove(made)
+    answering.join()
+    assert handing.proven == 1
+
+
+class Keeping(Handing):
+    """A service that keeps its connections until it is asked to end them, or is made to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+        self.cancelled = 0
+
+    async def serve(self, connection: Connection, peer: Peer, _listener: Listener) -> None:
+        over = asyncio.Event()
+
+        def end() -> None:
+            self.asked.add(peer[0])
+            if peer[0] != "127.0.0.9":
+                over.set()
+
+        connection.on_end(end)
+        self.handed.append((connection.socket, peer))
+        try:
+            await over.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+def test_what_goes_on_is_asked_to_end_before_it_is_made_to(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners_module, "STOP_SECONDS", 0.5)
+    keeping = Keeping()
+    running.listeners.services["ssh"] = keeping
+    running.open(AccessRule("ssh"))
+    with contextlib.ExitStack() as stack:
+        for source in ("127.0.0.2", "127.0.0.3", "127.0.0.9"):
+            stack.enter_context(socket.create_connection((HERE, running.port), 10, (source, 0)))
+        until(lambda: len(keeping.handed) == 3, what="the connections")
+        running.open(AccessRule("ssh", ("127.0.0.3/32", "127.0.0.9/32")))
+        until(lambda: keeping.asked == {"127.0.0.2"}, what="the end of the one that is not let in any more")
+        asyncio.run_coroutine_threadsafe(running.listeners.stop(), running.loop).result(30)
+        until(lambda: keeping.cancelled == 1, what="the one that does not listen")
+        assert keeping.asked == {"127.0.0.2", "127.0.0.3", "127.0.0.9"}
+        until(lambda: all(one.fileno() == -1 for one, _ in keeping.handed), what="their sockets to be closed")
+
+
+class Failed(Handing):
+    async def serve(self, connection: Connection, _peer: Peer, _listener: Listener) -> None:
+        self.handed.append((connection.socket, connection.peer))
+        raise RuntimeError("a fault of ours")
+
+
+def test_a_connection_that_could_not_be_served_is_closed(running: Running) -> None:
+    failed = running.listeners.services["ssh"] = Failed()
+    running.open(AccessRule("ssh"))
+    with socket.create_connection((HERE, running.port), 10) as client:
+        assert client.recv(1) == b""
+    until(lambda: failed.handed[0][0].fileno() == -1, what="its socket to be closed")
+
+
+def test_what_a_service_can_not_do_is_said_before_anything_is_open(running: Running) -> None:
+    running.listeners.services["ssh"] = Handing()
+    with pytest.raises(HostError, match="never there"):
+        running.listeners.open(
+            Listener(HERE, 1, (AccessRule("one"), AccessRule("ssh")), running.show.certificate), time.monotonic() + 5
+        )
+    with pytest.raises(HostError, match="nothing here serves another"):
+        running.open(AccessRule("one"), AccessRule("another"))
+    assert is_refused(running)
+
+
+def test_who_begins_most_loses_its_first(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BEGINNING", 3)
+    running.open()
+    with contextlib.ExitStack() as stack:
+        few, *many = (
+            stack.enter_context(socket.create_connection((HERE, running.port), 10, (source, 0)))
+            for source in ("127.0.0.2", *["127.0.0.3"] * 3)
+        )
+        assert many[0].recv(1) == b""
+        checked = ssl.create_default_context(cadata=AUTHORITY.pem)
+        with checked.wrap_socket(few, server_hostname=HERE) as one:
+            assert said(one)
+
+
+def test_who_has_begun_does_not_count_as_beginning(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BEGINNING", 2)
+    running.open()
+    with contextlib.ExitStack() as stack:
+        many = [stack.enter_context(running.connect()) for _ in range(5)]
+        assert all(said(one) for one in many)

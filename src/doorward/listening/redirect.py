@@ -7,8 +7,7 @@ import re
 import time
 from typing import Any
 
-from doorward.api.app import head
-from doorward.api.request import Response
+from doorward.listening.http.fields import standing_fields
 
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _HTTPS = 443
@@ -25,7 +24,12 @@ async def redirect(scope: Any, _receive: Any, send: Any) -> None:
     port = "" if listener.https_port == _HTTPS else f":{listener.https_port}"
     query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
     location = f"https://{host}{port}{scope['raw_path'].decode('latin-1')}{query}"
-    answer = Response(b"", 308, {"Connection": "close", "Location": location})
-    fields = head(answer, (), 0, os.urandom(16).hex(), int(time.time()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+    fields = [
+        *standing_fields(os.urandom(16).hex(), int(time.time())),
+        (b"content-length", b"0"),
+        (b"content-type", b"application/json"),
+        (b"connection", b"close"),
+        (b"location", location.encode("latin-1")),
+    ]
+    await send({"type": "http.response.start", "status": 308, "headers": fields})
     await send({"type": "http.response.body", "body": b""})

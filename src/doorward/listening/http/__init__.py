@@ -1,0 +1,1 @@
+"""HTTP/1.1 as this node speaks it, for the API, the redirects and the channel between nodes alike."""
