@@ -57,9 +57,10 @@ class Gateway:
         return ["ssh", *options, "-l", self.user, "127.0.0.1", *words]
 
     async def ssh(self, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return await asyncio.to_thread(
-            subprocess.run, self.command(*words), capture_output=True, text=True, check=False, **options
-        )
+        def run() -> subprocess.CompletedProcess[str]:
+            return subprocess.run(self.command(*words), capture_output=True, text=True, check=False, **options)
+
+        return await asyncio.to_thread(run)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Control]:
