@@ -56,6 +56,9 @@ class Sealer:
         note = seal.as_note()
         if sealing.timestamped:
             note["stamp"] = self._stamp(sealing, seal)
+        if sealing.signer is None:
+            note["kind"] = "stamp"
+            del note["signature"]
         return note
 
     def _identity(self, identity: Identity) -> tuple[x509.Certificate, SigningKey]:
