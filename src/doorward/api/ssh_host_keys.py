@@ -1,4 +1,4 @@
-"""``/api/ssh-host-keys``: the host keys of servers that are trusted (sessions contract, section 6.3). No transaction.
+"""``/api/ssh-host-keys``: the host keys of servers that are trusted. No transaction.
 
 A POST with ``public_key`` trusts a key from now on. One with ``scan`` shows what the server offers, for a person to compare, and
 trusts nothing. Nothing replaces a key: another one of the same type takes a DELETE first.
