@@ -24,7 +24,7 @@ def no_message_needed(admin: Caller) -> Iterator[None]:
     ("method", "path", "value"),
     [
         ("PUT", "/api/configuration/aaa/saml2", {"enabled": True}),
-        ("PUT", "/api/configuration/alerting/traffic_alerts", {}),
+        ("PUT", "/api/configuration/vnc/options", {}),
         ("PUT", "/api/configuration/local_services/snmp_agent", {"enabled": True}),
         ("PUT", "/api/configuration/management/snmp/trap", {"enabled": True}),
         ("PUT", "/api/configuration/network/ip_forwarding_rule_pairs", ["any"]),

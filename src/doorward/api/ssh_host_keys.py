@@ -1,4 +1,4 @@
-"""``/api/ssh-host-keys``: the host keys of servers that are trusted (sessions contract, section 6.3). No transaction.
+"""``/api/ssh-host-keys``: the host keys of servers that are trusted. No transaction.
 
 A POST with ``public_key`` trusts a key from now on. One with ``scan`` shows what the server offers, for a person to compare, and
 trusts nothing. Nothing replaces a key: another one of the same type takes a DELETE first.
@@ -7,6 +7,7 @@ trusts nothing. Nothing replaces a key: another one of the same type takes a DEL
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,8 +21,9 @@ from doorward.api.remote_calls import afar
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
 from doorward.proxy.control.proofs import blob_of, is_strong, read
-from doorward.sessions.host_keys import HostKey, HostKeys, OtherKeyError, TooManyKeysError, canonical
-from doorward.tree.fields import HostName, Ip, Port, bad_format
+from doorward.sessions.admission import one_address
+from doorward.sessions.host_keys import HostKey, HostKeys, OtherKeyError, TooManyKeysError
+from doorward.tree.fields import Port, bad_format, host_name
 from doorward.tree.models import Interrelated, wrong
 
 ROOT = "/api/ssh-host-keys"
@@ -41,11 +43,18 @@ def _public_key(value: str) -> str:
     return " ".join(words[:2])
 
 
+def _host(value: str) -> str:
+    """Return a name or an address in its usual form."""
+    with contextlib.suppress(ValueError):
+        return str(one_address(value))
+    return host_name(value)
+
+
 class NewHostKey(Interrelated):
     """A key to trust, or a server to ask."""
 
-    host: HostName | Ip = Field(
-        description="Name or address of the server, as users and policies name it.", examples=["10.110.0.1"]
+    host: Annotated[str, StringConstraints(min_length=1, max_length=253), AfterValidator(_host)] = Field(
+        description="Name or address of the server, as users name it.", examples=["10.110.0.1"]
     )
     port: Port = Field(22, description="Its port.")
     public_key: Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_public_key)] | None = Field(
@@ -112,7 +121,7 @@ class SshHostKeys(Resource):
         """Trust a key, or show what a server offers."""
         new, warnings = await sent(request, _NEW)
         about = {"warnings": warnings} if warnings else {}
-        host = canonical(str(new.host))
+        host = new.host
         if new.public_key is None:
             body = {**await afar(self._scan, host, new.port), "host": host, "port": new.port}
             return Response({"body": body, "key": "scan", "meta": meta(request, **about)})

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from doorward.api.metrics import Metrics
 from doorward.backup.service import Backups
+from doorward.proxy.control.figures import Figures, WorkerFigures
 from tests.support.accounts import logins
 
 
@@ -18,7 +19,11 @@ def test_every_figure() -> None:
     health: Any = SimpleNamespace(warnings=lambda: ["one", "two"])
     fresh: Any = SimpleNamespace(success=SimpleNamespace(ended_at=1.5), drill=None, overdue=True)
     backups: Any = SimpleNamespace(freshness=lambda: fresh)
-    metrics = Metrics(pipeline, logins(), health, lambda: Backups.metrics(backups))
+    figures = Figures(
+        sessions=3, before_login=1, channels=5, down=700, up=70, workers={"w1": WorkerFigures(3, 1 << 20, 12)},
+        refused={"disk": 2}, events={"session_started": 4},
+    )  # fmt: skip
+    metrics = Metrics(pipeline, logins(), health, lambda: Backups.metrics(backups), lambda: figures)
     metrics.count("GET", 200)
     metrics.count("PUT", 400)
     metrics.count("PUT", 400)
@@ -44,4 +49,14 @@ def test_every_figure() -> None:
         ("doorward_backup_last_success_timestamp_seconds",): 1.5,
         ("doorward_backup_last_drill_timestamp_seconds",): 0,
         ("doorward_backup_overdue",): 1,
+        ("doorward_sessions", "ssh"): 3,
+        ("doorward_sessions_before_login",): 1,
+        ("doorward_session_channels",): 5,
+        ("doorward_session_bytes", "down"): 700,
+        ("doorward_session_bytes", "up"): 70,
+        ("doorward_sessions_refused_total", "disk"): 2,
+        ("doorward_session_events_total", "session_started"): 4,
+        ("doorward_worker_sessions", "w1"): 3,
+        ("doorward_worker_memory_bytes", "w1"): 1 << 20,
+        ("doorward_worker_recorder_lag_milliseconds", "w1"): 12,
     }

@@ -1,7 +1,7 @@
 """Which events of proxied sessions send a mail: ``/api/configuration/alerting/traffic_alerts``.
 
-Every event is logged, and goes to syslog receivers, whatever stands here. Mails are sent as those of ``system_alerts`` are. What
-is of one kind and from one address is told ten times a minute at most; the next one tells how many were left out. The last four
+Every event is logged, and goes to syslog receivers, whatever stands here. Mails leave as those of ``system_alerts`` do. What is
+of one kind and from one address is told ten times a minute at most; the next one tells how many were left out. The last four
 members are extensions, shown only where they are switched on.
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from doorward.proxy.control import rows
-from doorward.proxy.control.connections import active
+from doorward.proxy.control.connections import Sealing, active
 from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.session import Located, Phase, Session
 from doorward.proxy.control.sessions import Sessions
@@ -62,6 +62,13 @@ class Adoption:
         self.sessions.add(session)
         log.info("session adopted", session=session.id, worker=worker)
         return session
+
+    async def sealing(self, key: str) -> Sealing | None:
+        """Return how the trail of a session that is over is sealed, by its policy of now; None: there is no such session."""
+        row = await asyncio.to_thread(self.catalogue.session, key)
+        running = self.running()
+        connection = active(running.snapshot, row.policy_key, running.number) if row is not None else None
+        return connection.sealing if connection is not None else None
 
     async def close_rows(self) -> bool:
         """Close the rows of sessions that nobody has any more; whether some are left that may still be recorded."""

@@ -236,7 +236,13 @@ class Dispatch:
             self._ban(worker, "wanted a seal for a session that is not its own")
             worker.link.close("it asked for what it may not have")
             return
-        note = await self.sealer.sealed(session, message)
+        if session is None:  # it ended while control was away; its trail waits for its last seal
+            sealing = await self.adoption.sealing(message.session)
+        elif message.frame <= session.sealed:
+            return
+        else:
+            sealing, session.sealed = session.connection.sealing, message.frame
+        note = await self.sealer.sealed(sealing, message) if sealing is not None else None
         if note is not None:
             worker.send(messages.Sealed(session=message.session, note=note))
 

@@ -1,4 +1,4 @@
-"""Whether the host key that a target shows is the right one (sessions contract, section 6.3). A changed one never is."""
+"""Whether the host key that a target shows is the right one. A changed one never is."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from doorward.proxy import messages
 from doorward.proxy.control.backends import run
 from doorward.proxy.control.connections import Identity, Sealing
 from doorward.proxy.control.ports import Secret
-from doorward.proxy.control.session import Session
 from doorward.proxy.control.stamping import StampError, local_stamp, remote_stamp
 from doorward.recording.seals import Seal, SigningKey, signed
 
@@ -32,18 +31,14 @@ class Sealer:
     secret: Secret
     threads: Executor
 
-    async def sealed(self, session: Session | None, message: messages.WantSeal) -> dict[str, Any] | None:
-        """Return the note for the trail; None: there is nothing to seal with, or nothing new to seal."""
-        if session is None or len(message.chain) != CHAIN_SIZE or message.frame <= session.sealed:
+    async def sealed(self, sealing: Sealing, message: messages.WantSeal) -> dict[str, Any] | None:
+        """Return the note for the trail; None: there is nothing to seal with."""
+        if len(message.chain) != CHAIN_SIZE or (sealing.signer is None and not sealing.timestamped):
             return None
-        sealing = session.connection.sealing
-        if sealing.signer is None and not sealing.timestamped:
-            return None
-        session.sealed = message.frame
         try:
             return await run(self.threads, self._note, sealing, message)
         except (StampError, ValueError, TypeError) as error:
-            log.error("a trail can't be sealed", session=session.id, reason=str(error))
+            log.error("a trail can't be sealed", session=message.session, reason=str(error))
             return None
 
     def _note(self, sealing: Sealing, message: messages.WantSeal) -> dict[str, Any]:
@@ -56,6 +51,9 @@ class Sealer:
         note = seal.as_note()
         if sealing.timestamped:
             note["stamp"] = self._stamp(sealing, seal)
+        if sealing.signer is None:
+            note["kind"] = "stamp"
+            del note["signature"]
         return note
 
     def _identity(self, identity: Identity) -> tuple[x509.Certificate, SigningKey]:

@@ -13,7 +13,7 @@ from doorward.proxy import messages
 from doorward.proxy.control.stamping import StampError, local_stamp, remote_stamp
 from doorward.recording.seals import Seal, holds
 from tests.support.pki import Authority
-from tests.unit.proxy.control.site import Site, configured, play
+from tests.unit.proxy.control.site import Site, configured, ended, eventually, play
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,16 +155,38 @@ def test_the_head_of_a_trail_is_signed_and_stamped_as_the_policy_says(rig: Rig, 
     play(rig, scenario)
 
 
-def test_without_a_signer_there_is_no_seal(rig: Rig) -> None:
+def test_a_session_that_ended_meanwhile_gets_its_last_seal(rig: Rig) -> None:
+    certificate = audited(rig)
     configured(rig)
 
     async def scenario(site: Site) -> None:
         site.names.known["db1.example.com"] = ("10.0.0.7",)
         worker = await site.worker()
         key = await site.connected(worker)
-        session = site.control.sessions.find(key)
-        assert (
-            await site.control.dispatch.sealer.sealed(session, messages.WantSeal(session=key, frame=1, chain=b"x" * 32)) is None
-        )
+        worker.say(ended(key))
+        await eventually(lambda: not len(site.control.sessions))
+        worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32, last=True))
+        note = (await worker.receive(messages.Sealed)).note
+        assert holds(Seal(note["frame"], note["chain"], note["at"], base64.b64decode(note["signature"])), certificate)
+
+    play(rig, scenario)
+
+
+def test_a_policy_that_only_stamps_signs_nothing(rig: Rig, tmp_path: Path) -> None:
+    stamping = {"name": "default", "timestamping": {"enabled": True, "server": {"selection": "local"}}}
+    candidate = rig.candidate()
+    rig.put(candidate, "policies/audit_policies", stamping, DEFAULT)
+    rig.commit(candidate)
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key = await site.connected(worker)
+        worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32))
+        note = (await worker.receive(messages.Sealed)).note
+        assert note["kind"] == "stamp"
+        assert "signature" not in note
+        assert is_right(note["stamp"], Seal(7, note["chain"], note["at"], b"").claim, authority(rig)[2], tmp_path)
 
     play(rig, scenario)
