@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
 from doorward import __version__
 from doorward.access.accounts import Accounts
@@ -27,6 +28,7 @@ from doorward.appliance.local_server import LocalServer
 from doorward.appliance.login_sessions import LoginSessions
 from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
+from doorward.appliance.session_workers import start_workers
 from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.appliance.trusted import hand_out
@@ -45,6 +47,7 @@ from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import certificates, webinterface
+from doorward.configuration.ssh._rules import SERVICE
 from doorward.events.notifications import Notifications
 from doorward.host.engine import Host
 from doorward.host.errors import HostError
@@ -57,7 +60,10 @@ from doorward.host.system import system
 from doorward.listening.listeners import Listeners
 from doorward.listening.tls import ConfiguredTls
 from doorward.membership import channel
-from doorward.proxy.control.figures import Figures
+from doorward.proxy.control.control import Control, Surroundings
+from doorward.proxy.control.service import SshService
+from doorward.proxy.worker.places import Places
+from doorward.sessions.ending import drops
 from doorward.sessions.host_keys import HostKeys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -107,9 +113,9 @@ class Appliance:
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot)
-        self.areas = Areas(self.pipeline, self._areas())
         self.host_keys = HostKeys(self.store)
-        self.figures: Callable[[], Figures] = Figures
+        self.control = self._controlled(keeping)
+        self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
         self.listeners.services.update(web_services(self.app, None if options.plain_http else ConfiguredTls(keeping.text)))
@@ -182,12 +188,21 @@ class Appliance:
         return Parts(
             self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
             self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
-            self.sessions.catalogue, self.sessions.trails, self.sessions.live, self.host_keys, self._figures,
+            self.sessions.catalogue, self.sessions.trails, self.control.live, self.host_keys, self.control.figures,
         )  # fmt: skip
 
-    def _figures(self) -> Figures:
-        """Return how sessions are doing, by whoever decides for them."""
-        return self.figures()
+    def _controlled(self, keeping: SecretKeeping) -> Control:
+        """Return what decides for SSH sessions."""
+        state, running = self._options.state, lambda: self.pipeline.running
+        guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
+        control = Control(Surroundings(
+            running, keeping.text, Authenticator(running, keeping.text).check, guard, self.sessions.catalogue, self.host_keys,
+            self.senders.events, Places.of(state), self.node,
+        ))  # fmt: skip
+        self.pipeline.advisers.append(control.advise)
+        self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))
+        self.listeners.services[SERVICE] = SshService(control, partial(start_workers, state))
+        return control
 
     def _setup_code(self) -> SetupCode | None:
         """Make the code that first settings must come with. The sandbox, which serves users of the machine, has none."""
@@ -218,8 +233,9 @@ class Appliance:
         loop = asyncio.get_running_loop()
         self.listeners.run_in(loop)
         self._login_sessions.loop = loop
-        self._tell_of_commits()
+        self._tell_of_commits(loop)
         self.areas.start(early=True)
+        self.control.start()
         try:
             await self._queue.run(self._doors.open_early)
             await self._queue.run(self.converge)
@@ -238,6 +254,7 @@ class Appliance:
             self._local.stop()
             await asyncio.to_thread(self.areas.stop, early=False)
             self.listeners.refuse()
+            await self.control.stop()
             with contextlib.suppress(QueueTimeoutError):
                 await self._queue.run(lambda: None)  # a commit that runs may move listeners
             stopping = asyncio.create_task(self.listeners.stop())
@@ -245,13 +262,16 @@ class Appliance:
             self.cluster.channel.release()
             await stopping
 
-    def _tell_of_commits(self) -> None:
+    def _tell_of_commits(self, loop: asyncio.AbstractEventLoop) -> None:
         def trusted(_: Running, after: Running, edits: tuple[Edit, ...]) -> None:
             """Hand out other certificates. One never changes, so only the choice of them counts."""
             if any(edit.place.path == certificates.PATH for edit in edits):
                 hand_out(after.snapshot, self._trusted)
 
-        self.pipeline.published += [lambda *_: self.listeners.settle(), trusted]
+        def published(*_: object) -> None:
+            loop.call_soon_threadsafe(self.control.published)
+
+        self.pipeline.published += [lambda *_: self.listeners.settle(), trusted, published]
 
     def _moved(self, _before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
         """Write down where administrators are served now."""

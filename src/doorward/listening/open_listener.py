@@ -101,7 +101,8 @@ class OpenListener:
 
     def _let_in(self, accepted: socket.socket, peer: Peer) -> None:
         rules = self.listener.rules
-        service = rules[0].service if self._is_own(self.listener, peer) else admit(rules, peer[0])
+        is_own = self._is_own(self.listener, peer)
+        service = rules[0].service if is_own else admit(rules, peer[0])
         if service is None:
             accepted.close()
             return
@@ -111,7 +112,7 @@ class OpenListener:
             first = next(one for one in self._beginning if one.source == busiest)
             first.begun()
             first.cancel()
-        connection = Connection(accepted, peer, service, self._beginning)
+        connection = Connection(accepted, peer, service, self._beginning, is_own=is_own)
         self._connections.add(connection)
         connection.task = self.loop.create_task(self._serve(connection))
         connection.task.add_done_callback(lambda _: self._ended(connection))

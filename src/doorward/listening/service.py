@@ -41,12 +41,16 @@ class Service(Protocol):
 class Connection:
     """A client that was let in. Its socket is closed once ``serve`` has ended, however that came."""
 
-    def __init__(self, accepted: socket.socket, peer: Peer, service: str, beginning: dict[Connection, None]) -> None:
+    def __init__(
+        self, accepted: socket.socket, peer: Peer, service: str, beginning: dict[Connection, None], *, is_own: bool = False
+    ) -> None:
         self.socket = accepted
         """Does not block. Nothing was read of it, so that its descriptor may as well go to another process."""
         self.peer = peer
         self.service = service
         """What its access rule calls who serves it."""
+        self.is_own = is_own
+        """Whether this very process connected, in ``prove``."""
         self.source = source_of(peer[0])
         self.task: asyncio.Task[None] | None = None
         """In which it is served."""

@@ -188,6 +188,10 @@ class Control:
         """Return the warning of a commit that ends sessions. In any thread."""
         return dropped(self.sessions, merged)
 
+    def count(self, policy_key: str) -> int:
+        """Return how many sessions of a connection policy run. In any thread."""
+        return sum(session.connection.key == policy_key for session in self.sessions.live())
+
     # Figures
 
     def figures(self) -> Figures:
