@@ -143,12 +143,23 @@ def _not_reverted(confirmations: Confirmations) -> Iterator[Issue]:
         yield Issue(*failure, level="error")
 
 
+def _not_catalogued(catalogue: SqliteCatalogue) -> Iterator[Issue]:
+    """Yield what is wrong where nothing can be written about sessions."""
+    if (failure := catalogue.writer.failing) is not None:
+        yield Issue(f"No session can begin: the session catalogue can't be written ({failure}).", "/api/audit", level="error")
+
+
 def application(parts: Parts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
     cluster = parts.cluster
     confirmations = parts.service.confirmations
-    health = Health(pipeline, lambda: chain(parts.senders.issues(), cluster.issues(), _not_reverted(confirmations)))
+    health = Health(
+        pipeline,
+        lambda: chain(
+            parts.senders.issues(), cluster.issues(), _not_reverted(confirmations), _not_catalogued(parts.catalogue)
+        ),
+    )  # fmt: skip
     metrics = Metrics(pipeline, parts.logins, health, parts.backups.freshness)
     configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
     transaction = Transaction(parts.service)
