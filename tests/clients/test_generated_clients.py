@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PYTHON = ROOT / ".venv/clients/bin/python"
 PACKAGES = HERE / "node_modules"
-CONFIG = "content_type_overrides:\n  application/gzip: application/octet-stream\npost_hooks: []\n"
+BYTES = ("application/gzip", "application/x-asciicast", "text/event-stream")
+CONFIG = "content_type_overrides:\n" + "".join(f"  {kind}: application/octet-stream\n" for kind in BYTES) + "post_hooks: []\n"
 
 
 @dataclass

@@ -29,7 +29,7 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
     response_headers_conformance,
 ]  # fmt: skip
-OTHER_TYPES = {"/api/metrics", "/api/troubleshooting/support-bundle/{id}/download"}
+OTHER_TYPES = {"/api/audit/sessions", "/api/metrics", "/api/troubleshooting/support-bundle/{id}/download"}
 
 
 @dataclass

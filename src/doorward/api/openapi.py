@@ -94,6 +94,8 @@ class OpenApi(Resource):
         headers = (*headers, *(("X-Token",) if writes and method not in resource.anonymous else ()))
         sends = (*operation.sends, *(("Location",) if operation.status in _MADE else ()))
         answered = _response(operation.status, schemas.answered(operation.answer), operation.media_type, sends)
+        for kind, schema in operation.others.items():
+            answered["content"][kind] = {"schema": schema}
         found: dict[str, Any] = {
             "operationId": re.sub(r"[^a-z0-9]+", "_", (method + path.removeprefix("/api")).lower()).strip("_"),
             "tags": [tag_of(path)],

@@ -32,6 +32,8 @@ class Operation:
     sends: tuple[str, ...] = ()
     body_name: str = ""
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Further media types of the answer, with the schemas of that."""
 
 
 READING = frozenset({"GET", "HEAD"})

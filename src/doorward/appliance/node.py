@@ -65,6 +65,7 @@ from doorward.proxy.control.service import SshService
 from doorward.proxy.worker.places import Places
 from doorward.sessions.ending import drops
 from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.policies import decryption_keys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import Confirmations
@@ -112,7 +113,7 @@ class Appliance:
         self.backups = backups(view, table, self.senders, uploads)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
-        self.sessions = SessionParts.at(state, lambda: self._snapshot)
+        self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
         self.host_keys = HostKeys(self.store)
         self.control = self._controlled(keeping)
         self.areas = Areas(self.pipeline, self._areas())

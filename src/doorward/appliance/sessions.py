@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doorward.areas.area import Area
+from doorward.areas.area import Area, Issue
 from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.tables import FILE
@@ -42,6 +42,11 @@ class SessionParts(Area):
     def start(self) -> None:
         """Delete old sessions when their time has come."""
         self.retention.start()
+
+    def issues(self) -> Iterator[Issue]:
+        """Tell where nothing can be written about sessions."""
+        if (failure := self.catalogue.writer.failing) is not None:
+            yield Issue(f"No session can begin: the session catalogue can't be written ({failure}).", "/api/audit", level="error")
 
     def stop(self) -> None:
         """End what goes on, and write what waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import permutations
 from urllib.parse import quote
 
@@ -17,14 +18,16 @@ FILTERS = {"start": "2026-11-29T10:00:00.0000000+00:00", "end": "2026-11-30T10:0
 
 
 @pytest.fixture(scope="module")
-def caller(server: Server) -> Caller:
+def caller(server: Server) -> Iterator[Caller]:
     catalogue = SqliteCatalogue(server.state / "sessions.db")
     tell(
         catalogue,
         *(row(number, trail=put_trail(server.state / "trails", key_of(number), trail(shell(2)))) for number in range(1, 6)),
     )
     catalogue.close()
-    return logged_in(server)
+    made = logged_in(server)
+    yield made
+    made.close()
 
 
 def test_71_sessions_are_listed_by_keys_for_urls(caller: Caller) -> None:

@@ -40,6 +40,7 @@ class Sessions(Audited):
             answer_schema(LIST_META, items=items_of(SESSION)),
             errors=(400, 404),
             query=LISTED,
+            others={"text/csv": {"type": "string"}},
             description="With format=csv: text/csv, the same rows, at most 10,000.",
         )
     }

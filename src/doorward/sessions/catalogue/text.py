@@ -27,6 +27,8 @@ _SEPARATOR = f"\n{BETWEEN}\n"
 _SHOWN = {**dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), ord(BETWEEN)], "\ufffd"), ord("\t"): " "}
 MAX_CHUNKS: Final = (1 << SHIFT) - 1
 _LEVEL = 3
+_MARK = 8
+"""Bytes by which a line is known again."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Line]).decode
@@ -48,8 +50,12 @@ def indexed_text(lines: Iterable[Line]) -> str:
 
 def cleaned(lines: Iterable[Line]) -> list[Line]:
     """Return lines as they are kept: of limited length, without control characters and the word between two, none empty."""
-    kept = (Line(line.at, line.kind, line.text[:MAX_LINE].translate(_SHOWN).strip()) for line in lines)
+    kept = (Line(line.at, line.kind, _shown(line.text[:MAX_LINE]).strip()) for line in lines)
     return [line for line in kept if line.text]
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else text.translate(_SHOWN)  # the second takes its time
 
 
 def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[Line]) -> list[Line]:
@@ -59,18 +65,24 @@ def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: S
         where = (session, channel, kind)
         sql = "SELECT at, seen FROM marks WHERE session = ? AND channel = ? AND kind = ?"
         at, seen = connection.execute(sql, where).fetchone() or (-1, b"")
-        known = {seen[place : place + 8] for place in range(0, len(seen), 8)}
+        before = {seen[place : place + _MARK] for place in range(0, len(seen), _MARK)}
+        here: set[str] = set()
         for line in lines:
             if line.kind != kind or line.at < at:
                 continue
             if line.at > at:
-                at, known = line.at, set()
-            mark = hashlib.blake2b(line.text.encode(), digest_size=8).digest()
-            if mark not in known:
-                known.add(mark)
-                fresh.append(line)
-        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", (*where, at, b"".join(sorted(known))))
+                at, before, here = line.at, set(), set()
+            elif line.text in here or (before and _mark(line) in before):
+                continue
+            here.add(line.text)
+            fresh.append(line)
+        marks = before | {_mark(Line(at, kind, text)) for text in here}
+        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", (*where, at, b"".join(sorted(marks))))
     return sorted(fresh, key=lambda line: line.at)
+
+
+def _mark(line: Line) -> bytes:
+    return hashlib.blake2b(line.text.encode(), digest_size=_MARK).digest()
 
 
 def add(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[Line]) -> None:
