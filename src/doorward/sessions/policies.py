@@ -5,10 +5,8 @@ A configuration is a value, so what is made of it is kept with it and thrown awa
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from doorward.configuration import x509
 from doorward.configuration.local_services import indexer
@@ -21,6 +19,7 @@ from doorward.configuration.policies.usermapping_policies import UsermappingPoli
 from doorward.configuration.private_keys import PublicHalf
 from doorward.configuration.ssh import connections, host_keys, options
 from doorward.configuration.ssh._connections import Connection, Inband, LogOverride, OwnKeys
+from doorward.configuration.ssh._coverage import Network, networks
 from doorward.configuration.ssh._own import Ip, own_addresses
 from doorward.configuration.ssh.authentication_policies import AuthenticationPolicy, LocalBackend
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
@@ -64,44 +63,30 @@ def connection_policy(snapshot: Snapshot, key: str) -> ConnectionPolicy:
 # Who listens where
 
 
-@dataclass(frozen=True, slots=True)
-class _Listening:
-    key: str
-    clients: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    targets: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    ports: frozenset[int]
-
-
 def matching(snapshot: Snapshot, local: str, port: int, client: str) -> str | None:
     """Return the key of the policy that takes a connection of a client to an address and port: the first active one in order.
 
     None: nobody's, also while SSH is off.
     """
-    if not options.is_enabled(snapshot):
-        return None
-    here, there = one_address(local), one_address(client)
-    for one in _listening(snapshot):
-        if port in one.ports and any(here in network for network in one.targets) and any(there in n for n in one.clients):
-            return one.key
+    there = one_address(client)
+    for key, clients in _listening(snapshot, one_address(local), port):
+        if any(there in network for network in clients):
+            return key
     return None
 
 
-def _listening(snapshot: Snapshot) -> tuple[_Listening, ...]:
-    """Return where the active policies listen, in order."""
-    kept = "ssh listening"
+def _listening(snapshot: Snapshot, here: Ip, port: int) -> list[tuple[str, list[Network]]]:
+    """Return the active policies that listen at an address and port, in order, and the networks of their clients."""
+    kept = ("ssh listening", here, port)
     if kept not in snapshot.memo:
-        network = partial(ipaddress.ip_network, strict=False)
-        snapshot.memo[kept] = tuple(
-            _Listening(
-                key,
-                tuple(map(network, one.network.clients)),
-                tuple(map(network, one.network.targets)),
-                frozenset(one.network.ports),
-            )
+        if not options.is_enabled(snapshot):
+            return []
+        snapshot.memo[kept] = [
+            (key, networks(one.network.clients))
             for key, one in snapshot.each(connections.NODE)
-            if one.active
-        )
-    found: tuple[_Listening, ...] = snapshot.memo[kept]
+            if one.active and port in one.network.ports and any(here in network for network in networks(one.network.targets))
+        ]
+    found: list[tuple[str, list[Network]]] = snapshot.memo[kept]
     return found
 
 

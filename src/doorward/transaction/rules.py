@@ -101,8 +101,9 @@ def _integrity(tree: Tree, snapshot: Snapshot, place: Place, document: Document)
             if not snapshot.has(reference):
                 yield Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
             store = tree[reference.to].node
-            owners = snapshot.who_refers_to(reference.href)
-            if isinstance(store, WriteOnce) and not store.shared and owners[1:]:
+            has_one_owner = isinstance(store, WriteOnce) and not store.shared  # thousands may share a policy
+            owners = snapshot.who_refers_to(reference.href) if has_one_owner else []
+            if owners[1:]:
                 other = next((owner for owner in owners if owner != place), place)
                 yield Problem("referenced_twice", f"Also used by {other.href}.", pointer(at), place.href)
 

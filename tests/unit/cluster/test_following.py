@@ -20,6 +20,7 @@ from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 from tests.unit.cluster.pairs import Node, PairedCentral, put
 from tests.unit.configuration.policies.samples import BACKUP_NFS
+from tests.unit.configuration.ssh.samples import SHORT
 from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
 
 Join = Callable[..., Node]
@@ -67,6 +68,24 @@ def test_what_has_scope_cluster_comes_with_secrets_and_what_has_scope_node_stays
     revision = node.rig.store.head()
     assert revision is not None
     assert (revision.author, revision.message) == ("central-management: admin", "central-management: for all")
+
+
+def test_host_keys_and_the_order_of_policies_come_too(central: PairedCentral, join: Join) -> None:
+    node = join("managed-host")
+    candidate = central.rig.candidate()
+    keys = [central.rig.post(candidate, "ssh/connections", {**SHORT, "name": name}) for name in ("databases", "web")]
+    central.rig.put(candidate, "ssh/connections", {"@order": keys[::-1]})
+    central.rig.put(candidate, "ssh/options", {"service": {"enabled": True}})
+    central.rig.commit(candidate)
+    central.note()
+    node.follow()
+    assert node.rig.pipeline.running.snapshot.keys(place("ssh/connections").path) == tuple(keys[::-1])
+    shown = node.rig.value("ssh/host_keys")
+    assert shown == central.rig.value("ssh/host_keys")
+    texts = [node.rig.secrets.text(one["key"]) for one in shown["keys"]]
+    assert texts == [central.rig.secrets.text(one["key"]) for one in shown["keys"]]
+    assert len(set(texts)) == 3
+    assert "127.0.0.1:2222" in node.rig.host.listeners.open_ones
 
 
 def test_the_note_of_a_revision_is_written_with_it(central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Sequence
-from itertools import product
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import chain, product
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -21,45 +22,58 @@ def networks(texts: Iterable[str]) -> list[Network]:
     return [ipaddress.ip_network(text, strict=False) for text in texts]
 
 
-def all_within(inner: Iterable[Network], outer: Collection[Network]) -> bool:
+Span = tuple[int, int, int]
+"""All addresses from one to another one, both included: version, first, last. Far quicker to compare than networks."""
+
+
+def span(network: Network) -> Span:
+    """Return the addresses of a network."""
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the same addresses in order, in as few spans as can be."""
+    found: list[Span] = []
+    for version, first, last in sorted(spans):
+        if found and found[-1][0] == version and first <= found[-1][2] + 1:
+            found[-1] = version, found[-1][1], max(last, found[-1][2])
+        else:
+            found.append((version, first, last))
+    return found
+
+
+def are_within(inner: Iterable[Span], outer: Sequence[Span]) -> bool:
+    """Whether all addresses of some spans are among those of others, which are merged."""
+    return all(_is_within(one, outer) for one in inner)
+
+
+def _is_within(one: Span, outer: Sequence[Span]) -> bool:
+    version, first, last = one
+    at = bisect_right(outer, (version, first, 1 << 128)) - 1
+    return at >= 0 and outer[at][0] == version and outer[at][1] <= first and last <= outer[at][2]
+
+
+def all_within(inner: Iterable[Network], outer: Iterable[Network]) -> bool:
     """Whether every address of the first networks is in one of the second ones."""
-    return all(_is_covered(one, outer) for one in inner)
-
-
-def _is_covered(one: Network, outer: Collection[Network]) -> bool:
-    if one in outer or any(_is_within(one, other) for other in outer):
-        return True
-    parts = [other for other in outer if _is_within(other, one)]
-    if sum(part.num_addresses for part in parts) < one.num_addresses:
-        return False
-    version: Any = type(one)
-    return one in ipaddress.collapse_addresses([version(part) for part in parts])
+    return are_within(map(span, inner), merged(map(span, outer)))
 
 
 class Taken:
     """Which clients earlier policies take, at which addresses and ports."""
 
     def __init__(self) -> None:
-        self._clients: dict[int, dict[Network, set[Network]]] = {}
+        self._clients: dict[int, dict[Span, list[Span]]] = {}
 
-    def add(self, ports: Iterable[int], targets: Iterable[Network], clients: Iterable[Network]) -> None:
+    def add(self, ports: Iterable[int], targets: Sequence[Span], clients: Sequence[Span]) -> None:
         """Take clients from now on."""
         for port, target in product(ports, targets):
-            self._clients.setdefault(port, {}).setdefault(target, set()).update(clients)
+            there = self._clients.setdefault(port, {})
+            there[target] = merged([*there.get(target, ()), *clients])
 
-    def has_all(self, port: int, target: Network, clients: Iterable[Network]) -> bool:
+    def has_all(self, port: int, target: Span, clients: Iterable[Span]) -> bool:
         """Whether all of these clients are taken at a port of every address of a network."""
-        found: set[Network] = set()
-        for wider, taken in self._clients.get(port, {}).items():
-            if _is_within(target, wider):
-                found |= taken
-        return all_within(clients, found)
-
-
-def _is_within(inner: Network, outer: Network) -> bool:
-    if isinstance(inner, ipaddress.IPv4Network):
-        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+        found = [taken for wider, taken in self._clients.get(port, {}).items() if _is_within(target, [wider])]
+        return are_within(clients, found[0] if len(found) == 1 else merged(chain.from_iterable(found)))
 
 
 def covers(earlier: BaseModel, later: BaseModel) -> bool:

@@ -7,8 +7,9 @@ without it.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import TypeVar
 
 from doorward.configuration._claims import Rank
 from doorward.configuration.aaa.acls import GROUPS
@@ -18,7 +19,7 @@ from doorward.configuration.ssh import _connections as model
 from doorward.configuration.ssh import options
 from doorward.configuration.ssh._algorithms import KEY_OF
 from doorward.configuration.ssh._connections import CONNECTIONS, PATH, Connection
-from doorward.configuration.ssh._coverage import Taken, all_within, networks
+from doorward.configuration.ssh._coverage import Taken, all_within, networks, span
 from doorward.configuration.ssh._own import own_addresses, own_in
 from doorward.configuration.ssh.authentication_policies import LdapBackend, has_login, stored_ways
 from doorward.host.claims import Claim
@@ -28,6 +29,8 @@ from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.snapshot import Snapshot
 
+_T = TypeVar("_T")
+
 SERVICE = "ssh"
 """The name of the service behind the listeners."""
 
@@ -36,9 +39,22 @@ _APPLIANCE_KEYS = {"ed25519", "ecdsa-p256", "rsa"}
 
 def _at(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str, Connection]]:
     """Yield key, path and body of the policy at a place, or of all of them."""
+    if place.key:
+        one = snapshot.find(CONNECTIONS, place.key)
+        if one is not None:
+            yield place.key, place.href, one
+        return
     for key, one in snapshot.each(CONNECTIONS):
-        if place.key in {"", key}:
-            yield key, f"{PATH}/{key}", one
+        yield key, f"{PATH}/{key}", one
+
+
+def _kept(snapshot: Snapshot, name: str, make: Callable[[Snapshot], _T]) -> _T:
+    """Return what follows from a whole configuration, made once: a commit of many policies asks for it at each of them."""
+    kept = ("ssh", name)
+    if kept not in snapshot.memo:
+        snapshot.memo[kept] = make(snapshot)
+    found: _T = snapshot.memo[kept]
+    return found
 
 
 # Where policies listen
@@ -76,29 +92,40 @@ def no_own_address(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
 
 def shadowed(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Warn of a policy that never takes a connection, since earlier ones take whatever it could."""
-    earlier = Taken()
+    for key in _kept(snapshot, "shadowed", _shadowed):
+        if place.key in {"", key}:
+            yield Problem("shadowed", "Never takes a connection: the policies before it take all.", "/network", f"{PATH}/{key}")
+
+
+def _shadowed(snapshot: Snapshot) -> list[str]:
+    """Return the keys of the policies that never take a connection."""
+    found, earlier = [], Taken()
     for key, one in snapshot.each(CONNECTIONS):
         if not one.active:
             continue
-        clients, targets = networks(one.network.clients), networks(one.network.targets)
-        if place.key in {"", key} and all(
-            earlier.has_all(port, target, clients) for port in one.network.ports for target in targets
-        ):
-            message = "Never takes a connection: the policies before it take all."
-            yield Problem("shadowed", message, "/network", f"{PATH}/{key}")
+        clients, targets = ([*map(span, networks(texts))] for texts in (one.network.clients, one.network.targets))
+        if all(earlier.has_all(port, target, clients) for port in one.network.ports for target in targets):
+            found.append(key)
         earlier.add(one.network.ports, targets, clients)
+    return found
 
 
 # Where connections go
 
 
+def _services(snapshot: Snapshot) -> set[tuple[str, int]]:
+    """Return the addresses and ports of all services of this node."""
+    wanted = (admin_web.claims, user_web.claims, cluster.claims, claims)
+    return {(claim.address, claim.port) for claim in chain.from_iterable(asked(snapshot) for asked in wanted)}
+
+
 def loops(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse a fixed server that is a service of this very node."""
-    wanted = (admin_web.claims, user_web.claims, cluster.claims, claims)
-    services = {(claim.address, claim.port) for claim in chain.from_iterable(asked(snapshot) for asked in wanted)}
+    services = _kept(snapshot, "services", _services)
     for _, path, one in _at(snapshot, place):
         server = one.server_address
-        if isinstance(server, model.Fixed) and (server.address.value, server.port) in services:
+        where = (server.address.value, server.port) if isinstance(server, model.Fixed) else None
+        if where in services:
             yield Problem("contradiction", "This is the appliance itself.", "/server_address/address", path)
 
 

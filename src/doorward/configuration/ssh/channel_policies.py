@@ -141,7 +141,7 @@ class _Rule(Body):
     servers: Networks = Field(default_factory=list, description="Addresses of servers.")
     time_policy: Annotated[Reference[time_policies.TimePolicy], RefersTo(time_policies.NODE)] = Field(
         default_factory=lambda: Reference(time_policies.PATH, ALWAYS, node=time_policies.NODE),
-        description="When the rule matches, at the moment of opening.",
+        description="When the rule matches, at the moment of opening; left out: always (7x24).",
     )
 
 

@@ -60,10 +60,12 @@ class SettingsPolicy(Interrelated):
     name: Name = Field(description="Name of the policy, unique.", examples=["default"])
     allow_legacy: bool = Field(default=False, description="Whether weak algorithms may be named.")
     client_side_algorithms: Algorithms = Field(
-        default_factory=lambda: Algorithms.model_validate(TOWARDS_CLIENTS), description="Algorithms towards clients."
+        default_factory=lambda: Algorithms.model_validate(TOWARDS_CLIENTS),
+        description="Algorithms towards clients; left out: those of the policy default.",
     )
     server_side_algorithms: Algorithms = Field(
-        default_factory=lambda: Algorithms.model_validate(TOWARDS_SERVERS), description="Algorithms towards servers."
+        default_factory=lambda: Algorithms.model_validate(TOWARDS_SERVERS),
+        description="Algorithms towards servers; left out: those of the policy default.",
     )
     greeting: Annotated[str, StringConstraints(max_length=4096), AfterValidator(_lines)] = Field(
         "", description="What clients get to read before they log in; empty: nothing."
