@@ -55,7 +55,7 @@ class SessionObserver:
         self._trail = SessionTrail(
             begin.session, begin.rules.audit.text, self.now, self._hand_back_from_thread, self._failed_from_thread
         )
-        self._trail.drained = self._drained
+        self._trail.drained, self._trail.consumed = self._drained, recorder.consumed
         self._flow: Flow | None = None
         self._is_held = self._has_begun = self._has_ended = self._has_told = False
         self._failure = ""
@@ -178,8 +178,9 @@ class SessionObserver:
             return
         if self._failure:
             raise RecordingFailedError(self._failure)
+        before = self._trail.taken
         waiting = self._trail.put(size, method, *arguments)
-        self._recorder.taken += size
+        self._recorder.taken += self._trail.taken - before
         if waiting > self._recorder.limit and not self._is_held and self._flow is not None:
             self._is_held = True
             self._flow.hold()

@@ -45,7 +45,10 @@ class Room:
 
 
 class Recorded(Protocol):
-    """A session, as the thread sees it."""
+    """A session, as the thread sees it. ``taken``, ``done``: bytes that were put into its queue, and taken from it."""
+
+    taken: int
+    done: int
 
     def work(self, journal: Journal, amount: int) -> bool:
         """Take about so many bytes from the queue; whether more waits. Frames go to the journal, which is not synced."""
@@ -106,18 +109,23 @@ class Recorder:
         self._sessions[session] = None
 
     def remove(self, session: Recorded) -> None:
-        """Forget a session."""
+        """Forget a session, and what it still has in its queue."""
+        self.done += session.taken - session.done
         for known in (self._sessions, self._dirty, self._unflushed):
             known.pop(session, None)
 
     def notice(self, session: Recorded, waiting: int, *, viewed: bool = False) -> None:
         """Take that something is in the queue of a session, so many bytes now."""
         self._dirty[session] = None
-        if waiting >= _WAKE_BYTES:
+        if waiting >= min(_WAKE_BYTES, self.limit):
             self._wake.set()
         if viewed and self._view_timer is None:
             self._view_timer = self._loop.call_later(VIEW_SECONDS, self._view)
         self._arm()
+
+    def consumed(self, amount: int) -> None:
+        """Take that so many bytes left a queue. For the thread."""
+        self.done += amount
 
     def _arm(self) -> None:
         if self._timer is None:

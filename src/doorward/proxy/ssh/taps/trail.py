@@ -91,7 +91,9 @@ class SessionTrail:
         self._is_dead = False
         self._due = 0
         self.drained: Callable[[], None] = lambda: None
-        """Called in the thread when the queue is short again."""
+        """Called in the thread after it has taken something from the queue."""
+        self.consumed: Callable[[int], None] = lambda _: None
+        """Called in the thread with the bytes that it has taken."""
 
     def put(self, size: int, method: Callable[..., None], *arguments: Any) -> int:
         """Put something into the queue; return the bytes that wait."""
@@ -115,6 +117,7 @@ class SessionTrail:
         """Take about so many bytes from the queue; whether more waits."""
         if self.writer is None:
             return False
+        before = self.done
         while self._queue and amount > 0:
             method, arguments, size = self._queue.popleft()
             self.done += size
@@ -128,6 +131,7 @@ class SessionTrail:
         for frame in self._frames:
             journal.append(self.name, frame)
         self._frames.clear()
+        self.consumed(self.done - before)
         self.drained()
         self._give_back()
         return bool(self._queue)

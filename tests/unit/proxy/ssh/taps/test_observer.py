@@ -122,7 +122,7 @@ def test_a_slow_disk_holds_the_session_and_nothing_is_lost(tmp_path: Path, monke
 
     async def test(site: Site) -> None:
         await site.open()
-        pieces, most = [os.urandom(1 << 18) for _ in range(8)], 0
+        pieces, most = [os.urandom(16) * (1 << 14) for _ in range(8)], 0
         for index in range(64):
             site.shows(pieces[index % 8])
             trail = site.observer._trail
@@ -133,6 +133,24 @@ def test_a_slow_disk_holds_the_session_and_nothing_is_lost(tmp_path: Path, monke
         assert site.brake.holds > 0
         assert most <= recorder.MAX_QUEUE + (1 << 19)
         assert shown(site.trail) == b"".join(pieces[index % 8] for index in range(64))
+
+    run(tmp_path, test)
+
+
+def test_what_was_taken_is_not_counted_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "MAX_QUEUES", 1 << 20)
+
+    async def test(site: Site) -> None:
+        await site.open(EXEC, request="exec", command="cat")
+        for _ in range(64):
+            site.shows(b"x" * 100_000)
+            while site.brake.held:  # noqa: ASYNC110 - a relay would not read now
+                await asyncio.sleep(0.001)
+        await arrives(lambda: site.recorder.taken == site.recorder.done)
+        assert site.recorder.limit == recorder.MAX_QUEUE
+        site.shows(b"x")
+        await site.observer.end("ACCEPT", "over")
+        assert site.recorder.taken == site.recorder.done
 
     run(tmp_path, test)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,7 +155,8 @@ def test_what_is_no_sftp_is_recorded_as_it_is() -> None:
         assert server.log.data(Kind.OUTPUT) == b"answer"
 
 
-def test_answers_to_nothing_and_floods_of_requests(monkeypatch: object) -> None:
+def test_answers_to_nothing_and_floods_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sftp_tap, "MAX_PENDING", 100)
     server = Server()
     start(server)
     server.down(status(77))
