@@ -51,6 +51,7 @@ class FramedConnection(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         self.peer = tls.getpeercert(binary_form=True) if tls is not None else None
         self.began = self.used = self.loop.time()
+        self._offers = {"expect_much": self.expect_much, "peer": self.peer, "ending": lambda: self.is_ending}
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection; nobody answers the requests that still wait for their turn."""
@@ -122,13 +123,8 @@ class FramedConnection(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         made.source, made.fault = self.source, self.fault
-        self.scope |= {  # type: ignore[misc]
-            "release": made.release,
-            "expect_much": self.expect_much,
-            "break_off": made.break_off,
-            "peer": self.peer,
-            "ending": lambda: self.is_ending,
-        }
+        self.scope |= self._offers  # type: ignore[typeddict-item]
+        self.scope |= {"release": made.release, "break_off": made.break_off}  # type: ignore[misc]
         return made
 
     def on_body(self, body: bytes) -> None:

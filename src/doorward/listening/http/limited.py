@@ -134,19 +134,18 @@ class LimitedConnection(FramedConnection):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target; an exception here becomes a 400."""
-        self._grow(len(url))
+        self._size += len(url)
+        if self._size > HEAD_LIMIT:
+            raise BadRequestError
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field. Those behind a chunked body are none: they came after every check."""
         if self._in_head:
-            self._grow(len(name) + len(value) + 4)
+            self._size += len(name) + len(value) + 4
+            if self._size > HEAD_LIMIT:
+                raise BadRequestError
             super().on_header(name, value)
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > HEAD_LIMIT:
-            raise BadRequestError
 
     def on_headers_complete(self) -> None:
         """Take the end of the head."""
