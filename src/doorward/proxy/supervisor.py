@@ -62,6 +62,7 @@ class Supervisor:
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._is_stopping = False
+        self._ready: int | None = None
         self._pause = 0.0
         self._next = 0.0
         self._lock = os.open(self._places.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -83,7 +84,8 @@ class Supervisor:
         signal.set_wakeup_fd(self._wakeup[1].fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told)
-        self._settings.protocols()  # imports what sessions need, so that workers have it from their first moment
+        self._settings.protocols()  # has imported what sessions need: workers have it from their first moment
+        self._ready = ready
         self._adopt()
         self._recover()
         gc.collect()
@@ -92,6 +94,7 @@ class Supervisor:
         if ready is not None:
             os.write(ready, b"ready\n")
             os.close(ready)
+            self._ready = None
         log.info("workers run", count=len(self._workers))
         while not self._is_stopping and self._places.stand() == self._stands:
             for key, _ in self._selector.select(LOOK_SECONDS):
@@ -186,6 +189,8 @@ class Supervisor:
             for end in (*self._wakeup, self._listener):
                 end.close()
             os.close(self._lock)
+            if self._ready is not None:
+                os.close(self._ready)
             process.run(name, self._settings)
             code = 0
         except Exception as error:  # noqa: BLE001 - a worker that can't start says why and is tried again
@@ -211,10 +216,10 @@ class Supervisor:
 
 
 def find(path: Path) -> int | None:
-    """Return a descriptor of the process behind a Unix socket, ours or root's; None: nobody listens there."""
+    """Return a descriptor of the process behind a Unix socket, which runs as who owns its directory; None: nobody listens."""
     try:
         with dial(path) as connection:
-            return os.pidfd_open(check_peer(connection, {os.geteuid(), 0}))
+            return os.pidfd_open(check_peer(connection, {os.geteuid(), path.parent.stat().st_uid}))
     except (OSError, PipeError):
         return None
 
@@ -243,8 +248,7 @@ def detach(log_file: Path) -> int:
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
-        with os.fdopen(reader, "rb") as told:
-            os._exit(0 if told.read(16) else 1)
+        os._exit(0 if os.read(reader, 16) else 1)
     os.close(reader)
     os.setsid()
     if os.fork():
@@ -254,7 +258,8 @@ def detach(log_file: Path) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, number in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(descriptor, number)
-        os.close(descriptor)
+    os.close(nothing)
+    os.close(output)
     return writer
 
 
@@ -271,8 +276,12 @@ def _configure_log() -> None:
 
 
 def _protocols() -> process.Protocols:
+    import avt._avt
+    import uvloop
+
     from doorward.proxy.ssh.protocols import SshProtocols
 
+    del avt, uvloop  # they are imported for those that are forked
     return SshProtocols()
 
 
@@ -294,13 +303,18 @@ def main(arguments: list[str] | None = None) -> int:
     places = Places((given.sockets or usual.sockets).absolute(), (given.trails or usual.trails).absolute())
     if given.stop:
         return 0 if stop(places) else 1
-    return _run(places, given)
+    try:
+        return _run(places, given)
+    except OSError as error:
+        sys.stderr.write(f"The workers can't start: {error}.\n")
+        return 1
 
 
 def _run(places: Places, given: argparse.Namespace) -> int:
     os.umask(0o077)
     _configure_log()
     account = privileges.user_named(given.user) if given.user and os.geteuid() == 0 else None
+    _protocols()  # before root is given up: another account may not get at all of Python
     places.prepare(account[0] if account else None)
     if account is not None:
         privileges.drop(*account)

@@ -149,6 +149,19 @@ def test_there_is_one_supervisor(start: Start) -> None:
     assert places.sockets.stat().st_mode & 0o777 == places.trails.stat().st_mode & 0o777 == 0o700
 
 
+def test_in_the_background_as_a_child_of_nobody_here(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "doorward.proxy.supervisor", "--state", str(tmp_path), "--workers", "1"]
+    places = Places.of(tmp_path)
+    subprocess.run([*command, "--detach"], check=True)
+    subprocess.run([*command, "--detach"], check=True)  # which finds the first
+    [pid] = pids(places).values()
+    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    assert Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1] != str(os.getpid())
+    assert "workers run" in places.log.read_text()
+    subprocess.run([*command, "--stop"], check=True)
+    assert pids(places) == {}
+
+
 def test_a_stranger_is_turned_away(start: Start) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can be somebody else")
