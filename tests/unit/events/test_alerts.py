@@ -9,7 +9,7 @@ import pytest
 from doorward.configuration.alerting import system_alerts
 from doorward.events.alerts import Alerts
 from doorward.events.events import Event
-from tests.unit.configuration.management.samples import MAILED, NEVER, QUIET
+from tests.unit.configuration.management.samples import EXTENDED, MAILED, NEVER, QUIET
 from tests.unit.events.parts import SERVER, running
 
 MAIL: dict[str, Any] = {"admin_address": "admin@example.com", "smtp_server": SERVER}
@@ -78,7 +78,7 @@ def test_without_server_or_address_there_is_no_mail(mail: Any) -> None:
 
 def test_only_what_is_switched_on_is_mailed() -> None:
     desk = Mails(alerts={})
-    assert {key for key in (*MAILED, *QUIET) if desk.raised(key, key)} == set(MAILED)
+    assert {key for key in (*MAILED, *EXTENDED, *QUIET) if desk.raised(key, key)} == {*MAILED, *EXTENDED}
 
 
 def test_what_counts_is_the_configuration_when_it_happens() -> None:
@@ -89,7 +89,7 @@ def test_what_counts_is_the_configuration_when_it_happens() -> None:
 
 
 def test_every_event_that_can_be_switched_on_has_an_id() -> None:
-    assert set(system_alerts.IDS) == {*MAILED, *QUIET}
+    assert set(system_alerts.IDS) == {*MAILED, *EXTENDED, *QUIET}
     assert not set(system_alerts.IDS) & set(NEVER)
     assert len(set(system_alerts.IDS.values())) == len(system_alerts.IDS)
 

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from doorward.api import tls as server_tls
 from doorward.cli import identity
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pins import Pins, client_context, unverified_context
 from doorward.configuration.management import syslog
 from doorward.events import tls as client_tls
+from doorward.listening import tls as server_tls
 from doorward.tree.models import Off
 from tests.support.pki import Authority
 from tests.unit.cluster.test_keys import NODE_ID as NODE
 from tests.unit.events.parts import snapshot
 
 SOURCES = Path(server_tls.__file__).parents[1]
-MADE_HERE = {"api/listeners.py", "api/tls.py", "cluster/pins.py", "host/tls.py"}
-"""Where contexts are made; ``api/listeners.py`` makes one to visit itself, ``host/tls.py`` one to look at an identity."""
+MADE_HERE = {"cluster/pins.py", "host/tls.py", "listening/tls.py"}
+"""Where contexts are made; ``listening/tls.py`` makes one to visit itself too, ``host/tls.py`` one to look at an identity."""
 
 
 def of_the_server(_folder: Path) -> ssl.SSLContext:

@@ -35,6 +35,16 @@ ALERTS: dict[str, Any] = {
     **{key: {"email": False, "snmp": False} for key in (*MAILED, *NEVER)},
     **{key: {"email": True, "snmp": False} for key in QUIET},
 }
+EXTENDED = ("password_reset",)
+"""Mailed too, and shown only where that is switched off."""
+TRAFFIC: dict[str, Any] = {
+    key: {"email": key == "host_key_learned", "snmp": False}
+    for key in (
+        "auth_failure", "auth_success", "channel_denied", "connection_denied", "connection_failed", "connection_timedout",
+        "cred_store_closed", "cred_store_decrypt_error", "gw_auth_failure", "gw_auth_success", "host_key_learned",
+        "protocol_violation", "ssh_host_key_mismatch", "user_mapping_failure",
+    )
+}  # fmt: skip
 MONITORING: dict[str, Any] = {
     "maximum_disk_utilization_ratio": 90,
     "maximum_load1": 8,
@@ -56,6 +66,7 @@ BACKING_UP: dict[str, Any] = {
 }
 SENDING: dict[str, Any] = {
     "alerting/system_alerts": ALERTS,
+    "alerting/traffic_alerts": TRAFFIC,
     "management/email": EMAIL,
     "management/health_monitoring": MONITORING,
     "management/syslog": {"receivers": [RECEIVER]},
