@@ -209,7 +209,7 @@ def test_a_reference_may_be_a_key() -> None:
         (accounts({"ann": {"password": {"from_env": "A", "change": "often"}}}), ["/aaa/local_database/users/ann /password type"]),
         (accounts({"ann": {"password": {"from_env": "A", "form": "x"}}}), ["/aaa/local_database/users/ann /password type"]),
         (accounts(None, {"ops": {"members": [{"from_env": "A"}]}}), ["/aaa/local_database/groups/ops /members/0 type"]),
-        ({"ssh": {"connections": {}}}, ["/ssh/connections  not_supported"]),
+        ({"telnet": {"connections": {}}}, ["/telnet/connections  not_supported"]),
     ],
 )  # fmt: skip
 def test_every_problem_is_reported_with_its_place(described: Any, expected: list[str]) -> None:

@@ -30,8 +30,8 @@ _NoWorkers = Annotated[int, only(0, "Text is indexed while sessions run; there a
 class Integrated(Body):
     """Workers of the node."""
 
-    number_of_near_realtime_workers: _NoWorkers = Field(0, description="0.", json_schema_extra={"const": 0})
-    number_of_workers: _NoWorkers = Field(0, description="0.", json_schema_extra={"const": 0})
+    number_of_near_realtime_workers: _NoWorkers = Field(0, description="0.", json_schema_extra={"minimum": 0, "maximum": 0})
+    number_of_workers: _NoWorkers = Field(0, description="0.", json_schema_extra={"minimum": 0, "maximum": 0})
 
 
 class Indexer(Body):
