@@ -1,7 +1,8 @@
-"""Buffers that all legs of a process share. Nothing stays in them between two turns of the event loop."""
+"""Buffers that all legs of an event loop share. Nothing stays in them between two of its turns."""
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 from doorward.proxy.ssh.wire.packets import MAX_PACKET
@@ -36,4 +37,13 @@ class Buffers:
         """More than 0 while received packets are handled: what is sent waits for the end of it."""
 
 
-BUFFERS = Buffers()
+_LOCAL = threading.local()
+
+
+def shared() -> Buffers:
+    """The buffers of this thread, which runs one event loop."""
+    try:
+        buffers: Buffers = _LOCAL.buffers
+    except AttributeError:
+        buffers = _LOCAL.buffers = Buffers()
+    return buffers

@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from typing import Protocol
 
-from doorward.proxy.ssh.wire.buffers import BUFFERS, READ, SLACK, START
+from doorward.proxy.ssh.wire.buffers import READ, SLACK, START, shared
 from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, LostError, ProtocolViolationError
 from doorward.proxy.ssh.wire.failures import log_failure
@@ -57,6 +57,7 @@ class Wire:
         self._fd = sock.fileno()
         self._handler = handler
         self._loop = asyncio.get_running_loop()
+        self._buffers = shared()
         self._pending = b""
         self._lines = MAX_LINES if lines_first else 0
         self._greeting = 0
@@ -98,7 +99,7 @@ class Wire:
     def _handle_pending(self) -> None:
         if self.is_open and self._pending and self._may_read():
             pending = self._pending
-            BUFFERS.received[START : START + len(pending)] = pending
+            self._buffers.received[START : START + len(pending)] = pending
             self._handle(START + len(pending))
 
     def _may_read(self) -> bool:
@@ -120,7 +121,7 @@ class Wire:
             self._handle_pending()
             return
         begin = START + len(pending)
-        received = BUFFERS.received
+        received = self._buffers.received
         try:
             count = self._sock.recv_into(received[begin : begin + READ])
         except (BlockingIOError, InterruptedError):
@@ -140,7 +141,7 @@ class Wire:
 
     def _handle(self, end: int) -> None:
         """Handle the bytes in the shared buffer up to ``end``."""
-        buffers = BUFFERS
+        buffers = self._buffers
         received, plain = buffers.received, buffers.plain
         start = START
         buffers.depth += 1
@@ -206,20 +207,20 @@ class Wire:
 
     def send(self, payload: bytes) -> None:
         """Send a message of our own."""
-        own = BUFFERS.own
+        own = self._buffers.own
         size = len(payload)
         if size > MAX_PACKET - 256:
             raise ProtocolViolationError("A message is too long to be sent")
         own[PAYLOAD : PAYLOAD + size] = payload
         self.forward(own, size)
-        if not BUFFERS.depth:
+        if not self._buffers.depth:
             self.flush()
 
     def forward(self, plain: memoryview, size: int) -> None:
         """Send the message of ``size`` bytes that lies in ``plain`` at `PAYLOAD`."""
         if not self.is_open or self._is_closing:
             return
-        buffers = BUFFERS
+        buffers = self._buffers
         if buffers.owner is not self:
             if buffers.owner is not None:
                 buffers.owner.flush()
@@ -232,7 +233,7 @@ class Wire:
 
     def flush(self) -> None:
         """Hand what was made to the kernel."""
-        buffers = BUFFERS
+        buffers = self._buffers
         if buffers.owner is self:
             end = buffers.at
             buffers.owner = None
@@ -305,7 +306,7 @@ class Wire:
         """Send what waits, then close; the peer has `LINGER` seconds to take it. What it sends is thrown away."""
         if not self.is_open or self._is_closing:
             return
-        if BUFFERS.owner is self:
+        if self._buffers.owner is self:
             self.flush()
         self._is_closing = True
         self._pending = b""
@@ -336,9 +337,9 @@ class Wire:
             self._handler.failed(error)
             return
         was_closing = self._is_closing
-        if BUFFERS.owner is self:
-            BUFFERS.owner = None
-            BUFFERS.at = START
+        if self._buffers.owner is self:
+            self._buffers.owner = None
+            self._buffers.at = START
         self.is_open = False
         self._update_reading()
         if self._unsent:
