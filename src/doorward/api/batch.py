@@ -49,6 +49,8 @@ _ID = matching(r"[A-Za-z0-9_.-]{1,64}", "An id has 1-64 of A-Z a-z 0-9 _ . -")
 
 
 class _Change(Body):
+    """What all changes say."""
+
     path: _Path = Field(description="A resource below /api/configuration; @new:<id> stands for the key of an object made before.")
     if_match: str | None = Field(None, description="As the header field If-Match of a single request.")
 

@@ -30,6 +30,8 @@ ROOT = "/api/ssh-host-keys"
 SSH = "/special/ssh"
 _ONE = answer_schema(body={"type": "object"}, key={"type": "string"})
 
+_EXAMPLE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINfMPvcqa8+dU7UwItAVS/PV78PT2pHCj2d5ig0l4zIY"
+
 Scan = Callable[[str, int], dict[str, Any]]
 """Asks a server for its host keys: ``code``, ``host_keys``, ``message``. Blocks."""
 
@@ -58,7 +60,9 @@ class NewHostKey(Interrelated):
     )
     port: Port = Field(22, description="Its port.")
     public_key: Annotated[str, StringConstraints(max_length=16_384), AfterValidator(_public_key)] | None = Field(
-        None, description="The key to trust, as 'type base64'.", examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."]
+        None,
+        description="The key to trust, as 'type base64'.",
+        examples=[_EXAMPLE],
     )
     scan: bool = Field(default=False, description="Whether to show what the server offers instead; nothing is trusted by that.")
 

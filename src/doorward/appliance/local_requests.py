@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from doorward.tree.jsontext import prepared
+
 SOCKET: Final = Path("run", "local.sock")
 """Below the state directory."""
 MAX_LINE: Final = 4096
@@ -23,6 +25,7 @@ ANSWER_SECONDS: Final = 60.0
 """How long a response may take: a commit waits for those before it, and for the host."""
 
 
+@prepared
 class ResetPassword(msgspec.Struct, frozen=True, tag="reset_password", forbid_unknown_fields=True):
     """Give ``admin`` this password."""
 
@@ -32,12 +35,14 @@ class ResetPassword(msgspec.Struct, frozen=True, tag="reset_password", forbid_un
         return "ResetPassword(…)"
 
 
+@prepared
 class PasswordReset(msgspec.Struct, frozen=True, tag="password_reset"):
     """Done, with this revision."""
 
     revision: int
 
 
+@prepared
 class RequestRefused(msgspec.Struct, frozen=True, tag="refused"):
     """Not done; why, in a sentence for the operator."""
 

@@ -64,7 +64,7 @@ MAX_ATTEMPTS: Final = 31
 """How many tails a frame may have before it: their number stands in the upper five bits of the flags."""
 _ATTEMPT_SHIFT: Final = 3
 NO_FLAGS: Final = Flag(0)
-_STREAMS, _FLAGS = tuple(Stream), tuple(Flag(number) for number in range(4))
+_STREAMS, _FLAGS = tuple(Stream), tuple(Flag(number) for number in range(256))
 
 
 class TrailDamagedError(Exception):

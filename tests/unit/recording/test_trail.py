@@ -149,15 +149,15 @@ def test_any_second_is_reached_from_the_restart_before_it() -> None:
 
     made = writer(keyframes=keyframes)
     parts = [made.head]
-    for record in (*opening(), *(output(at * 1000, f"line {at}") for at in range(300))):
+    for record in (*opening(), *(output(at * 1000, f"line {at}") for at in range(700))):
         parts += [*made.write(record), *made.flush()]
-    data = b"".join([*parts, *made.close({}, 300_000)])
+    data = b"".join([*parts, *made.close({}, 700_000)])
     reader = TrailReader(data)
-    assert len(drawn) == 1 + 300_000 // RESTART_MILLISECONDS
-    since = list(reader.records(Stream.SCREEN, since=200_000))
+    assert len(drawn) == 1 + 700_000 // RESTART_MILLISECONDS
+    since = list(reader.records(Stream.SCREEN, since=500_000))
     assert [record.kind for record in since[:2]] == [Kind.RESIZE, Kind.KEYFRAME]
-    assert 200_000 - RESTART_MILLISECONDS <= since[0].at <= 200_000
-    assert [record for record in since if record.kind is Kind.OUTPUT][-1].data == b"line 299"
+    assert 500_000 - RESTART_MILLISECONDS <= since[0].at <= 500_000
+    assert [record for record in since if record.kind is Kind.OUTPUT][-1].data == b"line 699"
     assert [r.at for r in reader.records(since=0)] == [r.at for r in reader.records()]
 
 

@@ -8,6 +8,8 @@ What has to arrive carries a ``serial``, which counts them in each session from 
 a reconnect, until control has answered `Noted`; control passes over what it has had.
 """
 
+import msgspec
+
 from doorward.proxy.messages.message import MAX_MESSAGE, Message
 from doorward.proxy.messages.to_control import (
     ChannelClosed,
@@ -53,6 +55,10 @@ from doorward.proxy.messages.to_worker import (
     Trusted,
     Unfollow,
 )
+
+# msgspec looks at a class when it is first decoded, and two threads that are first at the same moment crash the process.
+for _side in (ToControl, ToWorker):
+    msgspec.msgpack.Decoder[object](_side)
 
 __all__ = [
     "MAX_MESSAGE",

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from doorward.tree.jsontext import prepared
+
 ACCEPT, AUTH_FAIL, FAIL, TERMINATED = "ACCEPT", "AUTH_FAIL", "FAIL", "TERMINATED"
 """The verdicts of sessions."""
 
@@ -14,6 +16,7 @@ INDEXED, NOT_INDEXED, INDEXING = "INDEXED", "NOT_INDEXED", "INDEXING"
 """How far the text of a session is in the index."""
 
 
+@prepared
 class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One end of a connection. ``name``: what it is called, where that is known; "" is nothing known."""
 
@@ -22,6 +25,7 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
 
 
+@prepared
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A session as it is known when it begins; `Facts` adds to it, `End` closes it."""
 
@@ -81,6 +85,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.gateway_user or self.server_user
 
 
+@prepared
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What became known of a session since; what is UNSET stays."""
 
@@ -97,6 +102,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_archived: bool | UnsetType = UNSET
 
 
+@prepared
 class ChannelRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A channel. ``number`` counts the channels of the session from 1, ``opened`` and ``closed`` are ms since it began.
 
@@ -115,6 +121,7 @@ class ChannelRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, Any] = {}
 
 
+@prepared
 class End(msgspec.Struct, frozen=True, kw_only=True):
     """How a session ended. ``at``: ms since it began, the last moment in the trail."""
 
@@ -128,6 +135,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     """False: there is no trail, or none that can be read."""
 
 
+@prepared
 class Line(msgspec.Struct, frozen=True, array_like=True):
     """A line for the index. ``at``: ms since the session began; ``kind``: ``command``, ``screen``, ``file`` or ``title``."""
 
@@ -136,6 +144,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
+@prepared
 class EventRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened in a session. ``at``: ms since it began; ``type`` such as ``command`` or ``channel_denied``."""
 
@@ -146,6 +155,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: str = ""
 
 
+@prepared
 class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     """A match of a content policy. ``at``: ms since the session began."""
 
@@ -158,6 +168,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     content: str
 
 
+@prepared
 class DownloadRow(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody had the content of a session. ``what``: ``audit_trail``, ``replay``, ``file``."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from doorward.configuration.ssh import connections
+from doorward.host.claims import listeners
 from doorward.host.resources import AccessRule, Listener
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict
@@ -108,11 +109,12 @@ def test_a_plain_address_is_a_network_of_its_own() -> None:
 
 def test_a_policy_listens_on_the_own_addresses_in_its_targets(rig: Rig) -> None:
     candidate = switched_on(rig)
-    add(rig, candidate, at={"network/targets": ["127.0.0.0/8", "::1"], "network/ports": [2222, 2223]})
+    first = add(rig, candidate, at={"network/targets": ["127.0.0.0/8", "::1"], "network/ports": [2222, 2223]})
     add(rig, candidate, "second", {"network/ports": [2222]})
     add(rig, candidate, "third", {"active": False, "network/ports": [2224]})
-    assert list(connections.NODE.render(candidate.snapshot)) == [  # type: ignore[misc]
-        Listener("127.0.0.1", port, (AccessRule("ssh"),), origin=ROOT + CONNECTIONS) for port in (2222, 2223)
+    assert connections.NODE.claims is not None
+    assert list(listeners(connections.NODE.claims(candidate.snapshot))) == [
+        Listener("127.0.0.1", port, (AccessRule("ssh"),), origin=f"{ROOT}{CONNECTIONS}/{first}") for port in (2222, 2223)
     ]
     rig.commit(candidate)
     assert {"127.0.0.1:2222", "127.0.0.1:2223"} <= rig.host.listeners.open_ones.keys()
@@ -123,7 +125,8 @@ def test_a_policy_listens_on_the_own_addresses_in_its_targets(rig: Rig) -> None:
 def test_nothing_listens_while_ssh_is_off(rig: Rig) -> None:
     candidate = rig.candidate()
     add(rig, candidate)
-    assert list(connections.NODE.render(candidate.snapshot)) == []  # type: ignore[misc]
+    assert connections.NODE.claims is not None
+    assert list(connections.NODE.claims(candidate.snapshot)) == []
 
 
 def test_another_policy_opens_no_listener_anew(rig: Rig) -> None:
