@@ -57,8 +57,8 @@ def test_every_member_must_match(members: dict[str, Any], expected: bool) -> Non
     "host",
     [
         "10.0.0.5%.evil.example", "10.0.0.5%eth0", "2001:db8::1%.evil.example", "evil.example\0.example.com",
-        "10.9.9.9 .example.com", "evil.example\n.example.com", "x\udc80.example.com", "167772165", "0x0a000005", "012.0.0.5", "10.0.0.5 ",
-        "\uff11.example.com",
+        "10.9.9.9 .example.com", "evil.example\n.example.com", "x\udc80.example.com", "\uff11.example.com",
+        "167772165", "0x0a000005", "012.0.0.5", "10.0.0.5 ",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_host_is_no_end_of_a_forward(host: str) -> None:
