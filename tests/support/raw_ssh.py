@@ -186,7 +186,7 @@ class RawPeer:
         self.sock.close()
 
 
-def request(user: str, method: str, fields: bytes = b"") -> bytes:
+def request(user: str | bytes, method: str, fields: bytes = b"") -> bytes:
     """A USERAUTH_REQUEST."""
     return bytes([Message.USERAUTH_REQUEST]) + string(user) + string("ssh-connection") + string(method) + fields
 

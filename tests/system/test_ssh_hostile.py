@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import asyncssh
+import msgspec
 import psutil
 import pytest
 from msgspec import structs
 
 from doorward.proxy import messages
+from doorward.proxy.ssh.gate import MAX_REQUESTS
+from doorward.proxy.ssh.policy import MAX_DENIED
 from doorward.proxy.ssh.wire.fields import boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import Relayed
-from tests.support.gateway import MODERN, FakeControl, Gateway, make_rules
+from doorward.sessions.rules import ChannelRule, ChannelType, Relayed
+from tests.support.gateway import MODERN, FakeControl, FakeObserver, Gateway, make_rules
 from tests.support.raw_ssh import GoneError, RawPeer, channel_request, data, request
 from tests.support.server import until
 from tests.system.ssh_support import PASSWORD, Site, ended, open_site
@@ -53,11 +58,11 @@ IDENTIFICATIONS = {
     "no identification": (b"GET / HTTP/1.0\r\n\r\n", "What came first was no SSH identification"),
     "an old protocol": (b"SSH-1.5-old\r\n", "The peer does not speak SSH 2.0"),
     "a line without end": (b"SSH-2.0-" + b"x" * 400, "No SSH identification came"),
-    "a long line": (b"SSH-2.0-" + b"x" * 240 + b"\r\n" + b"\0" * 300, "A packet claims to have 0 bytes"),
-    "a giant packet": (b"SSH-2.0-x\r\n\x7f\xff\xff\xff" + b"\0" * 300, "A packet claims to have 2147483647 bytes"),
+    "a long line": (b"SSH-2.0-" + b"x" * 240 + b"\r\n" + b"\0" * 300, "The length of a packet is wrong"),
+    "a giant packet": (b"SSH-2.0-x\r\n\x7f\xff\xff\xff" + b"\0" * 300, "The length of a packet is wrong"),
     "a crooked packet": (
         b"SSH-2.0-x\r\n\x00\x00\x00\x0d" + b"\0" * 300,
-        "The length of a packet is no multiple of the cipher's block",
+        "The length of a packet is wrong",
     ),
     "wrong padding": (b"SSH-2.0-x\r\n\x00\x00\x00\x0c\xff" + b"\x14" * 300, "The padding of a packet is wrong"),
 }  # fmt: skip
@@ -191,7 +196,9 @@ def test_rules_of_channels_are_kept(relay: Gateway, name: str) -> None:
 
 
 @contextmanager
-def hostile_server(play: Callable[[RawPeer], None]) -> Iterator[Gateway]:
+def hostile_server(
+    play: Callable[[RawPeer], None], *, make_observer: Callable[[], FakeObserver] = FakeObserver
+) -> Iterator[Gateway]:
     """A gateway whose target is played by a function."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -212,7 +219,7 @@ def hostile_server(play: Callable[[RawPeer], None]) -> Iterator[Gateway]:
         session="", ask=0, name="target", addresses=("127.0.0.1",), port=listener.getsockname()[1], user="u", keys=(public,),
         offers=(Relayed.SAME_PASSWORD,),
     )  # fmt: skip
-    with Gateway(lambda: FakeControl(target=target, rules=make_rules())) as relay:
+    with Gateway(lambda: FakeControl(target=target, rules=make_rules()), make_observer=make_observer) as relay:
         yield relay
     thread.join()
     listener.close()
@@ -388,3 +395,107 @@ def test_a_client_that_reads_nothing_costs_nothing(relay: Gateway) -> None:
     assert process.memory_info().rss - before < 4 * 1024 * 1024
     peer.close()
     ended(relay)
+
+
+def test_requests_to_log_in_come_to_an_end(relay: Gateway) -> None:
+    # "none" is no try, and what control does for it is not the client's time.
+    peer = RawPeer.connect(relay.port)
+    peer.exchange()
+    peer.send(bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth"), *[request("u", "none")] * (MAX_REQUESTS + 1))
+    assert told(peer) == "Too many requests to log in"
+    assert len(ended(relay).control.asked) == MAX_REQUESTS + 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [request("u", "publickey", boolean(False) + string(b"\xff") + string(KEY.public_data)), request(b"\xff", "none")],
+    ids=["algorithm", "user"],
+)  # fmt: skip
+def test_names_that_are_no_text_are_told_of(site: Site, payload: bytes) -> None:
+    def encoding(user: str, algorithm: str = "", *_: object) -> None:
+        msgspec.msgpack.encode((user, algorithm))
+
+    def make() -> FakeControl:
+        control = FakeControl(target=site.target(), rules=make_rules(gateway_login=True))
+        control.try_none = control.try_key = encoding  # type: ignore[method-assign,assignment] # as the pipe does
+        return control
+
+    with Gateway(make) as relay:
+        peer = RawPeer.connect(relay.port)
+        peer.exchange()
+        peer.send(bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth"), payload)
+        assert told(peer) == "A name or an answer is not in UTF-8"
+
+
+def test_what_no_rule_allows_is_not_asked_for_without_end(site: Site) -> None:
+    # Each refusal is recorded and told of; control takes a million channels for the work of a forged worker.
+    shell = ChannelRule(channel=ChannelType.SHELL, position=0)
+    with Gateway(lambda: FakeControl(target=site.target(), rules=make_rules(channels=(shell,)))) as relay:
+        peer = RawPeer.connect(relay.port)
+        peer.login(ACCOUNT, PASSWORD)
+        channel = peer.open_session()
+        opening = bytes([Message.CHANNEL_OPEN]) + string("x11") + uint32(1) + uint32(9) + uint32(9)
+        forward = bytes([Message.GLOBAL_REQUEST]) + string("tcpip-forward") + boolean(True) + string("") + uint32(0)
+        denied = [opening, forward, channel_request(channel, "x11-req"), channel_request(channel, "exec", string("id"))]
+        threading.Thread(target=_send_all, args=(peer, denied * (MAX_DENIED // 4 + 1)), daemon=True).start()
+        assert told(peer) == "What no rule allows was asked for again and again"
+        assert len([event for event, _ in ended(relay).control.events if event == "channel_denied"]) == MAX_DENIED
+
+
+def _send_all(peer: RawPeer, payloads: list[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        peer.sock.sendall(b"".join(peer.seal(payload) for payload in payloads))
+
+
+def test_answers_do_not_pile_up_behind_a_key_exchange(site: Site) -> None:
+    rules = make_rules(settings={"rekey_bytes": 10_000})
+    with Gateway(lambda: FakeControl(target=site.target(), rules=rules)) as relay:
+        peer = RawPeer.connect(relay.port)
+        peer.login(ACCOUNT, PASSWORD)
+        channel = peer.open_session()
+        peer.send(channel_request(channel, "exec", string("head -c 100000 /dev/zero; cat")))
+        peer.until(Message.KEXINIT)
+        # It is our turn to answer; we only ask on.
+        flood = [bytes([Message.GLOBAL_REQUEST]) + string("x") + boolean(True)] * 30_000
+        threading.Thread(target=_send_all, args=(peer, flood), daemon=True).start()
+        assert told(peer) == "The client asks without end and does not finish a key exchange"
+
+
+def test_nothing_begins_once_the_recording_has_failed(site: Site) -> None:
+    """A terminal is left a moment to show why; no program starts in it."""
+
+    class Failing(FakeObserver):
+        def opened(self, channel: int, kind: str, *rest: Any) -> None:
+            super().opened(channel, kind, *rest)
+            if channel > 1:
+                assert self.flow is not None
+                self.flow.end("The session can't be recorded any more.", "FAIL")
+
+    ran: list[bytes] = []
+
+    def server(peer: RawPeer) -> None:
+        _up_to_login(peer)
+        peer.send(bytes([Message.USERAUTH_SUCCESS]))
+        for number in (5, 6):
+            client = int.from_bytes(peer.until(Message.CHANNEL_OPEN)[12:16], "big")
+            confirmed = bytes([Message.CHANNEL_OPEN_CONFIRMATION]) + uint32(client) + uint32(number)
+            peer.send(confirmed + uint32(1 << 20) + uint32(32768))
+            if number == 5:
+                peer.until(Message.CHANNEL_REQUEST)
+                ran.append(peer.until(Message.CHANNEL_REQUEST))
+        while True:
+            ran.append(peer.until(Message.CHANNEL_REQUEST))
+
+    with hostile_server(server, make_observer=Failing) as relay:
+        peer = RawPeer.connect(relay.port)
+        peer.login("u", "pw")
+        window = uint32(1 << 20) + uint32(32768)
+        peer.send(bytes([Message.CHANNEL_OPEN]) + string("session") + uint32(0) + window)
+        peer.until(Message.CHANNEL_OPEN_CONFIRMATION)
+        terminal = string("xterm") + uint32(80) + uint32(24) + uint32(0) * 2 + string("")
+        peer.send(channel_request(5, "pty-req", terminal, reply=False), channel_request(5, "shell", reply=False))
+        peer.send(bytes([Message.CHANNEL_OPEN]) + string("session") + uint32(1) + window)
+        peer.until(Message.CHANNEL_OPEN_CONFIRMATION)
+        peer.send(channel_request(6, "exec", string("unrecorded"), reply=False))
+        assert told(peer) == "The session can't be recorded any more."
+    assert len(ran) == 1

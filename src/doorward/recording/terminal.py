@@ -6,13 +6,20 @@ The emulator stands behind a port, since it is young: asciinema's own engine, th
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from avt._avt import Vt
 
 MIN_SIZE, MAX_SIZE = 1, 1000
 """Columns and rows that are emulated; sessions with other sizes are cut to them."""
+
+
+# A wide character has no place in one column: there the emulator panics.
+_MIN_COLUMNS = 2
+
+_Got = TypeVar("_Got")
 
 
 class Terminal(Protocol):
@@ -45,50 +52,61 @@ class AvtTerminal:
     def __init__(self, columns: int = 80, rows: int = 24) -> None:
         from avt._avt import Vt
 
-        self._live: Vt | None = Vt(_fit(columns), _fit(rows), 0)
-        self._resting = ((_fit(columns), _fit(rows)), "")
+        self._size = _fit(columns, rows)
+        self._live: Vt | None = Vt(*self._size, 0)
+        self._drawing = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def rest(self) -> None:
         """Give up the memory of the emulator, 100 kB; the next use draws the screen again."""
         if self._live is not None:
-            columns, rows = self._live.size
-            self._resting, self._live = ((columns, rows), str(self._live.dump())), None
+            self._drawing, self._live = self._safely(lambda vt: str(vt.dump()), ""), None
 
     @property
     def _vt(self) -> Vt:
         if self._live is None:
             from avt._avt import Vt
 
-            (columns, rows), drawing = self._resting
-            self._live = Vt(columns, rows, 0)
-            self._live.feed_str(drawing)
+            self._live = Vt(*self._size, 0)
+            self._live.feed_str(self._drawing)
         return self._live
+
+    def _safely(self, act: Callable[[Vt], _Got], otherwise: _Got) -> _Got:
+        """Do something with the emulator. Where it panics, which is no `Exception` to Python, an empty screen takes its place.
+
+        The output itself is recorded whatever becomes of its picture.
+        """
+        try:
+            return act(self._vt)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            self._live, self._drawing = None, ""
+            return otherwise
 
     def feed(self, output: bytes) -> list[str]:
         """Take output; return the lines that went out of sight at the top."""
-        _, gone = self._vt.feed_str(self._decoder.decode(output))
-        return [line.text.rstrip() for line in gone]
+        text = self._decoder.decode(output)
+        return self._safely(lambda vt: [line.text.rstrip() for line in vt.feed_str(text)[1]], [])
 
     def resize(self, columns: int, rows: int) -> list[str]:
         """Take another size; return the lines that went out of sight."""
-        _, gone = self._vt.resize(_fit(columns), _fit(rows))
-        return [line.text.rstrip() for line in gone]
+        vt, self._size = self._vt, _fit(columns, rows)
+        return self._safely(lambda _: [line.text.rstrip() for line in vt.resize(*self._size)[1]], [])
 
     def drawing(self) -> bytes:
         """Return the output that draws the present screen on an empty terminal of the same size."""
         # Many terminals take the one-character form of ESC [ for no control at all.
-        return str(self._vt.dump()).replace("\x9b", "\x1b[").encode()
+        return self._safely(lambda vt: str(vt.dump()), "").replace("\x9b", "\x1b[").encode()
 
     def lines(self) -> list[str]:
         """Return the screen as text, without blanks at the ends of lines."""
-        return [line.text.rstrip() for line in self._vt.view()]
+        return self._safely(lambda vt: [line.text.rstrip() for line in vt.view()], [""] * self._size[1])
 
     @property
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
-        columns, rows = self._vt.size
-        return columns, rows
+        return self._size
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -96,5 +114,5 @@ class AvtTerminal:
         return self._vt.cursor.row, self._vt.cursor.col
 
 
-def _fit(size: int) -> int:
-    return max(MIN_SIZE, min(size, MAX_SIZE))
+def _fit(columns: int, rows: int) -> tuple[int, int]:
+    return max(_MIN_COLUMNS, min(columns, MAX_SIZE)), max(MIN_SIZE, min(rows, MAX_SIZE))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from doorward.sessions.rules import ChannelRule, ChannelType, End, Forward, Hours
 
@@ -46,23 +46,37 @@ class Asked:
     is_listening: bool = False
 
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+
+
 @lru_cache(maxsize=4096)
 def _network(text: str) -> IPv4Network | IPv6Network:
     return ip_network(text, strict=False)
 
 
 def _is_inside(address: str, networks: Iterable[str]) -> bool:
-    """Whether an address lies in one of some networks; what is no address lies in none."""
+    """Whether an address lies in one of some networks; what is no address lies in none.
+
+    A zone belongs to link-local addresses only: ``10.0.0.1%.example.com`` is a name that somebody else's name server answers.
+    """
+    plain, _, zone = address.partition("%")
     try:
-        parsed = ip_address(address.split("%", 1)[0])
+        parsed = ip_address(plain)
     except ValueError:
+        return False
+    if zone and not (isinstance(parsed, IPv6Address) and parsed.is_link_local):
         return False
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(mapped in _network(network) for network in networks)
 
 
 def _is_named(name: str, pattern: str) -> bool:
-    """Whether a host name is the one that is meant, or lies below it where the pattern begins with ``*.``."""
+    """Whether a host name is the one that is meant, or lies below it where the pattern begins with ``*.``.
+
+    What has other characters than host names have is none: servers read it up to a NUL or a blank, and would go elsewhere.
+    """
+    if _HOST.fullmatch(name) is None:
+        return False
     name, pattern = name.lower().rstrip("."), pattern.lower().rstrip(".")
     if pattern.startswith("*."):
         return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
@@ -149,7 +163,8 @@ def decide(rules: Sequence[ChannelRule], asked: Asked, around: Circumstances, no
 
 # The old scp runs ``scp -t PATH`` or ``scp -f PATH`` on the server, by a shell, with further options in front. It counts as scp
 # only if a shell can make nothing else of it: what is not within single quotes has nothing that a shell acts on but wildcards.
-_SCP = re.compile(r"(?:/[\w./-]*/)?scp(?P<options>(?: +-[A-Za-z0-9]+)+)(?: +--)? +(?P<path>.+)")
+# Where it lies counts as well: a user who may copy files could have put another program of that name anywhere else.
+_SCP = re.compile(r"(?:/(?:usr/(?:local/)?)?bin/)?scp(?P<options>(?: +-[A-Za-z0-9]+)+)(?: +--)? +(?P<path>.+)")
 _QUOTED = re.compile(r"'[^']*'")
 _ACTIVE = re.compile(r"[;&|<>()`$\n\r\0#!{}\"']")
 _ESCAPED = re.compile(r"\\(?! )")

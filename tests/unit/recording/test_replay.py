@@ -124,3 +124,24 @@ def test_a_file_that_becomes_shorter_is_damaged(tmp_path: Path) -> None:
         os.truncate(path, 10)
         with pytest.raises(TrailDamagedError):
             data[500_000:500_010]
+
+
+def test_a_wide_character_fits_into_no_column_and_harms_nobody() -> None:
+    terminal = AvtTerminal(80, 1)
+    terminal.feed("🎉".encode())
+    terminal.resize(1, 24)
+    terminal.feed(b"on\r\n")
+    assert terminal.size[1] == len(terminal.lines()) == 24
+
+
+def test_a_panic_of_the_emulator_costs_the_picture_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("doorward.recording.terminal._MIN_COLUMNS", 1)
+    terminal = AvtTerminal(80, 1)
+    terminal.feed("🎉".encode())
+    assert terminal.resize(1, 24) == []
+    assert "panicked" in capfd.readouterr().err
+    terminal.resize(20, 4)
+    terminal.feed(b"new")
+    assert terminal.lines()[0] == "new"

@@ -53,6 +53,22 @@ def test_every_member_must_match(members: dict[str, Any], expected: bool) -> Non
     assert is_allowed(SHELL, **members) is expected
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.5%.evil.example", "10.0.0.5%eth0", "2001:db8::1%.evil.example", "evil.example\0.example.com",
+        "10.9.9.9 .example.com", "evil.example\n.example.com", "x\udc80.example.com", "\uff11.example.com",
+        "167772165", "0x0a000005", "012.0.0.5", "10.0.0.5 ",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_host_is_no_end_of_a_forward(host: str) -> None:
+    """The server would resolve it to something else than what the rule names."""
+    ends = [End(selection="address", value="10.0.0.0/8"), End(selection="address", value="2001:db8::/32")]
+    forwards = tuple(Forward(host=end) for end in (*ends, End(selection="domain", value="*.example.com")))
+    for kind in (ChannelType.LOCAL_FORWARD, ChannelType.REMOTE_FORWARD):
+        assert not is_allowed(Asked(channel=kind, host=host, port=22), forwards=forwards)
+
+
 @pytest.mark.parametrize(("clock", "expected"), [((8, 59), False), ((9, 0), True), ((10, 0), True), ((10, 1), False)])
 def test_hours_hold_to_their_last_minute(clock: tuple[int, int], expected: bool) -> None:
     now = datetime(2026, 11, 30, *clock)  # noqa: DTZ001 - as above
@@ -129,7 +145,8 @@ def test_the_old_scp_is_known(command: str) -> None:
     [
         "scp", "scp -t", "scp file host:", "scp -t x; id", "scp -t x && id", "scp -t `id`", "scp -t $(id)", "scp -t x\nid",
         "scp -t x | tee y", "scp -t x > y", 'scp -t "$HOME"', "scp -f a b", "scp -S /bin/sh -t x", "scp -t '", "scp -t \\'; id '",
-        "scp -t 'a'\\''; id '", "myscp -t x", "scp -x -q y", "sudo scp -t x", "scp -t -Fevil", "scp -o x -t y",
+        "scp -t 'a'\\''; id '", "myscp -t x", "/tmp/scp -t x",
+        "/usr/bin/../../tmp/scp -t x", "scp -x -q y", "sudo scp -t x", "scp -t -Fevil", "scp -o x -t y",
     ],
 )  # fmt: skip
 def test_what_a_shell_could_make_more_of_is_no_scp(command: str) -> None:

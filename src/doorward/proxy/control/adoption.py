@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import mmap
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from doorward.proxy.control.session import Located, Phase, Session
 from doorward.proxy.control.sessions import Sessions
 from doorward.recording.format import TrailDamagedError, frames, read_beginning
 from doorward.recording.journal import SEGMENTS, SUFFIX
+from doorward.recording.records import MAX_TIME
+from doorward.recording.trail_file import TrailFile
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.transaction.candidate import Running
@@ -118,12 +119,16 @@ def recorded_until(path: Path) -> int:
     """Return the last moment in a trail, in milliseconds; 0 where there is none. Reads the whole file."""
     until = 0
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size:
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    _, end = read_beginning(data)
-                    for frame in frames(data, end):
-                        until = max(until, frame.at)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return until
+    try:
+        data = TrailFile(descriptor)
+        _, end = read_beginning(data)
+        for frame in frames(data, end):
+            until = min(max(until, frame.at), MAX_TIME)
     except (OSError, TrailDamagedError):
         return until
+    finally:
+        os.close(descriptor)
     return until

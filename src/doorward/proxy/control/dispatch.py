@@ -16,7 +16,7 @@ import structlog
 
 from doorward.proxy import messages
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
-from doorward.proxy.control.answers import Answers, Question
+from doorward.proxy.control.answers import Answers, Question, refusal
 from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
 from doorward.proxy.control.reports import Report, Reports, end_of
@@ -31,6 +31,7 @@ HELLO_SECONDS = 10.0
 NOTE_SECONDS = 0.5
 """How often workers are told what is on the disk."""
 MAX_NAME = 64
+_STUMBLED = "Internal error"
 _RESTARTED = "The gateway was restarted before the login was done."
 
 log = structlog.get_logger()
@@ -177,9 +178,9 @@ class Dispatch:
             worker.link.close("it asked for what it may not have")
             return
         except Exception:
+            # A client may have led to it: that costs its own login, not the others of the worker.
             log.exception("a question of a worker could not be answered", session=session.id, question=type(question).__name__)
-            worker.link.close("control stumbled")
-            return
+            answer = refusal(question, _STUMBLED)
         finally:
             if not isinstance(question, messages.WantApproval):
                 session.is_busy = False

@@ -13,12 +13,15 @@ from doorward.proxy.control.live import Live
 from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.session import MisbehaviourError, Phase, Session
 from doorward.proxy.control.sessions import Sessions
+from doorward.recording.records import MAX_TIME
 from doorward.sessions.catalogue.port import Catalogue
 from doorward.sessions.catalogue.rows import ChannelRow, End, EventRow, Facts, Line, Peer
 from doorward.tree.plaintext import plain
 
 MAX_CHANNELS = 1_000_000
 MAX_LINES = 10_000
+MAX_BYTES = 1 << 50
+"""Bytes that a session can have moved: numbers that no worker of ours tells must not break sums and lists of the others."""
 MAX_WORDS = 300
 EVENTS = frozenset({
     "auth_failure", "channel_denied", "connection_failed", "connection_timedout", "protocol_violation", "recording_failed",
@@ -56,7 +59,7 @@ class Reports:
             case messages.ChannelOpened():
                 await self._opened(session, report)
             case messages.ChannelClosed():
-                down, up = max(0, report.down), max(0, report.up)
+                down, up = _bytes(report.down), _bytes(report.up)
                 await self.catalogue.channel_closed(session.key, report.number, _at(report.at), down, up)
             case messages.Happened():
                 await self._happened(session, report)
@@ -145,8 +148,8 @@ def end_of(report: messages.Ended) -> End:
     if report.verdict not in rows.VERDICTS:
         raise MisbehaviourError("ended a session in no known way")
     return End(
-        at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=max(0, report.down), up=max(0, report.up),
-        trail_bytes=max(0, report.trail_bytes), is_recorded=report.recorded,
+        at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=_bytes(report.down), up=_bytes(report.up),
+        trail_bytes=_bytes(report.trail_bytes), is_recorded=report.recorded,
     )  # fmt: skip
 
 
@@ -161,7 +164,11 @@ _TEXTS = {
 
 
 def _at(at: int) -> int:
-    return max(0, at)
+    return min(max(0, at), MAX_TIME)
+
+
+def _bytes(size: int) -> int:
+    return min(max(0, size), MAX_BYTES)
 
 
 def _words(text: str) -> str:

@@ -17,6 +17,8 @@ class Crossing(Protocol):
     client: ClientLeg
     server: ServerLeg
     table: Table
+    is_stopped: bool
+    """Whether nothing goes through any longer."""
 
     def guard(self, leg: Leg) -> AbstractContextManager[None]:
         """Work on something of a leg outside of its turn of reading; a fault ends the leg."""

@@ -19,6 +19,8 @@ MAX_USER = 1024
 MAX_SECRET = 4096
 MAX_OFFERS = 30
 """Keys that a client may show; they are no tries."""
+MAX_REQUESTS = 100
+"""Requests of one login, also those that are no tries: what we do for them does not count as the client's time."""
 MAX_ANSWERS = 64
 MAX_QUESTIONS = 3
 """How often a client is asked for a server."""
@@ -69,6 +71,7 @@ class Gate:
         self._is_offer = False
         """Whether it only shows a key, to ask whether it would do."""
         self._offers = 0
+        self._requests = 0
         self._target: messages.Target | None = None
         self.user = ""
         """The user name as the client gave it."""
@@ -158,7 +161,15 @@ class Gate:
         if self._rules.settings.greeting:
             self.leg.banner(_lines(self._rules.settings.greeting))
         while not self.is_admitted:
-            await self._answer(await self._receive())
+            request = await self._receive()
+            self._requests += 1
+            if self._requests > MAX_REQUESTS:
+                raise RefusedError("Too many requests to log in")
+            try:
+                await self._answer(request)
+            except UnicodeEncodeError:
+                # What is kept as surrogates was no UTF-8, and control takes nothing else.
+                raise ProtocolViolationError("A name or an answer is not in UTF-8") from None
 
     async def _answer(self, request: bytes) -> None:
         if request[0] != Message.USERAUTH_REQUEST:
@@ -205,7 +216,11 @@ class Gate:
         self.password = password
         if not self._rules.gateway_login:
             return self._shown()
-        return await self._work(self._control.try_password(self.user, password))
+        decision = await self._work(self._control.try_password(self.user, password))
+        if decision.outcome == "refused":
+            # It may be for something else, and is not tried at the target.
+            self.password = None
+        return decision
 
     async def _try_key(self, fields: Fields) -> messages.Decision | None:
         """Try a key. None: the client may sign now."""

@@ -96,4 +96,5 @@ class Globals:
         self._to_server(payload)
 
     def _denied(self, verdict: Verdict) -> None:
+        self._policy.count_denied()
         self._control.happened("channel_denied", {"type": verdict.type, **verdict.facts})

@@ -110,9 +110,12 @@ class Openings:
         channel.rule = verdict.rule
         self._relay.table.begin(channel)
         self._observer.opened(channel.number, channel.kind, "accept", verdict.rule, verdict.facts)
-        (self._relay.client if down else self._relay.server).send(payload)
+        # The observer may just have ended the session.
+        if not self._relay.is_stopped:
+            (self._relay.client if down else self._relay.server).send(payload)
 
     def _deny(self, channel: Channel, verdict: Verdict, reason: str, *, down: bool) -> None:
+        self._policy.count_denied()
         number = channel.number or self._relay.table.next_number()
         self._observer.opened(number, channel.kind, "deny", None, verdict.facts)
         self._control.happened("channel_denied", {"type": verdict.type, **verdict.facts})

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from doorward.proxy.ssh.wire.errors import ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields
 from doorward.sessions.channels import Asked, Circumstances, classify_command, classify_subsystem, decide, scp_path
 from doorward.sessions.rules import ChannelRule, ChannelType
 
+MAX_DENIED = 5000
+"""What one session may ask for in vain: each is recorded and told of."""
 _PROGRAMS = (ChannelType.SHELL, ChannelType.EXEC, ChannelType.SCP, ChannelType.SFTP, ChannelType.SUBSYSTEM)
 _LISTENING = {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}  # noqa: S104 - what these names mean (RFC 4254, 7.1)
 
@@ -34,6 +37,7 @@ class Policy:
     def __init__(self, rules: tuple[ChannelRule, ...], around: Circumstances) -> None:
         self._rules = rules
         self._around = around
+        self._denied = 0
         self._has_agent = False
         self._has_display = False
         self._listening: set[int] = set()
@@ -42,6 +46,12 @@ class Policy:
     def _decide(self, asked: Asked, facts: Mapping[str, Any]) -> Verdict:
         now = datetime.fromtimestamp(time.time()).astimezone()
         return Verdict(decide(self._rules, asked, self._around, now), asked.channel.value, facts)
+
+    def count_denied(self) -> None:
+        """Count something that is refused. Raises ProtocolViolationError where there is no end of it."""
+        self._denied += 1
+        if self._denied > MAX_DENIED:
+            raise ProtocolViolationError("What no rule allows was asked for again and again")
 
     def has_programs(self) -> bool:
         """Whether any rule could allow something on a session channel."""

@@ -71,6 +71,7 @@ class Programs:
 
     def _judged(self, verdict: Verdict) -> bool:
         if verdict.rule is None:
+            self._policy.count_denied()
             self._control.happened("channel_denied", {"type": verdict.type})
         return verdict.rule is not None
 
@@ -116,11 +117,15 @@ class Programs:
         self._pass(channel, payload, wants_reply=wants_reply)
 
     def _deny(self, channel: Channel, verdict: Verdict, number: int, *, wants_reply: bool) -> None:
+        self._policy.count_denied()
         self._observer.opened(number, channel.kind, "deny", None, {**verdict.facts, **channel.facts})
         self._control.happened("channel_denied", {"type": verdict.type, **verdict.facts})
         self._refuse(channel, wants_reply=wants_reply)
 
     def _pass(self, channel: Channel, payload: bytes, *, wants_reply: bool) -> None:
+        # The observer may just have ended the session: nothing begins any longer.
+        if self._relay.is_stopped:
+            return
         if wants_reply:
             channel.to_client.expect()
         self._relay.server.send(payload)

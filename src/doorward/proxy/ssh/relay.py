@@ -66,7 +66,7 @@ class Relay:
         self.is_active = False
         """Set whenever data goes through; whoever asks for it, `Watch`, takes it back."""
         self._is_locked = False
-        self._is_stopped = False
+        self.is_stopped = False
         self._parked: list[bytes] = []
         self._parked_size = 0
         self._holds = 0
@@ -115,7 +115,7 @@ class Relay:
                         self.is_active = True
                         observe(channel.number, down, 0, plain[PAYLOAD + _HEAD : PAYLOAD + size])
                         # The observer may just have ended the session.
-                        if not self._is_stopped:
+                        if not self.is_stopped:
                             forward(plain, size)
                         return
             self.take(leg, bytes(plain[PAYLOAD : PAYLOAD + size]))
@@ -134,7 +134,7 @@ class Relay:
                 self._control.happened("protocol_violation", {"reason": str(error)})
 
     def _take(self, leg: Leg, payload: bytes) -> None:
-        if self._is_stopped:
+        if self.is_stopped:
             return
         number = payload[0]
         if number <= Message.REQUEST_FAILURE:
@@ -200,7 +200,7 @@ class Relay:
         if channel.is_ruled:
             self.is_active = True
             self._observer.data(channel.number, down, 0 if number == _DATA else 1, memoryview(payload)[head:])
-            if not self._is_stopped:
+            if not self.is_stopped:
                 (self.client if down else self.server).send(payload)
         elif down:
             raise ProtocolViolationError("The server sent data before a program was started")
@@ -276,7 +276,7 @@ class Relay:
 
     def stop(self) -> None:
         """Let nothing through any longer, not even what was read already."""
-        self._is_stopped = True
+        self.is_stopped = True
         for leg in (self.client, self.server):
             leg.wire.hold("stopped")
 

@@ -11,6 +11,8 @@ from doorward.sessions.rules import ChannelRule
 
 RESERVE = 4096
 """Bytes of each session channel's window that are kept back for words of our own to the user."""
+MAX_CHANNELS = 500_000
+"""Channels of one session, one after another; control and the catalogue take no more (`control.reports.MAX_CHANNELS`)."""
 MAX_WINDOW = 0xFFFF_FFFF
 
 
@@ -73,6 +75,8 @@ class Table:
 
     def next_number(self) -> int:
         """The number of the channel that is let through or refused next."""
+        if self._count >= MAX_CHANNELS:
+            raise ProtocolViolationError("There were too many channels")
         self._count += 1
         return self._count
 

@@ -141,8 +141,9 @@ class SessionControl:
     async def want_approval(self, channel: int, kind: str, detail: str) -> messages.Approval:
         """Ask a second person; what they say is recorded."""
         answer = await self._ask(
-            messages.WantApproval, messages.Approval, APPROVAL_SECONDS, channel=channel, type=kind, detail=detail
-        )
+            messages.WantApproval, messages.Approval, APPROVAL_SECONDS,
+            channel=channel, type=kind, detail=plain({"detail": detail})["detail"],
+        )  # fmt: skip
         event = "approved" if answer.approved else "rejected"
         self._observer.event({"event": event, "reason": answer.reason}, channel)
         return answer

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from doorward.api.audit.shown import time_of
 from doorward.proxy import messages
+from doorward.proxy.control.adoption import recorded_until
+from doorward.recording.format import NO_FLAGS, Stream, beginning, frame_head
 from doorward.recording.journal import SEGMENTS
 from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, Shown
 from doorward.sessions.rules import Relayed
@@ -14,6 +17,7 @@ from tests.unit.proxy.control.site import MemoryCatalogue, Site, configured, con
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tests.unit.transaction.rig import Rig
 
@@ -268,3 +272,33 @@ def test_connected_again_after_the_pipe_broke_is_no_crime(rig: Rig) -> None:
         assert site.bus.kinds().count("session_started") == 1
 
     play(rig, scenario)
+
+
+def test_no_number_of_a_worker_breaks_lists_and_sums(rig: Rig) -> None:
+    """Times beyond any calendar and sums beyond 64 bits would make every list with the session fail."""
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = HOST
+        worker = await site.worker()
+        key = await site.connected(worker)
+        huge = (1 << 64) - 1
+        worker.say(messages.Happened(session=key, at=huge, event="channel_denied", serial=2))
+        worker.say(ended(key, at=huge, down=huge, up=huge, trail_bytes=huge))
+        await eventually(lambda: key in site.catalogue.ends)
+        end = site.catalogue.ends[key]
+        began = site.catalogue.rows[key].began
+        for at in (end.at, site.catalogue.events[0][1].at):
+            assert time_of(began + at) > time_of(began)
+        assert 4096 * max(end.down, end.up, end.trail_bytes) < 1 << 63
+
+    play(rig, scenario)
+
+
+def test_a_trail_of_garbage_has_an_end_that_can_be_shown(tmp_path: Path) -> None:
+    trail = tmp_path / "trail"
+    trail.write_bytes(beginning(b"{}") + frame_head(3, Stream.SCREEN, NO_FLAGS, (1 << 64) - 1) + b"abc")
+    assert time_of(recorded_until(trail))
+    link = tmp_path / "link"
+    link.symlink_to(trail)
+    assert recorded_until(link) == 0

@@ -325,3 +325,18 @@ def test_nothing_secret_is_given_once_the_session_is_connected(rig: Rig) -> None
         assert await worker.is_dropped()
 
     play(rig, scenario)
+
+
+def test_an_error_of_ours_costs_one_login_not_the_worker(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client may lead to must not take the secrets and logins of all others on its worker away."""
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        with monkeypatch.context() as broken:
+            broken.setattr(site.names, "addresses", None)
+            target = await target_of(site)
+        assert (target.error, target.addresses) == ("Internal error", ())
+        assert (await target_of(site)).addresses == ("10.0.0.7",)
+
+    play(rig, scenario)

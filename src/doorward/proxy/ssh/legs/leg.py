@@ -28,6 +28,10 @@ from doorward.sessions.rules import Algorithms
 MAX_WAITING = 64
 MAX_WAITING_BYTES = 256 * 1024
 """Messages, and their bytes, that wait to be received before nothing more is read."""
+MAX_DEFERRED_BYTES = 1024 * 1024
+"""Bytes of messages that wait for new keys; the other leg is not read meanwhile, so that they are answers of ours."""
+_DEFERRED = 64
+"""What a message that waits takes beside its bytes."""
 _CONNECTION_FIRST = int(Message.CONNECTION_FIRST)
 OWN_CHANNELS = 0x4000_0000
 """Numbers of channels from here on are ours."""
@@ -71,6 +75,7 @@ class Leg:
         self._is_open = False
         """Whether the peer may speak of channels: after its login."""
         self._deferred: list[bytes] = []
+        self._deferred_size = 0
         self._waiting: deque[bytes] = deque()
         self._waiting_size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -220,8 +225,12 @@ class Leg:
             self.keys.consider()
 
     def _defer(self, payload: bytes) -> None:
-        if self.wire.is_open:
-            self._deferred.append(payload)
+        if not self.wire.is_open or self.error is not None:
+            return
+        self._deferred.append(payload)
+        self._deferred_size += len(payload) + _DEFERRED
+        if self._deferred_size > MAX_DEFERRED_BYTES:
+            self.end(ProtocolViolationError(f"The {self.what} asks without end and does not finish a key exchange"))
 
     # --- key exchange: what `KeyExchange` asks of a leg ---
 
@@ -249,7 +258,7 @@ class Leg:
 
     def keyed(self) -> None:
         """Send what waited for new keys."""
-        deferred, self._deferred = self._deferred, []
+        deferred, self._deferred, self._deferred_size = self._deferred, [], 0
         for payload in deferred:
             self.wire.send(payload)
 

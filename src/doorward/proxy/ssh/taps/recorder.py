@@ -151,7 +151,7 @@ class Recorder:
                     raise RecordingFailedError(self.failure)
                 result = job(self._journal)
                 self._journal.sync()
-            except Exception as error:  # noqa: BLE001 - whoever waits has to learn of it
+            except BaseException as error:  # noqa: BLE001 - whoever waits has to learn of it
                 if isinstance(error, RecordingFailedError | OSError):
                     self._fail(error)
                 self._loop.call_soon_threadsafe(_settle, future, None, error)
@@ -190,6 +190,9 @@ class Recorder:
                 self._round()
             except (RecordingFailedError, OSError) as error:
                 self._fail(error)
+            except BaseException as error:  # noqa: BLE001 - without this thread nothing is recorded: nothing may pass then
+                log.error("recorder failed", error=type(error).__name__)
+                self._fail(RecordingFailedError("Internal error"))
         if self.failure is None:
             try:
                 self._journal.stop()
@@ -257,7 +260,7 @@ class Recorder:
             session.broken(self.failure)
 
 
-def _settle(future: asyncio.Future[Result], result: Result | None, error: Exception | None) -> None:
+def _settle(future: asyncio.Future[Result], result: Result | None, error: BaseException | None) -> None:
     if future.cancelled():
         return
     if error is not None:

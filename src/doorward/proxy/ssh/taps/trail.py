@@ -126,7 +126,8 @@ class SessionTrail:
                 continue
             try:
                 method(*arguments)
-            except Exception as error:  # noqa: BLE001 - hostile bytes; whatever it is, nothing may pass unrecorded
+            except BaseException as error:  # noqa: BLE001 - hostile bytes; whatever it is, nothing may pass unrecorded
+                # Also what is no Exception: code in Rust panics by one that is not.
                 self._die(error)
         for frame in self._frames:
             journal.append(self.name, frame)
@@ -136,7 +137,7 @@ class SessionTrail:
         self._give_back()
         return bool(self._queue)
 
-    def _die(self, error: Exception) -> None:
+    def _die(self, error: BaseException) -> None:
         log.error("tap failed", session=self.name, error=type(error).__name__, where=place_of(error))
         self._is_dead = True
         self._failed("What passes can't be followed.", False)  # noqa: FBT003 - not a fault of the disk
@@ -147,8 +148,12 @@ class SessionTrail:
             return False
         waits = False
         at = self._now()
-        for channel in self._channels.values():
-            channel.tap.settle(at)
+        for channel in () if self._is_dead else self._channels.values():
+            try:
+                channel.tap.settle(at)
+            except BaseException as error:  # noqa: BLE001 - as in `work`: it is this session's end, not that of all of the thread
+                self._die(error)
+                break
             waits = waits or channel.tap.waits
         is_due = at >= self._due or self.writer.waiting >= MAX_TAIL
         tail = None if is_due else self.writer.tail()
@@ -168,8 +173,12 @@ class SessionTrail:
         if self.writer is not None:
             at = self._now()
             self.writer.rest(at)
-            for channel in self._channels.values():
-                channel.tap.rest(at)
+            for channel in () if self._is_dead else self._channels.values():
+                try:
+                    channel.tap.rest(at)
+                except BaseException as error:  # noqa: BLE001 - as in `work`
+                    self._die(error)
+                    break
 
     def broken(self, reason: str) -> None:
         """Take that nothing can be recorded any more."""
@@ -267,7 +276,7 @@ class SessionTrail:
         for number in list(self._channels):
             try:
                 self.closed(at, number)
-            except Exception as error:  # noqa: BLE001 - as in `work`
+            except BaseException as error:  # noqa: BLE001 - as in `work`
                 log.error("tap failed at the end", session=self.name, error=type(error).__name__, where=place_of(error))
         for frame in (*self._frames, *self.writer.close(plain(content), at)):
             journal.append(self.name, frame)
@@ -352,7 +361,7 @@ def _requests(facts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {"type": request or "shell"}
 
 
-def place_of(error: Exception) -> str:
+def place_of(error: BaseException) -> str:
     """Return the place in the code where something went wrong: no content can be in it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -34,7 +34,7 @@ PAYLOAD = 17
 _UINT32 = Struct(">I")
 _UINT64 = Struct(">Q")
 _TAG = 16
-_FORGED = "A packet was damaged or forged on its way"
+FORGED = "A packet was damaged or forged on its way"
 
 
 class Opener(Protocol):
@@ -45,6 +45,8 @@ class Opener(Protocol):
     tag: int
     length_apart: bool
     """Whether the four bytes of the length do not count for the block."""
+    is_chained: bool
+    """Whether the length is encrypted by chained blocks, so that nothing may be said of it before the code was checked."""
 
     def length(self, sequence: int, buffer: memoryview, start: int) -> int:
         """Packet length of the packet that starts there. Called once for each packet."""
@@ -71,6 +73,7 @@ class Clear:
     block = 8
     tag = 0
     length_apart = False
+    is_chained = False
 
     def length(self, sequence: int, buffer: memoryview, start: int) -> int:
         """See `Opener`."""
@@ -96,6 +99,7 @@ class Gcm:
     block = 16
     tag = _TAG
     length_apart = True
+    is_chained = False
 
     def __init__(self, key: bytes, iv: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -122,7 +126,7 @@ class Gcm:
                 self._next(), buffer[begin : begin + length + _TAG], buffer[start:begin], plain[PLAIN : PLAIN + length]
             )
         except InvalidTag:
-            raise IntegrityError(_FORGED) from None
+            raise IntegrityError(FORGED) from None
 
     def seal(self, sequence: int, plain: memoryview, length: int, out: memoryview, at: int) -> None:
         """See `Sealer`."""
@@ -139,6 +143,7 @@ class ChaCha:
     block = 8
     tag = _TAG
     length_apart = True
+    is_chained = False
 
     def __init__(self, key: bytes, iv: bytes) -> None:
         del iv
@@ -172,7 +177,7 @@ class ChaCha:
         try:
             Poly1305.verify_tag(key, buffer[start:end], bytes(buffer[end : end + _TAG]))
         except InvalidSignature:
-            raise IntegrityError(_FORGED) from None
+            raise IntegrityError(FORGED) from None
         self._main.update_into(buffer[start + 4 : end], plain[PLAIN:])
 
     def seal(self, sequence: int, plain: memoryview, length: int, out: memoryview, at: int) -> None:
@@ -192,6 +197,7 @@ class EncryptThenMac:
 
     header = 4
     length_apart = True
+    is_chained = False
 
     def __init__(self, context: CipherContext, block: int, code: Code, key: bytes) -> None:
         self._context = context
@@ -211,7 +217,7 @@ class EncryptThenMac:
         _UINT32.pack_into(buffer, start - 4, sequence)
         expected = hmac.digest(self._key, buffer[start - 4 : end], self._digest)[: self.tag]
         if not hmac.compare_digest(expected, buffer[end : end + self.tag]):
-            raise IntegrityError(_FORGED)
+            raise IntegrityError(FORGED)
         self._context.update_into(buffer[start + 4 : end], plain[PLAIN:])
 
     def seal(self, sequence: int, plain: memoryview, length: int, out: memoryview, at: int) -> None:
@@ -230,6 +236,7 @@ class EncryptAndMac:
     """A cipher with a code over the plain packet (RFC 4253, section 6.4): the first block has to be decrypted for the length."""
 
     length_apart = False
+    is_chained = False
 
     def __init__(self, context: CipherContext, block: int, code: Code, key: bytes) -> None:
         self._context = context
@@ -255,7 +262,7 @@ class EncryptAndMac:
             self._context.update_into(buffer[start + block : end], plain[HEAD + block :])
         expected = hmac.digest(self._key, plain[HEAD - 4 : PLAIN + length], self._digest)[: self.tag]
         if not hmac.compare_digest(expected, buffer[end : end + self.tag]):
-            raise IntegrityError(_FORGED)
+            raise IntegrityError(FORGED)
 
     def seal(self, sequence: int, plain: memoryview, length: int, out: memoryview, at: int) -> None:
         """See `Sealer`."""
@@ -334,7 +341,10 @@ def _make(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: 
     assert isinstance(pair, Cipher)  # noqa: S101 - the table above says so
     context = pair.decryptor() if opens else pair.encryptor()
     kind = EncryptThenMac if chosen.after else EncryptAndMac
-    return kind(context, max(suite.iv, 8), chosen, keys(letters[2:3], chosen.key))
+    made = kind(context, max(suite.iv, 8), chosen, keys(letters[2:3], chosen.key))
+    if isinstance(made, EncryptAndMac):
+        made.is_chained = isinstance(pair.mode, CBC)
+    return made
 
 
 def make_opener(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: bytes) -> Opener:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from doorward.proxy.ssh.wire.ciphers import PAYLOAD, PLAIN, Clear, Opener, Sealer
-from doorward.proxy.ssh.wire.errors import ProtocolViolationError
+from doorward.proxy.ssh.wire.ciphers import FORGED, PAYLOAD, PLAIN, Clear, Opener, Sealer
+from doorward.proxy.ssh.wire.errors import IntegrityError, ProtocolViolationError
 
 MAX_PACKET = 256 * 1024
 """Bytes of a packet without its code: what OpenSSH takes."""
@@ -16,6 +16,8 @@ MAX_EARLY_PACKET = 35_000
 """The same before a login: what RFC 4253, section 6.1 obliges to take."""
 MIN_PADDING = 4
 _MASK = 0xFFFF_FFFF
+# The same for all lengths: an attacker who changes a packet must not be shown what the length was decrypted to.
+_WRONG_LENGTH = "The length of a packet is wrong"
 # Padding is encrypted, so it need not be fresh; it must not be what the buffer held before, nor what the other side chose.
 _PADDING = os.urandom(256)
 
@@ -23,11 +25,12 @@ _PADDING = os.urandom(256)
 class Receiver:
     """Takes packets out of a buffer."""
 
-    __slots__ = ("_length", "_opener", "bytes", "limit", "packets", "sequence", "size")
+    __slots__ = ("_length", "_opener", "_refused", "bytes", "limit", "packets", "sequence", "size")
 
     def __init__(self) -> None:
         self._opener: Opener = Clear()
         self._length = 0
+        self._refused: Exception | None = None
         self.sequence = 0
         self.limit = MAX_EARLY_PACKET
         self.bytes = 0
@@ -49,20 +52,24 @@ class Receiver:
         """
         opener = self._opener
         length = self._length
+        if self._refused is not None:
+            return self._refuse(self._refused, end - start)
         if not length:
             if end - start < opener.header:
                 return 0
             length = opener.length(self.sequence, buffer, start)
-            if length > self.limit or length < 1 + MIN_PADDING:
-                raise ProtocolViolationError(f"A packet claims to have {length} bytes")
-            if (length if opener.length_apart else length + 4) % opener.block:
-                raise ProtocolViolationError("The length of a packet is no multiple of the cipher's block")
+            is_whole = not (length if opener.length_apart else length + 4) % opener.block
+            if not 1 + MIN_PADDING <= length <= self.limit or not is_whole:
+                return self._refuse(ProtocolViolationError(_WRONG_LENGTH), end - start)
             self._length = length
         stop = start + 4 + length + opener.tag
         if stop > end:
             return 0
         self._length = 0
-        opener.open(self.sequence, buffer, start, length, plain)
+        try:
+            opener.open(self.sequence, buffer, start, length, plain)
+        except IntegrityError as error:
+            return self._refuse(error, end - start)
         size = length - 1 - plain[PLAIN]
         if size < 1 or plain[PLAIN] < MIN_PADDING:
             raise ProtocolViolationError("The padding of a packet is wrong")
@@ -71,6 +78,19 @@ class Receiver:
         self.packets += 1
         self.bytes += length
         return stop
+
+    def _refuse(self, error: Exception, size: int) -> int:
+        """Refuse a packet of which ``size`` bytes came.
+
+        Where blocks are chained, not before as many came as a packet can have at most: how many it took, and what was said of
+        them, would tell an attacker four bytes of any block that was sent before (CPNI-957037); OpenSSH does the same.
+        """
+        if not self._opener.is_chained:
+            raise error
+        if size >= self.limit:
+            raise IntegrityError(FORGED)
+        self._refused = error
+        return 0
 
 
 class Sender:

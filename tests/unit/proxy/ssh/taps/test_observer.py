@@ -209,23 +209,34 @@ def test_nothing_begins_where_nothing_can_be_recorded(tmp_path: Path, monkeypatc
     run(tmp_path, test)
 
 
+class PanicException(BaseException):
+    """No Exception."""
+
+
 @pytest.mark.parametrize("go_on", [False, True])
-def test_what_a_tap_can_not_stand_ends_the_session_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go_on: bool) -> None:
+@pytest.mark.parametrize("fault", [ZeroDivisionError, PanicException])
+@pytest.mark.parametrize("method", ["data", "settle"])
+def test_what_a_tap_can_not_stand_ends_the_session_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, fault: type[BaseException], go_on: bool
+) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
+        raise fault
 
     async def test(site: Site) -> None:
         await site.open()
         site.shows(b"before")
         await asyncio.sleep(0.3)
-        monkeypatch.setattr(TerminalTap, "data", fails)
+        monkeypatch.setattr(TerminalTap, method, fails)
         site.shows(b"boom")
         await arrives(lambda: site.brake.ended)
         with pytest.raises(RecordingFailedError):
             site.shows(b"nobody may see this")
         await site.observer.end("FAIL", "because")
         assert site.trail.verify().ended
-        assert shown(site.trail) == b"before"
+        assert shown(site.trail) == (b"before" if method == "data" else b"beforeboom")
+        # It is the end of this session alone: the thread of the recorder goes on for the others.
+        assert site.recorder.is_able
+        await site.recorder.submit(lambda journal: journal.sync())
 
     run(tmp_path, test, Audit(policy="p", go_on=go_on))
 

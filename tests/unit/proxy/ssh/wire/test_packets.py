@@ -120,6 +120,26 @@ def test_a_packet_comes_only_once_and_only_in_its_place(cipher: str, code: str) 
         line.take()
 
 
+@EVERY
+@pytest.mark.parametrize("place", [16, 16 + 4, -1], ids=["length", "content", "code"])
+def test_nothing_is_said_of_what_was_decrypted(cipher: str, code: str, place: int) -> None:
+    """Whoever changes a packet learns nothing of what it decrypts to: no length, and by chained blocks not even when it fails."""
+    line = Line(cipher, code)
+    line.put(bytes(100))
+    line.wire[place] ^= 0x55
+    if "cbc" in cipher:
+        size = len(line.wire)
+        line.wire += bytes(MAX_PACKET - size + 15)
+        assert line.take() is None
+        line.wire += bytes(1)
+    else:
+        line.wire += bytes(MAX_PACKET)
+    with pytest.raises(LegError) as refused:
+        line.take()
+    assert str(refused.value) in {"A packet was damaged or forged on its way", "The length of a packet is wrong"}
+    assert "cbc" not in cipher or isinstance(refused.value, IntegrityError)
+
+
 _PAYLOADS = st.binary(min_size=1, max_size=600)
 _STEPS = st.lists(
     st.one_of(
