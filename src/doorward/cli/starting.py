@@ -24,12 +24,13 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is to be committed, as ``doorward apply`` takes it, and where users come in then."""
+    """What is to be committed, as ``doorward apply`` takes it, and where users come in then; ``is_new``: by a new policy."""
 
     described: dict[str, Any]
     host: str
     port: int
     clients: tuple[str, ...]
+    is_new: bool = False
 
 
 def start(remote: Remote, server: Server, port: int, address: str = "") -> Start:
@@ -46,7 +47,7 @@ def start(remote: Remote, server: Server, port: int, address: str = "") -> Start
         own = _interface(remote, address)
         described["channel_policies"] = {POLICY: {"rules": [{"channel": name} for name in CHANNELS]}}
         described["connections"] = {POLICY: _policy(own, port, server)}
-        return Start({"ssh": described}, str(own.ip), port, (str(own.network),))
+        return Start({"ssh": described}, str(own.ip), port, (str(own.network),), is_new=True)
     network = present["network"]
     host = str(ipaddress.ip_network(network["targets"][0]).network_address)
     inband = present["server_address"]

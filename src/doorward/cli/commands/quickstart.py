@@ -97,9 +97,11 @@ def _promises(begun: Start, server: Server) -> Iterator[Line]:
     yield Line(f"Connection policy {POLICY}:", "bold")
     yield Line(f"  in:        {begun.host} port {begun.port}, for clients from {', '.join(begun.clients)}")
     yield Line(f"  out:       {server.label}, with its trusted host keys only")
+    if not begun.is_new:
+        return
     yield Line("  logins:    at the server, as ever; the gateway stores no password and no key")
     yield Line("  passes:    shells, commands, scp, sftp; no forwards, no agent, no X11")
-    yield Line("  recorded:  everything that passes, not encrypted on the disk unless audit policies say so")
+    yield Line("  recorded:  what screens show, commands, files by name, size and SHA-256; not encrypted on the disk")
 
 
 def _own_keys(session: Session) -> list[str]:
