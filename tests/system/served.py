@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.ports import free_port
 from tests.support.server import Server, running, until
 from tests.system.backup_support import open_directory
-from tests.system.command_line import CommandLine, Terminal
+from tests.system.command_line import CommandLine, Done, Terminal
 from tests.system.ssh_support import SETTINGS, run
 from tests.system.sshd_support import ACCOUNT, Sshd
 
@@ -32,6 +33,10 @@ class Served:
     port: int
     started: str = ""
     """What the quickstart said."""
+    refused: Done = field(default_factory=lambda: Done(0, ""))
+    """How it ended before, while another program had the port."""
+    trusted_then: str = ""
+    """What was trusted after that."""
 
     @property
     def login(self) -> str:
@@ -86,6 +91,9 @@ def served(state: Path, home: Path) -> Iterator[Served]:
         try:
             sshd.start()
             found = Served(server, sshd, CommandLine(server, home), free_port())
+            with socket.create_server(("127.0.0.1", found.port)):  # of somebody else
+                found.refused = found.cli("quickstart", "ssh", "--yes", "--port", str(found.port), found.login)
+                found.trusted_then = found.cli.ok("host-keys", "list")
             found.started = found.cli.ok("quickstart", "ssh", "--yes", "--port", str(found.port), found.login)
             yield found
         finally:

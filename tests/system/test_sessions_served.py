@@ -54,6 +54,12 @@ def test_the_first_session_takes_one_command(site: Served) -> None:
     assert PASSWORD not in (site.server.state / "trails" / f"{found[0]['key']}.dwr").read_bytes().decode("latin-1")
 
 
+def test_nothing_is_trusted_where_the_commit_fails(site: Served) -> None:
+    assert site.refused.code == 1
+    assert "--port takes another one" in site.refused.err
+    assert site.trusted_then == "No host key is trusted.\n"
+
+
 def test_a_second_time_changes_nothing_and_a_second_server_is_added(site: Served) -> None:
     again = site.cli.ok("quickstart", "ssh", site.login)
     assert "are trusted already" in again
@@ -128,6 +134,8 @@ def test_a_session_is_followed_held_let_go_and_ended(site: Served) -> None:
             user.types("echo seen-$((50+5))")
             user.awaits("seen-55")
             watcher.awaits("seen-55")
+            user.types("printf 'a\\342\\200\\250line-%s\\n' $((60+6))")  # U+2028 is no end of a line of JSON
+            watcher.awaits("line-66")
             site.cli.ok("sessions", "lock", key)
             user.types("touch held-back")
             assert site.ssh("ls").returncode == 0
