@@ -20,7 +20,7 @@ COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve test coverage unit kills schedules mutants pairs check format bench lock directories docs pictures clean
+.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories docs pictures clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,10 @@ serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS
 	@command -v doorward >/dev/null 2>&1 || \
 		echo 'The command line, in another terminal: export PATH="$(CURDIR)/$(BIN):$$PATH", then doorward status'
 	@exec $(BIN)/doorward serve $(ARGS)
+
+demo: $(VENV)/.run ## A minute: a node and a server of its own, a recorded session, found and replayed; removed again
+	@scripts/need openssh-client openssh-server
+	@scripts/offline scripts/demo
 
 test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: checks, then all tests, offline
 	@scripts/need $(NEEDED)

@@ -35,7 +35,7 @@ def test_a_key_is_trusted_shown_and_forgotten(admin: Caller, tmp_path: Path) -> 
         "by": "admin",
     }  # fmt: skip
     listed = admin.get(KEYS).json
-    assert {"key": made.json["key"], "meta": {"href": href}} in listed["items"]
+    assert {"body": body, "key": made.json["key"], "meta": {"href": href}} in listed["items"]
     assert listed["meta"]["parent"] == "/api"
     admin.post(KEYS, {"host": "d00::2222:dead", "port": 2222, "public_key": key}).ok(201)
     admin.delete(href).ok()

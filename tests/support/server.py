@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import httpx2
 
+from doorward.proxy.supervisor import stop as stop_workers
+from doorward.proxy.worker.places import Places
 from tests.support.zygote import Forked, fork
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
@@ -96,13 +98,25 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self._ended(10)
 
-    def stop(self) -> int:
-        """SIGTERM; returns the exit code. Clients go first: the server would give those that keep a connection their time."""
+    def stop(self, *, workers: bool = True) -> int:
+        """SIGTERM; returns the exit code. Clients go first: the server would give those that keep a connection their time.
+
+        ``workers``: those that carry its SSH sessions end as well; they are no children of the server.
+        """
         assert self.process
         self._leave()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self._ended(30)
+        code = self._ended(30)
+        if workers:
+            self.end_workers()
+        return code
+
+    def end_workers(self) -> None:
+        """End the processes that carry SSH sessions, if there are some."""
+        places = Places.of(self.state)
+        if places.sockets.is_dir():
+            assert stop_workers(places), "workers are left"
 
     def _ended(self, seconds: float) -> int:
         assert self.process

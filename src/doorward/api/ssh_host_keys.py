@@ -118,7 +118,7 @@ class SshHostKeys(Resource):
 
     async def get(self, request: Request) -> Response:
         """List them."""
-        items = [{"key": key.id, "meta": {"href": _href(key.id)}} for key in self._host_keys.all()]
+        items = [{"body": _body(key), "key": key.id, "meta": {"href": _href(key.id)}} for key in self._host_keys.all()]
         return Response({"items": items, "meta": meta(request)})
 
     async def post(self, request: Request) -> Response:

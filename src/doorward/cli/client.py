@@ -109,25 +109,35 @@ class Client:
         """Read a resource."""
         return self._request("GET", path, params=query) if query else self._request("GET", path)
 
-    def events(self, path: str, query: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """Yield server-sent events as they come: name and data. Raises Unreachable, also where they break off, and Refused."""
-        name, data = "", []
+    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
+        """Yield lines of text as they come. Raises Unreachable, also where they break off, and Refused.
+
+        Only a line feed ends a line: what sessions sent may hold everything else that Unicode takes for an end.
+        """
+        rest = b""
         try:
             with self._http.stream("GET", path, params=dict(query), extensions=self._extensions) as answer:
                 if answer.is_error:
                     answer.read()
                     raise CommandRefusedError(answer.status_code, answer.json()["error"], path)
-                for line in answer.iter_lines():
-                    field, _, value = line.partition(":")
-                    if field == "event":
-                        name = value.removeprefix(" ")
-                    elif field == "data":
-                        data.append(value.removeprefix(" "))
-                    elif not line and data:
-                        yield name, "\n".join(data)
-                        name, data = "", []
+                for piece in answer.iter_bytes():
+                    *whole, rest = (rest + piece).split(b"\n")
+                    yield from (line.decode("utf-8", "replace") for line in whole)
         except httpx2.TransportError as error:
             raise self._unreachable(error) from None
+
+    def events(self, path: str, query: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield server-sent events as they come: name and data. Raises Unreachable, also where they break off, and Refused."""
+        name, data = "", []
+        for line in self.lines(path, query):
+            field, _, value = line.partition(":")
+            if field == "event":
+                name = value.removeprefix(" ")
+            elif field == "data":
+                data.append(value.removeprefix(" "))
+            elif not line and data:
+                yield name, "\n".join(data)
+                name, data = "", []
 
     def body(self, path: str) -> Any:
         """Read the ``body`` of a resource."""

@@ -27,7 +27,9 @@ from doorward.cli.commands import (
     explain,
     get,
     history,
+    host_keys,
     passwd,
+    quickstart,
     restore,
     sessions,
     setup,
@@ -275,5 +277,7 @@ for _name, _function in _COMMANDS.items():
 app.add_typer(change.stage)
 app.add_typer(backup.app)
 app.add_typer(cluster.app)
+app.add_typer(quickstart.app)
+app.add_typer(host_keys.app)
 app.add_typer(sessions.app)
 app.add_typer(trail.app)

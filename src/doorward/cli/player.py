@@ -6,12 +6,15 @@ of a hostile server sets a title, fills the clipboard, asks the terminal for an 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TextIO
+
+import typer
 
 from doorward.recording.terminal import AvtTerminal
 
@@ -90,3 +93,21 @@ def fits(columns: int, rows: int) -> bool:
     """Whether the terminal of whoever watches is large enough."""
     own = shutil.get_terminal_size()
     return own.columns >= columns and own.lines >= rows
+
+
+def drawn_replay(lines: Iterator[str], speed: float, max_pause: float) -> None:
+    """Show an asciicast of version 2, line by line. Raises Exit where it is interrupted."""
+    head = json.loads(next(lines))
+    columns, rows = int(head["width"]), int(head["height"])
+    if not fits(columns, rows):
+        typer.echo(f"The session's terminal is {columns}x{rows}, larger than this one.", err=True)
+    try:
+        play(_events(lines), Player(columns, rows), speed, max_pause)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _events(lines: Iterable[str]) -> Iterator[Event]:
+    for line in lines:
+        at, code, data = json.loads(line)
+        yield float(at), str(code), str(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,10 +110,3 @@ def moment(reader: TrailReader, at: int) -> str:
         return (began + timedelta(milliseconds=at)).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     except (ValueError, OverflowError):
         return ""
-
-
-def events(lines: Iterator[str]) -> Iterator[tuple[float, str, str]]:
-    """Yield the events of an asciicast of version 2, without its head."""
-    for line in lines:
-        at, code, data = json.loads(line)
-        yield float(at), str(code), str(data)

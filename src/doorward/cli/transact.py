@@ -58,8 +58,13 @@ def transact(
     return revision
 
 
-def prepare(session: Session, write: Callable[[], Iterable[Line] | None], form: Format | None) -> dict[str, Any] | None:
-    """Write into a new transaction and show what a commit would do; None where nothing changes. Raises Failure."""
+def prepare(
+    session: Session, write: Callable[[], Iterable[Line] | None], form: Format | None, *, brief: bool = False
+) -> dict[str, Any] | None:
+    """Write into a new transaction and show what a commit would do; None where nothing changes. Raises Failure.
+
+    ``brief``: without the changes themselves.
+    """
     client, aside = session.client, form is not None
     client.open()
     show(write() or (), err=aside)
@@ -71,7 +76,8 @@ def prepare(session: Session, write: Callable[[], Iterable[Line] | None], form: 
             render.emit({"changes": [], "plan": None, "revision": None}, form)
         return None
     plan = client.body(f"{TRANSACTION}/plan")
-    show(render.changes(changes, session.remote), err=aside)
+    if not brief:
+        show(render.changes(changes, session.remote), err=aside)
     label = session.remote.label
     problems = [problem_line(label(found["path"]), found["pointer"], found["message"]) for found in plan["problems"]]
     problems += [problem_line(label(path), "", "somebody else changed it just now; look again.") for path in plan["conflicts"]]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
-import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from doorward.cli.commands import watching
+from doorward.cli.commands.watching import AUDIT, LIVE, SessionArgument, key_of
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
-from doorward.cli.options import Connection, Format, Output, command
+from doorward.cli.options import Connection, Output, command
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
     from doorward.cli.render import Line
 
-_AUDIT, _LIVE = "/api/audit/sessions", "/api/sessions/live"
-_KEY: Final = re.compile(r"(?:svc[/-])?([A-Za-z][A-Za-z0-9]{21})(?:[/-].*)?\Z", re.DOTALL)
 _HITS_EACH = 5
 
 app = group("sessions", "Sessions: which there were and are, what was in them, and an end to those that run.")
@@ -29,20 +26,10 @@ Query = Annotated[
     typer.Argument(metavar="QUERY", help="Lucene query, such as user.name:jane AND active:true; words are content."),
 ]
 Words = Annotated[list[str], typer.Argument(metavar="WORDS", help="Lucene query over what was shown and typed.")]
-SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="Key or id of a session.", show_default=False)]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="Sessions to show, the newest first.")]
 Start = Annotated[str | None, typer.Option(metavar="TIME", help="Begun then or later: ISO 8601, or now-7d.", show_default=False)]
 End = Annotated[str | None, typer.Option(metavar="TIME", help="Ended then or earlier.", show_default=False)]
 Live = Annotated[bool, typer.Option("--live", help="Only those that run, as they are doing.")]
-ChannelNumber = Annotated[int | None, typer.Option("--channel", metavar="N", min=1, help="Which channel.", show_default=False)]
-
-
-def key_of(text: str) -> str:
-    """Return the key of a session that was given by key or id. Raises Usage."""
-    found = _KEY.match(text)
-    if found is None:
-        raise Usage("A session is given by its key, 22 letters and digits, or its id, svc/KEY/POLICY:NUMBER.")
-    return found[1]
 
 
 @command
@@ -63,12 +50,12 @@ def list_(  # noqa: PLR0913, PLR0917 - Typer's options
         if live:
             if query or start or end:
                 raise Usage("--live shows all that run.")
-            items = session.client.get(_LIVE, {"limit": str(limit)}).content["items"]
+            items = session.client.get(LIVE, {"limit": str(limit)}).content["items"]
             render.emit(_bodies(items), output.structured, _live_table(items))
             return
         asked = {"fields": "*", "limit": str(limit), "sort": "-start_time"}
         asked |= {name: value for name, value in (("q", " ".join(query or [])), ("start", start), ("end", end)) if value}
-        answer = session.client.get(_AUDIT, asked)
+        answer = session.client.get(AUDIT, asked)
         items = answer.content["items"]
         render.emit(_bodies(items), output.structured, _table(items, answer.meta["match_count"]))
 
@@ -144,13 +131,13 @@ def show(connection: Connection, output: Output, session: SessionArgument) -> No
     key = key_of(session)
     with connected(connection) as opened:
         client = opened.client
-        body = client.body(f"{_AUDIT}/{key}")
+        body = client.body(f"{AUDIT}/{key}")
         told = {
             "session": {"key": key, **body},
-            "channels": [item["body"] for item in client.get(f"{_AUDIT}/{key}/channels").content["items"]],
-            "events": client.get(f"{_AUDIT}/{key}/events").content["items"],
-            "alerts": client.get(f"{_AUDIT}/{key}/alerts").content["items"],
-            "trail_downloads": client.get(f"{_AUDIT}/{key}/trail_downloads").content["items"],
+            "channels": [item["body"] for item in client.get(f"{AUDIT}/{key}/channels").content["items"]],
+            "events": client.get(f"{AUDIT}/{key}/events").content["items"],
+            "alerts": client.get(f"{AUDIT}/{key}/alerts").content["items"],
+            "trail_downloads": client.get(f"{AUDIT}/{key}/trail_downloads").content["items"],
         }
         render.emit(told, output.structured)
 
@@ -165,14 +152,14 @@ def search(connection: Connection, output: Output, words: Words, limit: Limit = 
     with connected(connection) as session:
         asked = {"content": text, "fields": "*", "limit": str(limit), "sort": "-start_time"}
         asked |= {name: value for name, value in (("start", start), ("end", end)) if value}
-        found = session.client.get(_AUDIT, asked)
+        found = session.client.get(AUDIT, asked)
         hits = [(item, _hits(session.client, item["key"], text)) for item in found.content["items"]]
         told = [{"key": item["key"], **item["body"], "hits": own} for item, own in hits]
         render.emit(told, output.structured, _hit_table(hits, found.meta["match_count"]))
 
 
 def _hits(client: Client, key: str, text: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get(f"{_AUDIT}/{key}/content", {"q": text, "limit": str(_HITS_EACH)}).content["items"]
+    found: list[dict[str, Any]] = client.get(f"{AUDIT}/{key}/content", {"q": text, "limit": str(_HITS_EACH)}).content["items"]
     return found
 
 
@@ -193,54 +180,6 @@ def _hit_table(hits: list[tuple[dict[str, Any], list[dict[str, Any]]]], matching
 
 
 @command
-def follow(connection: Connection, output: Output, session: SessionArgument, channel: ChannelNumber = None) -> None:
-    """Watch a session that runs, until it ends. On a terminal it is drawn; with -o json its events come as lines."""
-    from doorward.cli.session import connected
-
-    key = key_of(session)
-    is_drawn = output.structured is None
-    if is_drawn and not sys.stdout.isatty():
-        raise Usage("To follow a session needs a terminal; -o json gives its events as lines.")
-    if output.structured is Format.yaml:
-        raise Usage("Events are drawn, or lines of JSON.")
-    with connected(connection) as opened:
-        events = opened.client.events(f"{_LIVE}/{key}/follow", {"channel": str(channel)} if channel else {})
-        try:
-            reason = _drawn(events) if is_drawn else _printed(events)
-        except KeyboardInterrupt:
-            return
-    typer.echo(reason, err=True)
-
-
-def _printed(events: Iterator[tuple[str, str]]) -> str:
-    for name, data in events:
-        if name == "end":
-            return str(json.loads(data)["reason"])
-        typer.echo(json.dumps(json.loads(data)))  # ASCII: what a session sent can't steer a terminal
-    return "The server sends no more."
-
-
-def _drawn(events: Iterator[tuple[str, str]]) -> str:
-    from doorward.cli.player import Player
-
-    player = None
-    try:
-        for name, data in events:
-            told = json.loads(data)
-            if name == "start":
-                player = Player(int(told["width"]), int(told["height"]))
-            elif name == "end":
-                return str(told["reason"])
-            elif player is not None:
-                player.take(str(told[1]), str(told[2]))
-                player.draw(now=True)
-    finally:
-        if player is not None:
-            player.leave()
-    return "The server sends no more."
-
-
-@command
 def terminate(
     connection: Connection,
     session: SessionArgument,
@@ -251,7 +190,7 @@ def terminate(
 
     key = key_of(session)
     with connected(connection) as opened:
-        opened.client.write("DELETE", f"{_LIVE}/{key}", {"reason": reason})
+        opened.client.write("DELETE", f"{LIVE}/{key}", {"reason": reason})
     typer.echo(f"{key} is ended.")
 
 
@@ -272,14 +211,15 @@ def _lock(connection: Connection, session: str, *, locked: bool) -> None:
 
     key = key_of(session)
     with connected(connection) as opened:
-        state = opened.client.write("PUT", f"{_LIVE}/{key}", {"locked": locked}).content["body"]
+        state = opened.client.write("PUT", f"{LIVE}/{key}", {"locked": locked}).content["body"]
     if state["locked"] is not locked:
         raise CommandError("The session did not take it.")
     typer.echo(f"{key} is {'locked' if locked else 'not locked any more'}.")
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "list": list_, "show": show, "search": search, "follow": follow, "terminate": terminate, "lock": lock, "unlock": unlock,
+    "list": list_, "show": show, "search": search, "replay": watching.replay, "download": watching.download,
+    "follow": watching.follow, "terminate": terminate, "lock": lock, "unlock": unlock,
 }  # fmt: skip
 for _name, _function in _COMMANDS.items():
     register(app, _name, _function)

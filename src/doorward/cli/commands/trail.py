@@ -187,8 +187,8 @@ def replay(
     max_pause: MaxPause = 2.0,
 ) -> None:
     """Show a recorded terminal in this one, at its pace."""
-    from doorward.cli.player import Player, fits, play
-    from doorward.cli.trails import events, milliseconds, opened, readable, shown_channel
+    from doorward.cli.player import drawn_replay
+    from doorward.cli.trails import milliseconds, opened, readable, shown_channel
     from doorward.recording.replay import replay as replayed
 
     begin = milliseconds(since)
@@ -196,21 +196,7 @@ def replay(
         raise Usage("A replay needs a terminal; `doorward trail export --format asciicast` makes a file.")
     with opened(file, key) as reader:
         one = shown_channel(readable(reader, file), channel)
-        lines = replayed(reader, one.number, begin)
-        columns, rows = _size(next(lines))
-        if not fits(columns, rows):
-            typer.echo(f"The session's terminal is {columns}x{rows}, larger than this one.", err=True)
-        try:
-            play(events(lines), Player(columns, rows), speed, max_pause)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-
-
-def _size(head: str) -> tuple[int, int]:
-    import json
-
-    told = json.loads(head)
-    return int(told["width"]), int(told["height"])
+        drawn_replay(replayed(reader, one.number, begin), speed, max_pause)
 
 
 @command

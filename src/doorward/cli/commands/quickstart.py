@@ -1,0 +1,138 @@
+"""``doorward quickstart``: from a fresh node to the first recorded session."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from doorward.cli.commands.host_keys import offered
+from doorward.cli.failures import CommandError
+from doorward.cli.help import group, register
+from doorward.cli.options import Asking, Connection, command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from doorward.cli.render import Line
+    from doorward.cli.servers import HostKey, Server
+    from doorward.cli.session import Session
+    from doorward.cli.starting import Start
+
+_HOST_KEYS = "/api/configuration/ssh/host_keys"
+_PRIVATE_KEYS = "/api/configuration/private_keys"
+
+app = group("quickstart", "The first session in a minute: a policy with safe defaults, and what to type then.")
+
+
+@command
+def ssh(
+    connection: Connection,
+    how: Asking,
+    server: Annotated[
+        str, typer.Argument(metavar="[USER@]SERVER[:PORT]", help="Where sessions shall go, and as whom.", show_default=False)
+    ],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the node that users connect to.")] = 2222,
+    address: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Address of the node for users. Without: its first.", show_default=False),
+    ] = "",
+) -> None:
+    """Let SSH sessions to a server through, recorded, and say what to type.
+
+    Makes the connection policy `quickstart`, for clients of the network of the address; a second server is added to it. Users log
+    in at the server as ever: nothing of theirs is stored. The keys of the server are shown, and trusted if you agree.
+    """
+    from doorward.cli.applying import write
+    from doorward.cli.render import Line, show
+    from doorward.cli.servers import login_of, scanned, unknown
+    from doorward.cli.session import connected
+    from doorward.cli.starting import start
+    from doorward.cli.transact import agreed, prepare
+
+    user, wanted = login_of(server)
+    with connected(connection) as session:
+        keys = unknown(session.client, wanted, scanned(session.client, wanted))
+        begun = start(session.remote, wanted, port, address)
+        show(_promises(begun, wanted))
+        if begun.described:
+            prepare(session, lambda: write(session, begun.described, prune=False), None, brief=not how.dry_run)
+        show(offered(wanted, keys) if keys else [Line(f"The host keys of {wanted.label} are trusted already.")])
+        if how.dry_run:
+            show([Line("Nothing was committed, and nothing is trusted: this was a dry run.", "dim")])
+            return
+        message = how.message
+        if begun.described or keys:
+            question = "Are these the keys of the server, and shall it be so?" if keys else "Shall it be so?"
+            message = agreed(session, how, question, "Nothing was committed, and nothing is trusted.")
+        _commit(session, begun, wanted, keys, message)
+        show(_what_to_type(user or getpass.getuser(), wanted, begun, _own_keys(session)))
+
+
+def _commit(session: Session, begun: Start, server: Server, keys: Sequence[HostKey], message: str | None) -> None:
+    """Trust the keys and commit; neither without the other."""
+    from doorward.cli.render import Line, show
+    from doorward.cli.servers import forget, trust
+
+    made = trust(session.client, server, keys)
+    if not begun.described:
+        return
+    try:
+        revision = session.client.commit(message or f"Recorded SSH sessions to {server.label}")
+    except CommandError as error:
+        for name in made:
+            forget(session.client, name)
+        hint = "Where another program has the port: --port takes another one."
+        raise CommandError(*error.lines, hint) from None
+    show([Line(f"Revision {revision} is in effect.", "bold green")])
+
+
+def _promises(begun: Start, server: Server) -> Iterator[Line]:
+    from doorward.cli.render import Line
+    from doorward.cli.starting import POLICY
+
+    yield Line(f"Connection policy {POLICY}:", "bold")
+    yield Line(f"  in:        {begun.host} port {begun.port}, for clients from {', '.join(begun.clients)}")
+    yield Line(f"  out:       {server.label}, with its trusted host keys only")
+    if not begun.is_new:
+        return
+    yield Line("  logins:    at the server, as ever; the gateway stores no password and no key")
+    yield Line("  passes:    shells, commands, scp, sftp; no forwards, no agent, no X11")
+    yield Line("  recorded:  what screens show, commands, files by name, size and SHA-256; not encrypted on the disk")
+
+
+def _own_keys(session: Session) -> list[str]:
+    """Return the fingerprints of the gateway that SSH clients may get to see; none where the account may not read them."""
+    found: list[str] = []
+    try:
+        for one in session.client.body(_HOST_KEYS)["keys"]:
+            body: dict[str, Any] = session.client.body(f"{_PRIVATE_KEYS}/{one['key']}")
+            found.append(f"{body['fingerprint']} ({body['type']})")
+    except CommandError:
+        pass
+    return found
+
+
+def _what_to_type(user: str, server: Server, begun: Start, own: Sequence[str]) -> Iterator[Line]:
+    from doorward.cli.render import Line
+
+    login = shlex.quote(f"{user}@{server.label}@{begun.host}")
+    yield Line("")
+    yield Line("Log in to the server through the gateway, with its password:", "bold")
+    yield Line(f"  ssh -p {begun.port} {login}")
+    yield Line("with a key that your agent holds (ssh-add), which the gateway asks and the server never gets to see:", "bold")
+    yield Line(f"  ssh -A -p {begun.port} {login}")
+    if own:
+        yield Line("The first time ssh shows the key of the gateway, one of:", "bold")
+        yield from (Line(f"  {one}") for one in own)
+    yield Line("Then:", "bold")
+    yield Line("  doorward sessions list               which sessions there were and are")
+    yield Line("  doorward sessions search WORD        where a word was shown or typed")
+    yield Line("  doorward sessions replay SESSION     what the screen showed")
+    yield Line("  doorward sessions follow SESSION     one that runs; lock, unlock, terminate it")
+
+
+register(app, "ssh", ssh)
