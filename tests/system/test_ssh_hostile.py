@@ -18,6 +18,7 @@ from msgspec import structs
 
 from doorward.proxy import messages
 from doorward.proxy.ssh.gate import MAX_REQUESTS
+from doorward.proxy.ssh.legs.leg import MAX_WAITING
 from doorward.proxy.ssh.policy import MAX_DENIED
 from doorward.proxy.ssh.wire.fields import boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
@@ -144,6 +145,18 @@ def test_a_client_without_strict_exchange_is_served(relay: Gateway) -> None:
     peer.exchange()
     peer.send(channel_request(channel, "exec", string("echo after new keys")))
     assert b"after new keys" in peer.until(Message.CHANNEL_DATA)
+    peer.close()
+
+
+def test_asking_for_services_after_the_login_stops_nothing(relay: Gateway) -> None:
+    peer = RawPeer.connect(relay.port)
+    peer.login(ACCOUNT, PASSWORD)
+    peer.send(*[bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth")] * (MAX_WAITING + 1))
+    for _ in range(MAX_WAITING + 1):
+        assert peer.receive()[0] == Message.UNIMPLEMENTED
+    channel = peer.open_session()
+    peer.send(channel_request(channel, "exec", string("echo still there")))
+    assert b"still there" in peer.until(Message.CHANNEL_DATA)
     peer.close()
 
 

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from doorward.proxy.control.session import Session
+from doorward.tree.plaintext import plain
 
 MINUTE_SECONDS = 60.0
 MAX_A_MINUTE = 10
 """Events of one kind from one address; the next minute tells how many were left out."""
 MAX_SOURCES = 10_000
+MAX_TEXT = 1200
+"""Characters of a text or a fact that are told."""
 _HREF = "/api/configuration/ssh/connections"
 
 
@@ -57,7 +60,13 @@ class Notices:
             return
         if left_out:
             facts["left_out"] = left_out
-        self._bus.raise_(key, text, path, **{name: value for name, value in facts.items() if value is not None})
+        # Names come from clients and targets; what is told stands in logs, mails and on terminals.
+        shown: dict[str, Any] = {
+            name: plain(value, MAX_TEXT) if isinstance(value, str) else value
+            for name, value in facts.items()
+            if value is not None
+        }
+        self._bus.raise_(key, plain(text, MAX_TEXT), path, **shown)
 
     def _left_out(self, key: str, client: str) -> int | None:
         """Return how many of the kind were not told before this one; None: nor is this one."""

@@ -285,3 +285,20 @@ def test_a_key_of_an_account_lets_it_in(rig: Rig) -> None:
         assert (decision.outcome, decision.user) == ("accepted", "carol")
 
     play(rig, scenario)
+
+
+def test_names_are_told_without_what_a_terminal_acts_on(rig: Rig) -> None:
+    """A name with line feeds and escape sequences would write lines of its own into logs and mails."""
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        worker = await site.worker()
+        key = await site.begun(worker)
+        user = "al\nice\x1b[2J\u202e@db1.example.com"
+        await worker.ask(messages.Decision, messages.TryPassword, key, user=user, password="wrong")
+        [(text, details)] = [(text, details) for name, text, details in site.bus.raised if name == "gw_auth_failure"]
+        assert "al" in text
+        for told in (text, *map(str, details.values())):
+            assert told.isprintable()
+
+    play(rig, scenario)

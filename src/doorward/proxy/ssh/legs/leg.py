@@ -157,7 +157,8 @@ class Leg:
         if number == Message.EXT_INFO:
             self._take_extensions(Fields(payload))
             return
-        if number in {Message.SERVICE_REQUEST, Message.SERVICE_ACCEPT}:
+        # After the login nobody would take it: it would fill what waits, and the leg would never be read again.
+        if number in {Message.SERVICE_REQUEST, Message.SERVICE_ACCEPT} and not self._is_open:
             self._keep(payload)
             return
         self.send_unimplemented()
