@@ -142,7 +142,8 @@ class Dispatch:
             ):  # fmt: skip
                 await self._reported(worker, message)
             case messages.WantSeal():
-                self._later(self._seal(worker, message))
+                await worker.sealing.acquire()
+                self._later(self._sealed(worker, message))
             case (
                 messages.TryNone() | messages.TryPassword() | messages.TryPrompts() | messages.TryKey() | messages.FindTarget()
                 | messages.JudgeHostKey() | messages.WantCredential() | messages.WantSignature() | messages.WantApproval()
@@ -230,6 +231,12 @@ class Dispatch:
             if session is not None:
                 session.channels, session.down, session.up = max(0, channels), max(0, down), max(0, up)
                 session.activity = int(session.began * 1000) + max(0, activity)
+
+    async def _sealed(self, worker: Worker, message: messages.WantSeal) -> None:
+        try:
+            await self._seal(worker, message)
+        finally:
+            worker.sealing.release()
 
     async def _seal(self, worker: Worker, message: messages.WantSeal) -> None:
         session = self.sessions.find(message.session)

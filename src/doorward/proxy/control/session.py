@@ -16,6 +16,8 @@ from doorward.proxy.messages import Message
 from doorward.sessions.rules import Relayed
 
 KEY_LENGTH = 22
+MAX_SEALING = 256
+"""Seals of one worker that are worked out at once; it is not listened to beyond."""
 _LETTERS = string.ascii_letters
 _ALL = string.ascii_letters + string.digits
 
@@ -161,6 +163,8 @@ class Worker:
     """Milliseconds by which its recording is behind."""
     noted: dict[str, int] = field(default_factory=dict)
     """The last serial of each session that was taken and is not known to be on the disk."""
+    sealing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_SEALING))
+    """Free for another seal that is worked out."""
     strangers: set[str] = field(default_factory=set)
     """Sessions that it has and that control knows nothing of: it was told to end them."""
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.proxy import messages
+from doorward.proxy.control.session import MAX_SEALING
 from doorward.sessions.rules import Relayed
-from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connected, ended, play
+from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connected, ended, eventually, play
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,5 +262,32 @@ def test_a_viewer_sees_the_session_that_is_followed(rig: Rig) -> None:
         honest.say(messages.Shown(session=key, viewer=follow.viewer, channel=1, at=1, code="o", data=b"truth"))
         assert await task == b"truth"
         await stream.aclose()  # type: ignore[attr-defined]
+
+    play(rig, scenario)
+
+
+def test_a_flood_of_seals_waits_at_the_worker(rig: Rig) -> None:
+    configured(rig)
+
+    class Slow:
+        def __init__(self) -> None:
+            self.asked, self.may = 0, asyncio.Event()
+
+        async def sealed(self, *_: object) -> None:
+            self.asked += 1
+            await self.may.wait()
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key = await site.connected(worker)
+        slow = site.control.dispatch.sealer = Slow()  # type: ignore[assignment]
+        for frame in range(2 * MAX_SEALING):
+            worker.say(messages.WantSeal(session=key, frame=frame, chain=bytes(32)))
+        await eventually(lambda: slow.asked == MAX_SEALING)
+        await asyncio.sleep(0.1)
+        assert slow.asked == MAX_SEALING
+        slow.may.set()
+        await eventually(lambda: slow.asked == 2 * MAX_SEALING)
 
     play(rig, scenario)
