@@ -255,12 +255,15 @@ async def connect(path: Path, users: Collection[int] | None = None) -> ControlEn
 
 def listen(path: Path) -> socket.socket:
     """Listen on a Unix socket that only this user can reach; one that nobody listens on any more is replaced."""
-    path.unlink(missing_ok=True)
+    # It gets its name only once it listens: whoever finds it can connect, and is never told that nobody is there.
+    hidden = path.with_name(f"{path.name}.new")
+    hidden.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with _short(path) as short:
+    with _short(hidden) as short:
         listener.bind(short)
-    path.chmod(0o600)
+    hidden.chmod(0o600)
     listener.listen(16)
+    hidden.rename(path)
     listener.setblocking(False)  # noqa: FBT003
     return listener
 
