@@ -49,7 +49,6 @@ MADE: dict[str, Any] = {
         "user_base_dn": "ou=people,dc=example,dc=com",
     },
     f"{POLICIES}/user_databases": {"name": "x"},
-    f"{POLICIES}/userlists": {"allow": "no_user", "name": "x"},
     f"{POLICIES}/usermapping_policies": {"name": "x"},
     f"{ROOT}/ssh/connections": connection(),
 }

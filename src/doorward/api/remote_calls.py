@@ -11,6 +11,6 @@ _Given = ParamSpec("_Given")
 _T = TypeVar("_T")
 
 
-async def afar(work: Callable[_Given, _T], *given: _Given.args, **named: _Given.kwargs) -> _T:
+async def call_remote(work: Callable[_Given, _T], *given: _Given.args, **named: _Given.kwargs) -> _T:
     """Do blocking work that depends on another machine, and return its result."""
     return await REMOTE.run("", work, *given, **named)

@@ -17,7 +17,7 @@ from pydantic_core import InitErrorDetails
 
 from doorward.api import errors
 from doorward.api.bodies import sent
-from doorward.api.remote_calls import afar
+from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
 from doorward.proxy.control.proofs import blob_of, is_strong, read
@@ -127,7 +127,7 @@ class SshHostKeys(Resource):
         about = {"warnings": warnings} if warnings else {}
         host = new.host
         if new.public_key is None:
-            body = {**await afar(self._scan, host, new.port), "host": host, "port": new.port}
+            body = {**await call_remote(self._scan, host, new.port), "host": host, "port": new.port}
             return Response({"body": body, "key": "scan", "meta": meta(request, **about)})
         try:
             key = await asyncio.to_thread(self._host_keys.add, host, new.port, new.public_key, request.member.name)

@@ -13,7 +13,7 @@ from doorward.access.directory import Directory, DirectoryError, directory_of
 from doorward.api import errors
 from doorward.api.bodies import sent
 from doorward.api.firmware import BASIC
-from doorward.api.remote_calls import afar
+from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
 from doorward.configuration.management import email
@@ -113,7 +113,7 @@ class MailTest(Resource):
             missing.append(Problem("required_with", "Needed while admin_address is not set.", "/recipient", request.href))
         if missing or recipient is None:
             raise errors.meaning(missing)
-        outcome = await afar(self._try, recipient)
+        outcome = await call_remote(self._try, recipient)
         body = {"code": outcome.code, "message": outcome.message, "result": outcome.result}
         return _answer(request, "mailtest", body, warnings)
 
@@ -175,7 +175,7 @@ class LdapTest(Resource):
             missing.append(Problem("required_with", "Needed with password.", "/username", request.href))
         if missing or settings is None:
             raise errors.meaning(missing, "request")
-        body = await afar(_tried, directory_of(snapshot, settings, self._secret), trial.username, trial.password)
+        body = await call_remote(_tried, directory_of(snapshot, settings, self._secret), trial.username, trial.password)
         return _answer(request, "ldaptest", body, warnings)
 
 

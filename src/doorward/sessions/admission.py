@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
-from doorward.configuration.policies.userlists import UserList
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
 from doorward.configuration.ssh._connections import InbandTarget, TargetNetwork
 from doorward.tree.fields import host_name
@@ -215,11 +214,6 @@ def _holds(rule: Mapping, gateway: str, groups: Collection[str]) -> bool:
     if not rule.gateway_groups and not rule.gateway_users:
         return True
     return bool(gateway) and (gateway in rule.gateway_users or any(group in groups for group in rule.gateway_groups))
-
-
-def is_listed(users: UserList, name: str) -> bool:
-    """Whether a user is on a list."""
-    return (users.allow == "all_users") != (name in users.except_)
 
 
 def credential(store: CredentialStore, names: Iterable[str], address: str, username: str) -> Credential | None:

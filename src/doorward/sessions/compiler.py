@@ -15,7 +15,7 @@ from doorward.configuration.ssh._connections import Connection
 from doorward.configuration.ssh.authentication_policies import has_login
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
 from doorward.configuration.ssh.settings_policies import SettingsPolicy
-from doorward.sessions.policies import ConnectionPolicy, connection_policy, followed, log_level
+from doorward.sessions.policies import ConnectionPolicy, connection_policy, followed
 from doorward.sessions.rules import (
     Algorithms,
     Audit,
@@ -68,7 +68,6 @@ def _rules(snapshot: Snapshot, policy: ConnectionPolicy, revision: int) -> Conne
         relayed=tuple(Relayed(way.selection) for way in authentication.relayed),
         audit=_audit(snapshot, policy.audit, _text(snapshot, connection)),
         inband=policy.restrictions is not None,
-        log_level=log_level(snapshot, connection),
     )
 
 

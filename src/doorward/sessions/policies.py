@@ -18,7 +18,7 @@ from doorward.configuration.policies.user_databases import UserDatabase
 from doorward.configuration.policies.usermapping_policies import UsermappingPolicy
 from doorward.configuration.private_keys import PublicHalf
 from doorward.configuration.ssh import connections, host_keys, options
-from doorward.configuration.ssh._connections import Connection, Inband, LogOverride, OwnKeys
+from doorward.configuration.ssh._connections import Connection, Inband, OwnKeys
 from doorward.configuration.ssh._coverage import Network, networks
 from doorward.configuration.ssh._own import Ip, own_addresses
 from doorward.configuration.ssh.authentication_policies import AuthenticationPolicy, LocalBackend
@@ -152,11 +152,3 @@ def _host_keys(snapshot: Snapshot, connection: Connection) -> list[Reference[Pub
 def _restrictions(connection: Connection, own: frozenset[Ip]) -> Restrictions | None:
     server = connection.server_address
     return Restrictions(tuple(server.domains), tuple(server.exception_domains), own) if isinstance(server, Inband) else None
-
-
-def log_level(snapshot: Snapshot, connection: Connection) -> int:
-    """Return how much is logged of the sessions of a policy, 0-10."""
-    if isinstance(connection.override_log_level, LogOverride):
-        return connection.override_log_level.log_level
-    service = snapshot.read(options.NODE).service
-    return service.log_level if isinstance(service, options.SshService) else options.LOG_LEVEL

@@ -166,5 +166,3 @@ class ConnectionRules(Plain, frozen=True, kw_only=True):
     """Whether the target stands in the user name."""
     ask_target: bool = True
     """Whether a user who names no target is asked for one."""
-    log_level: int = 4
-    """How much is logged of sessions, 0-10; 0 the least."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doorward.configuration.policies import credentialstores, userlists, usermapping_policies
+from doorward.configuration.policies import credentialstores, usermapping_policies
 from doorward.configuration.ssh._connections import InbandTarget
 from doorward.sessions.admission import (
     Admitted,
@@ -19,7 +19,6 @@ from doorward.sessions.admission import (
     admit,
     credential,
     in_domain,
-    is_listed,
     map_user,
     one_address,
     parse_login,
@@ -268,16 +267,6 @@ def test_nobody_becomes_who_no_rule_lets_them_be(rules: list[dict[str, Any]], ga
     allowed = {rule["server_username"] for rule in rules if not rule["gateway_users"] or gateway in rule["gateway_users"]}
     assert found is None or found in allowed
     assert wanted in {"", gateway} or found in {None, wanted}
-
-
-@pytest.mark.parametrize(
-    ("allow", "name", "listed"),
-    [("all_users", "joe", True), ("all_users", "jane", False), ("no_user", "joe", False), ("no_user", "jane", True)],
-)
-def test_who_is_on_a_list(allow: str, name: str, listed: bool) -> None:
-    users = userlists.UserList.model_validate({"name": "x", "allow": allow, "except": ["jane"]})
-    assert is_listed(users, name) is listed
-    assert is_listed(users, "Jane") is (allow == "all_users")
 
 
 # Credentials

@@ -54,7 +54,7 @@ def test_the_rules_of_the_built_in_policies(rig: Rig) -> None:
     assert rules.channels == (ChannelRule(channel=ChannelType.SHELL, position=0),)
     assert rules.methods == ClientMethods(password=True, keyboard_interactive=True, public_key=True)
     assert rules.relayed == (Relayed.SAME_PASSWORD, Relayed.KEYBOARD_INTERACTIVE, Relayed.AGENT)
-    assert (rules.gateway_login, rules.inband, rules.log_level) == (False, True, 4)
+    assert (rules.gateway_login, rules.inband) == (False, True)
     assert rules.settings.client.kex[0] == rules.settings.server.kex[0] == "mlkem768x25519-sha256"
     assert (rules.settings.login_seconds, rules.settings.login_tries, rules.settings.channels) == (120, 6, 100)
     assert (rules.audit.policy, rules.audit.text, rules.audit.live_view, rules.audit.go_on) == ("default", "screen", True, False)
@@ -98,8 +98,7 @@ def test_every_member_of_a_channel_rule_arrives(rig: Rig) -> None:
 def test_every_member_of_the_settings_arrives(rig: Rig) -> None:
     candidate = rig.candidate()
     settings = rig.post(candidate, SETTINGS, OLD_DEVICES)
-    override = {"override_log_level": {"enabled": True, "log_level": 9}}
-    key = add(rig, candidate, at={**chosen(settings=settings), **override})
+    key = add(rig, candidate, at=chosen(settings=settings))
     rules = compile_rules(candidate.snapshot, key)
     found = msgspec.structs.asdict(rules.settings)
     algorithms = Algorithms(
@@ -112,7 +111,6 @@ def test_every_member_of_the_settings_arrives(rig: Rig) -> None:
         "keepalive_count": 3, "keepalive_interval": 30, "login_seconds": 120, "login_tries": 6, "rekey_bytes": 1 << 28,
         "rekey_seconds": 1800, "session_timeout": 28_800, "strict_mode": False,
     }  # fmt: skip
-    assert rules.log_level == 9
 
 
 def test_an_audit_policy_arrives_with_its_certificates(rig: Rig) -> None:

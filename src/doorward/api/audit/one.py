@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -87,7 +88,7 @@ Listed = tuple[list[dict[str, Any]], int]
 """Some items, and how many there are in all."""
 
 
-class _Below(Audited):
+class _Below(Audited, ABC):
     """A list of what belongs to a session."""
 
     def __init__(self, service: AuditService, key: str) -> None:
@@ -105,9 +106,9 @@ class _Below(Audited):
         with self.service.catalogue.readers.reading() as connection:
             return self.items(connection, found, request, page)
 
+    @abstractmethod
     def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
         """Return a page of what belongs to a session."""
-        raise NotImplementedError
 
 
 def listed(request: Request, page: Page, items: list[dict[str, Any]], matching: int) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, PAGE_QUERY, WITH_DOWNLOAD, items, page
 from doorward.api.backup.runs import no_policy, trouble
-from doorward.api.remote_calls import afar
+from doorward.api.remote_calls import call_remote
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupError
@@ -62,7 +62,7 @@ class Files(Resource):
         limit, offset = page(request)
         policy = policy_of(self._backups, request)
         try:
-            found = await afar(self._backups.files, policy, limit, offset)
+            found = await call_remote(self._backups.files, policy, limit, offset)
         except BackupError as failure:
             raise trouble(failure, request.href) from None
         return items(request, [(file.parsed.name, file.as_json()) for file in found])
@@ -82,7 +82,7 @@ class File(Resource):
         """Answer what the manifest says."""
         policy = policy_of(self._backups, request)
         try:
-            found = await afar(self._backups.file, policy, self._name)
+            found = await call_remote(self._backups.file, policy, self._name)
         except BackupError as failure:
             raise trouble(failure, request.href) from None
         if found is None:
@@ -119,7 +119,7 @@ class Download(Resource):
         """Answer the bytes."""
         policy = policy_of(self._backups, request)
         try:
-            path = await afar(self._backups.download, policy, self._name)
+            path = await call_remote(self._backups.download, policy, self._name)
         except BackupError as failure:
             raise trouble(failure, request.href) from None
         if path is None:

@@ -17,7 +17,7 @@ from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, paged
 from doorward.api.bodies import listed, sent
 from doorward.api.changes import as_changes
-from doorward.api.remote_calls import afar
+from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, require_everything
 from doorward.api.transaction import Service, trimmed
@@ -185,7 +185,7 @@ class RestoreService:
             if fetched is not None:
                 fetched.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 try:
-                    await afar(self._fetch, restore.source["value"], fetched)
+                    await call_remote(self._fetch, restore.source["value"], fetched)
                 except BackupError as failure:
                     return restore.finished("failed", failure.code, failure.message)
             name = None if fetched is None else restore.source["value"]

@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP
 from doorward.api.bodies import sent
-from doorward.api.remote_calls import afar
+from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
 from doorward.backup.service import Backups
@@ -66,7 +66,7 @@ class TargetTests(Resource):
         """Answer the steps up to the first that failed."""
         trial, warnings = await sent(request, _TRIAL)
         target, per_node = await asyncio.to_thread(self._target, trial, request)
-        body = await afar(self._backups.try_target, target, per_node=per_node)
+        body = await call_remote(self._backups.try_target, target, per_node=per_node)
         return envelope(request, "target_tests", body, **({"warnings": warnings} if warnings else {}))
 
     def _target(self, trial: Trial, request: Request) -> tuple[Mapping[str, Any], bool]:
@@ -124,5 +124,5 @@ class HostKeys(Resource):
     async def post(self, request: Request) -> Response:
         """Answer the keys, none and a code where the server shows none."""
         asked, warnings = await sent(request, _SERVER)
-        body = await afar(self._backups.host_keys, asked.server.value, asked.port)
+        body = await call_remote(self._backups.host_keys, asked.server.value, asked.port)
         return envelope(request, "host_keys", body, **({"warnings": warnings} if warnings else {}))

@@ -22,17 +22,18 @@ from doorward.configuration.policies import (
 )
 from doorward.configuration.ssh import authentication_policies, channel_policies, settings_policies
 from doorward.configuration.ssh.authentication_policies import PrivateKeyReference
-from doorward.configuration.ssh.options import CleanupSwitch, LogLevel
+from doorward.configuration.ssh.options import CleanupSwitch
 from doorward.tree.described import At
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, HostName, Ip, Name, Network, Port, same_network
 from doorward.tree.fields import Domain as DomainText
-from doorward.tree.models import Body, Elements, Off, Switched, Variants
+from doorward.tree.models import Body, Elements, Off, Variants
 from doorward.tree.references import Reference, RefersTo
 
 PATH = "/api/configuration/ssh/connections"
 
 _TRANSPARENT = only("", "Not supported: this release does not intercept connections to servers.")
+_ONE_PRIORITY = only(2, "No session is indexed before another in this release; 2 stands for it.")
 _LATER = only(None, "Not supported by this release.")
 Networks = Annotated[list[Network], Elements(least=1, most=64, unique=same_network)]
 
@@ -203,14 +204,9 @@ class Indexing(Body):
     policy: Annotated[Reference[indexing.IndexingPolicy], RefersTo(indexing.NODE)] | None = Field(
         None, description="Key of an indexing policy; null: all that the screen shows."
     )
-    priority: int = Field(2, ge=1, le=4, description="What is indexed first where an index is made again; 4 the first.")
-
-
-class LogOverride(Body):
-    """Another level than that of ssh/options."""
-
-    enabled: Literal[True] = Field(description="The policy has a level of its own.")
-    log_level: LogLevel = Field(description="How much is logged of sessions, 0 the least.")
+    priority: Annotated[int, Field(ge=1, le=4), _ONE_PRIORITY] = Field(
+        2, description="2: sessions are indexed while they run, none before another.", json_schema_extra={"const": 2}
+    )
 
 
 def _later(node: Any) -> Any:
@@ -269,9 +265,7 @@ class Connection(Body):
     )
     indexing: Indexing = Field(Indexing(), description="What can be searched for.")
     log_audit_trail_downloads: bool = Field(default=True, description="Whether it is written down who downloads recordings.")
-    override_log_level: Annotated[LogOverride | Off, Switched()] = Field(
-        Off(enabled=False), description="Whether the policy has a log level of its own."
-    )
+    override_log_level: NotYet = Field(NOT_YET, description="A log level of the policy's own.")
     server_side_hostkeys: ServerKeys = Field(ServerKeys(), description="How servers prove who they are.")
     source_address: Annotated[BoxAddress | FixedSource, Variants("selection")] = Field(
         BoxAddress(selection="box_address"), description="Address that servers see."

@@ -12,22 +12,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from doorward.configuration._inert import NOT_YET, NotYet
+from doorward.configuration._inert import NOT_YET, NotYet, only
 from doorward.tree.models import Body, Off, Switched, extension
 from doorward.tree.nodes import Singleton
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/ssh/options"
 
-LogLevel = Annotated[int, Field(ge=0, le=10)]
-LOG_LEVEL = 4
+_LOG_LEVEL = 4
+_ONE_LEVEL = only(_LOG_LEVEL, "Sessions are logged in one way in this release; 4 stands for it.")
 
 
 class SshService(Body):
     """The proxy is on."""
 
     enabled: Literal[True] = Field(description="SSH connections are proxied.")
-    log_level: LogLevel = Field(LOG_LEVEL, description="How much is logged of sessions, 0 the least.")
+    log_level: Annotated[int, Field(ge=0, le=10), _ONE_LEVEL] = Field(
+        _LOG_LEVEL, description="4: this release logs sessions in one way.", json_schema_extra={"const": _LOG_LEVEL}
+    )
 
 
 class SessionCleanup(Body):

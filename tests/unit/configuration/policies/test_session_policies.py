@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from doorward.transaction.candidate import Candidate
 
 DATABASES, STORES, MAPPINGS = "policies/user_databases", "policies/credentialstores", "policies/usermapping_policies"
-LISTS, INDEXER, DISK = "policies/userlists", "local_services/indexer", "management/disk_fillup_prevention"
+INDEXER, DISK = "local_services/indexer", "management/disk_fillup_prevention"
 TOKEN = (
     "sk-ssh-ed25519@openssh.com "
     "AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIDX82gd0FS5qGV1BiEwtEFU9vdtFJFP/u8APW7HWZAg+AAAABHNzaDo="
@@ -141,9 +141,6 @@ def test_mappings_and_lists() -> None:
         "rules": [{"gateway_groups": [], "gateway_users": [], "server_username": "oracle"}],
     }
     assert problems(MAPPINGS, {"name": "x", "rules": [{}]}) == [("missing", "/rules/0/server_username")]
-    assert stored(LISTS, {"name": "x", "allow": "all_users"}) == {"allow": "all_users", "except": [], "name": "x"}
-    assert problems(LISTS, {"name": "x", "allow": "some"}) == [("enum", "/allow")]
-    assert problems(LISTS, {"name": "x", "allow": "no_user", "except": ["a", "a"]}) == [("duplicate", "/except/1")]
 
 
 def test_extensions_of_audit_policies_show_where_they_differ(rig: Rig) -> None:

@@ -12,7 +12,7 @@ OPTIONS: dict[str, Any] = {
     "channel_database_cleanup": {"days": 365, "enabled": True},
     "gssapi": {"enabled": False},
     "limits": {"per_address": 20, "sessions": 1000},
-    "service": {"enabled": True, "log_level": 6},
+    "service": {"enabled": True, "log_level": 4},
 }
 ON = {"service": {"enabled": True}}
 
@@ -108,11 +108,11 @@ CONNECTION: dict[str, Any] = {
     "active": True,
     "channel_database_cleanup": {"enabled": False},
     "client_side_hostkeys": {"keys": [KEY], "selection": "own"},
-    "indexing": {"enabled": True, "policy": None, "priority": 3},
+    "indexing": {"enabled": True, "policy": None, "priority": 2},
     "log_audit_trail_downloads": True,
     "name": "linux",
     "network": {"clients": ["0.0.0.0/0", "::/0"], "ports": [2222], "targets": ["127.0.0.1/32"]},
-    "override_log_level": {"enabled": True, "log_level": 9},
+    "override_log_level": {"enabled": False},
     "policies": {
         "aa_plugin": None,
         "analytics_policy": None,
@@ -197,7 +197,6 @@ SESSIONS: dict[str, Any] = {
     "policies/credentialstores": CREDENTIALS,
     "policies/indexing": {"name": "commands-only", "text": "commands"},
     "policies/user_databases": USER_DATABASE,
-    "policies/userlists": {"allow": "no_user", "except": ["jane"], "name": "operators"},
     "policies/usermapping_policies": MAPPING,
     "ssh/authentication_policies": AUTHENTICATION,
     "ssh/channel_policies": CHANNELS,

@@ -89,7 +89,8 @@ def test_policies_that_are_required(required: str) -> None:
         ("client_side_hostkeys", {"selection": "own", "keys": []}, "length", "/keys"),
         ("server_side_hostkeys", {"authorities": ["ssh-ed25519 x"]}, "format", "/authorities/0"),
         ("indexing", {"priority": 5}, "range", "/priority"),
-        ("override_log_level", {"enabled": True, "log_level": 11}, "range", "/log_level"),
+        ("indexing", {"priority": 3}, "not_supported", "/priority"),
+        ("override_log_level", {"enabled": True}, "not_supported", "/enabled"),
     ],
 )
 def test_what_is_refused(at: str, value: Any, code: str, pointer: str) -> None:

@@ -66,6 +66,7 @@ def test_the_options_are_those_of_the_samples(rig: Rig) -> None:
     [
         ({"gssapi": {"enabled": True}}, "not_supported", "/gssapi/enabled"),
         ({"service": {"enabled": True, "log_level": 11}}, "range", "/service/log_level"),
+        ({"service": {"enabled": True, "log_level": 5}}, "not_supported", "/service/log_level"),
         ({"channel_database_cleanup": {"enabled": True}}, "missing", "/channel_database_cleanup/days"),
         ({"channel_database_cleanup": {"enabled": True, "days": 0}}, "range", "/channel_database_cleanup/days"),
         ({"limits": {"sessions": 0}}, "range", "/limits/sessions"),

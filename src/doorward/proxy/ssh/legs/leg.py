@@ -247,12 +247,14 @@ class Leg:
         """Look at the first offer of the peer."""
 
     def host_key(self, algorithm: str) -> HostKey:
-        """Our host key for an algorithm."""
-        raise NotImplementedError
+        """Our host key for an algorithm, where we are the server."""
+        del algorithm
+        raise LegError("Only a server has a host key")
 
     def judge_host_key(self, data: bytes) -> SSHKey:
-        """Take the host key of the peer; return what checks its signature."""
-        raise NotImplementedError
+        """Take the host key of the peer, a server; return what checks its signature."""
+        del data
+        raise LegError("Only a server shows a host key")
 
     def greet(self) -> None:
         """Say what comes right after the first keys."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ class UndecodableError(Exception):
     """The bytes are not what they should be, or more than is followed; the message is for the trail."""
 
 
-class DecodingTap(QuietTap):
+class DecodingTap(QuietTap, ABC):
     """Base of decoders. They implement `decode`, `undecoded` and `finish`; standard error is recorded as it is."""
 
     def __init__(self, log: ChannelLog) -> None:
@@ -25,17 +26,17 @@ class DecodingTap(QuietTap):
         self._raw: StreamTap | None = None
         self._errors = StreamTap(log, is_shell=False)
 
+    @abstractmethod
     def decode(self, at: int, data: bytes, *, down: bool) -> None:
         """Follow the bytes of one direction. Raises UndecodableError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def undecoded(self, *, down: bool) -> bytes:
         """Return, once, what has come in one direction and is in no record yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, at: int, result: str) -> dict[str, Any]:
         """End what is open; return facts for the end of the channel."""
-        raise NotImplementedError
 
     def data(self, at: int, data: bytes, stream: int, *, down: bool) -> None:
         """Decode, or record as it is."""
