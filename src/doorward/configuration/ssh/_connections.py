@@ -205,7 +205,9 @@ class Indexing(Body):
         None, description="Key of an indexing policy; null: all that the screen shows."
     )
     priority: Annotated[int, Field(ge=1, le=4), _ONE_PRIORITY] = Field(
-        2, description="2: sessions are indexed while they run, none before another.", json_schema_extra={"const": 2}
+        2,
+        description="2: sessions are indexed while they run, none before another.",
+        json_schema_extra={"minimum": 2, "maximum": 2},
     )
 
 

@@ -28,7 +28,9 @@ class SshService(Body):
 
     enabled: Literal[True] = Field(description="SSH connections are proxied.")
     log_level: Annotated[int, Field(ge=0, le=10), _ONE_LEVEL] = Field(
-        _LOG_LEVEL, description="4: this release logs sessions in one way.", json_schema_extra={"const": _LOG_LEVEL}
+        _LOG_LEVEL,
+        description="4: this release logs sessions in one way.",
+        json_schema_extra={"minimum": _LOG_LEVEL, "maximum": _LOG_LEVEL},
     )
 
 
