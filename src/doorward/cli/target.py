@@ -32,8 +32,8 @@ class Target:
 
     @property
     def first_password(self) -> Path | None:
-        """The file with the password of the first start, where it is the one to try."""
-        if self.node is None or self.user != _FIRST_ACCOUNT or not on_this_machine(self.url):
+        """The file with the password of the first start, where it is the one to try: at the node itself, and nowhere else."""
+        if self.node is None or self.user != _FIRST_ACCOUNT or not (on_this_machine(self.url) or self.url == self.node.url):
             return None
         return self.node.file(_FIRST_PASSWORD)
 
