@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """A process with this environment measures no coverage: what is killed writes none, and measuring takes time."""
 IMPORTED = (
-    "argon2", "coverage", "doorward.appliance", "doorward.cli", "doorward.cli.logging", "httptools", "pyroute2", "uvloop",
+    "argon2", "coverage", "doorward.appliance.running", "doorward.cli.logging", "httptools", "pyroute2", "uvloop",
     "tests.support.network",
 )  # fmt: skip
 """What a server imports, sooner or later."""
@@ -166,16 +166,32 @@ def _become(order: dict[str, Any]) -> None:
         runpy.run_path(first, run_name="__main__")
 
 
+def _prepare() -> None:
+    """Do once what every start does: validators of what can be configured, the command line, a cheap hash of passwords."""
+    from argon2 import PasswordHasher
+    from typer import main as typer
+
+    import doorward.cli
+    from doorward.access import passwords
+
+    run = doorward.cli.main
+    from doorward.cli.main import app
+    from doorward.transaction.startup import whole_tree
+    from doorward.tree.nodes import Valued
+
+    for endpoint in whole_tree():
+        if isinstance(endpoint.node, Valued):
+            endpoint.node.adapter.rebuild()
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    doorward.cli.main = run  # hidden by the module of the same name, once that is imported
+    command = typer.get_command(app)
+    typer.get_command = lambda typer_instance: command
+
+
 def _live() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
-    from argon2 import PasswordHasher
-
-    from doorward.access import passwords
-    from doorward.transaction.startup import whole_tree
-
-    whole_tree()  # imports what can be configured
-    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    _prepare()
     assert threading.active_count() == 1, "a fork would lose a thread"
     gc.collect()
     gc.freeze()  # what never goes away is not looked through again, so that its pages stay shared
