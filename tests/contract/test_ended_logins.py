@@ -73,7 +73,7 @@ def test_a_removal_that_waits_for_its_turn_while_the_login_session_ends_is_refus
     key = rig.post(candidate, RIG_USERS, {"name": "jane"})
     rig.commit(candidate)
     logins = login_sessions()
-    shared = Configuration(TREE, lambda: rig.pipeline.running, logins, rig.prober, lambda: None)
+    shared = Configuration(rig.pipeline, logins, rig.prober, lambda: None)
     resource = NodeResource(shared, TREE[ROOT + RIG_USERS], key)
 
     async def scenario() -> Login:

@@ -227,7 +227,9 @@ def test_no_output_of_the_command_line_shows_a_secret(audit: Audit, tmp_path: Pa
 
 
 def test_no_file_of_the_state_directory_holds_a_secret(audit: Audit) -> None:
-    own = {key: ["PRIVATE KEY"] for key in (Path("backup/signing-key.pem"), Path("cluster/node-key.pem"))}
+    own = {
+        key: ["PRIVATE KEY"] for key in (Path("backup/signing-key.pem"), Path("cluster/node-key.pem"), Path("history-key.pem"))
+    }
     files = [path for path in audit.server.state.rglob("*") if path.is_file() and not path.is_symlink()]
     holding = {
         path.relative_to(audit.server.state): texts for path in files if (texts := audit.planter.seen_in(path.read_bytes()))

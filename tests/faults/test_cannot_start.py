@@ -163,7 +163,7 @@ def test_the_key_of_the_web_server_that_was_altered_is_named(whole: Path, tmp_pa
     refusal(state, "secret", "altered")
 
 
-@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem"])
+@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem", "history-key.pem"])
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
 def test_a_key_that_is_none_is_named(whole: Path, tmp_path: Path, name: str, content: bytes) -> None:
     state = shutil.copytree(whole, tmp_path / "state")

@@ -162,6 +162,17 @@ def test_history_differences_and_the_way_back(server: Server, cli: CommandLine) 
     assert f"Revision {start + 4} is in effect." in cli.ok("rollback", str(start), "-m", "Back")
     assert cli.ok("diff", str(start)) == "No difference.\n"
     assert cli.ok("rollback", str(start)) == "Nothing to change.\n"
+    changed = [line.split()[0] for line in cli.ok("history", "management/webinterface", "-n", "4").splitlines()[1:]]
+    assert changed == [str(start + n) for n in (4, 3, 1, 0)]
+    head, row = cli.ok("blame", TIMEOUT).splitlines()
+    assert head.split() == ["SETTING", "REVISION", "TIME", "AUTHOR", "VALUE"]
+    assert (row.split()[:2], row.split()[-2:]) == (["timeout", str(start + 4)], ["admin", "31"])
+    cli.ok("set", TIMEOUT, "34")
+    cli.ok("set", "datetime/timezone", "Asia/Tokyo")
+    assert "timezone" not in cli.ok("rollback", str(start + 4), "--path", "management", "--dry-run")
+    assert f"Revision {start + 7} is in effect." in cli.ok("rollback", str(start + 4), "--path", TIMEOUT)
+    assert cli.ok("get", "datetime/timezone").strip() == "Asia/Tokyo"
+    cli.ok("rollback", str(start))
     assert cli("rollback", "999999").code == cli("diff", "1", "999999").code == cli("history", "999999").code == 1
 
 

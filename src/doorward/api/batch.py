@@ -18,8 +18,8 @@ from doorward.access.logins import Login
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.bodies import listed
+from doorward.api.commit_records import Commits
 from doorward.api.configuration import Configuration, check_match, may_write
-from doorward.api.history import Commits
 from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.request import BATCH_LIMIT, Request, Response, path_segments
 from doorward.api.resources import Operation, answer_schema

@@ -27,7 +27,7 @@ from doorward import SPS_LEVEL, __version__
 from doorward.access.rights import Allowed, Rights, always
 from doorward.access.sight import Sight
 from doorward.api import errors
-from doorward.api.history import CHANGELOG
+from doorward.api.past import CHANGELOG
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.api.workers import HEAVY, StoppedError

@@ -9,7 +9,7 @@ from typing import Any
 
 from doorward.access.logins import Logins
 from doorward.access.rights import Rights
-from doorward.api import errors
+from doorward.api import errors, past
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
 from doorward.api.openapi_nodes import about_node, node_operations
 from doorward.api.request import Request, Response
@@ -18,11 +18,12 @@ from doorward.api.workers import HEAVY
 from doorward.host.ntp_probe import Prober
 from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.scope import from_central_management
 from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
-from doorward.tree.registry import Endpoint, Tree
+from doorward.tree.registry import Endpoint
 from doorward.tree.snapshot import Document, Snapshot
 
 _LARGE = 1 << 16
@@ -32,10 +33,13 @@ _LARGE = 1 << 16
 class Configuration:
     """What the resources of the tree share. ``away`` tells since when Central Management has not answered, if it is away."""
 
-    def __init__(
-        self, tree: Tree, running: Callable[[], Running], logins: Logins, prober: Prober, away: Callable[[], str | None]
-    ) -> None:
-        self.tree, self.running, self.logins, self.prober, self._away = tree, running, logins, prober, away
+    def __init__(self, pipeline: Pipeline, logins: Logins, prober: Prober, away: Callable[[], str | None]) -> None:
+        self._pipeline, self.tree, self.store = pipeline, pipeline.tree, pipeline.store
+        self.logins, self.prober, self._away = logins, prober, away
+
+    def running(self) -> Running:
+        """Return what runs."""
+        return self._pipeline.running
 
     def check_scope(self, candidate: Candidate, place: Place) -> None:
         """Raise SemanticError where Central Management sets what stands at the place."""
@@ -102,7 +106,7 @@ class NodeResource(Resource):
         """Return a child, or an object that exists for the caller."""
         if self.endpoint.holds_objects and not self.key:
             place = Place(self.endpoint.path, segment)
-            exists = self._shared.snapshot(request).document(place) is not None
+            exists = past.is_asked(request) or self._shared.snapshot(request).document(place) is not None
             return NodeResource(self._shared, self.endpoint, segment) if exists else None
         return self._children.get(segment)
 
@@ -115,9 +119,13 @@ class NodeResource(Resource):
     def may_read(self, request: Request) -> bool:
         """Branches are open to every login; a secret is read by who may read its owner."""
         rights, node = request.member.rights, self.endpoint.node
+        if past.is_asked(request) and not rights.may_read(past.CHANGELOG, past.REVISIONS):
+            return False
         if isinstance(node, Branch):
             return True
         if isinstance(node, WriteOnce):
+            if past.is_asked(request):  # who its owners were is known when it is read
+                return True
             owners = self._shared.snapshot(request).who_refers_to(self.place.href)
             if not owners:
                 return rights.may_write_something
@@ -130,8 +138,11 @@ class NodeResource(Resource):
 
     async def get(self, request: Request) -> Response:
         """Answer the resource as the caller sees it."""
-        _no_query(request)
-        resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)
+        if past.is_asked(request):
+            resource = await past.past_resource(self._shared, request, self.endpoint, self.key)
+        else:
+            _no_query(request)
+            resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)
         headers = {"ETag": resource.etag}
         if _names(request.headers.get("if-none-match"), resource.etag):
             return Response(b"", 304, headers)

@@ -28,7 +28,7 @@ def encoded(snapshot: Snapshot, endpoint: Endpoint, key: str) -> Encoded:
     href = f"{endpoint.path}/{key}" if key else endpoint.path
     found: Encoded | None = snapshot.memo.get(href)
     if found is None:
-        found = snapshot.memo[href] = _encode(snapshot, endpoint, key, href)
+        found = snapshot.memo[href] = encode_resource(snapshot, endpoint, key)
     return found
 
 
@@ -40,8 +40,9 @@ def with_warnings(resource: Encoded, seconds: int, warnings: list[dict[str, Any]
     return resource.before + str(seconds).encode() + after
 
 
-def _encode(snapshot: Snapshot, endpoint: Endpoint, key: str, href: str) -> Encoded:
-    tail = encode(meta_of(snapshot, endpoint, key, href))
+def encode_resource(snapshot: Snapshot, endpoint: Endpoint, key: str, **more: Any) -> Encoded:
+    """Encode a resource that exists; ``more`` are further members of its ``meta``."""
+    tail = encode(meta_of(snapshot, endpoint, key, Place(endpoint.path, key).href) | more)
     cut = tail.index(_GAP) + len(_GAP) - 1
     if not key and not endpoint.holds_objects and endpoint.path not in snapshot.singletons:
         items = encode([{"key": child.key, "meta": {"href": child.path}} for child in endpoint.listed])

@@ -1,28 +1,33 @@
-"""``/api/revisions`` and ``/api/commits``: what was committed, by whom, and what became of each commit (protocol, section 13)."""
+"""``/api/revisions``: what was committed, by whom, what differs, and the way back (protocol, section 13; trust, section 2)."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
 
 from doorward.access.sight import Sight
 from doorward.api import errors
-from doorward.api.bodies import listed
+from doorward.api.bodies import listed, sent
 from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
+from doorward.api.past import CHANGELOG, number_in
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta, meta_schema
 from doorward.api.transaction import Service, collision, status
-from doorward.store.port import CommitRecord, Revision, State
+from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict, rebased
 from doorward.transaction.queue import QueueTimeoutError
-from doorward.tree.problems import SemanticError
+from doorward.tree.models import Body
+from doorward.tree.places import ROOT, Place
+from doorward.tree.problems import Problem, SemanticError
+from doorward.tree.registry import Tree
 
-CHANGELOG = "/special/changelog"
 _MAX_PAGE = 500
-_COMMITS_SHOWN = 100
 _INT = {"type": "integer", "minimum": 1}
 
 
@@ -52,19 +57,17 @@ _REVISION = {
     },
     "required": ["address", "author", "changes", "commit_message", "hash", "parent", "time"],
 }
-_RECORD = {
-    "x-component": "CommitRecord",
+_HEAD = {
+    "x-component": "HistoryHead",
     "type": "object",
     "properties": {
-        "error": {"type": ["object", "null"], "description": "Why it did not come to a revision, or was undone."},
-        "finished": {**TIME, "type": ["string", "null"]},
-        "id": {"type": "string", "format": "uuid"},
-        "revision": {"type": ["integer", "null"]},
-        "started": TIME,
-        "state": {"type": "string", "enum": list(get_args(State))},
-        "user": {"type": "string"},
+        "hash": {"type": "string", "description": "The hash of the revision, and by that of all before it."},
+        "number": {"type": "integer", "minimum": 1},
+        "public_key": {"type": "string", "description": "The Ed25519 key of this node's history, base64 of 32 bytes."},
+        "signature": {"type": "string", "description": "Ed25519, base64, over what the contract says (trust, section 2)."},
+        "time": TIME,
     },
-    "required": ["error", "finished", "id", "revision", "started", "state", "user"],
+    "required": ["hash", "number", "public_key", "signature", "time"],
 }
 
 
@@ -76,7 +79,11 @@ class Revisions(Resource):
             "Committed revisions, newest first.",
             answer_schema(items=items_of(_REVISION)),
             errors=(400,),
-            query={"limit": {**_INT, "maximum": _MAX_PAGE, "default": 100}, "before": _INT},
+            query={
+                "limit": {**_INT, "maximum": _MAX_PAGE, "default": 100},
+                "before": _INT,
+                "path": {"type": "string", "description": "Only those that changed something at or below this resource."},
+            },
         )
     }
     privilege = CHANGELOG
@@ -85,7 +92,9 @@ class Revisions(Resource):
         self._service = service
 
     def child(self, segment: str, _request: Request) -> Resource | None:
-        """Return one revision."""
+        """Return one revision, or the signed head."""
+        if segment == "head":
+            return Head(self._service)
         newest = self._service.pipeline.running.number
         if segment.isascii() and segment.isdecimal() and segment == str(int(segment[:18])) and 0 < int(segment) <= newest:
             return OneRevision(self._service, int(segment))
@@ -108,10 +117,19 @@ class Revisions(Resource):
                 wrong.append(("range", f"Must be a number from 1 to {most}.", name))
             else:
                 numbers[name] = int(text)
-        if wrong:
+        where = _where(self._service.pipeline.tree, request.query.get("path"))
+        if where is None:
+            wrong.append(("path", "Must be the path of a resource of the configuration or of the cluster.", "path"))
+        if wrong or where is None:
             raise errors.invalid_query(wrong)
+        paths, key = where
+        if request.query.get("path") is not None:
+            sight = Sight(self._service.pipeline.tree, request.member.rights, self._service.pipeline.running.snapshot)
+            paths = [path for path in paths if sight.place(Place(path, key or ""))]
+            if not paths:
+                raise errors.unauthorized(request.query["path"], write=False)
         store = self._service.pipeline.store
-        found = await asyncio.to_thread(store.revisions, numbers["before"], numbers["limit"])
+        found = await asyncio.to_thread(store.revisions, numbers["before"], numbers["limit"], paths, key)
         items = [
             {
                 "body": _body(revision),
@@ -121,6 +139,35 @@ class Revisions(Resource):
             for revision in found
         ]
         return Response({"items": items, "meta": meta(request)})
+
+
+def _where(tree: Tree, path: str | None) -> tuple[list[str], str | None] | None:
+    """Return the paths of the endpoints at and below a resource, and for an object its key; None where there is no such place."""
+    if path is None:
+        return [], None
+    path = tree.aliases[path].path if path in tree.aliases else path.rstrip("/")
+    if path in tree.endpoints:
+        return [one for one in tree.endpoints if one == path or one.startswith(f"{path}/")], None
+    above, _, key = path.rpartition("/")
+    holder = tree.endpoints.get(above)
+    return ([above], key) if holder is not None and holder.holds_objects else None
+
+
+class Head(Resource):
+    """The newest revision, signed: kept elsewhere it shows later that nothing was cut off (trust, section 2)."""
+
+    operations = {"GET": Operation("The signed head of the history.", answer_schema(body=_HEAD, key={"const": "head"}))}
+    privilege = CHANGELOG
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def get(self, request: Request) -> Response:
+        """Answer the head."""
+        anchor = await asyncio.to_thread(self._service.pipeline.store.anchor)
+        if anchor is None:
+            raise errors.not_found(request.href, "head")
+        return envelope(request, "head", anchor.as_json())
 
 
 class OneRevision(Resource):
@@ -150,7 +197,14 @@ class OneRevision(Resource):
 class RevisionChanges(Resource):
     """What a revision changed."""
 
-    operations = {"GET": Operation("What the revision changed.", CHANGE_LIST)}
+    operations = {
+        "GET": Operation(
+            "What the revision changed, or what differs between two.",
+            CHANGE_LIST,
+            errors=(400,),
+            query={"since": {**_INT, "description": "All that leads from this revision to the one of the path."}},
+        )
+    }
     privilege = CHANGELOG
 
     def __init__(self, service: Service, number: int) -> None:
@@ -159,9 +213,12 @@ class RevisionChanges(Resource):
     async def get(self, request: Request) -> Response:
         """List the changes, sorted by path."""
         pipeline = self._service.pipeline
+        since = number_in(request.query["since"]) if "since" in request.query else self._number - 1
+        if since is None or since > pipeline.running.number:
+            raise errors.invalid_query([("range", f"Must be a number from 1 to {pipeline.running.number}.", "since")])
 
         def work() -> dict[str, Any]:
-            edits = pipeline.store.edits(self._number)
+            edits = _between(pipeline.store, since, self._number)
             sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot, edits=edits)
             return sight.members({"changes": as_changes(pipeline.tree, edits)}, "changes")
 
@@ -170,10 +227,30 @@ class RevisionChanges(Resource):
         return Response({"changes": shown["changes"], "meta": meta(request, **hidden)})
 
 
-class Restore(Resource):
-    """Going back to a revision."""
+def _between(store: Store, since: int, number: int) -> list[Edit]:
+    """Return what leads from one revision to another, whichever is the older one."""
+    if since <= number:
+        return store.difference(since, number)
+    return [Edit(edit.place, edit.new, edit.old, edit.position) for edit in store.difference(number, since)]
 
-    operations = {"POST": Operation("Put the difference to the revision into the transaction.", STATUS, body={}, errors=(409,))}
+
+class RestoreOrder(Body):
+    """What of a revision comes back: resources with all that is below them; [] is everything."""
+
+    paths: Annotated[list[str], Field(max_length=100)] = Field([], description="Paths of resources of the configuration.")
+
+
+_ORDER: TypeAdapter[RestoreOrder] = TypeAdapter(RestoreOrder)
+
+
+class Restore(Resource):
+    """Going back to a revision, or to what stood in it at some places."""
+
+    operations = {
+        "POST": Operation(
+            "Put the difference to the revision into the transaction.", STATUS, body=_ORDER.json_schema(), errors=(400, 409)
+        )
+    }
     privilege = CHANGELOG
 
     def __init__(self, service: Service, number: int) -> None:
@@ -185,12 +262,13 @@ class Restore(Resource):
 
     async def post(self, request: Request) -> Response:
         """Fill the caller's candidate; a commit makes it real."""
-        await request.read()
+        order, told = await sent(request, _ORDER)
         service = self._service
+        self._check(order.paths)
         async with request.turn() as login:
             before = login.candidate or Candidate.on(service.pipeline.running)
             try:
-                candidate = await service.queue.run(lambda: self._restored(before))
+                candidate = await service.queue.run(lambda: self._restored(before, order.paths))
             except QueueTimeoutError:
                 raise errors.unavailable("Other commits are in the way.") from None
             except MergeConflict as collided:
@@ -200,93 +278,24 @@ class Restore(Resource):
             request.check_again()
             login.candidate = candidate
             returning = service.pipeline.secrets.returning(candidate.snapshot, candidate.edits(), candidate)
-            warnings = listed(await asyncio.to_thread(list, returning), request.href)
+            warnings = told + listed(await asyncio.to_thread(list, returning), request.href)
             return status(service, candidate, **({"warnings": warnings} if warnings else {}))
 
-    def _restored(self, before: Candidate) -> Candidate:
+    def _check(self, paths: Sequence[str]) -> None:
+        """Raise 400 where a path is no resource of the configuration."""
+        found = ((at, path, _where(self._service.pipeline.tree, path)) for at, path in enumerate(paths))
+        message = "Must be the path of a resource of the configuration."
+        wrong = [
+            Problem("path", message, f"/paths/{at}")
+            for at, path, where in found
+            if where is None or not f"{path}/".startswith(f"{ROOT}/")
+        ]
+        if wrong:
+            raise errors.invalid_body(wrong)
+
+    def _restored(self, before: Candidate, paths: Sequence[str]) -> Candidate:
         """Run in the commit thread: what others committed since the transaction began is part of the difference."""
         pipeline = self._service.pipeline
         candidate = rebased(pipeline.tree, before, pipeline.running)
-        restore(pipeline.tree, pipeline.store, candidate, self._number)
+        restore(pipeline.tree, pipeline.store, candidate, self._number, [path.rstrip("/") for path in paths])
         return candidate
-
-
-class Commits(Resource):
-    """The records of commits."""
-
-    operations = {"GET": Operation("The last 100 commits, newest first.", answer_schema(items=items_of(_RECORD)))}
-    privilege = CHANGELOG
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def may_read(self, _request: Request) -> bool:
-        """Everybody sees the own commits; others' need the right to the history."""
-        return True
-
-    def child(self, segment: str, _request: Request) -> Resource | None:
-        """Return the record of one commit; whether it exists is for its GET to say."""
-        return OneCommit(self._service, segment)
-
-    def template(self) -> tuple[str, Resource]:
-        """Return what a record is like."""
-        return "id", OneCommit(self._service, "")
-
-    async def get(self, request: Request) -> Response:
-        """List the records that the caller may see."""
-        pipeline = self._service.pipeline
-        stored = await asyncio.to_thread(pipeline.store.commit_records, _COMMITS_SHOWN)
-        doing = dict(reversed(pipeline.now_doing.items()))
-        known = {ticket.id: ticket for ticket in stored}
-        begun = [ticket for ticket in doing.values() if ticket.id not in known]
-        # In the order in which they came to be, never by the clock, which may be set back.
-        newest = [*begun, *(known | {key: doing[key] for key in known.keys() & doing}).values()][:_COMMITS_SHOWN]
-        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
-        items = [
-            {"body": _record(sight, ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
-            for ticket in newest
-            if _visible(request, ticket)
-        ]
-        return Response({"items": items, "meta": meta(request)})
-
-
-def _visible(request: Request, ticket: CommitRecord) -> bool:
-    return ticket.account == request.member.account or request.member.rights.may_read(CHANGELOG, request.href)
-
-
-def _record(sight: Sight, ticket: CommitRecord) -> dict[str, Any]:
-    return {
-        "error": sight.error(ticket.error),
-        "finished": ticket.finished,
-        "id": ticket.id,
-        "revision": ticket.revision,
-        "started": ticket.started,
-        "state": ticket.state,
-        "user": ticket.user,
-    }
-
-
-class OneCommit(Resource):
-    """The record of one commit, by its id or by the caller's own Idempotency-Key."""
-
-    operations = {
-        "GET": Operation("What became of a commit.", answer_schema(body=_RECORD, key={"type": "string"}), errors=(404,))
-    }
-
-    def __init__(self, service: Service, name: str) -> None:
-        self._service, self._name = service, name
-
-    async def get(self, request: Request) -> Response:
-        """Answer the record."""
-        pipeline, account = self._service.pipeline, request.member.account
-        doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on
-        running = next((t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None}), None)
-        ticket = running
-        if running is None or running.state == "queued":
-            stored = await asyncio.to_thread(pipeline.store.ticket, self._name, account)
-            # A request with a key that has its answer is no commit: it gets that answer.
-            ticket = stored if stored is not None and (running is None or stored.state != "failed") else running
-        if ticket is None or not _visible(request, ticket):
-            raise errors.not_found(request.href, self._name)
-        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
-        return envelope(request, ticket.id, _record(sight, ticket))

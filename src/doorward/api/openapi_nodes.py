@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from doorward.api.resources import HREF, ITEMS, META, WARNINGS, Operation
+from doorward.api.past import PARAMETERS
+from doorward.api.resources import HREF, ITEMS, META, TIME, WARNINGS, Operation
 from doorward.tree.changes import ORDER
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
 from doorward.tree.references import COMPONENT
@@ -22,6 +23,17 @@ _META_MEMBERS: Mapping[str, Any] = {
     "next": _OTHER,
     "previous": _OTHER,
     "transaction": {"type": "string", "const": "/api/transaction"},
+    "blame": {
+        "type": "object",
+        "description": "Where asked for: by JSON pointer, the revision that set each place of the body.",
+        "additionalProperties": {
+            COMPONENT: "Blame",
+            "type": "object",
+            "properties": {"author": {"type": "string"}, "revision": {"type": "integer", "minimum": 1}, "time": TIME},
+            "required": ["author", "revision", "time"],
+        },
+    },
+    "revision": {"type": "integer", "minimum": 1, "description": "Where the past is asked for: the revision that is shown."},
 }
 _REQUIRED = ["first", "href", "last", "next", "parent", "previous", "remaining_seconds", "transaction"]
 _NODE_META = {
@@ -62,8 +74,9 @@ def node_operations(endpoint: Endpoint, *, is_object: bool) -> Mapping[str, Oper
     found: dict[str, Operation] = {}
     if "GET" in methods:
         found["GET"] = Operation(
-            f"{title}: read.", answer, errors=(400, 403), description=about, headers=("If-None-Match",), sends=("ETag",)
-        )
+            f"{title}: read.", answer, errors=(400, 403), description=about, headers=("If-None-Match",), sends=("ETag",),
+            query=PARAMETERS,
+        )  # fmt: skip
     if "PUT" in methods:
         found["PUT"] = replace(taken, summary=f"{title}: replace.")
         if isinstance(node, Collection) and not is_object:

@@ -150,7 +150,7 @@ def application(parts: Parts) -> Application:
     cluster = parts.cluster
     health = Health(pipeline, parts.issues)
     metrics = Metrics(pipeline, parts.logins, health, parts.metrics, parts.figures)
-    configuration = Configuration(pipeline.tree, lambda: pipeline.running, parts.logins, parts.prober, cluster.unreachable_since)
+    configuration = Configuration(pipeline, parts.logins, parts.prober, cluster.unreachable_since)
     transaction = Transaction(parts.service)
     health_status = HealthStatus(health, parts.state, parts.figures)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)

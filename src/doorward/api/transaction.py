@@ -323,14 +323,15 @@ def finished(request: Request, answer: Response, warnings: Iterable[Problem], pa
 
 def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.ApiError:
     """Tell who changed what. Blocks: the store is asked."""
-    later = service.pipeline.store.edits_after(candidate.base.number)
+    store, running = service.pipeline.store, service.pipeline.running.number
     conflicts = []
     for one in sorted(collided.collisions, key=lambda found: found.path):
-        revision = next((r for r, edits in reversed(later) if any(e.place == one.place for e in edits)), None)
+        changed = store.changes_of(one.place, running, 1)
+        revision = next((r for r, _ in changed if r.number > candidate.base.number), None)
         conflicts.append({
             "author": revision.author if revision else "",
             "path": one.path,
-            "revision": revision.number if revision else service.pipeline.running.number,
+            "revision": revision.number if revision else running,
             "running_value": one.running_value,
         })  # fmt: skip
     places = "1 place was" if len(conflicts) == 1 else f"{len(conflicts)} places were"

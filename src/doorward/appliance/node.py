@@ -83,8 +83,8 @@ _WHERE = (admin_web.PATH, "/api/configuration/network/nics/")
 class Appliance:
     """A node.
 
-    Raises StartError, HostError, NodeKeyError, SigningKeyError, StoreDamagedError, VaultError, sqlite3.Error or OSError where it
-    can't be put together.
+    Raises StartError, HostError, HistoryKeyError, NodeKeyError, SigningKeyError, StoreDamagedError, VaultError, sqlite3.Error or
+    OSError where it can't be put together.
     """
 
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:

@@ -20,13 +20,14 @@ from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
 from doorward.host.errors import HostError
 from doorward.sessions.catalogue.tables import CatalogueDamagedError
+from doorward.store.anchor import HistoryKeyError
 from doorward.store.lock import StateInUseError, locked
 from doorward.store.port import StoreDamagedError
 from doorward.store.vault import VaultError
 
 log = structlog.get_logger()
 
-_DAMAGED = (VaultError, StoreDamagedError, NodeKeyError, SigningKeyError, CatalogueDamagedError)
+_DAMAGED = (VaultError, StoreDamagedError, HistoryKeyError, NodeKeyError, SigningKeyError, CatalogueDamagedError)
 """What a start finds wrong in the state directory."""
 
 

@@ -16,6 +16,7 @@ from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
 from doorward.listening.listeners import Listeners
 from doorward.listening.sockets import bind
+from doorward.store.anchor import HistoryKey
 from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -44,7 +45,7 @@ def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -
     fresh = not (state / "doorward.db").exists()
     settle(state)
     vault = Vault.at(state / "data.key", create=fresh)
-    store = SqliteStore(state / "doorward.db", vault)
+    store = SqliteStore(state / "doorward.db", vault, key=HistoryKey.at(state))
     if store.head() is not None:
         # Port 0 is any port at the first start; later the configuration alone says where to listen.
         return StateDirectory(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)

@@ -128,6 +128,8 @@ def prepare(node: NodeView, spool: Path, now: datetime | None = None, check: Che
             "node": _node(node, built.running),
             "revision": built.revision,
         }
+        if (anchor := node.pipeline.store.anchor()) is not None:
+            manifest["history"] = anchor.as_json()
         beside = spool / (name + MANIFEST)
         with _new(beside) as file:
             file.write(encode({"manifest": manifest, "signature": node.signing.sign(encode(manifest))}))

@@ -159,11 +159,22 @@ def serve(
 
 
 @command
-def verify(state: State = None, host: On = Machine.sandbox) -> None:
-    """Check the hash chain of the history, and the host against the running revision."""
+def verify(
+    state: State = None,
+    host: On = Machine.sandbox,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(help="File with signed heads kept elsewhere: the history must go on from them.", show_default=False),
+    ] = None,
+) -> None:
+    """Check the hash chain of the history, and the host against the running revision.
+
+    With --anchor also that nothing was cut off or put back: the file is an answer of /api/revisions/head, a manifest of a
+    backup, or lines that a syslog receiver kept.
+    """
     from doorward.cli.verify import findings
 
-    found = findings(state_directory(state, host), host.value)
+    found = findings(state_directory(state, host), host.value, anchor)
     for finding in found:
         typer.echo(finding)
     if found:
@@ -264,6 +275,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "confirm": status.confirm,
     "discard": staged.discard,
     "history": history.history,
+    "blame": history.blame,
     "rollback": history.rollback,
     "passwd": passwd.passwd,
     "setup": setup.setup,

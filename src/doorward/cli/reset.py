@@ -12,6 +12,7 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.store.anchor import HistoryKey, HistoryKeyError
 from doorward.store.lock import StateInUseError, locked
 from doorward.store.port import StoreDamagedError
 from doorward.store.rotation import DATABASE, KEY, settle
@@ -63,14 +64,14 @@ def _reset_here(state: Path, machine: MachineKind, text: str) -> int:
     try:
         with locked(state):
             settle(state)
-            store = SqliteStore(state / DATABASE, vault := Vault.at(state / KEY, create=False))
+            store = SqliteStore(state / DATABASE, vault := Vault.at(state / KEY, create=False), key=HistoryKey.at(state))
             try:
                 return reset_password(_pipeline(state, machine, store, vault), text)
             finally:
                 store.close()
     except StateInUseError as why:
         raise NotResetError(f"{why} It takes no requests yet; try again.") from None
-    except (VaultError, StoreDamagedError) as why:
+    except (HistoryKeyError, VaultError, StoreDamagedError) as why:
         raise NotResetError(str(why)) from None
 
 

@@ -12,6 +12,7 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.store.anchor import MAX_TEXT, HistoryKey, HistoryKeyError, anchors_in
 from doorward.store.lock import StateInUseError, check_state
 from doorward.store.port import Store, StoreDamagedError
 from doorward.store.rotation import unsettled
@@ -20,8 +21,11 @@ from doorward.store.vault import Vault, VaultError
 from doorward.transaction.startup import node_id, read_running, whole_tree
 
 
-def findings(state: Path, machine: MachineKind) -> list[str]:
-    """Return what is wrong with the history, with what is sealed and with the host, a sentence each."""
+def findings(state: Path, machine: MachineKind, anchors: Path | None = None) -> list[str]:
+    """Return what is wrong with the history, with what is sealed and with the host, a sentence each.
+
+    ``anchors`` is a file with signed heads of the history: it has to go on from each of them.
+    """
     database = state / "doorward.db"
     if not database.exists():
         return [f"{state} holds no state of Doorward."]
@@ -30,14 +34,14 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
         if unsettled(state):
             return ["A change of the data key is unfinished; the next start, or doorward rotate-key, sees to it."]
         vault = Vault.at(state / "data.key", create=False)
-        store = SqliteStore(database, vault, room=False)
-    except (StateInUseError, VaultError, StoreDamagedError) as error:
+        store = SqliteStore(database, vault, room=False, key=HistoryKey.read(state))
+    except (StateInUseError, HistoryKeyError, VaultError, StoreDamagedError) as error:
         return [str(error)]
     except OSError as error:
         return [f"{error.filename or state} can't be looked at: {error.strerror}."]
     try:
         return (
-            store.check()
+            [*store.check(), *_anchored(store, anchors)]
             or store.check_records()
             or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
         )
@@ -45,6 +49,26 @@ def findings(state: Path, machine: MachineKind) -> list[str]:
         return [str(error)]
     finally:
         store.close()
+
+
+def _anchored(store: SqliteStore, path: Path | None) -> Iterator[str]:
+    """Yield why the history does not go on from the anchors in a file."""
+    if path is None:
+        return
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(MAX_TEXT + 1)
+    except OSError as error:
+        yield f"{path} can't be read: {error.strerror}."
+        return
+    if len(text) > MAX_TEXT:
+        yield f"{path} has more than {MAX_TEXT >> 20} million characters; give the lines with anchors alone."
+        return
+    found = dict.fromkeys(anchors_in(text))
+    if not found:
+        yield f"{path} holds no anchor: no signed head of a history."
+    for anchor in found:
+        yield from store.check_anchor(anchor)
 
 
 def _sealed(store: Store, vault: Vault) -> Iterator[str]:

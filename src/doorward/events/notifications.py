@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from doorward.areas.area import Area, Issue
 from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
@@ -32,6 +34,8 @@ from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.snapshot import Snapshot
+
+log = structlog.get_logger()
 
 _MAX_PATHS = 20
 _TRY_SECONDS = 60.0
@@ -109,6 +113,16 @@ class Notifications(Area):
             address=(revision.address if revision else "") or None, message=revision.message if revision else None,
             changed=[edit.place.href for edit in edits[:_MAX_PATHS]], changes=len(edits),
         )  # fmt: skip
+        self._tell_head()
+
+    def tidy(self) -> None:
+        """Tell the head of the history again, for receivers that missed it."""
+        self._tell_head()
+
+    def _tell_head(self) -> None:
+        """Have the signed head in the log, and by that with the receivers of syslog: there it is out of reach of this node."""
+        if (anchor := self._pipeline.store.anchor()) is not None:
+            log.info("history head", head=anchor.as_json())
 
     def _configure(self, running: Running) -> None:
         self.syslog.configure(running.snapshot)

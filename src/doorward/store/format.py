@@ -25,6 +25,12 @@ DROP TABLE mails;
 RESULTS_OF_CHANGES = "ALTER TABLE commits ADD COLUMN results TEXT"
 """Run once on a store whose commit records have no such column."""
 
+SIGNED_HISTORY = """
+ALTER TABLE revisions ADD COLUMN signature TEXT NOT NULL DEFAULT '';
+CREATE INDEX IF NOT EXISTS changes_by_place ON changes (path, key, revision);
+"""
+"""Run once on a store whose revisions have no signatures, and whose changes are not found by their place."""
+
 CONFIRMATION_COLUMNS = """
 ALTER TABLE confirmation ADD COLUMN seconds REAL NOT NULL DEFAULT 3600;
 ALTER TABLE confirmation ADD COLUMN boot TEXT NOT NULL DEFAULT '';
@@ -134,6 +140,8 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.execute(RESULTS_OF_CHANGES)
     if not connection.execute("SELECT 1 FROM pragma_table_info('records') WHERE name = 'checksum'").fetchone():
         add_checksums(connection)
+    if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'signature'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE;{SIGNED_HISTORY}COMMIT;")
 
 
 def newer(release: str) -> bool:

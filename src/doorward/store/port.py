@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
+
+if TYPE_CHECKING:
+    from doorward.store.anchor import Anchor
 
 State = Literal[
     "queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "revert_failed", "reverted", "failed",
@@ -245,8 +248,19 @@ class Store(Protocol):
     def close_journal(self, ticket: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
-    def revisions(self, before: int | None = None, limit: int = 100) -> list[Revision]:
-        """Return revisions, newest first, below number ``before``."""
+    def anchor(self) -> Anchor | None:
+        """Return the signed head; None where there is no revision, or none that this store signs."""
+
+    def revisions(
+        self, before: int | None = None, limit: int = 100, paths: Sequence[str] = (), key: str | None = None
+    ) -> list[Revision]:
+        """Return revisions, newest first, below number ``before``.
+
+        With ``paths`` only those that changed something at one of these paths, or with ``key`` the document with that key there.
+        """
+
+    def revision_at(self, time: str) -> int | None:
+        """Return the number of the newest revision that was made by a time, a UTC text; None where there is none."""
 
     def revision(self, number: int) -> Revision | None:
         """Return one revision."""
@@ -263,8 +277,14 @@ class Store(Protocol):
         None where nothing stands there, where the appliance did it itself, or where the commit is too long ago to have a record.
         """
 
-    def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
-        """Return every later revision with its edits, oldest first."""
+    def difference(self, older: int, newer: int) -> list[Edit]:
+        """Return what leads from one revision to a later one, an edit for each place that differs, sorted by place."""
+
+    def documents_at(self, number: int, paths: Sequence[str] = ()) -> Iterator[tuple[Place, int, bytes]]:
+        """Yield place, position and stored body of what stood in a revision, at some paths or everywhere."""
+
+    def changes_of(self, place: Place, upto: int, limit: int) -> list[tuple[Revision, Edit]]:
+        """Return the last changes of a place up to a revision, newest first, ``limit`` of them at most."""
 
     def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""

@@ -13,7 +13,8 @@ CREATE TABLE IF NOT EXISTS revisions (
   changes INTEGER NOT NULL,
   parent_hash TEXT NOT NULL,
   hash TEXT NOT NULL,
-  mark TEXT NOT NULL
+  mark TEXT NOT NULL,
+  signature TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS changes (
@@ -26,6 +27,8 @@ CREATE TABLE IF NOT EXISTS changes (
   new TEXT,
   PRIMARY KEY (revision, ordinal)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS changes_by_place ON changes (path, key, revision);
 
 CREATE TABLE IF NOT EXISTS documents (
   path TEXT NOT NULL,

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from doorward.store.anchor import HistoryKey
 from doorward.store.commits import (
     CONFIRMATION,
     commit_record_of,
@@ -21,8 +22,6 @@ from doorward.store.commits import (
     put_confirmation,
 )
 from doorward.store.commits import ROW as COMMIT
-from doorward.store.database import Database
-from doorward.store.history import check_history, compare
 from doorward.store.port import (
     SEALED_FILE,
     CommitRecord,
@@ -39,37 +38,25 @@ from doorward.store.port import (
 )
 from doorward.store.records import ROW, filtered, put_record, record_of
 from doorward.store.revisions import put_revision, take_over
+from doorward.store.stored_history import StoredHistory
 from doorward.store.vault import Vault
-from doorward.tree.places import Place
 
 log = structlog.get_logger()
 
-_REVISION = "number, author, address, time, message, changes, parent_hash, hash"
 _WEEKS_OF_TICKETS = 100_000
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 _CHECKED_AT_ONCE = 1_000
 
 
-class SqliteStore(Database):
-    """A store in one SQLite file; made if it does not exist. ``vault`` marks the history; ``room`` is for ``Database``."""
+class SqliteStore(StoredHistory):
+    """A store in one SQLite file; made if it does not exist. The rest is said by ``StoredHistory``."""
 
-    def __init__(self, path: Path, vault: Vault, *, room: bool = True) -> None:
-        self._vault = vault
+    def __init__(self, path: Path, vault: Vault, *, room: bool = True, key: HistoryKey | None = None) -> None:
         self._told = set[str]()
-        super().__init__(path, room=room)
+        super().__init__(path, vault, room=room, key=key)
 
     # Running revision and journal
-
-    def head(self) -> Revision | None:
-        """Return the running revision, None in an empty store."""
-        found = self.revisions(limit=1)
-        return found[0] if found else None
-
-    def documents(self) -> Iterator[tuple[Place, int, bytes]]:
-        """Yield place, position and stored body of every document of the running revision."""
-        for path, key, position, body in self._read("SELECT path, key, position, body FROM documents"):
-            yield Place(path, key), position, body.encode()
 
     def begin(self, intent: Intent, ticket: CommitRecord) -> None:
         """Write the journal and the commit record, before anything on the host is touched."""
@@ -100,7 +87,7 @@ class SqliteStore(Database):
 
         def work(connection: sqlite3.Connection) -> Revision:
             if past is not None:
-                take_over(connection, past, edits, self._vault)
+                take_over(connection, past, edits, self._proof)
             head = connection.execute("SELECT number, hash FROM revisions ORDER BY number DESC LIMIT 1").fetchone() or (
                 0,
                 "",
@@ -109,7 +96,7 @@ class SqliteStore(Database):
                 raise StaleHeadError(f"Revision {head[0]} is running; {revision.number} can't follow it.")
             chained = replace(revision, parent_hash=head[1])
             chained = replace(chained, hash=chained.hashed(edits))
-            put_revision(connection, chained, self._vault.mark(chained.hash), edits)
+            put_revision(connection, chained, self._proof(chained), edits)
             connection.executemany(
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
             )
@@ -136,64 +123,6 @@ class SqliteStore(Database):
                 put_commit_record(connection, ticket)
 
         self._write(work)
-
-    # History
-
-    def revisions(self, before: int | None = None, limit: int = 100) -> list[Revision]:
-        """Return revisions, newest first, below number ``before``."""
-        sql = f"SELECT {_REVISION} FROM revisions WHERE number < ? ORDER BY number DESC LIMIT ?"  # noqa: S608 - constant columns
-        return [Revision(*row) for row in self._read(sql, before if before is not None else 1 << 62, limit)]
-
-    def revision(self, number: int) -> Revision | None:
-        """Return one revision."""
-        found = self._read(f"SELECT {_REVISION} FROM revisions WHERE number = ?", number)  # noqa: S608 - constant columns
-        return Revision(*found[0]) if found else None
-
-    def edits(self, number: int) -> list[Edit]:
-        """Return what a revision changed, in order."""
-        rows = self._read("SELECT path, key, position, old, new FROM changes WHERE revision = ? ORDER BY ordinal", number)
-        return [Edit.from_json(row) for row in rows]
-
-    def past(self, place: Place) -> list[bytes]:
-        """Return the stored bodies that a place had in any revision, newest first."""
-        sql = "SELECT new FROM changes WHERE path = ? AND key = ? AND new IS NOT NULL ORDER BY revision DESC"
-        return [row[0].encode() for row in self._read(sql, *place)]
-
-    def committer(self, place: Place) -> str | None:
-        """Return the key of the account that committed the present body of a place; see the port."""
-        sql = "SELECT revision, new FROM changes WHERE path = ? AND key = ? ORDER BY revision DESC LIMIT 1"
-        found = self._read(sql, *place)
-        if not found or found[0][1] is None:
-            return None
-        sql = "SELECT account FROM commits JOIN revisions ON revision = number AND user = author WHERE revision = ? LIMIT 1"
-        record = self._read(sql, found[0][0])
-        return (record[0][0] or None) if record else None
-
-    def edits_after(self, number: int) -> list[tuple[Revision, list[Edit]]]:
-        """Return every later revision with its edits, oldest first."""
-        sql = f"SELECT {_REVISION} FROM revisions WHERE number > ? ORDER BY number"  # noqa: S608 - constant columns
-        return [(revision, self.edits(revision.number)) for revision in (Revision(*row) for row in self._read(sql, number))]
-
-    def check_running(self) -> list[str]:
-        """Return which running documents are not the last of their place in the history."""
-        # SQLite takes the other columns from the row that has the greatest number.
-        rows = self._read("SELECT path, key, position, new, max(revision) FROM changes GROUP BY path, key")
-        expected = {Place(path, key): (position, new.encode()) for path, key, position, new, _ in rows if new is not None}
-        return list(compare(expected, {place: (position, body) for place, position, body in self.documents()}))
-
-    def check(self) -> list[str]:
-        """Return what is wrong with the file and the history: any edit, removal or reordering. Empty: nothing."""
-        torn = [row[0] for row in self._read("PRAGMA integrity_check(10)") if row[0] != "ok"]
-        if torn:
-            return [f"{self._path} is damaged: {' '.join(text.split())}." for text in torn]
-        marks = dict(self._read("SELECT number, mark FROM revisions"))
-        numbers = [row[0] for row in self._read("SELECT number FROM revisions ORDER BY number")]
-        strays = self._read("SELECT DISTINCT revision FROM changes WHERE revision NOT IN (SELECT number FROM revisions)")
-        findings = [f"Changes of revision {row[0]} exist without the revision." for row in strays]
-        sql = "SELECT revision FROM changes GROUP BY revision HAVING min(ordinal) <> 0 OR max(ordinal) <> count(*) - 1"
-        findings += [f"The changes of revision {row[0]} are not numbered one after another." for row in self._read(sql)]
-        history = ((self.revision(number), self.edits(number), marks[number]) for number in numbers)
-        return findings + check_history(history, self.documents(), self._vault)
 
     # Commit records
 

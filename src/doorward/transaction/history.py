@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
@@ -20,33 +20,52 @@ from doorward.tree.snapshot import Document, Snapshot
 _LAST = 1 << 62
 
 
-def restore(tree: Tree, store: Store, candidate: Candidate, number: int, *, membership: bool = False) -> None:
+def restore(
+    tree: Tree, store: Store, candidate: Candidate, number: int, paths: Sequence[str] = (), *, membership: bool = False
+) -> None:
     """Put the difference between the running revision, on which it was opened, and revision ``number`` into a candidate.
 
-    Who belongs to the cluster stays as it is, unless ``membership`` goes back as well: a secret of a pairing is gone by then.
+    With ``paths`` only what stands at or below one of them, and the secrets that it refers to. Who belongs to the cluster stays
+    as it is, unless ``membership`` goes back as well: a secret of a pairing is gone by then.
 
     Raises SemanticError where this release no longer takes what stood there. The candidate is then as before.
     """
-    before: dict[Place, Edit] = {}
-    for _, edits in store.edits_after(number):
-        for edit in edits:
-            if membership or not edit.place.path.startswith(f"{CLUSTER}/"):
-                before.setdefault(edit.place, edit)
-    problems: list[Problem] = []
-    documents = []
-    for place, edit in before.items():
-        try:
-            documents.append((place, edit, tree.load(place, decode_own(edit.old)) if edit.old is not None else None))
-        except (ValidationError, KeyError):
-            problems.append(Problem("unsuitable", "This release does not take what stood here.", "", place.href))
-    if problems:
-        raise SemanticError(problems)
-    for place, edit, document in documents:
+    edits = {edit.place: edit for edit in store.difference(number, candidate.base.number)}
+    places = [
+        place
+        for place in edits
+        if (membership or not place.path.startswith(f"{CLUSTER}/")) and (not paths or _is_below(place.href, paths))
+    ]
+    loaded, problems = _loaded(tree, [edits[place] for place in places])
+    named = {reference.place for document in loaded.values() if document is not None for reference in document.references}
+    secrets = [
+        place for place in sorted(named & edits.keys() - set(places)) if isinstance(tree[place.path].node, WriteOnce)
+    ]  # what is restored can't do without them, wherever they stand
+    more, unloadable = _loaded(tree, [edits[place] for place in secrets])
+    if problems or unloadable:
+        raise SemanticError([*problems, *unloadable])
+    for place, document in (more | loaded).items():
         if document is not None:
-            candidate.put(place, document, edit.position)
+            candidate.put(place, document, edits[place].position)
         elif place.key and candidate.snapshot.document(place) is not None and not isinstance(tree[place.path].node, WriteOnce):
             candidate.remove(place)  # endpoints that came with a later release stay, secrets go with their owners
     _without_lost(tree, store, candidate)
+
+
+def _is_below(href: str, paths: Sequence[str]) -> bool:
+    return any(href == path or href.startswith(f"{path}/") for path in paths)
+
+
+def _loaded(tree: Tree, edits: Iterable[Edit]) -> tuple[dict[Place, Document | None], list[Problem]]:
+    """Return the documents that stood before some edits, None where there was none, and what this release does not take."""
+    found: dict[Place, Document | None] = {}
+    problems: list[Problem] = []
+    for edit in edits:
+        try:
+            found[edit.place] = tree.load(edit.place, decode_own(edit.old)) if edit.old is not None else None
+        except (ValidationError, KeyError):
+            problems.append(Problem("unsuitable", "This release does not take what stood here.", "", edit.place.href))
+    return found, problems
 
 
 def _without_lost(tree: Tree, store: Store, candidate: Candidate) -> None:

@@ -176,7 +176,8 @@ def test_answers_are_open_and_bodies_that_are_sent_are_closed(document: Document
 def test_meta_has_all_of_its_members(document: Document) -> None:
     web = answered(document, ROOT + WEB)
     assert set(resolved(document, web["properties"]["meta"])["properties"]) == {
-        "first", "href", "last", "next", "parent", "previous", "remaining_seconds", "transaction", "warnings",
+        "blame", "first", "href", "last", "next", "parent", "previous", "remaining_seconds", "revision", "transaction",
+        "warnings",
     }  # fmt: skip
     transaction = resolved(document, answered(document, "/api/transaction")["properties"]["meta"])["properties"]
     assert {"changes", "commit", "confirm_remaining_seconds", "revision", "warnings"} <= set(transaction)

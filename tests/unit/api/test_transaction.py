@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.access.logins import Login
+from doorward.api.commit_records import OneCommit
 from doorward.api.errors import ApiError
-from doorward.api.history import OneCommit
 from doorward.api.request import Request
 from doorward.api.transaction import Service, Transaction
 from doorward.transaction import queue as module

@@ -164,7 +164,22 @@ def test_values_come_from_the_line_or_a_file(home: Path) -> None:
             parsed(text_of(given))
 
 
-COMMANDS = ["get", "set", "add", "remove", "edit", "diff", "history", "rollback", "apply", "plan", "commit", "passwd", "status"]
+COMMANDS = [
+    "get",
+    "set",
+    "add",
+    "remove",
+    "edit",
+    "diff",
+    "history",
+    "blame",
+    "rollback",
+    "apply",
+    "plan",
+    "commit",
+    "passwd",
+    "status",
+]
 WIDE = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
 CONNECTION = ["--url", "--user", "--password-file", "--ca", "--server-name", "--pin", "--state"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from doorward.host.kinds.job import JobKind
 from doorward.host.kinds.listener import ListenerKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
+from doorward.store.anchor import HistoryKey
 from doorward.store.port import CommitRecord, Edit, Intent, Revision
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -45,8 +47,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def verify(directory: Path) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["verify", "--state", str(directory)])
+def verify(directory: Path, *more: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["verify", "--state", str(directory), *more])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -152,7 +154,7 @@ def test_a_secret_that_can_not_be_opened_is_named(state: Path) -> None:
     assert output == "The secret k1:hash was altered, or the data key is not the one it was sealed with.\n"
 
 
-@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem"])
+@pytest.mark.parametrize("name", ["backup/signing-key.pem", "cluster/node-key.pem", "history-key.pem"])
 def test_a_key_that_is_none_is_named(state: Path, name: str) -> None:
     (state / name).parent.mkdir(exist_ok=True)
     (state / name).write_text("-----BEGIN NOTHING-----\n")
@@ -192,3 +194,35 @@ def test_a_state_of_another_release_is_not_brought_up_to_date_by_looking(state: 
     store.close()
     assert head is not None
     assert head.number == 3
+
+
+def test_an_anchor_shows_that_the_end_of_the_history_is_missing(state: Path, tmp_path: Path) -> None:
+    HistoryKey.at(state)
+    store = SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False), key=HistoryKey.at(state))
+    anchor, newest = store.anchor(), store.head()
+    store.close()
+    assert anchor is not None
+    assert newest is not None
+    kept = tmp_path / "anchors.log"
+    kept.write_text(f"<30>1 - - doorward history head head={encode(anchor.as_json()).decode()}\n")
+    whole = "The history is whole and the host is as the running revision says.\n"
+    assert verify(state, "--anchor", str(kept)) == (0, whole)
+    kept.write_text(encode(replace(anchor, number=anchor.number + 1).as_json()).decode())
+    code, output = verify(state, "--anchor", str(kept))
+    assert (code, "was altered" in output) == (1, True)
+    key = HistoryKey.read(state)
+    assert key is not None
+    later = replace(newest, number=newest.number + 1)
+    cut_off = replace(anchor, number=later.number, signature=key.sign(later))
+    kept.write_text(encode(cut_off.as_json()).decode())
+    code, output = verify(state, "--anchor", str(kept))
+    assert (code, output) == (
+        1, f"The history was cut off: the anchor names revision {later.number}, and the newest one is revision {newest.number}.\n"
+    )  # fmt: skip
+
+
+def test_a_file_without_anchors_proves_nothing(state: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    assert verify(state, "--anchor", str(empty)) == (1, f"{empty} can't be read: No such file or directory.\n")
+    empty.write_text("{}")
+    assert verify(state, "--anchor", str(empty)) == (1, f"{empty} holds no anchor: no signed head of a history.\n")

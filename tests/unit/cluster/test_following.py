@@ -112,7 +112,7 @@ def test_the_role_overwrites_what_the_node_had_and_its_history_keeps_it(central:
     node.follow()
     assert cluster_role(node.rig.pipeline.running.snapshot).managed
     assert node.rig.value(GROUPS, mine) is None
-    assert any(edit.place.key == mine for _, edits in node.rig.store.edits_after(before) for edit in edits)
+    assert any(edit.place.key == mine for edit in node.rig.store.difference(before, node.rig.number))
 
 
 def test_several_revisions_become_one(central: PairedCentral, join: Join) -> None:

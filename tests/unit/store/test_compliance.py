@@ -11,6 +11,7 @@ import pytest
 
 from doorward.store.history import past
 from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHeadError, StoreDamagedError
+from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from tests.unit.store.samples import HISTORY, JANE, JOE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
 
@@ -114,11 +115,74 @@ def test_pages_of_revisions_go_back_in_time(store: Store) -> None:
     assert store.revisions(before=0) == []
 
 
-def test_what_came_after_a_revision(store: Store) -> None:
+def test_revisions_of_some_places_are_those_that_changed_something_there(store: Store) -> None:
+    fill(store)
+
+    def numbers(*paths: str, key: str | None = None, before: int | None = None, limit: int = 100) -> list[int]:
+        return [one.number for one in store.revisions(before, limit, paths, key)]
+
+    assert numbers("/zone") == [4, 2, 1]
+    assert numbers("/users") == [4, 3, 1]
+    assert numbers("/users", key="joe") == [3, 1]
+    assert numbers("/users", key="nobody") == []
+    assert numbers("/zone", "/servers") == [4, 3, 2, 1]
+    assert numbers("/zone", before=4) == [2, 1]
+    assert numbers("/zone", limit=1) == [4]
+
+
+@pytest.mark.parametrize(
+    ("time", "number"),
+    [
+        ("2026-11-21T10:00:00Z", None),
+        ("2026-11-21T10:00:01Z", 1),
+        ("2026-11-21T10:00:03Z", 3),
+        ("2026-12-01T00:00:00Z", 4),
+    ],
+)
+def test_the_revision_of_a_time_is_the_newest_made_by_then(store: Store, time: str, number: int | None) -> None:
+    fill(store)
+    assert store.revision_at(time) == number
+
+
+def test_every_revision_can_be_read_as_it_was(store: Store) -> None:
+    state: dict[Place, tuple[int, bytes]] = {}
+    fill(store)
+    for number, edits in enumerate(HISTORY, 1):
+        for one in edits:
+            state.pop(one.place, None)
+            if one.new is not None:
+                state[one.place] = (one.position, one.new)
+        found = {place: (position, body) for place, position, body in store.documents_at(number)}
+        assert found == state
+        users = {place: (position, body) for place, position, body in store.documents_at(number, ["/users"])}
+        assert users == {place: value for place, value in state.items() if place.path == "/users"}
+    assert state == RUNNING
+    assert list(store.documents_at(0)) == []
+
+
+@pytest.mark.parametrize(("older", "newer"), [(a, b) for a in range(5) for b in range(a, 5)])
+def test_the_difference_of_two_revisions_is_what_leads_from_one_to_the_other(store: Store, older: int, newer: int) -> None:
+    fill(store)
+    before, after = ({place: (position, body) for place, position, body in store.documents_at(n)} for n in (older, newer))
+    difference = store.difference(older, newer)
+    assert difference == sorted(difference, key=lambda one: one.place)
+    for one in difference:
+        assert one.old != one.new
+        assert one.old == before.pop(one.place, (0, None))[1]
+        if one.new is not None:
+            before[one.place] = (one.position, one.new)
+    assert {place: body for place, (_, body) in before.items()} == {place: body for place, (_, body) in after.items()}
+
+
+def test_changes_of_a_place_come_newest_first(store: Store) -> None:
     published = fill(store)
-    assert store.edits_after(2) == [(published[2], HISTORY[2]), (published[3], HISTORY[3])]
-    assert store.edits_after(4) == []
-    assert len(store.edits_after(0)) == 4
+    found = store.changes_of(ZONE, 4, 10)
+    assert [(one.number, change.new) for one, change in found] == [(n, encode(z)) for n, z in (
+        (4, "Etc/UTC"), (2, "Europe/Budapest"), (1, "Etc/UTC"),
+    )]  # fmt: skip
+    assert found[0] == (published[3], HISTORY[3][0])
+    assert [one.number for one, _ in store.changes_of(ZONE, 3, 1)] == [2]
+    assert store.changes_of(Place("/nowhere"), 4, 10) == []
 
 
 def test_the_journal_holds_one_intent_until_it_is_closed(store: Store) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from argon2 import PasswordHasher
 
 from doorward.store.port import Edit, Revision
+from doorward.transaction.candidate import Candidate
 from doorward.transaction.history import restore
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
@@ -141,7 +144,7 @@ def test_a_body_that_this_release_does_not_take_is_named_and_nothing_changes(rig
         Edit(place(ZONE), b'"Etc/UTC"', b'"Etc/GMT"'),
     ]
     rig.store.publish(Revision(2, "admin", "", "2026-11-21T10:00:00Z", None, 3), edits)
-    candidate = rig.candidate()
+    candidate = Candidate.on(replace(rig.pipeline.running, number=2))
     with pytest.raises(SemanticError) as caught:
         restore(TREE, rig.store, candidate, 1)
     assert sorted((p.code, p.path) for p in caught.value.problems) == [
@@ -154,6 +157,34 @@ def test_a_body_that_this_release_does_not_take_is_named_and_nothing_changes(rig
 def test_an_endpoint_that_came_with_a_release_stays(rig: Rig) -> None:
     edits = [Edit(place(WEB), None, encode({"timeout": 10}))]
     rig.store.publish(Revision(2, "doorward", "", "2026-11-21T10:00:00Z", None, 1), edits)
-    candidate = rig.candidate()
+    candidate = Candidate.on(replace(rig.pipeline.running, number=2))
     restore(TREE, rig.store, candidate, 1)
     assert candidate.snapshot.value(ROOT + WEB) == {"timeout": 10}
+
+
+def test_only_what_stands_at_or_below_the_paths_comes_back(rig: Rig) -> None:
+    rig.committed((SERVERS, A), (ZONE, "Asia/Tokyo"), (WEB, {"timeout": 5}))
+    candidate = rig.candidate()
+    restore(TREE, rig.store, candidate, 1, [ROOT + "datetime"])
+    assert {edit.place.href for edit in candidate.edits()} == {ROOT + SERVERS, ROOT + ZONE}
+    candidate = rig.candidate()
+    restore(TREE, rig.store, candidate, 1, [ROOT + "date", ROOT + WEB])
+    assert {edit.place.href for edit in candidate.edits()} == {ROOT + WEB}
+
+
+def test_a_password_comes_back_with_the_account_that_had_it(rig: Rig) -> None:
+    candidate = rig.candidate()
+    first = rig.post(candidate, PASSWORDS, {"plain": GOOD_PASSWORD})
+    jane = rig.post(candidate, USERS, {"name": "jane", "password": first})
+    rig.commit(candidate)
+    rig.committed((ZONE, "Asia/Tokyo"))
+    candidate = rig.candidate()
+    second = rig.post(candidate, PASSWORDS, {"plain": "another good one!"})
+    rig.put(candidate, USERS, {"name": "jane", "password": second}, jane)
+    rig.commit(candidate)
+    candidate = rig.candidate()
+    restore(TREE, rig.store, candidate, 2, [f"{ROOT}{USERS}/{jane}"])
+    rig.commit(candidate)
+    assert rig.value(USERS, jane)["password"]["key"] == first
+    assert rig.value(PASSWORDS, first) is not None
+    assert rig.value(ZONE) == "Asia/Tokyo"

@@ -1,4 +1,4 @@
-"""``doorward history``, ``diff`` and ``rollback``: what was committed, how it differs, and the way back."""
+"""``doorward history``, ``blame``, ``diff`` and ``rollback``: what was committed, by whom, how it differs, and the way back."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.commands.arguments import RevisionArgument
+from doorward.cli.commands.arguments import PathArgument, RevisionArgument
+from doorward.cli.completing import paths
 from doorward.cli.failures import Usage
 from doorward.cli.options import Committing, Connection, Output, command
 
 if TYPE_CHECKING:
+    from doorward.cli.addresses import Address
     from doorward.cli.session import Session
 
 _REVISIONS = "/api/revisions"
 _PAGE = 500
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE, help="Maximum number of revisions.", metavar="N")]
-OneRevision = Annotated[
-    int | None, typer.Argument(metavar="N", min=1, help="Show this revision alone, with its changes.", show_default=False)
+RevisionOrPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="N|PATH",
+        help="Number of a revision, shown alone with its changes; or a path below /api/configuration: what changed it.",
+        autocompletion=paths,
+        show_default=False,
+    ),
 ]
 Subject = Annotated[
     str,
@@ -32,6 +40,12 @@ Subject = Annotated[
 Other = Annotated[
     int | None, typer.Argument(metavar="M", min=1, help="Another revision; without: what runs.", show_default=False)
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--path", help="Only what stands at or below this path; may be given again.", metavar="PATH", show_default=False
+    ),
+]
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="End with 2 where there is a difference.")]
 
 
@@ -39,22 +53,62 @@ _HEAD = ("REVISION", "TIME", "AUTHOR", "FROM", "CHANGES", "MESSAGE")
 
 
 @command
-def history(connection: Connection, output: Output, number: OneRevision = None, limit: Limit = 20) -> None:
-    """List what was committed, by whom and why, newest first; or show one revision."""
+def history(connection: Connection, output: Output, subject: RevisionOrPath = "", limit: Limit = 20) -> None:
+    """List what was committed, by whom and why, newest first: all of it, or what changed one setting; or show one revision."""
     from doorward.cli import render
     from doorward.cli.session import connected
 
     with connected(connection) as session:
         awaited = awaiting(session)
-        if number is None:
-            items = session.client.get(f"{_REVISIONS}?limit={limit}").content["items"]
+        if not subject.isdecimal():
+            query = f"limit={limit}{f'&path={_located(session, subject).href}' if subject else ''}"
+            items = session.client.get(f"{_REVISIONS}?{query}").content["items"]
             found: Any = [{"number": int(item["key"]), **item["body"]} for item in items]
             render.emit(_marked(found, awaited), output.structured, render.table(_HEAD, [_row(one, awaited) for one in found]))
             return
+        number = int(subject)
         body = {"number": number, **session.client.body(f"{_REVISIONS}/{number}")}
         found = {**body, "changes": _changes(session, number)}
         shown = [*render.table(_HEAD, [_row(body, awaited)]), *render.changes(found["changes"], session.remote)]
         render.emit(_marked([found], awaited)[0], output.structured, shown)
+
+
+def _located(session: Session, path: str) -> Address:
+    from doorward.cli.addresses import locate
+
+    return locate(session.tree, session.remote, path)
+
+
+_BLAMED = ("SETTING", "REVISION", "TIME", "AUTHOR", "VALUE")
+
+
+@command
+def blame(connection: Connection, output: Output, path: PathArgument) -> None:
+    """Show who set each value of a setting, when, and with which revision."""
+    from doorward.cli import render
+    from doorward.cli.session import connected
+    from doorward.tree.problems import pointer
+
+    with connected(connection) as session:
+        address = _located(session, path)
+        answer = session.client.get(f"{address.href}?blame=true")
+    body, at = answer.content["body"], pointer(address.member)
+    blamed = {where: one for where, one in answer.meta["blame"].items() if f"{where}/".startswith(f"{at}/")}
+    rows = [
+        [where.lstrip("/") or "(all)", str(one["revision"]), render.local_time(one["time"]), one["author"], _value(body, where)]
+        for where, one in blamed.items()
+    ]
+    render.emit(blamed, output.structured, render.table(_BLAMED, rows))
+
+
+def _value(body: Any, pointer: str) -> str:
+    """Return what stands at a pointer, on one line."""
+    import json
+
+    for name in pointer.split("/")[1:]:
+        body = body[name.replace("~1", "/").replace("~0", "~")]
+    reference = body.get("key") if isinstance(body, dict) and body.keys() == {"key", "meta"} else None
+    return str(reference) if reference is not None else json.dumps(body, ensure_ascii=False)
 
 
 def awaiting(session: Session) -> tuple[int, int] | None:
@@ -87,17 +141,19 @@ def _row(body: dict[str, Any], awaited: tuple[int, int] | None) -> list[str]:
 
 
 @command
-def rollback(number: RevisionArgument, connection: Connection, how: Committing) -> None:
-    """Go back to a revision, by a new one that undoes what came after it."""
+def rollback(number: RevisionArgument, connection: Connection, how: Committing, only: Only = None) -> None:
+    """Go back to a revision, by a new one that undoes what came after it; with --path only there."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
 
     with connected(connection) as session:
-        transact(session, how, lambda: _restore(session, number))
+        where = [_located(session, path).href for path in only or ()]
+        body = {"paths": where} if where else None
+        transact(session, how, lambda: _restore(session, number, body))
 
 
-def _restore(session: Session, number: int) -> None:
-    session.client.write("POST", f"{_REVISIONS}/{number}/restore")
+def _restore(session: Session, number: int, body: Any) -> None:
+    session.client.write("POST", f"{_REVISIONS}/{number}/restore", body)
 
 
 @command
@@ -129,32 +185,14 @@ def diff(
 
 
 def _between(session: Session, number: int, other: int | None) -> list[dict[str, Any]]:
-    """Return the changes from one revision to the other, whichever is older."""
-    from doorward.cli.revisions import between
+    """Return the changes from one revision to the other, whichever is older.
 
-    while True:
-        newest = _newest(session)
-        target = newest if other is None else other
-        for wanted in (number, target):
-            if not 0 < wanted <= newest:
-                session.client.get(f"{_REVISIONS}/{wanted}")
-        first, last = sorted((number, target))
-        found = {n: _of_configuration(_changes(session, n)) for n in range(newest, first, -1)}
-        running = _running(session, [change["path"] for changes in found.values() for change in changes])
-        if _newest(session) == newest:  # else somebody committed in between
-            break
-    newer, older = ([found[n] for n in range(*ends, -1)] for ends in ((newest, last), (last, first)))
-    changes = between(running, newer, older, session.tree.shape)
-    return changes if number <= target else [_turned(change) for change in changes]
-
-
-_TURNED = {"new_value": "old_value", "old_value": "new_value", "new_order": "old_order", "old_order": "new_order"}
-_TYPES = {"create": "delete", "delete": "create"}
-
-
-def _turned(change: dict[str, Any]) -> dict[str, Any]:
-    turned = {_TURNED.get(name, name): value for name, value in change.items()}
-    return {**turned, "type": _TYPES.get(change["type"], change["type"])}
+    What happened in the cluster is left out: that is no state to go back to.
+    """
+    target = _newest(session) if other is None else other
+    session.client.get(f"{_REVISIONS}/{number}")  # says that there is none more plainly than a refused query
+    found = session.client.get(f"{_REVISIONS}/{target}/changes?since={number}").content["changes"]
+    return [change for change in found if change["path"].startswith("/api/configuration/")]
 
 
 def _newest(session: Session) -> int:
@@ -164,25 +202,3 @@ def _newest(session: Session) -> int:
 def _changes(session: Session, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = session.client.get(f"{_REVISIONS}/{number}/changes").content["changes"]
     return found
-
-
-def _of_configuration(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what happened in the cluster: that is no state to go back to, and has no body to compare."""
-    return [change for change in changes if change["path"].startswith("/api/configuration/")]
-
-
-def _running(session: Session, paths: list[str]) -> dict[str, Any]:
-    """Return the bodies that run now of all resources that changes name."""
-    from doorward.cli.failures import CommandRefusedError
-    from doorward.cli.revisions import place
-    from doorward.tree.changes import MISSING
-
-    bodies: dict[str, Any] = {}
-    for href in dict.fromkeys(place(path)[0] for path in paths):
-        try:
-            bodies[href] = session.client.body(href)
-        except CommandRefusedError as refused:
-            if refused.type != "NotFound":
-                raise
-            bodies[href] = MISSING
-    return bodies
