@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from doorward.host.engine import Host
@@ -20,7 +20,7 @@ from doorward.host.kinds.listener import ListenerKind
 from doorward.host.kinds.name_servers import NameServersKind
 from doorward.host.kinds.network import AddressKind, HostnameKind, RouteKind, VlanKind
 from doorward.host.kinds.networkd import NetworkdKind
-from doorward.host.kinds.path import ZONEINFO, PathKind
+from doorward.host.kinds.path import ZONEINFO, FileKind, SymlinkKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
 from doorward.host.plan import Action, Change, Plan
@@ -175,10 +175,9 @@ class FakeHost(Host):
         self.fail_verify = False
         self.fail_revert = False
         self.delay_seconds = 0.0
-        path_kind = PathKind(self.files, target_exists=lambda _: True)
-        kinds: dict[type, Kind] = {
-            File: path_kind,
-            Symlink: path_kind,
+        kinds: dict[type[Resource], Kind[Any]] = {
+            File: FileKind(self.files),
+            Symlink: SymlinkKind(self.files, target_exists=lambda _: True),
             Zone: ZoneKind(self._zone),
             Daemon: DaemonKind({"chronyd": self.daemon}),
             Job: JobKind({"core_files": self.table, "system_backup": self.table}),
@@ -226,7 +225,7 @@ class FakeHost(Host):
             raise HostError("the fake was told to fail")
         super()._step(action, done, deadline)
 
-    def _verify(self, change: Change, deadline: float) -> None:
+    def _verify(self, change: Change[Any], deadline: float) -> None:
         if self.fail_verify:
             raise HostError("the fake was told not to show it")
         super()._verify(change, deadline)

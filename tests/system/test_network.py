@@ -50,7 +50,7 @@ def address(text: str, tag: int = 0) -> NetworkAddress:
 
 
 def route(target: str, gateway: str) -> Route:
-    return Route(target, gateway, DEVICE, origin="routing")
+    return Route(DEVICE, target, gateway, origin="routing")
 
 
 def change(host: Host, old: Sequence[Resource], new: Sequence[Resource]) -> list[str]:

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from doorward.host.drivers import networkd
@@ -23,11 +23,11 @@ from doorward.host.kinds.line import LineKind
 from doorward.host.kinds.name_servers import NameServersKind
 from doorward.host.kinds.network import AddressKind, HostnameKind, Network, RouteKind, VlanKind
 from doorward.host.kinds.networkd import NetworkdKind
-from doorward.host.kinds.path import PathKind
+from doorward.host.kinds.path import FileKind, SymlinkKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.managed import Managed
 from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
-from doorward.host.resources import Daemon, File, Symlink, Zone
+from doorward.host.resources import Daemon, File, Resource, Symlink, Zone
 from doorward.host.supervise import Child, end_stale, find_program
 from doorward.host.systemd import Unit
 from doorward.host.time_status import ZoneStatus
@@ -127,10 +127,9 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     ask = Chronyc(client or "chronyc", layout.socket)
     chrony = Chrony(layout, files, service, program=find_program("chronyd") if client else None, ask=ask)
     clock = ChronyClock(chrony, files, ask, lambda: zone_status(root))
-    path_kind = PathKind(files)
-    kinds: dict[type, Kind] = {
-        File: path_kind,
-        Symlink: path_kind,
+    kinds: dict[type[Resource], Kind[Any]] = {
+        File: FileKind(files),
+        Symlink: SymlinkKind(files),
         Zone: ZoneKind(lambda link: read_zone(files, link), sandbox=name == "sandbox"),
         Daemon: DaemonKind({"chronyd": chrony}),
         Line: LineKind(files),

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from doorward.host.errors import ApplyError, DeadlineExceeded, HostError, HostRefusedError, os_reason
-from doorward.host.kinds import rank
 from doorward.host.managed import Managed
 from doorward.host.plan import Action, Change, HostWarning, Plan
-from doorward.host.resources import Resource, index, left_as_found
+from doorward.host.resources import Resource, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from doorward.host.kinds import Kind
+    from doorward.host.kinds import Kind, R
     from doorward.host.time_status import SyncResult, TimeStatus
 
 __all__ = ["Action", "ApplyError", "Clock", "Host", "HostError", "HostRefusedError", "HostWarning", "Lifecycle", "Plan"]
@@ -56,8 +55,8 @@ class Lifecycle(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Undo:
     action: Action
-    kind: Kind
-    change: Change
+    kind: Kind[Any]
+    change: Change[Resource]
     before: object
 
 
@@ -71,7 +70,7 @@ class Host:
         self,
         name: str,
         root: Path,
-        kinds: Mapping[type, Kind],
+        kinds: Mapping[type[Resource], Kind[Any]],
         *,
         clock: Clock,
         parts: Sequence[Lifecycle] = (),
@@ -89,7 +88,7 @@ class Host:
         self._managed = managed if managed is not None else Managed()
         self._lock = RLock()
 
-    def handle(self, resource_class: type, kind: Kind) -> None:
+    def handle(self, resource_class: type[R], kind: Kind[R]) -> None:
         """Add the handler of a later kind, such as listeners that the composition root serves."""
         self._kinds[resource_class] = kind
 
@@ -125,7 +124,7 @@ class Host:
         """
         with self._lock:
             before, after = index(old), index(new)
-            changes = [
+            changes: list[Change[Resource]] = [
                 Change(one, before.get(key))
                 for key, one in after.items()
                 if before.get(key) != one or (full and self._is_ours(one))
@@ -150,7 +149,7 @@ class Host:
             ours = self._managed.origins
             try:
                 tell("applying")
-                self._managed.keep(ours | {c.subject.origin for c in plan.changed if left_as_found(c.subject)})
+                self._managed.keep(ours | {c.subject.origin for c in plan.changed if c.subject.unmanaged})
                 for current in plan.actions:
                     _in_time(deadline)
                     if current.resource is None and current.previous is None:
@@ -174,9 +173,9 @@ class Host:
             return [warning for one in ours for warning in self._kind(one).drift(one)]
 
     def _is_ours(self, resource: Resource) -> bool:
-        return not left_as_found(resource) or resource.origin in self._managed
+        return not resource.unmanaged or resource.origin in self._managed
 
-    def _plan(self, changes: list[Change], unchanged: list[Resource]) -> Plan:
+    def _plan(self, changes: list[Change[Resource]], unchanged: list[Resource]) -> Plan:
         # Stable: within a rank the caller's order stays, additions before removals.
         changes = sorted(changes, key=self._rank)
         actions: list[Action] = []
@@ -184,13 +183,13 @@ class Host:
         touched: set[str] = set()
         pending = {change.subject.identity for change in changes}
         ranks = sorted({self._rank(change) for change in changes} | {self._kind(one).rank for one in unchanged})
-        planned: list[Change] = []
+        planned: list[Change[Resource]] = []
         for current in ranks:
             here = [change for change in changes if self._rank(change) == current]
             here += [
                 Change(one, one)
                 for one in unchanged
-                if self._kind(one).rank == current and one.identity not in pending and self._kind(one).depends(one, touched)
+                if self._kind(one).rank == current and one.identity not in pending and not touched.isdisjoint(one.reload_on)
             ]
             for change in here:
                 kind = self._kind(change.subject)
@@ -198,24 +197,25 @@ class Host:
                 warnings += found
                 if action is not None:
                     actions.append(action)
-                    touched |= {path for path in [kind.touches(change.subject)] if path is not None}
+                    path = kind.touches(change.subject)
+                    touched |= {path} if path is not None else set()
             planned += here
         return Plan(tuple(actions), tuple(warnings), tuple(planned))
 
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
-        change = Change(action.resource, action.previous)
+        change: Change[Resource] = Change(action.resource, action.previous)
         kind = self._kind(change.subject)
         _log.debug("host_step", action=action.action, path=action.origin)
         # Noted before the step: a step that fails half-way is put back too.
         done.append(_Undo(action, kind, change, kind.observe(change)))
         kind.apply(change, deadline)
 
-    def _verify(self, change: Change, deadline: float) -> None:
+    def _verify(self, change: Change[Resource], deadline: float) -> None:
         _log.debug("host_proof", kind=change.subject.identity[0], name=change.subject.identity[1])
         self._kind(change.subject).verify(change, deadline)
 
-    def _rank(self, change: Change) -> int:
-        return rank(self._kind(change.subject), change)
+    def _rank(self, change: Change[Resource]) -> int:
+        return self._kind(change.subject).rank_of(change)
 
     def _revert(self, done: list[_Undo], ours: frozenset[str]) -> bool:
         """Put back in reverse order, daemons after the files they read; whether the old state is proven again."""
@@ -252,7 +252,7 @@ class Host:
     def _confirm(self, undo: _Undo, deadline: float) -> None:
         undo.kind.confirm(undo.change, undo.before, deadline)
 
-    def _kind(self, resource: Resource) -> Kind:
+    def _kind(self, resource: Resource) -> Kind[Any]:
         kind = self._kinds.get(type(resource))
         if kind is None:
             raise HostError(f"this host does not handle resources of the kind {resource.identity[0]}")
@@ -264,7 +264,7 @@ def _in_time(deadline: float) -> None:
         raise DeadlineExceeded("the time allowed for the change was over")
 
 
-def _blamed(plan: Plan, change: Change) -> Action:
+def _blamed(plan: Plan, change: Change[Resource]) -> Action:
     """The action a failed read-back belongs to, or a name for a proof that has none."""
     for action in plan.actions:
         if Change(action.resource, action.previous) == change:

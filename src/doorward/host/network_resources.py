@@ -1,23 +1,38 @@
-"""The resource kinds of the network. All of them are left as they were found until a commit changes them.
-
-`unmanaged` says so; see `resources.left_as_found`.
-"""
+"""The resource kinds of the network. All of them are left as they were found until a commit changes them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from doorward.host.resources import Resource
+
+
+class NetworkResource(Resource):
+    """What all of them share."""
+
+    __slots__ = ()
+
+    @property
+    def unmanaged(self) -> bool:
+        """Always."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DeviceResource(NetworkResource):
+    """What stands on the device named `device`."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line(NetworkResource):
     """The one line of the text file at `path` that begins with the word `key`; the other lines are left alone."""
 
     path: str
     key: str
     text: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -26,14 +41,12 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Vlan:
+class Vlan(DeviceResource):
     """The device `name` for the frames on `device` that carry the VLAN tag `tag`."""
 
-    device: str
     tag: int
     name: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -42,14 +55,12 @@ class Vlan:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkAddress:
+class NetworkAddress(DeviceResource):
     """The address `address` ("192.0.2.5/24") on `device`, in the VLAN `tag`; 0 is untagged."""
 
-    device: str
     tag: int
     address: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -58,14 +69,12 @@ class NetworkAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Route(DeviceResource):
     """Packets to the network `target` go to `gateway`, a neighbour on `device`."""
 
     target: str
     gateway: str
-    device: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -74,13 +83,12 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Networkd:
+class Networkd(NetworkResource):
     """What systemd-networkd makes of a device: it reads its files again when one in `reload_on` (absolute paths) changes."""
 
     device: str
-    reload_on: tuple[str, ...]
+    reload_on: tuple[str, ...] = ()
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -89,13 +97,12 @@ class Networkd:
 
 
 @dataclass(frozen=True, slots=True)
-class NameServers:
+class NameServers(NetworkResource):
     """The addresses of the `servers` that are asked for names, in order, and the domain that is added to short ones."""
 
     servers: tuple[str, ...]
     search: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -104,12 +111,11 @@ class NameServers:
 
 
 @dataclass(frozen=True, slots=True)
-class Hostname:
+class Hostname(NetworkResource):
     """The name of the machine, one label."""
 
     name: str
     origin: str = ""
-    unmanaged: ClassVar[bool] = True
 
     @property
     def identity(self) -> tuple[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Generic, Literal, TypeVar
 
-if TYPE_CHECKING:
-    from doorward.host.resources import Resource
+from doorward.host.resources import Resource
+
+R_co = TypeVar("R_co", bound=Resource, covariant=True)
+"""The kind of resource that changes."""
 
 Effect = Literal["none", "reload", "restart", "listener", "sessions_drop"]
 """What users of the host notice.
@@ -28,19 +30,32 @@ class HostWarning:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Generic[R_co]):
     """One resource on its way from `previous` to `resource`; None on one side means added or removed, never both."""
 
-    resource: Resource | None
-    previous: Resource | None
+    resource: R_co | None
+    previous: R_co | None
 
     @property
-    def subject(self) -> Resource:
+    def subject(self) -> R_co:
         """The side that exists, the new one first."""
         subject = self.resource if self.resource is not None else self.previous
         if subject is None:
             raise ValueError("a change needs a resource or a previous one")
         return subject
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nobody asks for a change, as at a start.
+
+        What can't be put right then is drift and no reason to give up the rest: a node starts, is reached and can be changed
+        while a part of it is broken.
+        """
+        return self.resource == self.previous
+
+    def action(self, text: str, effect: Effect = "none") -> Action:
+        """Return the step that carries it out."""
+        return Action(text, effect, self.subject.origin, self.resource, self.previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +84,4 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     warnings: tuple[HostWarning, ...] = ()
-    changed: tuple[Change, ...] = field(default=(), repr=False)
+    changed: tuple[Change[Resource], ...] = field(default=(), repr=False)

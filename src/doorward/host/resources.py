@@ -1,25 +1,50 @@
 """The resource kinds: plain values that say what a machine should be like. Nothing here touches the machine.
 
-Every kind has `origin`, the configuration href it stems from ("/api/configuration/datetime/ntp_servers"), and
-`identity`, the pair (kind, name) by which an old and a new value of the same thing are recognised.
+Those of the network are in `network_resources`. A new one is a frozen dataclass here, a file in `kinds/`, and a line in the table
+that its host is built with.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+class Resource(ABC):
+    """One thing that a machine should have or be."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """The configuration href that it stems from ("/api/configuration/datetime/ntp_servers")."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> tuple[str, str]:
+        """The pair (kind, name) by which an old and a new value of the same thing are recognised."""
+
+    @property
+    def unmanaged(self) -> bool:
+        """Whether a fresh appliance takes the thing as the machine has it: it is left alone until a commit changes it."""
+        return False
+
+    @property
+    def reload_on(self) -> tuple[str, ...]:
+        """The absolute paths whose change makes it act, though it is the same itself."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
-class File:
+class File(Resource):
     """A regular file: absolute `path` on the host, whole `content`, permission bits `mode`.
 
-    `label` names it in plans ("sources"). `unmanaged`: see `left_as_found`.
+    `label` names it in plans ("sources"). `unmanaged`: see `Resource.unmanaged`.
     """
 
     path: str
@@ -36,7 +61,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Symlink:
+class Symlink(Resource):
     """A symbolic link at the absolute `path` that reads exactly `target` (never rewritten, also in a sandbox)."""
 
     path: str
@@ -51,7 +76,7 @@ class Symlink:
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(Resource):
     """A proof, not a thing.
 
     Offset and abbreviation of now, computed through `link`, are those of the time zone `name`.
@@ -66,9 +91,14 @@ class Zone:
         """("zone", link)."""
         return ("zone", self.link)
 
+    @property
+    def reload_on(self) -> tuple[str, ...]:
+        """Its link."""
+        return (self.link,)
+
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
+class Daemon(Resource):
     """A running daemon ("chronyd").
 
     It is reloaded when a file in `reload_on` (absolute paths) changes. `lists` is what its read-back must show, names
@@ -87,7 +117,7 @@ class Daemon:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Resource):
     """Something that is due at times of day: `times` ("02:30"), every day, in the time zone `zone`.
 
     `name` says what runs ("system_backup"), `subject` by what ("the key of a policy"); without times it is only run on demand.
@@ -131,7 +161,7 @@ class ServerCertificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Resource):
     """An in-process server on the IP `address` and TCP `port`.
 
     The first of its `rules` that lets a client in decides what it is served; whom none lets in is disconnected right after
@@ -155,17 +185,6 @@ class Listener:
     def identity(self) -> tuple[str, str]:
         """("listener", name): an address and port belong to one listener."""
         return ("listener", self.name)
-
-
-Resource = (
-    File | Symlink | Zone | Daemon | Job | Listener | Line | Vlan | NetworkAddress | Route | Networkd | NameServers | Hostname
-)
-"""Any kind. A later one is added here, gets a file in `kinds/`, and a line in the table its host is built with."""
-
-
-def left_as_found(resource: Resource) -> bool:
-    """Whether a fresh appliance takes the thing as the machine has it: it is left alone until a commit changes it."""
-    return bool(getattr(resource, "unmanaged", False))
 
 
 def index(resources: Iterable[Resource]) -> dict[tuple[str, str], Resource]:

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from doorward.sessions.catalogue.port import LiveSession, NotLiveError, Shown
+from typing_extensions import override
+
+from doorward.sessions.catalogue.port import LiveSession, LiveSessions, NotLiveError, Shown
 
 
-class NoLiveSessions:
+class NoLiveSessions(LiveSessions):
     """See `port.LiveSessions`."""
 
+    @override
     def all(self) -> Sequence[LiveSession]:
         """None runs."""
         return ()
 
-    def find(self, key: str) -> LiveSession | None:  # noqa: ARG002 - as in the port
+    @override
+    def find(self, key: str) -> LiveSession | None:
         """None runs."""
         return None
 
-    async def end(self, key: str, reason: str, by: str) -> None:  # noqa: ARG002 - as in the port
+    @override
+    async def end(self, key: str, reason: str, by: str) -> None:
         """None runs."""
         raise NotLiveError(key)
 
-    async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: ARG002, FBT001 - as in the port
+    @override
+    async def lock(self, key: str, locked: bool, by: str) -> None:
         """None runs."""
         raise NotLiveError(key)
 
-    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:  # noqa: ARG002 - as in the port
+    @override
+    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
         """None runs."""
         return _Nothing()
 

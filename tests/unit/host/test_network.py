@@ -29,7 +29,7 @@ def address(text: str, tag: int = 0, device: str = "eth0") -> NetworkAddress:
 
 
 def route(gateway: str, target: str = "0.0.0.0/0") -> Route:
-    return Route(target, gateway, "eth0", origin="routing")
+    return Route("eth0", target, gateway, origin="routing")
 
 
 def texts(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from typing_extensions import override
 
 from doorward import __version__
 from doorward.api import errors
@@ -218,7 +219,8 @@ class Events(_Below):
 
     operations = below("Events of the session, in order.")
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:  # noqa: ARG002
+    @override
+    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
         """Return events."""
         rows, matching = _rows(connection, "events", "number, at, channel, type, action, content", found, page)
         return [
@@ -239,7 +241,8 @@ class Alerts(_Below):
 
     operations = below("Matches of content policies, in order.")
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:  # noqa: ARG002
+    @override
+    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
         """Return matches."""
         columns = "number, at, channel, type, rule, regexp, action, content"
         rows, matching = _rows(connection, "alerts", columns, found, page)
@@ -263,7 +266,8 @@ class TrailDownloads(_Below):
 
     operations = below("Who downloaded or replayed the trail, in order.")
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:  # noqa: ARG002
+    @override
+    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
         """Return downloads."""
         rows, matching = _rows(connection, "downloads", "body", found, page)
         downloads = (msgspec.msgpack.decode(body, type=DownloadRow) for (body,) in rows)
@@ -281,7 +285,8 @@ class Indexing(_Below):
 
     operations = below("What of the session is in the index.")
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:  # noqa: ARG002
+    @override
+    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
         """Return the one job that there is: text is taken while the session runs."""
         row = found.row
         status = _STATUS.get(row.index_status, "DISABLED")

@@ -42,7 +42,7 @@ def render(snapshot: Snapshot) -> Iterator[Route]:
         way = way_to(snapshot, route.gateway)
         device = snapshot.read(NIC[PATHS.index(way[0])]).name if way is not None else None
         if device is not None:
-            yield Route(route.target_network, route.gateway, device, origin=PATH)
+            yield Route(device, route.target_network, route.gateway, origin=PATH)
 
 
 def first_routes(machine: Machine) -> list[dict[str, str]]:

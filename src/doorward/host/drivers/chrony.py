@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from typing_extensions import override
 
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
 from doorward.host.errors import HostError, os_reason
 from doorward.host.files import DiskFiles, Entry
 from doorward.host.kinds import READ_BACK_SECONDS
+from doorward.host.kinds.daemon import Driver
 from doorward.host.plan import HostWarning
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ _MISSING: Final = "chronyd is not installed on this machine"
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Chrony:
+class Chrony(Driver):
     """Driver of the daemon "chronyd". All calls block."""
 
     def __init__(
@@ -68,14 +70,17 @@ class Chrony:
         """End the daemon if it is ours."""
         self._service.stop()
 
+    @override
     def absence(self) -> str | None:
         """Not installed, or not allowed to run here."""
         return self._absence
 
+    @override
     def running(self) -> bool:
         """Whether its process runs and it answers."""
         return self._absence is None and self._service.active() and self._answers()
 
+    @override
     def start(self, daemon: Daemon, deadline: float) -> None:
         """Start it (a process that does not answer is replaced) and wait for its socket."""
         self._ready()
@@ -85,21 +90,25 @@ class Chrony:
             self._service.start()
         self._await_answer(daemon.name, deadline)
 
+    @override
     def restart(self, daemon: Daemon, deadline: float) -> None:
         """Restart it and wait for its socket."""
         self._ready()
         self._service.restart()
         self._await_answer(daemon.name, deadline)
 
-    def reload(self, daemon: Daemon, deadline: float) -> None:  # noqa: ARG002 - one question, which has its own limit
+    @override
+    def reload(self, daemon: Daemon, deadline: float) -> None:
         """Re-read the source files. chronyd says "200 OK" whatever they hold: only `listed` proves anything."""
         self._ask("reload", "sources")
         self.generation += 1
 
+    @override
     def listed(self) -> frozenset[str]:
         """The sources it uses, as configured, unresolved ones included."""
         return chronyc.listed(self._ask)
 
+    @override
     def drift(self, daemon: Daemon) -> list[HostWarning]:
         """A changed `chrony.conf`, and source files of others."""
         found = []

@@ -5,71 +5,89 @@ from __future__ import annotations
 import ipaddress
 import socket
 
+from typing_extensions import override
+
 from doorward.host.errors import HostError, os_reason
-from doorward.host.kinds.network import Addressing
+from doorward.host.kinds.network import Addressing, Network
 
 
-class NoNetwork:
+class NoNetwork(Network):
     """`Network` of a sandbox."""
 
     virtual = True
 
-    def has_device(self, device: str) -> bool:  # noqa: ARG002 - the port's signature
+    @override
+    def has_device(self, device: str) -> bool:
         """Any."""
         return True
 
-    def owner(self, device: str) -> str | None:  # noqa: ARG002 - the port's signature
+    @override
+    def owner(self, device: str) -> str | None:
         """Nobody."""
         return None
 
-    def has_vlan(self, device: str, tag: int) -> bool:  # noqa: ARG002 - the port's signature
+    @override
+    def has_vlan(self, device: str, tag: int) -> bool:
         """Any."""
         return True
 
+    @override
     def make_vlan(self, device: str, tag: int, name: str) -> None:
         """Nothing."""
 
+    @override
     def remove_vlan(self, device: str, tag: int) -> None:
         """Nothing."""
 
-    def has_address(self, device: str, tag: int, address: str) -> bool:  # noqa: ARG002 - the port's signature
+    @override
+    def has_address(self, device: str, tag: int, address: str) -> bool:
         """Whether a socket can be bound to it."""
         return _refusal(address) is None
 
-    def add_address(self, device: str, tag: int, address: str, deadline: float) -> None:  # noqa: ARG002 - the port's signature
+    @override
+    def add_address(self, device: str, tag: int, address: str, deadline: float) -> None:
         """Bind a socket to it."""
         refusal = _refusal(address)
         if refusal is not None:
             raise HostError(os_reason(f"this machine does not have {address}, which a sandbox can't change", refusal))
 
+    @override
     def remove_address(self, device: str, tag: int, address: str) -> None:
         """Nothing."""
 
-    def addressing(self, device: str, tag: int) -> Addressing | None:  # noqa: ARG002 - the port's signature
+    @override
+    def addressing(self, device: str, tag: int) -> Addressing | None:
         """Nothing."""
         return None
 
+    @override
     def restore_addressing(self, device: str, tag: int, addressing: Addressing) -> None:
         """Nothing."""
 
-    def gateway(self, target: str) -> str | None:  # noqa: ARG002 - the port's signature
+    @override
+    def gateway(self, target: str) -> str | None:
         """None."""
         return None
 
+    @override
     def set_route(self, target: str, gateway: str) -> None:
         """Nothing."""
 
+    @override
     def remove_route(self, target: str) -> None:
         """Nothing."""
 
-    def answers(self, gateway: str) -> bool | None:  # noqa: ARG002 - the port's signature
+    @override
+    def answers(self, gateway: str) -> bool | None:
         """Not known."""
         return None
 
+    @override
     def hostname(self) -> str:
         """None."""
         return ""
 
+    @override
     def set_hostname(self, name: str) -> None:
         """Nothing."""
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from typing_extensions import override
 
 from doorward.host.errors import HostError
-from doorward.host.kinds import within
-from doorward.host.plan import Action, Change, Effect, HostWarning
-from doorward.host.resources import Daemon, Resource
+from doorward.host.kinds import Kind, within
+from doorward.host.plan import Action, Change, HostWarning
+from doorward.host.resources import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +60,7 @@ class DaemonState:
     listed: frozenset[str]
 
 
-class DaemonKind:
+class DaemonKind(Kind[Daemon]):
     """Handles `Daemon` with one driver per daemon name."""
 
     rank = 20
@@ -69,46 +70,38 @@ class DaemonKind:
         """`drivers` by daemon name ("chronyd")."""
         self._drivers = drivers
 
-    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
-        """No path."""
-        return None
-
-    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:
-        """When one of its files changes."""
-        return not touched.isdisjoint(_daemon(resource).reload_on)
-
-    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
+    @override
+    def plan(self, change: Change[Daemon], touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
         """Start when down, reload when a file changes or what it uses is not what is wanted.
 
         A removed daemon is left alone.
         """
         if change.resource is None:
             return None, []
-        daemon = _daemon(change.resource)
+        daemon = change.resource
         driver = self._driver(daemon)
-
-        def action(text: str, effect: Effect) -> Action:
-            return Action(f"{text} {daemon.name}", effect, daemon.origin, daemon, change.previous)
 
         absence = driver.absence()
         if absence is not None:
-            return action("skip", "none"), [_absent(daemon, absence)]
+            return change.action(f"skip {daemon.name}"), [_absent(daemon, absence)]
         if not driver.running():
-            return action("start", "restart"), []
-        if self.depends(daemon, touched) or self._missing(daemon) or self._lingering(change):
-            return action("reload", "reload"), []
+            return change.action(f"start {daemon.name}", "restart"), []
+        if not touched.isdisjoint(daemon.reload_on) or self._missing(daemon) or self._lingering(change):
+            return change.action(f"reload {daemon.name}", "reload"), []
         return None, []
 
-    def observe(self, change: Change) -> object:
+    @override
+    def observe(self, change: Change[Daemon]) -> object:
         """A `DaemonState`."""
-        driver = self._driver(_daemon(change.subject))
+        driver = self._driver(change.subject)
         if driver.absence() is not None or not driver.running():
             return DaemonState(running=False, listed=frozenset())
         return DaemonState(running=True, listed=normalised(driver.listed()))
 
-    def apply(self, change: Change, deadline: float) -> None:
+    @override
+    def apply(self, change: Change[Daemon], deadline: float) -> None:
         """Start or reload; when the reload fails, restart once."""
-        daemon = _daemon(change.subject)
+        daemon = change.subject
         driver = self._driver(daemon)
         if driver.absence() is not None:
             return
@@ -120,34 +113,38 @@ class DaemonKind:
         except HostError:
             driver.restart(daemon, within(deadline))
 
-    def verify(self, change: Change, deadline: float) -> None:
+    @override
+    def verify(self, change: Change[Daemon], deadline: float) -> None:
         """Ask the daemon until it shows all of `lists` and nothing that the change removed; an absent one passes.
 
         What it takes must not hang on what it had: see `_await`.
         """
-        if change.resource is None or self._driver(_daemon(change.resource)).absence() is not None:
+        if change.resource is None or self._driver(change.resource).absence() is not None:
             return
-        self._await(_daemon(change.resource), normalised(_daemon(change.resource).lists), _removed(change), within(deadline))
+        self._await(change.resource, normalised(change.resource.lists), _removed(change), within(deadline))
 
-    def restore(self, change: Change, before: object, deadline: float) -> None:
+    @override
+    def restore(self, change: Change[Daemon], before: object, deadline: float) -> None:
         """Re-read the files that are back; a daemon that was down before stays as it is."""
         if isinstance(before, DaemonState) and before.running:
             self.apply(Change(_old(change), None), deadline)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:
+    @override
+    def confirm(self, change: Change[Daemon], before: object, deadline: float) -> None:
         """The daemon shows again what it showed of its old list, and nothing the failed change brought."""
         if not isinstance(before, DaemonState) or not before.running:
             return
         old = _old(change)
-        brought = normalised(_daemon(change.subject).lists) - before.listed
+        brought = normalised(change.subject.lists) - before.listed
         self._await(old, normalised(old.lists) & before.listed, brought, within(deadline))
 
-    def drift(self, resource: Resource) -> list[HostWarning]:
+    @override
+    def drift(self, resource: Daemon) -> list[HostWarning]:
         """`daemon_absent`, `daemon_down`, or `configuration_drift` when it uses something else.
 
         The driver's own findings come with them.
         """
-        daemon = _daemon(resource)
+        daemon = resource
         driver = self._driver(daemon)
         absence = driver.absence()
         if absence is not None:
@@ -214,9 +211,9 @@ class DaemonKind:
         except HostError:
             return normalised(daemon.lists)
 
-    def _lingering(self, change: Change) -> bool:
+    def _lingering(self, change: Change[Daemon]) -> bool:
         try:
-            return bool(_removed(change) & normalised(self._driver(_daemon(change.subject)).listed()))
+            return bool(_removed(change) & normalised(self._driver(change.subject).listed()))
         except HostError:
             return True
 
@@ -234,23 +231,18 @@ def normal(name: str) -> str:
         return name.rstrip(".").lower()
 
 
-def _daemon(resource: Resource) -> Daemon:
-    if isinstance(resource, Daemon):
-        return resource
-    raise TypeError(type(resource).__name__)
 
-
-def _old(change: Change) -> Daemon:
+def _old(change: Change[Daemon]) -> Daemon:
     """The value to go back to: the previous one, or for a new daemon one that need not list anything."""
     if change.previous is not None:
-        return _daemon(change.previous)
-    return Daemon(_daemon(change.subject).name, _daemon(change.subject).reload_on, (), change.subject.origin)
+        return change.previous
+    return Daemon(change.subject.name, change.subject.reload_on, (), change.subject.origin)
 
 
-def _removed(change: Change) -> frozenset[str]:
+def _removed(change: Change[Daemon]) -> frozenset[str]:
     if change.previous is None or change.resource is None:
         return frozenset()
-    return normalised(_daemon(change.previous).lists) - normalised(_daemon(change.resource).lists)
+    return normalised(change.previous.lists) - normalised(change.resource.lists)
 
 
 def _named(lists: tuple[str, ...], missing: frozenset[str]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from typing_extensions import override
+
 from doorward.host.errors import HostError
-from doorward.host.kinds import drifted
+from doorward.host.kinds import Kind, drifted
 from doorward.host.plan import Action, Change, HostWarning
-from doorward.host.resources import Job, Resource
+from doorward.host.resources import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,43 +33,38 @@ class DueTable(Protocol):
         """The instant at which a job of the table is due next; None where it has no times."""
 
 
-class JobKind:
+class JobKind(Kind[Job]):
     """Handles `Job`."""
 
     rank = 30
-    is_restored_last = False
 
     def __init__(self, tables: Mapping[str, DueTable]) -> None:
         """`tables` are those that the schedulers of this process work by, each by the name of its job."""
         self._tables = tables
 
-    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
-        """No path."""
-        return None
-
-    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:  # noqa: ARG002 - the port's signature
-        """A job holds what it needs of the configuration; no file moves it."""
-        return False
-
-    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
+    @override
+    def plan(self, change: Change[Job], touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
         """Put it into the table, unless it is there as wanted."""
-        job = _job(change.subject)
+        job = change.subject
         if self._now(job) == change.resource:
             return None, []
         verb = "unschedule" if change.resource is None else "schedule"
-        return Action(f"{verb} {job.name}", "none", job.origin, change.resource, change.previous), []
+        return change.action(f"{verb} {job.name}"), []
 
-    def observe(self, change: Change) -> object:
+    @override
+    def observe(self, change: Change[Job]) -> object:
         """The job in the table."""
-        return self._now(_job(change.subject))
+        return self._now(change.subject)
 
-    def apply(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - a step in memory is not interrupted
+    @override
+    def apply(self, change: Change[Job], deadline: float) -> None:
         """Put it into the table, or take it out."""
-        self._set(_job(change.subject), change.resource)
+        self._set(change.subject, change.resource)
 
-    def verify(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+    @override
+    def verify(self, change: Change[Job], deadline: float) -> None:
         """Read the table back: the job as wanted, and due at an instant that is still to come."""
-        job = _job(change.subject)
+        job = change.subject
         if self._now(job) != change.resource:
             raise HostError(f"the due table does not show {job.name} as wanted")
         if isinstance(change.resource, Job) and change.resource.times:
@@ -75,18 +72,21 @@ class JobKind:
             if due is None or due <= datetime.now(UTC):
                 raise HostError(f"the due table has no next time for {job.name}")
 
-    def restore(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as apply
+    @override
+    def restore(self, change: Change[Job], before: object, deadline: float) -> None:
         """Put back what was in the table."""
-        self._set(_job(change.subject), before)
+        self._set(change.subject, before)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - as verify
+    @override
+    def confirm(self, change: Change[Job], before: object, deadline: float) -> None:
         """The table is as it was."""
-        if self._now(_job(change.subject)) != before:
+        if self._now(change.subject) != before:
             raise HostError("the due table is not as it was before")
 
-    def drift(self, resource: Resource) -> list[HostWarning]:
+    @override
+    def drift(self, resource: Job) -> list[HostWarning]:
         """One warning when the table does not hold the job."""
-        job = _job(resource)
+        job = resource
         return [] if self._now(job) == job else [drifted(job, f"{job.name} is not scheduled as it should be")]
 
     def _now(self, job: Job) -> Job | None:
@@ -98,9 +98,3 @@ class JobKind:
             table.put(wanted)
         else:
             table.remove(job.name)
-
-
-def _job(resource: Resource) -> Job:
-    if isinstance(resource, Job):
-        return resource
-    raise TypeError(type(resource).__name__)

@@ -4,47 +4,59 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from typing_extensions import override
+
 from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import Line
-from doorward.host.resources import Resource
+from doorward.host.plan import HostWarning
 
 
-class LineKind(PresentKind):
+class LineKind(PresentKind[Line]):
     """Handles `Line` over a `Files`."""
 
     rank = 9
-    removal_rank = 9
 
     def __init__(self, files: Files) -> None:
         """`files` of the host."""
         self._files = files
 
-    def touches(self, resource: Resource) -> str | None:
+    @override
+    def touches(self, resource: Line) -> str | None:
         """The file."""
-        return _line(resource).path
+        return resource.path
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: Line) -> bool:
         """The line stands there once, just so."""
-        line = _line(resource)
+        line = resource
         return self._found(line) == [line.text]
 
-    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def create(self, resource: Line, deadline: float) -> None:
         """In place of the first line with the key, else at the end."""
-        self._write(_line(resource), [_line(resource).text])
+        self._write(resource, [resource.text])
 
-    def delete(self, resource: Resource) -> None:
+    @override
+    def delete(self, resource: Line) -> None:
         """Remove the line."""
-        self._write(_line(resource), [])
+        self._write(resource, [])
 
-    def capture(self, resource: Resource) -> object:
-        """The whole file."""
-        return self._files.read(_line(resource).path)
+    @override
+    def check(self, resource: Line) -> list[HostWarning]:
+        """Nothing to warn of."""
+        return []
 
-    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def capture(self, resource: Line) -> object:
         """The whole file."""
-        path = _line(resource).path
+        return self._files.read(resource.path)
+
+    @override
+    def reinstate(self, resource: Line, before: object, deadline: float) -> None:
+        """The whole file."""
+        path = resource.path
         if self._files.read(path) == before:
             return
         if isinstance(before, Entry):
@@ -52,9 +64,10 @@ class LineKind(PresentKind):
         else:
             self._files.remove(path)
 
-    def text(self, resource: Resource) -> str:
+    @override
+    def text(self, resource: Line) -> str:
         """See `PresentKind.text`."""
-        return f"line {_line(resource).key} of {_line(resource).path}"
+        return f"line {resource.key} of {resource.path}"
 
     def _found(self, line: Line) -> list[str]:
         return [text for text in self._lines(line) if text.split()[:1] == [line.key]]
@@ -75,9 +88,3 @@ class LineKind(PresentKind):
         content = "".join(f"{text}\n" for text in [*lines, *wanted]).encode("utf-8", "surrogateescape")
         entry = self._files.read(line.path) or Entry()
         self._files.write(line.path, replace(entry, content=content))
-
-
-def _line(resource: Resource) -> Line:
-    if isinstance(resource, Line):
-        return resource
-    raise TypeError(type(resource).__name__)

@@ -10,11 +10,12 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from typing_extensions import override
 
 from doorward.host.errors import HostError
-from doorward.host.kinds import READ_BACK_SECONDS, drifted, is_unchanged, within
+from doorward.host.kinds import READ_BACK_SECONDS, Kind, drifted, within
 from doorward.host.plan import Action, Change, HostWarning
-from doorward.host.resources import Listener, Resource
+from doorward.host.resources import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -41,75 +42,72 @@ class Listeners(Protocol):
         """Connect, be accepted, and finish a TLS handshake that shows the right certificate."""
 
 
-class ListenerKind:
+class ListenerKind(Kind[Listener]):
     """Handles `Listener`."""
 
     rank = -20
     """After addresses were added (-30), before they are removed (-10)."""
-    is_restored_last = False
 
     def __init__(self, listeners: Listeners) -> None:
         """`listeners` has the servers."""
         self._listeners = listeners
 
-    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - the port's signature
-        """No path."""
-        return None
-
-    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:  # noqa: ARG002 - the port's signature
-        """Never: what it shows is part of its value."""
-        return False
-
-    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
+    @override
+    def plan(self, change: Change[Listener], touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
         """Open, change or close; nothing when that is what is open."""
-        listener = _listener(change.subject)
+        listener = change.subject
         now = self._listeners.at(listener.name)
         if now == change.resource:
             return None, []
         verb = "close" if change.resource is None else "open" if now is None else "change"
         services = " and ".join(rule.service for rule in listener.rules)
-        text = f"{verb} {services} at {listener.name}"
-        return Action(text, "listener", listener.origin, change.resource, change.previous), []
+        return change.action(f"{verb} {services} at {listener.name}", "listener"), []
 
-    def observe(self, change: Change) -> object:
+    @override
+    def observe(self, change: Change[Listener]) -> object:
         """The `Listener` that is open there, or None."""
-        return self._listeners.at(_listener(change.subject).name)
+        return self._listeners.at(change.subject.name)
 
-    def apply(self, change: Change, deadline: float) -> None:
+    @override
+    def apply(self, change: Change[Listener], deadline: float) -> None:
         """Open it and reach it, so that nothing old closes before; or dismiss what is no longer wanted."""
         if change.resource is None:
-            self._listeners.dismiss(_listener(change.subject).name)
+            self._listeners.dismiss(change.subject.name)
             return
         try:
-            self._listeners.open(_listener(change.resource), within(deadline))
-            self._listeners.prove(_listener(change.resource), within(deadline))
+            self._listeners.open(change.resource, within(deadline))
+            self._listeners.prove(change.resource, within(deadline))
         except HostError as failure:
-            if not is_unchanged(change):
+            if not change.is_unchanged:
                 raise
-            _log.error("host_not_put_right", what=_listener(change.resource).name, reason=failure.reason)
+            _log.error("host_not_put_right", what=change.resource.name, reason=failure.reason)
 
-    def verify(self, change: Change, deadline: float) -> None:
+    @override
+    def verify(self, change: Change[Listener], deadline: float) -> None:
         """Reach it once more, when everything else has been done."""
-        if change.resource is not None and not is_unchanged(change):
-            self._listeners.prove(_listener(change.resource), within(deadline))
+        if change.resource is not None and not change.is_unchanged:
+            self._listeners.prove(change.resource, within(deadline))
 
-    def restore(self, change: Change, before: object, deadline: float) -> None:
+    @override
+    def restore(self, change: Change[Listener], before: object, deadline: float) -> None:
         """Open what was open, close what was not."""
         if isinstance(before, Listener):
             self._listeners.open(before, within(deadline))
         else:
-            self._listeners.close(_listener(change.subject).name)
+            self._listeners.close(change.subject.name)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:
+    @override
+    def confirm(self, change: Change[Listener], before: object, deadline: float) -> None:
         """What was open can be reached again; what was not is closed."""
         if isinstance(before, Listener):
             self._listeners.prove(before, within(deadline))
-        elif self._listeners.at(name := _listener(change.subject).name) is not None:
+        elif self._listeners.at(name := change.subject.name) is not None:
             raise HostError(f"{name} is still open")
 
-    def drift(self, resource: Resource) -> list[HostWarning]:
+    @override
+    def drift(self, resource: Listener) -> list[HostWarning]:
         """One warning when it is not open as desired, or can't be reached."""
-        listener = _listener(resource)
+        listener = resource
         if self._listeners.at(listener.name) != listener:
             return [drifted(resource, f"nothing listens on {listener.name} as configured")]
         try:
@@ -117,9 +115,3 @@ class ListenerKind:
         except HostError as failure:
             return [drifted(resource, failure.reason)]
         return []
-
-
-def _listener(resource: Resource) -> Listener:
-    if isinstance(resource, Listener):
-        return resource
-    raise TypeError(type(resource).__name__)

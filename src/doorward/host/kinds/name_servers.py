@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from typing_extensions import override
+
 from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import NameServers
-from doorward.host.plan import Effect
-from doorward.host.resources import Resource
 
 if TYPE_CHECKING:
     from doorward.host.plan import HostWarning
@@ -30,52 +30,58 @@ class Resolved(Protocol):
         """Make it read its files; `HostError` when it does not start."""
 
 
-class NameServersKind(PresentKind):
+class NameServersKind(PresentKind[NameServers]):
     """Handles `NameServers` over a `Files`."""
 
     rank = 9
-    removal_rank = 9
-    effect: Effect = "none"
 
     def __init__(self, files: Files, resolved: Resolved | None = None) -> None:
         """`resolved` where the machine may have it."""
         self._files = files
         self._resolved = resolved
 
-    def touches(self, resource: Resource) -> str | None:  # noqa: ARG002 - there is one list
+    @override
+    def touches(self, resource: NameServers) -> str | None:
         """The file that is in use on this host."""
         return self._path()
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: NameServers) -> bool:
         """The file holds just these servers."""
         entry = self._files.read(self._path())
         return entry is not None and entry.target is None and entry.content == self._content(resource)
 
-    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def create(self, resource: NameServers, deadline: float) -> None:
         """Write the file; systemd-resolved reads it at once."""
         self._write(Entry(self._content(resource)))
 
-    def delete(self, resource: Resource) -> None:  # noqa: ARG002 - there is one list
+    @override
+    def delete(self, resource: NameServers) -> None:
         """Remove the file."""
         self._write(None)
 
-    def check(self, resource: Resource) -> list[HostWarning]:  # noqa: ARG002 - there is one list
+    @override
+    def check(self, resource: NameServers) -> list[HostWarning]:
         """A list that another program writes is left alone."""
         owner = self._owner()
         if owner is not None:
             raise HostError(f"{owner} writes {RESOLV_CONF}; take the name servers from it first")
         return []
 
-    def capture(self, resource: Resource) -> object:  # noqa: ARG002 - there is one list
+    @override
+    def capture(self, resource: NameServers) -> object:
         """The whole file."""
         return self._files.read(self._path())
 
-    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def reinstate(self, resource: NameServers, before: object, deadline: float) -> None:
         """The whole file."""
         if self._files.read(self._path()) != before:
             self._write(before if isinstance(before, Entry) else None)
 
-    def text(self, resource: Resource) -> str:  # noqa: ARG002 - there is one list
+    @override
+    def text(self, resource: NameServers) -> str:
         """See `PresentKind.text`."""
         return "name servers"
 
@@ -96,9 +102,7 @@ class NameServersKind(PresentKind):
         first, _, _ = entry.content.decode("utf-8", "replace").partition("\n")
         return "NetworkManager" if "NetworkManager" in first else None
 
-    def _content(self, resource: Resource) -> bytes:
-        if not isinstance(resource, NameServers):
-            raise TypeError(type(resource).__name__)
+    def _content(self, resource: NameServers) -> bytes:
         return (resolved_conf(resource) if self._uses_resolved() else resolv_conf(resource)).encode()
 
     def _write(self, entry: Entry | None) -> None:

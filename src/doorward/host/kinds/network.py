@@ -6,16 +6,22 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from typing_extensions import override
+
 from doorward.host.errors import HostError
+from doorward.host.kinds import R
 from doorward.host.kinds.present import PresentKind
-from doorward.host.network_resources import Hostname, NetworkAddress, Route, Vlan
-from doorward.host.plan import Change, HostWarning
+from doorward.host.network_resources import DeviceResource, Hostname, NetworkAddress, Route, Vlan
+from doorward.host.plan import HostWarning
 
 if TYPE_CHECKING:
-    from doorward.host.resources import Resource
+    from collections.abc import Set as AbstractSet
+
+    from doorward.host.plan import Action, Change
 
 
-T = TypeVar("T")
+D = TypeVar("D", bound=DeviceResource)
+"""What stands on a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,125 +87,134 @@ class Network(Protocol):
         """Change the name of the machine."""
 
 
-class _NetworkKind(PresentKind):
+class _NetworkKind(PresentKind[R]):
     def __init__(self, network: Network) -> None:
         """`network` is that of the host."""
         self._network = network
         self.virtual = network.virtual
 
-    def check(self, resource: Resource) -> list[HostWarning]:
+
+class _DeviceKind(_NetworkKind[D]):
+    """What stands on a device."""
+
+    @override
+    def check(self, resource: D) -> list[HostWarning]:
         """A device that something else manages is left alone."""
-        device = getattr(resource, "device", "")
-        owner = self._network.owner(device) if device else None
+        owner = self._network.owner(resource.device)
         if owner is not None:
-            raise HostError(f"{owner} manages the device {device}; take the device from it first")
+            raise HostError(f"{owner} manages the device {resource.device}; take the device from it first")
         return []
 
-    def out_of_reach(self, resource: Resource) -> bool:
-        """Without its device."""
-        device = getattr(resource, "device", "")
-        return bool(device) and not self._network.has_device(device)
+    @override
+    def plan(self, change: Change[D], touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
+        """Without its device nothing is put right, and nothing is said of it but that it differs."""
+        if change.is_unchanged and not self._network.has_device(change.subject.device):
+            return None, []
+        return super().plan(change, touched)
 
 
-class VlanKind(_NetworkKind):
+class VlanKind(_DeviceKind[Vlan]):
     """Handles `Vlan`; made before its addresses, removed after them."""
 
     rank = -31
     removal_rank = -9
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: Vlan) -> bool:
         """See `PresentKind.exists`."""
-        vlan = _as(Vlan, resource)
-        return self._network.has_vlan(vlan.device, vlan.tag)
+        return self._network.has_vlan(resource.device, resource.tag)
 
-    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+    @override
+    def create(self, resource: Vlan, deadline: float) -> None:
         """See `PresentKind.create`."""
-        vlan = _as(Vlan, resource)
-        if not self.exists(vlan):
-            self._network.make_vlan(vlan.device, vlan.tag, vlan.name)
+        if not self.exists(resource):
+            self._network.make_vlan(resource.device, resource.tag, resource.name)
 
-    def delete(self, resource: Resource) -> None:
+    @override
+    def delete(self, resource: Vlan) -> None:
         """See `PresentKind.delete`."""
-        vlan = _as(Vlan, resource)
-        self._network.remove_vlan(vlan.device, vlan.tag)
+        self._network.remove_vlan(resource.device, resource.tag)
 
-    def text(self, resource: Resource) -> str:
+    @override
+    def text(self, resource: Vlan) -> str:
         """See `PresentKind.text`."""
-        vlan = _as(Vlan, resource)
-        return f"VLAN {vlan.tag} on {vlan.device}"
+        return f"VLAN {resource.tag} on {resource.device}"
 
 
-class AddressKind(_NetworkKind):
+class AddressKind(_DeviceKind[NetworkAddress]):
     """Handles `NetworkAddress`; listeners (-20) move in between those that come and those that go."""
 
     rank = -30
     removal_rank = -10
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: NetworkAddress) -> bool:
         """See `PresentKind.exists`."""
-        one = _as(NetworkAddress, resource)
-        return self._network.has_address(one.device, one.tag, one.address)
+        return self._network.has_address(resource.device, resource.tag, resource.address)
 
-    def create(self, resource: Resource, deadline: float) -> None:
+    @override
+    def create(self, resource: NetworkAddress, deadline: float) -> None:
         """See `PresentKind.create`."""
-        one = _as(NetworkAddress, resource)
-        self._network.add_address(one.device, one.tag, one.address, deadline)
+        self._network.add_address(resource.device, resource.tag, resource.address, deadline)
 
-    def delete(self, resource: Resource) -> None:
+    @override
+    def delete(self, resource: NetworkAddress) -> None:
         """See `PresentKind.delete`."""
-        one = _as(NetworkAddress, resource)
-        self._network.remove_address(one.device, one.tag, one.address)
+        self._network.remove_address(resource.device, resource.tag, resource.address)
 
-    def capture(self, resource: Resource) -> object:
+    @override
+    def capture(self, resource: NetworkAddress) -> object:
         """All of the device: an address that goes takes routes along."""
-        one = _as(NetworkAddress, resource)
-        return self._network.addressing(one.device, one.tag)
+        return self._network.addressing(resource.device, resource.tag)
 
-    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `Network.restore_addressing`
+    @override
+    def reinstate(self, resource: NetworkAddress, before: object, deadline: float) -> None:
         """See `PresentKind.reinstate`."""
-        one = _as(NetworkAddress, resource)
         if isinstance(before, Addressing):
-            self._network.restore_addressing(one.device, one.tag, before)
+            self._network.restore_addressing(resource.device, resource.tag, before)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+    @override
+    def confirm(self, change: Change[NetworkAddress], before: object, deadline: float) -> None:
         """The address is there or not, as before; what else was on the device at that time has its own steps."""
-        one = _as(NetworkAddress, change.subject)
+        one = change.subject
         if isinstance(before, Addressing) and self.exists(one) != (one.address in before.addresses):
             raise HostError(f"the {self.text(one)} is not as it was before")
 
-    def text(self, resource: Resource) -> str:
+    @override
+    def text(self, resource: NetworkAddress) -> str:
         """See `PresentKind.text`."""
-        one = _as(NetworkAddress, resource)
-        return f"address {one.address} on {one.device}" + (f" in VLAN {one.tag}" if one.tag else "")
+        return f"address {resource.address} on {resource.device}" + (f" in VLAN {resource.tag}" if resource.tag else "")
 
 
-class RouteKind(_NetworkKind):
+class RouteKind(_DeviceKind[Route]):
     """Handles `Route`. What the kernel took along with an address comes back with that address."""
 
     rank = 8
-    removal_rank = 8
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: Route) -> bool:
         """See `PresentKind.exists`."""
-        route = _as(Route, resource)
-        return self._network.virtual or self._network.gateway(route.target) == route.gateway
+        return self._network.virtual or self._network.gateway(resource.target) == resource.gateway
 
-    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+    @override
+    def create(self, resource: Route, deadline: float) -> None:
         """See `PresentKind.create`."""
-        route = _as(Route, resource)
-        self._network.set_route(route.target, route.gateway)
+        self._network.set_route(resource.target, resource.gateway)
 
-    def delete(self, resource: Resource) -> None:
+    @override
+    def delete(self, resource: Route) -> None:
         """See `PresentKind.delete`."""
-        self._network.remove_route(_as(Route, resource).target)
+        self._network.remove_route(resource.target)
 
-    def capture(self, resource: Resource) -> object:
+    @override
+    def capture(self, resource: Route) -> object:
         """The gateway."""
-        return self._network.gateway(_as(Route, resource).target)
+        return self._network.gateway(resource.target)
 
-    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+    @override
+    def reinstate(self, resource: Route, before: object, deadline: float) -> None:
         """See `PresentKind.reinstate`."""
-        target = _as(Route, resource).target
+        target = resource.target
         if self._network.gateway(target) == before:
             return
         if isinstance(before, str):
@@ -209,58 +224,63 @@ class RouteKind(_NetworkKind):
         else:
             self._network.remove_route(target)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:
+    @override
+    def confirm(self, change: Change[Route], before: object, deadline: float) -> None:
         """As before; a route that had gone with its address by then is back with it."""
         if change.previous is None or before is not None or not self.exists(change.previous):
-            _NetworkKind.confirm(self, change, before, deadline)
+            super().confirm(change, before, deadline)
 
-    def check(self, resource: Resource) -> list[HostWarning]:
+    @override
+    def check(self, resource: Route) -> list[HostWarning]:
         """Warn of a gateway that does not answer."""
-        route = _as(Route, resource)
-        found = _NetworkKind.check(self, resource)
-        if self._network.answers(route.gateway) is False:
-            message = f"The gateway {route.gateway} does not answer."
-            found.append(HostWarning("no_answer", message, route.origin))
+        found = super().check(resource)
+        if self._network.answers(resource.gateway) is False:
+            message = f"The gateway {resource.gateway} does not answer."
+            found.append(HostWarning("no_answer", message, resource.origin))
         return found
 
-    def text(self, resource: Resource) -> str:
+    @override
+    def text(self, resource: Route) -> str:
         """See `PresentKind.text`."""
-        route = _as(Route, resource)
-        return f"route to {route.target} by {route.gateway}"
+        return f"route to {resource.target} by {resource.gateway}"
 
 
-class HostnameKind(_NetworkKind):
+class HostnameKind(_NetworkKind[Hostname]):
     """Handles `Hostname`."""
 
     rank = 9
-    removal_rank = 9
 
-    def exists(self, resource: Resource) -> bool:
+    @override
+    def exists(self, resource: Hostname) -> bool:
         """See `PresentKind.exists`."""
-        return self._network.virtual or self._network.hostname() == _as(Hostname, resource).name
+        return self._network.virtual or self._network.hostname() == resource.name
 
-    def create(self, resource: Resource, deadline: float) -> None:  # noqa: ARG002 - the kernel answers at once
+    @override
+    def create(self, resource: Hostname, deadline: float) -> None:
         """See `PresentKind.create`."""
-        self._network.set_hostname(_as(Hostname, resource).name)
+        self._network.set_hostname(resource.name)
 
-    def delete(self, resource: Resource) -> None:
+    @override
+    def check(self, resource: Hostname) -> list[HostWarning]:
+        """Nothing to warn of."""
+        return []
+
+    @override
+    def delete(self, resource: Hostname) -> None:
         """A machine has a name: it keeps the one it has."""
 
-    def capture(self, resource: Resource) -> object:  # noqa: ARG002 - there is one name
+    @override
+    def capture(self, resource: Hostname) -> object:
         """The name."""
         return self._network.hostname()
 
-    def reinstate(self, resource: Resource, before: object, deadline: float) -> None:  # noqa: ARG002 - see `create`
+    @override
+    def reinstate(self, resource: Hostname, before: object, deadline: float) -> None:
         """See `PresentKind.reinstate`."""
         if isinstance(before, str) and self._network.hostname() != before:
             self._network.set_hostname(before)
 
-    def text(self, resource: Resource) -> str:
+    @override
+    def text(self, resource: Hostname) -> str:
         """See `PresentKind.text`."""
-        return f"host name {_as(Hostname, resource).name}"
-
-
-def _as(kind: type[T], resource: Resource) -> T:
-    if isinstance(resource, kind):
-        return resource
-    raise TypeError(type(resource).__name__)
+        return f"host name {resource.name}"

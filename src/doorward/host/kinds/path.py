@@ -1,100 +1,112 @@
-"""Kinds `File` and `Symlink`: something at a path, replaced as a whole."""
+"""Kinds `File` and `Symlink`: what stands at a path of the host's file system."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from typing_extensions import override
 
 from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
-from doorward.host.kinds import drifted
-from doorward.host.plan import Action, Change, HostWarning
-from doorward.host.resources import File, Resource, Symlink
+from doorward.host.kinds import Kind, drifted
+from doorward.host.resources import File, Symlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
+    from doorward.host.plan import Action, Change, HostWarning
+
 ZONEINFO = "/usr/share/zoneinfo/"
 """Where Linux keeps the time zone database; links into it must not dangle."""
 
+P = TypeVar("P", File, Symlink)
+"""What stands at a path."""
 
-class PathKind:
-    """Handles `File` and `Symlink` over a `Files`."""
+
+class PathKind(Kind[P]):
+    """Base of the kinds of `File` and `Symlink`, over a `Files`."""
 
     rank = 0
-    is_restored_last = False
+    verb: ClassVar[str]
+    """What is done to have it."""
 
-    def __init__(self, files: Files, target_exists: Callable[[str], bool] = os.path.exists) -> None:
-        """`target_exists` tells whether a link's target is on this machine."""
+    def __init__(self, files: Files) -> None:
+        """`files` of the host."""
         self._files = files
-        self._target_exists = target_exists
 
-    def touches(self, resource: Resource) -> str | None:
-        """Its own path."""
-        return _path(resource)
+    @abstractmethod
+    def entry(self, resource: P) -> Entry:
+        """Return what should stand at the path."""
 
-    def depends(self, resource: Resource, touched: AbstractSet[str]) -> bool:  # noqa: ARG002 - the port's signature
-        """Never: a path stands for itself."""
-        return False
+    def check(self, entry: Entry) -> None:
+        """Raise `HostError` when an entry would be of no use on this machine."""
 
-    def plan(self, change: Change, touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:  # noqa: ARG002
+    @override
+    def touches(self, resource: P) -> str | None:
+        return resource.path
+
+    @override
+    def plan(self, change: Change[P], touched: AbstractSet[str]) -> tuple[Action | None, list[HostWarning]]:
         """Nothing when the host has it already, else write, link or remove."""
-        found = self._seen(_path(change.subject))
-        if found is not _ODD and found == _wanted(change.resource):
+        found = self._seen(change.subject.path)
+        if found is not _ODD and found == self._wanted(change):
             return None, []
-        text = _text(change.subject, removed=change.resource is None)
-        return Action(text, "none", change.subject.origin, change.resource, change.previous), []
+        verb = "remove" if change.resource is None else self.verb
+        return change.action(f"{verb} {change.subject.label or change.subject.path}"), []
 
-    def observe(self, change: Change) -> object:
+    @override
+    def observe(self, change: Change[P]) -> object:
         """The `Entry` at the path, or None."""
-        return self._files.read(_path(change.subject))
+        return self._files.read(change.subject.path)
 
-    def apply(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def apply(self, change: Change[P], deadline: float) -> None:
         """Write it, or remove what is no longer wanted."""
-        self._put(_path(change.subject), _wanted(change.resource))
+        self._put(change.subject.path, self._wanted(change))
 
-    def verify(self, change: Change, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+    @override
+    def verify(self, change: Change[P], deadline: float) -> None:
         """Compare content, mode and target with what is on the host."""
-        path = _path(change.subject)
-        if self._files.read(path) != _wanted(change.resource):
-            gone = change.resource is None
-            raise HostError(f"{path} is still there" if gone else f"{path} does not hold what was written")
-        if isinstance(change.resource, Symlink):
-            self._check_target(change.resource.target)
+        path, wanted = change.subject.path, self._wanted(change)
+        if self._files.read(path) != wanted:
+            raise HostError(f"{path} is still there" if wanted is None else f"{path} does not hold what was written")
+        if wanted is not None:
+            self.check(wanted)
 
-    def restore(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - one write is not interrupted
+    @override
+    def restore(self, change: Change[P], before: object, deadline: float) -> None:
         """Write or remove exactly as before; a step that changed nothing, as on a full disk, needs nothing."""
-        if self._seen(_path(change.subject)) == before:
-            return
-        self._put(_path(change.subject), before if isinstance(before, Entry) else None)
+        if self._seen(change.subject.path) != before:
+            self._put(change.subject.path, before if isinstance(before, Entry) else None)
 
-    def confirm(self, change: Change, before: object, deadline: float) -> None:  # noqa: ARG002 - reading does not wait
+    @override
+    def confirm(self, change: Change[P], before: object, deadline: float) -> None:
         """The old entry, or nothing, is at the path again."""
-        path = _path(change.subject)
+        path = change.subject.path
         if self._files.read(path) != before:
             raise HostError(f"{path} is not as it was before")
 
-    def drift(self, resource: Resource) -> list[HostWarning]:
+    @override
+    def drift(self, resource: P) -> list[HostWarning]:
         """One warning when what is at the path is not the desired thing."""
-        path = _path(resource)
+        path = resource.path
         found = self._seen(path)
-        if found == _wanted(resource):
+        if found == self.entry(resource):
             return []
         return [drifted(resource, f"{path} is missing" if found is None else f"{path} was changed by someone else")]
+
+    def _wanted(self, change: Change[P]) -> Entry | None:
+        return self.entry(change.resource) if change.resource is not None else None
 
     def _put(self, path: str, entry: Entry | None) -> None:
         if entry is None:
             self._files.remove(path)
             return
-        if entry.target is not None:
-            self._check_target(entry.target)
+        self.check(entry)
         self._files.write(path, entry)
-
-    def _check_target(self, target: str) -> None:
-        if target.startswith(ZONEINFO) and not self._target_exists(target):
-            zone = target.removeprefix(ZONEINFO)
-            raise HostError(f"the time zone database of this machine has no {zone}; install the package tzdata")
 
     def _seen(self, path: str) -> Entry | None:
         """What stands at the path; a directory or an unreadable file counts as something that is not wanted."""
@@ -104,24 +116,36 @@ class PathKind:
             return _ODD
 
 
-_ODD = Entry(mode=-1)
+class FileKind(PathKind[File]):
+    """Handles `File`."""
 
+    verb = "write"
 
-def _path(resource: Resource) -> str:
-    if isinstance(resource, File | Symlink):
-        return resource.path
-    raise TypeError(type(resource).__name__)
-
-
-def _wanted(resource: Resource | None) -> Entry | None:
-    if isinstance(resource, File):
+    @override
+    def entry(self, resource: File) -> Entry:
         return Entry(resource.content, resource.mode)
-    if isinstance(resource, Symlink):
+
+
+class SymlinkKind(PathKind[Symlink]):
+    """Handles `Symlink`."""
+
+    verb = "link"
+
+    def __init__(self, files: Files, target_exists: Callable[[str], bool] = os.path.exists) -> None:
+        """`target_exists` tells whether a link's target is on this machine."""
+        super().__init__(files)
+        self._target_exists = target_exists
+
+    @override
+    def entry(self, resource: Symlink) -> Entry:
         return Entry(target=resource.target)
-    return None
+
+    @override
+    def check(self, entry: Entry) -> None:
+        """A time zone has to be in the database."""
+        if entry.target is not None and entry.target.startswith(ZONEINFO) and not self._target_exists(entry.target):
+            zone = entry.target.removeprefix(ZONEINFO)
+            raise HostError(f"the time zone database of this machine has no {zone}; install the package tzdata")
 
 
-def _text(resource: Resource, *, removed: bool) -> str:
-    verb = "remove" if removed else "link" if isinstance(resource, Symlink) else "write"
-    label = resource.label if isinstance(resource, File | Symlink) else ""
-    return f"{verb} {label or _path(resource)}"
+_ODD = Entry(mode=-1)

@@ -9,7 +9,7 @@ from doorward.configuration.network._nics import PATHS
 from doorward.configuration.network._routes import ROUTING
 from doorward.host.machine import Machine
 from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
-from doorward.host.resources import File, left_as_found
+from doorward.host.resources import File
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
@@ -43,7 +43,7 @@ def rendered(path: str, made: Snapshot) -> list[Any]:
     render = TREE[path].node.render
     assert render is not None
     found = list(render(made))
-    assert all(left_as_found(one) for one in found)
+    assert all(one.unmanaged for one in found)
     assert {one.origin for one in found} <= {path}
     return found
 
@@ -145,9 +145,9 @@ def test_a_nic_with_only_vlans_carries_them() -> None:
 
 def test_routes_go_to_the_kernel_and_into_the_file_of_their_interface() -> None:
     assert rendered(ROUTING, WHOLE) == [
-        Route("0.0.0.0/0", "192.0.2.1", "eth0", origin=ROUTING),
-        Route("203.0.113.0/24", "198.51.100.1", "eth0", origin=ROUTING),
-        Route("2001:db8:1::/48", "2001:db8::1", "eth0", origin=ROUTING),
+        Route("eth0", "0.0.0.0/0", "192.0.2.1", origin=ROUTING),
+        Route("eth0", "203.0.113.0/24", "198.51.100.1", origin=ROUTING),
+        Route("eth0", "2001:db8:1::/48", "2001:db8::1", origin=ROUTING),
     ]
 
 
