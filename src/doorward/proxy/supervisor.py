@@ -277,11 +277,12 @@ def _configure_log() -> None:
 
 def _protocols() -> process.Protocols:
     import avt._avt
+    import re2
     import uvloop
 
     from doorward.proxy.ssh.protocols import SshProtocols
 
-    del avt, uvloop  # they are imported for those that are forked
+    del avt, re2, uvloop  # they are imported for those that are forked
     return SshProtocols()
 
 

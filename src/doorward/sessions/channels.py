@@ -13,9 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from doorward.sessions.rules import ChannelRule, ChannelType, End, Forward, Hours
-
-MAX_COMMAND = 128 * 1024
-"""Characters of a command; a longer one matches no expression."""
+from doorward.tree.expressions import is_whole_match
 
 
 @dataclass(frozen=True)
@@ -110,11 +108,6 @@ def _is_open(hours: Hours, now: datetime) -> bool:
     return any(first <= minute <= last for first, last in hours.days[now.weekday()])
 
 
-@lru_cache(maxsize=4096)
-def _expression(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.DOTALL)
-
-
 def _is_server(rule: ChannelRule, around: Circumstances) -> bool:
     for server in rule.servers:
         try:
@@ -143,9 +136,7 @@ def _suits(rule: ChannelRule, asked: Asked) -> bool:
     """Whether the members that only one type of channel has match."""
     match asked.channel:
         case ChannelType.EXEC:
-            if len(asked.command) > MAX_COMMAND:
-                return not rule.execs
-            return not rule.execs or any(_expression(pattern).fullmatch(asked.command) for pattern in rule.execs)
+            return not rule.execs or any(is_whole_match(pattern, asked.command) for pattern in rule.execs)
         case ChannelType.SUBSYSTEM:
             return not rule.subsystems or asked.subsystem in rule.subsystems
         case ChannelType.X11:

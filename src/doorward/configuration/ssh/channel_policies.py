@@ -9,7 +9,6 @@ running ones keep the rules that they began with, for later channels too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from doorward.configuration._inert import only
 from doorward.configuration.policies import content_policies, time_policies
 from doorward.configuration.ssh._coverage import covers
+from doorward.tree.expressions import ExpressionError, check_expression
 from doorward.tree.fields import Domain, Name, Network, Port, bad_format, same_network, text
 from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.nodes import Collection
@@ -39,9 +39,9 @@ _MAX_RULES = 256
 
 def _pattern(value: str) -> str:
     try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError):
-        raise bad_format("Must be a regular expression.") from None
+        check_expression(value)
+    except ExpressionError as error:
+        raise bad_format(f"Must be a regular expression of RE2: {error}.") from None
     return value
 
 
@@ -160,7 +160,8 @@ class Exec(_Rule):
         Elements(most=256, unique=str),
     ] = Field(
         default_factory=list,
-        description="Regular expressions, one of which the whole command has to match.",
+        description="Regular expressions (RE2: no look-ahead, no references back), one of which the whole command has to match; "
+        "commands above 16,384 characters match none.",
         examples=[["uptime"]],
     )
 
