@@ -51,8 +51,8 @@ coverage: $(VENV)/.dev $(VENV)/.clients $(VENV)/.directories ## All tests with b
 unit: $(VENV)/.dev ## The unit tests alone (ARGS="-k name" selects)
 	@scripts/offline $(BIN)/pytest tests/unit $(ARGS)
 
-kills: $(VENV)/.dev ## Kill the nodes of a cluster at every step of what they do (make test does at some)
-	@EVERY_STEP=1 scripts/offline $(BIN)/pytest tests/faults/test_kill_cluster.py $(ARGS)
+kills: $(VENV)/.dev ## Kill nodes at every step of what they do (make test: where something else is left than a step before)
+	@EVERY_STEP=1 scripts/offline $(BIN)/$(PYTEST) tests/faults $(ARGS)
 
 schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
 	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/schedules $(ARGS)

@@ -1,4 +1,4 @@
-"""How many steps there are at the least. Every one of them is a test, and a kill.
+"""How many steps there are at the least: surveys find them all, and kill where something else is left than at the step before.
 
 A step ahead of something that lasts is a number; the one behind it is the next number, unless it is told by its name.
 """
@@ -37,6 +37,3 @@ BATCH = (
 
 AT_ANY_TIME = 25
 """Kills at random moments."""
-
-BEYOND = 40
-"""How many more steps there may be; the last test of each file goes on to the end."""

@@ -28,7 +28,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kind(victim: Victim, request: pytest.FixtureRequest) -> Kind:
     """What the next commits are about."""
     found = KINDS[request.param]
@@ -36,18 +36,11 @@ def kind(victim: Victim, request: pytest.FixtureRequest) -> Kind:
     return found
 
 
-@pytest.mark.parametrize(
-    ("kind", "step"),
-    [(name, step) for name, found in KINDS.items() for step in range(1, found.steps + 1)],
-    indirect=["kind"],
-    scope="module",
-)
-def test_a_kill_at_a_step_leaves_the_old_or_the_new(victim: Victim, kind: Kind, step: int) -> None:
-    assert victim.kill_in_commit(step, kind.write), f"{victim.where} and survived: there are fewer steps than planned"
-    victim.commit(kind.write)
-
-
 @pytest.mark.parametrize("kind", KINDS, indirect=True)
-def test_no_step_is_left_out(victim: Victim, kind: Kind) -> None:
-    further = range(kind.steps + 1, kind.steps + plan.BEYOND)
-    assert not all(victim.kill_in_commit(step, kind.write) for step in further), "there are many more steps than planned"
+def test_a_kill_at_every_step_leaves_the_old_or_the_new(victim: Victim, kind: Kind) -> None:
+    def kill(step: int) -> bool:
+        died = victim.kill_in_commit(step, kind.write)
+        victim.commit(kind.write)
+        return died
+
+    victim.survey(lambda: victim.commit(kind.write)).all_killed(kill, kind.steps)

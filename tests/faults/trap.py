@@ -2,21 +2,26 @@
 
 A step is a point ahead of something that lasts, and where it makes a difference behind it: a file operation, a statement of the
 database, a child process, a part of a commit. While the trap is set, the file named by ``DOORWARD_TRAP`` holds n, or how the name
-of the fatal step begins; steps are counted from then on, and written to the same name with ``.steps`` added. Nothing of this is
-in the product: it is laid around it from outside.
+of the fatal step begins; steps are counted from then on, and written to the same name with ``.steps`` added. Where it holds the
+path of a directory, nobody dies: written is also what a kill would leave there at each step. Nothing of this is in the product:
+it is laid around it from outside.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import runpy
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 _FILE = os.environ["DOORWARD_TRAP"]
@@ -43,10 +48,29 @@ def step(name: str) -> None:
         _passed = _passed + 1 if set_at == _set_at else 1
         _set_at = set_at
         with open(f"{_FILE}.steps", "a") as file:  # noqa: PTH123
-            file.write(f"{_passed} {name}\n")
+            file.write(f"{_passed} {name}{_left(fatal)}\n")
         if str(_passed) == fatal or name.startswith(fatal):
             os.kill(os.getpid(), signal.SIGKILL)
             threading.Event().wait()  # the signal is on its way
+
+
+def _left(directory: str) -> str:
+    """Describe what lasts in a directory, as the end of a line; nothing unless the path is that of one.
+
+    The index of a database's log is left out: it is made anew when nobody has the database open.
+    """
+    if not directory.startswith("/"):
+        return ""
+    found = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(directory).rglob("*")):
+        with suppress(FileNotFoundError):  # daemons keep files of theirs there too
+            about = path.lstat()
+            found.update(f"{path} {about.st_mode} {about.st_uid}\n".encode())
+            if stat.S_ISLNK(about.st_mode):
+                found.update(bytes(path.readlink()))
+            elif stat.S_ISREG(about.st_mode) and not path.name.endswith("-shm"):
+                found.update(hashlib.blake2b(path.read_bytes()).digest())
+    return f" leaves {found.hexdigest()}"
 
 
 def _is_there(path: Any, *, dir_fd: int | None = None, **_options: Any) -> bool:
@@ -77,10 +101,11 @@ def around(owner: Any, name: str, what: Callable[..., str | None], *, behind: bo
 
 
 def _by_number() -> bool:
-    """Whether the fatal step is told by its number."""
+    """Whether the fatal step is told by its number, or numbers are asked for."""
     try:
         with open(_FILE) as file:  # noqa: PTH123
-            return file.read().isdecimal()
+            fatal = file.read()
+            return fatal.isdecimal() or fatal.startswith("/")
     except FileNotFoundError:
         return False
 

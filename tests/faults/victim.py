@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -16,8 +18,50 @@ from tests.support.zygote import UNMEASURED
 
 TRAP = Path(__file__).with_name("trap.py")
 COMMIT = {"status": "commit"}
+EVERY_STEP = bool(os.environ.get("EVERY_STEP"))
+"""Die also where a kill leaves what it leaves at the step before."""
+_BEYOND = 40
+"""How many more steps there may be than were seen."""
+_OUTSIDE = ("before run ", "before daemon ")
+"""What other processes keep may differ behind these steps."""
 Write = Callable[[Client, int], object]
 """Writes into a candidate what the n-th commit is about."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The steps of a deed: their names in their order, and those at which a kill leaves something else than at the one before."""
+
+    names: tuple[str, ...]
+    differing: tuple[int, ...]
+
+    @classmethod
+    def read(cls, lines: Sequence[str]) -> Self:
+        """Read what the trap wrote: number, name, and what a kill would leave."""
+        parts = [line.partition(" ")[2].rpartition(" leaves ") for line in lines]
+        names, left = [part[0] for part in parts], [part[2] for part in parts]
+        differing = [
+            index + 1
+            for index in range(len(parts))
+            if index == 0 or left[index] != left[index - 1] or names[index - 1].startswith(_OUTSIDE)
+        ]
+        return cls(tuple(names), tuple(differing))
+
+    @property
+    def steps(self) -> Iterator[int]:
+        """The steps to die at, and then those that there should not be."""
+        yield from range(1, len(self.names) + 1) if EVERY_STEP else self.differing
+        yield from range(len(self.names) + 1, len(self.names) + _BEYOND)
+
+    def all_killed(self, kill: Callable[[int], bool], planned: int) -> None:
+        """Kill at one step after the other, until there is none any more. ``kill`` says whether it died.
+
+        ``planned``: how many steps there are at the least; those of threads may be some more in one run than in another.
+        """
+        assert len(self.names) >= planned, f"there are fewer steps than planned: {self.names}"
+        survived = next((step for step in self.steps if not kill(step)), None)
+        assert survived is not None, "there are many more steps than seen"
+        assert survived > planned, f"survived step {survived} of {self.names}"
 
 
 class Victim:
@@ -54,6 +98,14 @@ class Victim:
 
     # The trap
 
+    def survey(self, deed: Callable[[], object]) -> Survey:
+        """Look at the steps of something that is done once, and at what a kill would leave at each of them."""
+        self._answered()
+        with self.trapped(str(self.state)):
+            deed()
+            self._answered()
+        return Survey.read(self.trap.with_suffix(".steps").read_text().splitlines())
+
     @contextmanager
     def trapped(self, step: int | str) -> Iterator[None]:
         """The server dies at this step of what happens inside: the n-th, or the first whose name begins like this."""
@@ -65,6 +117,16 @@ class Victim:
             yield
         finally:
             self.trap.unlink()
+
+    def survey_start(self) -> Survey:
+        """Look at the steps of a start."""
+        self._forget()
+        return self.survey(self.server.start)
+
+    def _answered(self) -> None:
+        """Ask once more: then whatever follows the answer before has been done."""
+        if self._client:
+            self._client.get("/api/setup")
 
     def _died(self, client: Client | None) -> bool:
         """Whether the process has ended. A client whose commit was answered asks once more: an answer means no step is left."""
