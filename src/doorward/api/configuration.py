@@ -34,12 +34,12 @@ class Configuration:
     """What the resources of the tree share. ``away`` tells since when Central Management has not answered, if it is away."""
 
     def __init__(self, pipeline: Pipeline, logins: Logins, prober: Prober, away: Callable[[], str | None]) -> None:
-        self._pipeline, self.tree, self.store = pipeline, pipeline.tree, pipeline.store
+        self.pipeline, self.tree = pipeline, pipeline.tree
         self.logins, self.prober, self._away = logins, prober, away
 
     def running(self) -> Running:
         """Return what runs."""
-        return self._pipeline.running
+        return self.pipeline.running
 
     def check_scope(self, candidate: Candidate, place: Place) -> None:
         """Raise SemanticError where Central Management sets what stands at the place."""
@@ -139,7 +139,7 @@ class NodeResource(Resource):
     async def get(self, request: Request) -> Response:
         """Answer the resource as the caller sees it."""
         if past.is_asked(request):
-            resource = await past.past_resource(self._shared, request, self.endpoint, self.key)
+            resource = await past.past_resource(self._shared.pipeline, request, self.endpoint, self.key)
         else:
             _no_query(request)
             resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)

@@ -12,15 +12,15 @@ from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.encoding import Encoded, encode_resource
 from doorward.api.workers import HEAVY
-from doorward.store.port import Revision
+from doorward.store.port import Revision, Store
 from doorward.transaction.past import as_was, blame
+from doorward.transaction.pipeline import Pipeline
 from doorward.tree.nodes import Branch, Collection, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.registry import Endpoint
 from doorward.tree.times import stamp
 
 if TYPE_CHECKING:
-    from doorward.api.configuration import Configuration
     from doorward.api.request import Request
 
 CHANGELOG = "/special/changelog"
@@ -40,28 +40,30 @@ def is_asked(request: Request) -> bool:
     return request.method in {"GET", "HEAD"} and not PARAMETERS.keys().isdisjoint(request.query)
 
 
-async def past_resource(shared: Configuration, request: Request, endpoint: Endpoint, key: str) -> Encoded:
+async def past_resource(pipeline: Pipeline, request: Request, endpoint: Endpoint, key: str) -> Encoded:
     """Return a resource as it was, by the rights of now. Raises 400, 403 or 404.
 
     An open transaction does not matter: only revisions have a past. What names none is about the one that runs.
     """
     at, with_blame = _asked(request, endpoint, key)
-    newest = shared.running().number
+    newest = pipeline.running.number
 
     def work() -> Encoded:
-        number = _number(shared, at, newest)
+        number = _number(pipeline.store, at, newest)
         # The owners of a secret may stand anywhere.
-        snapshot = as_was(shared.tree, shared.store, number, *([] if isinstance(endpoint.node, WriteOnce) else [endpoint.path]))
+        snapshot = as_was(
+            pipeline.tree, pipeline.store, number, *([] if isinstance(endpoint.node, WriteOnce) else [endpoint.path])
+        )
         place = Place(endpoint.path, key)
         document = snapshot.document(place)
         holds = not key and isinstance(endpoint.node, (Branch, Collection))
         if document is None and not holds:
             raise errors.not_found(request.href, key or endpoint.key)
-        if isinstance(endpoint.node, WriteOnce) and not Sight(shared.tree, request.member.rights, snapshot).place(place):
+        if isinstance(endpoint.node, WriteOnce) and not Sight(pipeline.tree, request.member.rights, snapshot).place(place):
             raise errors.unauthorized(request.href, write=False)
         more: dict[str, Any] = {"revision": number}
         if with_blame and document is not None:
-            found = blame(shared.tree, shared.store, place, document, number)
+            found = blame(pipeline.tree, pipeline.store, place, document, number)
             more["blame"] = {where: _shown(revision) for where, revision in found.items()}
         return encode_resource(snapshot, endpoint, key, **more)
 
@@ -114,14 +116,14 @@ def _time(text: str) -> str | None:
         return None
 
 
-def _number(shared: Configuration, at: int | str | None, newest: int) -> int:
+def _number(store: Store, at: int | str | None, newest: int) -> int:
     if at is None:
         return newest
     if isinstance(at, int):
         if at > newest:
             raise errors.invalid_query([("range", f"The newest revision is {newest}.", "revision")])
         return at
-    found = shared.store.revision_at(at)
+    found = store.revision_at(at)
     if found is None:
         raise errors.invalid_query([("range", "Nothing was committed by then.", "at")])
     return found

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from doorward.host.files import DiskFiles, Entry
 from doorward.host.ownership import read_own
-from doorward.store.port import Revision
 from doorward.tree.jsontext import encode
 
 NAME: Final = "history-key.pem"
@@ -109,10 +108,9 @@ class HistoryKey:
             raise HistoryKeyError(f"The file {path} holds no private key. Remove it: the next start makes one and signs anew.")
         return cls(key)
 
-    def sign(self, revision: Revision) -> str:
-        """Return the signature of a revision that has its hash, in base64."""
-        text = _signed(revision.number, revision.hash, revision.time)
-        return base64.b64encode(self._key.sign(text)).decode()
+    def sign(self, number: int, digest: str, time: str) -> str:
+        """Return the signature of a revision, in base64."""
+        return base64.b64encode(self._key.sign(_signed(number, digest, time))).decode()
 
 
 def anchors_in(text: str) -> Iterator[Anchor]:

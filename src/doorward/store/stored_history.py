@@ -41,7 +41,7 @@ class StoredHistory(Database):
 
     def _proof(self, revision: Revision) -> Proof:
         """Return what shows later that a revision was written by this node."""
-        return Proof(self._vault.mark(revision.hash), self._key.sign(revision) if self._key else "")
+        return Proof(self._vault.mark(revision.hash), _signature(self._key, revision) if self._key else "")
 
     def _sign_what_is_not(self, key: HistoryKey) -> None:
         """Sign the revisions that this key did not sign: those of earlier releases, and all of them with a new key."""
@@ -53,7 +53,7 @@ class StoredHistory(Database):
             return
         if known and is_new:
             log.warning("the history is signed anew: its key is another one")
-        signed = [(key.sign(revision), revision.number) for revision in (Revision(*row) for row in rows)]
+        signed = [(_signature(key, revision), revision.number) for revision in (Revision(*row) for row in rows)]
         self._write(lambda connection: (
             connection.executemany("UPDATE revisions SET signature = ? WHERE number = ?", signed),
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, key.public)),
@@ -71,7 +71,7 @@ class StoredHistory(Database):
         head = self.head()
         if head is None or self._key is None:
             return None
-        return Anchor(head.number, head.hash, head.time, self._key.public, self._key.sign(head))
+        return Anchor(head.number, head.hash, head.time, self._key.public, _signature(self._key, head))
 
     def revisions(
         self, before: int | None = None, limit: int = 100, paths: Sequence[str] = (), key: str | None = None
@@ -205,6 +205,10 @@ class StoredHistory(Database):
         if (there.hash, there.time) != (anchor.hash, anchor.time):
             return [f"The history was rewritten: {name} is not the one that the anchor names."]
         return []
+
+
+def _signature(key: HistoryKey, revision: Revision) -> str:
+    return key.sign(revision.number, revision.hash, revision.time)
 
 
 def _at(paths: Sequence[str], key: str | None) -> tuple[str, list[str]]:

@@ -213,7 +213,7 @@ def test_an_anchor_shows_that_the_end_of_the_history_is_missing(state: Path, tmp
     key = HistoryKey.read(state)
     assert key is not None
     later = replace(newest, number=newest.number + 1)
-    cut_off = replace(anchor, number=later.number, signature=key.sign(later))
+    cut_off = replace(anchor, number=later.number, signature=key.sign(later.number, later.hash, later.time))
     kept.write_text(encode(cut_off.as_json()).decode())
     code, output = verify(state, "--anchor", str(kept))
     assert (code, output) == (

@@ -231,7 +231,6 @@ def normal(name: str) -> str:
         return name.rstrip(".").lower()
 
 
-
 def _old(change: Change[Daemon]) -> Daemon:
     """The value to go back to: the previous one, or for a new daemon one that need not list anything."""
     if change.previous is not None:
