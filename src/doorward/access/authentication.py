@@ -6,12 +6,11 @@ import base64
 import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 
 import structlog
 
 from doorward.access.accounts import Account, account_in
-from doorward.access.passwords import hashed, matches
+from doorward.access.passwords import matches, unmatched
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.passwords import Password
@@ -55,21 +54,15 @@ class Authenticator:
     ) -> None:
         self._running, self._secret, self._now = running, secret, now
 
-    @cached_property
-    def _nobody(self) -> str:
-        """A hash to compare with where there is no account."""
-        return hashed("the password of nobody")
-
     def check(self, credentials: tuple[str, str] | None) -> Account | None:
         """Return the account whose credentials these are, else None. Blocks while the hash is computed."""
-        nobody = self._nobody
         name, password = credentials or ("", "")
         snapshot = self._running().snapshot
         keys = snapshot.objects(users.PATH).with_names(name.casefold())
         user = snapshot.find(users.NODE, keys[0]) if keys else None
         reference = user.password if user else None
         kept = self._secret(reference.key) if reference else None
-        right = matches(kept or nobody, password)
+        right = matches(kept or unmatched(), password)
         if not right or kept is None or credentials is None or user is None or reference is None:
             return None
         if self._expired(snapshot, keys[0], reference):

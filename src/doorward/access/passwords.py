@@ -6,6 +6,8 @@ are computed at a time, so that a flood of logins can't exhaust the memory nor k
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -14,6 +16,7 @@ from itertools import islice
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from doorward.configuration.aaa import settings
 from doorward.configuration.network import naming
@@ -38,6 +41,13 @@ def matches(kept: str, text: str) -> bool:
             return _hasher.verify(kept, text)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def unmatched() -> str:
+    """Return a hash that is no password's, to compare with where there is no account: that takes the same time."""
+    salt, rest = (base64.b64encode(os.urandom(size)).decode().rstrip("=") for size in (_hasher.salt_len, _hasher.hash_len))
+    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${rest}"
 
 
 @cache

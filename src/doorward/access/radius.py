@@ -10,12 +10,13 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-
-from pyrad.client import Client, Timeout
-from pyrad.dictionary import Dictionary
-from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket, Packet, PacketError
+from typing import TYPE_CHECKING
 
 from doorward.tree.plaintext import plain
+
+if TYPE_CHECKING:
+    from pyrad.dictionary import Dictionary
+    from pyrad.packet import AuthPacket, Packet
 
 MAX_USER = 253
 MAX_PASSWORD = 128
@@ -75,6 +76,9 @@ class Radius:
 
     def ask(self, user: str, password: str, state: bytes | None = None) -> Reply:
         """Try a password, or the answer to a challenge. Blocks. Raises RadiusError."""
+        from pyrad.client import Timeout
+        from pyrad.packet import PacketError
+
         if len(user.encode()) > MAX_USER or len(password.encode()) > MAX_PASSWORD:
             return Reply(accepted=False)
         failures = []
@@ -92,6 +96,8 @@ class Radius:
         raise RadiusError("; ".join(failures) or "there is no server")
 
     def _asked(self, server: RadiusServer, index: int, user: str, password: str, state: bytes | None) -> Reply:
+        from pyrad.client import Client
+
         secret = server.secret()
         if not secret:
             raise ValueError("its secret is not here")
@@ -114,6 +120,8 @@ class Radius:
 
 
 def _read(reply: Packet, index: int) -> Reply:
+    from pyrad.packet import AccessAccept, AccessChallenge, AccessReject
+
     message = plain(b" ".join(reply.get("Reply-Message", [])).decode("utf-8", "replace"), MAX_MESSAGE)
     match reply.code:
         case code if code == AccessAccept:
@@ -129,4 +137,6 @@ def _read(reply: Packet, index: int) -> Reply:
 
 @cache
 def _dictionary() -> Dictionary:
+    from pyrad.dictionary import Dictionary
+
     return Dictionary(io.StringIO(_DICTIONARY))

@@ -244,7 +244,7 @@ class CommitsAndBatches(Commits):
         "POST": Operation(
             "Change and commit in one request, all of it or nothing.",
             _ANSWER,
-            body=_ORDER.json_schema(),
+            body=_ORDER,
             errors=(400, 403, 404, 405, 409, 412, 500, 503),
             **ORDERING,
         ),

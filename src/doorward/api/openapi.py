@@ -90,7 +90,8 @@ class OpenApi(Resource):
     def _operation(self, path: str, method: str, operation: Operation, resource: Resource, schemas: Schemas) -> dict[str, Any]:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         writes = method != "GET"
-        headers = operation.headers or (("Prefer",) if operation.body else ())
+        body = operation.body_schema
+        headers = operation.headers or (("Prefer",) if body else ())
         headers = (*headers, *(("X-Token",) if writes and method not in resource.anonymous else ()))
         sends = (*operation.sends, *(("Location",) if operation.status in _MADE else ()))
         answered = _response(operation.status, schemas.answered(operation.answer), operation.media_type, sends)
@@ -111,8 +112,8 @@ class OpenApi(Resource):
         if operation.content:
             content = {kind: {"schema": schemas.sent(schema)} for kind, schema in operation.content.items()}
             found["requestBody"] = {"required": True, "content": content}
-        elif operation.body is not None:
-            schema = schemas.sent(operation.body, operation.body_name or _named(path, operation.body))
+        elif body is not None:
+            schema = schemas.sent(body, operation.body_name or _named(path, body))
             found["requestBody"] = {"required": bool(schema), "content": {"application/json": {"schema": schema}}}
         if method in resource.anonymous:
             found["security"] = [{}, {"session": []}, {"basic": []}]

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -242,6 +242,7 @@ def _joined(segments: tuple[str, ...]) -> str:
     return "/" + "/".join(segment.replace("/", "%2F") for segment in segments)
 
 
+@lru_cache(maxsize=256)  # thousands of changes in one request have the same path
 def path_segments(raw_path: bytes) -> tuple[str, ...] | None:
     """Return the segments of a raw path, percent-decoded once, empty ones left out; None where it can't be decoded."""
     if _BAD_ESCAPE.search(raw_path):

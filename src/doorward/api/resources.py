@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from doorward.api import errors
 from doorward.api.request import Request, Response
 
@@ -16,13 +18,14 @@ from doorward.api.request import Request, Response
 class Operation:
     """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, further status codes.
 
+    ``body`` may be the validator of the body: to ask one for its schema takes a while, so that this is left to the document.
     ``headers`` are the header fields that a request may have, ``sends`` those of the answer. ``body_name`` makes the
     body a component. ``content`` maps media types to schemas, for bodies that are not JSON.
     """
 
     summary: str
     answer: Mapping[str, Any] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    body: TypeAdapter[Any] | Mapping[str, Any] | None = None
     status: int = 200
     errors: tuple[int, ...] = ()
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -34,6 +37,11 @@ class Operation:
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Further media types of the answer, with the schemas of that."""
+
+    @property
+    def body_schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema of the body; None: there is none."""
+        return self.body.json_schema() if isinstance(self.body, TypeAdapter) else self.body
 
 
 READING = frozenset({"GET", "HEAD"})

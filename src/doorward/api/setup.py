@@ -45,7 +45,7 @@ class Setup(Resource):
         "POST": Operation(
             "The first settings, once; afterwards refused.",
             {},
-            body=ADAPTER.json_schema(),
+            body=ADAPTER,
             status=303,
             errors=(400, 403, 409, 429, 500, 503),
         ),

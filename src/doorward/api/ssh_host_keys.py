@@ -97,7 +97,7 @@ class SshHostKeys(Resource):
         "POST": Operation(
             "Trust a host key, or show which ones a server offers.",
             _ONE,
-            body=_NEW.json_schema(),
+            body=_NEW,
             status=201,
             errors=(400, 403, 409),
         ),

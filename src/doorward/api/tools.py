@@ -46,7 +46,7 @@ class HostsByName(Resource):
         "POST": Operation(
             "The addresses of a host name.",
             answer_schema(body={"type": "object"}, key={"const": "hosts-by-name"}),
-            body=_QUESTION.json_schema(),
+            body=_QUESTION,
             errors=(400, 403),
         )
     }
@@ -92,7 +92,7 @@ class MailTest(Resource):
         "POST": Operation(
             "Try the settings of management/email with a mail.",
             answer_schema(body=_OUTCOME, key={"const": "mailtest"}),
-            body=_TRIAL.json_schema(),
+            body=_TRIAL,
             errors=(400, 403),
         )
     }
@@ -154,7 +154,7 @@ class LdapTest(Resource):
         "POST": Operation(
             "Try a directory of policies/ldap_servers, and a user in it.",
             answer_schema(body=_DIRECTORY_OUTCOME, key={"const": "ldaptest"}),
-            body=_DIRECTORY_TRIAL.json_schema(),
+            body=_DIRECTORY_TRIAL,
             errors=(400, 403),
         )
     }

@@ -101,9 +101,7 @@ class Transaction(Resource):
     operations = {
         "GET": Operation("Whether a transaction is open.", STATUS),
         "POST": Operation("Open a transaction; nothing happens when one is open.", STATUS, body={}, errors=(403,)),
-        "PUT": Operation(
-            "Commit, or confirm a commit.", STATUS, body=ORDER.json_schema(), errors=(400, 403, 409, 500, 503), **ORDERING
-        ),
+        "PUT": Operation("Commit, or confirm a commit.", STATUS, body=ORDER, errors=(400, 403, 409, 500, 503), **ORDERING),
         "DELETE": Operation("Discard the changes.", answer_schema(), errors=(409,)),
     }
 

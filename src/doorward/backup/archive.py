@@ -88,6 +88,7 @@ def build(node: NodeView, kind: Kind, now: datetime, check: Check = never) -> Bu
         checking.self_check(node, file, running)
         check()
     except BaseException:
+        node.past.forget()
         file.close()
         raise
     return Built(file, inner, created, running, tuple(part.path for part in [*first, *parts]))

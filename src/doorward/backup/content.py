@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -54,17 +54,6 @@ class Part:
         """Return the part of bytes at hand."""
         return cls(path, len(data), hashlib.sha256(data).hexdigest(), lambda: iter((data,)))
 
-    @classmethod
-    def lines(cls, path: str, lines: Callable[[], Iterable[bytes]]) -> Part:
-        """Return the part of lines that are too many to hold; they are made twice."""
-        size, digest = 0, hashlib.sha256()
-        for line in lines():
-            if len(line) > MAX_HELD or (len(line) > _UNSUSPECTED and has_too_many_values(line)):
-                raise BackupError("too_large", f"A line of {path} is too long: {len(line)} bytes.")
-            size += len(line)
-            digest.update(line)
-        return cls(path, size, digest.hexdigest(), lambda: iter(lines()))
-
 
 def contents(
     node: NodeView, running: Running, kind: Literal["system", "export"], check: Check = never
@@ -81,7 +70,7 @@ def contents(
     parts = [
         Part.of(REVISION, encode(header(revision) | cluster_revision(store, snapshot))),
         Part.of(TREE, tree_json(tree, snapshot)),
-        Part.lines(HISTORY, partial(_history, store, running.number, check)),
+        _past(node, running, check),
         *(Part.of(path, encode(secrets(node.pipeline, snapshot, name))) for name, path in SECRETS.items()),
     ]
     if kind == "system":
@@ -181,14 +170,24 @@ def secrets(pipeline: Pipeline, snapshot: Snapshot, name: str) -> dict[str, Any]
     return found
 
 
-def _history(store: Store, last: int, check: Check) -> Iterator[bytes]:
-    """Yield every revision with its changes, oldest first."""
-    for begin in range(1, last + 1, _PAGE):
+def _past(node: NodeView, running: Running, check: Check) -> Part:
+    """Return the part of the history, whose lines are too many to hold: they are made anew wherever they are needed."""
+    lines = partial(_history, node.pipeline.store, running.number, check)
+    size, digest = node.past.up_to(node.pipeline.store, running.number, running.hash, lines)
+    return Part(HISTORY, size, digest, lines)
+
+
+def _history(store: Store, last: int, check: Check, first: int = 1) -> Iterator[bytes]:
+    """Yield every revision with its changes, oldest first. Raises BackupError for one that is too long to be read again."""
+    for begin in range(first, last + 1, _PAGE):
         page = store.revisions(before=min(begin + _PAGE, last + 1), limit=min(_PAGE, last + 1 - begin))
         for revision in reversed(page):
             check()
             changes = [edit.as_json() for edit in store.edits(revision.number)]
-            yield encode({**header(revision), "changes": changes}) + b"\n"
+            line = encode({**header(revision), "changes": changes}) + b"\n"
+            if len(line) > MAX_HELD or (len(line) > _UNSUSPECTED and has_too_many_values(line)):
+                raise BackupError("too_large", f"A line of {HISTORY} is too long: {len(line)} bytes.")
+            yield line
 
 
 def revision_of(line: dict[str, Any]) -> tuple[Revision, list[Edit]]:

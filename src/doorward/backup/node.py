@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from doorward.backup.past_digest import PastDigest
 from doorward.backup.signing import Signing
 from doorward.host.machine import Machine
 from doorward.transaction.pipeline import Pipeline
@@ -19,6 +20,7 @@ class NodeView:
     id: str
     machine: Machine
     signing: Signing
+    past: PastDigest = field(default_factory=PastDigest)
 
     @property
     def spool(self) -> Path:

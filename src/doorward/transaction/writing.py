@@ -42,7 +42,7 @@ def replace_body(candidate: Candidate, endpoint: Endpoint, key: str, value: Any,
         value = value | {member: old.value[member] for member in node.derived}
     checked = value if isinstance(value, Checked) else prepared(endpoint, key, value, strict=strict)
     document = node.document(checked.model)
-    problems = _unknown_references(candidate.snapshot, checked.model, place)
+    problems = _unknown_references(candidate.snapshot, checked.model, document, place)
     if node.at_write:
         after = candidate.snapshot.put(place, document)
         problems += [replace(problem, path=place.href) for rule in node.at_write for problem in rule(after, place)]
@@ -149,10 +149,10 @@ def create(candidate: Candidate, endpoint: Endpoint, value: Any, *, strict: bool
     checked = check(node.adapter, value, strict=strict)
     key = secrets.token_hex(11)
     place = Place(endpoint.path, key)
-    problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
+    document = node.document(checked.model)
+    problems = _unknown_references(candidate.snapshot, checked.model, document, Place(endpoint.path))
     if len(candidate.snapshot.objects(endpoint.path)) >= node.most:
         problems.append(Problem("length", f"At most {node.most} objects.", "", endpoint.path))
-    document = node.document(checked.model)
     problems += _reserved(node, Place(endpoint.path), None, document)
     _refuse(problems)
     candidate.put(place, document)
@@ -223,9 +223,10 @@ def _checked_list(candidate: Candidate, endpoint: Endpoint, value: list[Any], mo
         checked = check(node.adapter, value, strict=strict)
     except InvalidBody as refused:
         raise InvalidBody(_as_sent(refused.problems, moved)) from None
-    problems = _unknown_references(candidate.snapshot, checked.model, Place(endpoint.path))
+    document = node.document(checked.model)
+    problems = _unknown_references(candidate.snapshot, checked.model, document, Place(endpoint.path))
     _refuse(_as_sent(problems, moved))
-    candidate.put(Place(endpoint.path), node.document(checked.model))
+    candidate.put(Place(endpoint.path), document)
     return tuple(_as_sent(checked.warnings, moved))
 
 
@@ -242,7 +243,9 @@ def _as_sent(problems: Iterable[Problem], moved: int) -> list[Problem]:
     return moved_back
 
 
-def _unknown_references(snapshot: Snapshot, model: Any, place: Place) -> list[Problem]:
+def _unknown_references(snapshot: Snapshot, model: Any, document: Document, place: Place) -> list[Problem]:
+    if not document.references:
+        return []
     return [
         Problem("unknown_reference", f"There is no {reference.href}.", pointer(at), place.href)
         for at, reference in references(model)

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 import doorward.configuration
-from doorward.access.passwords import LocalPasswords, hashed, matches
+from doorward.access.passwords import LocalPasswords, hashed, matches, unmatched
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
@@ -33,6 +33,14 @@ def problems(text: str, *, earlier: list[str] | None = None, **policy: Any) -> l
     found = list(LocalPasswords().problems(snapshot(**policy), JANE, text, earlier or []))
     assert {(p.code, p.path, p.pointer) for p in found} <= {("weak_password", JANE.href, "/password")}
     return [problem.message for problem in found]
+
+
+def test_what_is_compared_with_where_nobody_is_costs_as_much_and_fits_nothing() -> None:
+    nothing = unmatched()
+    assert extract_parameters(nothing) == extract_parameters(hashed("secret"))
+    assert len(nothing) == len(hashed("secret"))
+    assert not matches(nothing, "")
+    assert unmatched() != nothing
 
 
 def test_a_hash_is_argon2id_as_rfc_9106_recommends() -> None:

@@ -22,6 +22,7 @@ from doorward.backup.checking import Checks, check_pair, read_manifest
 from doorward.backup.failure import BackupError
 from doorward.backup.opening import ArchiveRefusedError, open_archive
 from doorward.host.drivers import gpg
+from doorward.store.port import Edit
 from tests.support import openpgp
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, encrypting
 from tests.unit.transaction.rig import ZONE
@@ -166,6 +167,25 @@ def test_wherever_the_making_is_broken_off_nothing_is_left(site: Site) -> None:
         with pytest.raises(BackupError, match="broken off"):
             archive.prepare(site.node, site.spool, check=check)
         assert list(site.spool.iterdir()) == []
+
+
+def test_of_a_second_archive_only_what_is_new_is_looked_through_before(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.filled()
+    prepare(site.node, site.spool, NOW)
+    site.rig.committed((ZONE, "Europe/Vienna"))
+    edits, read = site.rig.store.edits, list[int]()
+
+    def counted(number: int) -> list[Edit]:
+        read.append(number)
+        return edits(number)
+
+    monkeypatch.setattr(site.rig.store, "edits", counted)
+    made = prepare(site.node, site.spool, datetime(2026, 11, 22, tzinfo=UTC))
+    assert read == [site.rig.number, *range(1, site.rig.number + 1)]
+    fresh = unpacked(prepare(site.view(), site.spool, datetime(2026, 11, 23, tzinfo=UTC)).archive, tmp_path / "fresh")
+    assert unpacked(made.archive, tmp_path / "made")["history/revisions.jsonl"] == fresh["history/revisions.jsonl"]
 
 
 def test_the_same_revision_gives_the_same_bytes(site: Site, tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ import pytest
 from doorward.cli import lean
 
 NEVER = {
+    "asyncssh",
     "attr",
     "doorward.api.backup.restores",
     "gnupg",
     "httpx2",
+    "luqum",
     "prometheus_client",
     "pygments",
+    "pyrad",
     "rich",
     "smbprotocol",
     "yaml",

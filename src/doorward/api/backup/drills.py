@@ -59,7 +59,7 @@ class Drills(Resource):
 
     operations = {
         "GET": Operation("Restore drills, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation("Begin a restore drill.", ONE, body=_ORDER.json_schema(), status=202, errors=(400, 403, 409)),
+        "POST": Operation("Begin a restore drill.", ONE, body=_ORDER, status=202, errors=(400, 403, 409)),
     }
     privilege = BACKUP
 

@@ -67,7 +67,7 @@ class Exports(Resource):
 
     operations = {
         "GET": Operation("Exports, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation("Export the configuration.", ONE, body=_ORDER.json_schema(), status=201, errors=(400, 403, 409, 503)),
+        "POST": Operation("Export the configuration.", ONE, body=_ORDER, status=201, errors=(400, 403, 409, 503)),
     }
     privilege = BACKUP
 

@@ -253,9 +253,7 @@ class RestoreCollection(Resource):
 
     operations = {
         "GET": Operation("Restores, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation(
-            "Restore an archive, or try to.", ONE, body=_ORDER.json_schema(), status=202, errors=(400, 403, 404, 409)
-        ),
+        "POST": Operation("Restore an archive, or try to.", ONE, body=_ORDER, status=202, errors=(400, 403, 404, 409)),
     }
     privilege = BACKUP
 

@@ -56,7 +56,7 @@ class SigningKeys(Resource):
 
     operations = {
         "GET": Operation("Known signing keys, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation("Trust the key of another node.", ONE, body=_NEW.json_schema(), status=201, errors=(400, 403)),
+        "POST": Operation("Trust the key of another node.", ONE, body=_NEW, status=201, errors=(400, 403)),
     }
     privilege = BACKUP
     reserved = frozenset({"POST"})

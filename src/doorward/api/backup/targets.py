@@ -53,7 +53,7 @@ class TargetTests(Resource):
         "POST": Operation(
             "Write, read back and delete a file on a target.",
             answer_schema(body={"type": "object"}, key={"const": "target_tests"}),
-            body=_TRIAL.json_schema(),
+            body=_TRIAL,
             errors=(400, 403),
         )
     }
@@ -112,7 +112,7 @@ class HostKeys(Resource):
         "POST": Operation(
             "The host keys that an SSH server shows; nothing is stored or trusted.",
             answer_schema(body={"type": "object"}, key={"const": "host_keys"}),
-            body=_SERVER.json_schema(),
+            body=_SERVER,
             errors=(400, 403),
         )
     }

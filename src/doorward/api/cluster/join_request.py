@@ -48,11 +48,11 @@ class JoinRequest(ClusterResource):
         "POST": Operation(
             "Ask to join; what Central Management must be told is shown once.",
             answer_schema(ABOUT, body={"type": "object"}),
-            body=_ASK.json_schema(),
+            body=_ASK,
             status=201,
             errors=(400, 403),
         ),
-        "PUT": Operation("Follow Central Management to a new address.", _STATE, body=_ASK.json_schema(), errors=(400, 403)),
+        "PUT": Operation("Follow Central Management to a new address.", _STATE, body=_ASK, errors=(400, 403)),
         "DELETE": Operation("Withdraw the request, or leave the cluster.", answer_schema(ABOUT), errors=(400, 403)),
     }
 

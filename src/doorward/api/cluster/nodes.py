@@ -52,7 +52,7 @@ class Nodes(ClusterResource):
         "POST": Operation(
             "Accept a node, with what its join request answered.",
             answer_schema(ABOUT, **_SHOWN),
-            body=_ACCEPT.json_schema(),
+            body=_ACCEPT,
             status=201,
             errors=(400, 403),
         ),
@@ -106,9 +106,7 @@ class Member(ClusterResource):
 
     operations = {
         "GET": Operation("A node.", answer_schema(ABOUT, **_SHOWN)),
-        "PUT": Operation(
-            "Set its address and roles.", answer_schema(ABOUT, **_SHOWN), body=_BODY.json_schema(), errors=(400, 403)
-        ),
+        "PUT": Operation("Set its address and roles.", answer_schema(ABOUT, **_SHOWN), body=_BODY, errors=(400, 403)),
         "DELETE": Operation("Remove it.", answer_schema(ABOUT), errors=(400, 403)),
     }
 

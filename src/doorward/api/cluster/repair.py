@@ -27,7 +27,7 @@ class Repair(ClusterResource):
         "POST": Operation(
             "Begin a new line of history, at the commit: nodes take the configuration of this node in place of theirs.",
             answer_schema(ABOUT, body=_BODY),
-            body=EMPTY.json_schema(),
+            body=EMPTY,
             status=201,
             errors=(400, 403),
         ),

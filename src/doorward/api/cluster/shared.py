@@ -170,7 +170,7 @@ class Promote(ClusterResource):
         "POST": Operation(
             "Make this node Central Management, at the commit.",
             answer_schema(ABOUT, body=MEMBER),
-            body=EMPTY.json_schema(),
+            body=EMPTY,
             status=201,
             errors=(400, 403),
         )
@@ -212,8 +212,8 @@ class SyncPlugin(ClusterResource):
 
     operations = {
         "GET": Operation("The synchronisation plugin: none.", answer_schema(plugin={"type": "object"})),
-        "POST": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED.json_schema(), errors=(400,)),
-        "PUT": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED.json_schema(), errors=(400,)),
+        "POST": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED, errors=(400,)),
+        "PUT": Operation("Keep it off.", answer_schema(plugin={"type": "object"}), body=_DISABLED, errors=(400,)),
     }
 
     async def get(self, request: Request) -> Response:

@@ -101,9 +101,7 @@ class OneLive(Audited):
 
     operations = {
         "GET": Operation("The session, while it runs.", _ONE, errors=(404,)),
-        "PUT": Operation(
-            "Lock the session, or let it go on.", _ONE, body=_LOCKING.json_schema(), body_name="Locking", errors=(400, 403, 404)
-        ),
+        "PUT": Operation("Lock the session, or let it go on.", _ONE, body=_LOCKING, body_name="Locking", errors=(400, 403, 404)),
         "DELETE": Operation(
             "End the session.",
             answer_schema(),

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 from doorward.access.accounts import Account
 from doorward.access.directory import Directory, DirectoryError, Member
-from doorward.access.passwords import hashed, matches
+from doorward.access.passwords import matches, unmatched
 from doorward.access.radius import Radius, RadiusError, RadiusServer
 from doorward.configuration.policies.user_databases import DatabaseUser, UserDatabase
 from doorward.configuration.ssh.authentication_policies import (
@@ -72,7 +72,7 @@ class LocalUsers:
 
     def _right(self, keys: Sequence[str], answer: str) -> str:
         """Return the key of the password that is right. Where there is none, one of nobody is compared with."""
-        kept = [(key, text) for key in keys if (text := self._secret(key))] or [("", nobody())]
+        kept = [(key, text) for key in keys if (text := self._secret(key))] or [("", unmatched())]
         right = [key for key, text in kept if matches(text, answer)]
         return right[0] if right else ""
 
@@ -213,12 +213,6 @@ class Backends:
         reference = settings.bind_password
         password = partial(self.secret, reference.key) if reference is not None else None
         return Directory(settings, password, connection.directory_authority)
-
-
-@cache
-def nobody() -> str:
-    """Return a hash to compare with where there is no user. Blocks at the first time."""
-    return hashed("the password of nobody")
 
 
 async def run(threads: Executor, work: Callable[_Given, _T], *given: _Given.args, **named: _Given.kwargs) -> _T:

@@ -20,7 +20,7 @@ from doorward.proxy.control.acceptor import Acceptor
 from doorward.proxy.control.admission import Admission
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
 from doorward.proxy.control.answers import Answers
-from doorward.proxy.control.backends import Backends, nobody
+from doorward.proxy.control.backends import Backends
 from doorward.proxy.control.connections import Connections
 from doorward.proxy.control.dispatch import Dispatch
 from doorward.proxy.control.effects import dropped, revoked
@@ -132,7 +132,6 @@ class Control:
 
     def start(self) -> None:
         """Look for workers, and after a while close the rows of sessions that none of them has."""
-        self._threads.submit(nobody)  # else the first unknown user would take longer than a known one
         self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._tidy())]
 
     async def stop(self) -> None:

@@ -11,10 +11,9 @@ import secrets
 import time
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import asyncssh
 import structlog
-from asyncssh.packet import PacketDecodeError, SSHPacket
 
 from doorward.configuration.ssh.authentication_policies import CertificateLogin, PrivateKeyLogin
 from doorward.proxy.control.backends import run
@@ -22,6 +21,9 @@ from doorward.proxy.control.ports import Secret
 from doorward.proxy.control.session import Located, MisbehaviourError, Session
 from doorward.sessions.admission import credential
 from doorward.sessions.rules import Relayed
+
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
 
 MAX_SIGNATURES = 12
 """For one session: a server that takes no key of it has been asked for each of them often enough."""
@@ -53,7 +55,7 @@ class Keyring:
     threads: Executor
     given: set[Relayed] = field(default_factory=set)
     signatures: int = 0
-    _keys: dict[str, asyncssh.SSHKey] = field(default_factory=dict, repr=False)
+    _keys: dict[str, SSHKey] = field(default_factory=dict, repr=False)
     """Private keys by the public key, or certificate, that was offered."""
 
     async def credential(self, way: Relayed) -> Credential:
@@ -92,6 +94,8 @@ class Keyring:
         authority = self._load(chosen.ca_key.key) if chosen is not None else None
         if chosen is None or authority is None:
             return Credential()
+        import asyncssh
+
         key, now = asyncssh.generate_private_key("ssh-ed25519"), int(time.time())
         certificate = authority.generate_user_certificate(
             key,
@@ -118,13 +122,15 @@ class Keyring:
         password = self.secret(found.password.key) if found.password is not None else None
         return self._offered(found.private_key.key if found.private_key is not None else None, password)
 
-    def _load(self, secret: str | None) -> asyncssh.SSHKey | None:
+    def _load(self, secret: str | None) -> SSHKey | None:
         if secret is None:
             return None
         text = self.secret(secret)
         if text is None:
             log.error("a key for the login at a server is not here", session=self.session.id)
             return None
+        import asyncssh
+
         return asyncssh.import_private_key(text)
 
     async def sign(self, public_key: str, algorithm: str, data: bytes) -> bytes:
@@ -141,6 +147,8 @@ class Keyring:
 
     def _check(self, public_key: str, algorithm: str, data: bytes) -> None:
         """Raise MisbehaviourError unless data is the claim of this very user, for this key, in a connection to a server."""
+        from asyncssh.packet import PacketDecodeError, SSHPacket
+
         kind, encoded = public_key.split()
         wanted = (b"ssh-connection", b"publickey", True, algorithm.encode("ascii", "replace"), base64.b64decode(encoded))
         packet = SSHPacket(data)

@@ -7,17 +7,11 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import asyncssh
-from asyncssh.misc import ip_address
-from asyncssh.packet import Boolean, Byte, PacketDecodeError, SSHPacket, String
-from asyncssh.public_key import (
-    CERT_TYPE_HOST,
-    CERT_TYPE_USER,
-    SSHOpenSSHCertificate,
-    decode_ssh_certificate,
-    decode_ssh_public_key,
-)
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
+    from asyncssh.public_key import SSHOpenSSHCertificate
 
 MAX_KEY = 16_384
 """Bytes of a public key or certificate that are looked at."""
@@ -38,7 +32,7 @@ _ALGORITHMS = {
 }
 """What may sign for a type of key: never SHA-1, never DSA."""
 
-_BROKEN = (asyncssh.KeyImportError, PacketDecodeError, ValueError, TypeError, OverflowError)
+_BROKEN = (ValueError, TypeError, OverflowError)
 """What asyncssh says of keys that are none."""
 
 
@@ -51,7 +45,7 @@ class Shown:
     """A key that a client or server shows, read. ``certificate`` None: it is a plain key."""
 
     algorithm: str
-    key: asyncssh.SSHKey
+    key: SSHKey
     line: str
     """The plain key as ``type base64``."""
     certificate: SSHOpenSSHCertificate | None = None
@@ -59,6 +53,8 @@ class Shown:
 
 def read(algorithm: str, blob: bytes) -> Shown:
     """Return the key of a blob (RFC 4253, section 6.6). ``algorithm``: what it is shown for. Raises UnusableKeyError."""
+    from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate, decode_ssh_public_key
+
     if len(blob) > MAX_KEY:
         raise UnusableKeyError("it is too large")
     plain = algorithm.removesuffix(_CERTIFICATE)
@@ -82,7 +78,7 @@ def read(algorithm: str, blob: bytes) -> Shown:
     return Shown(algorithm, key, line, certificate)
 
 
-def is_strong(key: asyncssh.SSHKey) -> bool:
+def is_strong(key: SSHKey) -> bool:
     """Whether a key is of a type, and of a length, that proves anything."""
     if key.get_algorithm() not in _ALGORITHMS:
         return False
@@ -92,6 +88,8 @@ def is_strong(key: asyncssh.SSHKey) -> bool:
 
 def claim(identifier: bytes, user: str, service: str, algorithm: str, blob: bytes) -> bytes:
     """Return what a client signs with its key (RFC 4252, section 7)."""
+    from asyncssh.packet import Boolean, Byte, String
+
     return b"".join((
         String(identifier), Byte(_USERAUTH_REQUEST), String(user), String(service), String("publickey"), Boolean(True),  # noqa: FBT003
         String(algorithm), String(blob),
@@ -100,6 +98,8 @@ def claim(identifier: bytes, user: str, service: str, algorithm: str, blob: byte
 
 def is_signed(shown: Shown, data: bytes, signature: bytes) -> bool:
     """Whether a signature over data is of a key, by an algorithm that fits what it was shown for."""
+    from asyncssh.packet import SSHPacket
+
     if len(signature) > MAX_SIGNATURE:
         return False
     wanted = shown.algorithm.removesuffix(_CERTIFICATE)
@@ -117,6 +117,8 @@ def is_signed(shown: Shown, data: bytes, signature: bytes) -> bool:
 @lru_cache(maxsize=4096)
 def blob_of(line: str) -> bytes | None:
     """Return the blob of a public key as it stands in a file, or None where it is none. What follows the key does not count."""
+    import asyncssh
+
     with contextlib.suppress(*_BROKEN):
         return asyncssh.import_public_key(line).public_data
     return None
@@ -128,6 +130,9 @@ def check_user_certificate(shown: Shown, user: str, client: str, authorities: It
     As sshd with TrustedUserCAKeys: its principals must hold the user, one without principals is for nobody; what a critical
     option asks for and is not honoured here refuses it.
     """
+    from asyncssh.misc import ip_address
+    from asyncssh.public_key import CERT_TYPE_USER
+
     certificate = _signed_by(shown, authorities)
     if user not in certificate.principals:
         raise UnusableKeyError("it is for other users")
@@ -145,6 +150,8 @@ def check_user_certificate(shown: Shown, user: str, client: str, authorities: It
 
 def check_host_certificate(shown: Shown, names: Iterable[str], authorities: Iterable[str]) -> None:
     """Raise UnusableKeyError unless a certificate is that of a host, by one of its names or addresses."""
+    from asyncssh.public_key import CERT_TYPE_HOST
+
     certificate = _signed_by(shown, authorities)
     if not set(names) & set(certificate.principals):
         raise UnusableKeyError("it is for other hosts")
@@ -165,8 +172,10 @@ def _signed_by(shown: Shown, authorities: Iterable[str]) -> SSHOpenSSHCertificat
     return shown.certificate
 
 
-def _by_sha2(certificate: SSHOpenSSHCertificate, signer: asyncssh.SSHKey) -> bool:
+def _by_sha2(certificate: SSHOpenSSHCertificate, signer: SSHKey) -> bool:
     """Whether the signature of an authority with an RSA key, the end of a certificate, is by SHA-2."""
+    from asyncssh.packet import String
+
     size = len(String(b"")) + getattr(signer.pyca_key, "key_size", 0) // 8
     tails = (String(name) for name in _ALGORITHMS["ssh-rsa"])
     end = len(certificate.public_data) - size

@@ -27,6 +27,8 @@ class SshService:
 
     def prepare(self, listener: Listener) -> None:
         """Wait until there is a worker to take sessions. Raises HostError."""
+        import asyncssh  # noqa: F401 - takes a moment, for which the first login need not wait
+
         if len(self._control.workers):
             return
         self._start_workers()

@@ -51,8 +51,7 @@ class User(Body):
 
 def admin_can_log_in(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     """Refuse to take the password of ``admin`` away."""
-    user = snapshot.find(NODE, place.key)
-    if place.key == ADMIN and user is not None and user.password is None:
+    if place.key == ADMIN and (user := snapshot.find(NODE, ADMIN)) is not None and user.password is None:
         yield Problem("required_with", "The account admin needs a password.", "/password")
 
 
