@@ -13,7 +13,6 @@ import pytest
 from doorward.backup.content import membership
 from doorward.backup.replacing import put_membership
 from doorward.membership import join_request, nodes
-from doorward.transaction import writing
 from doorward.tree.places import Place
 from tests.schedules.base import Base
 from tests.schedules.node import REFUSALS, FusedHost, Killed, Node
@@ -42,10 +41,10 @@ class Administrators(Base):
         candidate = central.candidate()
         found = [key for key, user in candidate.snapshot.objects(ROOT + USERS).items() if user.value["name"] == name]
         if found:
-            writing.delete(TREE, candidate, TREE[ROOT + USERS], found[0])
+            TREE.node(ROOT + USERS).delete(candidate, found[0], TREE.node)
         else:
-            key, *_ = writing.create(candidate, TREE[ROOT + "passwords"], {"plain": GOOD_PASSWORD}, strict=True)
-            writing.create(candidate, TREE[ROOT + USERS], {"name": name, "password": key}, strict=True)
+            key, *_ = TREE.node(ROOT + "passwords").add(candidate, {"plain": GOOD_PASSWORD}, strict=True)
+            TREE.node(ROOT + USERS).add(candidate, {"name": name, "password": key}, strict=True)
         central.commit(candidate)
 
     def local(self, name: str, value: int) -> None:

@@ -31,7 +31,6 @@ from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
@@ -281,7 +280,7 @@ class Node:
     def write(self, path: str, value: Any) -> None:
         """Put a body of the configuration and commit. Raises SemanticError or ApplyFailed."""
         candidate = self.candidate()
-        writing.replace_body(candidate, TREE[ROOT + path], "", value, strict=True)
+        TREE.node(ROOT + path).replace(candidate, "", value, strict=True)
         self.commit(candidate)
 
     def candidate(self) -> Candidate:

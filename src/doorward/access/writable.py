@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from doorward.access.rights import Rights
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.writing import released
 from doorward.tree.nodes import Collection, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.registry import Tree
@@ -37,7 +36,7 @@ def _follows(tree: Tree, candidate: Candidate, place: Place, deleted: list[Place
     """Whether a change is nothing but the loss of references to what was deleted."""
     document, after = (snapshot.document(place) for snapshot in (candidate.base.snapshot, candidate.snapshot))
     for target in _referred(candidate, place, deleted):
-        document = None if document is None else released(tree, place, document, target)
+        document = None if document is None else tree.node(place.path).released(document, target)
     return document is not None and document == after
 
 

@@ -133,10 +133,10 @@ class Staging:
         snapshot = self.shared.running().snapshot
         for index, change in enumerate(self.changes):
             try:
-                endpoint, key = self._addressed(index, Candidate(self.shared.running(), snapshot))
+                endpoint, _ = self._addressed(index, Candidate(self.shared.running(), snapshot))
             except (errors.ApiError, SemanticError):
                 continue
-            self.changes[index] = ahead(endpoint, key, change)
+            self.changes[index] = ahead(endpoint, change)
 
     @property
     def takes_time(self) -> bool:

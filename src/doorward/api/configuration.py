@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from doorward.access.logins import Logins
@@ -16,11 +17,10 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.api.workers import HEAVY
 from doorward.host.ntp_probe import Prober
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.scope import from_central_management
-from doorward.tree.nodes import Branch, ListSingleton, Singleton, Valued, WriteOnce
+from doorward.tree.nodes import Branch, Valued, Warnings, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from doorward.tree.registry import Endpoint
@@ -150,37 +150,21 @@ class NodeResource(Resource):
 
     async def put(self, request: Request) -> Response:
         """Replace the body."""
+        node, strict = self.endpoint.node, request.strict
 
-        def write(candidate: Candidate, value: Any) -> writing.Warnings:
-            return writing.replace_body(candidate, self.endpoint, self.key, value, strict=request.strict)
+        def write(candidate: Candidate, value: Any) -> tuple[str, Warnings]:
+            return "", node.replace(candidate, self.key, value, strict=strict)
 
-        def prepare(value: Any) -> Any:
-            return writing.prepared(self.endpoint, self.key, value, strict=request.strict)
-
-        node = self.endpoint.node
-        slow = prepare if isinstance(node, Singleton) and node.make is not None else None
-        return await self._write(request, write, 200, slow=slow)
+        return await self._write(request, write, 200)
 
     async def post(self, request: Request) -> Response:
         """Append to a list, or make an object."""
-        endpoint, strict = self.endpoint, request.strict
-        made = ""
+        node, strict = self.endpoint.node, request.strict
 
-        def write(candidate: Candidate, value: Any) -> writing.Warnings:
-            nonlocal made
-            if isinstance(endpoint.node, ListSingleton):
-                return writing.append(candidate, endpoint, value, strict=strict)
-            if isinstance(endpoint.node, WriteOnce):
-                made, warnings = writing.keep(candidate, endpoint, value)
-            else:
-                made, warnings = writing.create(candidate, endpoint, value, strict=strict)
-            return warnings
+        def write(candidate: Candidate, value: Any) -> tuple[str, Warnings]:
+            return node.add(candidate, value, strict=strict)
 
-        def make(value: Any) -> writing.Made:
-            return writing.make(endpoint, value, strict=strict)
-
-        slow = make if isinstance(endpoint.node, WriteOnce) else None
-        return await self._write(request, write, 201, lambda: made, slow)
+        return await self._write(request, write, 201)
 
     async def delete(self, request: Request) -> Response:
         """Remove the object."""
@@ -191,27 +175,20 @@ class NodeResource(Resource):
             candidate = login.candidate or Candidate.on(self._shared.running())
             try:
                 self._shared.check_scope(candidate, self.place)
-                writing.delete(self._shared.tree, candidate, self.endpoint, self.key)
+                self.endpoint.node.delete(candidate, self.key, self._shared.tree.node)
             except SemanticError as refused:
                 raise errors.meaning(refused.problems) from None
             login.candidate = candidate
         return Response({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
-    async def _write(
-        self,
-        request: Request,
-        write: Callable[[Candidate, Any], writing.Warnings],
-        status: int,
-        key: Callable[[], str] = str,
-        slow: Callable[[Any], Any] | None = None,
-    ) -> Response:
+    async def _write(self, request: Request, write: Callable[[Candidate, Any], tuple[str, Warnings]], status: int) -> Response:
         """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace.
 
-        ``slow`` turns what was sent into what ``write`` gets, in a thread of its own, as a large body is written: others are
-        served meanwhile.
+        ``write`` returns the key of what it made, and warnings. The maker of the node turns what was sent into what it gets, in a
+        thread of its own, as a large body is written: others are served meanwhile.
         """
         _no_query(request)
-        place = self.place
+        place, maker = self.place, self.endpoint.node.maker
         raw = await request.read()
         async with request.turn() as login:
             self._check_still_there(request)
@@ -219,16 +196,17 @@ class NodeResource(Resource):
             large = len(raw) > _LARGE
             value = await asyncio.to_thread(request.decoded, raw) if large else request.decoded(raw)
             try:
-                value = await HEAVY.run(login.account, slow, value) if slow else value
+                if maker is not None:
+                    value = await HEAVY.run(login.account, partial(maker, strict=request.strict), value)
                 request.check_again()
                 candidate = login.candidate or Candidate.on(self._shared.running())
                 self._shared.check_scope(candidate, place)
                 before = candidate.snapshot.document(place)
                 if large:
                     candidate = candidate.copy()  # others go on reading the one that is there
-                    written = await asyncio.to_thread(write, candidate, value)
+                    key, written = await asyncio.to_thread(write, candidate, value)
                 else:
-                    written = write(candidate, value)
+                    key, written = write(candidate, value)
                 warnings = (*written, *self._shared.told(place))
             except InvalidBody as refused:
                 raise errors.invalid_body(refused.problems) from None
@@ -237,7 +215,7 @@ class NodeResource(Resource):
             request.check_again()
             login.candidate = candidate
             self._shared.probe(self.place, before, candidate)
-            made = self.key or key()
+            made = self.key or key
             resource = encoded(candidate.snapshot, self.endpoint, made)
         href = f"{self.endpoint.path}/{made}" if made else self.endpoint.path
         headers = {"ETag": resource.etag} | ({"Location": href} if status == 201 else {})  # noqa: PLR2004 - HTTP's number

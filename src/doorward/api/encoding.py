@@ -67,8 +67,7 @@ def _items(snapshot: Snapshot, endpoint: Endpoint) -> bytes:
 def shown(snapshot: Snapshot, endpoint: Endpoint, key: str) -> bytes:
     """Return the encoded body of a singleton or object as GET shows it."""
     place = Place(endpoint.path, key)
-    document = snapshot.document(place)
-    assert document is not None  # noqa: S101 - addressing made sure of it
+    document = snapshot[place]
     if isinstance(endpoint.node, WriteOnce):
         owned = owner_of(snapshot, place)
         owners = [owner.href for owner in snapshot.who_refers_to(place.href)]

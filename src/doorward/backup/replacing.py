@@ -15,7 +15,6 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made, server_identity
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.nodes import Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
@@ -95,9 +94,9 @@ def put_server_certificate(candidate: Candidate, tree: Tree, text: Callable[[str
             authority = x509.NewCertificate(certificate=found.certificate, private_key=private)
     fresh = made(names) if authority is None else {"server": server_identity(names, authority)}
     for role, pair in fresh.items():
-        key, _ = writing.create(candidate, tree[x509.PATH], pair.model_dump(), strict=True)
+        key, _ = tree.node(x509.PATH).add(candidate, pair.model_dump(), strict=True)
         body[role] = {"selection": "identity", "x509_identity": key} if role == "ca" else key
-    writing.replace_body(candidate, tree[certificates.PATH], "", body, strict=True)
+    tree.node(certificates.PATH).replace(candidate, "", body, strict=True)
 
 
 def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:

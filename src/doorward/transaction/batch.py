@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import encode
-from doorward.tree.nodes import ListSingleton, Singleton, WriteOnce
+from doorward.tree.nodes import Warnings
 from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.references import NEW
 from doorward.tree.registry import Endpoint, Tree
@@ -28,34 +27,32 @@ def mentions(body: Any, identifier: str = "") -> bool:
     return f'"{NEW}{identifier}{chr(34) if identifier else ""}'.encode() in encode(body)
 
 
-def ahead(endpoint: Endpoint, key: str, change: Change) -> Change:
+def ahead(endpoint: Endpoint, change: Change) -> Change:
     """Return the change with what its node makes of the body, where that takes its time and needs no candidate.
 
     What is wrong with the body is left for ``write`` to say. Blocks.
     """
-    node = endpoint.node
+    maker = endpoint.node.maker
+    if maker is None or change.method == "DELETE" or mentions(change.body):
+        return change
     try:
-        if isinstance(node, WriteOnce) and change.method == "POST":
-            return Change("POST", writing.make(endpoint, change.body, strict=change.strict), change.strict)
-        if isinstance(node, Singleton) and node.make is not None and change.method == "PUT" and not mentions(change.body):
-            return Change("PUT", writing.prepared(endpoint, key, change.body, strict=change.strict), change.strict)
+        return replace(change, body=maker(change.body, strict=change.strict))
     except (InvalidBody, SemanticError):
-        pass
-    return change
+        return change
 
 
-def write(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, change: Change) -> tuple[str, writing.Warnings]:
+def write(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, change: Change) -> tuple[str, Warnings]:
     """Put a change into a candidate. Returns the key of the object that it made, or else ``key``, and warnings.
 
     Raises InvalidBody or SemanticError; then the candidate is as before.
     """
-    if change.method == "DELETE":
-        writing.delete(tree, candidate, endpoint, key)
-        return key, ()
-    if change.method == "PUT":
-        return key, writing.replace_body(candidate, endpoint, key, change.body, strict=change.strict)
-    if isinstance(endpoint.node, ListSingleton):
-        return key, writing.append(candidate, endpoint, change.body, strict=change.strict)
-    if isinstance(change.body, writing.Made):
-        return writing.keep(candidate, endpoint, change.body)
-    return writing.create(candidate, endpoint, change.body, strict=change.strict)
+    node = endpoint.node
+    match change.method:
+        case "DELETE":
+            node.delete(candidate, key, tree.node)
+            return key, ()
+        case "PUT":
+            return key, node.replace(candidate, key, change.body, strict=change.strict)
+        case "POST":
+            made, warnings = node.add(candidate, change.body, strict=change.strict)
+            return made or key, warnings

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Record, Store
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.transaction.setup import awaited
@@ -34,8 +33,8 @@ def reset_password(pipeline: Pipeline, text: str) -> int:
         raise NotResetError("The node awaits its first settings, which bring the password: `doorward setup`.")
     candidate = Candidate.on(pipeline.running)
     try:
-        key, _ = writing.create(candidate, pipeline.tree[passwords.PATH], {"plain": text}, strict=True)
-        writing.replace_body(candidate, pipeline.tree[users.PATH], users.ADMIN, {"name": "admin", "password": key}, strict=True)
+        key, _ = pipeline.tree.node(passwords.PATH).add(candidate, {"plain": text}, strict=True)
+        pipeline.tree.node(users.PATH).replace(candidate, users.ADMIN, {"name": "admin", "password": key}, strict=True)
         told = Record(_KIND, uuid.uuid4().hex, {"revision": pipeline.running.number + 1})
         pipeline.commit(candidate, Order(SYSTEM, "", MESSAGE, records=(told,)))
     except (InvalidBody, SemanticError) as refused:

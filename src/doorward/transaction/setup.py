@@ -13,7 +13,6 @@ from doorward.configuration._setup import Certificates, Clock, FirstSettings, Ma
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
 from doorward.configuration.management import email
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.pipeline import Order, Pipeline
 from doorward.tree.changes import ORDER
@@ -149,14 +148,14 @@ class _Change:
         """Make a write-once object; return its key, None where it is refused."""
         key: str | None = None
         with self._collecting(asked):
-            key, _ = writing.create(self._candidate, self._pipeline.tree[store], body, strict=True)
+            key, _ = self._pipeline.tree.node(store).add(self._candidate, body, strict=True)
             self._asked[f"{store}/{key}"] = asked
         return key
 
     def _put(self, path: str, body: Any, asked: Asked, key: str = "") -> None:
         self._asked[Place(path, key).href] = asked
         with self._collecting(asked):
-            writing.replace_body(self._candidate, self._pipeline.tree[path], key, body, strict=True)
+            self._pipeline.tree.node(path).replace(self._candidate, key, body, strict=True)
 
     @contextmanager
     def _collecting(self, asked: Asked) -> Iterator[None]:

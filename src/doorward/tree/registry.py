@@ -11,18 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 
-from doorward.tree.nodes import (
-    Branch,
-    Collection,
-    ListSingleton,
-    Node,
-    Singleton,
-    Supply,
-    Valued,
-    WriteOnce,
-    arrangement,
-    arranges,
-)
+from doorward.tree.nodes import Node, Singleton, Supply, arrangement, arranges, keys_of
 from doorward.tree.places import ROOT, Place
 from doorward.tree.shapes import FREE, Shape
 from doorward.tree.snapshot import Document, Snapshot
@@ -53,32 +42,20 @@ class Endpoint:
         """The ACL object that guards the endpoint."""
         return self.node.privilege or (self.parent.privilege if self.parent else "")
 
-    @cached_property
+    @property
     def methods(self) -> tuple[str, ...]:
         """The methods of the endpoint itself, sorted."""
-        match self.node:
-            case WriteOnce():
-                return ("OPTIONS", "POST")
-            case Collection(ordered=True):
-                return ("GET", "HEAD", "OPTIONS", "POST", "PUT")
-            case Collection():
-                return ("GET", "HEAD", "OPTIONS", "POST")
-            case ListSingleton():
-                return ("GET", "HEAD", "OPTIONS", "POST", "PUT")
-            case Singleton(read_only=False):
-                return ("GET", "HEAD", "OPTIONS", "PUT")
-            case _:
-                return ("GET", "HEAD", "OPTIONS")
+        return self.node.methods
 
-    @cached_property
+    @property
     def object_methods(self) -> tuple[str, ...]:
         """The methods of an object below the endpoint, sorted."""
-        return ("DELETE", "GET", "HEAD", "OPTIONS", "PUT") if isinstance(self.node, Collection) else ("GET", "HEAD", "OPTIONS")
+        return self.node.object_methods
 
     @property
     def holds_objects(self) -> bool:
         """Whether the endpoint has objects with keys."""
-        return isinstance(self.node, (Collection, WriteOnce))
+        return self.node.holds_objects
 
 
 class Tree:
@@ -141,8 +118,7 @@ class Tree:
     @cached_property
     def making(self) -> frozenset[str]:
         """The paths whose nodes make more of a body than what it says, which may take its time."""
-        makes = (e for e in self if isinstance(e.node, WriteOnce) or (isinstance(e.node, Singleton) and e.node.make))
-        return frozenset(endpoint.path for endpoint in makes)
+        return frozenset(endpoint.path for endpoint in self if endpoint.node.maker is not None)
 
     def find(self, segments: Sequence[str]) -> tuple[Endpoint, str] | int:
         """Address a resource by the path segments below the root.
@@ -166,10 +142,11 @@ class Tree:
     def load(self, place: Place, value: object) -> Document:
         """Return the document of a stored body at a place."""
         node = self.endpoints[place.path].node
-        assert isinstance(node, (Valued, WriteOnce))  # noqa: S101 - branches store nothing
-        if arranges(node, place):
-            return arrangement(keys_of(value))
-        return node.load(value)
+        return arrangement(keys_of(value)) if arranges(node, place) else node.load(value)
+
+    def node(self, path: str) -> Node:
+        """Return the node at a path."""
+        return self.endpoints[path].node
 
     def defaults(self, machine: object, beside: Snapshot | None = None) -> Snapshot:
         """Return the configuration of a fresh appliance; defaults that are functions ask the machine.
@@ -178,22 +155,10 @@ class Tree:
         """
         rows: list[tuple[Place, int, Document]] = []
         for endpoint in self:
-            match endpoint.node:
-                case Singleton(default=default) | ListSingleton(default=default):
-                    if beside is not None and beside.document(Place(endpoint.path)) is not None:
-                        continue
-                    body = default(machine) if callable(default) else default
-                    rows.append((Place(endpoint.path), 0, self.load(Place(endpoint.path), body)))
-                case Collection(default=default, ordered=ordered):
-                    if ordered and (beside is None or beside.document(Place(endpoint.path)) is None):
-                        rows.append((Place(endpoint.path), 0, arrangement([])))
-                    for position, (key, value) in enumerate(default.items()):
-                        place = Place(endpoint.path, key)
-                        if beside is not None and beside.document(place) is not None:
-                            continue
-                        rows.append((place, position, self.load(place, value)))
-                case _:
-                    pass
+            for key, position, body in endpoint.node.initial:
+                place = Place(endpoint.path, key)
+                if beside is None or beside.document(place) is None:
+                    rows.append((place, position, self.load(place, body(machine))))
         return Snapshot.of(rows)
 
 
@@ -203,13 +168,6 @@ def _walk(endpoint: Endpoint) -> Iterator[Endpoint]:
         yield from _walk(child)
 
 
-def keys_of(value: object) -> list[str]:
-    """Return a written order. Raises ValueError for what is none."""
-    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
-        raise ValueError("an order is a list of keys")
-    return value
-
-
 def discover(package: ModuleType, path: str = ROOT) -> Tree:
     """Build the tree from a package: a package is a branch, a module an endpoint, each with its ``NODE``."""
     return Tree(_endpoint(package, path, None))
@@ -217,7 +175,8 @@ def discover(package: ModuleType, path: str = ROOT) -> Tree:
 
 def _endpoint(module: ModuleType, path: str, parent: Endpoint | None) -> Endpoint:
     node = module.NODE
-    assert isinstance(node, Node)  # noqa: S101 - a module without declaration is a mistake of ours
+    if not isinstance(node, Node):
+        raise TypeError(f"{module.__name__}.NODE is no node")
     endpoint = _hung(node, path, inspect.getdoc(module) or "", parent)
     for name in sorted(info.name for info in pkgutil.iter_modules(getattr(module, "__path__", ()))):
         child = importlib.import_module(f"{module.__name__}.{name}")
@@ -230,7 +189,6 @@ def _hung(node: Node, path: str, doc: str, parent: Endpoint | None) -> Endpoint:
     """Return a node in its place, and those that a branch declares itself."""
     node.hang(path)
     endpoint = Endpoint(path, path.rpartition("/")[2], node, doc, parent)
-    if isinstance(node, Branch):
-        for name, child in sorted(node.children.items()):
-            endpoint.children[name] = _hung(child, f"{path}/{name}", child.title, endpoint)
+    for name, child in sorted(node.branches.items()):
+        endpoint.children[name] = _hung(child, f"{path}/{name}", child.title, endpoint)
     return endpoint

@@ -175,6 +175,13 @@ class Snapshot:
             return None if entry is None else entry.document
         return self.singletons.get(place.path)
 
+    def __getitem__(self, place: Place) -> Document:
+        """Return the body at a place where one stands. Raises KeyError."""
+        document = self.document(place)
+        if document is None:
+            raise KeyError(place.href)
+        return document
+
     def objects(self, path: str) -> Objects:
         """Return the collection at a path; an empty one where nothing was made yet."""
         return self.collections.get(path, _NOTHING)
@@ -215,7 +222,8 @@ class Snapshot:
 
     def follow(self, reference: Reference[M]) -> M | None:
         """Return the model that a typed reference leads to; None where it leads nowhere."""
-        assert reference.node is not None, reference.to  # noqa: S101 - a reference that is followed declares where it leads
+        if reference.node is None:
+            raise TypeError(f"a reference to {reference.to} that is followed has to declare the node")
         return self.find(reference.node, reference.key)
 
     def each(self, node: Described[M]) -> Iterator[tuple[str, M]]:

@@ -11,7 +11,6 @@ from doorward.configuration.aaa import acls
 from doorward.host.machine import Machine
 from doorward.host.zones import is_zone
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.writing import append, create, delete, replace_body
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued, WriteOnce
 from doorward.tree.places import Place
@@ -52,7 +51,7 @@ def test_putting_back_what_get_shows_is_accepted_and_no_change(endpoint: Endpoin
     candidate = Candidate.on(FRESH)
     document = FRESH.snapshot.document(Place(endpoint.path, key))
     assert document is not None
-    assert replace_body(candidate, endpoint, key, decode_own(document.shown), strict=strict) == ()
+    assert endpoint.node.replace(candidate, key, decode_own(document.shown), strict=strict) == ()
     assert not candidate.changed
     assert candidate.snapshot is FRESH.snapshot
 
@@ -61,22 +60,21 @@ def test_putting_back_what_get_shows_is_accepted_and_no_change(endpoint: Endpoin
 @pytest.mark.parametrize("value", [{"x": 1}, [1], "x", 7, True], ids=str)
 def test_what_is_not_honoured_yet_takes_no_other_body(endpoint: Endpoint, value: Any) -> None:
     candidate = Candidate.on(FRESH)
-    assert refused(lambda: replace_body(candidate, endpoint, "", value, strict=False)) == [("not_supported", endpoint.path)]
+    assert refused(lambda: endpoint.node.replace(candidate, "", value, strict=False)) == [("not_supported", endpoint.path)]
     assert not candidate.changed
 
 
 @pytest.mark.parametrize("endpoint", [e for e in LATER if "POST" in e.methods], ids=name)
 def test_what_is_not_honoured_yet_takes_no_new_object(endpoint: Endpoint) -> None:
     candidate = Candidate.on(FRESH)
-    make = append if isinstance(endpoint.node, ListSingleton) else create
-    assert refused(lambda: make(candidate, endpoint, {"name": "x"}, strict=False)) == [("not_supported", endpoint.path)]
+    assert refused(lambda: endpoint.node.add(candidate, {"name": "x"}, strict=False)) == [("not_supported", endpoint.path)]
     assert not candidate.changed
 
 
 @pytest.mark.parametrize(("endpoint", "key"), BUILT_IN, ids=name)
 def test_built_in_objects_cannot_be_deleted(endpoint: Endpoint, key: str) -> None:
     candidate = Candidate.on(FRESH)
-    assert refused(lambda: delete(TREE, candidate, endpoint, key)) == [("built_in", f"{endpoint.path}/{key}")]
+    assert refused(lambda: endpoint.node.delete(candidate, key, TREE.node)) == [("built_in", f"{endpoint.path}/{key}")]
     assert not candidate.changed
 
 

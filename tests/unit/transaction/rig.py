@@ -12,14 +12,12 @@ from doorward.host.machine import Machine
 from doorward.host.ntp_probe import Prober, ProbeResult
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Order, Pipeline
 from doorward.transaction.privileged import Committer
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running, whole_tree
-from doorward.tree.nodes import ListSingleton
 from doorward.tree.places import Place
 from tests.support.fake_host import FakeHost
 
@@ -111,18 +109,14 @@ class Rig:
         return Candidate.on(self.pipeline.running)
 
     def put(self, candidate: Candidate, path: str, value: Any, key: str = "") -> None:
-        writing.replace_body(candidate, TREE[ROOT + path], key, value, strict=True)
+        TREE.node(ROOT + path).replace(candidate, key, value, strict=True)
 
     def post(self, candidate: Candidate, path: str, value: Any) -> str:
         """Append to a list, or make an object and return its key."""
-        endpoint = TREE[ROOT + path]
-        if isinstance(endpoint.node, ListSingleton):
-            writing.append(candidate, endpoint, value, strict=True)
-            return ""
-        return writing.create(candidate, endpoint, value, strict=True)[0]
+        return TREE.node(ROOT + path).add(candidate, value, strict=True)[0]
 
     def delete(self, candidate: Candidate, path: str, key: str) -> None:
-        writing.delete(TREE, candidate, TREE[ROOT + path], key)
+        TREE.node(ROOT + path).delete(candidate, key, TREE.node)
 
     def commit(self, candidate: Candidate, user: str = "admin", **order: Any) -> CommitRecord:
         members: dict[str, Any] = {"everything": user == "admin", "account": user} | order

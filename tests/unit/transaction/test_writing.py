@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.tree.nodes import Collection
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
@@ -69,9 +68,9 @@ def test_problems_of_what_is_appended_point_into_what_was_sent(rig: Rig, written
 
 def test_warnings_of_what_is_appended_point_into_what_was_sent(rig: Rig) -> None:
     candidate, endpoint = rig.candidate(), TREE[ROOT + SERVERS]
-    one = writing.append(candidate, endpoint, {**A, "x": 1}, strict=False)
+    _, one = endpoint.node.add(candidate, {**A, "x": 1}, strict=False)
     assert [(w.code, w.pointer) for w in one] == [("unknown_member", "/x")]
-    several = writing.append(candidate, endpoint, [B, {**C, "x": 1}], strict=False)
+    _, several = endpoint.node.add(candidate, [B, {**C, "x": 1}], strict=False)
     assert [(w.code, w.pointer) for w in several] == [("unknown_member", "/1/x")]
     assert body(candidate, SERVERS) == [POOL, A, B, C]
 
@@ -90,7 +89,7 @@ def test_one_object_stands_for_a_list_of_one_while_there_is_no_more(rig: Rig) ->
 def test_problems_of_one_object_point_into_it(rig: Rig) -> None:
     candidate = rig.candidate()
     assert refused(candidate, lambda: rig.put(candidate, SERVERS, {"selection": "ip"})) == [("missing", "", "/value")]
-    warnings = writing.replace_body(candidate, TREE[ROOT + SERVERS], "", {**A, "x": 1}, strict=False)
+    warnings = TREE.node(ROOT + SERVERS).replace(candidate, "", {**A, "x": 1}, strict=False)
     assert [(w.code, w.pointer) for w in warnings] == [("unknown_member", "/x")]
 
 

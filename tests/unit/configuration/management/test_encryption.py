@@ -14,7 +14,6 @@ from doorward.backup.failure import BackupError
 from doorward.configuration.management import exported_configuration_encryption as encryption
 from doorward.host.drivers import gpg
 from doorward.membership import nodes
-from doorward.transaction import writing
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
 from tests.support import openpgp
@@ -31,7 +30,7 @@ def body(text: str, **more: Any) -> dict[str, Any]:
 
 def made(text: str, **more: Any) -> tuple[dict[str, Any], list[str]]:
     """The key as it would be stored, and the codes of the warnings."""
-    checked = writing.prepared(TREE[ROOT + NAME], "", body(text, **more), strict=True)
+    checked = encryption.NODE.checked(body(text, **more), ROOT + NAME, strict=True)
     return checked.model.encryption.gpg_public_key.model_dump(), [warning.code for warning in checked.warnings]
 
 

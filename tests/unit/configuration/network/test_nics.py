@@ -20,7 +20,6 @@ from doorward.host.drivers.netlink import FoundNic
 from doorward.host.machine import Machine
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.rules import check_rules
-from doorward.transaction.writing import replace_body
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Singleton
 from doorward.tree.places import Place
@@ -115,14 +114,14 @@ def test_a_vlan_tag_has_its_range(tag: int) -> None:
 def test_another_speed_is_a_matter_of_support() -> None:
     candidate = Candidate.on(Running(1, "", snapshot(body())))
     with pytest.raises(SemanticError) as caught:
-        replace_body(candidate, NIC1, "", body() | {"speed": "1000full"}, strict=False)
+        NIC1.node.replace(candidate, "", body() | {"speed": "1000full"}, strict=False)
     assert [(problem.code, problem.pointer) for problem in caught.value.problems] == [("not_supported", "/speed")]
 
 
 @pytest.mark.parametrize("name", ["eth7", None, 7])
 def test_the_device_is_not_changed_by_a_put(name: Any) -> None:
     candidate = Candidate.on(Running(1, "", snapshot(body())))
-    assert replace_body(candidate, NIC1, "", body("192.0.2.5/24") | {"name": name}, strict=True) == ()
+    assert NIC1.node.replace(candidate, "", body("192.0.2.5/24") | {"name": name}, strict=True) == ()
     value = candidate.snapshot.value(PATHS[0])
     assert (value["name"], value["interfaces"]["i"]["addresses"]["a0"]) == ("eth0", "192.0.2.5/24")
 
@@ -170,7 +169,7 @@ def test_an_address_that_is_used_stays() -> None:
     other = {**deepcopy(NIC)}
     other["interfaces"]["one"]["addresses"] = {"@order": ["b"], "b": "192.0.2.5/24"}
     with pytest.raises(SemanticError) as caught:
-        replace_body(candidate, NIC1, "", other, strict=False)
+        NIC1.node.replace(candidate, "", other, strict=False)
     [problem] = caught.value.problems
     assert (problem.code, problem.pointer, problem.path) == ("referenced", "/interfaces", PATHS[0])
     assert USER.href in problem.message
@@ -186,7 +185,7 @@ def test_an_address_that_is_used_may_get_another_text() -> None:
     candidate = Candidate.on(Running(1, "", made))
     other = deepcopy(NIC)
     other["interfaces"]["one"]["addresses"] = {"@order": ["a"], "a": "198.51.100.5/24"}
-    assert replace_body(candidate, NIC1, "", other, strict=False) == ()
+    assert NIC1.node.replace(candidate, "", other, strict=False) == ()
     assert _addresses.address_of(candidate.snapshot, KEY) == ipaddress.ip_interface("198.51.100.5/24")
     assert check_rules(TREE, candidate.snapshot, ()).problems == ()
 

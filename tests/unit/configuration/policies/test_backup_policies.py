@@ -50,7 +50,7 @@ def nfs(rig: Rig, candidate: Candidate, name: str, path: str = "/data/backup", *
 
 def encrypted(candidate: Candidate) -> None:
     """Switch the encryption of backups on."""
-    candidate.put(Place(ENCRYPTION), TREE[ENCRYPTION].node.load({"encryption": ENCRYPTED}))  # type: ignore[attr-defined]
+    candidate.put(Place(ENCRYPTION), TREE[ENCRYPTION].node.load({"encryption": ENCRYPTED}))
 
 
 def test_what_is_left_out_takes_its_default() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorward.configuration import private_keys
-from doorward.transaction import writing
 from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.stores.material import certificate, key, openssh_dsa, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
@@ -20,7 +19,7 @@ from tests.unit.transaction.rig import ROOT, TREE, Rig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from doorward.transaction.writing import Made
+    from doorward.tree.nodes import Made
     from doorward.tree.problems import Problem
 
 STORE = TREE[ROOT + "private_keys"]
@@ -36,7 +35,7 @@ TAKEN = [(kind, form) for kind, forms in FORMS.items() for form in forms]
 
 
 def make(value: Any) -> Made:
-    return writing.make(STORE, value, strict=True)
+    return private_keys.NODE.made(value, strict=True)
 
 
 def refused(value: Any) -> list[tuple[str, str, str]]:

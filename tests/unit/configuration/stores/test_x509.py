@@ -10,8 +10,7 @@ from cryptography import x509 as made_by
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from doorward.configuration import x509
-from doorward.transaction import writing
-from doorward.transaction.writing import Made
+from doorward.tree.nodes import Made
 from doorward.tree.problems import InvalidBody, SemanticError
 from tests.unit.configuration.stores.material import NAMES, PSS, by_sha1, certificate, chain, key, made_by_openssl, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
@@ -26,7 +25,7 @@ LEAF = certificate("door", P256, "root", key("ecdsa-p256", 1), names=tuple(NAMES
 
 
 def make(value: Any) -> Made:
-    return writing.make(STORE, value, strict=True)
+    return x509.NODE.made(value, strict=True)
 
 
 def refused(value: Any) -> list[tuple[str, str, str]]:
