@@ -1,10 +1,14 @@
-"""The order of the test files: the longest begin first, so that no core waits for one of them at the end."""
+"""The order of the test files: the longest begin first, so that no core waits for one of them. Hypothesis has no clock."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a machine that is busy is no fault
+settings.load_profile("patient")
 
 LONG = (
     "faults/test_kill_first_start.py",

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.support.server import running
+from tests.support.zygote import zygote
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 
@@ -22,10 +23,15 @@ def blocks(title: str, kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", section(title), re.DOTALL)
 
 
+def path() -> str:
+    """Return the PATH of a user: the command, forked where it stands, before all else."""
+    return os.pathsep.join([str(zygote().commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
 def pasted(commands: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run commands in a shell of a user."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DOORWARD_", "XDG_"))}
-    environment |= {"HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
+    environment |= {"HOME": str(home), "PATH": path(), **variables}
     command = ["bash", "-eu", "-o", "pipefail", "-c", commands]
     return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=300, check=False)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.docs.guide import blocks, pasted
+from tests.docs.guide import blocks, pasted, path
 from tests.support.ports import free_port
 from tests.support.server import running, until
 from tests.system.backup_support import open_directory
@@ -38,8 +37,7 @@ def user_at(home: Path) -> dict[str, str]:
     ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh {options} "$@"\n')
     for program in (ask, ssh):
         program.chmod(0o755)
-    path = os.pathsep.join([str(ssh.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {"PATH": path, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+    return {"PATH": f"{ssh.parent}{os.pathsep}{path()}", "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
 
 
 def test_the_page_on_sessions_is_true(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ server plainly.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -16,12 +17,16 @@ import os
 import runpy
 import select
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import termios
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,14 +39,16 @@ IMPORTED = (
 )  # fmt: skip
 """What a server imports, sooner or later."""
 _LARGEST = 1 << 20
-_STREAMS = 3
+_STREAMS = 4
+"""Standard input, output and error, and where the end is reported."""
+_SHIM = Path(__file__).with_name("forked.py")
 
 
-class Forked:
-    """A process that the zygote forked, as ``subprocess.Popen`` shows one that was executed."""
+class Ended:
+    """How a process ends that the zygote forked, as ``subprocess.Popen`` shows it of one that was executed."""
 
-    def __init__(self, pid: int, stdout: IO[str], stderr: IO[str], report: int) -> None:
-        self.pid, self.stdout, self.stderr = pid, stdout, stderr
+    def __init__(self, pid: int, report: int) -> None:
+        self.pid = pid
         self.returncode: int | None = None
         self._report = report
         self._lock = threading.Lock()
@@ -73,16 +80,28 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+class Forked(Ended):
+    """A process whose output is read here."""
+
+    def __init__(self, pid: int, report: int, stdout: IO[str], stderr: IO[str]) -> None:
+        super().__init__(pid, report)
+        self.stdout, self.stderr = stdout, stderr
+
+
 class Zygote:
-    """The process that forks. It ends with this one."""
+    """The process that forks. It ends with this one. ``commands``: a directory with a ``doorward`` that it runs."""
 
     def __init__(self) -> None:
+        self.commands = Path(tempfile.mkdtemp(prefix="zygote"))
+        shim = self.commands / "doorward"
+        shim.write_text(f"#!{sys.executable} -IS\n{_SHIM.read_text()}")
+        shim.chmod(0o700)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._control, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
         environment = {**os.environ, **UNMEASURED}
         with theirs:
-            command = [sys.executable, "-m", "tests.support.zygote"]
+            command = [sys.executable, "-m", "tests.support.zygote", str(self.commands / "zygote")]
             self._process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=theirs.fileno())
         self._lock = threading.Lock()
         atexit.register(self._end)
@@ -90,70 +109,108 @@ class Zygote:
     def _end(self) -> None:
         self._control.close()
         self._process.wait()
+        shutil.rmtree(self.commands)
 
-    def fork(self, arguments: list[str], environment: dict[str, str]) -> Forked:
-        """Run Python with these arguments: ``-m`` and a module, or a script, and what it gets."""
-        order = json.dumps({"arguments": arguments, "environment": environment, "directory": str(Path.cwd())}).encode()
-        ours, theirs = zip(*(os.pipe() for _ in range(_STREAMS)), strict=True)
+    def fork(self, order: dict[str, Any], streams: list[int]) -> tuple[int, int]:
+        """Run an order on open files; returns the process, and where its end is told."""
+        told, report = os.pipe()
         try:
             with self._lock:
-                socket.send_fds(self._control, [order], theirs)
-                pid = int(self._control.recv(16))
+                socket.send_fds(self._control, [json.dumps(order).encode()], [*streams, report])
+                return int(self._control.recv(16)), told
         finally:
-            for end in theirs:
-                os.close(end)
-        stdout, stderr = (os.fdopen(end, encoding="utf-8") for end in ours[:2])
-        return Forked(pid, stdout, stderr, ours[2])
+            os.close(report)
 
 
 _zygotes: dict[int, Zygote] = {}
 
 
-def fork(arguments: list[str], environment: dict[str, str]) -> Forked:
-    """Run Python with these arguments, in a child of the zygote of this process, which is made when there is none yet."""
+def zygote() -> Zygote:
+    """Return the zygote of this process, which is made when there is none yet."""
     if os.getpid() not in _zygotes:
         _zygotes[os.getpid()] = Zygote()
-    return _zygotes[os.getpid()].fork(arguments, environment)
+    return _zygotes[os.getpid()]
 
 
-def _next(control: socket.socket, orders: selectors.BaseSelector) -> dict[str, Any] | None:
+def fork(arguments: list[str], environment: dict[str, str]) -> Forked:
+    """Run Python with these arguments: ``-m`` and a module, or a script, and what it gets."""
+    order = {"arguments": arguments, "environment": environment, "directory": str(Path.cwd()), "terminal": False}
+    nothing, (stdout, out), (stderr, err) = os.open(os.devnull, os.O_RDONLY), os.pipe(), os.pipe()
+    try:
+        pid, told = zygote().fork(order, [nothing, out, err])
+    finally:
+        for end in (nothing, out, err):
+            os.close(end)
+    return Forked(pid, told, os.fdopen(stdout, encoding="utf-8"), os.fdopen(stderr, encoding="utf-8"))
+
+
+def fork_on_terminal(arguments: list[str], environment: dict[str, str], directory: Path, terminal: int) -> Ended:
+    """Run Python with these arguments on a terminal, which becomes its own."""
+    order = {"arguments": arguments, "environment": environment, "directory": str(directory), "terminal": True}
+    return Ended(*zygote().fork(order, [terminal] * 3))
+
+
+def _next(listener: socket.socket, control: socket.socket, orders: selectors.BaseSelector) -> dict[str, Any] | None:
     """Fork for one order after the other, and report who ended. Returns in each child, with its order; None at the end."""
-    orders.register(control, selectors.EVENT_READ)
+    for each in (listener, control):
+        orders.register(each, selectors.EVENT_READ)
     while True:
         for key, _ in orders.select():
             if key.data is not None:
-                pid, report = key.data
-                _, status = os.waitpid(pid, 0)
-                orders.unregister(key.fileobj)
+                _report(*key.data)
+                orders.unregister(key.fd)
                 os.close(key.fd)
-                os.write(report, b"%d" % os.waitstatus_to_exitcode(status))
-                os.close(report)
-                continue
-            data, streams, _, _ = socket.recv_fds(control, _LARGEST, _STREAMS)
-            if not data:
-                return None
-            pid = os.fork()
-            if pid == 0:
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-                os.dup2(streams[0], 1)
-                os.dup2(streams[1], 2)
-                found: dict[str, Any] = json.loads(data)
-                return found
-            os.close(streams[0])
-            os.close(streams[1])
-            orders.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, streams[2]))
-            control.send(b"%d" % pid)
+            elif key.fileobj is listener:
+                orders.register(listener.accept()[0], selectors.EVENT_READ)
+            elif isinstance(key.fileobj, socket.socket):
+                data, streams, _, _ = socket.recv_fds(key.fileobj, _LARGEST, _STREAMS)
+                if data:
+                    if _fork(key.fileobj, orders, streams) == 0:
+                        found: dict[str, Any] = json.loads(data)
+                        return found
+                elif key.fileobj is control:
+                    return None
+                else:
+                    orders.unregister(key.fileobj)
+                    key.fileobj.close()
+
+
+def _fork(asker: socket.socket, orders: selectors.BaseSelector, streams: list[int]) -> int:
+    """Fork, as ``os.fork``; the child has the streams, the asker is told of it."""
+    pid = os.fork()
+    for number, stream in enumerate(streams[:3]):
+        if pid == 0:
+            os.dup2(stream, number)
+        os.close(stream)
+    if pid != 0:
+        orders.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, streams[3]))
+        asker.send(b"%d" % pid)
+    return pid
+
+
+def _report(pid: int, report: int) -> None:
+    """Say how a process ended to who asked for it, if anybody still reads."""
+    _, status = os.waitpid(pid, 0)
+    with suppress(BrokenPipeError):
+        os.write(report, b"%d" % os.waitstatus_to_exitcode(status))
+    os.close(report)
 
 
 def _become(order: dict[str, Any]) -> None:
     """Go on as if Python had been started with the arguments of the order."""
-    os.closerange(_STREAMS, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.setsid()
+    if order["terminal"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
     time.tzset()
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - another file than at the start of Python
+    tempfile.tempdir = None
+    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
+    # Other files than at the start of Python.
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
     if any(map(os.environ.get, UNMEASURED)):
         importlib.import_module("coverage").process_startup()
     first, *rest = order["arguments"]
@@ -195,8 +252,14 @@ def _live() -> None:
     assert threading.active_count() == 1, "a fork would lose a thread"
     gc.collect()
     gc.freeze()  # what never goes away is not looked through again, so that its pages stay shared
-    with selectors.DefaultSelector() as orders, socket.socket(fileno=os.dup(0)) as control:
-        order = _next(control, orders)
+    with (
+        selectors.DefaultSelector() as orders,
+        socket.socket(fileno=os.dup(0)) as control,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+    ):
+        listener.bind(sys.argv[1])
+        listener.listen()
+        order = _next(listener, control, orders)
     if order is not None:
         _become(order)
 

@@ -1,4 +1,4 @@
-"""The `doorward` command as a user runs it: installed, through a pipe or on a terminal; or quickly, in this process."""
+"""The `doorward` command as a user runs it, through a pipe or on a terminal, though forked; or quickly, in this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from typer.testing import CliRunner
-
 from doorward.cli.main import app
+from tests.support.runner import CliRunner
 from tests.support.server import PASSWORD
+from tests.support.zygote import Ended, fork_on_terminal, zygote
 
 if TYPE_CHECKING:
     from tests.support.server import Server
@@ -81,7 +81,7 @@ class CommandLine:
     def installed(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
         """Run the installed program, without a terminal."""
         done = subprocess.run(
-            [PROGRAM, *self._meant(arguments)],
+            [zygote().commands / "doorward", *self._meant(arguments)],
             env=self.environment(**variables),
             cwd=self.home,
             input=stdin,
@@ -99,10 +99,10 @@ class CommandLine:
         assert done.code == 0, done
         return done.out
 
-    def on_terminal(self, *arguments: str, program: str = str(PROGRAM), **variables: str) -> Terminal:
-        """Start a command on a terminal of its own."""
+    def on_terminal(self, *arguments: str, program: str = "", **variables: str) -> Terminal:
+        """Start a command on a terminal of its own, or another program."""
         environment = self.environment(**{"TERM": "xterm-256color", "DOORWARD_PROMPT": "", **variables})
-        return Terminal([program, *arguments], environment, self.home)
+        return Terminal([program or str(PROGRAM), *arguments], environment, self.home)
 
 
 class Terminal:
@@ -110,16 +110,8 @@ class Terminal:
 
     def __init__(self, command: list[str], environment: dict[str, str], home: Path) -> None:
         self._ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=home,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one call, as the only way to get one
-        )
+        start = _forked if command[0] == str(PROGRAM) else _executed
+        self.process = start(command, environment, home, theirs)
         os.close(theirs)
         self.shown = ""
         self._answered = 0
@@ -169,3 +161,20 @@ class Terminal:
             return False
         self.shown += found.decode(errors="replace")
         return bool(found)
+
+
+def _forked(command: list[str], environment: dict[str, str], home: Path, terminal: int) -> Ended:
+    return fork_on_terminal(command, environment, home, terminal)
+
+
+def _executed(command: list[str], environment: dict[str, str], home: Path, terminal: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=home,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one call, as the only way to get one
+    )

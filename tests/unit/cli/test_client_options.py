@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from doorward.cli import identity, target
 from doorward.cli.client import checked_url, on_this_machine
@@ -16,6 +15,7 @@ from doorward.cli.failures import CommandError, Unreachable, Usage
 from doorward.cli.main import app
 from doorward.cli.options import Committing, Connection
 from doorward.cli.values import parsed, text_of
+from tests.support.runner import CliRunner
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from doorward import __version__
 from doorward.cli.main import Machine, address, app, state_directory
+from tests.support.runner import CliRunner
 
 run = CliRunner().invoke
 

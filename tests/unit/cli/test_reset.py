@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from doorward.appliance.local_requests import SOCKET, short_name
 from doorward.cli.main import app
+from tests.support.runner import CliRunner
 from tests.support.server import PASSWORD, Server, running, until
 from tests.system.backup_support import open_directory
 from tests.system.sshd_support import OWNER

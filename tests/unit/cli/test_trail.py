@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from doorward.cli.failures import Usage
 from doorward.cli.main import app
@@ -15,6 +15,7 @@ from doorward.recording.records import Kind, Record
 from doorward.recording.seals import signed
 from doorward.recording.writer import TrailWriter
 from tests.support.recorded import shell, trail
+from tests.support.runner import CliRunner
 from tests.unit.recording.trails import HEADER, identity, opening, output, writer
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
 
 from doorward.cli.main import app
 from doorward.host import build
@@ -22,6 +21,7 @@ from doorward.store.vault import Vault
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from tests.support.fake_host import FakeListeners, FakeTable
+from tests.support.runner import CliRunner
 from tests.unit.transaction.rig import SERVERS, Rig, ip, place
 
 if TYPE_CHECKING:
