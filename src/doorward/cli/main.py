@@ -35,6 +35,7 @@ from doorward.cli.commands import (
     setup,
     staged,
     status,
+    tokens,
     trail,
 )
 from doorward.cli.failures import CommandError
@@ -292,4 +293,5 @@ app.add_typer(cluster.app)
 app.add_typer(quickstart.app)
 app.add_typer(host_keys.app)
 app.add_typer(sessions.app)
+app.add_typer(tokens.app)
 app.add_typer(trail.app)
