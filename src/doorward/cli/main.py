@@ -273,6 +273,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "diff": history.diff,
     "plan": staged.plan,
     "commit": staged.commit,
+    "trial": status.trial,
     "confirm": status.confirm,
     "discard": staged.discard,
     "history": history.history,
