@@ -102,6 +102,12 @@ def test_a_commit_that_is_confirmed_stays(server: Server, cli: CommandLine) -> N
     assert 0 < found["awaits_confirmation"]["remaining_seconds"] <= 3600
     [row] = json.loads(cli.ok("history", "-n", "1", "-o", "json"))
     assert 0 < row["confirm_remaining_seconds"] <= 3600
+    assert cli.ok("trial").startswith(f"Revision {number} goes back in ")
+    trial = json.loads(cli.ok("trial", "--json"))
+    assert (trial["revision"], [change["path"] for change in trial["changes"]]) == (
+        number,
+        ["/api/configuration/management/webinterface"],
+    )
     assert cli.ok("confirm") == f"Revision {number} is confirmed and stays.\n"
     assert "confirm_remaining_seconds" not in cli.ok("history", "-n", "1", "-o", "json")
     assert cli.ok("get", TIMEOUT) == "69\n"
@@ -109,8 +115,21 @@ def test_a_commit_that_is_confirmed_stays(server: Server, cli: CommandLine) -> N
 
 def test_one_screen_says_how_the_node_is(server: Server, cli: CommandLine) -> None:
     status = cli.ok("status")
-    for head in ("Node:", "Address:", "Key:", "Role:      standalone", "Revision:", "Health:"):
+    heads = (
+        "Node:",
+        "Address:",
+        "Key:",
+        "Role:      standalone",
+        "Revision:",
+        "Backup:    none yet",
+        "Sessions:  0 running",
+        "Health:",
+    )
+    for head in heads:
         assert f"\n{head}" in f"\n{status}"
+    assert json.loads(cli.ok("status", "--json"))["sessions"] == 0
+    nothing = cli("trial")
+    assert (nothing.code, nothing.out) == (1, "Nothing is on trial.\n")
     assert f"{server.url}, as admin" in status
 
 

@@ -12,10 +12,11 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from doorward.access.accounts import Account
+from doorward.access.accounts import Account, account_in
 from doorward.access.rights import Rights
+from doorward.access.tokens import Grant
 from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
@@ -35,7 +36,11 @@ AccountNow = Callable[[str], Account | None]
 
 @dataclass(slots=True, eq=False)
 class Login:
-    """One login session. ``proven`` is its account as it was at the login, ``used`` when the session was last extended."""
+    """One login session. ``proven`` is its account as it was at the login, ``used`` when the session was last extended.
+
+    ``grant`` is the token that stands for a login: what is done with one has a transaction of its own, as if it had logged in.
+    ``next_proven`` is the account with the password that it gives itself by this very session, which outlives that.
+    """
 
     proven: Account
     began: float
@@ -46,6 +51,8 @@ class Login:
     ended: bool = False
     writing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     """Held by the request that writes: those of one login session are carried out one after another."""
+    grant: Grant | None = None
+    next_proven: Account | None = field(default=None, repr=False)
 
     @property
     def account(self) -> str:
@@ -61,12 +68,29 @@ class Login:
     def rights(self) -> Rights:
         """What the account may do now: nothing where it is gone. In any thread, also when the login session has ended."""
         account = self.account_now(self.proven.key)
-        return _NO_RIGHTS if account is None else account.rights
+        if account is None:
+            return _NO_RIGHTS
+        return account.rights if self.grant is None else self.grant.limited(account.rights)
 
     @property
     def is_live(self) -> bool:
         """Whether the login session has not ended, and its account is what it was at the login. In any thread."""
-        return not self.ended and self.proven.is_same(self.account_now(self.proven.key))
+        if self.ended or (self.grant is not None and not self.grant.is_live):
+            return False
+        account = self.account_now(self.proven.key)
+        return self.proven.is_same(account) or (self.next_proven is not None and self.next_proven.is_same(account))
+
+    def succeed(self, account: Account | None, password: str) -> None:
+        """Outlive the change of the password that is about to be made: the key of the new one."""
+        self.next_proven = None if account is None else replace(account, password=password)
+
+    def settle(self) -> None:
+        """Take the account for what it has become, or has not: the change was made, or failed."""
+        following = self.next_proven
+        if following is not None and following.is_same(self.account_now(self.proven.key)):
+            self.proven = following
+        else:
+            self.next_proven = None
 
 
 class Logins:
@@ -82,13 +106,13 @@ class Logins:
         self._by_digest: OrderedDict[bytes, Login] = OrderedDict()
         """By hash of the cookie value, least recently used first."""
         self._by_age: OrderedDict[bytes, Login] = OrderedDict()
-        """The same, oldest first."""
+        """The same, oldest first, but for those of tokens, which have no age."""
         self._by_account: dict[str, OrderedDict[bytes, Login]] = {}
         self.ended: Callable[[Login, str], None] | None = None
         """Told of every login session that ends, and how."""
 
     def __len__(self) -> int:
-        return len(self._by_digest)
+        return sum(login.grant is None for login in self._by_digest.values())
 
     @property
     def timeout(self) -> int:
@@ -97,19 +121,36 @@ class Logins:
 
     def open(self, account: Account) -> tuple[Login, str]:
         """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
+        cookie = secrets.token_hex(20)
+        return self._opened(account, _digest(cookie)), cookie
+
+    def by_token(self, grant: Grant, *, extend: bool = True) -> Login:
+        """Return what stands for the login session of a token that was found to be good: made anew once its time is over."""
+        digest = b"token " + grant.token.digest.encode()  # of another length than the hash of a cookie, which no token can be
+        login = self._by_digest.get(digest)
+        if login is not None and (over := self._over(login, self._clock())) is not None:
+            self._end(digest, login, over)
+            login = None
+        if login is None:
+            return self._opened(grant.token.proven, digest, grant)
+        if extend:
+            self._extend(digest, login)
+        return login
+
+    def _opened(self, account: Account, digest: bytes, grant: Grant | None = None) -> Login:
         self.expire()
         own = self._by_account.setdefault(account.key, OrderedDict())
         if len(own) >= MAX_OF_ONE_ACCOUNT:
             self._end_oldest(own)
         elif len(self._by_digest) >= MOST:
             self._end_oldest(self._by_digest)
-        cookie = secrets.token_hex(20)
         now = self._clock()
-        login = Login(account, now, now, self._account_now)
-        digest = _digest(cookie)
-        self._by_digest[digest] = self._by_age[digest] = login
+        login = Login(account, now, now, self._account_now, grant=grant)
+        self._by_digest[digest] = login
+        if grant is None:
+            self._by_age[digest] = login
         self._by_account.setdefault(account.key, own)[digest] = login
-        return login, cookie
+        return login
 
     def find(self, cookie: str, *, extend: bool = True) -> Login | None:
         """Return the live login session of a cookie value, and move its end unless told not to."""
@@ -122,17 +163,20 @@ class Logins:
             self._end(digest, login, over)
             return None
         if extend:
-            login.used = now
-            self._by_digest.move_to_end(digest)
-            self._by_account[login.account].move_to_end(digest)
+            self._extend(digest, login)
         return login
+
+    def _extend(self, digest: bytes, login: Login) -> None:
+        login.used = self._clock()
+        self._by_digest.move_to_end(digest)
+        self._by_account[login.account].move_to_end(digest)
 
     def _over(self, login: Login, now: float) -> str | None:
         """Return by what a login session is over; None: it is live."""
         idle, longest = self._limits()
         if now - login.used >= idle:
             return _IDLE
-        if now - login.began >= longest:
+        if now - login.began >= longest and login.grant is None:
             return _TOO_OLD
         return None if login.is_live else _CHANGED
 
@@ -146,7 +190,8 @@ class Logins:
     def remaining(self, login: Login) -> int:
         """Return the whole seconds that a login session has left if it is not used."""
         now, (idle, longest) = self._clock(), self._limits()
-        return max(0, round(min(login.used + idle, login.began + longest) - now))
+        end = login.used + idle if login.grant is not None else min(login.used + idle, login.began + longest)
+        return max(0, round(end - now))
 
     def close(self, login: Login, how: str = "logged out") -> None:
         """End a login session and drop its candidate."""
@@ -168,14 +213,16 @@ class Logins:
         """End the login sessions of accounts that were removed, renamed or got another password."""
         for place in _changed(before.snapshot, after.snapshot, edits):
             for digest, login in self._by_account.get(place.key, {}).copy().items():
-                self._end(digest, login, _CHANGED)
+                now = account_in(after.snapshot, place.key)
+                if login.next_proven is None or not login.next_proven.is_same(now):
+                    self._end(digest, login, _CHANGED)
 
     def would_end(self, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iterator[tuple[Place, str, int]]:
         """Yield the accounts whose login sessions a commit would end: where they stand, their names, how many sessions."""
         self.expire()
         for place in _changed(before, after, edits):
-            if own := self._by_account.get(place.key):
-                yield place, next(iter(own.values())).name, len(own)
+            if own := [login for login in self._by_account.get(place.key, {}).values() if login.grant is None]:
+                yield place, own[0].name, len(own)
 
     def expire(self) -> None:
         """End the login sessions whose time is over. They are dead before, but nobody is told."""
@@ -195,12 +242,13 @@ class Logins:
 
     def _end(self, digest: bytes, login: Login, how: str) -> None:
         login.ended, login.candidate = True, None
-        del self._by_digest[digest], self._by_age[digest]
+        del self._by_digest[digest]
+        self._by_age.pop(digest, None)
         own = self._by_account[login.account]
         del own[digest]
         if not own:
             del self._by_account[login.account]
-        if self.ended is not None:
+        if self.ended is not None and login.grant is None:
             self.ended(login, how)
 
 

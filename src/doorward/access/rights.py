@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.local_database import groups, users
@@ -21,25 +21,44 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What an account may do. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees."""
+    """What an account may do. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees.
+
+    ``paths`` are the subtrees of the API that all of it is limited to; none means no limit.
+    """
 
     everything: bool = False
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
     groups: tuple[str, ...] = ()
     lines: tuple[acls.Line, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    def reaches(self, path: str) -> bool:
+        """Whether a path is within the limits, whatever may be done there."""
+        return not self.paths or any(path == top or path.startswith(f"{top}/") for top in self.paths)
+
+    def limited(self, paths: tuple[str, ...]) -> Rights:
+        """Return these rights within some subtrees alone; what is equal to every right is none of them. No paths: no limit."""
+        if not paths:
+            return self
+        readable, writable = (acls.OBJECTS, acls.OBJECTS) if self.everything else (self.readable, self.writable)
+        return replace(self, everything=False, readable=readable, writable=writable, paths=paths)
 
     def may_read(self, privilege: str, path: str) -> bool:
         """Whether the resource at a path, guarded by an ACL object, may be read."""
-        return self.everything or privilege in self.readable or _within(path, self.readable)
+        return self.everything or (self.reaches(path) and (privilege in self.readable or _within(path, self.readable)))
 
     def may_write(self, privilege: str, path: str) -> bool:
         """Whether the resource at a path, guarded by an ACL object, may be written."""
-        return self.everything or privilege in self.writable or _within(path, self.writable)
+        return self.everything or (self.reaches(path) and (privilege in self.writable or _within(path, self.writable)))
 
     def covers(self, other: Rights) -> bool:
         """Whether everything that the other rights let somebody read may be read."""
-        return self.everything or (not other.everything and other.readable <= self.readable)
+        return self.everything or (
+            not other.everything
+            and other.readable <= self.readable
+            and (not self.paths or (bool(other.paths) and all(map(self.reaches, other.paths))))
+        )
 
     @property
     def may_write_something(self) -> bool:

@@ -45,7 +45,8 @@ class Sight:
         if isinstance(endpoint.node, WriteOnce):
             found = {owner for snapshot in self._snapshots for owner in snapshot.who_refers_to(place.href)}
             found |= self._owners.get(place.href, set())
-            return any(self.place(owner) for owner in found) if found else self._unowned
+            seen = any(self.place(owner) for owner in found) if found else self._unowned
+            return seen and self._rights.reaches(place.href)
         return self._rights.may_read(endpoint.privilege, place.href)
 
     def path(self, path: str) -> bool:

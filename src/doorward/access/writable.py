@@ -28,7 +28,7 @@ def not_writable(tree: Tree, candidate: Candidate, rights: Rights) -> list[str]:
 def _may_write(tree: Tree, rights: Rights, place: Place) -> bool:
     endpoint = tree[place.path]
     if isinstance(endpoint.node, WriteOnce):
-        return rights.may_write_something
+        return rights.may_write_something and rights.reaches(place.href)
     return rights.may_write(endpoint.privilege, place.href)
 
 

@@ -18,6 +18,7 @@ from typing import IO, Any
 import structlog
 
 from doorward.access.logins import Logins
+from doorward.access.tokens import Tokens
 from doorward.api import errors, streaming
 from doorward.api.cookies import cookie_value, removed, renewed
 from doorward.api.errors import ApiError
@@ -64,11 +65,11 @@ class Application:
 
     ``state`` is "starting", "awaiting its first settings", "serving" or "stopping"; only ``serving`` answers everything.
 
-    ``aliases`` are second spellings of paths, with the first one of each.
+    ``aliases`` are second spellings of paths, with the first one of each. ``tokens`` stand for logins.
     """
 
-    def __init__(self, root: Resource, logins: Logins, aliases: Mapping[str, str]) -> None:
-        self.root, self.logins = root, logins
+    def __init__(self, root: Resource, logins: Logins, aliases: Mapping[str, str], tokens: Tokens | None = None) -> None:
+        self.root, self.logins, self._tokens = root, logins, tokens
         self._aliases = {tuple(other[1:].split("/")): tuple(path[1:].split("/")) for other, path in aliases.items()}
         self.state = "starting"
         self.hot: FastResponses | None = None
@@ -164,6 +165,8 @@ class Application:
         method = "GET" if request.method == "OPTIONS" else request.method
         if request.login is not None:
             return
+        if request.bearer is not None:  # also where nobody has to log in: whoever sends one wants to know
+            raise errors.unauthenticated(request.href)
         if fixed is None or not (fixed.is_public or method in fixed.anonymous):
             raise errors.unauthenticated(request.href)
         if int(request.headers.get("content-length", "0")) > ANONYMOUS_LIMIT:
@@ -171,6 +174,11 @@ class Application:
 
     def _look_for_login(self, request: Request) -> None:
         fixed = self._fixed(request)
+        if (bearer := request.bearer) is not None:
+            grant = self._tokens.find(bearer, request.address) if self._tokens is not None else None
+            if grant is not None:
+                request.login = self.logins.by_token(grant, extend=fixed is None or fixed.extends)
+            return
         request.cookie = cookie_value(request.headers.get("cookie", ""))
         if request.cookie:
             request.extended = fixed is None or fixed.extends
@@ -199,7 +207,12 @@ class Application:
         if request.method in resource.anonymous or request.method == "OPTIONS" or request.login is None:
             return
         writing = request.method not in READING
-        if writing and "Mozilla" in request.headers.get("user-agent", ""):
+        if request.login.grant is not None:
+            if request.method in resource.personal:
+                raise errors.takes_a_person(request.href)
+            if not _token_reaches(request, resource):
+                raise errors.token_insufficient(request.href)
+        elif writing and "Mozilla" in request.headers.get("user-agent", ""):
             sent = request.headers.get("x-token", "")
             if not _equal(sent, request.login.token):
                 raise errors.token_missing(request.href)
@@ -230,8 +243,7 @@ class Application:
     def _refused(self, request: Request, refusal: ApiError) -> Response:
         headers = dict(refusal.headers)
         if refusal.status == 401:  # noqa: PLR2004 - HTTP's number
-            session = "x-requested-with" in request.headers
-            headers["WWW-Authenticate"] = "Session" if session else 'Basic realm="Doorward"'
+            headers["WWW-Authenticate"] = _challenge(request)
         if refusal.type == "InvalidRequestBody" and request.strict:
             headers["Preference-Applied"] = "handling=strict"
         if request.login is None and refusal.status in _BEFORE_LOGIN:
@@ -275,6 +287,7 @@ class Application:
         (log.info if changing else log.debug)(
             "request", request_id=request.id, method=request.method, path=request.href, status=answer.status,
             user=login.name if login else None, address=request.address,
+            **({"token": login.grant.token.id} if login and login.grant else {}),
         )  # fmt: skip
 
     async def _send_head(self, request: Request, answer: Response, length: int | None, send: Any) -> None:
@@ -287,10 +300,10 @@ class Application:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
     def _cookie(self, request: Request, answer: Response, now: int) -> bytes | None:
-        if answer.cookie == "":
+        if answer.cookie == "" and request.bearer is None:
             return removed()
         login = request.login
-        if login is None or login.ended or not (request.extended or answer.cookie):
+        if login is None or login.ended or login.grant is not None or not (request.extended or answer.cookie):
             return None
         return renewed(answer.cookie or request.cookie, self.logins.remaining(login), now)
 
@@ -331,7 +344,26 @@ def _opened(local: LocalFile) -> Iterator[IO[bytes]]:
         local.discard()
 
 
+def _challenge(request: Request) -> str:
+    """Return how to log in, in the words of what was tried (RFC 6750, section 3)."""
+    if request.bearer is not None:
+        return 'Bearer realm="Doorward", error="invalid_token"'
+    return "Session" if "x-requested-with" in request.headers else 'Basic realm="Doorward"'
+
+
+def _token_reaches(request: Request, resource: Resource) -> bool:
+    """Whether the token of a request, if it comes by one, is for such requests, whatever its account may do."""
+    login = request.login
+    if login is None or login.grant is None:
+        return True
+    if login.grant.reads_only and request.method not in READING:
+        return False
+    return request.method in resource.for_every_token or login.rights.reaches(request.href)
+
+
 def _is_allowed(request: Request, resource: Resource) -> bool:
+    if not _token_reaches(request, resource):
+        return False
     return resource.may_read(request) if request.method in READING else resource.may_write(request)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from doorward.access.accounts import Account
@@ -40,6 +41,7 @@ class Authentication(Resource):
         "DELETE": Operation("Log out.", answer_schema()),
     }
     anonymous = frozenset({"GET", "HEAD"})
+    for_every_token = frozenset({"GET", "HEAD", "DELETE"})
 
     def __init__(self, logins: Logins, authenticator: Authenticator, guard: Guard, events: Events) -> None:
         self._logins, self._authenticator, self._guard, self._events = logins, authenticator, guard, events
@@ -51,7 +53,8 @@ class Authentication(Resource):
 
     async def get(self, request: Request) -> Response:
         """Log in, if the request brings credentials."""
-        header = request.headers.get("authorization")
+        by_token = request.login is not None and request.login.grant is not None
+        header = None if by_token else request.headers.get("authorization")
         by_certificate = request.query.get("type") == "x509"
         brings = header is not None or by_certificate
         if brings:
@@ -76,6 +79,14 @@ class Authentication(Resource):
         )  # fmt: skip
         return Response({"meta": meta(request)}, cookie=cookie)
 
+    async def proves(self, request: Request, name: str, password: str) -> bool:
+        """Whether a password is that of an account, at whatever age; a wrong one counts as a failed login. Raises 429 and 503."""
+        self._refuse_blocked(request)
+        account = await self._in_turn(request, lambda: self._authenticator.check((name, password), expired_too=True))
+        if account is None:
+            self._failed(request)
+        return account is not None
+
     def _failed(self, request: Request) -> None:
         """Count and report refused credentials. Where there were none, as in a link that anybody can plant, nothing failed."""
         self._guard.failed(request.address)
@@ -87,6 +98,10 @@ class Authentication(Resource):
             raise errors.too_many_requests(seconds)
 
     async def _check(self, request: Request, header: str) -> Account | None:
+        """Check the credentials of a header."""
+        return await self._in_turn(request, lambda: self._authenticator.check(basic_credentials(header)))
+
+    async def _in_turn(self, request: Request, check: Callable[[], Account | None]) -> Account | None:
         """Check credentials in threads of their own, so that a flood of logins leaves room for everything else."""
         if self._waiting >= _MAX_WAITING:
             raise errors.unavailable("Too many logins at once.")
@@ -95,7 +110,7 @@ class Authentication(Resource):
             async with self._turn:
                 self._refuse_blocked(request)  # again: those before it may have been guesses from the same address
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._threads, self._authenticator.check, basic_credentials(header))
+                return await loop.run_in_executor(self._threads, check)
         finally:
             self._waiting -= 1
 
@@ -115,6 +130,9 @@ class Authentication(Resource):
     async def delete(self, request: Request) -> Response:
         """End the login session and drop its candidate."""
         async with request.turn() as login:
+            if login.grant is not None:  # it ends with its transaction; the token goes on
+                login.candidate = None
+                return Response({"meta": meta(request)})
             self._logins.close(login, f"logged out from {request.address}")
         request.login = None
         return Response({"meta": meta(request)}, cookie="")

@@ -239,6 +239,8 @@ def _refused(wrong: Sequence[tuple[int, InvalidBody | SemanticError]]) -> errors
 class CommitsAndBatches(Commits):
     """The records of commits, and changes with their commit in one request."""
 
+    for_every_token = frozenset({"POST"})
+
     operations = {
         **Commits.operations,
         "POST": Operation(

@@ -236,7 +236,7 @@ class NodeResource(Resource):
 def may_write(rights: Rights, endpoint: Endpoint, key: str) -> bool:
     """Whether an account with these rights may write a resource; secrets are made by whoever may write anything."""
     if isinstance(endpoint.node, WriteOnce):
-        return rights.may_write_something
+        return rights.may_write_something and rights.reaches(Place(endpoint.path, key).href)
     return rights.may_write(endpoint.privilege, Place(endpoint.path, key).href)
 
 

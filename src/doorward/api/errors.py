@@ -97,6 +97,18 @@ def token_missing(resource: str) -> ApiError:
     return ApiError(403, "Unauthorized", "Browsers must send the X-Token header.", details)
 
 
+def takes_a_person(resource: str) -> ApiError:
+    """A token stands where somebody has to log in."""
+    details = {"code": "takes_a_person", "resource": resource}
+    return ApiError(403, "Unauthorized", "No token may do this: log in.", details)
+
+
+def token_insufficient(resource: str) -> ApiError:
+    """A token does not have what its account may have."""
+    details = {"code": "token_limits", "resource": resource}
+    return ApiError(403, "Unauthorized", "The token does not reach this: it only reads, or is limited to other paths.", details)
+
+
 def setup_code_missing() -> ApiError:
     """First settings came without the one-time code of this start."""
     details = {"header": "X-Setup-Code", "resource": "/api/setup"}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from doorward.access.logins import Logins
+from doorward.access.tokens import token_in
 from doorward.api.cookies import renewed
 from doorward.api.encoding import encoded
 from doorward.listening.http.fields import http_date, response_head
@@ -80,7 +81,7 @@ class FastResponses:
                 if cookie or len(value) != _COOKIE_LENGTH or not value.startswith(_COOKIE):
                     return None
                 cookie = value[len(_COOKIE) :]
-            elif name in _LONG_WAY:
+            elif (name == b"authorization" and token_in(value.decode("latin-1")) is not None) or name in _LONG_WAY:
                 return None
         return Plain(*found, cookie.decode("latin-1")) if cookie else None
 

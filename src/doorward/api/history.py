@@ -251,6 +251,7 @@ class Restore(Resource):
             "Put the difference to the revision into the transaction.", STATUS, body=_ORDER.json_schema(), errors=(400, 409)
         )
     }
+    personal = frozenset({"POST"})
     privilege = CHANGELOG
 
     def __init__(self, service: Service, number: int) -> None:

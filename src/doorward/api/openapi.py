@@ -58,7 +58,7 @@ class OpenApi(Resource):
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/", "description": "The node that answers this."}],
-            "security": [{"session": []}],
+            "security": [{"session": []}, {"token": []}],
             "tags": [{"name": tag, "description": TAGS.get(tag) or self._about(tag)} for tag in sorted(tags)],
             "paths": paths,
             "components": {
@@ -72,6 +72,11 @@ class OpenApi(Resource):
                 "securitySchemes": {
                     "session": {"type": "apiKey", "in": "cookie", "name": "session_id"},
                     "basic": {"type": "http", "scheme": "basic"},
+                    "token": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "A token of /api/user/tokens, in place of a login.",
+                    },
                 },
             },
         }

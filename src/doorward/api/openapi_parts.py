@@ -122,6 +122,7 @@ TAGS = {
     "setup": "The first settings.",
     "ssh-host-keys": "Host keys of proxied servers.",
     "time_status": "Clock and time sources.",
+    "tokens": "Tokens of all accounts.",
     "tools": "Tries and look-ups.",
     "transaction": "The transaction of the login session.",
     "troubleshooting": "Support bundles.",

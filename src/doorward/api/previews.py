@@ -34,6 +34,7 @@ def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:
 class Changes(Resource):
     """What the candidate changes."""
 
+    for_every_token = frozenset({"GET", "HEAD"})
     operations = {"GET": Operation("The net difference to the running configuration.", CHANGE_LIST)}
 
     def __init__(self, tree: Tree) -> None:
@@ -51,6 +52,7 @@ class Changes(Resource):
 class Plan(Resource):
     """What a commit would do."""
 
+    for_every_token = frozenset({"GET", "HEAD"})
     operations = {
         "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
     }

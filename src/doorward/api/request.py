@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from doorward.access.logins import Login
 from doorward.access.rights import Allowed, always
+from doorward.access.tokens import token_in
 from doorward.api import errors
 from doorward.tree.jsontext import WIDEST, decode
 from doorward.tree.problems import InvalidBody
@@ -158,6 +159,11 @@ class Request:
         """The login session, where the resource needs one."""
         assert self.login is not None  # noqa: S101 - the application lets nobody else through
         return self.login
+
+    @property
+    def bearer(self) -> str | None:
+        """The token that the request brings in place of a cookie, whether it is good or not."""
+        return token_in(self.headers.get("authorization", ""))
 
     @property
     def strict(self) -> bool:

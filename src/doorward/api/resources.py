@@ -67,6 +67,12 @@ class Resource:
     reserved: frozenset[str] = frozenset()
     """Methods that are equal to every right, and so for those who may do everything."""
 
+    personal: frozenset[str] = frozenset()
+    """Methods that take somebody who logged in: no token has them."""
+
+    for_every_token: frozenset[str] = frozenset()
+    """Methods that tokens have whatever paths they are limited to: what is asked for is judged by the places it is about."""
+
     seconds: float | None = None
     """How long an answer may take before it is given up; None: as long as any other."""
 

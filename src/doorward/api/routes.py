@@ -12,6 +12,7 @@ from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.access.setup_code import SetupCode
+from doorward.access.tokens import Tokens
 from doorward.api.app import Application
 from doorward.api.authentication import Authentication
 from doorward.api.backup.uploads import Upload
@@ -26,11 +27,13 @@ from doorward.api.history import Revisions
 from doorward.api.information import Info, UserInfo
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
+from doorward.api.own_password import OwnPassword
 from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.ssh_host_keys import SshHostKeys
 from doorward.api.status import Health, HealthStatus, TimeStatus
+from doorward.api.tokens import ACCOUNTS, AllTokens, OwnTokens
 from doorward.api.tools import tools
 from doorward.api.transaction import Service, Transaction
 from doorward.api.welcome import Welcome
@@ -57,6 +60,7 @@ class Parts:
 
     service: Service
     logins: Logins
+    tokens: Tokens
     authenticator: Authenticator
     guard: Guard
     prober: Prober
@@ -156,11 +160,15 @@ def application(parts: Parts) -> Application:
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
     audit, live = Audit(parts), LiveAndLater(partial(live_resources, parts))
+    authentication = Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events)
+    spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
+    spellings["/api/health-status"] = "/api/health_status"
+    tokens = parts.tokens
     api: dict[str, Resource] = {
         **firmware_resources({"backup": Upload(parts.uploads)}),
         "backup": backup,
         "audit": audit,
-        "authentication": Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events),
+        "authentication": authentication,
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": CommitsAndBatches(parts.service, transaction, configuration),
         "configuration": configuration.resource(),
@@ -171,14 +179,20 @@ def application(parts: Parts) -> Application:
         "sessions": live,
         "time_status": TimeStatus(pipeline.host),
         "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys),
+        "tokens": AllTokens(tokens, pipeline.tree[ACCOUNTS].privilege),
         "tools": tools(lambda: pipeline.running, parts.senders.try_mail, pipeline.secrets.text),
         "transaction": transaction,
         "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
-        "user": Container({"info": UserInfo()}),
+        "user": Container(
+            {
+                "info": UserInfo(),
+                "password": OwnPassword(parts.service, transaction, authentication, tokens),
+                "tokens": OwnTokens(tokens, spellings.items),
+            }
+        ),
     }
     root = Welcome({"api": Container(api)})
-    spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
-    app = Application(root, parts.logins, {**spellings, "/api/health-status": "/api/health_status"})
+    app = Application(root, parts.logins, spellings, tokens)
     api["setup"] = Setup(app, parts.service, parts.guard, parts.senders.events, parts.setup_code)
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = FastResponses(pipeline.tree, lambda: pipeline.running, parts.logins)

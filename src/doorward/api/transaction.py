@@ -98,6 +98,8 @@ def status(service: Service, candidate: Candidate | None, **links: Any) -> Respo
 class Transaction(Resource):
     """The transaction of the caller's login session."""
 
+    for_every_token = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+
     operations = {
         "GET": Operation("Whether a transaction is open.", STATUS),
         "POST": Operation("Open a transaction; nothing happens when one is open.", STATUS, body={}, errors=(403,)),
@@ -268,8 +270,12 @@ class Transaction(Resource):
         raise refusal
 
     def _may_confirm(self, pending: Confirmation, login: Login) -> bool:
-        """Its account may, and where it can't be taken back, whoever may write everything: the account may be locked out."""
-        return self._is_of(pending, login) or (pending.failure is not None and login.rights.everything)
+        """Its account may, and where it can't be taken back, whoever may write everything: the account may be locked out.
+
+        No token stands for that other one.
+        """
+        other = pending.failure is not None and login.rights.everything and login.grant is None
+        return self._is_of(pending, login) or other
 
     def _is_of(self, pending: Confirmation, login: Login) -> bool:
         """Whether the account made the commit that awaits its confirmation, under whatever name."""

@@ -14,6 +14,7 @@ from doorward.access.guard import Guard
 from doorward.access.logins import Logins
 from doorward.access.passwords import LocalPasswords
 from doorward.access.setup_code import SetupCode
+from doorward.access.tokens import Tokens
 from doorward.api import workers
 from doorward.api.app import Application
 from doorward.api.routes import Parts, application
@@ -31,6 +32,7 @@ from doorward.appliance.options import Options, StartError
 from doorward.appliance.session_workers import start_workers
 from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
+from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
 from doorward.areas.area import Area
 from doorward.backup import restore_files
@@ -100,6 +102,7 @@ class Appliance:
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         accounts = Accounts(lambda: self.pipeline.running)
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
+        self._tokens = Tokens(self.store, accounts)
         self._service = Service(self.pipeline, self._queue, self.confirmations, self._logins)
         self.senders = Notifications(self.pipeline, state)
         restore_files.finish(state, self.store, keeping)
@@ -138,6 +141,7 @@ class Appliance:
         """Return the areas of the node, in the order in which they start: one line each."""
         return [
             self._login_sessions,
+            TokenKeeping(self._tokens),
             self.sessions,
             self.senders,
             Transactions(self.pipeline, self._queue, self.confirmations),
@@ -187,8 +191,8 @@ class Appliance:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         return Parts(
-            self._service, self._logins, authenticator, guard, self._prober, self.senders, self.backups, *self._shelves,
-            self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
+            self._service, self._logins, self._tokens, authenticator, guard, self._prober, self.senders, self.backups,
+            *self._shelves, self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
             self.sessions.catalogue, self.sessions.trails, self.control.live, self.host_keys, self.control.figures,
         )  # fmt: skip
 

@@ -74,6 +74,7 @@ class Client:
         self._extensions = {"sni_hostname": server_name} if server_name else {}
         self.warnings: list[Mapping[str, str]] = []
         self._login = "", ""
+        self._token: str | None = None
         # A proxy is for what is far away.
         self._http = httpx2.Client(
             base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False
@@ -85,11 +86,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         """Log out, which discards an open transaction, and close the connection."""
         try:
-            if self._http.cookies:
+            if self._token is not None or self._http.cookies:  # what was left open would go on for the next one
                 self._http.delete("/api/authentication", extensions=self._extensions)
         except httpx2.TransportError:
             pass  # the login session ends by itself
         self._http.close()
+
+    def bear(self, token: str) -> None:
+        """Bring a token with each request, in place of a login."""
+        self._token = token
+        self._http.headers["Authorization"] = f"Bearer {token}"
 
     def login(self, user: str, password: str) -> None:
         """Log in. Raises LoginRefused and Unreachable."""
@@ -102,8 +108,16 @@ class Client:
             raise LoginRefused(f"{user} can't log in at {self.url}: {refused.lines[0].partition(': ')[2]}") from None
 
     def login_again(self) -> None:
-        """Log in as before, where the login session has ended. Raises LoginRefused and Unreachable."""
-        self.login(*self._login)
+        """Log in as before, where the login session has ended. Raises LoginRefused and Unreachable. A token needs no login."""
+        if self._token is None:
+            self.login(*self._login)
+
+    def change_password(self, new: str) -> int:
+        """Give the account that logged in another password; return the revision that has it."""
+        order = {"current": self._login[1], "new": new}
+        answer = self.write("PUT", "/api/user/password", order, about="The new password")
+        self._login = self._login[0], new
+        return int(answer.meta["revision"])
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Response:
         """Read a resource."""

@@ -35,6 +35,7 @@ from doorward.cli.commands import (
     setup,
     staged,
     status,
+    tokens,
     trail,
 )
 from doorward.cli.failures import CommandError
@@ -272,6 +273,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "diff": history.diff,
     "plan": staged.plan,
     "commit": staged.commit,
+    "trial": status.trial,
     "confirm": status.confirm,
     "discard": staged.discard,
     "history": history.history,
@@ -292,4 +294,5 @@ app.add_typer(cluster.app)
 app.add_typer(quickstart.app)
 app.add_typer(host_keys.app)
 app.add_typer(sessions.app)
+app.add_typer(tokens.app)
 app.add_typer(trail.app)

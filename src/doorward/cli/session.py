@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import doorward.configuration
 from doorward.cli.client import SECONDS, Client
-from doorward.cli.failures import LoginRefused, Unreachable, Untrusted
+from doorward.cli.failures import CommandRefusedError, LoginRefused, Unreachable, Untrusted, Usage
 from doorward.cli.identity import shown_pin, trust
 from doorward.cli.options import Connection
 from doorward.cli.remote import Remote
@@ -27,24 +27,56 @@ class Session:
     target: Target
 
 
+TOKEN = "DOORWARD_TOKEN"  # noqa: S105 - the name of a variable
+"""The environment variable with a token that stands for a login."""
+
+
+def need_login(doing: str) -> None:
+    """Raise Usage where a token stands for the login that something takes."""
+    if os.environ.get(TOKEN):
+        raise Usage(f"{doing} takes a login, no token: unset {TOKEN}.")
+
+
 @contextmanager
 def connected(connection: Connection) -> Iterator[Session]:
     """Log in for the time of a block."""
     target = resolved(connection)
     with opened(target) as client:
-        try:
-            client.login(target.user, password(target))
-        except LoginRefused as refused:
-            first = None if os.environ.get("DOORWARD_PASSWORD") or target.password_file else target.first_password
-            if first is None:
-                raise
-            hint = (
-                f"The password tried is that of the first start, in {first}; if it is another one now, set DOORWARD_PASSWORD or"
-                " give --password-file."
-            )
-            raise LoginRefused(*refused.lines, hint) from None
+        if token := os.environ.get(TOKEN):
+            _bear(client, token)
+        else:
+            _login(client, target)
         tree = discover(doorward.configuration)
         yield Session(client, tree, Remote(client, tree), target)
+
+
+def _bear(client: Client, token: str) -> None:
+    """Have a token stand for the login. Raises Usage where it is none, LoginRefused where it is not accepted."""
+    if not (token.isascii() and token.isprintable() and token.startswith("dw_")):
+        raise Usage(f"{TOKEN} holds no token: one begins with dw_.")
+    client.bear(token)
+    try:
+        client.get("/api/authentication")
+    except CommandRefusedError as refused:
+        if refused.status == 401:  # noqa: PLR2004 - HTTP's number
+            raise LoginRefused(f"{client.url} does not accept the token in {TOKEN}, or not from here.") from None
+        if refused.type != "Unauthorized":  # a token for other paths only
+            raise
+
+
+def _login(client: Client, target: Target) -> None:
+    """Log in. Raises LoginRefused, with a hint where the password tried may be an old one."""
+    try:
+        client.login(target.user, password(target))
+    except LoginRefused as refused:
+        first = None if os.environ.get("DOORWARD_PASSWORD") or target.password_file else target.first_password
+        if first is None:
+            raise
+        hint = (
+            f"The password tried is that of the first start, in {first}; if it is another one now, set DOORWARD_PASSWORD or"
+            " give --password-file."
+        )
+        raise LoginRefused(*refused.lines, hint) from None
 
 
 @contextmanager

@@ -255,6 +255,7 @@ class RestoreCollection(Resource):
         "GET": Operation("Restores, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
         "POST": Operation("Restore an archive, or try to.", ONE, body=_ORDER, status=202, errors=(400, 403, 404, 409)),
     }
+    personal = frozenset({"POST"})
     privilege = BACKUP
 
     def __init__(self, desk: RestoreService) -> None:

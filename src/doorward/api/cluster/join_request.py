@@ -42,6 +42,7 @@ class JoinRequest(ClusterResource):
     """This node's request to join, or its membership."""
 
     reserved = frozenset({"POST"})
+    personal = frozenset({"POST", "PUT", "DELETE"})
 
     operations = {
         "GET": Operation("Whether this node is in a cluster.", _STATE),

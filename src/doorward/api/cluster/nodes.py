@@ -46,6 +46,7 @@ class Nodes(ClusterResource):
     """The nodes of the cluster."""
 
     reserved = frozenset({"POST"})
+    personal = frozenset({"POST"})
 
     operations = {
         "GET": Operation("The nodes.", answer_schema(items=items_of(MEMBER))),

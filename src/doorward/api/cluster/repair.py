@@ -22,6 +22,7 @@ class Repair(ClusterResource):
     """Has nodes follow this Central Management again after it was brought back from an old copy."""
 
     listed = False
+    personal = frozenset({"POST"})
     operations = {
         "GET": Operation("Nodes that hold another history than this node.", answer_schema(ABOUT, body=_BODY), errors=(400, 403)),
         "POST": Operation(

@@ -165,6 +165,7 @@ class Promote(ClusterResource):
     """Makes this node Central Management."""
 
     reserved = frozenset({"POST"})
+    personal = frozenset({"POST"})
 
     operations = {
         "POST": Operation(

@@ -42,22 +42,26 @@ def passwd(connection: Connection, how: Committing, account: UserArgument = "", 
     """
     from doorward.cli import terminal
     from doorward.cli.render import Line, show
-    from doorward.cli.session import connected
+    from doorward.cli.session import connected, need_login
 
     if how.stage:
         raise Usage("A password is not staged: it would lie in a file.")
     if new_password_file is None and not terminal.present():
         raise Usage(_NOBODY)
+    if not account:
+        need_login("A new password of one's own")
     with connected(connection) as session:
         name = account or session.target.user
         key = _key(session, name)
+        is_own = not account and not how.dry_run and how.confirm is None and how.message is None
+        change = _change_own if is_own else _change
         first = session.target.first_password if name == session.target.user else None
         if new_password_file is not None:
-            _change(session, how, key, _from(new_password_file))
+            change(session, how, key, _from(new_password_file))
         else:
             show(_policy(session), err=True)
             asked = replace(how, yes=True)  # whoever types it twice means it
-            _asked(lambda text: _change(session, asked, key, text), name)
+            _asked(lambda text: change(session, asked, key, text), name)
     if first is not None and not how.dry_run and not how.confirm:
         first.unlink(missing_ok=True)
         show([Line(f"{first} is removed: it held the old password.")])
@@ -101,6 +105,16 @@ def _change(session: Session, how: Committing, key: str, text: str) -> None:
         session.client.write("PUT", f"{_USERS}/{key}", {**body, "password": made})
 
     transact(session, how, write)
+
+
+def _change_own(session: Session, _how: Committing, _key: str, text: str) -> None:
+    """Change the password of whoever logged in, which takes no right to accounts."""
+    from doorward.cli.render import Line, show
+
+    revision = session.client.change_password(text)
+    show(
+        [Line(f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended.", "green")]
+    )
 
 
 def _key(session: Session, name: str) -> str:

@@ -1,4 +1,4 @@
-"""``doorward status`` and ``confirm``: one screen about the node, and the word that makes a commit stay."""
+"""``doorward status``, ``trial`` and ``confirm``: one screen about the node, and what awaits the word that makes it stay."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from doorward.cli.session import Session
 
 _TRANSACTION = "/api/transaction"
+_PAGE = 500
+_UNITS = (("days", 86_400), ("hours", 3600), ("min", 60), ("s", 1))
 
 
 @command
 def status(connection: Connection, output: Output) -> None:
-    """Show what the node is, what runs, what awaits its confirmation, and what is wrong. Exit code 1: something is."""
+    """Show what the node is, what runs, its backups, cluster and sessions, and what is wrong. Exit code 1: something is."""
     from doorward.cli.identity import shown_pin
     from doorward.cli.render import emit
     from doorward.cli.session import connected
@@ -40,6 +42,7 @@ def _found(session: Session) -> dict[str, Any]:
     awaited = awaiting(session)
     newest = _readable(session, "/api/revisions?limit=1", "items")
     health = _readable(session, "/api/health_status", "health_status")
+    who = _readable(session, "/api/user/info", "body")
     return {
         "node": {
             "id": info.meta.get("node"),
@@ -47,14 +50,29 @@ def _found(session: Session) -> dict[str, Any]:
             "nickname": body["nickname"],
             "version": body["product"]["version"],
             "url": session.target.url,
-            "account": session.target.user,
+            "account": who["name"] if who else session.target.user,
         },
         "role": ", ".join(body["roles"]) or "standalone",
         "revision": {"number": int(newest[0]["key"]), **newest[0]["body"]} if newest else None,
         "awaits_confirmation": awaited and {"revision": awaited[0], "remaining_seconds": awaited[1]},
         "staged": len(staged(session.target).edits),
+        "backup": _readable(session, "/api/backup/status", "body"),
+        "cluster": _readable(session, "/api/cluster/status", "items") if body["roles"] else None,
+        "sessions": _counted(session),
         "health": health and health["issues"],
     }
+
+
+def _counted(session: Session) -> int | None:
+    """Return how many sessions run that the account may see; None where it may see none at all."""
+    found, offset = 0, 0
+    while True:
+        page = _readable(session, f"/api/sessions/live?limit={_PAGE}&offset={offset}", "items")
+        if page is None:
+            return None
+        found, offset = found + len(page), offset + _PAGE
+        if len(page) < _PAGE:
+            return found
 
 
 def _readable(session: Session, path: str, member: str) -> Any:
@@ -64,7 +82,7 @@ def _readable(session: Session, path: str, member: str) -> Any:
     try:
         return session.client.get(path).content[member]
     except CommandRefusedError as refused:
-        if refused.status != 403:  # noqa: PLR2004 - HTTP's number
+        if refused.status not in {403, 404}:  # a node that is in no cluster has no status of one
             raise
         return None
 
@@ -92,6 +110,7 @@ def _lines(found: dict[str, Any]) -> Iterator[Line]:
         )
     if found["staged"]:
         yield Line(f"Staged:    {found['staged']}, not committed; `doorward plan` shows it")
+    yield from _surroundings(found)
     issues = found["health"]
     if issues is None:
         yield Line("Health:    this account may not see it", "dim")
@@ -103,6 +122,52 @@ def _lines(found: dict[str, Any]) -> Iterator[Line]:
     for kind, style, issue in wrong:
         places = f" ({', '.join(issue['paths'])})" if issue["paths"] else ""
         yield Line(f"  {kind}: {issue['message']}{places}", style)
+
+
+def _surroundings(found: dict[str, Any]) -> Iterator[Line]:
+    """Yield the lines about backups, cluster and sessions, as far as the account may see them."""
+    from doorward.cli.render import Line, local_time
+
+    if (backup := found["backup"]) is not None:
+        last, late = backup["last_success"], backup["overdue"]
+        done = f"last one {local_time(last['at'])}, {_age(last['at'])} ago" if last else "none yet"
+        due = f"; next {local_time(backup['next_due'])}" if backup["next_due"] else "; none is due"
+        yield Line(f"Backup:    {done}{due}{', OVERDUE' if late else ''}", "bold yellow" if late else "")
+    if found["cluster"]:
+        wrong = [node for node in found["cluster"] if node["status"] != "ok"]
+        names = ", ".join(f"{node['fqdn'] or node['key']} {node['status']}" for node in wrong)
+        yield Line(f"Cluster:   {len(found['cluster'])} nodes, {names or 'all well'}", "yellow" if wrong else "")
+    if found["sessions"] is not None:
+        yield Line(f"Sessions:  {found['sessions']} running")
+
+
+def _age(time: str) -> str:
+    """Return how long ago a moment was, in the largest unit that says something; by the clock of this machine."""
+    from datetime import UTC, datetime
+
+    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()))
+    unit, size = next((unit for unit in _UNITS if seconds >= 2 * unit[1]), _UNITS[-1])
+    return f"{seconds // size} {unit}"
+
+
+@command
+def trial(connection: Connection, output: Output) -> None:
+    """Show what is on trial: what goes back by itself, when, and what it changed. Exit code 1: nothing is."""
+    from doorward.cli import render
+    from doorward.cli.commands.history import awaiting
+    from doorward.cli.session import connected
+    from doorward.cli.times import words
+
+    with connected(connection) as session:
+        awaited = awaiting(session)
+        if awaited is None:
+            render.emit(None, output.structured, [render.Line("Nothing is on trial.", "dim")])
+            raise typer.Exit(1)
+        number, left = awaited
+        changes = _readable(session, f"/api/revisions/{number}/changes", "changes")
+        found = {"revision": number, "remaining_seconds": left, "changes": changes}
+        head = render.Line(f"Revision {number} goes back in {words(left)} unless you run `doorward confirm`", "bold yellow")
+        render.emit(found, output.structured, [head, *render.changes(changes or [], session.remote)])
 
 
 @command

@@ -1,0 +1,34 @@
+"""A new password that somebody gives the own account: a revision of its own, that needs no right to accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from doorward.configuration import passwords
+from doorward.configuration.aaa.local_database import users
+from doorward.transaction import writing
+from doorward.transaction.candidate import Candidate
+from doorward.transaction.pipeline import Order, Pipeline
+from doorward.tree.places import Place
+
+WEAK = "weak_password"
+"""The code of what the password policy has against a password."""
+
+
+def change_password(
+    pipeline: Pipeline, account: str, text: str, address: str, about_to_have: Callable[[str], None]
+) -> None:  # fmt: skip
+    """Give an account a password. ``about_to_have`` gets the key of the new one before it counts. Runs in the commit thread.
+
+    Raises InvalidBody, SemanticError and ApplyFailed; then the old one stays.
+    """
+    running = pipeline.running
+    user, document = running.snapshot.find(users.NODE, account), running.snapshot.document(Place(users.PATH, account))
+    if user is None or document is None:
+        raise LookupError(account)
+    candidate = Candidate.on(running)
+    key, _ = writing.create(candidate, pipeline.tree[passwords.PATH], {"plain": text}, strict=True)
+    body = {**document.value, "password": key}
+    writing.replace_body(candidate, pipeline.tree[users.PATH], account, body, strict=True)
+    about_to_have(key)
+    pipeline.commit(candidate, Order(user.name, address, f"{user.name} changed the own password.", account=account))
