@@ -42,6 +42,20 @@ def test_a_key_is_trusted_shown_and_forgotten(admin: Caller, tmp_path: Path) -> 
     admin.get(href).is_error(404, "NotFound")
 
 
+def test_keys_are_listed_in_pages(admin: Caller, tmp_path: Path) -> None:
+    key = public_key(tmp_path)
+    made = [admin.post(KEYS, {"host": f"page{number}.example.com", "public_key": key}).ok(201).json["key"] for number in range(3)]
+    everything = [item["key"] for item in admin.get(KEYS).json["items"]]
+    pages = [admin.get(f"{KEYS}?limit=2&offset={at}").json["items"] for at in range(0, len(everything) + 2, 2)]
+    assert [item["key"] for page in pages for item in page] == everything
+    assert set(made) <= set(everything)
+    assert not pages[-1]
+    for wrong in ("limit=0", "limit=1001", "offset=-1", "limit=x"):
+        admin.get(f"{KEYS}?{wrong}").is_error(400, "InvalidQuery")
+    for name in made:
+        admin.delete(f"{KEYS}/{name}").ok()
+
+
 def test_nothing_replaces_a_key(admin: Caller, tmp_path: Path) -> None:
     first, second = public_key(tmp_path), public_key(tmp_path)
     made = admin.post(KEYS, {"host": "Db1.Example.com", "public_key": first}).ok(201)

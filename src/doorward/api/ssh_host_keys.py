@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from pydantic_core import InitErrorDetails
 
 from doorward.api import errors
+from doorward.api.backup.answers import PAGE_QUERY, page
 from doorward.api.bodies import sent
 from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
@@ -93,7 +94,7 @@ class SshHostKeys(Resource):
     """Trusted host keys."""
 
     operations = {
-        "GET": Operation("Trusted host keys, by their keys.", answer_schema(items=ITEMS)),
+        "GET": Operation("Trusted host keys, by their keys.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
         "POST": Operation(
             "Trust a host key, or show which ones a server offers.",
             _ONE,
@@ -117,8 +118,10 @@ class SshHostKeys(Resource):
         return "key", OneHostKey(self._host_keys, HostKey("", "", 0, "", "", "", ""))
 
     async def get(self, request: Request) -> Response:
-        """List them."""
-        items = [{"body": _body(key), "key": key.id, "meta": {"href": _href(key.id)}} for key in self._host_keys.all()]
+        """List a page."""
+        limit, offset = page(request)
+        found = self._host_keys.all()[offset : offset + limit]
+        items = [{"body": _body(key), "key": key.id, "meta": {"href": _href(key.id)}} for key in found]
         return Response({"items": items, "meta": meta(request)})
 
     async def post(self, request: Request) -> Response:

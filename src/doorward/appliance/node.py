@@ -29,7 +29,7 @@ from doorward.appliance.local_server import LocalServer
 from doorward.appliance.login_sessions import LoginSessions
 from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
-from doorward.appliance.session_workers import start_workers
+from doorward.appliance.session_workers import start_workers, worker_account
 from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
@@ -206,7 +206,9 @@ class Appliance:
         ))  # fmt: skip
         self.pipeline.advisers.append(control.advise)
         self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))
-        self.listeners.services[SERVICE] = SshService(control, partial(start_workers, state))
+        # The sandbox belongs to one user, whoever that is.
+        user = worker_account if self._options.machine != "sandbox" else lambda: None
+        self.listeners.services[SERVICE] = SshService(control, partial(start_workers, state, user))
         return control
 
     def _setup_code(self) -> SetupCode | None:

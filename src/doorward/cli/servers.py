@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from doorward.tree.plaintext import plain
 HOST_KEYS: Final = "/api/ssh-host-keys"
 _USER: Final = re.compile(r"[^@:\s\x00-\x20\x7f]{1,256}\Z")
 _LOOPBACK: Final = "127.0.0.1"
+_PAGE: Final = 1000
+"""How many keys are asked for at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,19 @@ def trusted(client: Client, server: Server | None = None) -> list[Mapping[str, A
     """Return the bodies of the keys that are trusted, of one server or of all, each with its ``key``."""
     return [
         {"key": item["key"], **item["body"]}
-        for item in client.get(HOST_KEYS).content["items"]
+        for item in _all(client)
         if server is None or (item["body"]["host"], item["body"]["port"]) == (server.host, server.port)
     ]
+
+
+def _all(client: Client) -> Iterator[Mapping[str, Any]]:
+    """Yield the items of all pages."""
+    offset = 0
+    while items := client.get(f"{HOST_KEYS}?limit={_PAGE}&offset={offset}").content["items"]:
+        yield from items
+        if len(items) < _PAGE:
+            return
+        offset += _PAGE
 
 
 def unknown(client: Client, server: Server, offered: Sequence[HostKey]) -> list[HostKey]:

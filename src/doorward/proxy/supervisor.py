@@ -318,6 +318,7 @@ def _run(places: Places, given: argparse.Namespace) -> int:
     _protocols()  # before root is given up: another account may not get at all of Python
     places.prepare(account[0] if account else None)
     if account is not None:
+        places = places.held()
         privileges.drop(*account)
     privileges.limit()
     users = [privileges.user_named(name)[0] for name in given.control_user]

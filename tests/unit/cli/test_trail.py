@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from typer.testing import Result
 from doorward.cli.failures import Usage
 from doorward.cli.main import app
 from doorward.cli.trails import clock, milliseconds
+from doorward.proxy.control.stamping import local_stamp
 from doorward.recording.records import Kind, Record
-from doorward.recording.seals import signed
+from doorward.recording.seals import Seal, signed
 from doorward.recording.writer import TrailWriter
 from tests.support.recorded import shell, trail
 from tests.support.runner import CliRunner
-from tests.unit.recording.trails import HEADER, identity, opening, output, writer
+from tests.unit.recording.trails import HEADER, identity, opening, output, stamping_authority, writer
 
 
 def run(*arguments: object) -> Result:
@@ -84,6 +86,41 @@ def test_seals_are_checked_with_a_certificate(tmp_path: Path) -> None:
     assert "were not checked" in run("verify", path).output
     wrong = run("verify", path, "--certificate", other)
     assert (wrong.exit_code, "do not hold" in wrong.output) == (1, True)
+
+
+def stamped(*, is_signed_too: bool = False, frame: int = 1) -> tuple[bytes, str, str]:
+    """A trail with a time stamp; the certificates of its signer and of the authority."""
+    made = writer()
+    pem, _, certificate, key = identity("ec")
+    authority, private = stamping_authority()
+    parts = [made.head, *(piece for record in (*opening(), output(10, "x")) for piece in made.write(record)), *made.flush()]
+    at = "2026-11-29T10:00:01Z"
+    seal = signed(frame, made.chain, at, certificate, key) if is_signed_too else Seal(frame, made.chain.hex(), at, b"")
+    note = replace(seal, stamp=local_stamp(seal.claim, authority, private)).as_note()
+    return b"".join([*parts, made.note(note), *made.close({}, 20)]), pem, authority
+
+
+def test_a_seal_that_is_only_a_stamp_is_checked(tmp_path: Path) -> None:
+    data, _, authority = stamped()
+    path, ca = put(tmp_path / "s.dwr", data), put(tmp_path / "ca.pem", authority.encode())
+    done = run("verify", path, "--authority", ca)
+    assert (done.exit_code, "1 seals hold" in done.output, "1 of them have a time stamp" in done.output) == (0, True, True)
+    assert "1 seals were not checked" in run("verify", path).output
+    other = put(tmp_path / "o.pem", stamping_authority()[0].encode())
+    assert run("verify", path, "--authority", other).exit_code == 1
+    elsewhere, _, authority = stamped(frame=2)
+    moved, ca = put(tmp_path / "m.dwr", elsewhere), put(tmp_path / "ca.pem", authority.encode())
+    assert run("verify", moved, "--authority", ca).exit_code == 1
+    assert run("verify", moved).exit_code == 1
+
+
+def test_a_signature_does_not_make_up_for_a_stamp_that_is_wrong(tmp_path: Path) -> None:
+    data, pem, authority = stamped(is_signed_too=True)
+    path, certificate = put(tmp_path / "s.dwr", data), put(tmp_path / "c.pem", pem.encode())
+    ca, other = put(tmp_path / "ca.pem", authority.encode()), put(tmp_path / "o.pem", stamping_authority()[0].encode())
+    told = json.loads(run("verify", path, "--certificate", certificate, "--authority", ca, "--json").output)
+    assert [(seal["holds"], seal["signed"], seal["stamped"]) for seal in told["seals"]] == [(True, True, True)]
+    assert run("verify", path, "--certificate", certificate, "--authority", other).exit_code == 1
 
 
 def test_a_seal_over_something_else_does_not_hold(tmp_path: Path) -> None:

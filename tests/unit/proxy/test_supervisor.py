@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from doorward.proxy.messages import Ended, Hello
-from doorward.proxy.pipe import dial
+from doorward.appliance.session_workers import start_workers, worker_account
+from doorward.proxy.control.adoption import is_held
+from doorward.proxy.messages import Ended, Hello, Settle
+from doorward.proxy.pipe import connect, dial
 from doorward.proxy.supervisor import find, stop
 from doorward.proxy.worker.crashed import CUT
 from doorward.proxy.worker.places import Places
@@ -77,6 +79,42 @@ def test_a_worker_that_dies_takes_its_own_sessions_only(start: Start) -> None:
     reader = TrailReader((places.trails / f"{key(1)}.dwr").read_bytes())
     assert b"last words" in b"".join(record.data for record in reader.records())
     assert reader.verify().damage is None
+
+
+def test_workers_of_a_server_that_is_root_are_somebody_else(tmp_path: Path) -> None:
+    """Directories above belong to root alone: workers get to their own, and nowhere else."""
+    state = tmp_path / "private" / "state"
+    state.mkdir(parents=True)
+    state.parent.chmod(0o700)
+    start_workers(state, worker_account)
+    places, count = Places.of(state), len(os.sched_getaffinity(0))
+    try:
+        until(lambda: len(pids(places)) == count)
+        found = pids(places)
+        name, path = next(iter(places.workers().items()))
+        told = [line.split() for pid in found.values() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        users = {int(words[2]) for words in told if words[0] == "Uid:"}
+        assert users == {places.sockets.stat().st_uid}
+        if os.geteuid() == 0:
+            assert 0 not in users
+            assert {int(words[1], 16) for words in told if words[0] in {"CapEff:", "CapPrm:"}} == {0}
+        assert is_held(places.trails, name)
+
+        async def test() -> None:
+            end = await connect(path, places.owners())
+            end.send(Settle(trails=str(places.trails.resolve()), node="n", release="1"))
+            assert isinstance(await anext(aiter(end)), Hello)
+            end.close("seen")
+
+        asyncio.run(test())
+        os.kill(found[name], signal.SIGKILL)
+        until(lambda: name not in pids(places) and len(pids(places)) == count)
+        assert not is_held(places.trails, name)
+        found = pids(places)
+        shutil.rmtree(state)
+        until(lambda: all(is_gone(pid) for pid in found.values()))
+    finally:
+        stop(places)
 
 
 def test_sessions_outlive_their_supervisor(tmp_path: Path) -> None:

@@ -35,7 +35,11 @@ Speed = Annotated[float, typer.Option(min=0.1, max=1000, help="How many times as
 MaxPause = Annotated[float, typer.Option(min=0, max=86_400, help="Pauses are cut to so many seconds.")]
 Certificates = Annotated[
     list[Path] | None,
-    typer.Option("--certificate", metavar="FILE", help="Certificate in PEM that seals are checked with.", show_default=False),
+    typer.Option("--certificate", metavar="FILE", help="Certificate in PEM to check signatures with.", show_default=False),
+]
+Authorities = Annotated[
+    list[Path] | None,
+    typer.Option("--authority", metavar="FILE", help="Certificates in PEM that time stamps must lead to.", show_default=False),
 ]
 
 
@@ -48,18 +52,18 @@ class Export(StrEnum):
 
 
 @command
-def verify(file: File, output: Output, key: Key = None, certificate: Certificates = None) -> None:
+def verify(file: File, output: Output, key: Key = None, certificate: Certificates = None, authority: Authorities = None) -> None:
     """Prove that a trail is what was written, and say up to when. Exit code 1: it is not.
 
-    Without the key of an encrypted trail the order of its frames is checked, not what is in them. Seals are checked with the
-    certificates that are given; whether to trust those is yours to know.
+    Without the key of an encrypted trail the order of its frames is checked, not what is in them. Signatures and time stamps of
+    seals are checked with the certificates that are given; whether to trust those is yours to know.
     """
     from doorward.cli import render
     from doorward.cli.trails import clock, opened
 
     with opened(file, key) as reader:
         found = reader.verify()
-        sealed = _sealed(reader, found, certificate or [])
+        sealed = _sealed(reader, found, _texts(certificate), "\n".join(_texts(authority)))
         told = {
             "cut_bytes": found.cut,
             "damage": str(found.damage) if found.damage else None,
@@ -74,21 +78,28 @@ def verify(file: File, output: Output, key: Key = None, certificate: Certificate
         raise CommandError(f"{file} is not what was written.")
 
 
-def _sealed(reader: TrailReader, found: Verdict, certificates: list[Path]) -> list[dict[str, Any]]:
-    """Return the seals of a trail, each with whether it holds; None: there is no certificate to check it with."""
-    from doorward.recording.seals import holds, seals
-
+def _texts(paths: list[Path] | None) -> list[str]:
+    """Return the contents of files with certificates. Raises CommandError."""
     try:
-        pems = [path.read_text(encoding="ascii") for path in certificates]
+        return [path.read_text(encoding="ascii") for path in paths or []]
     except (OSError, UnicodeDecodeError):
         raise CommandError("A certificate can't be read.") from None
+
+
+def _sealed(reader: TrailReader, found: Verdict, certificates: list[str], authorities: str) -> list[dict[str, Any]]:
+    """Return the seals of a trail: are signature and stamp right, does it hold? None: nothing to check it with."""
+    from doorward.recording.seals import is_signed, is_stamped, seals
+
     made = list(seals(found.notes))
     chains = _chains(reader, {seal.frame for seal in made})
     told: list[dict[str, Any]] = []
     for seal in made:
         fits = chains.get(seal.frame) == seal.chain
-        signed = any(holds(seal, pem) for pem in pems) if pems and fits else None
-        told.append({"at": seal.at, "frame": seal.frame, "holds": False if not fits else signed})
+        signed = any(is_signed(seal, pem) for pem in certificates) if seal.signature and certificates else None
+        stamped = is_stamped(seal, authorities) if seal.stamp and authorities else None
+        checked = [one for one in (signed, stamped) if one is not None]
+        holds = False if not fits or not all(checked) else True if checked else None
+        told.append({"at": seal.at, "frame": seal.frame, "holds": holds, "signed": signed, "stamped": stamped})
     return told
 
 
@@ -123,9 +134,13 @@ def _verdict(found: Verdict, sealed: list[dict[str, Any]], until: str) -> Iterat
         yield Line(f"{len(bad)} of {len(sealed)} seals do not hold, the first at frame {bad[0]['frame']}.", "bold red")
     elif good:
         yield Line(f"{len(good)} seals hold, the last over frame {good[-1]['frame']}, of {good[-1]['at']}.")
-    elif sealed:
-        yield Line(f"{len(sealed)} seals were not checked; give --certificate.", "yellow")
-    else:
+        stamped = [seal for seal in good if seal["stamped"]]
+        if stamped:
+            yield Line(f"{len(stamped)} of them have a time stamp that is right.")
+    unchecked = sum(seal["holds"] is None for seal in sealed)
+    if unchecked:
+        yield Line(f"{unchecked} seals were not checked; give --certificate for signatures, --authority for stamps.", "yellow")
+    if not sealed:
         yield Line("No seals: who cut off the end would not be noticed.", "yellow")
 
 

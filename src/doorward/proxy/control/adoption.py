@@ -44,10 +44,13 @@ class Adoption:
     running: Callable[[], Running]
     trails: Path
 
-    async def adopt(self, key: str, worker: str) -> Session | None:
-        """Return a session that a worker has and control has not, by its row; None: it is none of that worker's, or is closed."""
+    async def adopt(self, key: str, worker: str | None = None) -> Session | None:
+        """Return a session that control knows nothing of, by its row; None: there is no such session, or it is closed.
+
+        ``worker``: who has it; None: its worker is none of those that control is connected to, or has let go of it.
+        """
         row = await asyncio.to_thread(self.catalogue.session, key)
-        if row is None or row.ended is not None or row.extra.get(rows.WORKER) != worker:
+        if row is None or row.ended is not None or (worker is not None and row.extra.get(rows.WORKER) != worker):
             return None
         running = self.running()
         connection = active(running.snapshot, row.policy_key, running.number)
@@ -57,12 +60,18 @@ class Adoption:
             key, row.number, connection, (row.client.ip, row.client.port), (row.target.ip, row.target.port), row.began / 1000
         )
         session.phase, session.is_kept, session.is_adopted = Phase.CONNECTED, True, True
+        session.host = str(row.extra.get(rows.WORKER, ""))
+        session.down, session.up = row.down, row.up
         session.person, session.user, session.method = rows.person_of(row), str(row.extra.get(rows.USER, "")), row.auth_method
         if row.server.ip:
             session.target = Located(row.server.name, (row.server.ip,), row.server.port, row.server_user)
         self.sessions.add(session)
-        log.info("session adopted", session=session.id, worker=worker)
+        log.info("session adopted", session=session.id, worker=session.host)
         return session
+
+    async def lives(self, worker: str) -> bool:
+        """Whether a worker lives, connected or not: what it left is nobody else's to hand in."""
+        return await asyncio.to_thread(is_held, self.trails, worker)
 
     async def sealing(self, key: str) -> Sealing | None:
         """Return how the trail of a session that is over is sealed, by its policy of now; None: there is no such session."""
@@ -90,7 +99,8 @@ class Adoption:
 
     async def _close(self, row: SessionRow, session: Session | None) -> None:
         at = await asyncio.to_thread(recorded_until, self.trails / f"{row.key}{SUFFIX}")
-        await self.catalogue.recovered(row.key, rows.cut(at, _CUT))
+        down, up = (session.down, session.up) if session is not None else (row.down, row.up)
+        await self.catalogue.recovered(row.key, rows.cut(at, _CUT, max(down, row.down), max(up, row.up)))
         log.warning("session cut off", session=row.session_id, recorded_ms=at)
         if session is not None:
             self.notices.tell("session_ended", f"The session {session.id} was cut off", session, verdict="FAIL", reason=_CUT)

@@ -121,7 +121,7 @@ class Control:
         return datetime.now(zone(self._given.running().snapshot))
 
     def _settle(self) -> messages.Settle:
-        return messages.Settle(trails=str(self._given.places.trails), node=self._given.node, release=__version__)
+        return messages.Settle(trails=str(self._given.places.trails.resolve()), node=self._given.node, release=__version__)
 
     def _misbehaved(self, worker: str, why: str) -> None:
         self.notices.counts["worker_misbehaved"] += 1
@@ -157,7 +157,7 @@ class Control:
 
     async def _attend(self, name: str) -> None:
         try:
-            link = await connect(self._given.places.socket(name))
+            link = await connect(self._given.places.socket(name), self._given.places.owners())
         except (OSError, PipeError) as error:
             log.debug("a worker can't be reached", worker=name, reason=str(error))
         else:

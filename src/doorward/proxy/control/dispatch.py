@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 
 from doorward.proxy import messages
+from doorward.proxy.control import rows
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
 from doorward.proxy.control.answers import Answers, Question, refusal
 from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
-from doorward.proxy.control.reports import Report, Reports, end_of
+from doorward.proxy.control.reports import Report, Reports, bounded, end_of
 from doorward.proxy.control.sealing import Sealer
 from doorward.proxy.control.session import MisbehaviourError, Phase, Session, Worker
 from doorward.proxy.control.sessions import Sessions
@@ -131,7 +132,7 @@ class Dispatch:
     async def _take(self, worker: Worker, message: Message) -> None:
         match message:
             case messages.Counts():
-                self._count(worker, message)
+                await self._count(worker, message)
             case messages.Shown():
                 self.live.shown(worker, message)
             case messages.Identified():
@@ -190,24 +191,40 @@ class Dispatch:
 
     async def _reported(self, worker: Worker, report: Report) -> None:
         session = self.sessions.find(report.session)
+        if session is None and report.session not in worker.strangers:
+            session = await self.adoption.adopt(report.session)  # it ended while control was away
         if session is None:
             await self._late(worker, report)
-        elif session.worker is worker:
+        else:
+            if session.worker is not worker:
+                await self._left(worker, session, report)
             await self.reports.take(session, report)
-        elif session.worker is None and isinstance(report, messages.Ended):
-            # Its own worker is gone; what that left is handed in by another.
-            await self.reports.take(session, report)
-        elif session.worker is not None:
-            raise MisbehaviourError("told of a session that is not its own")
         if report.serial:
             worker.noted[report.session] = max(worker.noted.get(report.session, 0), report.serial)
+
+    async def _left(self, worker: Worker, session: Session, report: Report) -> None:
+        """Look whether a worker may tell of a session that it has not. Raises MisbehaviourError.
+
+        It may have had it until control went away; and what a dead worker left is handed in by another: all but lines of text.
+        """
+        if session.worker is not None:
+            raise MisbehaviourError("told of a session that is not its own")
+        if session.host == worker.name:
+            session.worker = worker
+            worker.sessions.add(session)
+        elif isinstance(report, messages.Text) or await self.adoption.lives(session.host):
+            raise MisbehaviourError("told of a session of another worker")
 
     async def _late(self, worker: Worker, report: Report) -> None:
         """Take what a worker that is gone, or that outlived an earlier control, left of a session that is over."""
         worker.strangers.discard(report.session)
         row = await asyncio.to_thread(self.catalogue.session, report.session)
-        if row is not None and isinstance(report, messages.Ended):
-            await self.catalogue.end(report.session, end_of(report))
+        if row is None or not isinstance(report, messages.Ended):
+            return
+        host = str(row.extra.get(rows.WORKER, ""))
+        if host != worker.name and await self.adoption.lives(host):
+            raise MisbehaviourError("told of a session of another worker")
+        await self.catalogue.end(report.session, end_of(report, row.down, row.up))
 
     async def _note(self, worker: Worker) -> None:
         """Tell a worker, now and then, what it need not keep any longer."""
@@ -224,13 +241,14 @@ class Dispatch:
             for key, serial in noted.items():
                 worker.send(messages.Noted(session=key, serial=serial))
 
-    def _count(self, worker: Worker, counts: messages.Counts) -> None:
+    async def _count(self, worker: Worker, counts: messages.Counts) -> None:
         worker.memory, worker.lag = max(0, counts.memory), max(0, counts.lag)
         for key, (channels, down, up, activity) in counts.sessions.items():
             session = self._own(worker, key) if key not in worker.strangers and self.sessions.find(key) else None
             if session is not None:
-                session.channels, session.down, session.up = max(0, channels), max(0, down), max(0, up)
+                session.channels, session.down, session.up = max(0, channels), bounded(down), bounded(up)
                 session.activity = int(session.began * 1000) + max(0, activity)
+                await self.reports.count(session)
 
     async def _sealed(self, worker: Worker, message: messages.WantSeal) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.session import MisbehaviourError, Phase, Session
 from doorward.proxy.control.sessions import Sessions
 from doorward.recording.records import MAX_TIME
-from doorward.sessions.catalogue.port import Catalogue
+from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import ChannelRow, End, EventRow, Facts, Line, Peer
 from doorward.tree.plaintext import plain
 
@@ -23,6 +24,8 @@ MAX_LINES = 10_000
 MAX_BYTES = 1 << 50
 """Bytes that a session can have moved: numbers that no worker of ours tells must not break sums and lists of the others."""
 MAX_WORDS = 300
+COUNT_SECONDS = 30.0
+"""How often the catalogue is told how much a running session has moved."""
 EVENTS = frozenset({
     "auth_failure", "channel_denied", "connection_failed", "connection_timedout", "protocol_violation", "recording_failed",
 })  # fmt: skip
@@ -59,7 +62,7 @@ class Reports:
             case messages.ChannelOpened():
                 await self._opened(session, report)
             case messages.ChannelClosed():
-                down, up = _bytes(report.down), _bytes(report.up)
+                down, up = bounded(report.down), bounded(report.up)
                 await self.catalogue.channel_closed(session.key, report.number, _at(report.at), down, up)
             case messages.Happened():
                 await self._happened(session, report)
@@ -130,8 +133,17 @@ class Reports:
         lines = [Line(_at(at), kind, text) for at, kind, text in report.lines]
         await self.catalogue.text(session.key, report.channel, lines)
 
+    async def count(self, session: Session) -> None:
+        """Keep, now and then, how much a session has moved: more than that nobody knows of it should its worker die."""
+        now = time.monotonic()
+        moved = session.down + session.up
+        if session.is_kept and moved > session.moved and now >= session.count_due:
+            session.moved, session.count_due = moved, now + COUNT_SECONDS
+            with suppress(CatalogueUnavailableError):  # then it is told of a fault by what must be kept
+                await self.catalogue.update(session.key, Facts(down=session.down, up=session.up))
+
     async def _ended(self, session: Session, report: messages.Ended) -> None:
-        await self.catalogue.end(session.key, end_of(report))
+        await self.catalogue.end(session.key, end_of(report, session.down, session.up))
         key = "session_terminated" if report.verdict == "TERMINATED" else "session_ended"
         seconds = round(max(0.0, time.time() - session.began), 1)
         reason = _words(report.reason) or None
@@ -143,13 +155,17 @@ class Reports:
         self.sessions.end(session)
 
 
-def end_of(report: messages.Ended) -> End:
-    """Return the end of a session as the catalogue keeps it. Raises MisbehaviourError."""
+def end_of(report: messages.Ended, down: int, up: int) -> End:
+    """Return the end of a session as the catalogue keeps it. Raises MisbehaviourError.
+
+    ``down``, ``up``: bytes that are known to have passed; who hands in what a dead worker left knows nothing of them.
+    """
     if report.verdict not in rows.VERDICTS:
         raise MisbehaviourError("ended a session in no known way")
     return End(
-        at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=_bytes(report.down), up=_bytes(report.up),
-        trail_bytes=_bytes(report.trail_bytes), is_recorded=report.recorded,
+        at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=max(down, bounded(report.down)),
+        up=max(up, bounded(report.up)),
+        trail_bytes=bounded(report.trail_bytes), is_recorded=report.recorded,
     )  # fmt: skip
 
 
@@ -167,7 +183,8 @@ def _at(at: int) -> int:
     return min(max(0, at), MAX_TIME)
 
 
-def _bytes(size: int) -> int:
+def bounded(size: int) -> int:
+    """Return a number of bytes that a worker tells, as far as there can be so many."""
     return min(max(0, size), MAX_BYTES)
 
 

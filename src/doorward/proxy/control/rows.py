@@ -80,6 +80,6 @@ def person_of(kept: SessionRow) -> Person:
     return Person(kept.gateway_user, kept.gateway_groups, proofs)
 
 
-def cut(at: int, reason: str) -> End:
-    """Return the end of a session that is gone without a word. ``at``: ms since it began."""
-    return End(at=at, verdict=FAIL, reason=reason)
+def cut(at: int, reason: str, down: int, up: int) -> End:
+    """Return the end of a session that is gone without a word. ``at``: ms since it began; bytes as last counted."""
+    return End(at=at, verdict=FAIL, reason=reason, down=down, up=up)

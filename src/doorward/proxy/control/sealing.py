@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,13 +48,7 @@ class Sealer:
             seal = signed(message.frame, message.chain, at, certificate, key)
         else:
             seal = Seal(message.frame, message.chain.hex(), at, b"")
-        note = seal.as_note()
-        if sealing.timestamped:
-            note["stamp"] = self._stamp(sealing, seal)
-        if sealing.signer is None:
-            note["kind"] = "stamp"
-            del note["signature"]
-        return note
+        return (replace(seal, stamp=self._stamp(sealing, seal)) if sealing.timestamped else seal).as_note()
 
     def _identity(self, identity: Identity) -> tuple[x509.Certificate, SigningKey]:
         text = self.secret(identity.key)
@@ -63,7 +57,7 @@ class Sealer:
         key: Any = load_pem_private_key(text.encode(), None)
         return x509.load_pem_x509_certificate(identity.certificate.encode()), key
 
-    def _stamp(self, sealing: Sealing, seal: Seal) -> str:
+    def _stamp(self, sealing: Sealing, seal: Seal) -> bytes:
         if sealing.url is not None:
             return remote_stamp(seal.claim, sealing.url, sealing.policy_oid)
         if sealing.authority is None:

@@ -124,6 +124,9 @@ class Session:
     channels: int = 0
     down: int = 0
     up: int = 0
+    moved: int = 0
+    """The bytes, both ways, that the catalogue knows of; ``count_due``: when it is told again, on the monotonic clock."""
+    count_due: float = 0.0
     activity: int = 0
     is_locked: bool = False
     serial: int = 0

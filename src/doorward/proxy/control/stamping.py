@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import subprocess
@@ -36,8 +35,8 @@ class StampError(Exception):
     """There is no time stamp. The message says why."""
 
 
-def local_stamp(claim: bytes, certificate: str, private_key: str) -> str:
-    """Return the token over some bytes, signed here, as base64. Certificate and key in PEM. Raises StampError."""
+def local_stamp(claim: bytes, certificate: str, private_key: str) -> bytes:
+    """Return the token (DER) over some bytes, signed here. Certificate and key in PEM. Raises StampError."""
     with tempfile.TemporaryDirectory(prefix="doorward-stamp-") as made, in_files([private_key.encode()]) as [key]:
         directory = Path(made)
         (directory / "signer.pem").write_text(certificate)
@@ -51,8 +50,8 @@ def local_stamp(claim: bytes, certificate: str, private_key: str) -> str:
         return _token(directory)
 
 
-def remote_stamp(claim: bytes, url: str, policy_oid: str | None) -> str:
-    """Return the token over some bytes from an authority, as base64. Raises StampError."""
+def remote_stamp(claim: bytes, url: str, policy_oid: str | None) -> bytes:
+    """Return the token (DER) over some bytes from an authority. Raises StampError."""
     import httpx2
 
     with tempfile.TemporaryDirectory(prefix="doorward-stamp-") as made:
@@ -83,7 +82,7 @@ def _query(directory: Path, claim: bytes, policy_oid: str | None) -> str:
     return "query"
 
 
-def _token(directory: Path) -> str:
+def _token(directory: Path) -> bytes:
     """Return the token of a reply, once it is for this claim and this question. Raises StampError."""
     said = _openssl(["-reply", "-in", "reply", "-text"], directory)
     asked = _openssl(["-query", "-in", "query", "-text"], directory)
@@ -96,7 +95,7 @@ def _token(directory: Path) -> str:
     if _imprint(asked) != _imprint(said) or not _imprint(said):
         raise StampError("the authority answered another question")
     _openssl(["-reply", "-in", "reply", "-token_out", "-out", "token"], directory)
-    return base64.b64encode((directory / "token").read_bytes()).decode()
+    return (directory / "token").read_bytes()
 
 
 def _imprint(text: str) -> list[str]:

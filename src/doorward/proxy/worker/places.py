@@ -47,18 +47,34 @@ class Places:
         except OSError:
             return {}
 
+    def owners(self) -> set[int]:
+        """Return who workers may run as: this process's own user, and that whom the directory of the sockets was given to.
+
+        Raises OSError.
+        """
+        return {os.geteuid(), self.sockets.stat().st_uid}
+
     def prepare(self, user: int | None = None) -> None:
         """Make both directories, for nobody else. ``user``: whose they are to be. Raises OSError."""
         for directory in (self.sockets, self.trails):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if user is not None:
+            if user is not None and directory.stat(follow_symlinks=False).st_uid != user:
+                for left in directory.iterdir():  # by workers that ran as somebody else
+                    os.chown(left, user, -1, follow_symlinks=False)
                 os.chown(directory, user, -1, follow_symlinks=False)
             directory.chmod(0o700)
+
+    def held(self) -> Places:
+        """Return the same places by directories that are open: whoever gives up root then need not get to them by their paths."""
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        return Places(*(Path(f"/proc/self/fd/{os.open(path, flags)}") for path in (self.sockets, self.trails)))
 
     def stand(self) -> tuple[tuple[int, int], ...] | None:
         """Return what tells these directories from others that come in their place; None: one is gone."""
         try:
             found = [path.stat() for path in (self.sockets, self.trails)]
         except OSError:
+            return None
+        if not all(facts.st_nlink for facts in found):  # they are held open
             return None
         return tuple((facts.st_dev, facts.st_ino) for facts in found)

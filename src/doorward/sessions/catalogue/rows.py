@@ -97,6 +97,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     auth_method: str | UnsetType = UNSET
     trail: str | UnsetType = UNSET
     recipients: tuple[str, ...] | UnsetType = UNSET
+    down: int | UnsetType = UNSET
+    up: int | UnsetType = UNSET
     extra: dict[str, Any] | UnsetType = UNSET
     """Added to what is there, member by member."""
     is_archived: bool | UnsetType = UNSET

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from doorward.proxy import messages
 from doorward.proxy.control.session import MAX_SEALING
+from doorward.recording.journal import SEGMENTS
 from doorward.sessions.rules import Relayed
 from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connected, ended, eventually, play
 
@@ -66,6 +68,34 @@ def test_nothing_can_be_said_of_a_session_of_another_worker(rig: Rig) -> None:
         session = site.control.sessions.find(key)
         assert session is not None
         assert session.worker is site.control.workers.find("w1")
+
+    play(rig, scenario)
+
+
+def test_nothing_can_be_handed_in_of_a_worker_that_lives(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control is not connected to it for a moment, or has begun anew: its sessions go on, and end when it says so."""
+    monkeypatch.setattr("doorward.proxy.control.dispatch.WAIT_SECONDS", 0.05)
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        honest = await site.worker("w1")
+        key = await site.connected(honest)
+        with (site.places.trails / f"w1.{SEGMENTS[0]}").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            honest.pipe.close()
+            await eventually(lambda: site.control.workers.find("w1") is None)
+            for forgotten in (False, True):
+                if forgotten:
+                    session = site.control.sessions.find(key)
+                    assert session is not None
+                    site.control.sessions.end(session)
+                for name in ("Ended", "Text", "ChannelOpened"):
+                    evil = await site.worker(f"evil{name}{forgotten}")
+                    evil.say(EVERYTHING[name](key))
+                    assert await is_caught(site, evil), (name, forgotten)
+        assert not site.catalogue.ends
+        assert not site.catalogue.lines
 
     play(rig, scenario)
 

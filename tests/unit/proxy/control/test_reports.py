@@ -212,6 +212,58 @@ def test_a_session_of_a_worker_that_is_gone_is_closed_and_its_own_word_counts_la
     play(rig, scenario)
 
 
+def test_what_a_worker_told_of_bytes_outlives_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("doorward.proxy.control.dispatch.WAIT_SECONDS", 0.05)
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = HOST
+        worker = await site.worker()
+        keys = [await site.connected(worker) for _ in range(2)]
+        worker.say(messages.Counts(sessions=dict.fromkeys(keys, (1, 300, 40, 1)), memory=1, lag=1))
+        await eventually(lambda: all(site.catalogue.rows[key].down for key in keys))
+        # More often than now and then the catalogue is not told, but control knows.
+        worker.say(messages.Counts(sessions=dict.fromkeys(keys, (1, 900, 80, 1)), memory=1, lag=1))
+        await eventually(lambda: site.control.figures().down == 1800)
+        assert site.catalogue.rows[keys[0]].down == 300
+        other = await site.worker("w2")
+        worker.pipe.close()
+        await eventually(lambda: site.control.workers.find("w1") is None)
+        other.say(ended(keys[0], verdict="FAIL", down=0, up=0, serial=1 << 53))
+        await eventually(lambda: keys[0] in site.catalogue.ends and keys[1] in site.catalogue.recovered_ends)
+        for end in (site.catalogue.ends[keys[0]], site.catalogue.recovered_ends[keys[1]]):
+            assert (end.down, end.up) == (900, 80)
+
+    play(rig, scenario)
+
+
+def test_a_session_that_ended_while_control_was_away_is_told_of_whole(rig: Rig) -> None:
+    configured(rig)
+    catalogue = MemoryCatalogue()
+    keys: list[str] = []
+
+    async def before(site: Site) -> None:
+        site.names.known["db1.example.com"] = HOST
+        worker = await site.worker()
+        keys.append(await site.connected(worker))
+        worker.say(messages.Counts(sessions={keys[0]: (1, 300, 40, 1)}, memory=1, lag=1))
+        await eventually(lambda: catalogue.rows[keys[0]].down)
+
+    async def after(site: Site) -> None:
+        worker = await site.worker("w1")
+        worker.say(opened(keys[0], serial=3))
+        worker.say(messages.Text(session=keys[0], channel=1, lines=((30, "screen", "last words"),), serial=4))
+        worker.say(ended(keys[0], serial=5))
+        await eventually(lambda: keys[0] in catalogue.ends)
+        assert [line.text for _, line in catalogue.lines] == ["last words"]
+        assert len(catalogue.channels) == 1
+        assert catalogue.ends[keys[0]].down == 300
+        assert not len(site.control.sessions)
+
+    play(rig, before, catalogue)
+    play(rig, after, catalogue)
+
+
 def test_a_row_stays_open_while_its_worker_holds_its_journal(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.proxy.control.dispatch.WAIT_SECONDS", 0.05)
     configured(rig)

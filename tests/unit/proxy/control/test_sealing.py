@@ -11,7 +11,7 @@ import pytest
 from doorward.configuration.management import certificates
 from doorward.proxy import messages
 from doorward.proxy.control.stamping import StampError, local_stamp, remote_stamp
-from doorward.recording.seals import Seal, holds
+from doorward.recording.seals import Seal, is_signed
 from tests.support.pki import Authority
 from tests.unit.proxy.control.site import Site, configured, ended, eventually, play
 
@@ -34,9 +34,9 @@ def authority(rig: Rig) -> tuple[str, str, str]:
     return found.certificate, rig.secrets.text(own.tsa.key) or "", certificates.trusted(snapshot)
 
 
-def is_right(token: str, claim: bytes, trusted: str, directory: Path) -> bool:
+def is_right(token: bytes, claim: bytes, trusted: str, directory: Path) -> bool:
     """Whether openssl takes a token for a claim."""
-    for name, content in (("token", base64.b64decode(token)), ("claim", claim), ("ca.pem", trusted.encode())):
+    for name, content in (("token", token), ("claim", claim), ("ca.pem", trusted.encode())):
         (directory / name).write_bytes(content)
     done = subprocess.run(
         ["openssl", "ts", "-verify", "-data", "claim", "-in", "token", "-token_in", "-CAfile", "ca.pem"],
@@ -144,8 +144,8 @@ def test_the_head_of_a_trail_is_signed_and_stamped_as_the_policy_says(rig: Rig, 
         worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32))
         note = (await worker.receive(messages.Sealed)).note
         [(seal, stamp)] = [(Seal(note["frame"], note["chain"], note["at"], base64.b64decode(note["signature"])), note["stamp"])]
-        assert holds(seal, certificate)
-        assert is_right(stamp, seal.claim, authority(rig)[2], tmp_path)
+        assert is_signed(seal, certificate)
+        assert is_right(base64.b64decode(stamp), seal.claim, authority(rig)[2], tmp_path)
         # Nothing is signed again, or out of its order: what was sealed stays the last word on it.
         for frame, chain in ((7, b"\x02" * 32), (3, b"\x02" * 32), (8, b"\x02" * 31)):
             worker.say(messages.WantSeal(session=key, frame=frame, chain=chain))
@@ -167,7 +167,7 @@ def test_a_session_that_ended_meanwhile_gets_its_last_seal(rig: Rig) -> None:
         await eventually(lambda: not len(site.control.sessions))
         worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32, last=True))
         note = (await worker.receive(messages.Sealed)).note
-        assert holds(Seal(note["frame"], note["chain"], note["at"], base64.b64decode(note["signature"])), certificate)
+        assert is_signed(Seal(note["frame"], note["chain"], note["at"], base64.b64decode(note["signature"])), certificate)
 
     play(rig, scenario)
 
@@ -187,6 +187,8 @@ def test_a_policy_that_only_stamps_signs_nothing(rig: Rig, tmp_path: Path) -> No
         note = (await worker.receive(messages.Sealed)).note
         assert note["kind"] == "stamp"
         assert "signature" not in note
-        assert is_right(note["stamp"], Seal(7, note["chain"], note["at"], b"").claim, authority(rig)[2], tmp_path)
+        assert is_right(
+            base64.b64decode(note["stamp"]), Seal(7, note["chain"], note["at"], b"").claim, authority(rig)[2], tmp_path
+        )
 
     play(rig, scenario)

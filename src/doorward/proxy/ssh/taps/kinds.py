@@ -43,7 +43,7 @@ def tap_of(log: ChannelLog, kind: str, rule: ChannelRule | None, facts: Mapping[
         return QuietTap()
     name, command, terminal = channel_type(kind, facts), str(facts.get("command", "")), facts.get("terminal")
     if kind != "session":
-        keeps = rule.keep_files and name in {ChannelType.LOCAL_FORWARD, ChannelType.REMOTE_FORWARD, ChannelType.X11}
+        keeps = name in {ChannelType.LOCAL_FORWARD, ChannelType.REMOTE_FORWARD, ChannelType.X11}
         return ForwardTap(log, {"type": name, **facts}, keep=keeps)
     if isinstance(terminal, Mapping):  # also scp and SFTP: with a terminal they are no clean streams
         return TerminalTap(log, size_of(dict(terminal)))
