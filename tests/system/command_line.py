@@ -40,7 +40,7 @@ class Done:
         return self.out.splitlines()
 
 
-CHANGING = {"set", "add", "remove", "edit", "apply", "rollback", "restore", "commit", "passwd"}
+CHANGING = {"adopt", "set", "add", "remove", "edit", "apply", "rollback", "restore", "commit", "passwd"}
 IN_CLUSTERS = {"promote", "join", "accept", "remove", "leave"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from doorward.cli.client import Client
 from doorward.cli.failures import Unreachable
 from doorward.cli.identity import trusting
-from tests.support.server import PASSWORD, Server, running
+from tests.support.server import PASSWORD, Server, running, until
 from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
@@ -174,6 +174,20 @@ def test_history_differences_and_the_way_back(server: Server, cli: CommandLine) 
     assert cli.ok("get", "datetime/timezone").strip() == "Asia/Tokyo"
     cli.ok("rollback", str(start))
     assert cli("rollback", "999999").code == cli("diff", "1", "999999").code == cli("history", "999999").code == 1
+
+
+def test_what_somebody_changed_on_the_host_is_shown_and_taken_over(server: Server, cli: CommandLine) -> None:
+    until(lambda: cli.ok("drift") == "The host is as configured.\n")
+    link = server.state / "root/etc/localtime"
+    link.unlink()
+    link.symlink_to("/usr/share/zoneinfo/Asia/Tokyo")
+    until(lambda: cli("drift", "--exit-code").code == 2)
+    shown = cli.ok("drift")
+    assert shown.startswith("datetime/timezone: /etc/localtime was changed by someone else (since ")
+    assert "  a link to /usr/share/zoneinfo/Asia/Tokyo\n" in shown
+    assert "is in effect." in cli.ok("adopt")
+    assert cli.ok("get", "datetime/timezone").strip() == "Asia/Tokyo"
+    until(lambda: cli.ok("drift") == "The host is as configured.\n")
 
 
 def test_a_message_that_is_required(cli: CommandLine) -> None:

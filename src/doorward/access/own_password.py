@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
-from doorward.transaction import writing
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order, Pipeline
 from doorward.tree.places import Place
@@ -27,8 +26,8 @@ def change_password(
     if user is None or document is None:
         raise LookupError(account)
     candidate = Candidate.on(running)
-    key, _ = writing.create(candidate, pipeline.tree[passwords.PATH], {"plain": text}, strict=True)
+    key, _ = pipeline.tree.node(passwords.PATH).add(candidate, {"plain": text}, strict=True)
     body = {**document.value, "password": key}
-    writing.replace_body(candidate, pipeline.tree[users.PATH], account, body, strict=True)
+    pipeline.tree.node(users.PATH).replace(candidate, account, body, strict=True)
     about_to_have(key)
     pipeline.commit(candidate, Order(user.name, address, f"{user.name} changed the own password.", account=account))

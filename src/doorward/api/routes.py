@@ -21,6 +21,7 @@ from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster.shared import Shared
 from doorward.api.cluster.status import cluster_resources
 from doorward.api.configuration import Configuration
+from doorward.api.drift import DriftResource
 from doorward.api.fast_response import FastResponses
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Revisions
@@ -41,6 +42,7 @@ from doorward.areas.area import Issue, Metric
 from doorward.backup.service import Backups
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
+from doorward.events.drift import DriftWatch
 from doorward.events.notifications import Notifications
 from doorward.host.ntp_probe import Prober
 from doorward.proxy.control.figures import Figures
@@ -80,6 +82,7 @@ class Parts:
     live: LiveSessions
     host_keys: HostKeys
     figures: Callable[[], Figures]
+    drift: DriftWatch
 
 
 class Audit(Deferred):
@@ -172,6 +175,7 @@ def application(parts: Parts) -> Application:
         "cluster": cluster_resources(Shared(pipeline.tree, lambda: pipeline.running, cluster)),
         "commits": CommitsAndBatches(parts.service, transaction, configuration),
         "configuration": configuration.resource(),
+        "drift": DriftResource(parts.service, configuration, parts.drift),
         "health_status": health_status,
         "info": Info(lambda: pipeline.running, cluster.node_id),
         "metrics": metrics,

@@ -50,6 +50,7 @@ from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import certificates, webinterface
 from doorward.configuration.ssh._rules import SERVICE
+from doorward.events.drift import DriftWatch
 from doorward.events.notifications import Notifications
 from doorward.host.engine import Host
 from doorward.host.errors import HostError
@@ -119,6 +120,7 @@ class Appliance:
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
         self.host_keys = HostKeys(self.store)
         self.control = self._controlled(keeping)
+        self.drift = DriftWatch(self.senders.events, self.pipeline, self._queue)
         self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
@@ -149,6 +151,7 @@ class Appliance:
             *self._shelves,
             self.backups,
             self.senders.monitor,
+            self.drift,
             Memory(),
         ]
 
@@ -194,6 +197,7 @@ class Appliance:
             self._service, self._logins, self._tokens, authenticator, guard, self._prober, self.senders, self.backups,
             *self._shelves, self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
             self.sessions.catalogue, self.sessions.trails, self.control.live, self.host_keys, self.control.figures,
+            self.drift,
         )  # fmt: skip
 
     def _controlled(self, keeping: SecretKeeping) -> Control:

@@ -19,7 +19,6 @@ from doorward.events.alerts import Alerts
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch
 from doorward.events.cores import CoreFiles
-from doorward.events.drift import DriftWatch
 from doorward.events.events import Events
 from doorward.events.forwarder import Forwarder
 from doorward.events.limits import Limits, figures_of
@@ -73,7 +72,6 @@ class Notifications(Area):
             Limits(self.events, self._snapshot, figures_of(state)),
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
             CertificateWatch(self.events, lambda: in_use(self._snapshot())),
-            DriftWatch(self.events, pipeline),
             RecordWatch(self.events, pipeline.store),
             self.core_files,
         )

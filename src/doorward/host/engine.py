@@ -172,6 +172,15 @@ class Host:
             ours = [one for one in index(desired).values() if self._is_ours(one)]
             return [warning for one in ours for warning in self._kind(one).drift(one)]
 
+    def found(self, resource: Resource) -> object:
+        """What the host has of a resource, in the form of its kind; of a path its `Entry`. `HostError` when it can't be read."""
+        with self._lock:
+            return self._kind(resource).observe(Change(resource, None))
+
+    def path_of(self, resource: Resource) -> str | None:
+        """The path on the host that a resource is written to, None where it is no file."""
+        return self._kind(resource).touches(resource)
+
     def _is_ours(self, resource: Resource) -> bool:
         return not resource.unmanaged or resource.origin in self._managed
 

@@ -21,12 +21,16 @@ Nothing, or a daemon re-reads, a daemon restarts, a listener moves, sessions are
 class HostWarning:
     """Something an operator should know that stops nothing.
 
-    `code` for programs, `message` for people, `origin` the href.
+    `code` for programs, `message` for people, `origin` the href. Where the host differs, `resource` names what does, such
+    as "file /etc/timezone", and `expected` and `found` say how.
     """
 
     code: str
     message: str
     origin: str
+    resource: str = field(default="", compare=False)
+    expected: str = field(default="", compare=False)
+    found: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

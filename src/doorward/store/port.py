@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from doorward.store.anchor import Anchor
 from doorward.tree.jsontext import decode_own, encode
 from doorward.tree.places import Place
-
-if TYPE_CHECKING:
-    from doorward.store.anchor import Anchor
 
 State = Literal[
     "queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "revert_failed", "reverted", "failed",

@@ -199,7 +199,7 @@ class Pipeline:
             self._record_refusal(ticket, "Conflict" if paths is None else "SemanticError", str(refused), paths)
             raise
         except ApplyError as error:
-            raise self._failed(ticket, error) from error
+            raise self.failed(ticket, error) from error
         finally:
             if not self.now_doing[ticket.id].finished:
                 del self.now_doing[ticket.id]
@@ -230,7 +230,7 @@ class Pipeline:
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
             with self.secrets.uncommitted(candidate.texts):
-                self._apply(report.plan, Intent(ticket.id, merged.edits), ticket)
+                self.apply(report.plan, Intent(ticket.id, merged.edits), ticket)
         confirmation = None
         state: State = "done"
         if order.confirm_seconds is not None:
@@ -258,7 +258,7 @@ class Pipeline:
                 raise ApplyError("write journal", "", _why(error), restored=True) from error
             del self.now_doing[ended.id]
 
-    def _apply(self, plan: Plan, intent: Intent, ticket: CommitRecord) -> None:
+    def apply(self, plan: Plan, intent: Intent, ticket: CommitRecord) -> None:
         """Journal, then touch the host. The engine puts the host back itself when it fails."""
 
         def progress(state: str) -> None:
@@ -299,7 +299,8 @@ class Pipeline:
             return False
         return True
 
-    def _failed(self, ticket: CommitRecord, error: ApplyError) -> ApplyFailed:
+    def failed(self, ticket: CommitRecord, error: ApplyError) -> ApplyFailed:
+        """Keep what became of a change that the host did not take; return what to raise."""
         if not error.restored:
             self.unknown = f"{error.action}: {error.reason}"
             log.critical("host state unknown", action=error.action, reason=error.reason, path=error.origin)

@@ -45,6 +45,7 @@ GOOD: dict[str, Any] = {
     "datetime/ntp_servers": [{"selection": "fqdn", "value": "pool.ntp.org"}, {"selection": "ip", "value": "192.0.2.1"}],
     "datetime/timezone": "Etc/UTC",
     "management/accounting": {"require_commitlog": True},
+    "management/drift": {"exceptions": ["/etc/timezone", "/api/configuration/network"], "mode": "repair"},
     "management/webinterface": {"timeout": 5},
     "passwords": {"plain": "correct horse battery"},
     "troubleshooting": {"core_files": {"retention_days": 30}, "debug_logging": {"enabled": True}},

@@ -1,4 +1,4 @@
-"""What the monitor watches: limits, certificates, drift; and the monitor itself."""
+"""What the monitor watches: limits, certificates; and the monitor itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import pytest
 
 from doorward.areas.area import Issue
 from doorward.events.certificates import CertificateWatch, Expiring, in_use
-from doorward.events.drift import DriftWatch
 from doorward.events.limits import Limits, figures_of
 from doorward.events.monitor import Monitor
 from tests.support import openpgp
 from tests.support.server import until
 from tests.unit.events.parts import Bus, snapshot
-from tests.unit.transaction.rig import SERVERS, SOURCES, Rig, ip
+from tests.unit.transaction.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,36 +173,6 @@ def test_the_key_of_backups_is_watched_too(rig: Rig) -> None:
     assert found.name == "The OpenPGP key of backups and exports"
     assert found.path == "/api/configuration/management/exported_configuration_encryption"
     assert 18 < (found.end - datetime.now(UTC)) / timedelta(days=1) <= 20
-
-
-@pytest.fixture
-def drift(rig: Rig, bus: Bus) -> DriftWatch:
-    rig.committed((SERVERS, [ip("192.0.2.1")]))
-    return DriftWatch(bus, rig.pipeline)
-
-
-def test_a_host_that_differs_is_told_once_and_again_when_it_is_mended(rig: Rig, bus: Bus, drift: DriftWatch) -> None:
-    drift.look(0.0)
-    assert bus.keys == []
-    rig.host.files.remove(SOURCES)
-    drift.look(60.0)
-    drift.look(120.0)
-    assert bus.keys == ["configuration_drift"]
-    assert bus.events[0].path == "/api/configuration/datetime/ntp_servers"
-    assert SOURCES in bus.events[0].text
-    rig.pipeline.recover()
-    drift.look(180.0)
-    assert bus.keys == ["configuration_drift", "-configuration_drift"]
-
-
-def test_what_is_seen_in_the_middle_of_a_commit_does_not_count(rig: Rig, bus: Bus, drift: DriftWatch) -> None:
-    rig.host.files.remove(SOURCES)
-    rig.pipeline.now_doing["a commit"] = rig.committed()
-    drift.look(0.0)
-    assert bus.keys == []
-    rig.pipeline.now_doing.clear()
-    drift.look(60.0)
-    assert bus.keys == ["configuration_drift"]
 
 
 class Watched:

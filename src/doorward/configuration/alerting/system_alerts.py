@@ -33,6 +33,7 @@ IDS: Mapping[str, str] = {
     "configuration_drift": "doorwardConfigurationDrift",
     "db_error": "xcbDBError",
     "disk_full": "doorwardDiskFull",
+    "drift_loop": "doorwardDriftLoop",
     "error": "xcbError",
     "load_high": "doorwardLoadHigh",
     "login": "xcbLogin",
@@ -99,6 +100,7 @@ class SystemAlerts(Body):
     configuration_drift: Mailed = Field(_MAILED, description="The host differs from the running configuration.")
     db_error: Mailed = Field(_MAILED, description="The store refused to read or write.")
     disk_full: Mailed = Field(_MAILED, description="The limit of disk use is crossed.")
+    drift_loop: Mailed = extension(_MAILED, description="Repairs of the host did not last, so that there are no more.")
     error: Quiet = Field(_QUIET, description="A log record of level error.")
     ha_node_changed: Never = Field(_NEVER, description="The other node took over; not raised by this release.")
     limit_reached: Never = Field(_NEVER, description="A limit of the licence is reached; not raised by this release.")

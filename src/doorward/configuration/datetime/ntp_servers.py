@@ -6,10 +6,11 @@ was removed. Synchronisation is not awaited; ``/api/time_status`` tells how the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any
 
 from doorward.configuration.network._addresses import addresses
+from doorward.host.files import Entry
 from doorward.host.resources import Daemon, File
 from doorward.tree.fields import Address, FqdnAddress, IpAddress
 from doorward.tree.models import Elements
@@ -24,8 +25,13 @@ SOURCES = "/etc/chrony/sources.d/doorward.sources"
 
 def sources(servers: Iterable[FqdnAddress | IpAddress]) -> str:
     """Return the content of chrony's sources file: a line an entry, in order."""
+    return sources_of((server.selection, server.value) for server in servers)
+
+
+def sources_of(servers: Iterable[tuple[str, str]]) -> str:
+    """Return the lines of servers, given by selection and value."""
     lines = {"ip": "server {} iburst\n", "fqdn": "pool {} iburst maxsources 4\n"}
-    return "".join(lines[server.selection].format(server.value) for server in servers)
+    return "".join(lines[selection].format(value) for selection, value in servers)
 
 
 def render(snapshot: Snapshot) -> Iterator[File | Daemon]:
@@ -33,6 +39,24 @@ def render(snapshot: Snapshot) -> Iterator[File | Daemon]:
     servers = snapshot.read(NODE)
     yield File(SOURCES, sources(servers).encode(), origin=PATH, label="sources")
     yield Daemon("chronyd", reload_on=(SOURCES,), lists=tuple(server.value for server in servers), origin=PATH)
+
+
+def adopt(snapshot: Snapshot, found: Callable[[Any], object]) -> list[dict[str, str]] | None:
+    """Return the servers in the sources file of the host; None where it says more than entries here can."""
+    file, _ = render(snapshot)
+    entry = found(file)
+    if not isinstance(entry, Entry) or entry.target is not None:
+        return None
+    servers: list[dict[str, str]] = []
+    for line in entry.content.decode("utf-8", "replace").splitlines():
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        kind = {"server": "ip", "pool": "fqdn"}.get(words[0])
+        if kind is None or not words[1:] or sources_of([(kind, words[1])]).split() != words:
+            return None
+        servers.append({"selection": kind, "value": words[1]})
+    return servers
 
 
 def no_time_source(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
@@ -68,4 +92,5 @@ NODE: ListSingleton[Address] = ListSingleton(
     advice=(no_time_source, own_address),
     probe=added,
     render=render,
+    adopt=adopt,
 )

@@ -6,11 +6,13 @@ offset of now through the link. Stored times stay UTC; the zone rules ``HH:MM`` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from doorward.host.files import Entry
+from doorward.host.kinds.path import ZONEINFO
 from doorward.host.resources import File, Symlink, Zone
 from doorward.host.zones import host_zone, is_zone
 from doorward.tree.fields import bad_format
@@ -39,9 +41,22 @@ def render(snapshot: Snapshot) -> Iterator[File | Symlink | Zone]:
     yield Zone(name, origin=PATH)
 
 
+def adopt(snapshot: Snapshot, found: Callable[[Any], object]) -> str | None:
+    """Return the time zone that the host has: that of the link, or of the file where the link is as configured."""
+    configured = snapshot.read(NODE)
+    link, file, _ = render(snapshot)
+    linked, named = found(link), found(file)
+    target = linked.target if isinstance(linked, Entry) else None
+    name = target.removeprefix(ZONEINFO) if target is not None and target.startswith(ZONEINFO) else None
+    if name == configured and isinstance(named, Entry) and named.target is None:
+        name = named.content.decode("utf-8", "replace").strip()
+    return name if name is not None and name != configured and is_zone(name) else None
+
+
 NODE: Singleton[ZoneName] = Singleton(
     title="Time zone",
     model=Annotated[ZoneName, Field(description="A name of the tz database, aliases included.", examples=["America/New_York"])],
     default=lambda _: host_zone(),
     render=render,
+    adopt=adopt,
 )

@@ -118,7 +118,7 @@ class Chrony(Driver):
             conf = None
         if conf is None or (conf.content, conf.target) != (self._layout.text, None):
             message = f"{CONF} is missing" if conf is None else f"{CONF} was changed by someone else"
-            found.append(HostWarning("configuration_drift", message, daemon.origin))
+            found.append(HostWarning("configuration_drift", message, daemon.origin, f"file {CONF}"))
         for name in self._files.names(SOURCES_DIRECTORY):
             path = f"{SOURCES_DIRECTORY}/{name}"
             # chronyd reads only *.sources, the README of the package for one is no source.

@@ -85,6 +85,8 @@ def within(deadline: float) -> float:
     return min(deadline, time.monotonic() + READ_BACK_SECONDS)
 
 
-def drifted(resource: Resource, message: str) -> HostWarning:
-    """The warning `configuration_drift` for `resource`."""
-    return HostWarning("configuration_drift", message, resource.origin)
+def drifted(
+    resource: Resource, message: str, expected: str = "", found: str = "", code: str = "configuration_drift"
+) -> HostWarning:  # fmt: skip
+    """The warning that `resource` is not as desired."""
+    return HostWarning(code, message, resource.origin, " ".join(resource.identity), expected, found)

@@ -12,7 +12,7 @@ import structlog
 from typing_extensions import override
 
 from doorward.host.errors import HostError
-from doorward.host.kinds import Kind, within
+from doorward.host.kinds import Kind, drifted, within
 from doorward.host.plan import Action, Change, HostWarning
 from doorward.host.resources import Daemon
 
@@ -150,13 +150,13 @@ class DaemonKind(Kind[Daemon]):
         if absence is not None:
             return [_absent(daemon, absence), *driver.drift(daemon)]
         if not driver.running():
-            down = HostWarning("daemon_down", f"{daemon.name} is not running", daemon.origin)
+            down = drifted(daemon, f"{daemon.name} is not running", "running", "not running", "daemon_down")
             return [down, *driver.drift(daemon)]
         found = driver.drift(daemon)
         missing = self._missing(daemon)
         if missing:
             message = f"{daemon.name} does not use {_named(daemon.lists, missing)}"
-            found.append(HostWarning("configuration_drift", message, daemon.origin))
+            found.append(drifted(daemon, message, ", ".join(daemon.lists), ", ".join(sorted(driver.listed()))))
         return found
 
     def _await(self, daemon: Daemon, wanted: frozenset[str], gone: frozenset[str], deadline: float) -> None:

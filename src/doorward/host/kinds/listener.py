@@ -109,9 +109,9 @@ class ListenerKind(Kind[Listener]):
         """One warning when it is not open as desired, or can't be reached."""
         listener = resource
         if self._listeners.at(listener.name) != listener:
-            return [drifted(resource, f"nothing listens on {listener.name} as configured")]
+            return [drifted(resource, f"nothing listens on {listener.name} as configured", listener.name, "nothing")]
         try:
             self._listeners.prove(listener, time.monotonic() + READ_BACK_SECONDS)
         except HostError as failure:
-            return [drifted(resource, failure.reason)]
+            return [drifted(resource, failure.reason, listener.name)]
         return []

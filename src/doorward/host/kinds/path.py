@@ -12,6 +12,7 @@ from doorward.host.errors import HostError
 from doorward.host.files import Entry, Files
 from doorward.host.kinds import Kind, drifted
 from doorward.host.resources import File, Symlink
+from doorward.host.shown import described, difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,10 +94,12 @@ class PathKind(Kind[P]):
     def drift(self, resource: P) -> list[HostWarning]:
         """One warning when what is at the path is not the desired thing."""
         path = resource.path
-        found = self._seen(path)
-        if found == self.entry(resource):
+        found, wanted = self._seen(path), self.entry(resource)
+        if found == wanted:
             return []
-        return [drifted(resource, f"{path} is missing" if found is None else f"{path} was changed by someone else")]
+        message = f"{path} is missing" if found is None else f"{path} was changed by someone else"
+        how = "something that can't be read" if found is _ODD else difference(wanted, found)
+        return [drifted(resource, message, described(wanted), how)]
 
     def _wanted(self, change: Change[P]) -> Entry | None:
         return self.entry(change.resource) if change.resource is not None else None

@@ -127,5 +127,5 @@ class PresentKind(Kind[R]):
             if self.exists(resource):
                 return []
         except HostError as failure:
-            return [drifted(resource, failure.reason)]
-        return [drifted(resource, f"the host does not have the {self.text(resource)}")]
+            return [drifted(resource, failure.reason, self.text(resource))]
+        return [drifted(resource, f"the host does not have the {self.text(resource)}", self.text(resource), "nothing")]

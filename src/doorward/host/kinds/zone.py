@@ -71,7 +71,7 @@ class ZoneKind(Kind[Zone]):
         try:
             self._compare(resource)
         except HostError as failure:
-            return [drifted(resource, failure.reason)]
+            return [drifted(resource, failure.reason, resource.name)]
         return []
 
     def _compare(self, zone: Zone) -> None:

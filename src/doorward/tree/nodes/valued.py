@@ -33,7 +33,9 @@ class Valued(Node, Generic[M]):
     configuration to warnings about going from one to the other, ``probe`` the two bodies (old: None where there was none) to the
     (place in the body, host) pairs whose answer to an NTP query is worth a warning, ``reach`` to the (place in the body, host,
     port) of servers that should take a TCP connection; port 0: whose name should resolve.
-    ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write already.
+    ``adopt`` maps a configuration, and a function from a resource to what the host has of it, to the body that says so; None:
+    there is none. ``derived`` names the members that a PUT leaves as they are, ``at_write`` the rules that refuse it at the write
+    already.
     ``renewed`` maps configuration, place and machine to the body that the stored one becomes at a start; None: it stays.
     """
 
@@ -41,6 +43,7 @@ class Valued(Node, Generic[M]):
     step: Callable[[M, M, Snapshot], Iterable[Problem]] | None = None
     probe: Callable[[M | None, M], Iterable[tuple[str, str]]] | None = None
     reach: Callable[[M | None, M], Iterable[tuple[str, str, int]]] | None = None
+    adopt: Callable[[Snapshot, Callable[[Any], object]], Any] | None = None
     derived: tuple[str, ...] = ()
     renewed: Callable[[Snapshot, Place, Any], Any] | None = None
     at_write: tuple[Rule, ...] = ()

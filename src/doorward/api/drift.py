@@ -1,0 +1,135 @@
+"""``/api/drift``: where the host is not as configured, and taking what was found there into a transaction (trust, section 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from doorward.access.sight import Sight
+from doorward.api import errors
+from doorward.api.bodies import listed
+from doorward.api.configuration import Configuration, may_write
+from doorward.api.openapi_transaction import STATUS
+from doorward.api.request import Request, Response
+from doorward.api.resources import TIME, Operation, Resource, answer_schema, meta, meta_schema
+from doorward.api.transaction import Service, status
+from doorward.events.drift import Drift, DriftWatch
+from doorward.host.errors import HostError
+from doorward.transaction.candidate import Candidate
+from doorward.tree.nodes import Valued
+from doorward.tree.places import Place
+from doorward.tree.problems import InvalidBody, Problem, SemanticError
+
+BASIC = "/special/basic"
+_DRIFT = {
+    "x-component": "Drift",
+    "type": "object",
+    "properties": {
+        "expected": {"type": "string", "description": "What should be there; empty where the message says it."},
+        "found": {"type": "string", "description": "What is there; of a text a unified diff, without secrets."},
+        "message": {"type": "string"},
+        "path": {"type": "string", "description": "The endpoint that it comes from."},
+        "resource": {"type": "string", "description": "What differs, such as `file /etc/timezone`."},
+        "since": TIME,
+    },
+    "required": ["expected", "found", "message", "path", "resource", "since"],
+}
+_HIDDEN = {"type": "object", "description": "How many differences are not shown to this account."}
+
+
+class DriftResource(Resource):
+    """Where the host is not as the running revision says."""
+
+    operations = {
+        "GET": Operation(
+            "What differs, since when, and how.",
+            answer_schema(meta_schema("DriftMeta", "adopt", hidden=_HIDDEN), drift={"type": "array", "items": _DRIFT}),
+        )
+    }
+    privilege = BASIC
+    listed = False
+
+    def __init__(self, service: Service, shared: Configuration, watch: DriftWatch) -> None:
+        self._service, self._watch = service, watch
+        self.children = {"adopt": Adopt(service, shared, watch)}
+
+    async def get(self, request: Request) -> Response:
+        """List what may be seen."""
+        pipeline = self._service.pipeline
+        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+        shown = sight.members({"drift": [_shown(one) for one in self._watch.found()]}, "drift")
+        hidden = {"hidden": shown["hidden"]} if "hidden" in shown else {}
+        return Response({"drift": shown["drift"], "meta": meta(request, adopt=f"{request.href}/adopt", **hidden)})
+
+
+def _shown(drift: Drift) -> dict[str, str]:
+    warning = drift.warning
+    return {
+        "expected": warning.expected,
+        "found": warning.found,
+        "message": warning.message,
+        "path": warning.origin,
+        "resource": warning.resource,
+        "since": drift.since,
+    }
+
+
+class Adopt(Resource):
+    """Taking what was found on the host into the configuration."""
+
+    operations = {
+        "POST": Operation("Put what was found into the transaction, where that can be.", STATUS, body={}, errors=(400, 403))
+    }
+    privilege = BASIC
+
+    def __init__(self, service: Service, shared: Configuration, watch: DriftWatch) -> None:
+        self._service, self._shared, self._watch = service, shared, watch
+
+    def may_write(self, request: Request) -> bool:
+        """Who may read what differs; each endpoint that changes needs its own right."""
+        return self.may_read(request)
+
+    async def post(self, request: Request) -> Response:
+        """Fill the caller's candidate; a commit makes it real."""
+        await request.read()
+        async with request.turn() as login:
+            before = login.candidate or Candidate.on(self._service.pipeline.running)
+            differing = sorted({drift.warning.origin for drift in self._watch.found()})
+            try:
+                candidate, warnings = await asyncio.to_thread(self._adopted, request, before.copy(), differing)
+            except SemanticError as refused:
+                raise errors.meaning(refused.problems) from None
+            request.check_again()
+            login.candidate = candidate
+            told = listed(warnings, request.href)
+            return status(self._service, candidate, **({"warnings": told} if told else {}))
+
+    def _adopted(self, request: Request, candidate: Candidate, paths: list[str]) -> tuple[Candidate, list[Problem]]:
+        """Return a candidate with what stands on the host, and what could not be taken over."""
+        pipeline = self._service.pipeline
+        sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
+        warnings: list[Problem] = []
+        for path in [path for path in paths if path in pipeline.tree.endpoints and sight.path(path)]:
+            endpoint = pipeline.tree[path]
+            node, found = endpoint.node, None
+            if isinstance(node, Valued) and node.adopt is not None:
+                if not may_write(request.member.rights, endpoint, ""):
+                    raise errors.unauthorized(path, write=True)
+                try:
+                    found = node.adopt(pipeline.running.snapshot, pipeline.host.found)
+                except HostError as failure:
+                    warnings.append(Problem("not_adopted", f"What is there can't be read: {failure.reason}.", "", path))
+                    continue
+            if found is None:
+                warnings.append(Problem("not_adopted", "What is there can't be read back into the configuration.", "", path))
+                continue
+            self._shared.check_scope(candidate, Place(path))
+            warnings += self._written(candidate, path, found)
+        return candidate, warnings
+
+    def _written(self, candidate: Candidate, path: str, found: Any) -> list[Problem]:
+        try:
+            return list(self._service.pipeline.tree.node(path).replace(candidate, "", found, strict=True))
+        except InvalidBody as refused:
+            reason = "; ".join(problem.message for problem in refused.problems)
+            return [Problem("not_adopted", f"What is there can't be configured: {reason}", "", path)]

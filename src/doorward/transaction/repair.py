@@ -1,0 +1,41 @@
+"""Putting the host back to what runs, where somebody else changed it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from doorward.host.engine import ApplyError, HostError
+from doorward.host.resources import Resource
+from doorward.store.port import CommitRecord, Intent
+from doorward.transaction.pipeline import SYSTEM, Pipeline
+from doorward.tree.times import now
+
+log = structlog.get_logger()
+
+
+def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[Resource]]) -> CommitRecord:
+    """Make the host have what the running revision says again, through the engine. Runs in the commit thread.
+
+    ``wanted`` returns the resources that count, of what runs by then. It is journalled like a commit, and its record names the
+    revision that runs. Raises ApplyFailed.
+    """
+    ticket = CommitRecord(str(uuid.uuid4()), SYSTEM, now(), "applying")
+    pipeline.now_doing[ticket.id] = ticket
+    try:
+        desired = wanted()
+        pipeline.apply(pipeline.host.plan(desired, desired, full=True), Intent(ticket.id, ()), ticket)
+        done = replace(ticket, state="done", finished=now(), revision=pipeline.running.number)
+        pipeline.store.close_journal(done)
+    except ApplyError as error:
+        raise pipeline.failed(ticket, error) from error
+    except HostError as failure:
+        raise pipeline.failed(ticket, ApplyError("look at the host", "", failure.reason, restored=True)) from failure
+    finally:
+        if not pipeline.now_doing[ticket.id].finished:
+            del pipeline.now_doing[ticket.id]
+    log.warning("the host was put back", commit=ticket.id, revision=done.revision)
+    return done
