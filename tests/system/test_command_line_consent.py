@@ -106,7 +106,7 @@ def test_a_commit_that_is_confirmed_stays(server: Server, cli: CommandLine) -> N
     trial = json.loads(cli.ok("trial", "--json"))
     assert (trial["revision"], [change["path"] for change in trial["changes"]]) == (
         number,
-        ["/api/configuration/management/webinterface"],
+        ["/api/configuration/management/webinterface#timeout"],
     )
     assert cli.ok("confirm") == f"Revision {number} is confirmed and stays.\n"
     assert "confirm_remaining_seconds" not in cli.ok("history", "-n", "1", "-o", "json")

@@ -127,7 +127,7 @@ def test_a_password_is_changed_for_oneself_and_for_others(local: Bare) -> None:
     assert local("get", TIMEOUT, *jane, DOORWARD_PASSWORD=JANE).code == 3
     assert local("get", TIMEOUT, *jane, DOORWARD_PASSWORD="An0ther-horse-battery").code == 1
     weak = local("passwd", "--new-password-file", "-", stdin="short\n")
-    assert (weak.code, "aaa/local_database/users/admin /password: " in weak.err) == (1, True), weak
+    assert (weak.code, "/api/user/password /new: " in weak.err) == (1, True), weak
     nobody = local("passwd", "bob", "--new-password-file", "-", stdin="x\n")
     assert (nobody.code, nobody.err) == (2, "There is no account bob.\n")
     first = local.server.state / "initial-admin-password"
@@ -140,7 +140,7 @@ def test_a_new_password_is_asked_for_until_it_is_taken(local: Bare) -> None:
     with local.on_terminal("passwd") as terminal:
         terminal.answers("New password of admin: ", "short")
         terminal.answers("Once more: ", "short")
-        terminal.awaits("aaa/local_database/users/admin /password: ")
+        terminal.awaits("/api/user/password /new: ")
         terminal.answers("New password of admin: ", "My-0wn-horse-battery")
         terminal.answers("Once more: ", "My-0wn-horse-battery")
         done = terminal.ended()

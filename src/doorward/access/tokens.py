@@ -22,6 +22,7 @@ import structlog
 from doorward.access.accounts import Account
 from doorward.access.rights import Rights
 from doorward.store.records import Keeper, Records
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 log = structlog.get_logger()
@@ -34,6 +35,7 @@ _BYTES = 32
 _LENGTH = len(PREFIX) + 43
 
 
+@prepared
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token as it is kept.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,7 @@ def passwd(connection: Connection, how: Committing, account: UserArgument = "", 
     from doorward.cli import terminal
     from doorward.cli.render import Line, show
     from doorward.cli.session import connected, need_login
+    from doorward.cli.transact import agreed
 
     if how.stage:
         raise Usage("A password is not staged: it would lie in a file.")
@@ -52,16 +54,22 @@ def passwd(connection: Connection, how: Committing, account: UserArgument = "", 
         need_login("A new password of one's own")
     with connected(connection) as session:
         name = account or session.target.user
-        key = _key(session, name)
         is_own = not account and not how.dry_run and how.confirm is None and how.message is None
-        change = _change_own if is_own else _change
+        change: Callable[[str], None]
+        if is_own:
+            change = partial(_change_own, session, how)
+        else:
+            asked = how if new_password_file is not None else replace(how, yes=True)  # whoever types it twice means it
+            change = partial(_change, session, asked, _key(session, name))
         first = session.target.first_password if name == session.target.user else None
         if new_password_file is not None:
-            change(session, how, key, _from(new_password_file))
+            text = _from(new_password_file)
+            if is_own:
+                agreed(session, how, "Give your account the password in the file?", "Nothing was changed.")
+            change(text)
         else:
             show(_policy(session), err=True)
-            asked = replace(how, yes=True)  # whoever types it twice means it
-            _asked(lambda text: change(session, asked, key, text), name)
+            _asked(change, name)
     if first is not None and not how.dry_run and not how.confirm:
         first.unlink(missing_ok=True)
         show([Line(f"{first} is removed: it held the old password.")])
@@ -107,14 +115,13 @@ def _change(session: Session, how: Committing, key: str, text: str) -> None:
     transact(session, how, write)
 
 
-def _change_own(session: Session, _how: Committing, _key: str, text: str) -> None:
+def _change_own(session: Session, how: Committing, text: str) -> None:
     """Change the password of whoever logged in, which takes no right to accounts."""
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import Line, emit
 
     revision = session.client.change_password(text)
-    show(
-        [Line(f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended.", "green")]
-    )
+    told = f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended."
+    emit({"revision": revision}, how.structured, [Line(told, "green")])
 
 
 def _key(session: Session, name: str) -> str:
