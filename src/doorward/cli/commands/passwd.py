@@ -119,7 +119,12 @@ def _change_own(session: Session, how: Committing, text: str) -> None:
     """Change the password of whoever logged in, which takes no right to accounts."""
     from doorward.cli.render import Line, emit
 
-    revision = session.client.change_password(text)
+    try:
+        revision = session.client.change_password(text)
+    except CommandRefusedError as refused:
+        if refused.pointers and all(pointer == "/new" for pointer in refused.pointers):  # another one may be taken
+            raise CommandError(*refused.lines) from None
+        raise
     told = f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended."
     emit({"revision": revision}, how.structured, [Line(told, "green")])
 
