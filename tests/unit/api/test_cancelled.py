@@ -15,10 +15,10 @@ from doorward.api.backup.restores import FromTarget, RestoreOrder, RestoreServic
 from doorward.api.errors import ApiError
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import Container, Operation, Resource
-from doorward.api.transaction import Service
 from doorward.backup.archive import prepare
 from doorward.backup.restore import RestoreRequest
 from doorward.backup.temporary_files import TemporaryFiles
+from doorward.transaction.commits import CommitService
 from doorward.transaction.queue import CommitQueue
 from tests.support.accounts import logins
 from tests.unit.backup.parts import Site
@@ -47,10 +47,8 @@ def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
         shutil.copy(prepared.archive, into)
 
     async def work(queue: CommitQueue) -> Any:
-        service = Service(site.rig.pipeline, queue, site.rig.confirmations, logins())
-        desk = RestoreService(
-            site.node, service, service.logins, TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
-        )
+        service = CommitService(site.rig.pipeline, queue, site.rig.confirmations)
+        desk = RestoreService(site.node, service, logins(), TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch)
         order = RestoreOrder(source=FromTarget(selection="target", value=prepared.name), dry_run=dry_run)
         restore = await desk.begin(order, RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed))
         assert desk._task is not None

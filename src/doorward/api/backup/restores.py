@@ -15,13 +15,11 @@ from doorward.access.logins import Logins
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, made, paged
-from doorward.api.bodies import listed, sent
+from doorward.api.bodies import sent
 from doorward.api.changes import as_changes
-from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, require_everything
-from doorward.api.transaction import Service, trimmed
-from doorward.api.workers import HEAVY, StoppedError
+from doorward.areas.threads import HEAVY, StoppedError, call_remote
 from doorward.backup import names
 from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.node import NodeView
@@ -30,13 +28,14 @@ from doorward.backup.restore import RestoreCancelledError, RestoreCheck, Restore
 from doorward.backup.restores import Restore, Restores
 from doorward.backup.runner import NOT_ALLOWED
 from doorward.backup.temporary_files import TemporaryFiles
+from doorward.transaction.commits import CommitMessage, CommitService
 from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, requires_message
 from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.fields import Confidential, bad_format
 from doorward.tree.models import Body, Variants
-from doorward.tree.problems import Problem, SemanticError
+from doorward.tree.problems import Problem, SemanticError, as_json
 
 log = structlog.get_logger()
 
@@ -76,7 +75,7 @@ class RestoreOrder(Body):
     accept_signer: Annotated[str, StringConstraints(max_length=100)] | None = Field(
         None, description="Fingerprint of the key whose signature is accepted though this node does not know it."
     )
-    commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why.")
+    commit_message: CommitMessage | None = Field(None, description="Why.")
     confirm_seconds: int | None = Field(
         None, ge=10, le=LONGEST, description="The configuration goes back by itself after so many seconds."
     )
@@ -98,7 +97,7 @@ _ORDER: TypeAdapter[RestoreOrder] = TypeAdapter(RestoreOrder)
 class RestoreService:
     """Carries restores out, one at a time. Lives in the event loop."""
 
-    def __init__(self, node: NodeView, service: Service, logins: Logins, uploads: TemporaryFiles, fetch: Fetch) -> None:
+    def __init__(self, node: NodeView, service: CommitService, logins: Logins, uploads: TemporaryFiles, fetch: Fetch) -> None:
         self._node, self._service, self._logins, self._fetch = node, service, logins, fetch
         self.uploads = uploads
         self.restores = Restores(node.pipeline.store)
@@ -210,8 +209,8 @@ class RestoreService:
         return replace(
             restore,
             checks=trial.checks,
-            problems=listed(trial.problems, HREF),
-            warnings=listed(trial.warnings, HREF),
+            problems=as_json(trial.problems, HREF),
+            warnings=as_json(trial.warnings, HREF),
             file=trial.file_name if trial.opened is not None else None,
             changes=as_changes(self._node.pipeline.tree, report.merged.edits) if report else [],
             plan=[{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions] if report else [],
@@ -228,14 +227,14 @@ class RestoreService:
             code = refusal.code if isinstance(refusal, ArchiveRefusedError) else "busy"
             return restore.finished("failed", code, refusal.message)
         except SemanticError as refused:
-            found = replace(restore, problems=listed(refused.problems, HREF))
+            found = replace(restore, problems=as_json(refused.problems, HREF))
             return found.finished("failed", refused.problems[0].code, refused.problems[0].message)
         except MergeConflict as conflict:
             return restore.finished("failed", "busy", f"Somebody else changed {conflict} meanwhile.")
         except ApplyFailed as failed:
             result: Literal["reverted", "unknown"] = "reverted" if failed.restored else "unknown"
             what = Problem("host", f"{failed.action}: {failed.reason}.", "", failed.path)
-            return replace(restore, problems=listed([what], HREF)).finished(result, "host", what.message)
+            return replace(restore, problems=as_json([what], HREF)).finished(result, "host", what.message)
         return replace(restore.finished("succeeded"), revision=ticket.revision)
 
     def _commit(self, restore: Restore, wish: RestoreRequest, trial: RestoreCheck) -> Any:
