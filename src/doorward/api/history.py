@@ -12,7 +12,6 @@ from doorward.access.sight import CHANGELOG, Sight
 from doorward.api import errors
 from doorward.api.bodies import sent
 from doorward.api.candidates import written_in_turn
-from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
 from doorward.api.past import number_in
 from doorward.api.request import Request, Response
@@ -20,6 +19,7 @@ from doorward.api.resources import TIME, Operation, Resource, answer_schema, env
 from doorward.api.transaction import status
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.changes import as_changes
 from doorward.transaction.commits import CommitService
 from doorward.transaction.conflicts import explained
 from doorward.transaction.history import restore

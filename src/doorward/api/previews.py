@@ -9,12 +9,12 @@ from typing import Any
 from doorward.access.logins import Logins
 from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
-from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.changes import as_changes
 from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.privileged import REQUIRED, Committer

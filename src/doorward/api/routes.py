@@ -131,11 +131,12 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     from doorward.api.backup.drills import Drills
     from doorward.api.backup.exports import Exports
     from doorward.api.backup.files import Files
-    from doorward.api.backup.restores import RestoreCollection, RestoreService
+    from doorward.api.backup.restores import RestoreCollection
     from doorward.api.backup.runs import Runs, Status
     from doorward.api.backup.signing_keys import SigningKeys
     from doorward.api.backup.targets import HostKeys, TargetTests
     from doorward.api.backup.uploads import Uploads
+    from doorward.backup.restore.service import RestoreService
 
     backups, uploads = parts.backups, parts.uploads
     node = backups.node

@@ -34,9 +34,9 @@ from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
 from doorward.areas import threads
 from doorward.areas.area import Area
-from doorward.backup import restore_files
 from doorward.backup.node import NodeView
-from doorward.backup.restores import Restores
+from doorward.backup.restore.records import Restores
+from doorward.backup.restore.settling import settle
 from doorward.backup.signing import Signing
 from doorward.backup.table import Table
 from doorward.backup.temporary_files import TemporaryFiles
@@ -106,7 +106,7 @@ class Appliance:
         self._tokens = Tokens(self.store, accounts)
         self._service = CommitService(self.pipeline, self._queue, self.confirmations)
         self.senders = Notifications(self.pipeline, state)
-        restore_files.finish(state, self.store, keeping)
+        settle(state, self.store, keeping)
         table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
         self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
         uploads, exports = (
