@@ -36,7 +36,7 @@ LONG = (
     "system/test_command_line_terminal.py",
     "faults/test_kill_whole_restore.py",
     "unit/transaction/test_machine.py",
-    "unit/backup/test_restore.py",
+    "unit/backup/restore/test_restore.py",
     "contract/test_transactions_confirm.py",
 )
 """Files that take more than ten seconds, the longest first."""

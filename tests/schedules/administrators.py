@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from doorward.backup.content import membership
-from doorward.backup.replacing import put_membership
+from doorward.backup.restore.replacing import put_membership
 from doorward.membership import join_request, nodes
 from doorward.tree.places import Place
 from tests.schedules.base import Base
@@ -195,7 +195,7 @@ class Administrators(Base):
         central.open()
         self._epoch = max(self._epoch + 1.0, central.clock.time())  # who restores sees to it that the clock is not behind
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("doorward.backup.replacing.time", SimpleNamespace(time=lambda: self._epoch))
+            patch.setattr("doorward.backup.restore.replacing.time", SimpleNamespace(time=lambda: self._epoch))
             candidate = central.candidate()
             found = membership(central.store, candidate.snapshot)
             for key in list(candidate.snapshot.objects(nodes.PATH).order):

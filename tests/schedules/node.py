@@ -17,7 +17,6 @@ from doorward.api.cluster.nodes import Member, Nodes
 from doorward.api.cluster.shared import ClusterResource, Promote, Shared
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
-from doorward.api.transaction import Service, Transaction
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
@@ -32,7 +31,9 @@ from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.commits import CommitService, NothingToConfirmError, PendingConfirmationError
 from doorward.transaction.confirmation import Confirmations
+from doorward.transaction.conflicts import ConflictingChangesError
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import documents, first_revision, load_running, node_id
@@ -40,7 +41,7 @@ from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import SemanticError
 from doorward.tree.times import Clock
-from tests.support.accounts import login_of, logins
+from tests.support.accounts import login_of
 from tests.support.areas import follow
 from tests.support.fake_host import FakeHost
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
@@ -190,7 +191,7 @@ class Node:
         running = load_running(TREE, machine, self.store)
         self.pipeline = Pipeline(TREE, self.store, self.host, secrets, Probes(), running, clock=self.clock)
         self.confirmations = Trials(self.store, self.pipeline, turn.later)
-        self._transaction = Transaction(Service(self.pipeline, turn, self.confirmations, logins()))
+        self.commits = CommitService(self.pipeline, turn, self.confirmations)
         self.pipeline.recover()
         self.confirmations.load()
         self.events = Told()
@@ -290,11 +291,11 @@ class Node:
         if candidate is not None:
             seconds, self.trial = self.trial, None
             order = Order("admin", "", confirm_seconds=seconds, everything=True, account=users.ADMIN)
-            self._transaction._work(candidate, order)
+            self.commits.commit_now(order, _permitted, lambda order: (candidate, order))
 
     def confirm(self) -> None:
-        """Keep what is on trial. Raises ApiError where nothing is."""
-        _fast_response(self._transaction._confirm(_request("PUT", "/api/transaction")))
+        """Keep what is on trial. Raises NothingToConfirmError where nothing is."""
+        _fast_response(self.commits.confirm(users.ADMIN, _permitted, lambda: True))
 
     def enable(self) -> None:
         """Open the cluster interface."""
@@ -304,8 +305,12 @@ class Node:
         self.write("local_services/cluster", {"enabled": True, "listen_address": key})
 
 
-REFUSALS = (ApiError, SemanticError, ApplyFailed)
+REFUSALS = (ApiError, NothingToConfirmError, PendingConfirmationError, ConflictingChangesError, SemanticError, ApplyFailed)
 """What a request that is not granted raises."""
+
+
+def _permitted() -> None:
+    """Stand for the check whether an administrator may still commit."""
 
 
 def _resource(shared: Shared, path: str) -> ClusterResource:

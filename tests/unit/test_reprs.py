@@ -20,8 +20,8 @@ WITH_SECRETS = frozenset({
     "doorward.access.logins.Login.candidate",
     "doorward.api.request.Request.scope",
     "doorward.api.request.Response.content",
-    "doorward.backup.opening.Opened.file",
-    "doorward.backup.opening.Opened.files",
+    "doorward.backup.restore.opening.Opened.file",
+    "doorward.backup.restore.opening.Opened.files",
     "doorward.host.files.Entry.content",
     "doorward.host.resources.File.content",
 })  # fmt: skip

@@ -18,6 +18,9 @@ from doorward.tree.snapshot import Snapshot
 
 UNSEEN = "Not shown: it is about a resource that this account may not read."
 
+CHANGELOG = "/special/changelog"
+"""The object of the history: who committed what."""
+
 _GUARDED = {"/api/backup": "/special/backup", "/api/cluster": "/special/cluster"}
 """The objects of what lies outside the configuration, by subtree."""
 _Row = TypeVar("_Row", bound=Mapping[str, Any])

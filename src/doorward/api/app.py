@@ -21,6 +21,7 @@ from doorward.access.logins import Logins
 from doorward.access.tokens import Tokens
 from doorward.api import errors, streaming
 from doorward.api.cookies import cookie_value, removed, renewed
+from doorward.api.domain_errors import response_to
 from doorward.api.errors import ApiError
 from doorward.api.fast_response import FastResponses, Plain
 from doorward.api.request import (
@@ -37,9 +38,7 @@ from doorward.api.request import (
     path_segments,
 )
 from doorward.api.resources import READING, Deferred, Resource, meta
-from doorward.api.workers import StoppedError
 from doorward.events.verbosity import VERBOSITY
-from doorward.listening.http.buffers import BuffersFullError
 from doorward.listening.http.fields import standing_fields
 from doorward.store.database import is_full
 from doorward.tree.jsontext import encode
@@ -98,23 +97,16 @@ class Application:
             resource = self._admit(request)
             async with asyncio.timeout(resource.seconds or REQUEST_SECONDS):
                 answer = await self._carry_out(resource, request)
-        except ApiError as refusal:
-            answer = self._refused(request, refusal)
-        except BuffersFullError:
-            answer = self._refused(request, errors.buffers_full())
-        except StoppedError:
-            answer = self._refused(request, errors.unavailable("The server is stopping."))
-        except TimeoutError:
-            answer = self._refused(request, errors.unavailable("The request took too long."))
         except DisconnectedError:
             return
         except Exception as error:
-            full = is_full(error)
-            if full:
-                log.error("no space left", request_id=request.id, method=request.method, path=request.href)
-            else:
+            refusal = response_to(error, request.id)
+            if refusal is None:
                 log.exception("internal error", request_id=request.id, method=request.method, path=request.href)
-            answer = self._refused(request, errors.no_room() if full else errors.internal(request.id))
+                refusal = errors.internal(request.id)
+            elif is_full(error):
+                log.error("no space left", request_id=request.id, method=request.method, path=request.href)
+            answer = self._refused(request, refusal)
         await self._send(request, answer, send)
 
     async def _make(self, path: bytes) -> None:

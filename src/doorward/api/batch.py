@@ -7,9 +7,9 @@ then, so that nobody else's commit can collide with them.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
@@ -17,24 +17,23 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from doorward.access.logins import Login
 from doorward.access.sight import Sight
 from doorward.api import errors
-from doorward.api.bodies import listed
 from doorward.api.commit_records import Commits
 from doorward.api.configuration import Configuration, check_match, may_write
 from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.request import BATCH_LIMIT, Request, Response, path_segments
 from doorward.api.resources import Operation, answer_schema
-from doorward.api.transaction import CommitOrder, Service, Transaction, finished, idempotency_key, still_permitted, trimmed
-from doorward.api.workers import HEAVY
+from doorward.api.transaction import CommitOrder, Transaction, commit_order, finished, idempotency_key, still_permitted
+from doorward.areas.threads import HEAVY
 from doorward.store.port import CommitRecord
 from doorward.transaction.batch import Change, ahead, mentions, write
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.commits import CommitMessage, CommitService
 from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.pipeline import ApplyFailed, Order
-from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.fields import matching
 from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.places import ROOT, Place
-from doorward.tree.problems import InvalidBody, Problem, SemanticError
+from doorward.tree.problems import InvalidBody, Problem, SemanticError, as_json
 from doorward.tree.references import NEW, new_keys, resolved
 from doorward.tree.registry import Endpoint
 from doorward.tree.validation import check
@@ -83,7 +82,7 @@ class BatchOrder(Body):
     """Changes that are to become the running configuration together."""
 
     changes: Annotated[list[AnyChange], Elements(most=MAX_CHANGES)] = Field(description="Carried out in this order.")
-    commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why; blank counts as missing.")
+    commit_message: CommitMessage | None = Field(None, description="Why; blank counts as missing.")
     confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
 
 
@@ -190,7 +189,7 @@ class Staging:
             self.keys[name] = made
         href = Place(endpoint.path, made).href
         self.results.append({"href": href, "key": made or endpoint.key, "status": 201 if sent.method == "POST" else 200})
-        self.warnings += [{**warning, "change": index} for warning in listed(warnings, href)]
+        self.warnings += [{**warning, "change": index} for warning in as_json(warnings, href)]
 
     def _addressed(self, index: int, candidate: Candidate) -> tuple[Endpoint, str]:
         """Return where a change goes, after the checks of a request up to the right."""
@@ -252,7 +251,7 @@ class CommitsAndBatches(Commits):
         ),
     }
 
-    def __init__(self, service: Service, transaction: Transaction, shared: Configuration) -> None:
+    def __init__(self, service: CommitService, transaction: Transaction, shared: Configuration) -> None:
         super().__init__(service)
         self._transaction, self._shared = transaction, shared
 
@@ -266,30 +265,26 @@ class CommitsAndBatches(Commits):
         key = idempotency_key(request)
         strict = request.strict
         large = len(raw) > _LARGE
-        try:
-            checked = await asyncio.to_thread(_checked, request, raw) if large else _checked(request, raw)
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
+        checked = await asyncio.to_thread(_checked, request, raw) if large else _checked(request, raw)
         order = checked.model
         changes = [Change(sent.method, getattr(sent, "body", None), strict) for sent in order.changes]
         staging = Staging(self._shared, request.member, order.changes, changes)
         if staging.takes_time:
             await HEAVY.run(staging.login.account, staging.look_ahead)
 
-        async def in_turn(request: Request, commit: Order) -> Response:
-            return await self._in_turn(request, commit, staging)
-
         commit = CommitOrder(status="commit", commit_message=order.commit_message, confirm_seconds=order.confirm_seconds)
-        answer = await self._transaction.once(request, commit, key, hashlib.sha256(raw).hexdigest(), in_turn)
+        outcome = await self._service.once(
+            commit_order(request, commit, key, raw), partial(self._commit, request, staging)
+        )  # fmt: skip
+        answer = self._transaction.answer(request, outcome, request.member.candidate)
         return finished(request, answer, checked.warnings, HREF)
 
-    async def _in_turn(self, request: Request, order: Order, staging: Staging) -> Response:
-        service = self._service
+    async def _commit(self, request: Request, staging: Staging, order: Order) -> CommitRecord:
         async with request.turn() as login:
             try:
-                ticket = await service.queue.run(lambda: self._work(request, staging, order))
-            except QueueTimeoutError:
-                raise errors.unavailable("Other commits are in the way.") from None
+                record = await self._service.commit(
+                    order, partial(still_permitted, request, login), partial(self._staged, staging)
+                )  # fmt: skip
             except RefusedChangesError as refused:
                 raise refused.answer from None
             except SemanticError as refused:
@@ -298,26 +293,19 @@ class CommitsAndBatches(Commits):
                 raise refusal from None
             except ApplyFailed as failed:
                 raise _placed(errors.apply_failed(failed, request.id), staging) from None
-            return self._transaction.done(request, replace(ticket, results=staging.results), login.candidate)
+            return replace(record, results=staging.results)
 
-    def _work(self, request: Request, staging: Staging, order: Order) -> CommitRecord:
+    def _staged(self, staging: Staging, order: Order) -> tuple[Candidate, Order]:
         """Run in the commit thread."""
-        pipeline = self._service.pipeline
-        self._transaction.check_pending()
-        still_permitted(request, staging.login)
         try:
             candidate = staging.candidate()
         except RefusedChangesError as refused:
-            pipeline.refuse(order, refused.answer.type, refused.answer.message)
+            self._service.pipeline.refuse(order, refused.answer.type, refused.answer.message)
             raise
         results = staging.results if order.idempotency_key is not None else None
-        away = listed(self._shared.told(Place(ROOT)), HREF) if staging.sent else []
+        away = as_json(self._shared.told(Place(ROOT)), HREF) if staging.sent else []
         everything = staging.login.rights.everything
-        order = replace(order, everything=everything, results=results, warnings=(*staging.warnings, *away))
-        ticket = pipeline.commit(candidate, order)
-        if order.confirm_seconds is not None:
-            self._service.confirmations.load()
-        return ticket
+        return candidate, replace(order, everything=everything, results=results, warnings=(*staging.warnings, *away))
 
 
 def _checked(request: Request, raw: bytes) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, get_args
 
-from doorward.access.sight import Sight
+from doorward.access.sight import CHANGELOG, Sight
 from doorward.api import errors
-from doorward.api.past import CHANGELOG
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta
-from doorward.api.transaction import Service
 from doorward.store.port import CommitRecord, State
+from doorward.transaction.commits import CommitService
 
 _COMMITS_SHOWN = 100
 _RECORD = {
@@ -36,7 +35,7 @@ class Commits(Resource):
     operations = {"GET": Operation("The last 100 commits, newest first.", answer_schema(items=items_of(_RECORD)))}
     privilege = CHANGELOG
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: CommitService) -> None:
         self._service = service
 
     def may_read(self, _request: Request) -> bool:
@@ -92,7 +91,7 @@ class OneCommit(Resource):
         "GET": Operation("What became of a commit.", answer_schema(body=_RECORD, key={"type": "string"}), errors=(404,))
     }
 
-    def __init__(self, service: Service, name: str) -> None:
+    def __init__(self, service: CommitService, name: str) -> None:
         self._service, self._name = service, name
 
     async def get(self, request: Request) -> Response:

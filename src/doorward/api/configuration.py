@@ -10,19 +10,21 @@ from typing import Any
 
 from doorward.access.logins import Logins
 from doorward.access.rights import Rights
+from doorward.access.sight import CHANGELOG
 from doorward.api import errors, past
+from doorward.api.candidates import written_in_turn
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
 from doorward.api.openapi_nodes import about_node, node_operations
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
-from doorward.api.workers import HEAVY
+from doorward.areas.threads import HEAVY
 from doorward.host.ntp_probe import Prober
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.scope import from_central_management
 from doorward.tree.nodes import Branch, Valued, Warnings, WriteOnce
 from doorward.tree.places import Place
-from doorward.tree.problems import InvalidBody, Problem, SemanticError
+from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Endpoint
 from doorward.tree.snapshot import Document, Snapshot
 
@@ -119,7 +121,7 @@ class NodeResource(Resource):
     def may_read(self, request: Request) -> bool:
         """Branches are open to every login; a secret is read by who may read its owner."""
         rights, node = request.member.rights, self.endpoint.node
-        if past.is_asked(request) and not rights.may_read(past.CHANGELOG, past.REVISIONS):
+        if past.is_asked(request) and not rights.may_read(CHANGELOG, past.REVISIONS):
             return False
         if isinstance(node, Branch):
             return True
@@ -169,20 +171,15 @@ class NodeResource(Resource):
     async def delete(self, request: Request) -> Response:
         """Remove the object."""
         _no_query(request)
-        async with request.turn() as login:
+        async with written_in_turn(request, self._shared.running, copied=False) as draft:
             self._check_still_there(request)
             self._check_match(request)
-            candidate = login.candidate or Candidate.on(self._shared.running())
-            try:
-                self._shared.check_scope(candidate, self.place)
-                self.endpoint.node.delete(candidate, self.key, self._shared.tree.node)
-            except SemanticError as refused:
-                raise errors.meaning(refused.problems) from None
-            login.candidate = candidate
+            self._shared.check_scope(draft.candidate, self.place)
+            self.endpoint.node.delete(draft.candidate, self.key, self._shared.tree.node)
         return Response({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
     async def _write(self, request: Request, write: Callable[[Candidate, Any], tuple[str, Warnings]], status: int) -> Response:
-        """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace.
+        """Carry out a write in the caller's candidate.
 
         ``write`` returns the key of what it made, and warnings. The maker of the node turns what was sent into what it gets, in a
         thread of its own, as a large body is written: others are served meanwhile.
@@ -190,39 +187,29 @@ class NodeResource(Resource):
         _no_query(request)
         place, maker = self.place, self.endpoint.node.maker
         raw = await request.read()
-        async with request.turn() as login:
+        # Others go on reading the candidate that is there while a large body is written in a thread.
+        large = len(raw) > _LARGE
+        async with written_in_turn(request, self._shared.running, copied=large) as draft:
             self._check_still_there(request)
             self._check_match(request)
-            large = len(raw) > _LARGE
+            login, candidate = draft.login, draft.candidate
             value = await asyncio.to_thread(request.decoded, raw) if large else request.decoded(raw)
-            try:
-                if maker is not None:
-                    value = await HEAVY.run(login.account, partial(maker, strict=request.strict), value)
-                request.check_again()
-                candidate = login.candidate or Candidate.on(self._shared.running())
-                self._shared.check_scope(candidate, place)
-                before = candidate.snapshot.document(place)
-                if large:
-                    candidate = candidate.copy()  # others go on reading the one that is there
-                    key, written = await asyncio.to_thread(write, candidate, value)
-                else:
-                    key, written = write(candidate, value)
-                warnings = (*written, *self._shared.told(place))
-            except InvalidBody as refused:
-                raise errors.invalid_body(refused.problems) from None
-            except SemanticError as refused:
-                raise errors.meaning(refused.problems) from None
+            if maker is not None:
+                value = await HEAVY.run(login.account, partial(maker, strict=request.strict), value)
             request.check_again()
-            login.candidate = candidate
-            self._shared.probe(self.place, before, candidate)
-            made = self.key or key
-            resource = encoded(candidate.snapshot, self.endpoint, made)
+            self._shared.check_scope(candidate, place)
+            before = candidate.snapshot.document(place)
+            key, written = await asyncio.to_thread(write, candidate, value) if large else write(candidate, value)
+            warnings = (*written, *self._shared.told(place))
+        self._shared.probe(self.place, before, candidate)
+        made = self.key or key
+        resource = encoded(candidate.snapshot, self.endpoint, made)
         href = f"{self.endpoint.path}/{made}" if made else self.endpoint.path
         headers = {"ETag": resource.etag} | ({"Location": href} if status == 201 else {})  # noqa: PLR2004 - HTTP's number
         if request.strict:
             headers["Preference-Applied"] = "handling=strict"
-        listed = [_as_json(warning, href) for warning in warnings]
-        return Response(with_warnings(resource, self._shared.logins.remaining(login), listed), status, headers)
+        shown = as_json(warnings, href)
+        return Response(with_warnings(resource, self._shared.logins.remaining(login), shown), status, headers)
 
     def _check_still_there(self, request: Request) -> None:
         """Look again now that the writes of this login session before this one are done."""
@@ -259,7 +246,3 @@ def _names(header: str | None, present: str) -> bool:
 def _no_query(request: Request) -> None:
     if request.query:
         raise errors.invalid_query(("unknown_parameter", "This resource takes no parameters.", name) for name in request.query)
-
-
-def _as_json(warning: Problem, path: str) -> dict[str, str]:
-    return {"code": warning.code, "message": warning.message, "path": warning.path or path, "pointer": warning.pointer}

@@ -7,18 +7,19 @@ from typing import Any
 
 from doorward.access.sight import Sight
 from doorward.api import errors
-from doorward.api.bodies import listed
+from doorward.api.candidates import written_in_turn
 from doorward.api.configuration import Configuration, may_write
 from doorward.api.openapi_transaction import STATUS
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, meta, meta_schema
-from doorward.api.transaction import Service, status
+from doorward.api.transaction import status
 from doorward.events.drift import Drift, DriftWatch
 from doorward.host.errors import HostError
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.commits import CommitService
 from doorward.tree.nodes import Valued
 from doorward.tree.places import Place
-from doorward.tree.problems import InvalidBody, Problem, SemanticError
+from doorward.tree.problems import InvalidBody, Problem, as_json
 
 BASIC = "/special/basic"
 _DRIFT = {
@@ -49,7 +50,7 @@ class DriftResource(Resource):
     privilege = BASIC
     listed = False
 
-    def __init__(self, service: Service, shared: Configuration, watch: DriftWatch) -> None:
+    def __init__(self, service: CommitService, shared: Configuration, watch: DriftWatch) -> None:
         self._service, self._watch = service, watch
         self.children = {"adopt": Adopt(service, shared, watch)}
 
@@ -82,7 +83,7 @@ class Adopt(Resource):
     }
     privilege = BASIC
 
-    def __init__(self, service: Service, shared: Configuration, watch: DriftWatch) -> None:
+    def __init__(self, service: CommitService, shared: Configuration, watch: DriftWatch) -> None:
         self._service, self._shared, self._watch = service, shared, watch
 
     def may_write(self, request: Request) -> bool:
@@ -92,17 +93,12 @@ class Adopt(Resource):
     async def post(self, request: Request) -> Response:
         """Fill the caller's candidate; a commit makes it real."""
         await request.read()
-        async with request.turn() as login:
-            before = login.candidate or Candidate.on(self._service.pipeline.running)
+        async with written_in_turn(request, lambda: self._service.pipeline.running) as draft:
             differing = sorted({drift.warning.origin for drift in self._watch.found()})
-            try:
-                candidate, warnings = await asyncio.to_thread(self._adopted, request, before.copy(), differing)
-            except SemanticError as refused:
-                raise errors.meaning(refused.problems) from None
-            request.check_again()
-            login.candidate = candidate
-            told = listed(warnings, request.href)
-            return status(self._service, candidate, **({"warnings": told} if told else {}))
+            candidate, warnings = await asyncio.to_thread(self._adopted, request, draft.candidate, differing)
+            draft.candidate = candidate
+        told = as_json(warnings, request.href)
+        return status(self._service, candidate, **({"warnings": told} if told else {}))
 
     def _adopted(self, request: Request, candidate: Candidate, paths: list[str]) -> tuple[Candidate, list[Problem]]:
         """Return a candidate with what stands on the host, and what could not be taken over."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from doorward.transaction.pipeline import ApplyFailed
-from doorward.tree.problems import Problem
+from doorward.tree.problems import Problem, as_json
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ def invalid_query(parameters: Iterable[tuple[str, str, str]]) -> ApiError:
 
 def meaning(problems: Sequence[Problem], what: str = "change") -> ApiError:
     """The body is well formed, but can't be accepted in this configuration. ``what``: "change" or "commit"."""
-    errors = [{"code": p.code, "message": p.message, "path": p.path, "pointer": p.pointer} for p in problems]
+    errors = as_json(problems)
     verb = "prevents" if len(errors) == 1 else "prevent"
     return ApiError(400, "SemanticError", f"{_count(errors)} {verb} this {what}.", {"errors": errors})
 
@@ -179,10 +179,18 @@ def apply_failed(error: ApplyFailed, error_id: str) -> ApiError:
         "reason": error.reason,
         "restored": error.restored,
     }
-    return ApiError(500, "ApplyFailed", apply_message(restored=error.restored), details)
+    return ApiError(500, "ApplyFailed", _apply_message(restored=error.restored), details)
 
 
-def apply_message(*, restored: bool) -> str:
+def apply_failed_before(
+    details: Mapping[str, Any], commit: str, error_id: str, headers: Mapping[str, str]
+) -> ApiError:  # fmt: skip
+    """The host did not take a commit that an earlier request asked for; ``details`` are those of its record."""
+    shown = {**details, "commit": f"/api/commits/{commit}", "error_id": error_id}
+    return ApiError(500, "ApplyFailed", _apply_message(restored=bool(details["restored"])), shown, headers)
+
+
+def _apply_message(*, restored: bool) -> str:
     """What became of the host that did not take a commit."""
     if restored:
         return "The host did not accept the change; the previous configuration is back in effect."

@@ -8,23 +8,25 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from doorward.access.sight import Sight
+from doorward.access.sight import CHANGELOG, Sight
 from doorward.api import errors
-from doorward.api.bodies import listed, sent
-from doorward.api.changes import as_changes
+from doorward.api.bodies import sent
+from doorward.api.candidates import written_in_turn
 from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
-from doorward.api.past import CHANGELOG, number_in
+from doorward.api.past import number_in
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta, meta_schema
-from doorward.api.transaction import Service, collision, status
+from doorward.api.transaction import status
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.changes import as_changes
+from doorward.transaction.commits import CommitService
+from doorward.transaction.conflicts import explained
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict, rebased
-from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.models import Body
 from doorward.tree.places import ROOT, Place
-from doorward.tree.problems import Problem, SemanticError
+from doorward.tree.problems import InvalidBody, Problem, as_json
 from doorward.tree.registry import Tree
 
 _MAX_PAGE = 500
@@ -88,7 +90,7 @@ class Revisions(Resource):
     }
     privilege = CHANGELOG
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: CommitService) -> None:
         self._service = service
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -159,7 +161,7 @@ class Head(Resource):
     operations = {"GET": Operation("The signed head of the history.", answer_schema(body=_HEAD, key={"const": "head"}))}
     privilege = CHANGELOG
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: CommitService) -> None:
         self._service = service
 
     async def get(self, request: Request) -> Response:
@@ -181,7 +183,7 @@ class OneRevision(Resource):
     }
     privilege = CHANGELOG
 
-    def __init__(self, service: Service, number: int) -> None:
+    def __init__(self, service: CommitService, number: int) -> None:
         self._service, self._number = service, number
         self.children = {"changes": RevisionChanges(service, number), "restore": Restore(service, number)}
 
@@ -207,7 +209,7 @@ class RevisionChanges(Resource):
     }
     privilege = CHANGELOG
 
-    def __init__(self, service: Service, number: int) -> None:
+    def __init__(self, service: CommitService, number: int) -> None:
         self._service, self._number = service, number
 
     async def get(self, request: Request) -> Response:
@@ -254,7 +256,7 @@ class Restore(Resource):
     personal = frozenset({"POST"})
     privilege = CHANGELOG
 
-    def __init__(self, service: Service, number: int) -> None:
+    def __init__(self, service: CommitService, number: int) -> None:
         self._service, self._number = service, number
 
     def may_write(self, request: Request) -> bool:
@@ -266,21 +268,12 @@ class Restore(Resource):
         order, told = await sent(request, _ORDER)
         service = self._service
         self._check(order.paths)
-        async with request.turn() as login:
-            before = login.candidate or Candidate.on(service.pipeline.running)
-            try:
-                candidate = await service.queue.run(lambda: self._restored(before, order.paths))
-            except QueueTimeoutError:
-                raise errors.unavailable("Other commits are in the way.") from None
-            except MergeConflict as collided:
-                raise await asyncio.to_thread(collision, service, before, collided) from None
-            except SemanticError as refused:
-                raise errors.meaning(refused.problems) from None
-            request.check_again()
-            login.candidate = candidate
+        async with written_in_turn(request, lambda: service.pipeline.running) as draft:
+            before = draft.candidate
+            draft.candidate = candidate = await service.queue.run(lambda: self._restored(before, order.paths))
             returning = service.pipeline.secrets.returning(candidate.snapshot, candidate.edits(), candidate)
-            warnings = told + listed(await asyncio.to_thread(list, returning), request.href)
-            return status(service, candidate, **({"warnings": warnings} if warnings else {}))
+            warnings = told + as_json(await asyncio.to_thread(list, returning), request.href)
+        return status(service, candidate, **({"warnings": warnings} if warnings else {}))
 
     def _check(self, paths: Sequence[str]) -> None:
         """Raise 400 where a path is no resource of the configuration."""
@@ -292,11 +285,14 @@ class Restore(Resource):
             if where is None or not f"{path}/".startswith(f"{ROOT}/")
         ]
         if wrong:
-            raise errors.invalid_body(wrong)
+            raise InvalidBody(wrong)
 
     def _restored(self, before: Candidate, paths: Sequence[str]) -> Candidate:
         """Run in the commit thread: what others committed since the transaction began is part of the difference."""
         pipeline = self._service.pipeline
-        candidate = rebased(pipeline.tree, before, pipeline.running)
+        try:
+            candidate = rebased(pipeline.tree, before, pipeline.running)
+        except MergeConflict as collided:
+            raise explained(pipeline.store, before, pipeline.running, collided) from None
         restore(pipeline.tree, pipeline.store, candidate, self._number, [path.rstrip("/") for path in paths])
         return candidate

@@ -10,14 +10,12 @@ from doorward.access.accounts import account_in
 from doorward.access.logins import Login
 from doorward.access.own_password import WEAK, change_password
 from doorward.access.tokens import Tokens
-from doorward.api import errors
 from doorward.api.authentication import Authentication
 from doorward.api.bodies import sent
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
-from doorward.api.transaction import Service, Transaction, still_permitted
-from doorward.transaction.pipeline import ApplyFailed
-from doorward.transaction.queue import QueueTimeoutError
+from doorward.api.transaction import still_permitted
+from doorward.transaction.commits import CommitService
 from doorward.tree.models import Body
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
 
@@ -52,8 +50,8 @@ class OwnPassword(Resource):
     }
     personal = frozenset({"PUT"})
 
-    def __init__(self, service: Service, transaction: Transaction, authentication: Authentication, tokens: Tokens) -> None:
-        self._service, self._transaction, self._tokens = service, transaction, tokens
+    def __init__(self, service: CommitService, authentication: Authentication, tokens: Tokens) -> None:
+        self._service, self._tokens = service, tokens
         self._authentication = authentication
 
     async def put(self, request: Request) -> Response:
@@ -61,25 +59,21 @@ class OwnPassword(Resource):
         order, warnings = await sent(request, _ORDER)
         async with request.turn() as login:
             if not await self._authentication.proves(request, login.name, order.current):
-                raise errors.meaning([Problem("wrong_password", "This is not the password.", "/current", request.href)])
+                raise SemanticError([Problem("wrong_password", "This is not the password.", "/current", request.href)])
             request.check_again()
             try:
                 revision = await self._service.queue.run(lambda: self._change(request, login, order.new))
-            except QueueTimeoutError:
-                raise errors.unavailable("Other commits are in the way.") from None
             except InvalidBody as refused:
-                raise errors.invalid_body([Problem(p.code, p.message, "/new") for p in refused.problems]) from None
+                raise InvalidBody(Problem(p.code, p.message, "/new") for p in refused.problems) from None
             except SemanticError as refused:
-                raise errors.meaning([_placed(problem, request.href) for problem in refused.problems]) from None
-            except ApplyFailed as failed:
-                raise errors.apply_failed(failed, request.id) from None
+                raise SemanticError(_placed(problem, request.href) for problem in refused.problems) from None
         about = meta(request, revision=revision) | ({"warnings": warnings} if warnings else {})
         return Response({"meta": about})
 
     def _change(self, request: Request, login: Login, text: str) -> int:
         """Run in the commit thread."""
-        self._transaction.check_pending()
         still_permitted(request, login)
+        self._service.check_pending()
         pipeline = self._service.pipeline
 
         def about_to_have(key: str) -> None:

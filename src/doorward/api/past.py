@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.encoding import Encoded, encode_resource
-from doorward.api.workers import HEAVY
+from doorward.areas.threads import HEAVY
 from doorward.store.port import Revision, Store
 from doorward.transaction.past import as_was, blame
 from doorward.transaction.pipeline import Pipeline
@@ -23,8 +23,6 @@ from doorward.tree.times import stamp
 if TYPE_CHECKING:
     from doorward.api.request import Request
 
-CHANGELOG = "/special/changelog"
-"""The ACL object that guards the history."""
 REVISIONS = "/api/revisions"
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "at": {"type": "string", "format": "date-time", "description": "As it was at a time."},

@@ -9,17 +9,16 @@ from typing import Any
 from doorward.access.logins import Logins
 from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
-from doorward.api.bodies import listed
-from doorward.api.changes import as_changes
 from doorward.api.openapi_transaction import CHANGE_LIST
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
 from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.changes import as_changes
 from doorward.transaction.merge import MergeConflict, Merged
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.privileged import REQUIRED, Committer
-from doorward.tree.problems import Problem
+from doorward.tree.problems import Problem, as_json
 from doorward.tree.registry import Tree
 
 HREF = "/api/transaction"
@@ -73,18 +72,18 @@ class Plan(Resource):
         except MergeConflict as collided:
             body["conflicts"] = sorted(collision.path for collision in collided.collisions)
         except ApplyError as error:
-            body["problems"] = [{"code": "host", "message": f"{error.reason}.", "path": error.origin, "pointer": ""}]
+            body["problems"] = as_json([Problem("host", f"{error.reason}.", "", error.origin)])
         else:
             body["actions"] = [{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions]
             body["actions"] += self._ended(report.merged)
             dropped = (action for ask in pipeline.dropping for action in ask(pipeline.running.snapshot, report.merged.snapshot))
             body["actions"] += [{"action": a.action, "effect": a.effect, "path": a.origin} for a in dropped]
-            body["problems"] = listed(report.problems, HREF)
-            body["warnings"] = listed(report.warnings, HREF)
+            body["problems"] = as_json(report.problems, HREF)
+            body["warnings"] = as_json(report.warnings, HREF)
         sight = _sight(pipeline.tree, request, candidate)
         body["conflicts"] = [{"path": path} for path in body["conflicts"]]
         body = sight.members(body, "actions", "conflicts", "problems", "warnings")
-        body["problems"] += listed(self._lost(request, candidate), HREF)
+        body["problems"] += as_json(self._lost(request, candidate), HREF)
         body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
         return envelope(request, "plan", body)
 

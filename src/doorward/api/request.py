@@ -16,7 +16,6 @@ from doorward.access.rights import Allowed, always
 from doorward.access.tokens import token_in
 from doorward.api import errors
 from doorward.tree.jsontext import WIDEST, decode
-from doorward.tree.problems import InvalidBody
 
 BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
@@ -228,11 +227,8 @@ class Request:
             yield login
 
     def decoded(self, body: bytes) -> Any:
-        """Return a body as a JSON value. Raises 400 where it is empty or not JSON."""
-        try:
-            return decode(body, WIDEST)
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
+        """Return a body as a JSON value. Raises InvalidBody where it is empty or not JSON."""
+        return decode(body, WIDEST)
 
     def check_media_type(self, accepted: tuple[str, ...]) -> None:
         """Raise 415 unless the body is of an accepted media type, or does not say what it is, or is empty."""

@@ -17,7 +17,6 @@ from doorward.api.app import Application
 from doorward.api.authentication import Authentication
 from doorward.api.backup.uploads import Upload
 from doorward.api.batch import CommitsAndBatches
-from doorward.api.bundles import Bundles, SupportBundles
 from doorward.api.cluster.shared import Shared
 from doorward.api.cluster.status import cluster_resources
 from doorward.api.configuration import Configuration
@@ -34,9 +33,10 @@ from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.ssh_host_keys import SshHostKeys
 from doorward.api.status import Health, HealthStatus, TimeStatus
+from doorward.api.support_bundles import SupportBundles
 from doorward.api.tokens import ACCOUNTS, AllTokens, OwnTokens
 from doorward.api.tools import tools
-from doorward.api.transaction import Service, Transaction
+from doorward.api.transaction import Transaction
 from doorward.api.welcome import Welcome
 from doorward.areas.area import Issue, Metric
 from doorward.backup.service import Backups
@@ -44,6 +44,7 @@ from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.events.drift import DriftWatch
 from doorward.events.notifications import Notifications
+from doorward.events.support_bundles import Bundles
 from doorward.host.ntp_probe import Prober
 from doorward.proxy.control.figures import Figures
 from doorward.sessions.audience import audience
@@ -51,6 +52,7 @@ from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.host_keys import HostKeys
 from doorward.sessions.trails import Trails
+from doorward.transaction.commits import CommitService
 
 if TYPE_CHECKING:
     from doorward.api.audit.service import AuditService
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
 class Parts:
     """What the API is made of. ``state`` is the state directory, ``setup_code`` what first settings come with."""
 
-    service: Service
+    service: CommitService
     logins: Logins
     tokens: Tokens
     authenticator: Authenticator
@@ -129,11 +131,12 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     from doorward.api.backup.drills import Drills
     from doorward.api.backup.exports import Exports
     from doorward.api.backup.files import Files
-    from doorward.api.backup.restores import RestoreCollection, RestoreService
+    from doorward.api.backup.restores import RestoreCollection
     from doorward.api.backup.runs import Runs, Status
     from doorward.api.backup.signing_keys import SigningKeys
     from doorward.api.backup.targets import HostKeys, TargetTests
     from doorward.api.backup.uploads import Uploads
+    from doorward.backup.restore.service import RestoreService
 
     backups, uploads = parts.backups, parts.uploads
     node = backups.node
@@ -158,7 +161,7 @@ def application(parts: Parts) -> Application:
     health = Health(pipeline, parts.issues)
     metrics = Metrics(pipeline, parts.logins, health, parts.metrics, parts.figures)
     configuration = Configuration(pipeline, parts.logins, parts.prober, cluster.unreachable_since)
-    transaction = Transaction(parts.service)
+    transaction = Transaction(parts.service, parts.logins)
     health_status = HealthStatus(health, parts.state, parts.figures)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
@@ -190,7 +193,7 @@ def application(parts: Parts) -> Application:
         "user": Container(
             {
                 "info": UserInfo(),
-                "password": OwnPassword(parts.service, transaction, authentication, tokens),
+                "password": OwnPassword(parts.service, authentication, tokens),
                 "tokens": OwnTokens(tokens, spellings.items),
             }
         ),

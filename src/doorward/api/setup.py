@@ -14,22 +14,19 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema
 from doorward.configuration._setup import ADAPTER, FirstSettings
 from doorward.events.events import Events
-from doorward.transaction.pipeline import ApplyFailed
-from doorward.transaction.queue import QueueTimeoutError
-from doorward.transaction.setup import HREF, AlreadySetUpError, awaited, set_up
-from doorward.tree.problems import InvalidBody, SemanticError
+from doorward.transaction.setup import HREF, awaited, set_up
 from doorward.tree.validation import check
 
 if TYPE_CHECKING:
     from doorward.api.app import Application
-    from doorward.api.transaction import Service
+    from doorward.transaction.commits import CommitService
 
 log = structlog.get_logger()
 
 _SHOWN = {"awaiting its first settings": "uninitialized", "starting": "booting"}
 
 
-def ready_state(service: Service) -> str:
+def ready_state(service: CommitService) -> str:
     """Return the state of the application once the host is as the running revision says."""
     return "awaiting its first settings" if awaited(service.pipeline.running) else "serving"
 
@@ -53,7 +50,7 @@ class Setup(Resource):
     anonymous = frozenset({"GET", "HEAD", "POST"})
     extends = False
 
-    def __init__(self, app: Application, service: Service, guard: Guard, events: Events, code: SetupCode | None) -> None:
+    def __init__(self, app: Application, service: CommitService, guard: Guard, events: Events, code: SetupCode | None) -> None:
         self._app, self._service, self._guard, self._events, self._code = app, service, guard, events, code
 
     async def get(self, _request: Request) -> Response:
@@ -70,10 +67,7 @@ class Setup(Resource):
         self._check_code(request)
         raw = await request.read()
         self._refuse_unless_awaited()  # again: somebody else may have been faster
-        try:
-            checked = check(ADAPTER, request.decoded(raw), strict=True)
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
+        checked = check(ADAPTER, request.decoded(raw), strict=True)
         if checked.warnings:
             raise errors.invalid_body(checked.warnings)
         if checked.model.administration.root_password is not None:
@@ -105,16 +99,6 @@ class Setup(Resource):
         service = self._service
         try:
             await service.queue.run(lambda: set_up(service.pipeline, answers, request.address))
-        except AlreadySetUpError:
-            raise errors.conflict("The appliance is set up already.", resource=HREF) from None
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
-        except SemanticError as refused:
-            raise errors.meaning(refused.problems) from None
-        except ApplyFailed as failed:
-            raise errors.apply_failed(failed, request.id) from None
-        except QueueTimeoutError:
-            raise errors.unavailable("Other commits are in the way.") from None
         finally:
             if self._app.state == "starting":
                 self._app.state = ready_state(service)

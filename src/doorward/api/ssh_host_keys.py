@@ -18,9 +18,9 @@ from pydantic_core import InitErrorDetails
 from doorward.api import errors
 from doorward.api.backup.answers import PAGE_QUERY, page
 from doorward.api.bodies import sent
-from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
+from doorward.areas.threads import call_remote
 from doorward.proxy.control.proofs import blob_of, is_strong, read
 from doorward.sessions.admission import one_address
 from doorward.sessions.host_keys import HostKey, HostKeys, OtherKeyError, TooManyKeysError

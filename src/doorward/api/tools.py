@@ -13,9 +13,9 @@ from doorward.access.directory import Directory, DirectoryError, directory_of
 from doorward.api import errors
 from doorward.api.bodies import sent
 from doorward.api.firmware import BASIC
-from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import Container, Operation, Resource, answer_schema, envelope
+from doorward.areas.threads import call_remote
 from doorward.configuration.management import email
 from doorward.configuration.policies import ldap_servers
 from doorward.events.notifications import Outcome

@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import uuid
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
-import structlog
-from pydantic import AfterValidator, Field, TypeAdapter
-from pydantic_core import PydanticCustomError
+from pydantic import Field, TypeAdapter
 
 from doorward.access.logins import Login, Logins
 from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api import errors
-from doorward.api.bodies import listed
 from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.previews import HREF, Changes, Plan
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
-from doorward.store.port import CommitRecord, Confirmation
+from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.confirmation import LONGEST, Confirmations
-from doorward.transaction.merge import MergeConflict
-from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline, requires_message
-from doorward.transaction.queue import CommitQueue, QueueTimeoutError
+from doorward.transaction.commits import CommitMessage, CommitService, Outcome
+from doorward.transaction.confirmation import LONGEST
+from doorward.transaction.pipeline import Order, requires_message
 from doorward.tree.models import Body, Variants
-from doorward.tree.problems import InvalidBody, Problem, SemanticError
-from doorward.tree.times import now
+from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.validation import check
 
-log = structlog.get_logger()
-
 CHANGES = "/api/transaction/changes"
-
-
-def trimmed(message: str) -> str:
-    """Return a commit message without blanks at its ends."""
-    message = message.strip()
-    if len(message) > 4096:  # noqa: PLR2004 - the limit of the contract
-        raise PydanticCustomError("length", "At most 4096 characters.")
-    return message
 
 
 class CommitOrder(Body):
     """Make the candidate the running configuration."""
 
     status: Literal["commit"] = Field(description="What to do.")
-    commit_message: Annotated[str, AfterValidator(trimmed)] | None = Field(None, description="Why; blank counts as missing.")
+    commit_message: CommitMessage | None = Field(None, description="Why; blank counts as missing.")
     confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
 
 
@@ -62,21 +46,8 @@ class ConfirmOrder(Body):
 
 ORDER: TypeAdapter[Any] = TypeAdapter(Annotated[CommitOrder | ConfirmOrder, Variants("status")])
 
-Work = Callable[[Request, Order], Awaitable[Response]]
-"""Carries out an order in the caller's name."""
 
-
-@dataclass
-class Service:
-    """What the resources below ``/api/transaction`` share."""
-
-    pipeline: Pipeline
-    queue: CommitQueue
-    confirmations: Confirmations
-    logins: Logins
-
-
-def status(service: Service, candidate: Candidate | None, **links: Any) -> Response:
+def status(service: CommitService, candidate: Candidate | None, **links: Any) -> Response:
     """Return the status body."""
     state = "closed" if candidate is None else "open"
     message = "required" if requires_message(service.pipeline.running.snapshot) else "optional"
@@ -107,11 +78,9 @@ class Transaction(Resource):
         "DELETE": Operation("Discard the changes.", answer_schema(), errors=(409,)),
     }
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: CommitService, logins: Logins) -> None:
         self._service = service
-        self.children = {"changes": Changes(service.pipeline.tree), "plan": Plan(service.pipeline, service.logins)}
-        self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
-        """Set when the request that has the key at this moment has ended."""
+        self.children = {"changes": Changes(service.pipeline.tree), "plan": Plan(service.pipeline, logins)}
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""
@@ -141,118 +110,56 @@ class Transaction(Resource):
     async def put(self, request: Request) -> Response:
         """Commit or confirm; goes on when the client goes away."""
         raw = await request.read()
-        try:
-            checked = check(ORDER, request.decoded(raw), strict=request.strict)
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
+        checked = check(ORDER, request.decoded(raw), strict=request.strict)
         key = idempotency_key(request)
         if isinstance(checked.model, ConfirmOrder):
             answer = await self._confirm(request)
         else:
-            answer = await self.once(request, checked.model, key, hashlib.sha256(raw).hexdigest(), self._in_turn)
+            order = commit_order(request, checked.model, key, raw)
+            answer = self.answer(request, await self._service.once(order, partial(self._commit, request)))
         return finished(request, answer, checked.warnings, HREF)
 
-    async def once(self, request: Request, order: CommitOrder, key: str | None, digest: str, work: Work) -> Response:
-        """Carry out a commit, or give the first answer again where its Idempotency-Key was seen before.
-
-        It is known by its id and its key before anything is awaited, and goes on when its client goes away.
-        """
-        doing, login = self._service.pipeline.now_doing, request.member
-        known = digest if key is not None else None
-        waiting = CommitRecord(
-            str(uuid.uuid4()), login.name, now(), "queued", idempotency_key=key, request=known, account=login.account
-        )
-        doing[waiting.id] = waiting
-
-        def ended(task: asyncio.Task[Response]) -> None:
-            if doing.get(waiting.id) is waiting:  # its turn never came
-                del doing[waiting.id]
-            if not task.cancelled():
-                task.exception()  # whoever waited may be gone by now
-
-        task = asyncio.ensure_future(self._unless_known(request, Order(
-            login.name, request.address, order.commit_message or None, order.confirm_seconds,
-            ticket=waiting.id, idempotency_key=key, request=known, account=login.account,
-        ), work))  # fmt: skip
-        task.add_done_callback(ended)
-        return await asyncio.shield(task)
-
-    async def _unless_known(self, request: Request, order: Order, work: Work) -> Response:
-        """Carry out an order, after the one that has the same key at this moment."""
-        key = order.idempotency_key
-        if key is None:
-            return await work(request, order)
-        name = (order.account, key)
-        while (before := self._in_flight.get(name)) is not None:
-            await before.wait()
-        ended = self._in_flight[name] = asyncio.Event()
-        try:
-            ticket = await asyncio.to_thread(self._service.pipeline.store.ticket, key, order.account)
-            if ticket is None or ticket.idempotency_key != key or ticket.state == "failed":
-                return await work(request, order)
-        finally:
-            del self._in_flight[name]
-            ended.set()
-        if ticket.request != order.request:
-            raise errors.conflict("The Idempotency-Key was used for another request.", resource=HREF)
-        answer = self._replayed(request, ticket)
-        answer.headers["Idempotency-Replayed"] = "true"
-        return answer
-
-    async def _in_turn(self, request: Request, order: Order) -> Response:
+    async def _commit(self, request: Request, order: Order) -> CommitRecord:
         service = self._service
         async with request.turn() as login:
             candidate = login.candidate
             if candidate is None:
                 raise errors.conflict("No transaction is open.", resource=HREF)
+
+            def permitted() -> None:
+                still_permitted(request, login)
+                if paths := not_writable(service.pipeline.tree, candidate, login.rights):
+                    raise errors.no_longer_writable(paths)
+
             try:
-                ticket = await service.queue.run(lambda: self._permitted(request, login, candidate, order))
-            except QueueTimeoutError:
-                raise errors.unavailable("Other commits are in the way.") from None
-            except MergeConflict as collided:
-                raise await asyncio.to_thread(collision, service, candidate, collided) from None
+                record = await service.commit(
+                    order, permitted, lambda order: (candidate, replace(order, everything=login.rights.everything))
+                )
             except SemanticError as refused:
                 sight = Sight(service.pipeline.tree, login.rights, candidate.snapshot, candidate.base.snapshot)
                 raise _refused(refused, sight) from None
-            except ApplyFailed as failed:
-                raise errors.apply_failed(failed, request.id) from None
             login.candidate = None
-        return self.done(request, ticket)
+        return record
 
-    def _permitted(self, request: Request, login: Login, candidate: Candidate, order: Order) -> CommitRecord:
-        """Run in the commit thread: whoever commits may do so after all commits before."""
-        still_permitted(request, login)
-        if paths := not_writable(self._service.pipeline.tree, candidate, login.rights):
-            raise errors.no_longer_writable(paths)
-        return self._work(candidate, replace(order, everything=login.rights.everything))
+    def answer(self, request: Request, outcome: Outcome, candidate: Candidate | None = None) -> Response:
+        """Return the answer to a commit; ``candidate`` is what the caller has open all the same.
 
-    def _work(self, candidate: Candidate, order: Order) -> CommitRecord:
-        """Run in the commit thread."""
-        service = self._service
-        self.check_pending()
-        ticket = service.pipeline.commit(candidate, order)
-        if order.confirm_seconds is not None:
-            service.confirmations.load()
-        return ticket
+        Raises the 500 that was answered the first time where the host did not take it.
+        """
+        record, headers = outcome.record, {"Idempotency-Replayed": "true"} if outcome.is_replayed else {}
+        if record.error is not None and record.revision is None:
+            raise errors.apply_failed_before(record.error, record.id, request.id, headers)
+        answer = self._done(request, record, candidate)
+        answer.headers |= headers
+        return answer
 
-    def check_pending(self) -> None:
-        """Raise 409 while a commit awaits its confirmation, with the reason where it could not be taken back."""
-        awaited = self._service.confirmations
-        if (pending := awaited.pending) is None:
-            return
-        details: dict[str, Any] = {"confirm_remaining_seconds": awaited.remaining_seconds, "user": pending.user}
-        if awaited.failure is not None:
-            details |= {"commit": awaited.failure[1], "reason": pending.failure}
-        raise errors.conflict(awaited.reason or "", **details)
-
-    def done(self, request: Request, ticket: CommitRecord, candidate: Candidate | None = None) -> Response:
-        """Return the answer to a commit; ``candidate`` is what the caller has open all the same."""
-        links: dict[str, Any] = {"commit": f"/api/commits/{ticket.id}", "revision": ticket.revision}
-        if ticket.warnings:
-            links |= self.sight(request).members({"warnings": list(ticket.warnings)}, "warnings")
+    def _done(self, request: Request, record: CommitRecord, candidate: Candidate | None) -> Response:
+        links: dict[str, Any] = {"commit": f"/api/commits/{record.id}", "revision": record.revision}
+        if record.warnings:
+            links |= self.sight(request).members({"warnings": list(record.warnings)}, "warnings")
         answer = status(self._service, candidate, **links)
-        if ticket.results is not None and isinstance(answer.content, dict):
-            answer.content["results"] = ticket.results
+        if record.results is not None and isinstance(answer.content, dict):
+            answer.content["results"] = record.results
         return answer
 
     def sight(self, request: Request) -> Sight:
@@ -260,44 +167,12 @@ class Transaction(Resource):
         pipeline = self._service.pipeline
         return Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
 
-    def _replayed(self, request: Request, ticket: CommitRecord) -> Response:
-        if ticket.error is None or ticket.revision is not None:
-            return self.done(request, ticket, None if ticket.results is None else request.member.candidate)
-        details = {**ticket.error, "commit": f"/api/commits/{ticket.id}", "error_id": request.id}
-        message = errors.apply_message(restored=bool(details["restored"]))
-        refusal = errors.ApiError(500, "ApplyFailed", message, details)
-        refusal.headers = {"Idempotency-Replayed": "true"}
-        raise refusal
-
-    def _may_confirm(self, pending: Confirmation, login: Login) -> bool:
-        """Its account may, and where it can't be taken back, whoever may write everything: the account may be locked out.
-
-        No token stands for that other one.
-        """
-        other = pending.failure is not None and login.rights.everything and login.grant is None
-        return self._is_of(pending, login) or other
-
-    def _is_of(self, pending: Confirmation, login: Login) -> bool:
-        """Whether the account made the commit that awaits its confirmation, under whatever name."""
-        ticket = self._service.pipeline.store.ticket(pending.ticket)
-        return ticket is not None and ticket.account == login.account
-
     async def _confirm(self, request: Request) -> Response:
-        service, login = self._service, request.member
-
-        def work() -> int:
-            still_permitted(request, login)
-            pending = service.confirmations.pending
-            if pending is None or not self._may_confirm(pending, login):
-                raise errors.conflict("No commit of this account awaits a confirmation.", resource=HREF)
-            service.confirmations.confirm(pending)
-            return pending.revision
-
-        try:
-            revision = await service.queue.run(work)
-        except QueueTimeoutError:
-            raise errors.unavailable("Other commits are in the way.") from None
-        return status(service, login.candidate, revision=revision)
+        login = request.member
+        revision = await self._service.confirm(
+            login.account, partial(still_permitted, request, login), lambda: login.rights.everything and login.grant is None
+        )
+        return status(self._service, login.candidate, revision=revision)
 
 
 def still_permitted(request: Request, login: Login) -> None:
@@ -318,29 +193,20 @@ def _refused(refused: SemanticError, sight: Sight) -> errors.ApiError:
 def finished(request: Request, answer: Response, warnings: Iterable[Problem], path: str) -> Response:
     """Add the warnings about the body of an order to its answer, and say that it was read strictly, if it was."""
     meta = answer.meta
-    if found := [*listed(warnings, path), *meta.pop("warnings", [])]:
+    if found := [*as_json(warnings, path), *meta.pop("warnings", [])]:
         meta["warnings"] = found
     if request.strict:
         answer.headers["Preference-Applied"] = "handling=strict"
     return answer
 
 
-def collision(service: Service, candidate: Candidate, collided: MergeConflict) -> errors.ApiError:
-    """Tell who changed what. Blocks: the store is asked."""
-    store, running = service.pipeline.store, service.pipeline.running.number
-    conflicts = []
-    for one in sorted(collided.collisions, key=lambda found: found.path):
-        changed = store.changes_of(one.place, running, 1)
-        revision = next((r for r, _ in changed if r.number > candidate.base.number), None)
-        conflicts.append({
-            "author": revision.author if revision else "",
-            "path": one.path,
-            "revision": revision.number if revision else running,
-            "running_value": one.running_value,
-        })  # fmt: skip
-    places = "1 place was" if len(conflicts) == 1 else f"{len(conflicts)} places were"
-    paths = [found["path"] for found in conflicts]
-    return errors.conflict(f"{places} changed by somebody else meanwhile.", conflicts=conflicts, paths=paths)
+def commit_order(request: Request, sent: CommitOrder, key: str | None, raw: bytes) -> Order:
+    """Return the order for a commit on behalf of who sent it; ``raw`` is the whole body, whose hash belongs to the key."""
+    login = request.member
+    return Order(
+        login.name, request.address, sent.commit_message or None, sent.confirm_seconds,
+        idempotency_key=key, request=hashlib.sha256(raw).hexdigest() if key is not None else None, account=login.account,
+    )  # fmt: skip
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -15,12 +15,10 @@ from doorward.access.logins import Logins
 from doorward.access.passwords import LocalPasswords
 from doorward.access.setup_code import SetupCode
 from doorward.access.tokens import Tokens
-from doorward.api import workers
 from doorward.api.app import Application
 from doorward.api.routes import Parts, application
 from doorward.api.server import web_services
 from doorward.api.setup import ready_state
-from doorward.api.transaction import Service
 from doorward.appliance.admin_listeners import AdminListeners
 from doorward.appliance.areas import Areas
 from doorward.appliance.backing_up import backups, late, report
@@ -34,10 +32,11 @@ from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
+from doorward.areas import threads
 from doorward.areas.area import Area
-from doorward.backup import restore_files
 from doorward.backup.node import NodeView
-from doorward.backup.restores import Restores
+from doorward.backup.restore.records import Restores
+from doorward.backup.restore.settling import settle
 from doorward.backup.signing import Signing
 from doorward.backup.table import Table
 from doorward.backup.temporary_files import TemporaryFiles
@@ -71,6 +70,7 @@ from doorward.sessions.host_keys import HostKeys
 from doorward.sessions.policies import decryption_keys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
+from doorward.transaction.commits import CommitService
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
@@ -104,9 +104,9 @@ class Appliance:
         accounts = Accounts(lambda: self.pipeline.running)
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
         self._tokens = Tokens(self.store, accounts)
-        self._service = Service(self.pipeline, self._queue, self.confirmations, self._logins)
+        self._service = CommitService(self.pipeline, self._queue, self.confirmations)
         self.senders = Notifications(self.pipeline, state)
-        restore_files.finish(state, self.store, keeping)
+        settle(state, self.store, keeping)
         table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
         self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
         uploads, exports = (
@@ -260,7 +260,7 @@ class Appliance:
             await stop.wait()
         finally:
             self.app.state = "stopping"
-            workers.stop()
+            threads.stop()
             self._address.unlink(missing_ok=True)
             self._local.stop()
             await asyncio.to_thread(self.areas.stop, early=False)

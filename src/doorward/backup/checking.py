@@ -12,9 +12,9 @@ from typing import IO, Any, Literal
 from doorward.backup import encryption
 from doorward.backup.content import TREE, tree_json
 from doorward.backup.failure import BackupError
-from doorward.backup.loading import Loaded, NotLoadableError, load, rehearse
 from doorward.backup.node import NodeView
-from doorward.backup.opening import ArchiveRefusedError, Opened, open_archive, open_plain
+from doorward.backup.restore.loading import Loaded, NotLoadableError, load, rehearse
+from doorward.backup.restore.opening import ArchiveRefusedError, Opened, open_archive, open_plain
 from doorward.backup.signing import Signing, WrongSignatureError, verify
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.host.drivers import gpg

@@ -25,6 +25,9 @@ CODES = _TRANSIENT | _PERMANENT
 
 _MAX_CHARACTERS = 500
 
+NOT_ALLOWED = "Its author lost the account or the right to it."
+"""Why work that goes on by itself ended before it took effect."""
+
 
 Check = Callable[[], None]
 """Raises BackupError when work is to be broken off."""

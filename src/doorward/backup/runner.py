@@ -13,7 +13,7 @@ import structlog
 
 from doorward.access.rights import Allowed, always
 from doorward.areas.worker import Worker
-from doorward.backup.failure import BackupError
+from doorward.backup.failure import NOT_ALLOWED, BackupError
 from doorward.backup.records import Clock, Log, Run, utc_now
 from doorward.backup.runs import CANCELLED, Stop
 from doorward.backup.schedule import Due
@@ -32,8 +32,6 @@ MISSED_SECONDS = 10.0
 _MAX_BROKEN = 3
 """After so many runs in a row that ended with the server, nothing is caught up: the run itself may end it."""
 _STOP_SECONDS = 10.0
-NOT_ALLOWED = "Its author lost the account or the right to it."
-"""Why work that goes on by itself ended before it took effect."""
 _NICENESS = 10
 """Of the thread of the runs, which is all that Linux changes, and of the programs that it starts: commits go first."""
 

@@ -18,13 +18,13 @@ from doorward.access.rights import Allowed, always
 from doorward.areas.area import Area, Metric
 from doorward.areas.worker import Worker
 from doorward.backup import drills
-from doorward.backup.failure import BackupError, on_this_node
+from doorward.backup.failure import NOT_ALLOWED, BackupError, on_this_node
 from doorward.backup.files import Files, StoredFile
 from doorward.backup.node import NodeView
 from doorward.backup.notices import Notices
 from doorward.backup.parts import NodeParts
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
-from doorward.backup.runner import NOT_ALLOWED, Runner, Selected
+from doorward.backup.runner import Runner, Selected
 from doorward.backup.runs import Stop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
 from doorward.backup.table import Table

@@ -32,7 +32,7 @@ from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.supply import supplied
 from doorward.tree.jsontext import decode_own
-from doorward.tree.problems import Problem, SemanticError
+from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import Clock, now
@@ -192,7 +192,7 @@ class Pipeline:
             report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise SemanticError(report.problems)
-            ticket = replace(ticket, warnings=[*order.warnings, *map(_as_json, report.warnings)])
+            ticket = replace(ticket, warnings=[*order.warnings, *as_json(report.warnings)])
             return self._carry_out(report, ticket, order, candidate)
         except (MergeConflict, SemanticError) as refused:
             paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, SemanticError) else None
@@ -373,10 +373,6 @@ def _commit_record(order: Order) -> CommitRecord:
 def requires_message(snapshot: Snapshot) -> bool:
     """Whether a commit with changes needs a message, by the running configuration."""
     return snapshot.read(accounting.NODE).require_commitlog
-
-
-def _as_json(problem: Problem) -> dict[str, Any]:
-    return {"code": problem.code, "message": problem.message, "path": problem.path, "pointer": problem.pointer}
 
 
 def _why(error: Exception) -> str:

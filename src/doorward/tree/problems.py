@@ -20,6 +20,11 @@ class Problem:
     path: str = ""
 
 
+def as_json(problems: Iterable[Problem], path: str = "") -> list[dict[str, str]]:
+    """Return problems as they are shown and stored; ``path`` is the resource of those that name none."""
+    return [{"code": p.code, "message": p.message, "path": p.path or path, "pointer": p.pointer} for p in problems]
+
+
 class InvalidBody(Exception):
     """The body alone is wrong: not JSON, or the wrong type or shape. Carries every problem found."""
 

@@ -11,14 +11,14 @@ import pytest
 
 from doorward.api.app import Application
 from doorward.api.backup.exports import Exports
-from doorward.api.backup.restores import FromTarget, RestoreOrder, RestoreService
 from doorward.api.errors import ApiError
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import Container, Operation, Resource
-from doorward.api.transaction import Service
 from doorward.backup.archive import prepare
-from doorward.backup.restore import RestoreRequest
+from doorward.backup.restore.request import ArchiveSource, RestoreRequest
+from doorward.backup.restore.service import RestoreService
 from doorward.backup.temporary_files import TemporaryFiles
+from doorward.transaction.commits import CommitService
 from doorward.transaction.queue import CommitQueue
 from tests.support.accounts import logins
 from tests.unit.backup.parts import Site
@@ -47,12 +47,10 @@ def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
         shutil.copy(prepared.archive, into)
 
     async def work(queue: CommitQueue) -> Any:
-        service = Service(site.rig.pipeline, queue, site.rig.confirmations, logins())
-        desk = RestoreService(
-            site.node, service, service.logins, TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
-        )
-        order = RestoreOrder(source=FromTarget(selection="target", value=prepared.name), dry_run=dry_run)
-        restore = await desk.begin(order, RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed))
+        service = CommitService(site.rig.pipeline, queue, site.rig.confirmations)
+        desk = RestoreService(site.node, service, logins(), TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch)
+        request = RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed)
+        restore = await desk.begin(request, ArchiveSource("target", prepared.name), dry_run=dry_run)
         assert desk._task is not None
         await desk._task
         return desk.restores.get(restore.id)

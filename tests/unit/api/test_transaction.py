@@ -13,9 +13,10 @@ from doorward.access.logins import Login
 from doorward.api.commit_records import OneCommit
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
-from doorward.api.transaction import Service, Transaction
+from doorward.api.transaction import Transaction
 from doorward.transaction import queue as module
-from doorward.transaction.queue import CommitQueue
+from doorward.transaction.commits import CommitService
+from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from tests.support.accounts import login_of, logins
 from tests.support.server import until
 from tests.unit.transaction.rig import SERVERS, Rig, ip
@@ -27,9 +28,9 @@ KEY = (b"idempotency-key", b"mine")
 
 
 @pytest.fixture
-def service(rig: Rig) -> Iterator[Service]:
+def service(rig: Rig) -> Iterator[CommitService]:
     with contextlib.closing(CommitQueue()) as queue:
-        yield Service(rig.pipeline, queue, rig.confirmations, logins())
+        yield CommitService(rig.pipeline, queue, rig.confirmations)
 
 
 @pytest.fixture
@@ -47,14 +48,16 @@ def request(login: Login, body: bytes = b"") -> Request:
     return Request("PUT", ("api", "transaction"), {"headers": [KEY], "query_string": b""}, receive, "1", login)
 
 
-def behind_another(service: Service, then: Callable[[asyncio.Task[Any], threading.Event], Awaitable[None]], login: Login) -> None:
+def behind_another(
+    service: CommitService, then: Callable[[asyncio.Task[Any], threading.Event], Awaitable[None]], login: Login
+) -> None:
     """Send a commit while another one takes its time, until ``let_go`` is set."""
 
     async def scenario() -> None:
         let_go = threading.Event()
         other = asyncio.create_task(service.queue.run(lambda: let_go.wait(30)))
         await asyncio.sleep(0)  # it comes first
-        commit = asyncio.create_task(Transaction(service).put(request(login, b'{"status":"commit"}')))
+        commit = asyncio.create_task(Transaction(service, logins()).put(request(login, b'{"status":"commit"}')))
         try:
             await then(commit, let_go)
         finally:
@@ -64,13 +67,13 @@ def behind_another(service: Service, then: Callable[[asyncio.Task[Any], threadin
     asyncio.run(scenario())
 
 
-async def state(service: Service, login: Login) -> str:
+async def state(service: CommitService, login: Login) -> str:
     answer = await OneCommit(service, "mine").get(request(login))
     assert isinstance(answer.content, dict)
     return str(answer.content["body"]["state"])
 
 
-def test_its_record_says_so_and_ends_as_that_of_the_commit(service: Service, login: Login) -> None:
+def test_its_record_says_so_and_ends_as_that_of_the_commit(service: CommitService, login: Login) -> None:
     async def then(commit: asyncio.Task[Any], let_go: threading.Event) -> None:
         [queued] = await asyncio.to_thread(until, lambda: tuple(service.pipeline.now_doing))
         assert await state(service, login) == "queued"
@@ -83,11 +86,11 @@ def test_its_record_says_so_and_ends_as_that_of_the_commit(service: Service, log
     assert service.pipeline.now_doing == {}
 
 
-def test_without_its_turn_nothing_is_left_of_it(service: Service, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_turn_nothing_is_left_of_it(service: CommitService, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
 
     async def then(commit: asyncio.Task[Any], _let_go: threading.Event) -> None:
-        with pytest.raises(ApiError, match="503"):
+        with pytest.raises(QueueTimeoutError):
             await commit
         with pytest.raises(ApiError, match="404"):
             await state(service, login)

@@ -20,7 +20,7 @@ from doorward.backup import archive, container, encryption, names
 from doorward.backup.archive import prepare
 from doorward.backup.checking import Checks, check_pair, read_manifest
 from doorward.backup.failure import BackupError
-from doorward.backup.opening import ArchiveRefusedError, open_archive
+from doorward.backup.restore.opening import ArchiveRefusedError, open_archive
 from doorward.host.drivers import gpg
 from doorward.store.port import Edit
 from tests.support import openpgp

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from doorward.backup.records import Drill, Log, Run
-from doorward.backup.restores import Restores
+from doorward.backup.restore.records import Restores
 from doorward.backup.schedule import Memory
 from doorward.backup.temporary_files import KeptFile
 from doorward.cluster import following, ledger, statuses

@@ -13,7 +13,7 @@ from doorward.api import errors
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
 from doorward.api.resources import Resource
-from doorward.api.workers import SEARCH
+from doorward.areas.threads import SEARCH
 from doorward.events.node import zone
 from doorward.recording.format import TrailDamagedError
 from doorward.sessions.audience import Audience, audience

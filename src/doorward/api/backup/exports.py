@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, WITH_DOWNLOAD, made, paged
-from doorward.api.bodies import listed, sent
+from doorward.api.bodies import sent
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope, meta, require_everything
-from doorward.api.workers import HEAVY
+from doorward.areas.threads import HEAVY
 from doorward.backup import archive, encryption
 from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.names import export_name
@@ -24,7 +24,7 @@ from doorward.configuration.passwords import printable
 from doorward.events.node import hostname, zone
 from doorward.tree.fields import Confidential
 from doorward.tree.models import Body, Variants
-from doorward.tree.problems import Problem
+from doorward.tree.problems import Problem, as_json
 
 _KEY_CODES = {"gpg_absent", "key_expired", "key_revoked", "encryption_check"}
 
@@ -106,7 +106,7 @@ class Exports(Resource):
             raise _refused(failure, request) from failure
         if selection == "none":
             clear = Problem("secrets_in_clear", "The file holds passwords and keys in clear text.", "/encryption/selection")
-            warnings += listed([clear], request.href)
+            warnings += as_json([clear], request.href)
         return made(request, kept.id, kept.body, 201, warnings)
 
     def _made(self, request: Request, selection: Literal["gpg", "password", "none"], password: str) -> KeptFile:

@@ -8,9 +8,9 @@ from typing import Any
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, PAGE_QUERY, WITH_DOWNLOAD, items, page
 from doorward.api.backup.runs import no_policy, trouble
-from doorward.api.remote_calls import call_remote
 from doorward.api.request import LocalFile, Request, Response
 from doorward.api.resources import FILE, ITEMS, READING, Operation, Resource, answer_schema, envelope
+from doorward.areas.threads import call_remote
 from doorward.backup.failure import BackupError
 from doorward.backup.names import parse
 from doorward.backup.service import Backups

@@ -12,9 +12,9 @@ from pydantic_core import InitErrorDetails
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP
 from doorward.api.bodies import sent
-from doorward.api.remote_calls import call_remote
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.areas.threads import call_remote
 from doorward.backup.service import Backups
 from doorward.configuration.policies import backup_policies
 from doorward.transaction.privileged import may_use

@@ -14,7 +14,7 @@ from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, paged
 from doorward.api.request import UPLOAD_LIMIT, Request, Response
 from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
-from doorward.api.workers import HEAVY
+from doorward.areas.threads import HEAVY
 from doorward.backup.temporary_files import KeptFile, TemporaryFiles, TemporaryFilesFullError
 
 _PART = b"backup"

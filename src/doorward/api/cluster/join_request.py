@@ -6,17 +6,13 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from doorward.api.cluster.shared import ABOUT, ClusterResource, about, own_address, refusal
+from doorward.api.cluster.shared import ABOUT, ClusterResource, about
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, meta
 from doorward.cluster.pairing import new_psk
-from doorward.configuration.local_services import cluster as interface
-from doorward.membership import join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
-from doorward.transaction.candidate import Candidate
 from doorward.tree.fields import Ip
 from doorward.tree.models import Body
-from doorward.tree.places import Place
 
 WORDS = {
     "standalone": "not in cluster",
@@ -71,64 +67,21 @@ class JoinRequest(ClusterResource):
         """Make the secret and show it, this once."""
         ask, warnings = await self.read_body(request, _ASK)
         psk = new_psk()
-        node_id = self.shared.view.node_id
-
-        def write(candidate: Candidate) -> str:
-            known = cluster_role(candidate.snapshot)
-            if known.is_member:
-                raise refusal("already_in_cluster", "This node is in a cluster.", request.href)
-            address = own_address(candidate.snapshot, request.href)
-            _other_than(address, ask, request.href)
-            key = self.shared.keep_psk(candidate, psk, known.psk)
-            body = {"central_management_address": ask.central_management_address, "node_id": node_id, "psk": key}
-            self.shared.put(candidate, Place(join_request.PATH), body)
-            return address
-
-        address = await self.written(request, write)
+        node_id, changes = self.shared.view.node_id, self.shared.changes
+        address = await self.written(
+            request, lambda candidate: changes.ask_to_join(candidate, ask.central_management_address, psk)
+        )
         body = {"address": address, "node_id": node_id, "psk": psk, "roles": []}
         return Response({"body": body, "meta": about(request, warnings)}, 201, {"Location": request.href})
 
     async def put(self, request: Request) -> Response:
         """Look for Central Management elsewhere; the earlier address is tried as well."""
         ask, warnings = await self.read_body(request, _ASK)
-
-        def write(candidate: Candidate) -> ClusterRole:
-            known = cluster_role(candidate.snapshot)
-            _has_request(known, request.href)
-            _other_than(interface.listen_address(candidate.snapshot), ask, request.href)
-            document = candidate.snapshot.document(Place(join_request.PATH))
-            assert document is not None  # noqa: S101 - there is a request
-            address, old = ask.central_management_address, document.value
-            if address != old["central_management_address"]:
-                moved = {"central_management_address": address, "previous_address": old["central_management_address"]}
-                self.shared.put(candidate, Place(join_request.PATH), old | moved)
-            return cluster_role(candidate.snapshot)
-
-        known = await self.written(request, write)
+        changes = self.shared.changes
+        known = await self.written(request, lambda candidate: changes.look_elsewhere(candidate, ask.central_management_address))
         return self._state(request, known, **({"warnings": warnings} if warnings else {}))
 
     async def delete(self, request: Request) -> Response:
         """Withdraw the request, or leave. What was configured stays and is writable again."""
-
-        def write(candidate: Candidate) -> None:
-            known = cluster_role(candidate.snapshot)
-            _has_request(known, request.href)
-            self.shared.put(candidate, Place(join_request.PATH), None)
-            self.shared.drop_psk(candidate, known.psk)
-            for key in list(candidate.snapshot.objects(nodes.PATH).order):
-                candidate.remove(Place(nodes.PATH, key))
-
-        await self.written(request, write)
+        await self.written(request, self.shared.changes.leave)
         return Response({"meta": meta(request)})
-
-
-def _other_than(address: str | None, ask: Ask, path: str) -> None:
-    if ask.central_management_address == address:
-        raise refusal("own_address", "This is the address of the node itself.", path, "/central_management_address")
-
-
-def _has_request(known: ClusterRole, path: str) -> None:
-    if known.state == "central":
-        raise refusal("central_role", "Central Management can't leave its cluster.", path)
-    if known.state == "standalone":
-        raise refusal("not_in_cluster", "The node is in no cluster and has no join request.", path)

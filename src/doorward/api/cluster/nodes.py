@@ -6,19 +6,16 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from doorward.api.cluster.shared import ABOUT, MEMBER, STATUS, ClusterResource, Shared, about, as_central, refusal
+from doorward.api.cluster.shared import ABOUT, MEMBER, STATUS, ClusterResource, Shared, about
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta
 from doorward.cluster.pairing import PSK_LENGTH
 from doorward.membership import nodes
 from doorward.membership._identities import NodeId
-from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Candidate
 from doorward.tree.fields import Confidential, Ip, matching
 from doorward.tree.models import Body, Elements
 from doorward.tree.places import Place
-from doorward.tree.problems import Problem, SemanticError
-from doorward.tree.snapshot import Snapshot
 
 
 class Accept(Body):
@@ -82,20 +79,11 @@ class Nodes(ClusterResource):
         body, warnings = await self.read_body(request, _ACCEPT)
         place = Place(nodes.PATH, body.node_id)
 
-        def write(candidate: Candidate) -> None:
-            snapshot = candidate.snapshot
-            as_central(snapshot, request.href)
-            known = snapshot.find(nodes.NODE, place.key)
-            if body.node_id == self.shared.view.node_id or (known is not None and self.shared.view.paired(body.node_id)):
-                raise refusal("already_in_cluster", "The node is in the cluster.", request.href, "/node_id")
-            if known is None and len(snapshot.objects(nodes.PATH)) >= nodes.NODE.most:
-                raise refusal("length", f"At most {nodes.NODE.most} nodes.", request.href)
-            _free(snapshot, "", body.address, known_as=body.node_id)
-            psk = self.shared.keep_psk(candidate, body.psk, known.psk.key if known and known.psk else None)
-            roles = known.roles if known else []
-            self.shared.put(candidate, place, {"address": body.address, "psk": psk, "roles": roles})
+        def accept(candidate: Candidate) -> None:
+            is_paired = self.shared.view.paired(body.node_id)
+            self.shared.changes.accept(candidate, body.node_id, body.address, body.psk, is_paired=is_paired)
 
-        await self.written(request, write)
+        await self.written(request, accept)
         made = self.shared.snapshot(request).document(place)
         assert made is not None  # noqa: S101 - just written
         links = about(request, warnings, href=place.href, parent=nodes.PATH, status=f"{STATUS}/{place.key}")
@@ -128,38 +116,10 @@ class Member(ClusterResource):
     async def put(self, request: Request) -> Response:
         """Set address and roles, both whole."""
         body, warnings = await self.read_body(request, _BODY)
-
-        def write(candidate: Candidate) -> None:
-            snapshot = candidate.snapshot
-            as_central(snapshot, request.href)
-            is_central = self._key == cluster_role(snapshot).central_node_id
-            if (nodes.CENTRAL in body.roles) != is_central:
-                raise refusal("central_role", "This role can be neither given nor taken.", request.href, "/roles")
-            _free(snapshot, self._key, body.address)
-            old = snapshot.document(self._place)
-            assert old is not None  # noqa: S101 - addressing made sure of it
-            self.shared.put(candidate, self._place, old.value | body.model_dump(mode="json"))
-
-        await self.written(request, write)
+        await self.written(request, lambda candidate: self.shared.changes.change_member(candidate, self._key, body))
         return self._answer(request, warnings)
 
     async def delete(self, request: Request) -> Response:
         """Remove the node. It turns standalone at its next contact and keeps its configuration."""
-
-        def write(candidate: Candidate) -> None:
-            as_central(candidate.snapshot, request.href)
-            if self._key == cluster_role(candidate.snapshot).central_node_id:
-                raise refusal("central_role", "Central Management can't be removed.", request.href)
-            member = candidate.snapshot.find(nodes.NODE, self._place.key)
-            candidate.remove(self._place)
-            self.shared.drop_psk(candidate, member.psk.key if member and member.psk else None)
-
-        await self.written(request, write)
+        await self.written(request, lambda candidate: self.shared.changes.remove(candidate, self._key))
         return Response({"meta": meta(request)})
-
-
-def _free(snapshot: Snapshot, key: str, address: str, known_as: str = "") -> None:
-    """Raise SemanticError where another node has the address."""
-    found = [Problem(p.code, p.message, p.pointer, p.path) for p in nodes.taken(snapshot, known_as or key, address)]
-    if found:
-        raise SemanticError(found)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
-from doorward.api.cluster.shared import ABOUT, EMPTY, ClusterResource, about, as_central, refusal
+from doorward.api.cluster.shared import ABOUT, EMPTY, ClusterResource, about
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, meta
 from doorward.membership import promote
-from doorward.transaction.candidate import Candidate
-from doorward.tree.places import Place
 
 _BODY = {
     "type": "object",
@@ -45,20 +40,6 @@ class Repair(ClusterResource):
         """Begin the line."""
         _, warnings = await self.read_body(request, EMPTY)
         forked = self.shared.view.forked()
-
-        def write(candidate: Candidate) -> dict[str, Any]:
-            as_central(candidate.snapshot, request.href)
-            if not forked:
-                raise refusal(
-                    "no_history_fork", "No node holds another history than this one; nothing is to be repaired.", request.href
-                )
-            promotion = candidate.snapshot.read(promote.NODE)
-            assert promotion is not None  # noqa: S101 - it is Central Management
-            later = [node["applied"]["epoch"] for node in forked if node["applied"]]
-            # Newer than everything that a node may hold, whatever the clock of this machine says.
-            epoch = max(int(time.time()), promotion.epoch + 1, *(one + 1 for one in later))
-            self.shared.put(candidate, Place(promote.PATH), promotion.model_dump(mode="json") | {"epoch": epoch})
-            return {"epoch": epoch, "nodes": forked}
-
-        body = await self.written(request, write)
+        epoch = await self.written(request, lambda candidate: self.shared.changes.repair(candidate, forked))
+        body = {"epoch": epoch, "nodes": forked}
         return Response({"body": body, "meta": about(request, warnings)}, 201, {"Location": request.href})

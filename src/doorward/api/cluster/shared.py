@@ -5,28 +5,22 @@ Writes belong to the caller's transaction, as those of the configuration do, and
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from doorward.api import errors
+from doorward.api.candidates import written_in_turn
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
-from doorward.configuration import passwords
-from doorward.configuration.local_services import cluster as interface
-from doorward.membership import join_request, nodes, promote
-from doorward.membership.cluster_role import cluster_role
+from doorward.cluster.changes import MembershipChanges, check_central, refusal
+from doorward.membership import nodes
 from doorward.transaction.candidate import Candidate, Running
 from doorward.tree.models import Body
-from doorward.tree.places import Place
-from doorward.tree.problems import InvalidBody, Problem, SemanticError
+from doorward.tree.problems import InvalidBody, SemanticError, as_json
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
-from doorward.tree.times import now
 from doorward.tree.validation import check
 
 PRIVILEGE = "/special/cluster"
@@ -71,22 +65,10 @@ class Shared:
         login = request.member
         return login.candidate.snapshot if login.candidate else self.running().snapshot
 
-    def put(self, candidate: Candidate, place: Place, value: Any) -> None:
-        """Set a document."""
-        candidate.put(place, self.tree.load(place, value))
-
-    def keep_psk(self, candidate: Candidate, text: str, earlier: str | None) -> str:
-        """Make the secret of a pairing, in place of an earlier one, and return its key."""
-        place = Place(passwords.PATH, str(uuid.uuid4()))
-        self.put(candidate, place, {"created": now()})
-        candidate.secrets[place.key] = text
-        self.drop_psk(candidate, earlier)
-        return place.key
-
-    def drop_psk(self, candidate: Candidate, psk: str | None) -> None:
-        """Take back a secret that this transaction made itself; one that is committed is destroyed once nothing needs it."""
-        if psk is not None and candidate.secrets.pop(psk, None) is not None:
-            candidate.remove(Place(passwords.PATH, psk))
+    @property
+    def changes(self) -> MembershipChanges:
+        """The changes that this node can make."""
+        return MembershipChanges(self.tree, self.view.node_id)
 
 
 class ClusterResource(Resource):
@@ -100,46 +82,20 @@ class ClusterResource(Resource):
     async def read_body(self, request: Request, model: TypeAdapter[_T]) -> tuple[_T, list[dict[str, str]]]:
         """Return the validated body and the warnings about it. An empty one counts as an empty object."""
         raw = await request.read()
+        value = request.decoded(raw or b"{}")
         try:
-            checked = check(model, request.decoded(raw or b"{}"), strict=request.strict)
+            checked = check(model, value, strict=request.strict)
         except InvalidBody as refused:
             shape = [problem for problem in refused.problems if problem.code != "not_supported"]
             if shape:
-                raise errors.invalid_body(shape) from None
-            places = [Problem(p.code, p.message, p.pointer, request.href) for p in refused.problems]
-            raise errors.meaning(places) from None
-        listed = [{"code": w.code, "message": w.message, "path": request.href, "pointer": w.pointer} for w in checked.warnings]
-        return checked.model, listed
+                raise InvalidBody(shape) from None
+            raise SemanticError(replace(problem, path=request.href) for problem in refused.problems) from None
+        return checked.model, as_json(checked.warnings, request.href)
 
     async def written(self, request: Request, write: Callable[[Candidate], _T]) -> _T:
-        """Carry out a write in the caller's candidate, which opens by itself. A refused write leaves no trace."""
-        async with request.turn() as login:
-            candidate = login.candidate.copy() if login.candidate else Candidate.on(self.shared.running())
-            try:
-                made = write(candidate)
-            except SemanticError as refused:
-                raise errors.meaning(refused.problems) from None
-            login.candidate = candidate
-            return made
-
-
-def refusal(code: str, message: str, path: str, pointer: str = "") -> SemanticError:
-    """Return a refusal with one problem."""
-    return SemanticError([Problem(code, message, pointer, path)])
-
-
-def own_address(snapshot: Snapshot, path: str) -> str:
-    """Return the cluster listen address. Raises SemanticError where the interface is off."""
-    address = interface.listen_address(snapshot)
-    if address is None:
-        raise refusal("cluster_interface_disabled", "Enable local_services/cluster with an address first.", path)
-    return address
-
-
-def as_central(snapshot: Snapshot, path: str) -> None:
-    """Raise SemanticError unless this node is Central Management."""
-    if cluster_role(snapshot).state != "central":
-        raise refusal("not_central", "Only Central Management can do this.", path)
+        """Carry out a write in the caller's candidate, and return its result."""
+        async with written_in_turn(request, self.shared.running) as draft:
+            return write(draft.candidate)
 
 
 def about(request: Request, warnings: list[dict[str, str]], **links: Any) -> dict[str, Any]:
@@ -181,19 +137,7 @@ class Promote(ClusterResource):
         """Begin a cluster."""
         _, warnings = await self.read_body(request, EMPTY)
         own = self.shared.view.node_id
-
-        def write(candidate: Candidate) -> dict[str, Any]:
-            known = cluster_role(candidate.snapshot)
-            if known.state not in {"standalone", "failed"}:
-                raise refusal("already_in_cluster", f"The state of this node is: {known.state}.", request.href)
-            body = {"address": own_address(candidate.snapshot, request.href), "roles": [nodes.CENTRAL]}
-            began = {"cluster_id": str(uuid.uuid4()), "epoch": int(time.time()), "node_id": own}
-            self.shared.put(candidate, Place(promote.PATH), began)
-            self.shared.put(candidate, Place(nodes.PATH, own), body)
-            self.shared.put(candidate, Place(join_request.PATH), None)  # one that failed
-            return body
-
-        body = await self.written(request, write)
+        body = await self.written(request, self.shared.changes.promote)
         links = about(request, warnings, href=f"{nodes.PATH}/{own}", parent=nodes.PATH)
         return Response({"body": body, "meta": links}, 201, {"Location": f"{nodes.PATH}/{own}"})
 
@@ -226,15 +170,9 @@ class SyncPlugin(ClusterResource):
         raw = await request.read()
         value = request.decoded(raw)
         if isinstance(value, dict) and value.get("enabled") is True:
-            raise errors.meaning([Problem("not_supported", "This release runs no plugins.", "/enabled", request.href)])
-        try:
-            check(_DISABLED, value, strict=request.strict)
-        except InvalidBody as refused:
-            raise errors.invalid_body(refused.problems) from None
-        try:
-            as_central(self.shared.snapshot(request), request.href)
-        except SemanticError as refused:
-            raise errors.meaning(refused.problems) from None
+            raise refusal("not_supported", "This release runs no plugins.", request.href, "/enabled")
+        check(_DISABLED, value, strict=request.strict)
+        check_central(self.shared.snapshot(request), request.href)
         return Response({**_NO_PLUGIN, "meta": meta(request)})
 
     post = put
@@ -249,4 +187,4 @@ class Spp(ClusterResource):
     async def post(self, request: Request) -> Response:
         """Refuse."""
         await request.read()
-        raise errors.meaning([Problem("not_supported", "Not supported by this release.", "", request.href)])
+        raise refusal("not_supported", "Not supported by this release.", request.href)

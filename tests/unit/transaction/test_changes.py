@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.api.changes import as_changes
 from doorward.store.port import Edit
+from doorward.transaction.changes import as_changes
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, PASSWORDS, ROOT, SERVERS, TREE, USERS, WEB, Rig, ip, place

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from doorward.backup.content import CLUSTER_KINDS
-from doorward.backup.replacing import put_membership
+from doorward.backup.restore.replacing import put_membership
 from doorward.cluster import following, ledger, peers
 from doorward.configuration.local_services import cluster
 from doorward.configuration.network._addresses import addresses
@@ -20,8 +20,8 @@ from doorward.store.port import Record
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order
 from doorward.tree.places import Place
+from tests.unit.backup.restore.test_restore import archived, outcome, restored, tried
 from tests.unit.backup.test_archive import unpacked
-from tests.unit.backup.test_restore import archived, outcome, restored, tried
 from tests.unit.transaction.rig import SERVERS, TREE, USERS, ZONE, ip
 
 if TYPE_CHECKING:

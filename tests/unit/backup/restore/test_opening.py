@@ -15,8 +15,9 @@ from doorward.backup import container
 from doorward.backup.archive import build
 from doorward.backup.content import HISTORY, MEMBERSHIP, RUNS, SECRETS, TREE
 from doorward.backup.failure import BackupError
-from doorward.backup.opening import ArchiveRefusedError, open_archive, open_plain
-from doorward.backup.restore import RestoreRequest, try_out
+from doorward.backup.restore.checking import check
+from doorward.backup.restore.opening import ArchiveRefusedError, open_archive, open_plain
+from doorward.backup.restore.request import RestoreRequest
 from doorward.tree.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     assert path.stat().st_size < 6 << 20
     wish = RestoreRequest("admin", "127.0.0.1", scope="system")
     tracemalloc.start()
-    trial = try_out(site.node, wish, path)
+    trial = check(site.node, wish, path)
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     trial.close()

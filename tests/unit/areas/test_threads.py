@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from doorward.api.workers import HEAVY, StoppedError, Workers
+from doorward.areas.threads import HEAVY, StoppedError, Workers
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -131,7 +131,7 @@ def test_a_stop_ends_every_wait() -> None:
 def test_the_end_of_the_process_waits_for_no_work() -> None:
     script = (
         "import asyncio, threading\n"
-        "from doorward.api.workers import HEAVY\n"
+        "from doorward.areas.threads import HEAVY\n"
         "async def main():\n"
         "    begun = asyncio.Event(); loop = asyncio.get_running_loop()\n"
         "    def work(): loop.call_soon_threadsafe(begun.set); threading.Event().wait()\n"

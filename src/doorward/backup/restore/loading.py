@@ -1,4 +1,4 @@
-"""From an archive to a configuration of this release, as the first step of a restore and as its rehearsal (sections 8 and 9)."""
+"""From an archive to a configuration of this release, for a restore and for its rehearsal; and its history (sections 8 and 9)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any, cast, get_args
 from pydantic import ValidationError
 
 from doorward import __version__
-from doorward.backup.content import REVISION, SECRETS, TREE
-from doorward.backup.opening import ArchiveRefusedError, Opened
+from doorward.backup.content import HISTORY, REVISION, SECRETS, TREE, revision_of
+from doorward.backup.restore.opening import ArchiveRefusedError, Opened
 from doorward.host.errors import HostError
 from doorward.host.machine import Machine
 from doorward.host.resources import Daemon, File, Symlink, Zone, index
 from doorward.host.sandbox import sandbox
-from doorward.store.port import Edit
+from doorward.store import history
+from doorward.store.port import Edit, Past, Revision, StoreDamagedError
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import documents
 from doorward.tree.changes import ORDER
+from doorward.tree.jsontext import decode
 from doorward.tree.nodes import Valued, WriteOnce, arranges
 from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import InvalidBody, Problem
@@ -32,6 +34,8 @@ from doorward.tree.validation import check
 
 _REHEARSED = (File, Symlink, Zone, Daemon)
 """What an empty host can be asked about without starting anything."""
+MAX_HISTORY_BYTES = 256 << 20
+"""Bytes of a history that is taken over; what it leads to is held in memory."""
 _MAX_PROBLEMS = 1_000
 """Problems, and warnings, that are kept of an archive: it may have one for every value."""
 
@@ -181,3 +185,25 @@ def rehearse(loaded: Loaded, pipeline: Pipeline) -> None:
             sandbox(Path(empty)).plan([], [resource for resource in resources if isinstance(resource, _REHEARSED)])
     except (ValueError, HostError) as error:
         raise NotLoadableError([Problem("host", f"{error}.", "", ROOT)]) from error
+
+
+def past_of(opened: Opened) -> Past | None:
+    """Return the history of an archive; None where it is not whole, or does not end with the revision that was archived.
+
+    Nor where it is so long that following it would take too much memory and time.
+    """
+
+    def revisions() -> Iterator[tuple[Revision, list[Edit]]]:
+        size = 0
+        for line in opened.lines(HISTORY):
+            size += len(line)
+            if size > MAX_HISTORY_BYTES:
+                raise StoreDamagedError("The history is too long.")
+            yield revision_of(decode(line))
+
+    try:
+        found = history.past(revisions)
+    except (ArchiveRefusedError, InvalidBody, StoreDamagedError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    archived = opened.manifest["revision"]
+    return found if (found.head.number, found.head.hash) == (archived["number"], archived["hash"]) else None

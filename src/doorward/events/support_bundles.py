@@ -1,4 +1,4 @@
-"""``/api/troubleshooting/support-bundle``: what support needs to see of a node, in one archive without secrets.
+"""Support bundles: what support needs to see of a node, in one archive without secrets.
 
 A bundle is made in a thread, one at a time, kept as a file in the state directory and gone after 24 hours or a restart. It holds
 what its maker may read, and is for those who may read as much: it is no way around the rights.
@@ -25,12 +25,8 @@ import structlog
 
 from doorward import SPS_LEVEL, __version__
 from doorward.access.rights import Allowed, Rights, always
-from doorward.access.sight import Sight
-from doorward.api import errors
-from doorward.api.past import CHANGELOG
-from doorward.api.request import LocalFile, Request, Response
-from doorward.api.resources import FILE, ITEMS, Operation, Resource, answer_schema, envelope, meta, meta_schema
-from doorward.api.workers import HEAVY, StoppedError
+from doorward.access.sight import CHANGELOG, Sight
+from doorward.areas.threads import HEAVY, StoppedError
 from doorward.store.database import is_full, reason
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.startup import documents
@@ -40,7 +36,6 @@ from doorward.tree.places import Place
 
 log = structlog.get_logger()
 
-BASIC = "/special/basic"
 _KEEP_SECONDS = 24 * 3600
 _MOST = 20
 """Bundles that are kept; older ones go."""
@@ -75,6 +70,14 @@ class Bundle:
         return self.path.with_suffix(".part")
 
 
+class BundleRunningError(Exception):
+    """Another bundle, ``key``, is not finished yet."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(key)
+
+
 class Bundles:
     """Makes bundles. ``health`` returns the figures of ``health_status``; it blocks."""
 
@@ -92,14 +95,13 @@ class Bundles:
         return list(self._bundles.values())
 
     async def begin(self, rights: Rights, is_allowed: Allowed = always) -> Bundle:
-        """Start to make a bundle for somebody with these rights. Raises 409 while another is unfinished, 503 without space.
+        """Start to make a bundle for somebody with these rights. Raises BundleRunningError, and OSError without space.
 
         It is cancelled unless its maker still may have one when it is made.
         """
         for other in self.all():
             if other.status in {"queued", "running"}:
-                href = f"/api/troubleshooting/support-bundle/{other.key}"
-                raise errors.conflict("Another support bundle is not finished yet.", resource=href)
+                raise BundleRunningError(other.key)
         for old in self.all()[: 1 - _MOST]:
             self.remove(old)
         bundle = Bundle(self._directory, rights, is_allowed)
@@ -206,92 +208,3 @@ def _take_room(part: Path) -> None:
     part.parent.mkdir(mode=0o700, exist_ok=True)
     with open(part, "xb", opener=partial(os.open, mode=0o600)) as file:
         os.posix_fallocate(file.fileno(), 0, _ROOM_BYTES)
-
-
-_STATUS = answer_schema(
-    meta_schema("DownloadMeta", "download"),
-    body={"type": "object", "properties": {"code": {"type": "string"}, "status": {"type": "string"}}, "required": ["status"]},
-    key={"type": "string", "format": "uuid"},
-)
-
-
-class SupportBundles(Resource):
-    """The support bundles."""
-
-    operations = {
-        "GET": Operation("The support bundles.", answer_schema(items=ITEMS)),
-        "POST": Operation("Make a support bundle.", _STATUS, body={}, status=202, errors=(403, 409, 503)),
-    }
-    privilege = BASIC
-
-    def __init__(self, bundles: Bundles) -> None:
-        self._bundles = bundles
-
-    def child(self, segment: str, _request: Request) -> Resource | None:
-        """Return one bundle."""
-        bundle = self._bundles.get(segment)
-        return SupportBundle(self._bundles, bundle) if bundle else None
-
-    def template(self) -> tuple[str, Resource]:
-        """Return what a bundle is like."""
-        return "key", SupportBundle(self._bundles, Bundle(Path(), Rights()))
-
-    async def get(self, request: Request) -> Response:
-        """List the bundles."""
-        items = [
-            {"body": bundle.body, "key": bundle.key, "meta": {"href": f"{request.href}/{bundle.key}"}}
-            for bundle in self._bundles.all()
-        ]
-        return Response({"items": items, "meta": meta(request)})
-
-    async def post(self, request: Request) -> Response:
-        """Begin to make a bundle."""
-        await request.read()
-        bundle = await self._bundles.begin(request.member.rights, request.is_allowed)
-        answer = envelope(request, bundle.key, {"status": "queued"})
-        answer.status = 202
-        answer.headers["Location"] = f"{request.href}/{bundle.key}"
-        return answer
-
-
-class SupportBundle(Resource):
-    """One support bundle."""
-
-    operations = {
-        "GET": Operation("How far the bundle is.", _STATUS),
-        "DELETE": Operation("Remove the bundle, or give up making it.", answer_schema(), errors=(403,)),
-    }
-    privilege = BASIC
-
-    def __init__(self, bundles: Bundles, bundle: Bundle) -> None:
-        self._bundles, self._bundle = bundles, bundle
-        self.children = {"download": Download(bundle)}
-
-    async def get(self, request: Request) -> Response:
-        """Answer the status."""
-        return envelope(request, self._bundle.key, self._bundle.body, download=f"{request.href}/download")
-
-    async def delete(self, request: Request) -> Response:
-        """Remove the bundle."""
-        self._bundles.remove(self._bundle)
-        return Response({"meta": meta(request)})
-
-
-class Download(Resource):
-    """The archive of a bundle."""
-
-    operations = {"GET": Operation("The archive.", FILE, errors=(409,), media_type="application/gzip")}
-    privilege = BASIC
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
-
-    def may_read(self, request: Request) -> bool:
-        """Who may read what its maker could."""
-        return super().may_read(request) and request.member.rights.covers(self._bundle.rights)
-
-    async def get(self, request: Request) -> Response:
-        """Answer the bytes of the archive."""
-        if self._bundle.status != "finished":
-            raise errors.conflict("The support bundle is not finished.", resource=request.href)
-        return Response(LocalFile(self._bundle.path), headers={"Content-Type": "application/gzip"})

@@ -1,31 +1,97 @@
-"""From the configuration of an archive to a candidate: what is put, what is removed, what stays as it is on this node."""
+"""From an archive to a candidate and to records: what is put, what is removed, what stays as it is on this node."""
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
-from doorward.backup.loading import Loaded
+from doorward.backup import container
+from doorward.backup.content import CHANNEL_KEY, CLUSTER_KINDS, MEMBERSHIP, RUN_KINDS, RUNS
+from doorward.backup.node import NodeView
+from doorward.backup.records import checked
+from doorward.backup.restore.loading import Loaded
+from doorward.backup.restore.opening import ArchiveRefusedError, Opened
+from doorward.backup.restore.request import RestoreRequest
+from doorward.backup.signing import own_key
 from doorward.configuration import x509
 from doorward.configuration.local_services import admin_web, cluster
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made, server_identity
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
+from doorward.store.port import SEALED_FILE, Record, Store
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.startup import identity
+from doorward.tree.jsontext import decode
 from doorward.tree.nodes import Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
+from doorward.tree.problems import InvalidBody
 from doorward.tree.references import references
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.snapshot import Document, Snapshot
 
 NETWORK, SERVICES = f"{ROOT}/network", f"{ROOT}/local_services"
+_REMOVED = "removed"
+"""Archives of earlier releases have a text under this id, on nodes that Central Management had removed."""
 
 
-def candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: bool) -> Candidate:
+def restored_candidate(node: NodeView, request: RestoreRequest, opened: Opened, loaded: Loaded) -> Candidate:
+    """Return a candidate with what was asked for of an archive. Raises ArchiveRefusedError ``damaged``."""
+    tree = node.pipeline.tree
+    candidate = _candidate_of(loaded, node.pipeline.running, tree, keep_network=request.network == "keep")
+    if request.scope == "system":
+        try:
+            put_membership(candidate, tree, opened.json(MEMBERSHIP))
+        except (ValidationError, KeyError, TypeError, AttributeError):
+            raise ArchiveRefusedError("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
+    if request.new_certificate:
+        _put_server_certificate(candidate, tree, node.pipeline.secrets.text)
+    return candidate
+
+
+def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
+    """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefusedError ``damaged``."""
+    found = [identity(opened.manifest["node"]["id"])]
+    if node.signing.role(opened.signer) != "current":
+        found.append(own_key(node.pipeline.store, base64.b64decode(opened.public_key)))
+    found.extend(_runs(node.pipeline.store, opened.files.get(RUNS, b"")))
+    found.extend(_of_the_cluster(opened.json(MEMBERSHIP)))
+    if CHANNEL_KEY in opened.files:
+        text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
+        sealed = base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()
+        found.append(Record(SEALED_FILE, CHANNEL_KEY, {"sealed": sealed}))
+    return tuple(found)
+
+
+def _runs(store: Store, lines: bytes) -> Iterator[Record]:
+    if container.has_too_many_values(lines):
+        raise ArchiveRefusedError("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
+    for line in lines.splitlines():
+        try:
+            value = decode(line)
+            record = Record(value["kind"], value["id"], value["body"])
+            if record.kind in RUN_KINDS:
+                yield checked(store, record)
+        except (InvalidBody, KeyError, TypeError, ValueError):
+            raise ArchiveRefusedError("damaged", f"{RUNS} can't be read.") from None
+
+
+def _of_the_cluster(membership: Any) -> Iterator[Record]:
+    try:
+        for value in membership["records"]:
+            if value["kind"] in CLUSTER_KINDS and value["id"] != _REMOVED:
+                if not (isinstance(value["id"], str) and isinstance(value["body"], dict)):
+                    raise TypeError
+                yield Record(value["kind"], value["id"], value["body"])
+    except (KeyError, TypeError):
+        raise ArchiveRefusedError("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
+
+
+def _candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network: bool) -> Candidate:
     """Return a candidate whose configuration is that of the archive.
 
     ``keep_network``: interfaces, routing, DNS and naming stay as they run, and the addresses that services listen on. On a
@@ -79,7 +145,7 @@ def put_membership(candidate: Candidate, tree: Tree, found: dict[str, Any]) -> N
         candidate.put(interface, tree.load(interface, opened))
 
 
-def put_server_certificate(candidate: Candidate, tree: Tree, text: Callable[[str], str | None]) -> None:
+def _put_server_certificate(candidate: Candidate, tree: Tree, text: Callable[[str], str | None]) -> None:
     """Give the node a server certificate for its names and addresses as they are in the candidate.
 
     Its authority signs it, and stays; where the private key of that is elsewhere, the node gets an authority of its own with all

@@ -104,6 +104,11 @@ REMOTE = Workers("remote", places=8, places_of_one=8)
 """What waits for other machines."""
 
 
+async def call_remote(work: Callable[_Given, _T], *given: _Given.args, **named: _Given.kwargs) -> _T:
+    """Do blocking work that depends on another machine, and return its result. Raises StoppedError."""
+    return await REMOTE.run("", work, *given, **named)
+
+
 def stop() -> None:
     """End every wait for work, because the node stops."""
     HEAVY.stop()

@@ -12,14 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doorward.access.passwords import matches
-from doorward.backup import archive, loading, restore, restore_files
+from doorward.backup import archive
 from doorward.backup.archive import prepare
 from doorward.backup.content import HISTORY
 from doorward.backup.content import TREE as TREE_FILE
 from doorward.backup.failure import BackupError
-from doorward.backup.opening import ArchiveRefusedError
 from doorward.backup.records import Run
-from doorward.backup.restore import RestoreCheck, RestoreRequest, carry_out, try_out
+from doorward.backup.restore import checking, loading
+from doorward.backup.restore.checking import RestoreCheck, check
+from doorward.backup.restore.opening import ArchiveRefusedError
+from doorward.backup.restore.request import RestoreRequest
+from doorward.backup.restore.service import carry_out
+from doorward.backup.restore.settling import settle
 from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.configuration.network._addresses import addresses
@@ -76,20 +80,20 @@ def test_an_archive_that_no_empty_host_could_take_is_not_made(site: Site, monkey
             }
             raise HostError("there is no room for it")
 
-    monkeypatch.setattr("doorward.backup.loading.sandbox", Full)
+    monkeypatch.setattr("doorward.backup.restore.loading.sandbox", Full)
     with pytest.raises(BackupError, match=r"would not restore.*there is no room for it") as refused:
         archived(site)
     assert refused.value.code == "self_check"
 
 
 def tried(site: Site, path: Path, **changes: Any) -> RestoreCheck:
-    trial = try_out(site.node, wish(**changes), path)
+    trial = check(site.node, wish(**changes), path)
     trial.close()
     return trial
 
 
 def restored(site: Site, path: Path, **changes: Any) -> RestoreCheck:
-    trial = try_out(site.node, wish(**changes), path)
+    trial = check(site.node, wish(**changes), path)
     assert trial.passed, trial.checks
     carry_out(site.node, wish(**changes), trial, "")
     trial.close()
@@ -247,7 +251,7 @@ def test_the_network_stays_unless_it_is_asked_for(site: Site) -> None:
 def test_a_device_that_is_not_there(new_site: Callable[[], Site], monkeypatch: pytest.MonkeyPatch) -> None:
     site = new_site()
     path = archived(site)
-    monkeypatch.setattr(restore, "found_nics", lambda _: ())
+    monkeypatch.setattr(checking, "found_nics", lambda _: ())
     assert outcome(tried(site, path, network="restore")) == (ALL, "device_missing")
     assert tried(site, path).passed
 
@@ -344,10 +348,10 @@ def test_archives_that_somebody_changed(site: Site, name: str) -> None:
 
 def test_an_archive_under_a_name_that_is_not_its_own(site: Site) -> None:
     path = archived(site)
-    trial = try_out(site.node, wish(), path, path.name)
+    trial = check(site.node, wish(), path, path.name)
     assert trial.passed
     trial.close()
-    trial = try_out(site.node, wish(), path, path.name.replace("doorward-20", "doorward-21"))
+    trial = check(site.node, wish(), path, path.name.replace("doorward-20", "doorward-21"))
     assert outcome(trial)[1] == "damaged"
     assert path.name in trial.failure[1]
     trial.close()
@@ -384,7 +388,7 @@ def test_records_that_nobody_could_read_later_are_not_taken(site: Site, name: st
 def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> None:
     (address, _), *_ = addresses(site.rig.pipeline.running.snapshot)
     site.rig.committed(("local_services/cluster", {"enabled": True, "listen_address": address}))
-    trial = try_out(site.node, wish(scope="system"), archived(site))
+    trial = check(site.node, wish(scope="system"), archived(site))
     assert trial.passed
     candidate = site.rig.candidate()
     promotion = {"cluster_id": site.node.id, "epoch": 1, "node_id": site.node.id}
@@ -398,9 +402,7 @@ def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> N
 
 def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) -> None:
     def said(name: str, **changes: Any) -> list[str]:
-        trial = try_out(
-            other.node, RestoreRequest(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path
-        )
+        trial = check(other.node, RestoreRequest(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path)
         trial.close()
         return [warning.code for warning in trial.warnings]
 
@@ -414,7 +416,7 @@ def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) 
     assert "account_missing" in said("mary")
     assert "other_password" in said("jane")
     assert {"account_missing", "other_password"}.isdisjoint(said("nobody"))
-    own = try_out(site.node, wish(), path)
+    own = check(site.node, wish(), path)
     own.close()
     assert own.warnings == ()
 
@@ -505,7 +507,7 @@ def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None
     assert view.signing.role(fingerprint) == "former"
     assert view.signing.fingerprint != fingerprint
     assert view.signing.is_own(fingerprint)
-    again = try_out(view, wish(scope="system"), path)
+    again = check(view, wish(scope="system"), path)
     assert again.passed
     again.close()
 
@@ -559,7 +561,7 @@ def test_a_file_that_can_not_be_put_in_place_waits_for_the_next_start_and_what_i
     restored(other, archived(site), **asked, network="restore")
     assert other.tree() == site.tree()
     (other.directory / "cluster").unlink()
-    restore_files.finish(other.directory, other.rig.store, other.rig.secrets)
+    settle(other.directory, other.rig.store, other.rig.secrets)
     assert (other.directory / "cluster" / "node-key.pem").read_text() == "the key of the channel"
 
 
@@ -652,7 +654,7 @@ def test_a_node_with_a_history_keeps_it(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled(), new_site()
     path = archived(site)
     asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
-    early = try_out(other.node, wish(**asked), path)
+    early = check(other.node, wish(**asked), path)
     assert early.past is not None
     other.rig.committed((ZONE, "Asia/Tokyo"))  # while the archive is looked at
     own = revisions(other)
@@ -700,7 +702,7 @@ def test_a_host_that_does_not_take_it_is_put_back(site: Site) -> None:
     path = archived(site.filled())
     site.rig.committed((SERVERS, [ip("192.0.2.77")]))
     before, number = site.tree(), site.rig.number
-    trial = try_out(site.node, wish(), path)
+    trial = check(site.node, wish(), path)
     site.rig.host.fail_verify = True
     with pytest.raises(ApplyFailed) as caught:
         carry_out(site.node, wish(), trial, "ticket")

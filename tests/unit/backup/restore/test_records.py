@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from doorward.backup import restores
-from doorward.backup.restores import Restore, Restores
+from doorward.backup.restore import records
+from doorward.backup.restore.records import Restore, Restores
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 
 
 def test_the_oldest_restores_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restores, "KEPT", 3)
+    monkeypatch.setattr(records, "KEPT", 3)
     store = SqliteStore(tmp_path / "doorward.db", Vault(bytes(32)))
     kept = Restores(store)
     for number in range(5):
