@@ -63,17 +63,13 @@ def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
 
 
 def test_the_signed_head_is_told_after_each_commit_and_every_hour(rig: Rig, senders: Notifications) -> None:
-    told: list[LogRecord] = []
-    TAP.listeners.append(told.append)
-    try:
+    with capture_logs() as told:
         rig.committed((WEB, {"timeout": 5}))
         senders.tidy()
-    finally:
-        TAP.listeners.remove(told.append)
-    heads = [record for record in told if record.name == "history head"]
-    assert [record.fields["head"]["number"] for record in heads] == [rig.number] * 2
-    lines = "\n".join(form(record, Origin("node")).decode() for record in heads for form in FORMS.values())
-    found = list(anchors_in(lines))
+    heads = [one["head"] for one in told if one["event"] == "history head"]
+    assert [head["number"] for head in heads] == [rig.number] * 2
+    records = [LogRecord(0.0, "info", "history head", {"head": head}) for head in heads]
+    found = list(anchors_in("\n".join(form(one, Origin("node")).decode() for one in records for form in FORMS.values())))
     assert len(found) == 2 * len(FORMS)
     assert all(rig.store.check_anchor(anchor) == [] for anchor in found)
 
