@@ -49,6 +49,7 @@ from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import certificates, webinterface
 from doorward.configuration.ssh._rules import SERVICE
+from doorward.events.clock_steps import ClockSteps
 from doorward.events.drift import DriftWatch
 from doorward.events.notifications import Notifications
 from doorward.host.engine import Host
@@ -121,6 +122,7 @@ class Appliance:
         self.host_keys = HostKeys(self.store)
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.senders.events, self.pipeline, self._queue)
+        self.senders.monitor.watches.append(ClockSteps(self.senders.events, self._going_on))
         self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
@@ -214,6 +216,12 @@ class Appliance:
         user = worker_account if self._options.machine != "sandbox" else lambda: None
         self.listeners.services[SERVICE] = SshService(control, partial(start_workers, state, user))
         return control
+
+    def _going_on(self) -> list[str]:
+        """Return what a step of the clock meets, beside what is scheduled."""
+        sessions = self.control.figures().sessions
+        found = [f"{sessions} sessions"] if sessions else []
+        return [*found, "a commit that awaits its confirmation"] if self.confirmations.pending is not None else found
 
     def _setup_code(self) -> SetupCode | None:
         """Make the code that first settings must come with. The sandbox, which serves users of the machine, has none."""

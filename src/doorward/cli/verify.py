@@ -12,6 +12,8 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.sessions.catalogue.checking import check_catalogue
+from doorward.sessions.catalogue.tables import FILE
 from doorward.store.anchor import MAX_TEXT, HistoryKey, HistoryKeyError, anchors_in
 from doorward.store.lock import StateInUseError, check_state
 from doorward.store.port import Store, StoreDamagedError
@@ -43,7 +45,7 @@ def findings(state: Path, machine: MachineKind, anchors: Path | None = None) -> 
         return (
             [*store.check(), *_anchored(store, anchors)]
             or store.check_records()
-            or [*_sealed(store, vault), *_keys(state, store), *_effect(store, state, machine)]
+            or [*_sealed(store, vault), *_keys(state, store), *_sessions(state), *_effect(store, state, machine)]
         )
     except (HostError, StoreDamagedError) as error:
         return [str(error)]
@@ -91,6 +93,12 @@ def _keys(state: Path, store: Store) -> Iterator[str]:
         read_key(state)
     except SigningKeyError as error:
         yield str(error)
+
+
+def _sessions(state: Path) -> Iterator[str]:
+    """Yield which rows of sessions are not what was written; a node that never had a session has none."""
+    if (state / FILE).exists():
+        yield from check_catalogue(state / FILE)
 
 
 def _effect(store: Store, state: Path, machine: MachineKind) -> Iterator[str]:

@@ -22,6 +22,7 @@ from doorward.backup.checking import Checks, check_pair, read_manifest
 from doorward.backup.failure import BackupError
 from doorward.backup.restore.opening import ArchiveRefusedError, open_archive
 from doorward.host.drivers import gpg
+from doorward.store.anchor import anchors_in
 from doorward.store.port import Edit
 from tests.support import openpgp
 from tests.unit.backup.parts import ENCRYPTION, SHARE_PASSWORD, encrypting
@@ -100,6 +101,9 @@ def test_the_manifest_beside_is_that_of_the_contract(site: Site) -> None:
     data = made.archive.read_bytes()
     value = json.loads(made.manifest.read_bytes())
     assert made.manifest.read_bytes() == canonical(value)
+    anchor = site.node.pipeline.store.anchor()
+    assert anchor is not None
+    assert list(anchors_in(made.manifest.read_text())) == [anchor]
     plain = openpgp.decrypted(made.archive)
     inner = value["manifest"]["content"].pop("manifest_sha256")
     running = site.rig.pipeline.running
@@ -114,6 +118,7 @@ def test_the_manifest_beside_is_that_of_the_contract(site: Site) -> None:
         "content": {"sha256": hashlib.sha256(plain).hexdigest(), "size": len(plain)},
         "created": "2026-11-21T23:00:02Z",
         "format": "doorward-backup/1",
+        "history": anchor.as_json(),
         "node": {"fqdn": value["manifest"]["node"]["fqdn"], "id": site.node.id},
         "revision": {"hash": running.hash, "number": running.number},
     }

@@ -9,7 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.events.notifications import Notifications
-from doorward.events.tap import TAP
+from doorward.events.syslog import FORMS, Origin
+from doorward.events.tap import TAP, LogRecord
+from doorward.store.anchor import anchors_in
 from tests.support.areas import follow
 from tests.support.server import until
 from tests.unit.events.parts import SERVER
@@ -58,6 +60,18 @@ def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
     assert event.details == {
         "address": "192.0.2.9", "changed": ["/api/configuration/management/webinterface"], "changes": 1, "message": "shorter",
     }  # fmt: skip
+
+
+def test_the_signed_head_is_told_after_each_commit_and_every_hour(rig: Rig, senders: Notifications) -> None:
+    with capture_logs() as told:
+        rig.committed((WEB, {"timeout": 5}))
+        senders.tidy()
+    heads = [one["head"] for one in told if one["event"] == "history head"]
+    assert [head["number"] for head in heads] == [rig.number] * 2
+    records = [LogRecord(0.0, "info", "history head", {"head": head}) for head in heads]
+    found = list(anchors_in("\n".join(form(one, Origin("node")).decode() for one in records for form in FORMS.values())))
+    assert len(found) == 2 * len(FORMS)
+    assert all(rig.store.check_anchor(anchor) == [] for anchor in found)
 
 
 def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], senders: Notifications) -> None:

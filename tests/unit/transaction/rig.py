@@ -10,6 +10,7 @@ from doorward.access.passwords import LocalPasswords
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.host.ntp_probe import Prober, ProbeResult
+from doorward.store.anchor import HistoryKey
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Candidate
@@ -80,7 +81,7 @@ class Rig:
     ) -> None:
         self.directory, self.tree, self.prober = directory, TREE, Probes()
         self.vault = Vault.at(directory / "data.key", create=True)
-        self.store = make(directory / "doorward.db", self.vault)
+        self.store = make(directory / "doorward.db", self.vault, key=HistoryKey.at(directory))
         self.passwords = CheapPasswords()
         if self.store.head() is None:
             first_revision(TREE, Machine(), self.store, self.vault, self.passwords, password=password, admin=users.ADMIN)

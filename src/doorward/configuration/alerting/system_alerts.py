@@ -26,6 +26,7 @@ IDS: Mapping[str, str] = {
     "backup_failed": "xcbBackupFailed",
     "backup_overdue": "doorwardBackupOverdue",
     "certificate_expiring": "doorwardCertificateExpiring",
+    "clock_stepped": "doorwardClockStepped",
     "cluster_central_lost": "doorwardClusterCentralLost",
     "cluster_node_offline": "doorwardClusterNodeOffline",
     "cluster_sync_failed": "doorwardClusterSyncFailed",
@@ -93,6 +94,7 @@ class SystemAlerts(Body):
     backup_failed: Mailed = Field(_MAILED, description="A backup failed after its last attempt.")
     backup_overdue: Mailed = Field(_MAILED, description="No backup succeeded since the last two times it was due.")
     certificate_expiring: Mailed = Field(_MAILED, description="A certificate or the key of backups ends in 30, 14, 7 or 1 days.")
+    clock_stepped: Mailed = extension(_MAILED, description="The clock was stepped by more than 10 seconds.")
     cluster_central_lost: Mailed = Field(_MAILED, description="Central Management did not answer for 60 seconds.")
     cluster_node_offline: Mailed = Field(_MAILED, description="A node of the cluster went offline.")
     cluster_sync_failed: Mailed = Field(_MAILED, description="A node of the cluster could not take the configuration.")

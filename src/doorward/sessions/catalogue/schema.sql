@@ -42,7 +42,11 @@ CREATE INDEX sessions_by_server ON sessions (server_ip, began);
 CREATE INDEX sessions_open ON sessions (id) WHERE ended IS NULL;
 
 -- The whole row, MessagePack. Apart, so that a look through all sessions reads little.
-CREATE TABLE bodies (id INTEGER PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE, body BLOB NOT NULL) STRICT;
+CREATE TABLE bodies (
+  id INTEGER PRIMARY KEY REFERENCES sessions (id) ON DELETE CASCADE,
+  body BLOB NOT NULL,
+  checksum TEXT NOT NULL DEFAULT ''
+) STRICT;
 
 CREATE TABLE channels (
   session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,

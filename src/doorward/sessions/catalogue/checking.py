@@ -1,0 +1,61 @@
+"""Whether the rows of sessions are what was written: for ``doorward verify``, beside a server or without one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from doorward.sessions.catalogue.tables import CHECKED, columns_of, decode_row, sum_of
+
+_AT_ONCE = 500
+_DAMAGED = "The row of the session {} is damaged."
+
+
+def check_catalogue(path: Path) -> Iterator[str]:
+    """Yield what is wrong with the rows of sessions, a sentence each. A file of an earlier release has no sums to check.
+
+    Found are damage and edits of a row, of what is searched of it, and one that lost its body. Whole rows that are gone are
+    not: retention removes them every day.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA busy_timeout = 5000")
+            connection.text_factory = lambda text: text.decode("utf-8", "replace")
+            torn = [row[0] for row in connection.execute("PRAGMA quick_check(10)") if row[0] != "ok"]
+            if torn:
+                yield from (f"{path} is damaged: {' '.join(text.split())}." for text in torn)
+                return
+            yield from _rows(connection)
+    except sqlite3.Error as error:
+        yield f"{path} can't be read: {error}."
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[str]:
+    if not connection.execute(CHECKED).fetchone():
+        return
+    number, strays = 0, "SELECT count(*) FROM bodies WHERE id NOT IN (SELECT id FROM sessions)"
+    if found := connection.execute(strays).fetchone()[0]:
+        yield f"The catalogue holds bodies of {found} sessions that are not there."
+    connection.row_factory = sqlite3.Row
+    sql = """
+        SELECT sessions.*, bodies.body AS whole, bodies.checksum AS checksum FROM sessions LEFT JOIN bodies USING (id)
+        WHERE sessions.id > ? ORDER BY sessions.id LIMIT ?
+        """
+    while rows := connection.execute(sql, (number, _AT_ONCE)).fetchall():
+        number = rows[-1]["id"]
+        for row in rows:
+            if row["whole"] is None or sum_of(row["id"], row["whole"]) != row["checksum"]:
+                yield _DAMAGED.format(row["key"])
+                continue
+            try:
+                expected = columns_of(decode_row(row["whole"]))
+            except (msgspec.DecodeError, ValueError):
+                yield _DAMAGED.format(row["key"])
+                continue
+            wrong = sorted(name for name, value in expected.items() if row[name] != value)
+            if wrong:
+                yield f"What is searched of the session {row['key']} is not what is kept of it: {', '.join(wrong)}."
