@@ -250,7 +250,7 @@ class Restore(Resource):
 
     operations = {
         "POST": Operation(
-            "Put the difference to the revision into the transaction.", STATUS, body=_ORDER.json_schema(), errors=(400, 409)
+            "Put the difference to the revision into the transaction.", STATUS, body=_ORDER, errors=(400, 409)
         )
     }
     personal = frozenset({"POST"})

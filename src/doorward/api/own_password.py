@@ -43,7 +43,7 @@ class OwnPassword(Resource):
         "PUT": Operation(
             "Change the password, at once, as a revision of its own. All other login sessions and all tokens of the account end.",
             answer_schema(_ABOUT),
-            body=_ORDER.json_schema(),
+            body=_ORDER,
             body_name="NewPassword",
             errors=(400, 403, 409, 429, 500, 503),
         )

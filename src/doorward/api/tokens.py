@@ -118,7 +118,7 @@ class OwnTokens(_TokenCollection):
         "POST": Operation(
             "Make a token; it is shown this once.",
             answer_schema(body=_MADE, key=_TEXT),
-            body=_NEW.json_schema(),
+            body=_NEW,
             body_name="NewToken",
             status=201,
             errors=(400, 403, 409),

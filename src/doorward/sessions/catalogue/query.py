@@ -54,7 +54,8 @@ Content = Callable[[str], Condition]
 
 def in_sessions(expression: str) -> Condition:
     """Return the condition that a session has text that fits an expression."""
-    return Condition(f"id IN (SELECT {ID_OF_CHUNK} FROM text_index WHERE text_index MATCH ?)", (expression,))
+    # With the plus rows are not fetched one by one and sorted, but met in the order of an index: half the time for frequent ones.
+    return Condition(f"+id IN (SELECT {ID_OF_CHUNK} FROM text_index WHERE text_index MATCH ?)", (expression,))
 
 
 def parsed(text: str, zone: tzinfo = UTC, content: Content = in_sessions, *, has_fields: bool = True) -> Query:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+import msgspec
+
 from doorward.sessions.catalogue.conditions import Condition
 from doorward.sessions.catalogue.fields import Field, Kind
 from doorward.sessions.catalogue.rows import SessionRow
@@ -21,6 +23,7 @@ MAX_COUNTED: Final = 10_000_000
 IN_TEXT: Final = "text_index"
 """What stands in a condition that looks through text."""
 
+_numbers = msgspec.json.Decoder(list[int]).decode
 _BUCKET = 900_000
 """Milliseconds; the offset of every time zone is a multiple of it."""
 
@@ -71,8 +74,11 @@ def count(connection: sqlite3.Connection, condition: Condition) -> int:
 
 def ids(connection: sqlite3.Connection, condition: Condition, order: Order, limit: int, offset: int = 0) -> array[int]:
     """Return the ids of sessions that fit, in order."""
-    sql = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"
-    return array("q", (number for (number,) in connection.execute(sql, (*condition.values, limit, offset))))
+    # As one text: a hundred thousand rows for Python would cost more than to find them.
+    inner = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"
+    sql = f"SELECT json_group_array(id) FROM ({inner})"
+    (found,) = connection.execute(sql, (*condition.values, limit, offset)).fetchone()
+    return array("q", _numbers(found))
 
 
 def page(
