@@ -84,6 +84,9 @@ def status(service: Service, candidate: Candidate | None, **links: Any) -> Respo
         links["changes"] = CHANGES
     if service.confirmations.remaining_seconds is not None:
         links["confirm_remaining_seconds"] = service.confirmations.remaining_seconds
+    if (pending := service.confirmations.pending) is not None:
+        links["confirm_deadline"] = round(pending.deadline)
+        links["confirm_revision"], links["confirm_user"] = pending.revision, pending.user
     if service.confirmations.failure is not None:
         links["revert_failed"], links["commit"] = service.confirmations.failure
     content = {
