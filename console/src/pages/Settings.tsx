@@ -20,10 +20,10 @@ export function Settings() {
       <Shown of={document}>
         {(found) => (
           <Grid hasGutter>
-            <GridItem span={12} lg={4} xl={3}>
+            <GridItem span={12} lg={4} xl={3} order={{ default: path === ROOT ? '1' : '2', lg: '1' }}>
               <Tree document={found} path={path} />
             </GridItem>
-            <GridItem span={12} lg={8} xl={9}>
+            <GridItem span={12} lg={8} xl={9} order={{ default: path === ROOT ? '2' : '1', lg: '2' }}>
               <Chosen key={path} document={found} path={path} />
             </GridItem>
           </Grid>

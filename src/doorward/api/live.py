@@ -1,8 +1,8 @@
 """``/api/live``: what every page of a console shows, as server-sent events (HTML, section 9.2), as soon as it changes.
 
-Each event is named ``state`` and tells all of it: the revision that runs, the commit that awaits its confirmation if there is one,
-how many seconds the login session has left. It does not extend the login session: a console that is
-left open ends like any other. Comments every quarter of a minute show that the connection lives.
+Each event is named ``state`` and tells all of it: the revision that runs, the commit that awaits its confirmation if there is
+one, how many seconds the login session has left. It does not extend the login session: a console that is left open ends like any
+other, and is told so by an event named ``over``. Comments every quarter of a minute show that the connection lives.
 """
 
 from __future__ import annotations

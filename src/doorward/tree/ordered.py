@@ -41,8 +41,12 @@ class Ordered:
         order = {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "description": "The ids in order."}
         properties = {ORDER: order}
         return {
-            "type": "object", "properties": properties, "additionalProperties": entries, "required": [ORDER], HINTS: {"ordered": True},
-        }  # fmt: skip
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": entries,
+            "required": [ORDER],
+            HINTS: {"ordered": True},
+        }
 
     def _validate(self, value: Any, inner: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -1,5 +1,5 @@
 // The form of a body, made from its schema; the same as JSON is the other tab. The server says what is wrong, and where.
-import { ActionGroup, Alert, Button, Form, List, ListItem, Tab, TabTitleText, Tabs, TextArea } from '@patternfly/react-core';
+import { ActionGroup, Alert, Button, Form, List, ListItem, TextArea, ToggleGroup, ToggleGroupItem } from '@patternfly/react-core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 
 import { ApiError, type Problem } from '../../api/client';
@@ -69,23 +69,20 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
     );
   }
 
+  function show(next: 'form' | 'json') {
+    if (next === 'form' && text !== null) setValue(JSON.parse(text) as Json);
+    setText(null);
+    setTab(next);
+  }
+
   const shown = text ?? JSON.stringify(value, null, 2);
   const isJson = isValid(shown);
   return (
     <FormContext.Provider value={{ document, problems, isReadOnly }}>
-      <Tabs
-        activeKey={tab}
-        onSelect={(_, key) => {
-          if (key === 'form' && text !== null && isJson) setValue(JSON.parse(text) as Json);
-          if (key === 'form' && !isJson) return;
-          setText(null);
-          setTab(key as 'form' | 'json');
-        }}
-        aria-label={endpoint.title}
-      >
-        <Tab eventKey="form" title={<TabTitleText>{texts.settings.form}</TabTitleText>} />
-        <Tab eventKey="json" title={<TabTitleText>{texts.settings.json}</TabTitleText>} />
-      </Tabs>
+      <ToggleGroup aria-label={endpoint.title}>
+        <ToggleGroupItem text={texts.settings.form} buttonId="as-form" isSelected={tab === 'form'} isDisabled={!isJson} onChange={() => show('form')} />
+        <ToggleGroupItem text={texts.settings.json} buttonId="as-json" isSelected={tab === 'json'} onChange={() => show('json')} />
+      </ToggleGroup>
       <Form
         onSubmit={(event) => {
           event.preventDefault();
