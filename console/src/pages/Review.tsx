@@ -115,15 +115,10 @@ function Commit({ onDone }: { onDone: (revision: number) => void }) {
 
   function commit(trial: boolean) {
     const body = { status: 'commit', ...(message.trim() ? { commit_message: message } : {}), ...(trial ? { confirm_seconds: seconds } : {}) };
-    order.mutate(
-      { method: 'PUT', path: '/api/transaction', body },
-      {
-        onSuccess: (answer) => {
-          setMessage('');
-          onDone(Number(answer.meta.revision));
-        },
-        onError: () => void forget(cache),
-      },
+    // A promise: this form is gone as soon as nothing is pending any more.
+    order.mutateAsync({ method: 'PUT', path: '/api/transaction', body }).then(
+      (answer) => onDone(Number(answer.meta.revision)),
+      () => forget(cache),
     );
   }
 
