@@ -13,14 +13,14 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
-NEEDED := chrony curl dropbear-bin freeradius git gnupg iproute2 ldap-utils libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client \
+NEEDED := chromium chrony curl dropbear-bin freeradius git gnupg iproute2 ldap-utils libnfs13 nfs-ganesha nfs-ganesha-vfs openssh-client \
 	openssh-server openssl prometheus putty-tools rpcbind rsync rsyslog rsyslog-openssl samba slapd util-linux x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories docs pictures clean
+.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories console docs pictures clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,7 @@ demo: $(VENV)/.run ## A minute: a node and a server of its own, a recorded sessi
 test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: checks, then all tests, offline
 	@scripts/need $(NEEDED)
 	@$(MAKE) --no-print-directory check
+	@scripts/console --check
 	@scripts/offline $(BIN)/$(PYTEST) $(ARGS)
 
 # Apart from `test`, since it takes half as long again.
@@ -88,8 +89,13 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 		--python-version 3.11 $(ARGS) --group pyproject.toml:directories -o requirements/directories.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:clients -o requirements/clients.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) --group pyproject.toml:console -o requirements/console.txt
 
 directories: $(VENV)/.run $(VENV)/.directories ## Build what logins against directories (LDAP) need, which has to be compiled
+
+console: $(VENV)/.dev ## Build the web console again, from console/ into src/doorward/console
+	@scripts/console
 
 docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
 	@$(BIN)/doorward reference > docs/reference.md
@@ -98,7 +104,7 @@ pictures: $(VENV)/.dev ## Draw docs/pictures again (ARGS=--record records the ca
 	@scripts/offline $(BIN)/python -m scripts.pictures $(ARGS)
 
 clean: ## Remove everything that can be made again
-	@rm -rf $(VENV) tests/clients/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	@rm -rf $(VENV) tests/clients/node_modules console/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 		.ruff_cache .schemathesis
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,9 +1,8 @@
-"""``GET /``: a page for people; nothing else is HTML, and nobody is asked to log in there (amendment 12)."""
+"""``GET /`` leads people to the console; nothing beside both is HTML, and nobody is asked to log in there (amendment 12)."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import gzip
 import re
 import socket
 import ssl
@@ -32,39 +31,92 @@ def fetched(server: Server, method: str, target: str, *fields: str) -> tuple[int
 
 @pytest.mark.parametrize("target", ["/", "//", "/?x=1"])
 @pytest.mark.parametrize("cookie", [(), ("Cookie: session_id=" + "0" * 40,)], ids=["no cookie", "a dead cookie"])
-def test_the_page(server: Server, target: str, cookie: tuple[str, ...]) -> None:
+def test_it_leads_to_the_console(server: Server, target: str, cookie: tuple[str, ...]) -> None:
     status, fields, body = fetched(server, "GET", target, *cookie)
-    assert (status, fields["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert (status, fields["Location"], fields["Content-Type"]) == (303, "/console/", "text/html; charset=utf-8")
     assert int(fields["Content-Length"]) == len(body)
     assert not {"Set-Cookie", "WWW-Authenticate"} & fields.keys()
     assert fields["X-Content-Type-Options"] == "nosniff"
     text = body.decode()
-    assert all(word in text for word in ("Doorward", "/api/authentication", "/api/openapi.json", "guide.md"))
+    assert all(word in text for word in ("Doorward", "/console/", "/api/authentication", "/api/openapi.json", "guide.md"))
     assert "<script" not in text
     assert not re.search(r"\son[a-z]+=|javascript:|https?://", text), "no script, and nothing is loaded from anywhere"
 
 
-def test_its_policy_allows_its_style_alone(server: Server) -> None:
-    _, fields, body = fetched(server, "GET", "/")
-    policy = dict(part.strip().partition(" ")[::2] for part in fields["Content-Security-Policy"].split(";"))
-    style = re.search(rb"<style>(.*)</style>", body, re.DOTALL)
-    assert style
-    digest = base64.b64encode(hashlib.sha256(style[1]).digest()).decode()
-    assert policy == {
-        "default-src": "'none'",
-        "style-src": f"'sha256-{digest}'",
-        "img-src": "data:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
+POLICY = {
+    "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:", "font-src": "'self'",
+    "connect-src": "'self'", "worker-src": "'self'", "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+}  # fmt: skip
+
+
+def policy_of(fields: dict[str, str]) -> dict[str, str]:
+    return dict(part.strip().partition(" ")[::2] for part in fields["Content-Security-Policy"].split(";"))
+
+
+@pytest.mark.parametrize("target", ["/console", "/console/", "/console/settings/datetime/ntp_servers", "/console/sessions?q=x"])
+def test_every_page_of_the_console_is_the_same_file(server: Server, target: str) -> None:
+    status, fields, body = fetched(server, "GET", target)
+    assert (status, fields["Content-Type"], fields["Cache-Control"]) == (200, "text/html; charset=utf-8", "no-cache")
+    assert policy_of(fields) == POLICY
+    assert (fields["Cross-Origin-Opener-Policy"], fields["Cross-Origin-Resource-Policy"]) == ("same-origin", "same-origin")
+    assert fields["Referrer-Policy"] == "no-referrer"
+    assert not {"Set-Cookie", "WWW-Authenticate", "Strict-Transport-Security"} & fields.keys()
+    assert not re.search(rb"<style|<script>|\sstyle=|\son[a-z]+=", body), "nothing inline"
+    assert fetched(server, "GET", target, f"If-None-Match: {fields['ETag']}")[0] == 304
+
+
+def test_the_replay_page_may_run_web_assembly_and_no_more(server: Server) -> None:
+    _, fields, _ = fetched(server, "GET", "/console/replay.html")
+    expected = {**POLICY, "script-src": "'self' 'wasm-unsafe-eval'"}
+    del expected["require-trusted-types-for"]
+    assert policy_of(fields) == expected
+
+
+def test_assets_never_change_and_come_packed(server: Server) -> None:
+    _, _, page = fetched(server, "GET", "/console/")
+    [script] = re.findall(r'<script type="module"[^>]* src="(/console/assets/[^"]+\.js)"', page.decode())
+    status, plain, whole = fetched(server, "GET", script)
+    assert (status, plain["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+    assert "Content-Encoding" not in plain
+    _, packed, body = fetched(server, "GET", script, "Accept-Encoding: gzip, br")
+    assert (packed["Content-Encoding"], packed["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(body) == whole
+    status, fields, body = fetched(server, "HEAD", script)
+    assert (status, body, int(fields["Content-Length"])) == (200, b"", len(whole))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_the_console_is_only_read(server: Server, method: str) -> None:
+    status, fields, body = fetched(server, method, "/console/", "Content-Length: 0")
+    assert (status, fields["Allow"], body) == (405, "GET, HEAD", b"")
+
+
+def test_the_first_visit_loads_little(server: Server) -> None:
+    _, _, page = fetched(server, "GET", "/console/", "Accept-Encoding: gzip")
+    _, _, plain = fetched(server, "GET", "/console/")
+    found = re.findall(r'(?:src|href)="(/console/assets/[^"]+)"', plain.decode())
+    sizes = [len(fetched(server, "GET", target, "Accept-Encoding: gzip")[2]) for target in found]
+    assert len(found) >= 4
+    assert len(page) + sum(sizes) < 350_000
+
+
+def test_there_are_no_other_files(admin: Caller, anybody: Caller) -> None:
+    for path in [
+        "/console/assets/nothing.js",
+        "/console/assets/../index.html",
+        "/console/assets/__init__.py",
+        "/console/assets/",
+    ]:
+        assert admin.get(path).status == 404
+        assert anybody.get(path).status == 401
 
 
 def test_head_is_the_page_without_its_body(server: Server) -> None:
     _, page, _ = fetched(server, "GET", "/")
     status, fields, body = fetched(server, "HEAD", "/")
     changing = {"Date", "X-Request-Id"}
-    assert (status, body) == (200, b"")
+    assert (status, body) == (303, b"")
     assert {name: value for name, value in fields.items() if name not in changing} == {
         name: value for name, value in page.items() if name not in changing
     }

@@ -14,7 +14,7 @@ from doorward.access.sight import CHANGELOG
 from doorward.api import errors, past
 from doorward.api.candidates import written_in_turn
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
-from doorward.api.openapi_nodes import about_node, node_operations
+from doorward.api.openapi_nodes import about_node, node_hints, node_operations
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
 from doorward.areas.threads import HEAVY
@@ -94,6 +94,11 @@ class NodeResource(Resource):
     def about(self) -> str:
         """What the manual says of the endpoint."""
         return about_node(self.endpoint)
+
+    @property
+    def hints(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """What a page of the endpoint needs to know; objects are as their endpoint says."""
+        return {} if self.key else node_hints(self.endpoint)
 
     @property
     def place(self) -> Place:

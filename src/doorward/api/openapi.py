@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from doorward.api.openapi_parts import ERROR, HEADERS, OF_STATUS, PARAMETERS, TA
 from doorward.api.openapi_schemas import Schemas
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
+from doorward.tree.references import HINTS
 
 _MADE = {201, 202, 303}
 _COMMON_ERRORS = (429, 500, 503)
@@ -39,7 +41,10 @@ class OpenApi(Resource):
         schemas = Schemas()
         error = schemas.answered(ERROR)
         paths: dict[str, Any] = {}
+        hints: dict[str, Any] = {}
         for path, resource in _walk(self._root, ""):
+            if resource.hints:
+                hints[path] = resource.hints
             operations = {
                 method.lower(): self._operation(path, method, operation, resource, schemas)
                 for method, operation in resource.operations.items()
@@ -61,6 +66,7 @@ class OpenApi(Resource):
             "security": [{"session": []}, {"token": []}],
             "tags": [{"name": tag, "description": TAGS.get(tag) or self._about(tag)} for tag in sorted(tags)],
             "paths": paths,
+            HINTS: {"endpoints": hints},
             "components": {
                 "headers": HEADERS,
                 "parameters": {name: {"name": name, "in": "header", **found} for name, found in PARAMETERS.items()},
@@ -136,8 +142,15 @@ class OpenApi(Resource):
         codes |= {304} if "If-None-Match" in operation.headers else set()
         return codes - {operation.status}
 
-    async def get(self, _request: Request) -> Response:
-        """Answer the document. To make it takes a moment."""
+    @cached_property
+    def _packed(self) -> bytes:
+        return gzip.compress(self._text, 6, mtime=0)
+
+    async def get(self, request: Request) -> Response:
+        """Answer the document, by gzip to whoever takes that: it is large. To make it takes a moment."""
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+            return Response(await asyncio.to_thread(lambda: self._packed), headers=packed)
         return Response(await asyncio.to_thread(lambda: self._text))
 
 

@@ -14,6 +14,7 @@ from doorward.tree.changes import ORDER
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
 from doorward.tree.references import COMPONENT
 from doorward.tree.registry import Endpoint
+from doorward.tree.titles import title_of
 
 _OTHER = {"type": ["string", "null"]}
 _META_MEMBERS: Mapping[str, Any] = {
@@ -98,6 +99,27 @@ def about_node(endpoint: Endpoint) -> str:
     if not node.supported:
         return f"{endpoint.doc}\n\n{_LATER}"
     return f"{endpoint.doc}\n\n{_READ_ONLY}" if isinstance(node, Singleton) and node.read_only else endpoint.doc
+
+
+_KINDS: Mapping[type[Node], str] = {
+    Branch: "branch", Collection: "collection", ListSingleton: "list", Singleton: "value", WriteOnce: "store",
+}  # fmt: skip
+
+
+def node_hints(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what a page of an endpoint needs to know beside its schemas."""
+    node = endpoint.node
+    return {
+        "built_in": sorted(node.default) if isinstance(node, Collection) else [],
+        "kind": _KINDS[type(node)],
+        "listed": node.listed,
+        "ordered": isinstance(node, Collection) and node.ordered,
+        "privilege": endpoint.privilege,
+        "scope": node.scope,
+        "supported": node.supported,
+        "title": node.title or title_of(endpoint.key),
+        "writable": node.supported and bool({"POST", "PUT"} & {*endpoint.methods}),
+    }
 
 
 def _name(endpoint: Endpoint) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from doorward.tree.references import COMPONENT, REFERENCE
+from doorward.tree.references import COMPONENT, HINTS
 
 SCHEMAS = "#/components/schemas/"
 _BY_NAME = {"properties", "patternProperties"}
@@ -78,9 +78,9 @@ def _flattened(schema: dict[str, Any]) -> None:
     """Let alternatives of an alternative, as of a reference that may be null, stand beside the others."""
     options: list[Any] = []
     for option in schema.get("anyOf", ()):
-        if isinstance(option, dict) and "anyOf" in option and option.keys() <= {"anyOf", REFERENCE}:
+        if isinstance(option, dict) and "anyOf" in option and option.keys() <= {"anyOf", HINTS}:
             options += option["anyOf"]
-            schema |= {key: value for key, value in option.items() if key == REFERENCE}
+            schema |= {key: value for key, value in option.items() if key == HINTS}
         else:
             options.append(option)
     if options:

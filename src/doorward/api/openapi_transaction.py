@@ -13,6 +13,12 @@ STATUS = answer_schema(
         "TransactionMeta",
         "changes",
         "commit",
+        confirm_deadline={
+            "type": "integer",
+            "description": "When the commit that runs goes back: Unix time by the clock of the node.",
+        },
+        confirm_revision={"type": "integer", "minimum": 1, "description": "The revision that awaits its confirmation."},
+        confirm_user={"type": "string", "description": "Whose commit awaits its confirmation."},
         confirm_remaining_seconds={"type": "integer", "minimum": 0, "description": "Until the commit that runs goes back."},
         revision={"type": "integer", "minimum": 1, "description": "Number of the revision that runs."},
     ),

@@ -61,6 +61,8 @@ class Resource:
     """Whether the parent's GET shows the resource."""
     privilege = ""
     """The ACL object that guards the resource; "" lets every login in."""
+    hints: Mapping[str, Any] = {}
+    """What whoever makes a page of the resource needs to know beside its operations: title, kind, scope, privilege."""
     extends = True
     """Whether a request extends the login session."""
 

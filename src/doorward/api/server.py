@@ -6,6 +6,7 @@ import os
 import time
 
 from doorward.api.app import Application, ForUsers, head
+from doorward.api.console import Front
 from doorward.api.errors import ApiError, bad_request, internal
 from doorward.api.request import Response
 from doorward.listening.http.crowds import limit_connections
@@ -24,7 +25,7 @@ def web_services(app: Application, tls: Tls | None) -> dict[str, HttpService]:
     errors = Errors(_malformed, lambda: _shown(internal(os.urandom(16).hex())))
     options = HttpOptions(errors=errors, make_room=limit_connections)
     return {
-        ADMIN: HttpService(app, HttpOptions(errors=errors, make_room=limit_connections, fast=app), tls),
+        ADMIN: HttpService(Front(app), HttpOptions(errors=errors, make_room=limit_connections, fast=app), tls),
         "redirect": HttpService(redirect, options),
         "user_web": HttpService(ForUsers(app), options, tls),
     }

@@ -55,6 +55,9 @@ def status(service: CommitService, candidate: Candidate | None, **links: Any) ->
         links["changes"] = CHANGES
     if service.confirmations.remaining_seconds is not None:
         links["confirm_remaining_seconds"] = service.confirmations.remaining_seconds
+    if (pending := service.confirmations.pending) is not None:
+        links["confirm_deadline"] = round(pending.deadline)
+        links["confirm_revision"], links["confirm_user"] = pending.revision, pending.user
     if service.confirmations.failure is not None:
         links["revert_failed"], links["commit"] = service.confirmations.failure
     content = {

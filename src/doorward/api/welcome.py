@@ -1,30 +1,24 @@
-"""``GET /``: one page for people who come with a browser. It says what this is and where the API and the documentation are."""
+"""``GET /``: leads whoever comes with a browser to the console, and says what this is to whoever follows no redirect."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 from doorward import __version__
+from doorward.api.console import ROOT
 from doorward.api.request import Request, Response
 from doorward.api.resources import Container
 
-_STYLE = "body{font:1rem/1.6 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}code{font-size:.95em}"
 _PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
 <title>Doorward</title>
-<link rel="icon" href="data:,">
-<style>{_STYLE}</style>
 </head>
 <body>
 <h1>Doorward</h1>
-<p>This is a Doorward {__version__} appliance. It is managed through a REST API, compatible with the one of One Identity Safeguard
-for Privileged Sessions, and with the command <code>doorward</code>. It has no web console yet.</p>
+<p>This is a Doorward {__version__} appliance. People use <a href="{ROOT}/">the console</a>.</p>
 <ul>
-<li>The API is below <code>/api</code>. Log in with <code>GET /api/authentication</code>.</li>
+<li>The API is below <code>/api</code>, compatible with the one of One Identity Safeguard for Privileged Sessions. Log in with
+<code>GET /api/authentication</code>.</li>
 <li>Its description for programs, OpenAPI 3.1, is <code>/api/openapi.json</code>, once you are logged in.</li>
 <li>Whether the appliance is ready: <a href="/api/setup"><code>/api/setup</code></a>.</li>
 <li>The documentation is in the folder <code>docs</code> of Doorward's source: <code>guide.md</code> to begin with,
@@ -33,19 +27,16 @@ for Privileged Sessions, and with the command <code>doorward</code>. It has no w
 </body>
 </html>
 """.encode()
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Content-Type": "text/html; charset=utf-8",
+    "Location": f"{ROOT}/",
     "Referrer-Policy": "no-referrer",
 }
 
 
 class Welcome(Container):
-    """The root: the page, and everything else below."""
+    """The root: the way to the console, and everything else below."""
 
     operations = {}
     """Not part of the API."""
@@ -58,5 +49,5 @@ class Welcome(Container):
         return ("GET", "HEAD", "OPTIONS")
 
     async def get(self, _request: Request) -> Response:
-        """Answer the page."""
-        return Response(_PAGE, headers=dict(_HEADERS))
+        """Answer the redirect."""
+        return Response(_PAGE, 303, dict(_HEADERS))

@@ -174,5 +174,5 @@ class FqdnAddress(Body):
 Address = Annotated[FqdnAddress | IpAddress, Variants("selection")]
 """A host by name or by IP address: ``{"selection": "fqdn" | "ip", "value": "..."}``."""
 
-Confidential = Field(json_schema_extra={"format": "password", "writeOnly": True})
+Confidential = Field(json_schema_extra={"format": "password", "writeOnly": True, "x-doorward": {"secret": True}})
 """Annotation of a text that is sent and never shown again."""

@@ -26,12 +26,20 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from doorward.tree.destinations import Bound
+from doorward.tree.titles import title_of
 
 
 class Body(Bound):
     """A JSON object of the configuration: strict types, no unknown members, immutable."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,
+        field_title_generator=lambda name, _: title_of(name),
+    )
 
 
 class Public(BaseModel):

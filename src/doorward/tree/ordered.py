@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from doorward.tree.changes import ORDER
 from doorward.tree.models import raised_again
+from doorward.tree.references import HINTS
 
 _ID = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
@@ -39,7 +40,13 @@ class Ordered:
         entries = handler(schema).get("additionalProperties", True)
         order = {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "description": "The ids in order."}
         properties = {ORDER: order}
-        return {"type": "object", "properties": properties, "additionalProperties": entries, "required": [ORDER]}
+        return {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": entries,
+            "required": [ORDER],
+            HINTS: {"ordered": True},
+        }
 
     def _validate(self, value: Any, inner: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         if not isinstance(value, dict):

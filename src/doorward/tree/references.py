@@ -25,8 +25,9 @@ Form = Literal["hash", "sealed"]
 COMPONENT = "x-component"
 """Member of a JSON schema of ours that names what it is in a document of several."""
 
-REFERENCE = "x-doorward-reference"
-"""Member of the JSON schema of a reference: the path of the collection or store that it leads to."""
+HINTS = "x-doorward"
+"""Member of a JSON schema of ours for whoever makes a form of it: ``reference`` is the path of the collection or store that a
+key leads to, ``ordered`` marks a map whose order counts, ``secret`` a text that is never shown again."""
 
 NEW = "@new:"
 """Begins a reference to an object that an earlier change of the same request makes; the id of that change follows."""
@@ -114,7 +115,7 @@ class RefersTo:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        key = {"type": "string", "description": f"Key of an object of {self.to}.", REFERENCE: self.to}
+        key = {"type": "string", "description": f"Key of an object of {self.to}.", HINTS: {"reference": self.to}}
         if self.plain:
             return key
         meta = {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"], "additionalProperties": True}
@@ -125,9 +126,9 @@ class RefersTo:
             "properties": {"key": {"type": "string"}, "meta": meta},
             "required": ["key"],
             "additionalProperties": True,
-            REFERENCE: self.to,
+            HINTS: {"reference": self.to},
         }
-        return {"anyOf": [key, expanded], REFERENCE: self.to}
+        return {"anyOf": [key, expanded], HINTS: {"reference": self.to}}
 
     def _read(self, value: Any) -> Reference[Any]:
         key = value.get("key") if isinstance(value, dict) else value

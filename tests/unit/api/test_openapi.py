@@ -186,14 +186,14 @@ def test_meta_has_all_of_its_members(document: Document) -> None:
 
 
 def test_references_lead_to_a_path_of_the_document(document: Document) -> None:
-    found = {at: s["x-doorward-reference"] for at, s in schemas(document) if "x-doorward-reference" in s}
+    found = {at: s["x-doorward"]["reference"] for at, s in schemas(document) if "reference" in s.get("x-doorward", {})}
     assert all(to in document["paths"] for to in found.values())
     password = sent(document, ROOT + USERS, "post")["properties"]["password"]
-    assert [option.get("x-doorward-reference") for option in password["anyOf"] if option.get("type") == "string"] == [
-        "/api/configuration/passwords"
+    assert [option.get("x-doorward") for option in password["anyOf"] if option.get("type") == "string"] == [
+        {"reference": "/api/configuration/passwords"}
     ]
     assert "key" in resolved(document, password["anyOf"][1])["properties"]
-    assert password["x-doorward-reference"] == "/api/configuration/passwords"
+    assert password["x-doorward"] == {"reference": "/api/configuration/passwords"}
 
 
 @pytest.mark.parametrize(

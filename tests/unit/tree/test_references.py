@@ -80,7 +80,7 @@ def test_the_schema_of_a_reference_has_both_forms() -> None:
     properties = EVERYTHING.json_schema()["properties"]
     reference, unset = properties["owner"]["anyOf"]
     key, expanded = reference["anyOf"]
-    assert reference["x-doorward-reference"] == key["x-doorward-reference"] == STORE
+    assert reference["x-doorward"] == key["x-doorward"] == {"reference": STORE}
     assert key["type"] == "string"
     assert expanded["required"] == ["key"]
     assert unset == {"type": "null"}

@@ -1,0 +1,123 @@
+// The API: typed by the server's own description (schema.d.ts is made from it), with the token that browsers must send.
+import createClient, { type Middleware } from 'openapi-fetch';
+
+import type { paths } from './schema';
+
+export interface Problem {
+  code: string;
+  message: string;
+  pointer?: string;
+  path?: string;
+}
+
+export interface Conflict {
+  author: string;
+  path: string;
+  revision: number;
+  running_value?: unknown;
+}
+
+interface Told {
+  type: string;
+  message: string;
+  details?: { errors?: Problem[]; conflicts?: Conflict[]; [name: string]: unknown };
+}
+
+/** What the server answered instead of what was asked for; status 0: it did not answer. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly told: Told,
+  ) {
+    super(told.message);
+  }
+
+  get problems(): Problem[] {
+    return this.told.details?.errors ?? [];
+  }
+
+  get conflicts(): Conflict[] {
+    return this.told.details?.conflicts ?? [];
+  }
+}
+
+type Listener = () => void;
+const onUnauthenticated = new Set<Listener>();
+let token = '';
+
+export function setToken(value: string): void {
+  token = value;
+}
+
+/** Call a function whenever an answer says that the login session is over. Returns how to stop that. */
+export function whenLoggedOut(listener: Listener): () => void {
+  onUnauthenticated.add(listener);
+  return () => onUnauthenticated.delete(listener);
+}
+
+const carry: Middleware = {
+  onRequest({ request }) {
+    request.headers.set('X-Requested-With', 'fetch');
+    if (request.method !== 'GET' && request.method !== 'HEAD') request.headers.set('X-Token', token);
+    return request;
+  },
+};
+
+export const client = createClient<paths>({ baseUrl: '/' });
+client.use(carry);
+
+function refused(status: number, body: unknown): ApiError {
+  const told = (body as { error?: Told } | undefined)?.error;
+  if (status === 401) onUnauthenticated.forEach((listener) => listener());
+  return new ApiError(status, told ?? { type: 'Unknown', message: `The server answered ${status}.` });
+}
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** Return what an answer holds. Throws ApiError. */
+export async function answered<T>(asked: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await unreachable(asked);
+  if (!response.ok) throw refused(response.status, error);
+  return data as T;
+}
+
+async function unreachable<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch {
+    throw new ApiError(0, { type: 'Unreachable', message: 'The server does not answer.' });
+  }
+}
+
+/** An answer whose path, and so whose type, is known only when it comes: anything of the configuration tree. */
+export async function call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
+  const fields: Record<string, string> = { 'X-Requested-With': 'fetch', ...headers };
+  if (method !== 'GET') fields['X-Token'] = token;
+  if (method === 'POST' || method === 'PUT') fields['Content-Type'] = 'application/json';
+  const sent = method === 'GET' || method === 'DELETE' ? undefined : body === undefined ? '' : JSON.stringify(body);
+  const response = await unreachable(fetch(path, { method, headers: fields, body: sent }));
+  const text = await response.text();
+  let value: unknown;
+  try {
+    value = text ? JSON.parse(text) : {};
+  } catch {
+    value = {};
+  }
+  if (!response.ok) throw refused(response.status, value);
+  return value as T;
+}
+
+export async function logIn(name: string, password: string): Promise<void> {
+  const bytes = new TextEncoder().encode(`${name}:${password}`);
+  const credentials = btoa(String.fromCharCode(...bytes));
+  const headers = { 'X-Requested-With': 'fetch', Authorization: `Basic ${credentials}` };
+  const response = await unreachable(fetch('/api/authentication', { headers }));
+  if (!response.ok) {
+    const body: unknown = await response.json().catch(() => ({}));
+    throw new ApiError(response.status, (body as { error?: Told }).error ?? { type: 'Unknown', message: 'The login failed.' });
+  }
+}

@@ -1,0 +1,96 @@
+// What every page shows above itself: a lost server, a commit on trial, changes that are not in effect.
+import { Alert, AlertActionLink, Button, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useEffect, useRef, useState } from 'react';
+
+import { useLive } from '../api/live';
+import { forget, useChanges, useOrder, useUser } from '../api/queries';
+import { texts } from '../texts';
+import { useSeconds } from './useSeconds';
+
+export function Bars() {
+  const live = useLive();
+  const cache = useQueryClient();
+  const seen = useRef<number | null>(null);
+  const revision = live.state?.revision ?? null;
+  useEffect(() => {
+    if (revision !== null && seen.current !== null && revision !== seen.current) void forget(cache);
+    seen.current = revision;
+  }, [revision, cache]);
+  return (
+    <div className="bars">
+      {live.link === 'lost' ? <Alert isInline variant="warning" component="h2" title={texts.frame.lost} /> : null}
+      <TrialBar />
+      <PendingBar />
+    </div>
+  );
+}
+
+function TrialBar() {
+  const live = useLive();
+  const user = useUser();
+  const order = useOrder();
+  const trial = live.state?.trial ?? null;
+  const left = useSeconds(trial?.remaining ?? null, live.at);
+  if (!trial) return null;
+  const isMine = trial.user === user.data?.body.name || trial.failure !== null;
+  return (
+    <Alert
+      isInline
+      variant={trial.failure ? 'danger' : 'warning'}
+      component="h2"
+      title={texts.trial.title(trial.user, trial.revision)}
+      actionLinks={
+        isMine ? (
+          <AlertActionLink isDisabled={order.isPending} onClick={() => order.mutate({ method: 'PUT', path: '/api/transaction', body: { status: 'confirm' } })}>
+            {texts.trial.confirm}
+          </AlertActionLink>
+        ) : undefined
+      }
+    >
+      <span role="timer">{trial.failure ? texts.trial.failed(trial.failure) : texts.trial.left(left ?? 0)}</span>
+      {order.error ? <p>{order.error.message}</p> : null}
+    </Alert>
+  );
+}
+
+function PendingBar() {
+  const changes = useChanges();
+  const order = useOrder();
+  const navigate = useNavigate();
+  const [isAsked, setAsked] = useState(false);
+  const count = changes.data?.changes.length ?? 0;
+  if (!count) return null;
+  return (
+    <>
+      <Alert
+        isInline
+        variant="info"
+        component="h2"
+        title={texts.pending.count(count)}
+        actionLinks={
+          <>
+            <AlertActionLink onClick={() => void navigate({ to: '/review' })}>{texts.pending.review}</AlertActionLink>
+            <AlertActionLink onClick={() => setAsked(true)}>{texts.pending.discard}</AlertActionLink>
+          </>
+        }
+      />
+      <Modal isOpen={isAsked} variant="small" aria-labelledby="discard" onClose={() => setAsked(false)}>
+        <ModalHeader title={texts.pending.discardTitle} labelId="discard" />
+        <ModalBody>{texts.pending.discardText}</ModalBody>
+        <ModalFooter>
+          <Button
+            variant="danger"
+            onClick={() => order.mutate({ method: 'DELETE', path: '/api/transaction' }, { onSuccess: () => setAsked(false) })}
+          >
+            {texts.pending.discard}
+          </Button>
+          <Button variant="link" onClick={() => setAsked(false)}>
+            {texts.pending.keep}
+          </Button>
+        </ModalFooter>
+      </Modal>
+    </>
+  );
+}

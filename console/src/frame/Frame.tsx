@@ -1,0 +1,121 @@
+// What stands around every page: who I am, which node, where to go.
+import {
+  Button,
+  Content,
+  Masthead,
+  MastheadBrand,
+  MastheadContent,
+  MastheadMain,
+  MastheadToggle,
+  Nav,
+  NavItem,
+  NavList,
+  Page,
+  PageSection,
+  PageSidebar,
+  PageSidebarBody,
+  PageToggleButton,
+  SkipToContent,
+} from '@patternfly/react-core';
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { useEffect } from 'react';
+
+import { call } from '../api/client';
+import { useInfo, useUser } from '../api/queries';
+import { texts } from '../texts';
+import { Bars } from './Bars';
+
+const PAGES = [
+  ['/', texts.pages.overview],
+  ['/sessions', texts.pages.sessions],
+  ['/settings', texts.pages.settings],
+  ['/rights', texts.pages.rights],
+  ['/time', texts.pages.time],
+  ['/backups', texts.pages.backups],
+  ['/cluster', texts.pages.cluster],
+  ['/history', texts.pages.history],
+  ['/review', texts.pages.review],
+] as const;
+
+function Header() {
+  const info = useInfo();
+  const user = useUser();
+  const cache = useQueryClient();
+  const about = info.data?.body;
+  return (
+    <Masthead>
+      <MastheadMain>
+        <MastheadToggle>
+          <PageToggleButton isHamburgerButton aria-label={texts.frame.menu} />
+        </MastheadToggle>
+        <MastheadBrand>
+          <Link to="/">{texts.product}</Link>
+        </MastheadBrand>
+      </MastheadMain>
+      <MastheadContent>
+        <div className="row">
+          <span>{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
+          <strong>{user.data?.body.name}</strong>
+          <Button
+            variant="link"
+            isInline
+            onClick={() =>
+              void call('DELETE', '/api/authentication').finally(() => {
+                cache.clear();
+                location.assign('/console/');
+              })
+            }
+          >
+            {texts.login.out}
+          </Button>
+        </div>
+      </MastheadContent>
+    </Masthead>
+  );
+}
+
+function Sidebar() {
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  return (
+    <PageSidebar>
+      <PageSidebarBody>
+        <Nav aria-label={texts.frame.navigation}>
+          <NavList>
+            {PAGES.map(([to, title]) => (
+              <NavItem key={to} isActive={to === '/' ? path === '/' : path.startsWith(to)}>
+                <Link to={to}>{title}</Link>
+              </NavItem>
+            ))}
+          </NavList>
+        </Nav>
+      </PageSidebarBody>
+    </PageSidebar>
+  );
+}
+
+export function Frame() {
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const page = PAGES.find(([to]) => (to === '/' ? path === '/' : path.startsWith(to)))?.[1] ?? '';
+  useEffect(() => {
+    document.title = page ? `${page} – ${texts.product}` : texts.product;
+  }, [page]);
+  return (
+    <Page
+      masthead={<Header />}
+      sidebar={<Sidebar />}
+      isManagedSidebar
+      mainContainerId="content"
+      skipToContent={<SkipToContent href="#content">{texts.frame.skip}</SkipToContent>}
+    >
+      <Bars />
+      <PageSection isFilled>
+        <Outlet />
+      </PageSection>
+    </Page>
+  );
+}
+
+export function Missing() {
+  return <Content component="p">{texts.pages.unknown}</Content>;
+}

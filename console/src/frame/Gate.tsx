@@ -1,0 +1,87 @@
+// Lets in whoever is logged in. A login session that ends is begun anew above the page, which stays as it is.
+import { Button, Content, Modal, ModalBody, ModalFooter, ModalHeader, Spinner } from '@patternfly/react-core';
+import { useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
+
+import { ApiError, call, setToken, whenLoggedOut } from '../api/client';
+import { listen, useLive } from '../api/live';
+import { forget, useUser } from '../api/queries';
+import { texts } from '../texts';
+import { LoginForm } from './Login';
+import { useSeconds } from './useSeconds';
+
+const WARN_SECONDS = 60;
+
+export function Gate({ children }: { children: ReactNode }) {
+  const cache = useQueryClient();
+  const user = useUser();
+  const live = useLive();
+  const [isOver, setOver] = useState(false);
+  const wasIn = useRef(false);
+  const token = user.data?.body.token;
+
+  useEffect(() => {
+    if (!token) return;
+    setToken(token);
+    wasIn.current = true;
+    setOver(false);
+    listen();
+  }, [token]);
+  useEffect(() => whenLoggedOut(() => wasIn.current && setOver(true)), []);
+  useEffect(() => {
+    if (live.link === 'over' && wasIn.current) setOver(true);
+    if (live.link === 'open') setOver(false);
+  }, [live.link, live.at]);
+
+  async function enter() {
+    await cache.refetchQueries({ queryKey: ['user'] });
+    setOver(false);
+    listen();
+    await forget(cache);
+  }
+
+  if (user.isPending) {
+    return (
+      <main className="narrow">
+        <Spinner aria-label={texts.waiting} />
+      </main>
+    );
+  }
+  if (!user.data) {
+    const unreachable = user.error instanceof ApiError && user.error.status !== 401;
+    return (
+      <main className="narrow">
+        <Content component="h1">{texts.product}</Content>
+        {unreachable ? <Content component="p">{user.error?.message}</Content> : null}
+        <LoginForm onDone={() => void enter()} />
+      </main>
+    );
+  }
+  return (
+    <>
+      {children}
+      <IdleWarning isHidden={isOver} />
+      <Modal isOpen={isOver} variant="small" aria-labelledby="again" onClose={undefined} disableFocusTrap={false}>
+        <ModalHeader title={texts.login.again} labelId="again" description={texts.login.againText} />
+        <ModalBody>
+          <LoginForm onDone={() => void enter()} name={user.data.body.name} />
+        </ModalBody>
+      </Modal>
+    </>
+  );
+}
+
+function IdleWarning({ isHidden }: { isHidden: boolean }) {
+  const live = useLive();
+  const left = useSeconds(live.state?.login ?? null, live.at);
+  const isSoon = left !== null && left > 0 && left <= WARN_SECONDS && live.link === 'open' && !isHidden;
+  return (
+    <Modal isOpen={isSoon} variant="small" aria-labelledby="soon">
+      <ModalHeader title={texts.login.soon} labelId="soon" />
+      <ModalBody>{texts.login.soonText(left ?? 0)}</ModalBody>
+      <ModalFooter>
+        <Button onClick={() => void call('GET', '/api/authentication')}>{texts.login.stay}</Button>
+      </ModalFooter>
+    </Modal>
+  );
+}

@@ -1,0 +1,109 @@
+// How fresh the backups are, and what became of each run.
+import { Alert, Button, Card, CardBody, CardTitle, Label, List, ListItem, Stack } from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Link } from '@tanstack/react-router';
+
+import { type Answer, type List as Listed, useAnswer, useOrder } from '../api/queries';
+import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { texts } from '../texts';
+
+interface Freshness {
+  last_success: { at: string; file: string } | null;
+  last_failure: { at: string; message: string } | null;
+  next_due: string | null;
+  overdue: boolean;
+  running: string | null;
+  warnings: { code: string; message: string }[];
+}
+interface Run {
+  status: string;
+  result: string | null;
+  reason: string;
+  started?: string | null;
+  ended?: string | null;
+  message?: string | null;
+}
+
+export function Backups() {
+  const status = useAnswer<Answer<Freshness>>('/api/backup/status');
+  const isRunning = !!status.data?.body.running;
+  const runs = useAnswer<Listed<Run>>('/api/backup/runs');
+  const order = useOrder();
+  return (
+    <Stack hasGutter>
+      <Heading>{texts.pages.backups}</Heading>
+      <div className="row">
+        <Button variant="primary" isDisabled={isRunning || order.isPending} onClick={() => order.mutate({ method: 'POST', path: '/api/backup/runs', body: {} })}>
+          {texts.backups.now}
+        </Button>
+        <Button variant="link" onClick={() => void Promise.all([status.refetch(), runs.refetch()])}>
+          {texts.retry}
+        </Button>
+        <Link to="/settings/$" params={{ _splat: 'policies/backup_policies' }}>
+          {texts.backups.policy}
+        </Link>
+        <Link to="/settings/$" params={{ _splat: 'management/system_backup' }}>
+          {texts.backups.schedule}
+        </Link>
+      </div>
+      {order.error ? <Alert isInline variant="danger" component="h2" title={order.error.message}>{told(order.error)}</Alert> : null}
+      {order.isSuccess ? <Alert isInline variant="success" component="h2" title={texts.backups.started} /> : null}
+      <Shown of={status}>{({ body }) => <Fresh body={body} />}</Shown>
+      <Shown of={runs}>{({ items }) => (items.length ? <Runs items={items} /> : <Empty title={texts.backups.none} text={texts.backups.noneText} />)}</Shown>
+    </Stack>
+  );
+}
+
+const told = (error: Error) => ('problems' in error ? (error.problems as { message: string }[]).map((one) => one.message).join(' ') : '');
+
+function Fresh({ body }: { body: Freshness }) {
+  return (
+    <Card>
+      <CardTitle component="h2">{texts.backups.status}</CardTitle>
+      <CardBody>
+        <List isPlain>
+          <ListItem>
+            {texts.backups.last}: {body.last_success ? <Moment at={body.last_success.at} /> : texts.rights.nothing} {body.last_success?.file}
+          </ListItem>
+          <ListItem>
+            {texts.backups.next}: {body.next_due ? <Moment at={body.next_due} /> : texts.rights.nothing}{' '}
+            {body.overdue ? <Label color="orange">{texts.backups.overdue}</Label> : null}
+          </ListItem>
+          {body.last_failure ? (
+            <ListItem>
+              {texts.backups.problem}: {body.last_failure.message} <Moment at={body.last_failure.at} />
+            </ListItem>
+          ) : null}
+          {body.warnings.map((one) => (
+            <ListItem key={one.code}>{one.message}</ListItem>
+          ))}
+        </List>
+      </CardBody>
+    </Card>
+  );
+}
+
+function Runs({ items }: { items: { key: string; body?: Run }[] }) {
+  return (
+    <Table variant="compact" aria-label={texts.backups.runs}>
+      <Thead>
+        <Tr>
+          <Th>{texts.backups.time}</Th>
+          <Th>{texts.backups.state}</Th>
+          <Th>{texts.backups.problem}</Th>
+        </Tr>
+      </Thead>
+      <Tbody>
+        {items.map((item) => (
+          <Tr key={item.key}>
+            <Td dataLabel={texts.backups.time}>
+              <Moment at={item.body?.started ?? item.body?.ended} />
+            </Td>
+            <Td dataLabel={texts.backups.state}>{item.body?.result ?? item.body?.status}</Td>
+            <Td dataLabel={texts.backups.problem}>{item.body?.message}</Td>
+          </Tr>
+        ))}
+      </Tbody>
+    </Table>
+  );
+}

@@ -1,0 +1,141 @@
+// The search through all sessions.
+import { Button, Card, CardBody, CardTitle, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
+
+import { type List, useAnswer } from '../../api/queries';
+import { Empty, Moment, Shown } from '../../frame/Shown';
+import { texts } from '../../texts';
+import type { SessionSearch } from '../Sessions';
+import { type SessionBody, lasting, peerName } from './rows';
+
+const PAGE = 50;
+const FIELDS = ['q', 'content', 'start', 'end'] as const;
+const LABELS = { q: texts.sessions.query, content: texts.sessions.content, start: texts.sessions.start, end: texts.sessions.end };
+
+function asked(search: SessionSearch): string {
+  const given = new URLSearchParams({ fields: '*', sort: '-start_time', limit: String(PAGE), offset: String(search.offset ?? 0) });
+  for (const name of FIELDS) {
+    const value = search[name];
+    if (value) given.set(name, name === 'start' || name === 'end' ? new Date(value).toISOString() : value);
+  }
+  return `/api/audit/sessions?${given.toString()}`;
+}
+
+export function Found() {
+  const search: SessionSearch = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const sessions = useAnswer<List<SessionBody>>(asked(search));
+  const go = (next: SessionSearch) => void navigate({ to: '/sessions', search: next });
+  return (
+    <Card>
+      <CardTitle component="h2">{texts.sessions.search}</CardTitle>
+      <CardBody>
+        <Filters key={JSON.stringify(search)} search={search} onSearch={go} />
+        <Shown of={sessions}>
+          {({ items, meta }) =>
+            items.length ? (
+              <>
+                <p role="status">{texts.sessions.matches(Number(meta.match_count))}</p>
+                <Rows items={items} />
+                <div className="row">
+                  {search.offset ? (
+                    <Button variant="link" onClick={() => go({ ...search, offset: Math.max(0, (search.offset ?? 0) - PAGE) || undefined })}>
+                      {texts.sessions.less}
+                    </Button>
+                  ) : null}
+                  {meta.next ? (
+                    <Button variant="link" onClick={() => go({ ...search, offset: (search.offset ?? 0) + PAGE })}>
+                      {texts.sessions.more}
+                    </Button>
+                  ) : null}
+                </div>
+              </>
+            ) : (
+              <Empty title={texts.sessions.none} text={texts.sessions.noneText} />
+            )
+          }
+        </Shown>
+      </CardBody>
+    </Card>
+  );
+}
+
+function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (search: SessionSearch) => void }) {
+  const [given, setGiven] = useState<SessionSearch>({ ...search, offset: undefined });
+  return (
+    <Form
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSearch(given);
+      }}
+    >
+      <Grid hasGutter>
+        {FIELDS.map((name) => (
+          <GridItem key={name} span={12} md={6} xl={3}>
+            <FormGroup label={LABELS[name]} fieldId={`filter-${name}`}>
+              <TextInput
+                id={`filter-${name}`}
+                type={name === 'start' || name === 'end' ? 'datetime-local' : 'text'}
+                value={given[name] ?? ''}
+                placeholder={name === 'q' ? 'user.name:alice AND verdict:accept' : undefined}
+                onChange={(_, value) => setGiven({ ...given, [name]: value || undefined })}
+              />
+            </FormGroup>
+          </GridItem>
+        ))}
+      </Grid>
+      <div className="row">
+        <Button type="submit" variant="secondary">
+          {texts.sessions.apply}
+        </Button>
+        <Button variant="link" onClick={() => onSearch({})}>
+          {texts.sessions.clear}
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+function Rows({ items }: { items: { key: string; body?: SessionBody }[] }) {
+  return (
+    <Table variant="compact" aria-label={texts.sessions.search}>
+      <Thead>
+        <Tr>
+          <Th>{texts.sessions.began}</Th>
+          <Th>{texts.sessions.duration}</Th>
+          <Th>{texts.sessions.user}</Th>
+          <Th>{texts.sessions.server}</Th>
+          <Th>{texts.sessions.verdict}</Th>
+          <Th>{texts.settings.actions}</Th>
+        </Tr>
+      </Thead>
+      <Tbody>
+        {items.map(({ key, body }) => {
+          const user = body?.user?.name ?? body?.user?.gateway_username ?? (body?.user?.server_username ?? []).join(', ');
+          return (
+            <Tr key={key}>
+              <Td dataLabel={texts.sessions.began}>
+                <Moment at={body?.start_time} />
+              </Td>
+              <Td dataLabel={texts.sessions.duration}>{lasting(body?.duration)}</Td>
+              <Td dataLabel={texts.sessions.user}>{user}</Td>
+              <Td dataLabel={texts.sessions.server}>{peerName(body?.server)}</Td>
+              <Td dataLabel={texts.sessions.verdict}>
+                <Label isCompact color={body?.verdict.includes('ACCEPT') || body?.verdict.includes('accept') ? 'green' : 'grey'}>
+                  {body?.verdict}
+                </Label>
+              </Td>
+              <Td dataLabel={texts.settings.actions}>
+                <a href={`/console/replay.html?session=${key}`} aria-label={`${texts.sessions.replay}: ${user}`}>
+                  {texts.sessions.replay}
+                </a>
+              </Td>
+            </Tr>
+          );
+        })}
+      </Tbody>
+    </Table>
+  );
+}

@@ -1,0 +1,131 @@
+// The objects of a collection, and a form for another one.
+import { Button, Card, CardBody, CardTitle, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
+
+import { type ApiDocument, type Endpoint, type Json, useDocument } from '../../api/document';
+import { type Item, useChange, useNode } from '../../api/queries';
+import { nameOf } from '../../forms/schema';
+import { Empty, Shown } from '../../frame/Shown';
+import { texts } from '../../texts';
+import { About } from './About';
+import { BodyForm } from './BodyForm';
+import { settingsPath } from './paths';
+import { summary } from './summary';
+
+const PAGE = 100;
+
+export function CollectionPage({ endpoint }: { endpoint: Endpoint }) {
+  const document = useDocument();
+  const node = useNode(endpoint.path);
+  const [isAdding, setAdding] = useState(false);
+  return (
+    <Shown of={document}>
+      {(found) => (
+        <>
+          <About document={found} endpoint={endpoint} />
+          <Shown of={node}>{(list) => <Objects endpoint={endpoint} items={list.items} />}</Shown>
+          {endpoint.writable && !isAdding ? (
+            <Button variant="secondary" onClick={() => setAdding(true)}>
+              {texts.settings.add(endpoint.title)}
+            </Button>
+          ) : null}
+          {isAdding ? <Adding document={found} endpoint={endpoint} onDone={() => setAdding(false)} /> : null}
+        </>
+      )}
+    </Shown>
+  );
+}
+
+function Adding({ document, endpoint, onDone }: { document: ApiDocument; endpoint: Endpoint; onDone: () => void }) {
+  return (
+    <Card>
+      <CardTitle component="h3">{texts.settings.add(endpoint.title)}</CardTitle>
+      <CardBody>
+        <BodyForm document={document} endpoint={endpoint} path={endpoint.path} method="POST" onDone={onDone} onCancel={onDone} />
+      </CardBody>
+    </Card>
+  );
+}
+
+function Objects({ endpoint, items }: { endpoint: Endpoint; items: Item<Json>[] }) {
+  const change = useChange();
+  const [count, setCount] = useState(PAGE);
+  const [removed, setRemoved] = useState<Item<Json> | null>(null);
+  const move = (index: number, by: -1 | 1) => {
+    const keys = items.map((item) => item.key);
+    const [key] = keys.splice(index, 1);
+    if (key) keys.splice(index + by, 0, key);
+    change.mutate({ method: 'PUT', path: endpoint.path, body: { '@order': keys } });
+  };
+  if (!items.length) return <Empty title={texts.settings.empty} text={texts.settings.emptyText} />;
+  return (
+    <>
+      <Table variant="compact" aria-label={endpoint.title}>
+        <Thead>
+          <Tr>
+            <Th>{texts.settings.name}</Th>
+            <Th>{texts.settings.summary}</Th>
+            <Th>{texts.settings.actions}</Th>
+          </Tr>
+        </Thead>
+        <Tbody>
+          {items.slice(0, count).map((item, index) => {
+            const name = nameOf(item.body) || item.key;
+            return (
+              <Tr key={item.key}>
+                <Td dataLabel={texts.settings.name}>
+                  <Link to="/settings/$" params={{ _splat: settingsPath(`${endpoint.path}/${item.key}`) }}>
+                    {name}
+                  </Link>
+                </Td>
+                <Td dataLabel={texts.settings.summary}>{summary(item.body)}</Td>
+                <Td dataLabel={texts.settings.actions}>
+                  {endpoint.ordered ? (
+                    <>
+                      <Button variant="plain" size="sm" aria-label={`${texts.settings.up}: ${name}`} isDisabled={index === 0} onClick={() => move(index, -1)}>
+                        ↑
+                      </Button>
+                      <Button variant="plain" size="sm" aria-label={`${texts.settings.down}: ${name}`} isDisabled={index === items.length - 1} onClick={() => move(index, 1)}>
+                        ↓
+                      </Button>
+                    </>
+                  ) : null}
+                  {endpoint.writable && !endpoint.built_in.includes(item.key) ? (
+                    <Button variant="link" isInline aria-label={`${texts.settings.remove}: ${name}`} onClick={() => setRemoved(item)}>
+                      {texts.settings.remove}
+                    </Button>
+                  ) : null}
+                </Td>
+              </Tr>
+            );
+          })}
+        </Tbody>
+      </Table>
+      {items.length > count ? (
+        <Button variant="link" onClick={() => setCount(count + PAGE)}>
+          {texts.sessions.more}
+        </Button>
+      ) : null}
+      <Modal isOpen={!!removed} variant="small" aria-labelledby="removed" onClose={() => setRemoved(null)}>
+        <ModalHeader title={texts.settings.removeTitle(nameOf(removed?.body) || (removed?.key ?? ''))} labelId="removed" />
+        <ModalBody>{change.error ? change.error.message : texts.settings.removeText}</ModalBody>
+        <ModalFooter>
+          <Button
+            variant="danger"
+            isDisabled={change.isPending}
+            onClick={() =>
+              change.mutate({ method: 'DELETE', path: `${endpoint.path}/${removed?.key ?? ''}` }, { onSuccess: () => setRemoved(null) })
+            }
+          >
+            {texts.settings.remove}
+          </Button>
+          <Button variant="link" onClick={() => setRemoved(null)}>
+            {texts.settings.cancel}
+          </Button>
+        </ModalFooter>
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,40 @@
+// A setting, or one object of a collection.
+import { Stack } from '@patternfly/react-core';
+import { useNavigate } from '@tanstack/react-router';
+
+import { type Endpoint, useDocument } from '../../api/document';
+import { useNode } from '../../api/queries';
+import { nameOf } from '../../forms/schema';
+import { Shown } from '../../frame/Shown';
+import { About } from './About';
+import { BodyForm } from './BodyForm';
+import { settingsPath } from './paths';
+
+export function EndpointPage({ endpoint, objectKey }: { endpoint: Endpoint; objectKey: string }) {
+  const navigate = useNavigate();
+  const path = objectKey ? `${endpoint.path}/${objectKey}` : endpoint.path;
+  const document = useDocument();
+  const node = useNode(path);
+  const leave = () => void navigate({ to: '/settings/$', params: { _splat: settingsPath(endpoint.path) } });
+  return (
+    <Shown of={document}>
+      {(found) => (
+        <Shown of={node}>
+          {(answer) => (
+            <Stack hasGutter>
+              <About document={found} endpoint={endpoint} name={objectKey ? nameOf(answer.body) || objectKey : ''} />
+              <BodyForm
+                document={found}
+                endpoint={endpoint}
+                path={path}
+                method="PUT"
+                body={answer.body}
+                {...(objectKey ? { onCancel: leave } : {})}
+              />
+            </Stack>
+          )}
+        </Shown>
+      )}
+    </Shown>
+  );
+}

@@ -1,0 +1,141 @@
+"""``/api/live``: what every page of a console shows, as server-sent events (HTML, section 9.2), as soon as it changes.
+
+Each event is named ``state`` and tells all of it: the revision that runs, the commit that awaits its confirmation if there is
+one, how many seconds the login session has left. It does not extend the login session: a console that is left open ends like any
+other, and is told so by an event named ``over``. Comments every quarter of a minute show that the connection lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Final
+
+from doorward.access.logins import Login, Logins
+from doorward.api.errors import ApiError
+from doorward.api.request import Request, Response, Stream
+from doorward.api.resources import Operation, Resource
+from doorward.transaction.confirmation import Confirmations
+
+LOOK_SECONDS: Final = 0.25
+"""How often it is looked for news, once for all who listen."""
+LOGIN_SECONDS: Final = 2.0
+"""How often each listener's own login session is looked at."""
+KEEPALIVE_SECONDS: Final = 15.0
+
+
+def shown_trial(confirmations: Confirmations) -> dict[str, Any] | None:
+    """Return the commit that awaits its confirmation, as everybody sees it; None where there is none."""
+    pending = confirmations.pending
+    if pending is None:
+        return None
+    return {
+        "commit": f"/api/commits/{pending.ticket}",
+        "deadline": round(pending.deadline),
+        "failure": pending.failure,
+        "remaining": confirmations.remaining_seconds,
+        "revision": pending.revision,
+        "user": pending.user,
+    }
+
+
+class News:
+    """Looks for what is new while somebody listens, and wakes all who do."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._listeners: set[asyncio.Event] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self) -> asyncio.Event:
+        """Return an event that is set when there is something new; hand it to ``leave`` in the end."""
+        event = asyncio.Event()
+        self._listeners.add(event)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._watch())
+        return event
+
+    def leave(self, event: asyncio.Event) -> None:
+        """Stop listening."""
+        self._listeners.discard(event)
+        if not self._listeners and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        last = self._look()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._look()
+            if now != last:
+                last = now
+                for event in self._listeners:
+                    event.set()
+
+
+class Live(Resource):
+    """What changes by itself, for consoles."""
+
+    operations = {
+        "GET": Operation(
+            "What runs, what awaits its confirmation, how long the login session lives: as it changes.",
+            {"type": "string"},
+            errors=(503,),
+            media_type="text/event-stream",
+            description="Server-sent events named state, each with revision, trial and login (seconds). "
+            "Does not extend the login session.",
+        )
+    }
+    extends = False
+    listed = False
+
+    def __init__(self, revision: Callable[[], int], confirmations: Confirmations, logins: Logins) -> None:
+        self._revision, self._confirmations, self._logins = revision, confirmations, logins
+        self._news = News(lambda: (revision(), confirmations.pending))
+
+    async def get(self, request: Request) -> Response:
+        """Answer the events."""
+        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(b"", headers=headers)
+        return Response(Stream(self._events(request, request.member)), headers=headers)
+
+    async def _events(self, request: Request, login: Login) -> AsyncGenerator[bytes | None, None]:
+        news = self._news.join()
+        used, quiet = login.used, 0.0
+        try:
+            yield self._event(login)
+            while True:
+                try:
+                    await asyncio.wait_for(news.wait(), LOGIN_SECONDS)
+                except TimeoutError:
+                    quiet += LOGIN_SECONDS
+                if self._is_over(request):
+                    yield b"event: over\ndata: {}\n\n"
+                    return
+                if news.is_set() or login.used != used:
+                    news.clear()
+                    used, quiet = login.used, 0.0
+                    yield self._event(login)
+                elif quiet >= KEEPALIVE_SECONDS:
+                    quiet = 0.0
+                    yield b":\n\n"
+        finally:
+            self._news.leave(news)
+
+    @staticmethod
+    def _is_over(request: Request) -> bool:
+        try:
+            request.check_again()
+        except ApiError:
+            return True
+        return False
+
+    def _event(self, login: Login) -> bytes:
+        state = {
+            "login": self._logins.remaining(login),
+            "revision": self._revision(),
+            "trial": shown_trial(self._confirmations),
+        }
+        return f"event: state\ndata: {json.dumps(state, ensure_ascii=False, sort_keys=True)}\n\n".encode()

@@ -1,0 +1,39 @@
+"""What wakes those who listen to ``/api/live``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from doorward.api import live
+from doorward.api.live import News
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.001)
+
+
+async def _woken() -> None:
+    state = [1]
+    news = News(lambda: state[0])
+    one, other = news.join(), news.join()
+    await asyncio.sleep(0.01)
+    assert not one.is_set()
+    assert not other.is_set()
+    state[0] = 2
+    await asyncio.gather(one.wait(), other.wait())
+    news.leave(one)
+    one.clear()
+    other.clear()
+    state[0] = 3
+    await other.wait()
+    assert not one.is_set()
+    news.leave(other)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "nobody listens, so nobody looks"
+
+
+def test_everybody_who_listens_is_woken() -> None:
+    asyncio.run(_woken())
