@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
-from doorward.host.resources import AccessRule, Listener, ServerCertificate
+from doorward.host.resources import AccessRule, Listener, ServerCertificate, ShownHostKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class Claim:
     """What TLS clients get to see; None: the service has its own, or speaks no TLS."""
     https_port: int = 0
     """Where a port that only redirects leads to; 0: it does not."""
+    host_keys: tuple[ShownHostKey, ...] = ()
+    """What SSH clients get to see. Of services that share a port clients see those of one or the other."""
 
     def shares_with(self, other: Claim) -> bool:
         """Whether another service may have the same address and port."""
@@ -57,7 +59,8 @@ def listeners(claims: Iterable[Claim]) -> Iterator[Listener]:
     for (address, port), wanted in found.items():
         first = wanted[0]
         rules = tuple(dict.fromkeys(claim.rule for claim in wanted))
-        yield Listener(address, port, rules, first.shows, first.https_port, first.path)
+        keys = tuple(dict.fromkeys(key for claim in wanted for key in claim.host_keys))
+        yield Listener(address, port, rules, first.shows, first.https_port, first.path, keys)
 
 
 def _by_rank(claims: Iterable[Claim]) -> list[Claim]:

@@ -161,12 +161,20 @@ class ServerCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownHostKey:
+    """A host key that SSH clients get to see: `public_key` as "type base64", `private_key` by the name of its secret."""
+
+    public_key: str
+    private_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listener(Resource):
     """An in-process server on the IP `address` and TCP `port`.
 
     The first of its `rules` that lets a client in decides what it is served; whom none lets in is disconnected right after
     accept. `shows` is what new TLS connections get to see, None where the service has its own or speaks no TLS.
-    `https_port` is where a redirect leads to.
+    `https_port` is where a redirect leads to, `host_keys` are what SSH clients may get to see.
     """
 
     address: str
@@ -175,6 +183,7 @@ class Listener(Resource):
     shows: ServerCertificate | None = None
     https_port: int = 0
     origin: str = ""
+    host_keys: tuple[ShownHostKey, ...] = ()
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
-from doorward.proxy.messages import MAX_MESSAGE, Begin, Message, Refuse, ToControl, ToWorker
+from doorward.proxy.messages import MAX_MESSAGE, Begin, Message, Refuse, Show, ToControl, ToWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,7 +215,7 @@ class Pipe(Generic[Got]):
             self._reading = False
 
     def _descriptor_of(self, message: Got) -> int | None:
-        if not isinstance(message, Begin | Refuse):
+        if not isinstance(message, Begin | Refuse | Show):
             return None
         if not self._received:
             raise PipeError("a socket is missing")

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -152,6 +152,9 @@ class LineProtocols:
 
     async def refuse(self, client: socket.socket, reason: str) -> None:
         await asyncio.get_running_loop().sock_sendall(client, f"refused {reason}\n".encode())
+
+    async def show(self, client: socket.socket, host_keys: Sequence[bytes]) -> None:
+        await asyncio.get_running_loop().sock_sendall(client, f"{len(host_keys)} keys\n".encode())
 
 
 @dataclass

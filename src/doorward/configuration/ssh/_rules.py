@@ -16,14 +16,14 @@ from doorward.configuration.aaa.acls import GROUPS
 from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.policies.audit_policies import Encryption
 from doorward.configuration.ssh import _connections as model
-from doorward.configuration.ssh import options
+from doorward.configuration.ssh import host_keys, options
 from doorward.configuration.ssh._algorithms import KEY_OF
 from doorward.configuration.ssh._connections import CONNECTIONS, PATH, Connection
 from doorward.configuration.ssh._coverage import Taken, all_within, networks, span
 from doorward.configuration.ssh._own import own_addresses, own_in
 from doorward.configuration.ssh.authentication_policies import LdapBackend, has_login, stored_ways
 from doorward.host.claims import Claim
-from doorward.host.resources import AccessRule
+from doorward.host.resources import AccessRule, ShownHostKey
 from doorward.tree.fields import same_network
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -63,18 +63,28 @@ def _kept(snapshot: Snapshot, name: str, make: Callable[[Snapshot], _T]) -> _T:
 def claims(snapshot: Snapshot) -> Iterator[Claim]:
     """Yield the addresses and ports of all active policies, which share them; none while SSH is off.
 
-    Which policy takes a connection is looked up when it comes, so that no change of policies needs a listener to be opened anew.
+    Which policy takes a connection is looked up when it comes, so that no change of policies needs a listener to be opened anew;
+    other host keys have it proven anew.
     """
     if not options.is_enabled(snapshot):
         return
     for key, one in snapshot.each(CONNECTIONS):
         own = dict.fromkeys(map(str, own_in(snapshot, one.network.targets))) if one.active else ()
+        keys = tuple(_shown(snapshot, one)) if own else ()
         for index, port in enumerate(one.network.ports):
             for address in own:
                 yield Claim(
                     address=address, port=port, rule=AccessRule(SERVICE), path=f"{PATH}/{key}", pointer=f"/network/ports/{index}",
-                    rank=Rank.SESSIONS, shared=SERVICE,
+                    rank=Rank.SESSIONS, shared=SERVICE, host_keys=keys,
                 )  # fmt: skip
+
+
+def _shown(snapshot: Snapshot, one: model.Connection) -> Iterator[ShownHostKey]:
+    shown = one.client_side_hostkeys
+    for reference in shown.keys if isinstance(shown, model.OwnKeys) else snapshot.read(host_keys.NODE).keys:
+        found = snapshot.follow(reference)
+        if found is not None:
+            yield ShownHostKey(" ".join(found.public_key.split()[:2]), reference.key)
 
 
 def no_own_address(snapshot: Snapshot, place: Place) -> Iterator[Problem]:

@@ -9,11 +9,12 @@ or stand in the user name (``user@server``). Own addresses are no targets unless
 
 from __future__ import annotations
 
+from doorward.configuration import private_keys
 from doorward.configuration.aaa.acls import GROUPS
 from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.network._nics import PATHS as NICS
 from doorward.configuration.policies import audit_policies, usermapping_policies
-from doorward.configuration.ssh import _rules, authentication_policies, channel_policies, options, settings_policies
+from doorward.configuration.ssh import _rules, authentication_policies, channel_policies, host_keys, options, settings_policies
 from doorward.configuration.ssh._connections import PATH, Connection
 from doorward.membership import channel
 from doorward.tree.nodes import Collection
@@ -49,6 +50,8 @@ NODE: Collection[Connection] = Collection(
         authentication_policies.PATH,
         channel_policies.PATH,
         settings_policies.PATH,
+        host_keys.PATH,
+        private_keys.PATH,
         audit_policies.PATH,
         usermapping_policies.PATH,
         GROUPS,

@@ -90,6 +90,15 @@ class Acceptor:
         worker.sessions.add(session)
         return None if worker.send(begin, connection.fileno()) else "no_worker"
 
+    async def show(self, connection: socket.socket, listener: Listener) -> None:
+        """Have a worker show the host keys of a listener to a connection of our own: its policy may yet have to be published."""
+        worker = self.workers.least_busy()
+        kept = [await run(self.threads, self.secret, key.private_key) for key in listener.host_keys]
+        keys = tuple(messages.HostKey(private=text.encode()) for text in kept if text is not None)
+        if worker is not None and keys:
+            worker.send(messages.Show(host_keys=keys), connection.fileno())
+        connection.close()
+
     def _keys(self, policy: Connection) -> tuple[messages.HostKey, ...]:
         """Return the host keys that clients get to see. They don't change under their keys, so they are read once."""
         wanted = [reference.key for reference in policy.policy.host_keys]

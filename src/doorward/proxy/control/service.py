@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import socket
 import time
 from collections.abc import Callable
@@ -11,12 +12,10 @@ from doorward.host.errors import HostError
 from doorward.host.resources import Listener
 from doorward.listening.service import Connection, Peer
 from doorward.proxy.control.control import Control
-from doorward.proxy.control.refusing import IDENTIFICATION, refuse
 
 WORKER_SECONDS = 20.0
 """How long workers may take to be there."""
 _LOOK_SECONDS = 0.05
-_PROOF = "This connection only showed that the appliance listens."
 
 
 class SshService:
@@ -39,20 +38,17 @@ class SshService:
             time.sleep(_LOOK_SECONDS)
 
     async def serve(self, connection: Connection, peer: Peer, listener: Listener) -> None:
-        """Hand a client to a worker; a proof of our own is answered here, since the policy that it is for may yet come."""
+        """Hand a client to a worker; a proof of our own sees host keys alone, since the policy that it is for may yet come."""
         connection.begun()
         if connection.is_own:
-            await refuse(connection.socket, _PROOF)
+            await self._control.acceptor.show(connection.socket, listener)
         else:
             await asyncio.shield(self._control.acceptor.serve(connection.socket, peer, listener))
 
     def prove(self, source: socket.socket, listener: Listener) -> None:
-        """Read the identification of the server. Raises HostError, or OSError."""
-        received = b""
-        while b"\n" not in received and len(received) < len(IDENTIFICATION):
-            data = source.recv(len(IDENTIFICATION))
-            if not data:
-                break
-            received += data
-        if not received.startswith(b"SSH-2.0-"):
-            raise HostError(f"{listener.name} does not speak SSH")
+        """Exchange keys as a client, and see one of the host keys that are configured. Raises HostError, or OSError."""
+        from doorward.proxy.control.proving import shown_key
+
+        shown = shown_key(source, listener.name)
+        if not any(hmac.compare_digest(shown, key.public_key) for key in listener.host_keys):
+            raise HostError(f"{listener.name} shows another host key than the configured ones")

@@ -50,6 +50,12 @@ class Refuse(Message, frozen=True, kw_only=True, tag="refuse"):
     """For the client, without what would help an attacker."""
 
 
+class Show(Message, frozen=True, kw_only=True, tag="show"):
+    """Control itself connected, to see that a worker can use some host keys: keys are exchanged, and nothing else follows."""
+
+    host_keys: tuple[HostKey, ...]
+
+
 class Decision(Message, frozen=True, kw_only=True, tag="decision"):
     """Answer to a login. ``outcome``: ``accepted``, ``partial`` (go on with ``methods``), ``refused``, ``end`` (no more tries).
 
@@ -190,6 +196,6 @@ class Stop(Message, frozen=True, kw_only=True, tag="stop"):
 
 
 ToWorker = (
-    Settle | Begin | Refuse | Decision | Prompts | Target | Trusted | Credential | Signature | Approval | Sealed | Terminate
-    | Lock | Follow | Unfollow | Noted | Stop
+    Settle | Begin | Refuse | Show | Decision | Prompts | Target | Trusted | Credential | Signature | Approval | Sealed
+    | Terminate | Lock | Follow | Unfollow | Noted | Stop
 )  # fmt: skip

@@ -6,18 +6,32 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from doorward.proxy.messages import Begin
+from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.session import Session
 from doorward.proxy.ssh.wire.fields import string, uint32
 from doorward.proxy.ssh.wire.numbers import Disconnect, Message
+from doorward.sessions.rules import Algorithms, Settings
 
 REFUSAL_SECONDS: Final = 5.0
 """How long a client that is refused may take to say who it is."""
+PROOF_SECONDS: Final = 20.0
 _MAX_GREETING: Final = 8192
 _BLOCK: Final = 8
+_HOST_KEYS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512")
+_ALGORITHMS: Final = Algorithms(
+    kex=("curve25519-sha256",),
+    host_key=_HOST_KEYS,
+    cipher=("aes128-gcm@openssh.com",),
+    mac=("hmac-sha2-256",),
+    compression=("none",),
+)
+_PROOF: Final = Settings(client=_ALGORITHMS, server=_ALGORITHMS)
+"""What a client of ours is offered that looks at a host key."""
 
 
 class SshProtocols:
@@ -36,6 +50,16 @@ class SshProtocols:
             taken = 0
             while taken < _MAX_GREETING and (data := await loop.sock_recv(client, 4096)):
                 taken += len(data)  # what is not read would have the kernel drop what was written
+
+    async def show(self, client: socket.socket, host_keys: Sequence[bytes]) -> None:
+        """Exchange keys, and wait until who connected has seen enough."""
+        leg = ClientLeg(client, _PROOF, host_keys)
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                leg.start()
+                await leg.gone()
+        finally:
+            leg.wire.abort()
 
 
 def refusal(reason: str) -> bytes:

@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,9 @@ class Protocols(Protocol):
 
     def refuse(self, client: socket.socket, reason: str) -> Coroutine[Any, Any, None]:
         """Tell a client why it may not come in, and close its socket."""
+
+    def show(self, client: socket.socket, host_keys: Sequence[bytes]) -> Coroutine[Any, Any, None]:
+        """Exchange keys with who only wants to see a host key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,9 @@ class Worker:
             case messages.Refuse():
                 assert descriptor is not None  # noqa: S101 - as above
                 self._start(self._refuse(socket.socket(fileno=descriptor), message.reason))
+            case messages.Show():
+                assert descriptor is not None  # noqa: S101 - as above
+                self._start(self._show(socket.socket(fileno=descriptor), message.host_keys))
             case messages.Sealed():
                 self._sealed(message)
             case messages.Terminate() | messages.Lock() | messages.Follow() | messages.Unfollow():
@@ -296,6 +302,12 @@ class Worker:
             client.setblocking(False)  # noqa: FBT003 - the name says it
             with suppress(OSError, TimeoutError):
                 await self._protocols.refuse(client, reason)
+
+    async def _show(self, client: socket.socket, host_keys: tuple[messages.HostKey, ...]) -> None:
+        with client:
+            client.setblocking(False)  # noqa: FBT003 - the name says it
+            with suppress(OSError, TimeoutError):
+                await self._protocols.show(client, [key.private for key in host_keys])
 
     def _sealed(self, message: messages.Sealed) -> None:
         running = self._sessions.get(message.session)
