@@ -13,6 +13,7 @@ import pytest
 from tests.contract.exchanges import EXCHANGES
 from tests.support.pki import Authority
 from tests.support.server import PASSWORD, Client, Server, until
+from tests.support.waiting import PATIENCE
 
 SETUP = "/api/setup"
 WIZARD: dict[str, Any] = {"options": ("--setup", "wizard"), "environment": {"DOORWARD_ADMIN_PASSWORD": ""}}
@@ -242,7 +243,7 @@ def test_the_wizard_and_a_password_are_too_much(tmp_path: Path) -> None:
     server = Server(tmp_path / "state", options=WIZARD["options"], environment={"DOORWARD_ADMIN_PASSWORD": PASSWORD})
     server.start(wait=False)
     assert server.process
-    assert server.process.wait(30) == 1
+    assert server.process.wait(PATIENCE) == 1
     server.stop()
     assert "".join(server.errors).strip() == (
         "doorward can't start: The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD."
@@ -261,7 +262,7 @@ def test_the_wizard_and_a_password_are_too_much(tmp_path: Path) -> None:
 def test_a_first_password_from_the_environment_obeys_the_policy(tmp_path: Path, password: str, problem: str) -> None:
     server = Server(tmp_path / "state", environment={"DOORWARD_ADMIN_PASSWORD": password}).start(wait=False)
     assert server.process
-    assert server.process.wait(30) == 1
+    assert server.process.wait(PATIENCE) == 1
     server.stop()
     assert (
         "".join(server.errors).strip()
@@ -310,7 +311,7 @@ def test_the_node_moves_to_its_address_and_shows_its_certificate(tmp_path: Path)
     assert shown["ca"]["selection"] == "certificate"
     assert client.body(shown["server"]["meta"]["href"])["certificate"] == own.certificate
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     server.stop()
 
 

@@ -15,6 +15,7 @@ from http.client import HTTPResponse
 from typing import Any, Self
 
 from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE
 
 NTP = "/api/configuration/datetime/ntp_servers"
 ZONE = "/api/configuration/datetime/timezone"
@@ -194,7 +195,7 @@ class Caller:
             if self._tls is not None:
                 context.maximum_version = self._tls
             peer = ("127.0.0.1", self.server.port)
-            plain = socket.create_connection(peer, timeout=60, source_address=(self._address, 0))
+            plain = socket.create_connection(peer, timeout=PATIENCE, source_address=(self._address, 0))
             self._socket = context.wrap_socket(plain, server_hostname="127.0.0.1")
             self.connections += 1
         return self._socket

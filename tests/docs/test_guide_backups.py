@@ -37,7 +37,7 @@ def test_the_way_to_an_ssh_server_is_true(tmp_path: Path) -> None:
         here = f"SERVER=127.0.0.1 PORT={sshd.port} ACCOUNT={ACCOUNT} DIRECTORY=/doorward\n"
         line = f'command="rrsync {stored.parent}",restrict'
         put_in = f"echo '{line}' \"$(cat backup-key.pub)\" > {sshd.directory}/authorized_keys\n"
-        said = "(preparing\n)?(uploading\n)?(verifying\n)?"  # a quick run is over before it is asked how it does
+        said = "(waiting\n)?(preparing\n)?(uploading\n)?(verifying\n)?"  # what it does whenever it is asked
         shown = shell(first.replace(ADAPTED, here) + put_in + second, tmp_path, said)
         assert len(list((stored / "config").iterdir())) == 2
     assert re.search(r"^SHA256:\S+ ssh-ed25519 \S+$", shown, re.MULTILINE)

@@ -20,6 +20,7 @@ from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
 from tests.support.ports import free_port
 from tests.support.server import PASSWORD, Client, until
+from tests.support.waiting import PATIENCE
 
 CONFIGURATION = "/api/configuration"
 NTP = f"{CONFIGURATION}/datetime/ntp_servers"
@@ -124,7 +125,9 @@ def listed(state: Path) -> set[str]:
     program = find_program("chronyc")
     assert program, "chrony is not installed"
     command = [program, "-h", str(run_directory(state) / "chronyd.sock"), "-N", "-c", "sources", "-a"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env={**os.environ, "LC_ALL": "C"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, check=True, env={**os.environ, "LC_ALL": "C"}
+    )
     return {line.split(",")[2] for line in done.stdout.splitlines()}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support.server import Server
+from tests.support.waiting import PATIENCE
 
 SIZE_MIB = 16
 
@@ -75,4 +76,4 @@ def small_disk(directory: Path) -> Iterator[Disk]:
     try:
         yield SmallDisk(directory)
     finally:
-        subprocess.run(["umount", str(directory)], check=True, timeout=10)
+        subprocess.run(["umount", str(directory)], check=True, timeout=PATIENCE)

@@ -15,6 +15,7 @@ import pytest
 
 from doorward.cluster.keys import NodeKey, NodeKeyError
 from tests.support.server import Server, running
+from tests.support.waiting import PATIENCE
 
 MAY_NOT = "-dac_override,-dac_read_search"
 
@@ -33,7 +34,7 @@ def refusal(state: Path, *words: str, options: tuple[str, ...] = ()) -> str:
     server.start(wait=False)
     assert server.process
     try:
-        assert server.process.wait(30) == 1
+        assert server.process.wait(PATIENCE) == 1
     finally:
         server.stop()
     # The state has its password, so that the one of the environment is ignored with a notice.
@@ -222,7 +223,7 @@ def test_what_may_not_be_read_is_named(whole: Path, tmp_path: Path, name: str) -
     (state / name).chmod(0)
     lowered = ("setpriv", f"--bounding-set={MAY_NOT}", f"--inh-caps={MAY_NOT}", "--") if os.geteuid() == 0 else ()
     command = [*lowered, sys.executable, "-m", "doorward", "serve", "--state", str(state), "--listen", "127.0.0.1:0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("doorward can't start: "), done.stderr

@@ -24,6 +24,7 @@ from tests.faults.checks import (
 )
 from tests.faults.full_disk import Disk, ShortFiles, small_disk
 from tests.support.server import QUICK, Client, Server, until
+from tests.support.waiting import PATIENCE
 
 COMMIT = {"commit_message": "x" * 4000, "status": "commit"}
 """A long message makes the record of the revision need space."""
@@ -147,7 +148,7 @@ def test_a_first_start_without_space_says_so_and_the_next_one_goes_on(tmp_path: 
         disk.fill(server)
         server.start(wait=False)
         assert server.process
-        assert server.process.wait(30) == 1
+        assert server.process.wait(PATIENCE) == 1
         server.stop()
         said = "".join(server.errors)
         assert said.startswith("doorward can't start: "), said
@@ -167,7 +168,7 @@ def test_a_start_without_space_says_so(tmp_path: Path) -> None:
         disk.fill(server)
         server.start(wait=False)
         assert server.process
-        assert server.process.wait(30) == 1
+        assert server.process.wait(PATIENCE) == 1
         server.stop()
         database = server.state / "doorward.db"
         assert "".join(server.errors) == f"doorward can't start: {database} can't be opened: No space left on device.\n"

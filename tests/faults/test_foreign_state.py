@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE
 from tests.support.zygote import fork
 
 STRANGER = 65534
@@ -56,7 +57,7 @@ def run(command: str, state: Path) -> tuple[int, str]:
             if "ready at" in line:
                 process.send_signal(signal.SIGTERM)
         said += errors
-    return process.wait(30), "".join(said)
+    return process.wait(PATIENCE), "".join(said)
 
 
 def refused(command: str, state: Path, *words: str) -> None:

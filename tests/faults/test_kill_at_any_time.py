@@ -12,6 +12,7 @@ import pytest
 from tests.faults.checks import accepted, look, write_servers, write_web, write_zone
 from tests.faults.plan import AT_ANY_TIME
 from tests.faults.victim import COMMIT, Victim
+from tests.support.waiting import PATIENCE
 
 SEED = 20261121
 MAX_SECONDS = 0.4
@@ -32,5 +33,5 @@ def test_a_kill_at_any_time_loses_no_acknowledged_commit(victim: Victim, number:
             accepted(client.put("/api/transaction", COMMIT))
             running = asked
     killer.join()
-    victim.process.wait(10)
+    victim.process.wait(PATIENCE)
     victim.check([running, asked])

@@ -11,6 +11,7 @@ import pytest
 from tests.faults import plan
 from tests.faults.checks import NTP, PASSWORDS, USERS, WEB, accepted, look
 from tests.faults.victim import Victim
+from tests.support.waiting import PATIENCE
 
 
 def batch(turn: int) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def test_a_kill_leaves_all_of_it_or_nothing(victim: Victim, step: int | str) -> 
     key = {"Idempotency-Key": f"turn {victim.turn} at {step}"}
     with victim.trapped(step), suppress(httpx2.TransportError):
         victim.client.post("/api/commits", order, headers=key)
-    victim.process.wait(10)
+    victim.process.wait(PATIENCE)
     now = look(victim.client)
     assert differences(before, now) in (set(), {WEB, NTP, USERS}), victim.where
     victim.check([now])

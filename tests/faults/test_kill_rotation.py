@@ -18,6 +18,7 @@ from doorward.store.vault import Vault
 from tests.faults.plan import ROTATION
 from tests.faults.victim import TRAP, Survey
 from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE
 from tests.support.zygote import UNMEASURED, fork
 
 SECRET = "the password of the mail server"
@@ -113,7 +114,7 @@ def test_a_running_server_keeps_its_key(prepared: tuple[Path, str], tmp_path: Pa
     before = (state / KEY).read_bytes()
     server = Server(state, environment=UNMEASURED).start()
     command = [sys.executable, "-m", "doorward", "rotate-key", "--state", str(state)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert server.process
     assert done.stderr == (

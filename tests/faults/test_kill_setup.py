@@ -12,6 +12,7 @@ import pytest
 from tests.faults.checks import NTP, ZONE, check, look
 from tests.faults.victim import Victim
 from tests.support.server import PASSWORD, Client
+from tests.support.waiting import PATIENCE
 
 SETUP = "/api/setup"
 ANSWERS: dict[str, Any] = {
@@ -42,7 +43,7 @@ def test_a_kill_leaves_a_node_that_waits_or_one_that_is_set_up(tmp_path: Path, s
     victim.server.start()
     with victim.trapped(step):
         assert send(victim.server.client()) is None
-        victim.process.wait(10)
+        victim.process.wait(PATIENCE)
     victim.server.start()
     client = victim.server.client()
     status = client.get(SETUP).json()["status"]

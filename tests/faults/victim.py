@@ -14,6 +14,7 @@ import httpx2
 
 from tests.faults.checks import Seen, accepted, check, look
 from tests.support.server import PASSWORD, Client, Server, until
+from tests.support.waiting import PATIENCE
 from tests.support.zygote import UNMEASURED
 
 TRAP = Path(__file__).with_name("trap.py")
@@ -134,7 +135,7 @@ class Victim:
             with suppress(httpx2.TransportError):
                 client.get("/api/setup")
                 return False
-        assert self.process.wait(10) == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
+        assert self.process.wait(PATIENCE) == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
         return True
 
     # Life
@@ -158,7 +159,7 @@ class Victim:
         # What the server still does after its line may be the step, so that it dies in this moment.
         if self.process.poll() is None and not self.where.startswith(f"killed at {step} "):
             return False
-        assert self.process.wait(10) == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
+        assert self.process.wait(PATIENCE) == -signal.SIGKILL, "".join(self.server.errors)[-3000:]
         return True
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ from tests.schedules.machine import NAMES
 from tests.support.members import JOIN, NODES, NTP, STATUS, ZONE, Member
 from tests.support.network import Network
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 ZONES = ("Europe/Vienna", "Europe/Rome", "Asia/Tokyo", "Etc/UTC", "America/Lima", "Europe/Oslo")
 WEB, OWN, USERS = (
@@ -127,7 +128,7 @@ class Real:
         thread.start()
         until(lambda: len(done) > value, 30, "some commits")
         self.kill("centre")
-        thread.join(30)
+        thread.join(PATIENCE)
         self.start("centre")
 
     def local(self, name: str, value: int) -> None:

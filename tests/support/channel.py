@@ -36,6 +36,7 @@ from doorward.host.resources import AccessRule, Listener
 from doorward.listening.http.service import HttpService
 from doorward.listening.listeners import Listeners
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 VERSION = "1.0"
 CLUSTER_ID = UUID("0d2a1a52-64a5-4b2f-9c5b-53c8d2f2a111")
@@ -156,7 +157,7 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
         asyncio.run_coroutine_threadsafe(listeners.stop(), loop).result(60)
         asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE)
         loop.close()
 
 
@@ -183,7 +184,7 @@ def in_the_middle(central: tuple[str, int], key: NodeKey, listen: tuple[str, int
             for way in ways:
                 way.start()
             for way in ways:
-                way.join(10)
+                way.join(PATIENCE)
 
     def relay() -> None:
         with suppress(OSError):
@@ -199,4 +200,4 @@ def in_the_middle(central: tuple[str, int], key: NodeKey, listen: tuple[str, int
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(20)
+        thread.join(PATIENCE)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.server import WORKER
+from tests.support.waiting import PATIENCE
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _CLONE_NEWNET = 0x40000000
@@ -67,7 +68,7 @@ class Machine:
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        thread.join(60)
+        thread.join(PATIENCE)
         if isinstance(found[0], Exception):
             raise found[0]
         return found[0]
@@ -158,9 +159,9 @@ class Network:
         """Take the network apart."""
         self._running = False
         if self._thread:
-            self._thread.join(10)
+            self._thread.join(PATIENCE)
         for machine in self.machines:
             os.close(machine.card)
             if machine.holder:
                 machine.holder.kill()
-                machine.holder.wait(10)
+                machine.holder.wait(PATIENCE)

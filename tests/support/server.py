@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,25 +19,16 @@ import httpx2
 
 from doorward.proxy.supervisor import stop as stop_workers
 from doorward.proxy.worker.places import Places
+from tests.support.waiting import PATIENCE, until
 from tests.support.zygote import Forked, fork
+
+__all__ = ["PASSWORD", "QUICK", "WORKER", "Client", "Server", "running", "until"]
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """The number of this process among those that run tests at the same time, all with the same network."""
 QUICK = (str(Path(__file__).with_name("launcher.py")),)
 """Launches a server whose limits are those of ``HASTY``."""
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
-    """Wait for a condition and return its value."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.02)
 
 
 @dataclass
@@ -71,7 +61,7 @@ class Server:
         for drain in self.drains:
             drain.start()
         if wait:
-            until(lambda: self._ready() or self.process.poll() is not None, 30, "the ready line")  # type: ignore[union-attr]
+            until(lambda: self._ready() or self.process.poll() is not None, what="the ready line")  # type: ignore[union-attr]
             if not self.url:
                 raise AssertionError(f"the server did not start: {''.join(self.errors)[-3000:]}")
         return self
@@ -96,7 +86,7 @@ class Server:
         """kill -9."""
         assert self.process
         self.process.send_signal(signal.SIGKILL)
-        self._ended(10)
+        self._ended()
 
     def stop(self, *, workers: bool = True) -> int:
         """SIGTERM; returns the exit code. Clients go first: the server would give those that keep a connection their time.
@@ -107,7 +97,7 @@ class Server:
         self._leave()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self._ended(30)
+        code = self._ended()
         if workers:
             self.end_workers()
         return code
@@ -118,9 +108,9 @@ class Server:
         if places.sockets.is_dir():
             assert stop_workers(places), "workers are left"
 
-    def _ended(self, seconds: float) -> int:
+    def _ended(self) -> int:
         assert self.process
-        code = self.process.wait(seconds)
+        code = self.process.wait(PATIENCE)
         for drain in self.drains:
             drain.join(5)
         self._leave()
@@ -169,7 +159,7 @@ class Client:
         context = ssl.create_default_context(cafile=str(server.certificate))
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         context.check_hostname = named
-        self.http = httpx2.Client(base_url=server.url, verify=context, timeout=60, **options)
+        self.http = httpx2.Client(base_url=server.url, verify=context, timeout=PATIENCE, **options)
 
     def get(self, path: str, *, auth: tuple[str, str] | None = None, **options: Any) -> httpx2.Response:
         headers = dict(options.pop("headers", {}))

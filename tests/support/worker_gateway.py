@@ -24,6 +24,7 @@ from doorward.proxy.worker.places import Places
 from doorward.recording.reader import TrailReader
 from tests.support.gateway import HOST_KEY, FakeControl
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 Found = TypeVar("Found", bound=Message)
 Result = TypeVar("Result")
@@ -63,7 +64,7 @@ class WorkerGateway:
         self.loop.call_soon_threadsafe(self.loop.remove_reader, self._listener)
         stop(self.places)
         assert self.supervisor is not None
-        self.supervisor.wait(60)
+        self.supervisor.wait(PATIENCE)
         self.run(self._cancel())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

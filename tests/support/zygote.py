@@ -34,10 +34,10 @@ ROOT = Path(__file__).parents[2]
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """A process with this environment measures no coverage: what is killed writes none, and measuring takes time."""
 IMPORTED = (
-    "argon2", "coverage", "doorward.appliance.running", "doorward.cli.logging", "httptools", "pyroute2", "uvloop",
-    "tests.support.network",
+    "argon2", "coverage", "doorward.appliance.running", "doorward.cli.logging", "encodings.idna", "httpcore2", "httptools",
+    "pyroute2", "truststore", "typer._adapters", "uvloop", "tests.support.network",
 )  # fmt: skip
-"""What a server imports, sooner or later."""
+"""What servers and commands import, sooner or later."""
 _LARGEST = 1 << 20
 _STREAMS = 4
 """Standard input, output and error, and where the end is reported."""

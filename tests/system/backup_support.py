@@ -22,6 +22,7 @@ from doorward.backup.targets.probe import Trial, try_target
 from doorward.backup.targets.probes import Probes
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +211,7 @@ class Proxy:
                     self.passed_back += whole * back
                     self.passed += whole * (not back)
                     self.heard += data
-                if self.stall_after is not None and self.passed > self.stall_after and self._released.wait(60):
+                if self.stall_after is not None and self.passed > self.stall_after and self._released.wait(PATIENCE):
                     return  # or what was held back would arrive after all
                 limit = self.cut_back_after if back else self.cut_after
                 if limit is not None and before + whole > limit:

@@ -13,6 +13,7 @@ from doorward.host.resources import Daemon, File, Resource
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def listed(state: Path) -> list[str]:
     """What the sandbox's chronyd says it uses, asked without Doorward, in its order and without repetitions."""
     socket = run_directory(state.resolve()) / "chronyd.sock"
     command = ["chronyc", "-h", str(socket), "-N", "-c", "sources", "-a"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     return list(dict.fromkeys(line.split(",")[2] for line in answer.splitlines()))
 
 
@@ -74,5 +75,5 @@ def time_server(directory: Path, address: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
         shutil.rmtree(directory)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE
 
 NTP = "/api/configuration/datetime/ntp_servers"
 ZONE = "/api/configuration/datetime/timezone"
@@ -57,7 +58,7 @@ class Curl:
             "curl", "-sS", "--cacert", str(self._server.certificate), "-b", str(self._jar), "-c", str(self._jar),
             "-D", str(self._head), "-w", "\n%{http_code}", "-X", method, *sent, *options, self._server.url + path,
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
         text, _, status = done.stdout.rpartition("\n")
         return Reply(int(status), self._head.read_text(), text)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 OWNER = 64124
 """What root becomes on the exports."""
@@ -116,5 +117,5 @@ LOG {{ Default_Log_Level = EVENT; }}
         """End it; the virtual cards go with the namespace."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None

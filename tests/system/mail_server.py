@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
+from tests.support.waiting import PATIENCE
+
 if TYPE_CHECKING:
     from email.message import EmailMessage
     from pathlib import Path
@@ -75,18 +77,18 @@ class MailServer:
             for task in left:
                 task.cancel()
             if left:
-                self._loop.run_until_complete(asyncio.wait(left, timeout=20))
+                self._loop.run_until_complete(asyncio.wait(left, timeout=PATIENCE))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
-        started.wait(10)
+        started.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     def _context(self) -> ssl.SSLContext:
         assert self.certificate

@@ -10,6 +10,7 @@ from http.client import HTTPResponse
 from typing import Any, Self
 
 from tests.support.server import PASSWORD, Server
+from tests.support.waiting import PATIENCE
 
 BASIC = "Authorization: Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 
@@ -21,7 +22,7 @@ class Raw:
         context = ssl.create_default_context(cafile=str(server.certificate))
         if version is not None:
             context.minimum_version = context.maximum_version = version
-        plain = socket.create_connection(("127.0.0.1", server.port), timeout=30, source_address=(address, 0))
+        plain = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE, source_address=(address, 0))
         try:
             self.socket = context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:

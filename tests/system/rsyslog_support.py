@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.ports import free_port
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +95,7 @@ input(type="imtcp" address="127.0.0.1" port="{self.tls}" name="tls" ruleset="kee
         """End the daemon."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def records(self, **wanted: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from tests.support.ports import free_port
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.system.sshd_support import OWNER
 
 if TYPE_CHECKING:
@@ -109,5 +110,5 @@ strict sync = yes
         """End it with all its children."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None

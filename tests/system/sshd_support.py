@@ -12,6 +12,7 @@ from typing import Self
 
 from tests.support.ports import free_port
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 ACCOUNT = "doorward-test"
 OWNER = 64123
@@ -104,5 +105,5 @@ KexAlgorithms curve25519-sha256
         """End it with all its sessions."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
             self.process = None

@@ -19,6 +19,7 @@ from doorward.host.engine import ApplyError, Host, HostRefusedError
 from doorward.host.resources import Daemon, File, Resource
 from doorward.host.sandbox import run_directory, sandbox
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.system.chrony_support import NTP, SOURCES, listed, need_chrony, pid_of, servers, time_server
 
 if TYPE_CHECKING:
@@ -360,5 +361,5 @@ def test_an_ordinary_user_can_have_a_sandbox() -> None:
         os.chown(place, user.pw_uid, user.pw_gid)
         # Everything is imported as root: the checkout may lie where an ordinary user can't read.
         command = [sys.executable, "-c", code + ORDINARY.replace("os.environ", become + "os.environ"), place]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert f"{user.pw_uid} ['127.0.0.50']\n" in result.stdout, result.stderr

@@ -17,6 +17,7 @@ from doorward.cluster.connection import ChannelError, Way
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.network import Machine, Network
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_news_of_a_time_of_silence_arrive_after_it(
     network.cut(network.machines[0], machine, both=False)
     central.handlers.number = 7
     central.channel.announce()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert found == ["no_answer"]
     network.heal()
     assert machine.do(lambda: asking.head(Since(1, 1))) == {"epoch": 1, "number": 7}
@@ -155,4 +156,4 @@ def test_the_central_forgets_connections_that_ended_in_silence(
     until(lambda: central.requests() == 0)
     assert time.monotonic() - began < 15
     asking.close()
-    thread.join(20)
+    thread.join(PATIENCE)

@@ -14,6 +14,7 @@ from doorward.cli.client import Client
 from doorward.cli.failures import Unreachable
 from doorward.cli.identity import trusting
 from tests.support.server import PASSWORD, Server, running, until
+from tests.support.waiting import PATIENCE
 from tests.system.command_line import PROGRAM, CommandLine
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def test_an_output_that_is_full_is_said(cli: CommandLine) -> None:
     for command in ("get datetime", "history", "reference"):
         full = f"exec {PROGRAM} {command} > /dev/full"
         done = subprocess.run(
-            ["sh", "-c", full], env=cli.environment(), stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            ["sh", "-c", full], env=cli.environment(), stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
         )
         assert (done.returncode, done.stderr) == (1, "The output can't be written: No space left on device.\n"), command
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.server import Server, running, until
+from tests.support.waiting import PATIENCE
 from tests.support.zygote import UNMEASURED
 from tests.system.command_line import PROGRAM, CommandLine
 
@@ -75,7 +76,7 @@ def test_half_an_export_is_not_left_behind(cli: CommandLine, tmp_path: Path) -> 
     limit = f"ulimit -f 1; trap '' XFSZ; exec {PROGRAM} export --protect none --output half"
     environment = cli.environment() | UNMEASURED
     done = subprocess.run(
-        ["bash", "-c", limit], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", limit], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (1, "half can't be written: File too large.\n")
     assert list(tmp_path.iterdir()) == []

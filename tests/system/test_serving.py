@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import PASSWORD, QUICK, Server, until
+from tests.support.waiting import PATIENCE
 from tests.support.zygote import UNMEASURED
 from tests.system.chrony_support import listed, need_chrony, pid_of
 from tests.system.curl import NTP, ip
@@ -37,7 +38,7 @@ def ends(state: Path, *options: str) -> str:
     failing = Server(state, options=options).start(wait=False)
     assert failing.process
     try:
-        assert failing.process.wait(30) == 1
+        assert failing.process.wait(PATIENCE) == 1
     finally:
         failing.stop()
     assert failing.output == []
@@ -222,7 +223,7 @@ def test_tls_1_2_and_1_3_connect(server: Server, version: ssl.TLSVersion) -> Non
 @pytest.mark.parametrize(("version", "taken"), [("tls1", False), ("tls1_1", False), ("tls1_2", True)])
 def test_older_tls_is_refused(server: Server, version: str, taken: bool) -> None:
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", f"-{version}", "-cipher", "ALL:@SECLEVEL=0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
     assert (done.returncode == 0) == taken, done.stderr
     assert ("Cipher is (NONE)" in done.stdout) != taken
 
@@ -239,12 +240,12 @@ def test_older_tls_is_refused(server: Server, version: str, taken: bool) -> None
 def test_tls_1_2_has_aead_suites_only(server: Server, suites: str, taken: bool) -> None:
     at = f"127.0.0.1:{server.port}"
     command = ["openssl", "s_client", "-connect", at, "-tls1_2", "-cipher", f"{suites}:@SECLEVEL=0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL)
     assert ("Cipher is (NONE)" in done.stdout) != taken, done.stdout
 
 
 def test_plain_http_gets_no_answer(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as plain:
         plain.sendall(b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"HTTP/" not in plain.recv(1000)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.support.waiting import PATIENCE
+
 PROBE = """
 import sys
 import msgspec
@@ -33,7 +35,7 @@ print(len(found), *looked)
 
 def test_every_class_that_is_decoded_is_prepared() -> None:
     found, *looked = subprocess.run(
-        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=PATIENCE
     ).stdout.split()
     assert int(found) > 10
     assert looked == []

@@ -15,6 +15,7 @@ from doorward.api.request import Request
 from doorward.configuration.aaa.settings import Protection
 from doorward.events.events import Events
 from tests.support.accounts import logins
+from tests.support.waiting import PATIENCE
 
 SETTINGS = Protection(enabled=True)
 
@@ -28,7 +29,7 @@ class Slow:
 
     def check(self, _credentials: tuple[str, str] | None) -> Account | None:
         self.checked += 1
-        self.go.wait(10)
+        self.go.wait(PATIENCE)
         return None
 
 

@@ -19,6 +19,7 @@ from doorward.transaction.commits import CommitService
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from tests.support.accounts import login_of, logins
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.unit.transaction.rig import SERVERS, Rig, ip
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def behind_another(
 
     async def scenario() -> None:
         let_go = threading.Event()
-        other = asyncio.create_task(service.queue.run(lambda: let_go.wait(30)))
+        other = asyncio.create_task(service.queue.run(lambda: let_go.wait(PATIENCE)))
         await asyncio.sleep(0)  # it comes first
         commit = asyncio.create_task(Transaction(service, logins()).put(request(login, b'{"status":"commit"}')))
         try:

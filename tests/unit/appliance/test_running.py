@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE
+
 SCRIPT = """
 import gc, os, signal, sys
 from pathlib import Path
@@ -24,5 +26,5 @@ with lean.start():
 
 def test_a_node_that_is_ready_looks_for_garbage_again_but_not_among_what_its_start_made(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "state")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert "ready True True" in done.stdout.splitlines()

@@ -11,7 +11,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+<<<<<<< HEAD:tests/unit/areas/test_threads.py
 from doorward.areas.threads import HEAVY, StoppedError, Workers
+=======
+from doorward.api.workers import HEAVY, StoppedError, Workers
+from tests.support.waiting import PATIENCE
+>>>>>>> suite:tests/unit/api/test_workers.py
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -32,7 +37,7 @@ class Gate:
             self.most[owner] = max(self.most[owner], self.inside[owner])
             self.most["*"] = max(self.most["*"], self.inside.total())
             self.order.append(name)
-        self.open.wait(60)
+        self.open.wait(PATIENCE)
         with self._lock:
             self.inside[owner] -= 1
         return name
@@ -140,5 +145,5 @@ def test_the_end_of_the_process_waits_for_no_work() -> None:
         "    print(type((await asyncio.gather(task, return_exceptions=True))[0]).__name__)\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("StoppedError\n", "")

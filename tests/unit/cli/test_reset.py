@@ -16,6 +16,7 @@ from doorward.appliance.local_requests import SOCKET, short_name
 from doorward.cli.main import app
 from tests.support.runner import CliRunner
 from tests.support.server import PASSWORD, Server, running, until
+from tests.support.waiting import PATIENCE
 from tests.system.backup_support import open_directory
 from tests.system.sshd_support import OWNER
 
@@ -161,7 +162,7 @@ def test_root_leaves_the_files_to_their_owner(tmp_path: Path, stopped: Server) -
         for path in (directory / "state", *(directory / "state").rglob("*")):
             os.chown(path, OWNER, OWNER, follow_symlinks=False)
         words = [str(program), "reset-password", "--state", str(directory / "state"), "--new-password-file", "-"]
-        done = subprocess.run(words, input=f"{NEW}\n", capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, input=f"{NEW}\n", capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
         owners = {path.lstat().st_uid for path in (directory / "state").rglob("*")}
         assert owners == {OWNER}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.server import PASSWORD, Server, running, until
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def ended(server: Server) -> tuple[int, str]:
     server.start(wait=False)
     process = server.process
     assert process is not None
-    code = process.wait(60)
+    code = process.wait(PATIENCE)
     assert until(lambda: server.errors, what="the reason")
     return code, "".join(server.errors)
 

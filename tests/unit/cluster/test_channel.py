@@ -22,6 +22,7 @@ from doorward.cluster.pairing import Acceptance, PskLife, new_psk
 from doorward.cluster.peers import Pinned
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_pairing_is_done_at_once_when_the_node_is_accepted_meanwhile(tmp_path: P
         until(lambda: central_node.handlers.asked)
         central_node.handlers.accepted[node.id] = Acceptance(node.id, psk, PskLife(time.time() + 60))
         central_node.channel.announce()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert [one.central_node_id for one in found] == [central_node.node.id]
 
 
@@ -122,7 +123,7 @@ def test_another_release_is_held_as_every_refusal_is(tmp_path: Path, node: Node)
         central_node.channel.announce()
         until(lambda: len(central_node.handlers.asked) > 1)
         central_node.channel.release()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert found == ["version_mismatch"]
 
 
@@ -211,7 +212,7 @@ def test_removed_node_is_told_so_wherever_it_is(central_node: Running, node: Nod
     thread.start()
     until(lambda: str(node.id) in central_node.handlers.asked)
     central_node.channel.trust([node.peer(removed=True)])
-    thread.join(10)
+    thread.join(PATIENCE)
     assert told == ["removed"]  # at once, in the middle of its wait
     assert [code(fresh.hello), code(fresh.revision, None), code(lambda: fresh.status({}))] == ["removed"] * 3
     central_node.channel.trust([])
@@ -232,7 +233,7 @@ def test_who_waits_is_woken_at_once(central_node: Running, node: Node) -> None:
     central_node.handlers.number = 2
     began = time.monotonic()
     central_node.channel.announce()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert found[0][0] == {"epoch": 1, "number": 2}
     assert found[0][1] - began < 5  # the wait itself would have taken 25
     asking.close()
@@ -247,7 +248,7 @@ def test_stopping_lets_go_who_waits(central_node: Running, node: Node) -> None:
     until(lambda: str(node.id) in central_node.handlers.asked)
     began = time.monotonic()
     central_node.stop()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert found == [None]
     assert time.monotonic() - began < 5
     assert code(asking.head, None) == "no_answer"
@@ -262,7 +263,7 @@ def test_closing_ends_a_call_that_waits(central_node: Running, node: Node) -> No
     thread.start()
     until(lambda: str(node.id) in central_node.handlers.asked)
     asking.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert told == ["no_answer"]
     assert code(asking.hello) == "no_answer"
 
@@ -404,6 +405,6 @@ def test_nobody_is_waited_for_who_went_away(central_node: Running, node: Node) -
     until(lambda: str(node.id) in central_node.handlers.asked and central_node.requests() == 1)
     began = time.monotonic()
     asking.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     until(lambda: central_node.requests() == 0)
     assert time.monotonic() - began < 10

@@ -37,6 +37,7 @@ from doorward.listening.http import service as service_module
 from tests.support.channel import VERSION, Handlers, Node, Running, in_the_middle, running
 from tests.support.pki import Authority
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +189,7 @@ def test_older_tls_is_refused(central: Running) -> None:
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"\xc3\xbc.invalid", b"..", b"a" * 250])
 def test_names_that_a_client_asks_for_play_no_part(central: Running, name: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     command = [b"openssl", b"s_client", b"-connect", b"%b:%d" % (central.at[0].encode(), central.at[1]), b"-servername", name]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE, check=False)
     assert b"Cipher is TLS_" in done.stdout
     assert "Traceback" not in capfd.readouterr().err
 
@@ -483,7 +484,7 @@ def test_clients_do_not_believe_what_is_no_central(tmp_path: Path) -> None:
                 asking.head(None, wait=0)
             assert failed.value.code in {"no_answer", "bad_answer"}, answer[:80]
             asking.close()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def test_a_central_that_hangs_up_before_the_handshake_has_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

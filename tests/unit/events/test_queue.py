@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from doorward.events.mail import Code, Mail, MailError, NoServerError
 from doorward.events.queue import KIND, MailQueue, next_try
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import Rig
 
@@ -231,12 +232,12 @@ def test_the_end_waits_for_the_mail_that_is_being_sent(rig: Rig) -> None:
 
     def slow(_mail: Mail) -> None:
         going.set()
-        go.wait(10)
+        go.wait(PATIENCE)
 
     queue = MailQueue(rig.store, slow)
     queue.start()
     queue.post("a@example.com", "one", "text")
-    assert going.wait(10)
+    assert going.wait(PATIENCE)
     threading.Timer(0.1, go.set).start()
     queue.stop()
     assert kept(rig.store) == []

@@ -13,6 +13,7 @@ import pytest
 
 from doorward.events import smtp
 from doorward.events.mail import Mail, MailError, deliver
+from tests.support.waiting import PATIENCE
 from tests.unit.events.parts import snapshot
 
 MAIL = Mail("id", "a@example.com", "Subject", ".begins with a dot\n..\nend", 0.0, 0.0)
@@ -131,7 +132,7 @@ def test_before_the_mail_went_out_nothing_is_unknown(step: str, answer: str | No
         monkeypatch.setattr(smtp, name, 0.3)
     told: list[int] = []
     ended = threading.Event()
-    with serving(otherwise(lambda: (ended.wait(20), None)[1] if answer else None, step)) as server:
+    with serving(otherwise(lambda: (ended.wait(PATIENCE), None)[1] if answer else None, step)) as server:
         failure = failed(server.port, at_risk=lambda: told.append(1))
         ended.set()
     assert (failure.code, failure.is_unknown, told) == ("connect", False, [])
@@ -146,7 +147,7 @@ def test_what_became_of_a_mail_is_unknown_where_the_server_dies_after_its_end(
     monkeypatch.setattr(smtp, "FINAL_SECONDS", 0.3)
     told: list[int] = []
     ended = threading.Event()
-    with serving(otherwise(lambda: (ended.wait(20), None)[1] if answer else None, "end")) as server:
+    with serving(otherwise(lambda: (ended.wait(PATIENCE), None)[1] if answer else None, "end")) as server:
         failure = failed(server.port, at_risk=lambda: told.append(len(server.mails)))
         ended.set()
         assert (failure.code, failure.is_unknown, told) == ("connect", True, [0])
@@ -167,7 +168,7 @@ def test_endless_answers_end() -> None:
 
 def test_who_waits_for_the_answer_waits_a_while_only() -> None:
     ended = threading.Event()
-    with serving(otherwise(lambda: (ended.wait(20), None)[1], "greeting")) as server:
+    with serving(otherwise(lambda: (ended.wait(PATIENCE), None)[1], "greeting")) as server:
         assert "no answer in time" in failed(server.port, patience=0.3).message
         ended.set()
 

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from doorward.host import supervise
 from doorward.host.errors import HostError
 from doorward.host.supervise import Child, end_stale, find_program
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ def test_a_stale_process_is_ended(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     pid_file.write_text(f"{stale.pid}\n")
     end_stale(pid_file, sleeper())
-    assert stale.wait(5) == -signal.SIGTERM
+    assert stale.wait(PATIENCE) == -signal.SIGTERM
     assert not pid_file.exists()
     end_stale(pid_file, sleeper())
 
@@ -178,7 +179,7 @@ def test_a_stubborn_stale_process_is_killed(tmp_path: Path, monkeypatch: pytest.
     until(ready.exists)
     (tmp_path / "pid").write_text(str(stale.pid))
     end_stale(tmp_path / "pid", sleeper())
-    assert stale.wait(5) == -signal.SIGKILL
+    assert stale.wait(PATIENCE) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("text", ["{stranger}", "not a number", "", "-1", "1", "999999999"])

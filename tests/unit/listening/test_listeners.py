@@ -32,6 +32,7 @@ from doorward.listening.tls import ConfiguredTls
 from tests.support.pki import Authority, Identity
 from tests.support.ports import free_port
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 AUTHORITY = Authority()
 HERE = "127.0.0.1"
@@ -278,7 +279,7 @@ def test_who_is_in_the_queue_is_served_when_it_closes(running: Running, monkeypa
         holding.wait(10)
 
     running.loop.call_soon_threadsafe(hold)
-    held.wait(10)
+    held.wait(PATIENCE)
     running.listeners._open[running.name]._socket = Failing(listening, 3, errno.ECONNABORTED)  # type: ignore[assignment]
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(running.connect()) for _ in range(100)]  # the loop accepts nobody at this moment

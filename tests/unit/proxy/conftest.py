@@ -12,6 +12,7 @@ import pytest
 from doorward.proxy.supervisor import stop
 from doorward.proxy.worker.places import Places
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 LAUNCH = Path(__file__).with_name("launch.py")
 Start = Callable[..., Places]
@@ -32,7 +33,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     yield started
     for process, places in processes:
         stop(places)
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="module")

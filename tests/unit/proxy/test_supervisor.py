@@ -21,6 +21,7 @@ from doorward.proxy.worker.crashed import CUT
 from doorward.proxy.worker.places import Places
 from doorward.recording.reader import TrailReader
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.unit.proxy.conftest import LAUNCH, Start
 from tests.unit.proxy.fakes import all_leave, arrives, control, key, new_run
 
@@ -162,7 +163,7 @@ def test_nobody_is_left_when_the_directory_goes(tmp_path: Path) -> None:
     places = Places.of(state)
     found = until(lambda: len(pids(places)) == 2 and pids(places))
     shutil.rmtree(state)
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE) == 0
     until(lambda: all(is_gone(pid) for pid in found.values()))
     assert not state.exists()
 

@@ -12,6 +12,7 @@ import structlog
 from doorward.transaction import queue
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ class Gate:
 
     def __call__(self) -> str:
         self.began.set()
-        assert self.let_go.wait(20)
+        assert self.let_go.wait(PATIENCE)
         self.ended = True
         return "done"
 
@@ -167,7 +168,7 @@ def test_a_caller_that_goes_away_later_stops_nothing(commits: CommitQueue) -> No
 def test_work_for_which_nobody_waits_has_its_turn_too(commits: CommitQueue) -> None:
     done = threading.Event()
     commits.later(done.set)
-    assert done.wait(20)
+    assert done.wait(PATIENCE)
 
 
 def test_what_work_raises_that_nobody_waits_for_is_in_the_log(commits: CommitQueue) -> None:
@@ -185,11 +186,11 @@ def test_closing_waits_for_what_runs_and_takes_no_more() -> None:
     commits, gate, never = CommitQueue(), Gate(), threading.Event()
     commits.later(gate)  # type: ignore[arg-type]
     commits.later(never.set)
-    assert gate.began.wait(20)
+    assert gate.began.wait(PATIENCE)
     closing = threading.Thread(target=commits.close)
     closing.start()
     gate.let_go.set()
-    closing.join(20)
+    closing.join(PATIENCE)
     assert not closing.is_alive()
     assert gate.ended
     assert not never.is_set()

@@ -10,6 +10,7 @@ import pytest
 from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Attempt, Watchdog, checked
 from doorward.backup.targets.port import describe, open_target
+from tests.support.waiting import PATIENCE
 
 NODE = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
 
@@ -98,7 +99,7 @@ def test_the_watchdog_cuts_what_is_over(changed: dict[str, Any], code: str) -> N
     cut = threading.Event()
     dog = Watchdog(attempt(**changed), cut.set)
     with dog.working():
-        assert cut.wait(10)
+        assert cut.wait(PATIENCE)
     dog.stop()
     assert dog.reason is not None
     assert dog.reason[0] == code
