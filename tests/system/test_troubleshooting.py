@@ -42,7 +42,7 @@ def test_everything_is_logged_from_the_commit_on_and_no_more_after_the_next(serv
     until(lambda: any(record.get("method") == "DELETE" for record in records(server)), what="the last request in the log")
     debug = [record for record in records(server) if record["level"] == "debug"]
     assert [record["path"] for record in debug if record["event"] == "request" and record["method"] == "GET"] == [ZONE, PATH]
-    assert {"host_step", "host_proof"} <= {record["event"] for record in debug}
+    assert {"host step", "host step is verified"} <= {record["event"] for record in debug}
     said = "".join(server.errors)
     assert SECRET not in said
     assert PASSWORD not in said

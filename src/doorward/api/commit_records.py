@@ -55,32 +55,32 @@ class Commits(Resource):
         pipeline = self._service.pipeline
         stored = await asyncio.to_thread(pipeline.store.commit_records, _COMMITS_SHOWN)
         doing = dict(reversed(pipeline.now_doing.items()))
-        known = {ticket.id: ticket for ticket in stored}
-        begun = [ticket for ticket in doing.values() if ticket.id not in known]
+        known = {record.id: record for record in stored}
+        begun = [record for record in doing.values() if record.id not in known]
         # In the order in which they came to be, never by the clock, which may be set back.
         newest = [*begun, *(known | {key: doing[key] for key in known.keys() & doing}).values()][:_COMMITS_SHOWN]
         sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
         items = [
-            {"body": _record(sight, ticket), "key": ticket.id, "meta": {"href": f"{request.href}/{ticket.id}"}}
-            for ticket in newest
-            if _visible(request, ticket)
+            {"body": _record(sight, record), "key": record.id, "meta": {"href": f"{request.href}/{record.id}"}}
+            for record in newest
+            if _visible(request, record)
         ]
         return Response({"items": items, "meta": meta(request)})
 
 
-def _visible(request: Request, ticket: CommitRecord) -> bool:
-    return ticket.account == request.member.account or request.member.rights.may_read(CHANGELOG, request.href)
+def _visible(request: Request, record: CommitRecord) -> bool:
+    return record.account == request.member.account or request.member.rights.may_read(CHANGELOG, request.href)
 
 
-def _record(sight: Sight, ticket: CommitRecord) -> dict[str, Any]:
+def _record(sight: Sight, record: CommitRecord) -> dict[str, Any]:
     return {
-        "error": sight.error(ticket.error),
-        "finished": ticket.finished,
-        "id": ticket.id,
-        "revision": ticket.revision,
-        "started": ticket.started,
-        "state": ticket.state,
-        "user": ticket.user,
+        "error": sight.error(record.error),
+        "finished": record.finished,
+        "id": record.id,
+        "revision": record.revision,
+        "started": record.started,
+        "state": record.state,
+        "user": record.user,
     }
 
 
@@ -99,12 +99,12 @@ class OneCommit(Resource):
         pipeline, account = self._service.pipeline, request.member.account
         doing = tuple(pipeline.now_doing.values())  # at once, since the commit thread goes on
         running = next((t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None}), None)
-        ticket = running
+        record = running
         if running is None or running.state == "queued":
             stored = await asyncio.to_thread(pipeline.store.ticket, self._name, account)
             # A request with a key that has its answer is no commit: it gets that answer.
-            ticket = stored if stored is not None and (running is None or stored.state != "failed") else running
-        if ticket is None or not _visible(request, ticket):
+            record = stored if stored is not None and (running is None or stored.state != "failed") else running
+        if record is None or not _visible(request, record):
             raise errors.not_found(request.href, self._name)
         sight = Sight(pipeline.tree, request.member.rights, pipeline.running.snapshot)
-        return envelope(request, ticket.id, _record(sight, ticket))
+        return envelope(request, record.id, _record(sight, record))

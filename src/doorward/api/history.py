@@ -249,9 +249,7 @@ class Restore(Resource):
     """Going back to a revision, or to what stood in it at some places."""
 
     operations = {
-        "POST": Operation(
-            "Put the difference to the revision into the transaction.", STATUS, body=_ORDER, errors=(400, 409)
-        )
+        "POST": Operation("Put the difference to the revision into the transaction.", STATUS, body=_ORDER, errors=(400, 409))
     }
     personal = frozenset({"POST"})
     privilege = CHANGELOG

@@ -69,7 +69,7 @@ class Parts:
     authenticator: Authenticator
     guard: Guard
     prober: Prober
-    senders: Notifications
+    notifications: Notifications
     backups: Backups
     uploads: TemporaryFiles
     exports: TemporaryFiles
@@ -167,7 +167,7 @@ def application(parts: Parts) -> Application:
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
     audit, live = Audit(parts), LiveAndLater(partial(live_resources, parts))
-    authentication = Authentication(parts.logins, parts.authenticator, parts.guard, parts.senders.events)
+    authentication = Authentication(parts.logins, parts.authenticator, parts.guard, parts.notifications.events)
     spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
     spellings["/api/health-status"] = "/api/health_status"
     tokens = parts.tokens
@@ -189,7 +189,7 @@ def application(parts: Parts) -> Application:
         "time_status": TimeStatus(pipeline.host),
         "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys),
         "tokens": AllTokens(tokens, pipeline.tree[ACCOUNTS].privilege),
-        "tools": tools(lambda: pipeline.running, parts.senders.try_mail, pipeline.secrets.text),
+        "tools": tools(lambda: pipeline.running, parts.notifications.try_mail, pipeline.secrets.text),
         "transaction": transaction,
         "troubleshooting": Container({"support-bundle": SupportBundles(bundles)}),
         "user": Container(
@@ -202,7 +202,7 @@ def application(parts: Parts) -> Application:
     }
     root = Welcome({"api": Container(api)})
     app = Application(root, parts.logins, spellings, tokens)
-    api["setup"] = Setup(app, parts.service, parts.guard, parts.senders.events, parts.setup_code)
+    api["setup"] = Setup(app, parts.service, parts.guard, parts.notifications.events, parts.setup_code)
     api["openapi.json"] = OpenApi(root)
     app.hot = metrics.hot = FastResponses(pipeline.tree, lambda: pipeline.running, parts.logins)
     app.counted = metrics.count

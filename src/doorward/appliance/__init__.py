@@ -1,6 +1,6 @@
 """The composition root: the only place where the parts are put together, started and stopped in order.
 
-``node`` puts them together on the ``ground`` of a state directory; ``running`` makes a process of it.
+``node`` puts them together on a ``state_directory``; ``running`` makes a process of it.
 """
 
 from doorward.appliance.node import Appliance

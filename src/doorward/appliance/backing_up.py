@@ -22,10 +22,10 @@ def late(snapshot: Snapshot, node: str) -> float:
     return float(UUID(node).int % (_MAX_LATE + 1)) if cluster_role(snapshot).is_member else 0.0
 
 
-def backups(view: NodeView, table: Table, senders: Notifications, uploads: TemporaryFiles) -> Backups:
+def backups(view: NodeView, table: Table, notifications: Notifications, uploads: TemporaryFiles) -> Backups:
     """Return the backups of a node; its monitor watches over them."""
-    made = Backups(view, table, senders, Checks(view), uploads.path)
-    senders.monitor.watches.append(made.watch)
+    made = Backups(view, table, notifications, Checks(view), uploads.path)
+    notifications.monitor.watches.append(made.watch)
     return made
 
 

@@ -94,8 +94,8 @@ class Appliance:
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
         self._options, state = options, options.state
         self.listeners = Listeners()
-        self._ground = ground = opened(options, self.listeners, say)
-        self.store = ground.store
+        self._directory = directory = opened(options, self.listeners, say)
+        self.store = directory.store
         self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
         self._prober = Prober()
@@ -106,23 +106,23 @@ class Appliance:
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
         self._tokens = Tokens(self.store, accounts)
         self._service = CommitService(self.pipeline, self._queue, self.confirmations)
-        self.senders = Notifications(self.pipeline, state)
+        self.notifications = Notifications(self.pipeline, state)
         settle(state, self.store, keeping)
         table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
-        self.host.handle(Job, JobKind({"core_files": self.senders.core_files, "system_backup": table}))
+        self.host.handle(Job, JobKind({"core_files": self.notifications.core_files, "system_backup": table}))
         uploads, exports = (
             TemporaryFiles(state / "backup" / f"{kind}s", self.store, f"backup_{kind}") for kind in ("upload", "export")
         )
-        self._shelves = uploads, exports
-        view = NodeView(self.pipeline, state, self.node, ground.machine, Signing(state, self.store))
-        self.backups = backups(view, table, self.senders, uploads)
+        self._temporary_files = uploads, exports
+        view = NodeView(self.pipeline, state, self.node, directory.machine, Signing(state, self.store))
+        self.backups = backups(view, table, self.notifications, uploads)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
         self.host_keys = HostKeys(self.store)
         self.control = self._controlled(keeping)
-        self.drift = DriftWatch(self.senders.events, self.pipeline, self._queue)
-        self.senders.monitor.watches.append(ClockSteps(self.senders.events, self._going_on))
+        self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
+        self.notifications.monitor.watches.append(ClockSteps(self.notifications.events, self._going_on))
         self.areas = Areas(self.pipeline, self._areas())
         self.setup_code = self._setup_code()
         self.app: Application = application(self._parts(keeping))
@@ -136,7 +136,7 @@ class Appliance:
             raise StartError(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._address = state / "address"
         self._doors = AdminListeners(options, self.pipeline, self.listeners)
-        self._local = LocalServer(state, self.pipeline, self._queue, self.senders.events)
+        self._local = LocalServer(state, self.pipeline, self._queue, self.notifications.events)
         for ignored in (self._doors.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
@@ -147,12 +147,12 @@ class Appliance:
             self._login_sessions,
             TokenKeeping(self._tokens),
             self.sessions,
-            self.senders,
+            self.notifications,
             Transactions(self.pipeline, self._queue, self.confirmations),
             self.cluster,
-            *self._shelves,
+            *self._temporary_files,
             self.backups,
-            self.senders.monitor,
+            self.notifications.monitor,
             self.drift,
             Memory(),
         ]
@@ -161,16 +161,16 @@ class Appliance:
 
     def _ignored_password(self) -> str | None:
         """Return a sentence where DOORWARD_ADMIN_PASSWORD is set and this is no first start."""
-        if self._options.admin_password is None or self._ground.is_fresh:
+        if self._options.admin_password is None or self._directory.is_fresh:
             return None
         why = "this node awaits its first settings" if awaited(self.pipeline.running) else "admin has a password already"
         return f"DOORWARD_ADMIN_PASSWORD is ignored: {why}."
 
     def _configured(self) -> tuple[Pipeline, SecretKeeping]:
         """Return what keeps the configuration, and its secrets. Raises VaultError where the data key is another store's."""
-        tree, store = self._ground.tree, self.store
-        keeping = SecretKeeping(tree, store, self._ground.vault, LocalPasswords())
-        running = load_running(tree, self._ground.machine, store)
+        tree, store = self._directory.tree, self.store
+        keeping = SecretKeeping(tree, store, self._directory.vault, LocalPasswords())
+        running = load_running(tree, self._directory.machine, store)
         admin = running.snapshot.find(users.NODE, users.ADMIN)
         if admin is not None and admin.password is not None:
             keeping.text(admin.password.key)
@@ -186,7 +186,7 @@ class Appliance:
             node_id=self.node,
             key=key,
             connector=links,
-            events=self.senders.events,
+            events=self.notifications.events,
             state=state,
             backup=lambda: report(self.backups),
             version=__version__,
@@ -196,8 +196,8 @@ class Appliance:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         return Parts(
-            self._service, self._logins, self._tokens, authenticator, guard, self._prober, self.senders, self.backups,
-            *self._shelves, self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
+            self._service, self._logins, self._tokens, authenticator, guard, self._prober, self.notifications, self.backups,
+            *self._temporary_files, self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
             self.sessions.catalogue, self.sessions.trails, self.control.live, self.host_keys, self.control.figures,
             self.drift,
         )  # fmt: skip
@@ -208,7 +208,7 @@ class Appliance:
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
         control = Control(Surroundings(
             running, keeping.text, Authenticator(running, keeping.text).check, guard, self.sessions.catalogue, self.host_keys,
-            self.senders.events, Places.of(state), self.node,
+            self.notifications.events, Places.of(state), self.node,
         ))  # fmt: skip
         self.pipeline.advisers.append(control.advise)
         self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))

@@ -49,9 +49,9 @@ def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -
     if store.head() is not None:
         # Port 0 is any port at the first start; later the configuration alone says where to listen.
         return StateDirectory(tree, Machine(options.machine, options.host, options.port or Machine().port), vault, store)
-    ground = StateDirectory(tree, _bound(options, listeners), vault, store, is_fresh=True)
-    _first_start(ground, options, say)
-    return ground
+    directory = StateDirectory(tree, _bound(options, listeners), vault, store, is_fresh=True)
+    _first_start(directory, options, say)
+    return directory
 
 
 def _bound(options: Options, listeners: Listeners) -> Machine:
@@ -71,27 +71,27 @@ def _bound(options: Options, listeners: Listeners) -> Machine:
     return machine
 
 
-def _first_start(ground: StateDirectory, options: Options, say: Callable[[str], None]) -> None:
+def _first_start(directory: StateDirectory, options: Options, say: Callable[[str], None]) -> None:
     """Write revision 1: the defaults, and the password of ``admin`` unless the wizard asks for it."""
     if options.wizard:
         if options.admin_password is not None:
             raise StartError("The setup wizard asks for the password of admin; don't set DOORWARD_ADMIN_PASSWORD.")
-        _first_revision(ground, None)
+        _first_revision(directory, None)
         return
     if options.admin_password is not None:
-        _check_password(ground, options.admin_password)
+        _check_password(directory, options.admin_password)
     password = options.admin_password or secrets.token_urlsafe(15)
     path = options.state / "initial-admin-password"
     if options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
         DiskFiles(options.state).write(f"/{path.name}", Entry(f"{password}\n".encode(), 0o600))
-    _first_revision(ground, password)
+    _first_revision(directory, password)
     if options.admin_password is None:
         say(f"First start: log in as admin with the password {password} (kept in {path}).")
 
 
-def _check_password(ground: StateDirectory, password: str) -> None:
+def _check_password(directory: StateDirectory, password: str) -> None:
     """Raise StartError with everything that the form of passwords and the policy have against a first password."""
-    defaults = ground.tree.defaults(ground.machine)
+    defaults = directory.tree.defaults(directory.machine)
     try:
         check(passwords.NODE.adapter, {"plain": password})
         problems = tuple(LocalPasswords().problems(defaults, Place(users.PATH, users.ADMIN), password))
@@ -102,6 +102,6 @@ def _check_password(ground: StateDirectory, password: str) -> None:
         raise StartError(f"DOORWARD_ADMIN_PASSWORD can't be the password of admin: {found}")
 
 
-def _first_revision(ground: StateDirectory, password: str | None) -> None:
-    tree, machine, store, vault = ground.tree, ground.machine, ground.store, ground.vault
+def _first_revision(directory: StateDirectory, password: str | None) -> None:
+    tree, machine, store, vault = directory.tree, directory.machine, directory.store, directory.vault
     first_revision(tree, machine, store, vault, LocalPasswords(), password=password, admin=users.ADMIN)

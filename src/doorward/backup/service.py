@@ -62,7 +62,8 @@ class Backups(Area):
     """What a node does about backups. ``table`` is the one that the host schedules jobs in, ``upload`` finds an upload."""
 
     def __init__(
-        self, node: NodeView, table: Table, senders: Notifications, checks: drills.Checks, upload: Upload, clock: Clock = utc_now
+        self, node: NodeView, table: Table, notifications: Notifications, checks: drills.Checks, upload: Upload,
+        clock: Clock = utc_now,
     ) -> None:  # fmt: skip
         self.node, self._table, self._checks, self._upload, self._clock = node, table, checks, upload, clock
         store = node.pipeline.store
@@ -70,10 +71,10 @@ class Backups(Area):
         self.runs, self.drills = Log(store, Run), Log(store, Drill)
         self._files = Files(node)
         self._parts = NodeParts(node, self._files, checks, clock)
-        self._notices = Notices(senders.events, senders.mails.post, lambda: node.pipeline.running.snapshot)
+        self._notices = Notices(notifications.events, notifications.mails.post, lambda: node.pipeline.running.snapshot)
         self._went_by: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
         self.runner = Runner(self.runs, table, self.selected, self._carry_out, self._ended, clock)
-        self.watch = BackupWatch(senders.events, self.runs, table, clock)
+        self.watch = BackupWatch(notifications.events, self.runs, table, clock)
         self._stop = Stop(threading.Event())
         self._drilling = Worker("backup-drill", self._work_on_drill, delay=None, stop_seconds=None)
         self._drill: Drill | None = None

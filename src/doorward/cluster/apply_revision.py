@@ -127,18 +127,18 @@ def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | 
         return None
     author = plain(envelope.author, _MAX_OF_AUTHOR) or "unknown"
     message = plain(envelope.message or "", _MAX_OF_MESSAGE) or f"cluster revision {envelope.header.number}"
-    ticket = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
-    lasting = _lasting(pipeline, ticket)
+    record = _commit(pipeline, candidate, f"{AUTHOR}: {author}", f"{AUTHOR}: {message}", note)
+    lasting = _lasting(pipeline, record)
     return [_issue(found["code"], found["message"], found["path"] + _at(found["pointer"])) for found in lasting]
 
 
-def _lasting(pipeline: Pipeline, ticket: CommitRecord) -> list[dict[str, str]]:
+def _lasting(pipeline: Pipeline, record: CommitRecord) -> list[dict[str, str]]:
     """Return the warnings of a commit that are about what is; what was worth a word at the change is no issue afterwards."""
-    edits = pipeline.store.edits(ticket.revision) if ticket.revision is not None else ()
+    edits = pipeline.store.edits(record.revision) if record.revision is not None else ()
     steps = {(one.code, one.path, one.pointer) for one in about_steps(pipeline.tree, pipeline.running.snapshot, edits)}
     passing = PROBED | {OTHER_PROCESSES}
     return [
-        found for found in ticket.warnings
+        found for found in record.warnings
         if found["code"] not in passing and (found["code"], found["path"], found["pointer"]) not in steps
     ]  # fmt: skip
 

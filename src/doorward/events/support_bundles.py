@@ -167,8 +167,8 @@ class Bundles:
         hidden = sum(1 for _ in documents(running.snapshot)) - len(readable)
 
         def commits() -> Iterator[dict[str, Any]]:
-            for ticket in store.commit_records(history):
-                shown = asdict(ticket) | {"error": sight.error(ticket.error)}
+            for record in store.commit_records(history):
+                shown = asdict(record) | {"error": sight.error(record.error)}
                 yield sight.members(shown, "warnings")
 
         return {

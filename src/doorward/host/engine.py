@@ -163,7 +163,7 @@ class Host:
             except Exception as error:
                 blamed = current or Action("begin", "none", "")
                 reason = _reason(error)
-                _log.warning("host_apply_failed", action=blamed.action, reason=reason, exc_info=_unexpected(error))
+                _log.warning("host change failed", action=blamed.action, reason=reason, exc_info=_unexpected(error))
                 raise ApplyError(blamed.action, blamed.origin, reason, restored=self._revert(done, ours)) from error
 
     def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
@@ -214,13 +214,13 @@ class Host:
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
         change: Change[Resource] = Change(action.resource, action.previous)
         kind = self._kind(change.subject)
-        _log.debug("host_step", action=action.action, path=action.origin)
+        _log.debug("host step", action=action.action, path=action.origin)
         # Noted before the step: a step that fails half-way is put back too.
         done.append(_Undo(action, kind, change, kind.observe(change)))
         kind.apply(change, deadline)
 
     def _verify(self, change: Change[Resource], deadline: float) -> None:
-        _log.debug("host_proof", kind=change.subject.identity[0], name=change.subject.identity[1])
+        _log.debug("host step is verified", kind=change.subject.identity[0], name=change.subject.identity[1])
         self._kind(change.subject).verify(change, deadline)
 
     def _rank(self, change: Change[Resource]) -> int:
@@ -239,7 +239,7 @@ class Host:
                 except Exception as error:  # noqa: BLE001 - the rest must still be put back
                     restored = False
                     _log.error(
-                        "host_revert_failed",
+                        "host step not reverted",
                         action=undo.action.action,
                         reason=_reason(error),
                         exc_info=_unexpected(error),
@@ -253,7 +253,7 @@ class Host:
         try:
             self._managed.keep(ours)
         except HostError as failure:
-            _log.warning("host_managed_not_kept", reason=failure.reason)
+            _log.warning("what the host manages could not be kept", reason=failure.reason)
 
     def _restore(self, undo: _Undo, deadline: float) -> None:
         undo.kind.restore(undo.change, undo.before, deadline)

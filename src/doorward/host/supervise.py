@@ -102,7 +102,7 @@ class Child:
                 return
             if time.monotonic() - began > _MAX_PAUSE:
                 pause = _FIRST_PAUSE
-            _log.warning("child_ended", child=self.name, code=code, restart_in_seconds=pause)
+            _log.warning("child process ended", child=self.name, code=code, restart_in_seconds=pause)
             ending.wait(pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
@@ -118,7 +118,7 @@ class Child:
                 start_new_session=True,
             )
         except (OSError, HostError) as error:
-            _log.warning("child_not_started", child=self.name, reason=str(error))
+            _log.warning("child process not started", child=self.name, reason=str(error))
             return None
         self._process = process
         reader = Thread(target=self._read, args=(process,), name=f"log-{self.name}", daemon=True)
@@ -164,7 +164,7 @@ def end_stale(pid_file: Path, ours: Callable[[list[str]], bool]) -> None:
     except (OSError, ValueError):
         pid = 0
     if pid > 1 and ours(_command(pid)):
-        _log.warning("stale_process_ended", pid=pid)
+        _log.warning("stale process ended", pid=pid)
         _end(pid, ours)
     pid_file.unlink(missing_ok=True)
 

@@ -56,7 +56,7 @@ def system(state: Path) -> Host:
             state=state,
         )
     if not may_set_clock:
-        _log.warning("clock_not_ours", reason="this machine may not set the clock; chronyd only watches it")
+        _log.warning("clock is set by somebody else", reason="this machine may not set the clock; chronyd only watches it")
     # Any chronyd on this machine is in our way, whoever started it: two of them would fight for the clock.
     service, clear_way = supervised(layout, lambda: None, _is_chronyd)
     network = NetworkParts(KernelNetwork(), networkd.Service())

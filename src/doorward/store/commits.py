@@ -30,21 +30,21 @@ _PUT = (
 )
 
 
-def put_commit_record(connection: sqlite3.Connection, ticket: CommitRecord) -> None:
+def put_commit_record(connection: sqlite3.Connection, commit_record: CommitRecord) -> None:
     """Write a commit record."""
-    values: list[Any] = [getattr(ticket, name) for name in COLUMNS]
+    values: list[Any] = [getattr(commit_record, name) for name in COLUMNS]
     for at, name in enumerate(COLUMNS):
         if name in _JSON and values[at] is not None:
             values[at] = encode(values[at]).decode()
-    [(user, started)] = connection.execute(_PUT, (*values, sum_of(ticket))).fetchall()
-    if (user, started) != (ticket.user, ticket.started):  # one that is known began when it did
-        whole = sum_of(replace(ticket, user=user, started=started))
-        connection.execute("UPDATE commits SET checksum = ? WHERE id = ?", (whole, ticket.id))
+    [(user, started)] = connection.execute(_PUT, (*values, sum_of(commit_record))).fetchall()
+    if (user, started) != (commit_record.user, commit_record.started):  # one that is known began when it did
+        whole = sum_of(replace(commit_record, user=user, started=started))
+        connection.execute("UPDATE commits SET checksum = ? WHERE id = ?", (whole, commit_record.id))
 
 
-def sum_of(ticket: CommitRecord) -> str:
+def sum_of(commit_record: CommitRecord) -> str:
     """Return the checksum of a commit record."""
-    return checksum(encode(ticket))
+    return checksum(encode(commit_record))
 
 
 def commit_record_of(row: Sequence[Any], *, is_checked: bool = True) -> CommitRecord:
@@ -65,7 +65,7 @@ def _value(column: str, value: Any) -> Any:
     return decode_own(value) if column in _JSON else value.decode()
 
 
-def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, ticket: CommitRecord | None = None) -> None:
+def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, commit_record: CommitRecord | None = None) -> None:
     """Write which commit awaits its confirmation, and its record; there is one at a time."""
     values = (
         pending.ticket, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
@@ -73,8 +73,8 @@ def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, tick
     )  # fmt: skip
     sql = f"INSERT OR REPLACE INTO confirmation (only, {CONFIRMATION}) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant columns
     connection.execute(sql, values)
-    if ticket:
-        put_commit_record(connection, ticket)
+    if commit_record:
+        put_commit_record(connection, commit_record)
 
 
 def mark_reverted(connection: sqlite3.Connection) -> None:

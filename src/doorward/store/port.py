@@ -216,7 +216,7 @@ class Store(Protocol):
     def documents(self) -> Iterator[tuple[Place, int, bytes]]:
         """Yield place, position and stored body of every document of the running revision."""
 
-    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
+    def begin(self, intent: Intent, commit_record: CommitRecord) -> None:
         """Write the journal and the commit record, before anything on the host is touched."""
 
     def intent(self) -> Intent | None:
@@ -226,7 +226,7 @@ class Store(Protocol):
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: CommitRecord | None = None,
+        commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -243,7 +243,7 @@ class Store(Protocol):
         Fills in both hashes and returns the revision as stored. Raises StaleHeadError when its number is not the next one.
         """
 
-    def close_journal(self, ticket: CommitRecord | None = None) -> None:
+    def close_journal(self, commit_record: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
     def anchor(self) -> Anchor | None:
@@ -290,7 +290,7 @@ class Store(Protocol):
     def commit_records(self, limit: int = 100) -> list[CommitRecord]:
         """Return commit records, those made last first, whatever the clock said."""
 
-    def save_commit_record(self, ticket: CommitRecord) -> None:
+    def save_commit_record(self, commit_record: CommitRecord) -> None:
         """Write a commit record that changes nothing else."""
 
     def forget_commit_records(self, before: str) -> None:
@@ -299,10 +299,10 @@ class Store(Protocol):
     def confirmation(self) -> Confirmation | None:
         """Return the commit that awaits confirmation, if there is one."""
 
-    def confirmed(self, ticket: CommitRecord) -> None:
+    def confirmed(self, commit_record: CommitRecord) -> None:
         """Make the awaited confirmation definite."""
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, commit_record: CommitRecord | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
 
     def secret(self, key: str) -> Secret | None:

@@ -58,12 +58,12 @@ class SqliteStore(StoredHistory):
 
     # Running revision and journal
 
-    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
+    def begin(self, intent: Intent, commit_record: CommitRecord) -> None:
         """Write the journal and the commit record, before anything on the host is touched."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO journal VALUES (1, ?)", (intent.encoded(),))
-            put_commit_record(connection, ticket)
+            put_commit_record(connection, commit_record)
 
         self._write(work)
 
@@ -76,7 +76,7 @@ class SqliteStore(StoredHistory):
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: CommitRecord | None = None,
+        commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -100,12 +100,12 @@ class SqliteStore(StoredHistory):
             connection.executemany(
                 "INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", [(s.key, s.form, s.sealed) for s in secrets]
             )
-            if ticket:
+            if commit_record:
                 connection.execute(_NO_JOURNAL)
                 # The only commit that is let through while another one awaits its confirmation takes that one back.
                 mark_reverted(connection)
                 connection.execute(_NO_CONFIRMATION)
-                put_commit_record(connection, ticket)
+                put_commit_record(connection, commit_record)
             if confirmation:
                 put_confirmation(connection, confirmation)
             for record in records:
@@ -114,13 +114,13 @@ class SqliteStore(StoredHistory):
 
         return self._write(work)
 
-    def close_journal(self, ticket: CommitRecord | None = None) -> None:
+    def close_journal(self, commit_record: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_JOURNAL)
-            if ticket:
-                put_commit_record(connection, ticket)
+            if commit_record:
+                put_commit_record(connection, commit_record)
 
         self._write(work)
 
@@ -146,9 +146,9 @@ class SqliteStore(StoredHistory):
                 self._tell(error)
         return found
 
-    def save_commit_record(self, ticket: CommitRecord) -> None:
+    def save_commit_record(self, commit_record: CommitRecord) -> None:
         """Write a commit record that changes nothing else."""
-        self._write(lambda connection: put_commit_record(connection, ticket))
+        self._write(lambda connection: put_commit_record(connection, commit_record))
 
     def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
@@ -164,18 +164,18 @@ class SqliteStore(StoredHistory):
         found = self._read(f"SELECT {CONFIRMATION} FROM confirmation")  # noqa: S608 - constant columns
         return Confirmation(*found[0]) if found else None
 
-    def confirmed(self, ticket: CommitRecord) -> None:
+    def confirmed(self, commit_record: CommitRecord) -> None:
         """Make the awaited confirmation definite."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_CONFIRMATION)
-            put_commit_record(connection, ticket)
+            put_commit_record(connection, commit_record)
 
         self._write(work)
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, commit_record: CommitRecord | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""
-        self._write(lambda connection: put_confirmation(connection, confirmation, ticket))
+        self._write(lambda connection: put_confirmation(connection, confirmation, commit_record))
 
     # Secrets
 

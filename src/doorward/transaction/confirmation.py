@@ -123,9 +123,9 @@ class Confirmations:
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Make the pending commit definite. Runs in the commit thread."""
-        ticket = self._store.ticket(confirmation.ticket)
-        if ticket is not None:
-            self._store.confirmed(replace(ticket, state="done", error=None))
+        record = self._store.ticket(confirmation.ticket)
+        if record is not None:
+            self._store.confirmed(replace(record, state="done", error=None))
         self.pending = None
         self._cancel()
 
@@ -151,9 +151,9 @@ class Confirmations:
         message = f"Revision {pending.revision} was not confirmed in time."
         restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
         self._pipeline.commit(candidate, Order(SYSTEM, "", message, ticket=self._record, everything=True))
-        ticket = self._store.ticket(pending.ticket)
-        if self._store.confirmation() is not None and ticket is not None:  # there was nothing to take back
-            self._store.confirmed(replace(ticket, state="reverted", error=None))
+        record = self._store.ticket(pending.ticket)
+        if self._store.confirmation() is not None and record is not None:  # there was nothing to take back
+            self._store.confirmed(replace(record, state="reverted", error=None))
         self.pending = None
         log.warning("a commit was not confirmed and taken back", revision=pending.revision)
 
@@ -168,8 +168,8 @@ class Confirmations:
                 revision=pending.revision, reason=reason, path=error.get("path") or "", again_in_seconds=self._pause,
             )  # fmt: skip
             try:
-                ticket = self._store.ticket(pending.ticket)
-                self._store.await_confirmation(pending, ticket and replace(ticket, state="revert_failed", error=error))
+                record = self._store.ticket(pending.ticket)
+                self._store.await_confirmation(pending, record and replace(record, state="revert_failed", error=error))
             except Exception as problem:  # noqa: BLE001 - health tells of it all the same
                 log.error("no record of a commit that could not be taken back", error=str(problem))
         self._arm(self._pause)

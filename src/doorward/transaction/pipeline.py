@@ -182,8 +182,8 @@ class Pipeline:
 
         Raises MergeConflict, SemanticError or ApplyFailed; then the running configuration is as before.
         """
-        ticket = _commit_record(order)
-        self.now_doing[ticket.id] = ticket
+        commit_record = _commit_record(order)
+        self.now_doing[commit_record.id] = commit_record
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
@@ -192,36 +192,36 @@ class Pipeline:
             report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise SemanticError(report.problems)
-            ticket = replace(ticket, warnings=[*order.warnings, *as_json(report.warnings)])
-            return self._carry_out(report, ticket, order, candidate)
+            commit_record = replace(commit_record, warnings=[*order.warnings, *as_json(report.warnings)])
+            return self._carry_out(report, commit_record, order, candidate)
         except (MergeConflict, SemanticError) as refused:
             paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, SemanticError) else None
-            self._record_refusal(ticket, "Conflict" if paths is None else "SemanticError", str(refused), paths)
+            self._record_refusal(commit_record, "Conflict" if paths is None else "SemanticError", str(refused), paths)
             raise
         except ApplyError as error:
-            raise self.failed(ticket, error) from error
+            raise self.failed(commit_record, error) from error
         finally:
-            if not self.now_doing[ticket.id].finished:
-                del self.now_doing[ticket.id]
+            if not self.now_doing[commit_record.id].finished:
+                del self.now_doing[commit_record.id]
 
     def refuse(self, order: Order, kind: str, reason: str) -> None:
         """Keep the record of a commit whose changes could not even be put into a candidate. ``kind`` is the error type."""
         self._record_refusal(_commit_record(order), kind, reason)
 
-    def _record_refusal(self, ticket: CommitRecord, kind: str, reason: str, paths: list[str] | None = None) -> None:
+    def _record_refusal(self, commit_record: CommitRecord, kind: str, reason: str, paths: list[str] | None = None) -> None:
         error = {"reason": reason, "type": kind} | ({} if paths is None else {"paths": paths})
         try:
-            self.store.save_commit_record(replace(ticket, state="failed", finished=now(), error=error))
+            self.store.save_commit_record(replace(commit_record, state="failed", finished=now(), error=error))
         except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
             log.error("no record of a refused commit", error=_why(problem))
 
-    def _carry_out(self, report: Report, ticket: CommitRecord, order: Order, candidate: Candidate) -> CommitRecord:
+    def _carry_out(self, report: Report, commit_record: CommitRecord, order: Order, candidate: Candidate) -> CommitRecord:
         running, merged = self.running, report.merged
         self._close_late()
         if not merged.edits and not order.records:
-            ticket = replace(ticket, state="done", finished=now(), revision=running.number)
-            self.store.save_commit_record(ticket)
-            return ticket
+            commit_record = replace(commit_record, state="done", finished=now(), revision=running.number)
+            self.store.save_commit_record(commit_record)
+            return commit_record
         number, snapshot, edits = running.number, merged.snapshot, merged.edits
         if order.past is not None:
             number = order.past.head.number
@@ -230,19 +230,19 @@ class Pipeline:
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
             with self.secrets.uncommitted(candidate.texts):
-                self.apply(report.plan, Intent(ticket.id, merged.edits), ticket)
+                self.apply(report.plan, Intent(commit_record.id, merged.edits), commit_record)
         confirmation = None
         state: State = "done"
         if order.confirm_seconds is not None:
             state = "awaiting_confirmation"
             clock, seconds = self.clock, order.confirm_seconds
             confirmation = Confirmation(
-                ticket.id, order.user, revision.number, clock.time() + seconds, seconds, clock.boot(), clock.monotonic()
+                commit_record.id, order.user, revision.number, clock.time() + seconds, seconds, clock.boot(), clock.monotonic()
             )
-        done = replace(ticket, state=state, finished=now(), revision=revision.number)
+        done = replace(commit_record, state=state, finished=now(), revision=revision.number)
         write = partial(
             self.store.publish,
-            edits=edits, ticket=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
+            edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
         )  # fmt: skip
         revision = self._publish(report, revision, write)
         self.revision = revision
@@ -251,21 +251,21 @@ class Pipeline:
 
     def _close_late(self) -> None:
         """Write the records of commits that ended while the store could not be written, such as on a full disk."""
-        for ended in [ticket for ticket in tuple(self.now_doing.values()) if ticket.finished]:
+        for ended in [commit_record for commit_record in tuple(self.now_doing.values()) if commit_record.finished]:
             try:
                 self.store.close_journal(ended)
             except Exception as error:
                 raise ApplyError("write journal", "", _why(error), restored=True) from error
             del self.now_doing[ended.id]
 
-    def apply(self, plan: Plan, intent: Intent, ticket: CommitRecord) -> None:
+    def apply(self, plan: Plan, intent: Intent, commit_record: CommitRecord) -> None:
         """Journal, then touch the host. The engine puts the host back itself when it fails."""
 
         def progress(state: str) -> None:
-            self.now_doing[ticket.id] = replace(ticket, state="verifying" if state == "verifying" else "applying")
+            self.now_doing[commit_record.id] = replace(commit_record, state="verifying" if state == "verifying" else "applying")
 
         try:
-            self.store.begin(intent, replace(ticket, state="applying"))
+            self.store.begin(intent, replace(commit_record, state="applying"))
         except Exception as error:
             raise ApplyError("write journal", "", _why(error), restored=True) from error
         self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
@@ -299,18 +299,18 @@ class Pipeline:
             return False
         return True
 
-    def failed(self, ticket: CommitRecord, error: ApplyError) -> ApplyFailed:
+    def failed(self, commit_record: CommitRecord, error: ApplyError) -> ApplyFailed:
         """Keep what became of a change that the host did not take; return what to raise."""
         if not error.restored:
             self.unknown = f"{error.action}: {error.reason}"
             log.critical("host state unknown", action=error.action, reason=error.reason, path=error.origin)
-        failed = ApplyFailed(ticket.id, error)
+        failed = ApplyFailed(commit_record.id, error)
         details = {"action": error.action, "path": error.origin, "reason": error.reason, "restored": error.restored}
-        ended = replace(ticket, state="reverted" if error.restored else "unknown", finished=now(), error=details)
+        ended = replace(commit_record, state="reverted" if error.restored else "unknown", finished=now(), error=details)
         try:
             self.store.close_journal(ended)
         except Exception as problem:  # noqa: BLE001 - the journal then decides at the next start
-            self.now_doing[ticket.id] = ended
+            self.now_doing[commit_record.id] = ended
             log.error("journal stays open", error=_why(problem))
         log.error("commit failed", action=error.action, reason=error.reason, path=error.origin, restored=error.restored)
         return failed
@@ -350,14 +350,16 @@ class Pipeline:
             self.unknown = str(error)
             log.critical("the host does not take the running revision", reason=str(error))
         if intent is not None:
-            ticket = self.store.ticket(intent.ticket)
+            commit_record = self.store.ticket(intent.ticket)
             ended_by = {
                 "action": "restart",
                 "path": "",
                 "reason": "the server ended during the commit",
                 "restored": not self.unknown,
             }
-            ended = ticket and replace(ticket, state="unknown" if self.unknown else "reverted", finished=now(), error=ended_by)
+            ended = commit_record and replace(
+                commit_record, state="unknown" if self.unknown else "reverted", finished=now(), error=ended_by
+            )
             self.store.close_journal(ended)
             log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
 

@@ -23,19 +23,19 @@ def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[Resource]]) -> Comm
     ``wanted`` returns the resources that count, of what runs by then. It is journalled like a commit, and its record names the
     revision that runs. Raises ApplyFailed.
     """
-    ticket = CommitRecord(str(uuid.uuid4()), SYSTEM, now(), "applying")
-    pipeline.now_doing[ticket.id] = ticket
+    record = CommitRecord(str(uuid.uuid4()), SYSTEM, now(), "applying")
+    pipeline.now_doing[record.id] = record
     try:
         desired = wanted()
-        pipeline.apply(pipeline.host.plan(desired, desired, full=True), Intent(ticket.id, ()), ticket)
-        done = replace(ticket, state="done", finished=now(), revision=pipeline.running.number)
+        pipeline.apply(pipeline.host.plan(desired, desired, full=True), Intent(record.id, ()), record)
+        done = replace(record, state="done", finished=now(), revision=pipeline.running.number)
         pipeline.store.close_journal(done)
     except ApplyError as error:
-        raise pipeline.failed(ticket, error) from error
+        raise pipeline.failed(record, error) from error
     except HostError as failure:
-        raise pipeline.failed(ticket, ApplyError("look at the host", "", failure.reason, restored=True)) from failure
+        raise pipeline.failed(record, ApplyError("look at the host", "", failure.reason, restored=True)) from failure
     finally:
-        if not pipeline.now_doing[ticket.id].finished:
-            del pipeline.now_doing[ticket.id]
-    log.warning("the host was put back", commit=ticket.id, revision=done.revision)
+        if not pipeline.now_doing[record.id].finished:
+            del pipeline.now_doing[record.id]
+    log.warning("the host was put back", commit=record.id, revision=done.revision)
     return done

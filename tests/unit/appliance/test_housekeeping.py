@@ -18,16 +18,16 @@ from tests.unit.transaction.rig import Rig
 
 def test_archives_that_nobody_asks_for_go_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.closing(Rig(tmp_path).started()) as rig, contextlib.closing(CommitQueue()) as queue:
-        shelf = TemporaryFiles(tmp_path / "shelf", rig.store, "backup_upload")
-        with shelf.room() as (name, path):
+        files = TemporaryFiles(tmp_path / "shelf", rig.store, "backup_upload")
+        with files.room() as (name, path):
             path.write_bytes(b"every secret")
-            shelf.keep(name)
+            files.keep(name)
         now = time.time()
         monkeypatch.setattr("doorward.backup.temporary_files.time.time", lambda: now + 25 * 3600)
         monkeypatch.setattr("doorward.appliance.housekeeping._EVERY_SECONDS", 0.01)
 
         transactions = Transactions(rig.pipeline, queue, rig.confirmations)
-        areas = Areas(rig.pipeline, [transactions, shelf])
+        areas = Areas(rig.pipeline, [transactions, files])
         areas.start(early=False)
         until(lambda: not path.exists())
         areas.stop(early=False)

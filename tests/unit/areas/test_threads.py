@@ -11,12 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-<<<<<<< HEAD:tests/unit/areas/test_threads.py
 from doorward.areas.threads import HEAVY, StoppedError, Workers
-=======
-from doorward.api.workers import HEAVY, StoppedError, Workers
 from tests.support.waiting import PATIENCE
->>>>>>> suite:tests/unit/api/test_workers.py
 
 pytestmark = pytest.mark.filterwarnings("error")
 

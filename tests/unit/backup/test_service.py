@@ -26,8 +26,8 @@ from tests.unit.configuration.policies.samples import BACKUP_NFS
 def backups(tmp_path: Path) -> Iterator[Backups]:
     """The backups of a node on which no file can be made for them."""
     site = Site(tmp_path / "node")
-    senders = Notifications(site.rig.pipeline, site.directory)
-    made = Backups(site.node, Table(site.rig.store), senders, Checks(site.node), lambda _key: tmp_path / "upload")
+    notifications = Notifications(site.rig.pipeline, site.directory)
+    made = Backups(site.node, Table(site.rig.store), notifications, Checks(site.node), lambda _key: tmp_path / "upload")
     made._drilling.start()
     yield made
     made._drilling.stop()

@@ -27,7 +27,7 @@ ALERTS, EMAIL, SYSLOG = "alerting/system_alerts", "management/email", "managemen
 
 
 @pytest.fixture
-def senders(rig: Rig, tmp_path: Path) -> Iterator[Notifications]:
+def notifications(rig: Rig, tmp_path: Path) -> Iterator[Notifications]:
     made = follow(Notifications(rig.pipeline, tmp_path), rig.pipeline)
     made.start()
     yield made
@@ -35,18 +35,18 @@ def senders(rig: Rig, tmp_path: Path) -> Iterator[Notifications]:
 
 
 @pytest.fixture
-def heard(senders: Notifications) -> list[Event]:
+def heard(notifications: Notifications) -> list[Event]:
     found: list[Event] = []
-    senders.events.listeners.append(found.append)
+    notifications.events.listeners.append(found.append)
     return found
 
 
-def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, senders: Notifications) -> None:
-    assert senders.revision == rig.number
+def test_the_senders_work_by_a_revision_before_its_commit_answers(rig: Rig, notifications: Notifications) -> None:
+    assert notifications.revision == rig.number
     receiver = {"address": {"selection": "ip", "value": "127.0.0.1"}, "port": 9, "transport": {"selection": "udp"}}
     rig.committed((SYSLOG, {"receivers": [receiver]}))
-    assert senders.revision == rig.number
-    assert [one.address for one in senders.syslog.receivers] == [("127.0.0.1", 9)]
+    assert notifications.revision == rig.number
+    assert [one.address for one in notifications.syslog.receivers] == [("127.0.0.1", 9)]
 
 
 def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
@@ -62,10 +62,10 @@ def test_a_commit_is_an_event(rig: Rig, heard: list[Event]) -> None:
     }  # fmt: skip
 
 
-def test_the_signed_head_is_told_after_each_commit_and_every_hour(rig: Rig, senders: Notifications) -> None:
+def test_the_signed_head_is_told_after_each_commit_and_every_hour(rig: Rig, notifications: Notifications) -> None:
     with capture_logs() as told:
         rig.committed((WEB, {"timeout": 5}))
-        senders.tidy()
+        notifications.tidy()
     heads = [one["head"] for one in told if one["event"] == "history head"]
     assert [head["number"] for head in heads] == [rig.number] * 2
     records = [LogRecord(0.0, "info", "history head", {"head": head}) for head in heads]
@@ -74,9 +74,9 @@ def test_the_signed_head_is_told_after_each_commit_and_every_hour(rig: Rig, send
     assert all(rig.store.check_anchor(anchor) == [] for anchor in found)
 
 
-def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], senders: Notifications) -> None:
+def test_a_commit_that_changes_nothing_is_none(rig: Rig, heard: list[Event], notifications: Notifications) -> None:
     rig.committed((WEB, {"timeout": 10}))
-    senders.events.raise_("login", "the next one")
+    notifications.events.raise_("login", "the next one")
     assert [event.key for event in until(lambda: list(heard))] == ["login"]
 
 
@@ -89,32 +89,36 @@ def test_a_store_that_refuses_is_an_event(rig: Rig, heard: list[Event]) -> None:
     assert (event.key, event.details) == ("db_error", {"reason": "attempt to write a readonly database"})
 
 
-def test_an_alert_about_a_store_that_refuses_does_not_go_round(rig: Rig, heard: list[Event], senders: Notifications) -> None:
+def test_an_alert_about_a_store_that_refuses_does_not_go_round(
+    rig: Rig, heard: list[Event], notifications: Notifications
+) -> None:
     rig.committed((EMAIL, {"admin_address": "a@example.com", "smtp_server": SERVER}))
     until(lambda: heard)
     sent: list[str] = []
-    senders.mails._deliver = lambda mail: sent.append(mail.subject)
+    notifications.mails._deliver = lambda mail: sent.append(mail.subject)
     rig.store._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(sqlite3.OperationalError):
         rig.store.forget_commit_records("")
     until(lambda: len(sent) == 1)
-    until(lambda: len(senders.mails) == 0)
+    until(lambda: len(notifications.mails) == 0)
     rig.store._writer.execute("PRAGMA query_only = OFF")
-    senders.events.stop()
+    notifications.events.stop()
     assert "xcbDBError" in sent[0]
     assert len([event for event in heard if event.key == "db_error"]) <= 3
 
 
-def test_health_tells_when_the_senders_lag_behind(rig: Rig, senders: Notifications, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [issue.level for issue in senders.issues()] == []
+def test_health_tells_when_notifications_lag_behind(
+    rig: Rig, notifications: Notifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [issue.level for issue in notifications.issues()] == []
 
     def failing(_snapshot: Any) -> None:
         raise OSError("no more threads")
 
-    monkeypatch.setattr(senders.syslog, "configure", failing)
+    monkeypatch.setattr(notifications.syslog, "configure", failing)
     with capture_logs():
         rig.committed((WEB, {"timeout": 5}))
-    [issue] = senders.issues()
+    [issue] = notifications.issues()
     assert (issue.level, issue.message) == ("error", f"Mail and syslog still work by revision {rig.number - 1}.")
 
 

@@ -20,8 +20,8 @@ ORIGIN = "/api/configuration/local_services/admin_web"
 
 
 def listener(port: int, *services: str, certificate: str = "one") -> Listener:
-    doors = tuple(AccessRule(service) for service in services or ("admin_web",))
-    return Listener("127.0.0.1", port, doors, ServerCertificate(certificate, "key", certificate), origin=ORIGIN)
+    rules = tuple(AccessRule(service) for service in services or ("admin_web",))
+    return Listener("127.0.0.1", port, rules, ServerCertificate(certificate, "key", certificate), origin=ORIGIN)
 
 
 class Recorder(FakeHost):

@@ -76,8 +76,8 @@ def test_pauses_grow_between_attempts(keep: Callable[[Child], Child]) -> None:
     with capture_logs() as logs:
         child = keep(Child("it", sh("exit 3")))
         child.start()
-        until(lambda: len([entry for entry in logs if entry["event"] == "child_ended"]) == 3)
-    pauses = [(entry["code"], entry["restart_in_seconds"]) for entry in logs if entry["event"] == "child_ended"]
+        until(lambda: len([entry for entry in logs if entry["event"] == "child process ended"]) == 3)
+    pauses = [(entry["code"], entry["restart_in_seconds"]) for entry in logs if entry["event"] == "child process ended"]
     assert pauses == [(3, 0.2), (3, 0.4), (3, 0.8)]
 
 
@@ -125,7 +125,7 @@ def test_a_program_that_is_not_there(keep: Callable[[Child], Child], monkeypatch
     with capture_logs() as logs:
         child = keep(Child("it", ["/nonexistent/program"]))
         child.start()
-        until(lambda: any(entry["event"] == "child_not_started" for entry in logs))
+        until(lambda: any(entry["event"] == "child process not started" for entry in logs))
     assert child.pid is None
 
 

@@ -22,15 +22,15 @@ class FailingStore(SqliteStore):
         self._may("head")
         return super().head()
 
-    def begin(self, intent: Intent, ticket: CommitRecord) -> None:
+    def begin(self, intent: Intent, commit_record: CommitRecord) -> None:
         self._may("begin")
-        super().begin(intent, ticket)
+        super().begin(intent, commit_record)
 
     def publish(
         self,
         revision: Revision,
         edits: Sequence[Edit],
-        ticket: CommitRecord | None = None,
+        commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
         records: Sequence[Record] = (),
@@ -38,7 +38,7 @@ class FailingStore(SqliteStore):
         past: Past | None = None,
     ) -> Revision:
         self._may("publish")
-        published = super().publish(revision, edits, ticket, secrets, confirmation, records, past=past)
+        published = super().publish(revision, edits, commit_record, secrets, confirmation, records, past=past)
         self._may("publish_after")
         return published
 
@@ -46,18 +46,18 @@ class FailingStore(SqliteStore):
         self._may("confirmation")
         return super().confirmation()
 
-    def confirmed(self, ticket: CommitRecord) -> None:
+    def confirmed(self, commit_record: CommitRecord) -> None:
         self._may("confirmed")
-        super().confirmed(ticket)
+        super().confirmed(commit_record)
 
-    def await_confirmation(self, confirmation: Confirmation, ticket: CommitRecord | None = None) -> None:
+    def await_confirmation(self, confirmation: Confirmation, commit_record: CommitRecord | None = None) -> None:
         self._may("await_confirmation")
-        super().await_confirmation(confirmation, ticket)
+        super().await_confirmation(confirmation, commit_record)
 
-    def close_journal(self, ticket: CommitRecord | None = None) -> None:
+    def close_journal(self, commit_record: CommitRecord | None = None) -> None:
         self._may("close_journal")
-        super().close_journal(ticket)
+        super().close_journal(commit_record)
 
-    def save_commit_record(self, ticket: CommitRecord) -> None:
+    def save_commit_record(self, commit_record: CommitRecord) -> None:
         self._may("save_commit_record")
-        super().save_commit_record(ticket)
+        super().save_commit_record(commit_record)

@@ -175,7 +175,7 @@ class Chrony(Driver):
         if result.returncode == 0:
             return
         said = (result.stderr + result.stdout).decode(errors="replace")
-        _log.warning("chronyd_refuses_configuration", said=said.strip())
+        _log.warning("chronyd refuses its configuration", said=said.strip())
         if "Permission denied" in said:
             # Seen where AppArmor confines chronyd to the system's own paths. That is the machine owner's rule: it is
             # reported, not evaded.

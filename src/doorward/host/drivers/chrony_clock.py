@@ -75,7 +75,7 @@ class ChronyClock:
         self._ask("makestep")
         with self._lock:
             self._kept = None
-        _log.info("clock_stepped", seconds=left)
+        _log.info("clock stepped", seconds=left)
         return SyncResult(left, self.status())
 
     def _measure(self) -> bool:
@@ -101,7 +101,7 @@ class ChronyClock:
                 clock = clock_status(tracked, sources)
                 return TimeStatus(clock, DaemonStatus("chrony", running=True, version=version), sources, self._zone())
             except HostError as failure:
-                _log.warning("time_status_unreadable", reason=failure.reason)
+                _log.warning("time status can't be read", reason=failure.reason)
         clock = ClockStatus(time=iso(datetime.now(UTC)))
         return TimeStatus(clock, DaemonStatus("chrony", running=False, version=version), (), self._zone())
 

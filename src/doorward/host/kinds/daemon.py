@@ -170,7 +170,7 @@ class DaemonKind(Kind[Daemon]):
                 return
             if time.monotonic() >= deadline:
                 break
-            _log.info("daemon_told_again", daemon=daemon.name, by=again.__name__)
+            _log.info("daemon told again", daemon=daemon.name, by=again.__name__)
             with suppress(HostError):  # whether it helped is seen by what it shows
                 again(daemon, within(deadline))
         listed = self._shown(driver, wanted, gone, deadline)

@@ -80,7 +80,7 @@ class ListenerKind(Kind[Listener]):
         except HostError as failure:
             if not change.is_unchanged:
                 raise
-            _log.error("host_not_put_right", what=change.resource.name, reason=failure.reason)
+            _log.error("host not put right", what=change.resource.name, reason=failure.reason)
 
     @override
     def verify(self, change: Change[Listener], deadline: float) -> None:

@@ -74,7 +74,7 @@ class PresentKind(Kind[R]):
         except HostError as failure:
             if not change.is_unchanged:
                 raise
-            _log.warning("host_not_put_right", what=self.text(subject), reason=failure.reason)
+            _log.warning("host not put right", what=self.text(subject), reason=failure.reason)
             return None, []
         text = f"{'set' if wanted else 'remove'} {self.text(subject)}"
         return change.action(text, self.effect), warnings
@@ -95,7 +95,7 @@ class PresentKind(Kind[R]):
         except HostError as failure:
             if not change.is_unchanged:
                 raise
-            _log.error("host_not_put_right", what=self.text(change.resource), reason=failure.reason)
+            _log.error("host not put right", what=self.text(change.resource), reason=failure.reason)
 
     @override
     def verify(self, change: Change[R], deadline: float) -> None:
