@@ -12,7 +12,7 @@ from doorward.transaction.candidate import Candidate, Running
 
 
 @dataclass(slots=True)
-class Draft:
+class CandidateDraft:
     """What becomes the candidate of a login session once it is written; it may be replaced until then."""
 
     login: Login
@@ -20,7 +20,9 @@ class Draft:
 
 
 @asynccontextmanager
-async def written_in_turn(request: Request, running: Callable[[], Running], *, copied: bool = True) -> AsyncIterator[Draft]:
+async def written_in_turn(
+    request: Request, running: Callable[[], Running], *, copied: bool = True
+) -> AsyncIterator[CandidateDraft]:
     """Wait for the turn of a request that writes, and give it a candidate, which opens by itself.
 
     A block that fails leaves no trace; nor does one whose caller lost the right or the login session meanwhile: then 401 or 403.
@@ -29,7 +31,7 @@ async def written_in_turn(request: Request, running: Callable[[], Running], *, c
     async with request.turn() as login:
         opened = login.candidate
         candidate = Candidate.on(running()) if opened is None else opened.copy() if copied else opened
-        draft = Draft(login, candidate)
+        draft = CandidateDraft(login, candidate)
         yield draft
         request.check_again()
         login.candidate = draft.candidate

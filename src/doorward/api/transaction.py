@@ -20,7 +20,7 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
 from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.commits import CommitMessage, CommitService, Outcome
+from doorward.transaction.commits import CommitMessage, CommitOutcome, CommitService
 from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.pipeline import Order, requires_message
 from doorward.tree.models import Body, Variants
@@ -144,7 +144,7 @@ class Transaction(Resource):
             login.candidate = None
         return record
 
-    def answer(self, request: Request, outcome: Outcome, candidate: Candidate | None = None) -> Response:
+    def answer(self, request: Request, outcome: CommitOutcome, candidate: Candidate | None = None) -> Response:
         """Return the answer to a commit; ``candidate`` is what the caller has open all the same.
 
         Raises the 500 that was answered the first time where the host did not take it.

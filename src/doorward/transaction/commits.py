@@ -52,7 +52,7 @@ class NothingToConfirmError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommitOutcome:
     """How a commit ended. ``is_replayed``: it was carried out for an earlier request with the same Idempotency-Key."""
 
     record: CommitRecord
@@ -74,7 +74,7 @@ class CommitService:
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
         """By account and key; set when the request that has the key at this moment has ended."""
 
-    async def once(self, order: Order, work: Work) -> Outcome:
+    async def once(self, order: Order, work: Work) -> CommitOutcome:
         """Carry out an order, or return how it ended where the Idempotency-Key of the account was seen before.
 
         The commit is known by its id and its key before anything is awaited. Raises ReusedKeyError, and what ``work`` raises.
@@ -86,7 +86,7 @@ class CommitService:
         )  # fmt: skip
         doing[waiting.id] = waiting
 
-        def ended(task: asyncio.Task[Outcome]) -> None:
+        def ended(task: asyncio.Task[CommitOutcome]) -> None:
             # Its turn never came.
             if doing.get(waiting.id) is waiting:
                 del doing[waiting.id]
@@ -98,11 +98,11 @@ class CommitService:
         task.add_done_callback(ended)
         return await asyncio.shield(task)
 
-    async def _unless_known(self, order: Order, work: Work) -> Outcome:
+    async def _unless_known(self, order: Order, work: Work) -> CommitOutcome:
         """Carry out an order, after the one that has the same key at this moment."""
         key = order.idempotency_key
         if key is None:
-            return Outcome(await work(order))
+            return CommitOutcome(await work(order))
         name = (order.account, key)
         while (before := self._in_flight.get(name)) is not None:
             await before.wait()
@@ -110,13 +110,13 @@ class CommitService:
         try:
             known = await asyncio.to_thread(self.pipeline.store.ticket, key, order.account)
             if known is None or known.idempotency_key != key or known.state == "failed":
-                return Outcome(await work(order))
+                return CommitOutcome(await work(order))
         finally:
             del self._in_flight[name]
             ended.set()
         if known.request != order.request:
             raise ReusedKeyError
-        return Outcome(known, is_replayed=True)
+        return CommitOutcome(known, is_replayed=True)
 
     async def commit(self, order: Order, check: Callable[[], None], prepare: Prepare) -> CommitRecord:
         """Wait for the turn and commit. Raises QueueTimeoutError, and what ``commit_now`` raises."""

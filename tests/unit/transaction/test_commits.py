@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.transaction.commits import (
+    CommitOutcome,
     CommitService,
     NothingToConfirmError,
-    Outcome,
     PendingConfirmationError,
     ReusedKeyError,
 )
@@ -50,7 +50,7 @@ def committing(service: CommitService, candidate: Candidate) -> Callable[[Order]
     return lambda order: service.commit(order, permitted, lambda order: (candidate, order))
 
 
-def once(service: CommitService, order: Order, candidate: Candidate) -> Outcome:
+def once(service: CommitService, order: Order, candidate: Candidate) -> CommitOutcome:
     return asyncio.run(service.once(order, committing(service, candidate)))
 
 
@@ -76,7 +76,7 @@ def test_others_are_not_concerned_by_it(rig: Rig, service: CommitService, other:
 
 
 def test_two_requests_with_one_key_at_the_same_time_are_one_commit(rig: Rig, service: CommitService) -> None:
-    async def both() -> list[Outcome]:
+    async def both() -> list[CommitOutcome]:
         candidates = zone(rig, "Asia/Tokyo"), zone(rig, "Europe/Paris")
         return await asyncio.gather(*(service.once(order(), committing(service, candidate)) for candidate in candidates))
 
