@@ -25,6 +25,8 @@ _BEYOND = 40
 """How many more steps there may be than were seen."""
 _OUTSIDE = ("before run ", "before daemon ")
 """What other processes keep may differ behind these steps."""
+_ASKED = ("before run -c tracking", "before run sources -a")
+"""These only ask chronyd, as other threads do whenever they like."""
 Write = Callable[[Client, int], object]
 """Writes into a candidate what the n-th commit is about."""
 
@@ -44,7 +46,9 @@ class Survey:
         differing = [
             index + 1
             for index in range(len(parts))
-            if index == 0 or left[index] != left[index - 1] or names[index - 1].startswith(_OUTSIDE)
+            if index == 0
+            or left[index] != left[index - 1]
+            or (names[index - 1].startswith(_OUTSIDE) and names[index - 1] not in _ASKED)
         ]
         return cls(tuple(names), tuple(differing))
 
