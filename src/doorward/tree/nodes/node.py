@@ -92,7 +92,7 @@ class Node:
     holds_objects: ClassVar[bool] = False
     """Whether there are objects with keys below the node."""
 
-    path: str = field(default="", init=False, compare=False)
+    path: str = field(default="", compare=False)
     title: str = ""
     scope: Scope = "cluster"
     privilege: str = ""
