@@ -74,7 +74,7 @@ class News:
                     event.set()
 
 
-class Live(Resource):
+class LiveNews(Resource):
     """What changes by itself, for consoles."""
 
     operations = {

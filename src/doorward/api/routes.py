@@ -25,7 +25,7 @@ from doorward.api.fast_response import FastResponses
 from doorward.api.firmware import firmware_resources
 from doorward.api.history import Revisions
 from doorward.api.information import Info, UserInfo
-from doorward.api.live import Live
+from doorward.api.live import LiveNews
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
 from doorward.api.own_password import OwnPassword
@@ -182,7 +182,7 @@ def application(parts: Parts) -> Application:
         "drift": DriftResource(parts.service, configuration, parts.drift),
         "health_status": health_status,
         "info": Info(lambda: pipeline.running, cluster.node_id),
-        "live": Live(lambda: pipeline.running.number, parts.service.confirmations, parts.logins),
+        "live": LiveNews(lambda: pipeline.running.number, parts.service.confirmations, parts.logins),
         "metrics": metrics,
         "revisions": Revisions(parts.service),
         "sessions": live,

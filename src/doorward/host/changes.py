@@ -53,7 +53,7 @@ class HostChanges:
                 self._end = os.eventfd(0)
             except OSError as error:
                 self._files = None
-                _log.warning("host_changes_not_heard", reason=error.strerror)
+                _log.warning("changes of the host are not heard of", reason=error.strerror)
                 return
             keep = opened.pop_all()
         self._thread = threading.Thread(target=self._listen, args=(sources, keep), name="host changes", daemon=True)

@@ -12,7 +12,7 @@ from typing_extensions import override
 from doorward.tree.changes import ORDER, same
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import located, not_supported, refuse, unknown_references
-from doorward.tree.nodes.node import READS, Draft, Initial, Node, Rule, Warnings, constant
+from doorward.tree.nodes.node import READS, Initial, Node, OpenCandidate, Rule, Warnings, constant
 from doorward.tree.nodes.valued import M, Valued
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, pointer
@@ -70,12 +70,12 @@ class Collection(Valued[M]):
         return self._reserved(place, old, new) + (self._changed(place, old, new) if place.key in self.default else [])
 
     @override
-    def replace(self, draft: Draft, key: str, value: Any, *, strict: bool) -> Warnings:
+    def replace(self, draft: OpenCandidate, key: str, value: Any, *, strict: bool) -> Warnings:
         """Without a key: write the order of the objects. The order that there is already is no change."""
         return super().replace(draft, key, value, strict=strict) if key else self._arrange(draft, value, strict=strict)
 
     @override
-    def add(self, draft: Draft, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    def add(self, draft: OpenCandidate, value: Any, *, strict: bool) -> tuple[str, Warnings]:
         above = Place(self.path)
         if not self.supported:
             raise not_supported(self.path)
@@ -90,7 +90,7 @@ class Collection(Valued[M]):
         return key, checked.warnings
 
     @override
-    def delete(self, draft: Draft, key: str, nodes: Callable[[str], Node]) -> None:
+    def delete(self, draft: OpenCandidate, key: str, nodes: Callable[[str], Node]) -> None:
         """Refuse for built-in objects and, unless the collection cascades, for those that are referred to."""
         place = Place(self.path, key)
         if key in self.default:
@@ -113,7 +113,7 @@ class Collection(Valued[M]):
         draft.remove(place)
         draft.secrets.pop(key, None)
 
-    def _arrange(self, draft: Draft, value: Any, *, strict: bool) -> Warnings:
+    def _arrange(self, draft: OpenCandidate, value: Any, *, strict: bool) -> Warnings:
         keys = draft.snapshot.keys(self.path)
         if not isinstance(value, dict):
             raise InvalidBody([Problem("type", "Must be an object.")])

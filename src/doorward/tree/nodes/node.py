@@ -32,7 +32,7 @@ READS = ("GET", "HEAD", "OPTIONS")
 """The methods of what is only read."""
 
 
-class Draft(Protocol):
+class OpenCandidate(Protocol):
     """Where writes go: a configuration with uncommitted changes."""
 
     @property
@@ -92,7 +92,7 @@ class Node:
     holds_objects: ClassVar[bool] = False
     """Whether there are objects with keys below the node."""
 
-    path: str = field(default="", init=False, compare=False)
+    path: str = field(default="", compare=False)
     title: str = ""
     scope: Scope = "cluster"
     privilege: str = ""
@@ -145,15 +145,15 @@ class Node:
         """Return the document of a stored body. Raises pydantic's ValidationError for what is none."""
         raise NotImplementedError("nothing is stored here")
 
-    def replace(self, draft: Draft, key: str, value: Any, *, strict: bool) -> Warnings:
+    def replace(self, draft: OpenCandidate, key: str, value: Any, *, strict: bool) -> Warnings:
         """PUT: replace what there is by a decoded body, or what the maker made of one. Raises InvalidBody or SemanticError."""
         raise NotImplementedError("PUT is no method of this node")
 
-    def add(self, draft: Draft, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    def add(self, draft: OpenCandidate, value: Any, *, strict: bool) -> tuple[str, Warnings]:
         """POST: make an object and return its key, or append to a list and return "". Raises InvalidBody or SemanticError."""
         raise NotImplementedError("POST is no method of this node")
 
-    def delete(self, draft: Draft, key: str, nodes: Callable[[str], Node]) -> None:
+    def delete(self, draft: OpenCandidate, key: str, nodes: Callable[[str], Node]) -> None:
         """DELETE an object; ``nodes`` finds those that refer to it by their path. Raises SemanticError."""
         raise NotImplementedError("DELETE is no method of this node")
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from typing_extensions import override
 
 from doorward.tree.nodes.checks import located, not_supported, refuse, unknown_references
-from doorward.tree.nodes.node import READS, Draft, Initial, Maker, Warnings, constant
+from doorward.tree.nodes.node import READS, Initial, Maker, OpenCandidate, Warnings, constant
 from doorward.tree.nodes.valued import M, Valued
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
@@ -102,7 +102,7 @@ class ListSingleton(_OneBody[list[E]], Generic[E]):
         return (*READS, "POST", "PUT")
 
     @override
-    def replace(self, draft: Draft, key: str, value: Any, *, strict: bool) -> Warnings:
+    def replace(self, draft: OpenCandidate, key: str, value: Any, *, strict: bool) -> Warnings:
         if not (self.supported and self.accepts_one and isinstance(value, dict)):
             return super().replace(draft, key, value, strict=strict)
         if len(draft.snapshot.value(self.path)) > 1:
@@ -110,7 +110,7 @@ class ListSingleton(_OneBody[list[E]], Generic[E]):
         return self._set(draft, [value], -1, strict=strict)
 
     @override
-    def add(self, draft: Draft, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    def add(self, draft: OpenCandidate, value: Any, *, strict: bool) -> tuple[str, Warnings]:
         """Append one element, or all elements of an array. Pointers are those of the written body."""
         if not self.supported:
             raise not_supported(self.path)
@@ -120,7 +120,7 @@ class ListSingleton(_OneBody[list[E]], Generic[E]):
         moved = len(present) if isinstance(value, list) else -len(present) - 1
         return "", self._set(draft, present + added, moved, strict=strict)
 
-    def _set(self, draft: Draft, value: list[Any], moved: int, *, strict: bool) -> Warnings:
+    def _set(self, draft: OpenCandidate, value: list[Any], moved: int, *, strict: bool) -> Warnings:
         """Set a whole list of which only a part was sent.
 
         ``moved`` >= 0: the sent array begins at that index; < 0: one element was sent and stands at index ``-moved - 1``.

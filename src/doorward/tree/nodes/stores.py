@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import checked_meaning, located, not_supported
-from doorward.tree.nodes.node import Draft, Maker, Node, Warnings
+from doorward.tree.nodes.node import Maker, Node, OpenCandidate, Warnings
 from doorward.tree.nodes.valued import M
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
@@ -97,7 +97,7 @@ class WriteOnce(Node, Generic[M]):
         return Made(body, secret, checked.warnings)
 
     @override
-    def add(self, draft: Draft, value: Any, *, strict: bool) -> tuple[str, Warnings]:
+    def add(self, draft: OpenCandidate, value: Any, *, strict: bool) -> tuple[str, Warnings]:
         made, key = value if isinstance(value, Made) else self.made(value, strict=strict), str(uuid.uuid4())
         if made.secret is not None:
             draft.secrets[key] = made.secret

@@ -13,7 +13,7 @@ from typing_extensions import override
 from doorward.tree.changes import same
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import checked_meaning, not_supported, refuse, unknown_references
-from doorward.tree.nodes.node import Draft, Node, Rule, Warnings
+from doorward.tree.nodes.node import Node, OpenCandidate, Rule, Warnings
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.references import references
@@ -88,7 +88,7 @@ class Valued(Node, Generic[M]):
         raise NotImplementedError
 
     @override
-    def replace(self, draft: Draft, key: str, value: Any, *, strict: bool) -> Warnings:
+    def replace(self, draft: OpenCandidate, key: str, value: Any, *, strict: bool) -> Warnings:
         place = Place(self.path, key)
         old = draft.snapshot[place]
         if not self.supported:
