@@ -28,6 +28,8 @@ _FILE = os.environ["DOORWARD_TRAP"]
 _AHEAD_ONLY = bool(os.environ.get("DOORWARD_TRAP_AHEAD"))
 """Don't count the steps behind something that lasts: what lasts is the same as ahead of the next step."""
 _LOCK = threading.Lock()
+_LOOKING = {"drift", "host changes", "monitor"}
+"""Threads that only look, whenever they like: nothing that they do lasts."""
 _STATEMENTS = ("BEGIN", "COMMIT", "CREATE", "DELETE", "INSERT", "PRAGMA JOURNAL_MODE", "ROLLBACK", "UPDATE")
 _passed = 0
 _set_at = 0
@@ -37,7 +39,7 @@ _set_at = 0
 def step(name: str) -> None:
     """Count a step, and die when it is the one."""
     global _passed, _set_at  # noqa: PLW0603 - one trap a process
-    if threading.current_thread().name == "monitor":  # it only looks, whenever it likes: nothing that it does lasts
+    if threading.current_thread().name in _LOOKING:
         return
     with _LOCK:
         try:

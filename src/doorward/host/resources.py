@@ -162,10 +162,10 @@ class ServerCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ShownHostKey:
-    """A host key that SSH clients get to see: `public_key` as "type base64", `private_key` by the name of its secret."""
+    """A host key that SSH clients get to see: `public_key` as "type base64", `secret` names the one that has its private key."""
 
     public_key: str
-    private_key: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)

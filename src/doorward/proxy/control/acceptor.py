@@ -93,7 +93,7 @@ class Acceptor:
     async def show(self, connection: socket.socket, listener: Listener) -> None:
         """Have a worker show the host keys of a listener to a connection of our own: its policy may yet have to be published."""
         worker = self.workers.least_busy()
-        kept = [await run(self.threads, self.secret, key.private_key) for key in listener.host_keys]
+        kept = [await run(self.threads, self.secret, key.secret) for key in listener.host_keys]
         keys = tuple(messages.HostKey(private=text.encode()) for text in kept if text is not None)
         if worker is not None and keys:
             worker.send(messages.Show(host_keys=keys), connection.fileno())
