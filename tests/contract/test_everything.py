@@ -140,7 +140,8 @@ def test_nothing_else_needs_everything(house: House) -> None:
     document = house.ask("admin", "GET", "/api/openapi.json", None)
     assert isinstance(document, Reply)
     reserved = {(verb, path) for verb, path, _ in RESERVED.values()} | {("POST", "/api/revisions/{number}/restore")}
-    left_out = {("DELETE", "/api/authentication"), ("POST", "/api/time_status/sync")}
+    # The answer of /api/live never ends; who gets it is tested beside it.
+    left_out = {("DELETE", "/api/authentication"), ("POST", "/api/time_status/sync"), ("GET", "/api/live")}
     tried = 0
     for path, operations in document.json["paths"].items():
         for method in operations:
