@@ -30,6 +30,7 @@ NOT_SECRET = frozenset({
     "doorward.access.tokens.Grant.token",  # what is kept of a token; it shows its id alone
     "doorward.cluster.peers.Pinned.psk",  # the key under which the secret is kept
     "doorward.host.resources.ServerCertificate.private_key",  # the same
+    "doorward.host.resources.ShownHostKey.secret",  # the same
     "doorward.membership.cluster_role.ClusterRole.psk",  # the same
 })  # fmt: skip
 PROGRAMS = frozenset({"doorward.__main__"})
