@@ -11,8 +11,8 @@ interface Driver {
   getTiming: () => { time: number; rate: number };
 }
 
-export function following(url: string, tell: (text: string) => void): (options: unknown, tools: Tools) => Driver {
-  return (_, { dispatch }) => {
+export function following(url: string, tell: (text: string) => void): (tools: Tools) => Driver {
+  return ({ dispatch }) => {
     let source: EventSource | null = null;
     let time = 0;
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.server import PASSWORD, Server, running
+from tests.system.browsing import Visits, chromium, visits
 
-AXE = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
 NTP = "datetime/ntp_servers"
 PAGES = ("", "sessions", "settings", f"settings/{NTP}", "rights", "time", "backups", "cluster", "history", "review")
-PATIENCE = 60_000
-"""Milliseconds: a machine may be slow."""
-expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -27,40 +22,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as launched:
         yield launched
-        launched.close()
-
-
-Visit = Callable[..., Page]
 
 
 @pytest.fixture
-def visit(server: Server, browser: Browser) -> Iterator[Visit]:
-    """Opens the console in a browser of its own and logs in; nothing there may offend the policy or fail in the script."""
-    wrong: list[str] = []
-    contexts: list[BrowserContext] = []
-
-    def opened(path: str = "", **options: Any) -> Page:
-        context = browser.new_context(ignore_https_errors=True, base_url=server.url, **options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.add_init_script(path=AXE)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
-        page.goto(f"/console/{path}")
-        page.get_by_label("User name").fill("admin")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("button", name="Log out")).to_be_visible()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
+def visit(server: Server, browser: Browser) -> Iterator[Visits]:
+    with visits(browser, server) as found:
+        yield found
 
 
 def go(page: Page, path: str) -> None:
@@ -70,7 +39,7 @@ def go(page: Page, path: str) -> None:
     )
 
 
-def test_the_journey_of_an_administrator(server: Server, visit: Visit) -> None:
+def test_the_journey_of_an_administrator(server: Server, visit: Visits) -> None:
     page = visit(f"settings/{NTP}")
     field = page.get_by_label("Value")
     expect(field).to_have_value("pool.ntp.org")
@@ -114,7 +83,7 @@ def test_the_journey_of_an_administrator(server: Server, visit: Visit) -> None:
     assert server.login().body(f"/api/configuration/{NTP}")[0]["value"] == "pool.ntp.org"
 
 
-def test_every_form_sends_back_what_it_got(server: Server, visit: Visit) -> None:
+def test_every_form_sends_back_what_it_got(server: Server, visit: Visits) -> None:
     reader = server.login()
     endpoints = reader.get("/api/openapi.json").json()["x-doorward"]["endpoints"]
     paths = []
@@ -141,7 +110,7 @@ def test_every_form_sends_back_what_it_got(server: Server, visit: Visit) -> None
 @pytest.mark.parametrize(
     ("width", "scheme"), [(1280, "light"), (390, "dark")], ids=["a wide light screen", "a narrow dark screen"]
 )
-def test_every_page_is_accessible(visit: Visit, width: int, scheme: str) -> None:
+def test_every_page_is_accessible(visit: Visits, width: int, scheme: str) -> None:
     page = visit(viewport={"width": width, "height": 900}, color_scheme=scheme)
     found = {}
     for path in PAGES:
@@ -158,7 +127,7 @@ def test_every_page_is_accessible(visit: Visit, width: int, scheme: str) -> None
     assert found == {}
 
 
-def test_the_end_of_the_login_session_leaves_what_was_typed(server: Server, visit: Visit) -> None:
+def test_the_end_of_the_login_session_leaves_what_was_typed(server: Server, visit: Visits) -> None:
     page = visit(f"settings/{NTP}")
     field = page.get_by_label("Value")
     field.fill("typed.example.org")

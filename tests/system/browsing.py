@@ -1,0 +1,65 @@
+"""The web console in Debian's Chromium, which nothing on any page may offend or break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.support.server import PASSWORD, Server
+
+AXE = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
+PATIENCE = 60_000
+"""Milliseconds: a machine may be slow."""
+expect.set_options(timeout=PATIENCE)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, without its pages."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+        yield launched
+        launched.close()
+
+
+class Visits:
+    """Opens the console of a server, each time in a browser profile of its own, and logs in."""
+
+    def __init__(self, browser: Browser, server: Server) -> None:
+        self._browser, self._server = browser, server
+        self._contexts: list[BrowserContext] = []
+        self.wrong: list[str] = []
+        """What a policy forbade, and what failed in a script."""
+
+    def __call__(self, path: str = "", **options: Any) -> Page:
+        context = self._browser.new_context(ignore_https_errors=True, base_url=self._server.url, **options)
+        self._contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(path=AXE)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("console", lambda message: self.wrong.append(message.text) if "Content Security" in message.text else None)
+        page.goto(f"/console/{path}")
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+        return page
+
+    def close(self) -> None:
+        """Close them all."""
+        for context in self._contexts:
+            context.close()
+
+
+@contextmanager
+def visits(browser: Browser, server: Server) -> Iterator[Visits]:
+    """Visits during which nothing goes wrong."""
+    found = Visits(browser, server)
+    yield found
+    found.close()
+    assert found.wrong == []
