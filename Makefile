@@ -21,10 +21,10 @@ COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories console docs pictures clean
+.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories console docs pictures screenshots clean
 
 help: ## List the targets
-	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: $(VENV)/.run ## Install what is missing and start Doorward (options: ARGS="--listen HOST:PORT --state DIR")
 	@scripts/need --optional chrony gnupg libnfs13 openssh-client rsync
@@ -103,6 +103,10 @@ docs: $(VENV)/.dev ## Make docs/reference.md again from the declarations
 
 pictures: $(VENV)/.dev ## Draw docs/pictures again (ARGS=--record records the cast anew, as root)
 	@scripts/offline $(BIN)/python -m scripts.pictures $(ARGS)
+
+screenshots: $(VENV)/.dev ## Draw the pages of the console in docs/pictures again
+	@scripts/need chromium openssh-client openssh-server
+	@scripts/offline $(BIN)/python -m scripts.screenshots
 
 clean: ## Remove everything that can be made again
 	@rm -rf $(VENV) tests/clients/node_modules console/node_modules build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
