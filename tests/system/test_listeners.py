@@ -203,7 +203,7 @@ def test_a_line_of_users_leads_to_what_is_theirs_and_nowhere_else(server: Server
         answer = there.get("/api/authentication", Authorization=LOGIN)
         answer.read()
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
-        for path in [*sorted(declared - {*reached}), *others]:
+        for path in [*sorted(path for path in declared - {*reached} if not path.startswith("user/")), *others]:
             for headers in ({}, {"Cookie": cookie}):
                 answer = there.get(f"/api/{path}", **headers)
                 error = json.loads(answer.read())

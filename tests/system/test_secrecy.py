@@ -75,6 +75,7 @@ def walk(client: Client) -> Iterator[tuple[str, bytes]]:
     todo = [path for path, methods in paths.items() if "get" in methods and "{" not in path]
     todo += ["/api/configuration", "/api/revisions/1", "/api/revisions/1/changes", "/api/revisions/2/changes"]
     todo += ["/api/revisions/3/changes"]
+    todo.remove("/api/live")  # which does not end
     seen = set(todo)
     while todo:
         path = todo.pop()
@@ -109,7 +110,8 @@ def test_no_output_shows_a_secret(used: Used) -> None:
 
 
 def test_no_file_holds_a_secret_that_is_not_its_own(used: Used) -> None:
-    own = {"data.key": {"data key"}, "backup/signing-key.pem": {"private key"}, "cluster/node-key.pem": {"private key"}}
+    keys = ("backup/signing-key.pem", "cluster/node-key.pem", "history-key.pem")
+    own = {"data.key": {"data key"}, **{key: {"private key"} for key in keys}}
     holds = {}
     for path in used.server.state.rglob("*"):
         if path.is_file() and not path.is_symlink():
