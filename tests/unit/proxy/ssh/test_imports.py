@@ -10,7 +10,8 @@ def test_the_engine_knows_nothing_of_store_transaction_access_configuration_even
     script = "import sys, doorward.proxy.ssh.entry; print(*(name for name in sys.modules if name.startswith('doorward.')))"
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
     rooms = {name.split(".")[1] for name in found}
-    assert rooms == {"proxy", "sessions"}
+    assert rooms == {"proxy", "sessions", "tree"}
+    assert {name for name in found if name.startswith("doorward.tree.")} == {"doorward.tree.expressions"}
     assert {name for name in found if name.startswith("doorward.sessions.")} == {
         "doorward.sessions.channels",
         "doorward.sessions.rules",
