@@ -30,15 +30,15 @@ from benchmarks.report import Table
 from doorward import __version__
 from doorward.cluster.apply_revision import check
 from doorward.cluster.calls import Since
-from doorward.cluster.client import Central, Paired, pair
+from doorward.cluster.client import CentralClient, Paired, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import REPORT_SECONDS
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import new_psk
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Envelope, Header
-from doorward.cluster.statuses import Report, utc
+from doorward.cluster.statuses import NodeReport, utc
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
 from doorward.membership.nodes import MANAGED
@@ -73,7 +73,7 @@ class Host:
     applied: Header | None = None
     at: dict[int, tuple[float, float]] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
-    links: list[Central] = field(default_factory=list)
+    links: list[CentralClient] = field(default_factory=list)
     failed: int = 0
 
     def asked(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class Host:
         made = self._tried(self._pair)
         if made is None:
             return
-        peer = Peer(str(made.central_node_id), made.certificate)
-        following, reporting = self.links[:] = [Central(self.key, peer, self.way) for _ in range(2)]
+        peer = PinnedPeer(str(made.central_node_id), made.certificate)
+        following, reporting = self.links[:] = [CentralClient(self.key, peer, self.way) for _ in range(2)]
         threading.Thread(target=self._report_often, args=(reporting,), daemon=True).start()
         while not self.stopping.is_set():
             self._tried(lambda: self._follow(following, str(made.cluster_id), reporting))
@@ -108,7 +108,7 @@ class Host:
     def _since(self) -> Since | None:
         return Since(self.applied.epoch, self.applied.number) if self.applied else None
 
-    def _follow(self, link: Central, cluster_id: str, reporting: Central) -> None:
+    def _follow(self, link: CentralClient, cluster_id: str, reporting: CentralClient) -> None:
         if link.head(self._since()) is None:
             return
         envelope = msgspec.convert(link.revision(self._since()), Envelope)
@@ -118,16 +118,16 @@ class Host:
         self._report(reporting)
         self.at[envelope.header.number] = had, time.perf_counter()
 
-    def _report(self, link: Central) -> None:
+    def _report(self, link: CentralClient) -> None:
         now = time.time()
         link.status(
-            Report(
+            NodeReport(
                 f"{self.id}.invalid", __version__, self.way.source, now, self.applied, self.applied, utc(now), utc(now),
                 health_status=figures(self.folder), central_address=self.way.addresses[0],
             )
         )  # fmt: skip
 
-    def _report_often(self, link: Central) -> None:
+    def _report_often(self, link: CentralClient) -> None:
         while not self.stopping.wait(REPORT_SECONDS):
             self._tried(lambda: self._report(link))
 

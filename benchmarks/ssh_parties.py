@@ -74,13 +74,13 @@ async def _relay(port: int) -> None:
 def _control(port: int, key: asyncssh.SSHKey, host_key: str) -> FakeControl:
     public = key.export_public_key().decode().strip()
     return FakeControl(
-        target=messages.Target(
+        target=messages.TargetAnswer(
             session="", ask=0, name="target", addresses=("127.0.0.1",), port=port, user=ACCOUNT, keys=(host_key,),
             offers=(Relayed.PRIVATE_KEY,),
         ),
         rules=make_rules(gateway_login=True),
         user_keys=(public,),
-        credential=messages.Credential(session="", ask=0, public_keys=(public,)),
+        credential=messages.CredentialAnswer(session="", ask=0, public_keys=(public,)),
         signer=lambda _text, algorithm, data: key.sign(data, algorithm.encode()),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from doorward.sessions.catalogue.rows import End, Facts, Peer
+from doorward.sessions.catalogue.rows import Facts, Peer, SessionEnd
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.contract.wire import Caller, Reply, logged_in
 from tests.support.recorded import ORACLE, key_of, put_trail, row, shell, tell, trail
@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         trails, catalogue = server.state / "trails", SqliteCatalogue(server.state / "sessions.db")
         tell(catalogue, row(1, trail=put_trail(trails, key_of(1), trail(shell()))), lines=("$ ls", "notes second 30"))
         tell(catalogue, row(2, policy="oracle", policy_key=ORACLE), end=None)
-        tell(catalogue, row(3), facts=EVIL, end=End(at=1000, verdict="TERMINATED", reason="-2+3"))
+        tell(catalogue, row(3), facts=EVIL, end=SessionEnd(at=1000, verdict="TERMINATED", reason="-2+3"))
         secret = put_trail(trails, key_of(4), trail(shell(3), [CERTIFICATE]))
         tell(catalogue, row(4, trail=secret, recipients=(FINGERPRINT,)))
         tell(catalogue, *(row(number) for number in range(5, 10)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.api.configuration import Configuration, NodeResource
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
@@ -76,7 +76,7 @@ def test_a_removal_that_waits_for_its_turn_while_the_login_session_ends_is_refus
     shared = Configuration(rig.pipeline, logins, rig.prober, lambda: None)
     resource = NodeResource(shared, TREE[ROOT + RIG_USERS], key)
 
-    async def scenario() -> Login:
+    async def scenario() -> LoginSession:
         login, _ = logins.open(ADMIN)
         async with login.writing:
             request = Request("DELETE", tuple(f"{USERS}/{key}"[1:].split("/")), {"headers": [], "query_string": b""}, _never, "1")

@@ -14,7 +14,7 @@ from typing import Any
 from doorward.backup.parts import NodeParts
 from doorward.backup.records import Log
 from doorward.backup.targets import port
-from doorward.backup.targets.rsync import RsyncTarget
+from doorward.backup.targets.rsync import RsyncDirectory
 
 _TRAP = Path(os.environ["BACKUP_TRAP"])
 
@@ -47,7 +47,7 @@ def _put(_target: port.Target, name: str, _content: Path) -> str:
 
 
 around(NodeParts, "prepare", lambda *_: "prepare")
-around(RsyncTarget, "put", _put)
+around(RsyncDirectory, "put", _put)
 around(NodeParts, "drill", lambda *_: "drill")
 around(NodeParts, "clean_up", lambda *_: "clean_up")
 around(Log, "save", lambda _log, kept: f"save {getattr(kept, 'status', 'drill')}")

@@ -25,7 +25,7 @@ from tests.schedules.world import World
 def simulated() -> Iterator[None]:
     """Replace TCP and TLS, and let the channel refuse at once, which the world holds instead."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("doorward.cluster.connection.Connection", Wire)
+        patch.setattr("doorward.cluster.connection.ChannelConnection", Wire)
         patch.setattr("doorward.cluster.channel.HOLD_SECONDS", 0.0)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         yield

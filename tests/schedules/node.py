@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from doorward import __version__
-from doorward.api.cluster.join_request import JoinRequest
-from doorward.api.cluster.nodes import Member, Nodes
+from doorward.api.cluster.join_request import OwnJoinRequest
+from doorward.api.cluster.nodes import ClusterNode, Nodes
 from doorward.api.cluster.shared import ClusterResource, Promote, Shared
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
@@ -40,7 +40,7 @@ from doorward.transaction.startup import documents, first_revision, load_running
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.problems import SemanticError
-from doorward.tree.times import Clock
+from doorward.tree.times import SystemClock
 from tests.support.accounts import login_of
 from tests.support.areas import follow
 from tests.support.fake_host import FakeHost
@@ -114,7 +114,7 @@ class Told(Events):
         (self.lasting.discard if ended else self.lasting.add)((key, path))
 
 
-class OwnClock(Clock):
+class OwnClock(SystemClock):
     """The time of the world, with an error that is the node's own."""
 
     def __init__(self, world: Callable[[], float]) -> None:
@@ -317,8 +317,8 @@ def _resource(shared: Shared, path: str) -> ClusterResource:
     if path == promote.PATH:
         return Promote(shared)
     if path == join_request.PATH:
-        return JoinRequest(shared)
-    return Nodes(shared) if path == nodes.PATH else Member(shared, path.rpartition("/")[2])
+        return OwnJoinRequest(shared)
+    return Nodes(shared) if path == nodes.PATH else ClusterNode(shared, path.rpartition("/")[2])
 
 
 def _request(method: str, path: str, body: Any = None) -> Request:

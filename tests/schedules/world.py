@@ -72,8 +72,8 @@ class World(Administrators):
         """See what is on trial, and that nothing comes of it while it is, nor afterwards if it goes back."""
         checker, name, pending = self.checker, node.name, node.store.confirmation()
         trial, now = checker.trials.get(name), Settled(node.content, node.whole)
-        if trial is not None and (pending is None or pending.ticket != trial.commit):
-            record = node.store.ticket(trial.commit)
+        if trial is not None and (pending is None or pending.commit_id != trial.commit):
+            record = node.store.commit_record(trial.commit)
             alone = node.pipeline.running.number <= trial.revision + 1
             checker.over(name, _state(record), now if alone else None)
             trial = None
@@ -81,7 +81,7 @@ class World(Administrators):
             self.definite[name] = now
             return
         if trial is None:
-            checker.trials[name] = Trial(pending.ticket, pending.revision, self.definite[name])
+            checker.trials[name] = Trial(pending.commit_id, pending.revision, self.definite[name])
         assert node.pipeline.running.number == pending.revision, f"{name} went on from what is on trial"
         assert node.confirmations.pending == pending, f"{name} does not know what is on trial"
         assert node.confirmations.due is not None, f"{name} would never take back what is on trial"
@@ -93,7 +93,7 @@ class World(Administrators):
         for node in self.nodes:
             if node.alive:
                 self.checker.history(node.name, node.revision)
-                self.checker.kept(node.name, lambda commit, store=node.store: _state(store.ticket(commit)))  # type: ignore[misc]
+                self.checker.kept(node.name, lambda commit, store=node.store: _state(store.commit_record(commit)))  # type: ignore[misc]
                 if node.cluster_role.state == "joined":
                     self._check_contact(node)
         if self.central.alive and self.central.cluster_role.state == "central":

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from doorward.access.accounts import Account
-from doorward.access.logins import Login, Logins
+from doorward.access.logins import Logins, LoginSession
 from doorward.access.rights import Rights
 
 ADMIN = Account("-1", "admin", Rights(everything=True))
@@ -17,9 +17,9 @@ def cluster_role(key: str) -> Account:
     return ADMIN if key == ADMIN.key else Account(key, key, Rights())
 
 
-def login_of(account: Account = ADMIN) -> Login:
+def login_of(account: Account = ADMIN) -> LoginSession:
     """Return a login session of an account that stays what it is."""
-    return Login(account, 0.0, 0.0, lambda _key: account)
+    return LoginSession(account, 0.0, 0.0, lambda _key: account)
 
 
 def logins(

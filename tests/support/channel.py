@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import uvloop
 
 from doorward.cluster.calls import Since
-from doorward.cluster.channel import Channel
+from doorward.cluster.channel import ChannelApp
 from doorward.cluster.connection import Way
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import (
@@ -30,7 +30,7 @@ from doorward.cluster.pairing import (
     PskLife,
     new_psk,
 )
-from doorward.cluster.pins import Peer, unverified_context
+from doorward.cluster.pins import PinnedPeer, unverified_context
 from doorward.cluster.server import channel_service
 from doorward.host.resources import AccessRule, Listener
 from doorward.listening.http.service import HttpService
@@ -56,8 +56,8 @@ class Node:
         state.mkdir()
         return cls(NodeKey.at(state, str(node_id)), node_id)
 
-    def peer(self, *roles: str, removed: bool = False) -> Peer:
-        return Peer(str(self.id), self.key.certificate, frozenset(roles), removed)
+    def peer(self, *roles: str, removed: bool = False) -> PinnedPeer:
+        return PinnedPeer(str(self.id), self.key.certificate, frozenset(roles), removed)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Handlers:
         self.accepted[node.id] = Acceptance(node.id, new_psk(), PskLife(time.time() + PSK_SECONDS))
         return self.accepted[node.id].psk
 
-    def hello(self, peer: Peer) -> Any:
+    def hello(self, peer: PinnedPeer) -> Any:
         return {"node_id": str(self.node.id), "version": "9.9.9", "you": peer.id}
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
@@ -93,17 +93,17 @@ class Handlers:
         self.paired[request.node_id] = request.certificate
         return answer
 
-    def head(self, peer: Peer, since: Since | None) -> Any | None:
+    def head(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         self.asked.append(peer.id)
         return {"epoch": 1, "number": self.number} if since is None or since.number < self.number else None
 
-    def revision(self, peer: Peer, since: Since | None) -> Any:
+    def revision(self, peer: PinnedPeer, since: Since | None) -> Any:
         return self.answer
 
-    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+    def membership(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         return self.head(peer, since)
 
-    def status(self, peer: Peer, report: Any) -> Any | None:
+    def status(self, peer: PinnedPeer, report: Any) -> Any | None:
         self.reports.append((peer.id, report))
         return None
 
@@ -112,7 +112,7 @@ class Handlers:
 class Running:
     """A channel that listens. ``way`` leads to it."""
 
-    channel: Channel
+    channel: ChannelApp
     handlers: Handlers
     node: Node
     way: Way
@@ -140,7 +140,7 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
     """A channel for the time of a block."""
     node = Node.new(directory)
     handlers = Handlers(node)
-    channel = Channel(node.key, handlers, hold=hold)
+    channel = ChannelApp(node.key, handlers, hold=hold)
     port = port or free_port(address)
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -22,7 +22,7 @@ from doorward.host.kinds.network import AddressKind, HostnameKind, RouteKind, Vl
 from doorward.host.kinds.networkd import NetworkdKind
 from doorward.host.kinds.path import ZONEINFO, FileKind, SymlinkKind
 from doorward.host.kinds.zone import ZoneKind
-from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
+from doorward.host.network_resources import Hostname, NameServers, NetworkAddress, Networkd, NetworkLine, Route, Vlan
 from doorward.host.plan import Action, Change, Plan
 from doorward.host.resources import Daemon, File, Job, Listener, Symlink, Zone
 from doorward.host.time_status import ClockStatus, DaemonStatus, SyncResult, TimeStatus, ZoneStatus, iso
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from doorward.host.errors import HostRefusedError
     from doorward.host.kinds import Kind
     from doorward.host.plan import HostWarning
-    from doorward.host.resources import Resource
+    from doorward.host.resources import HostResource
 
 
 class FakeDaemon:
@@ -175,14 +175,14 @@ class FakeHost(Host):
         self.fail_verify = False
         self.fail_revert = False
         self.delay_seconds = 0.0
-        kinds: dict[type[Resource], Kind[Any]] = {
+        kinds: dict[type[HostResource], Kind[Any]] = {
             File: FileKind(self.files),
             Symlink: SymlinkKind(self.files, target_exists=lambda _: True),
             Zone: ZoneKind(self._zone),
             Daemon: DaemonKind({"chronyd": self.daemon}),
             Job: JobKind({"core_files": self.table, "system_backup": self.table}),
             Listener: ListenerKind(self.listeners),
-            Line: LineKind(self.files),
+            NetworkLine: LineKind(self.files),
             Vlan: VlanKind(self.network),
             NetworkAddress: AddressKind(self.network),
             Networkd: NetworkdKind(None),
@@ -202,7 +202,7 @@ class FakeHost(Host):
         self.calls.append(("stop",))
         super().stop()
 
-    def plan(self, old: Sequence[Resource], new: Sequence[Resource], *, full: bool = False) -> Plan:
+    def plan(self, old: Sequence[HostResource], new: Sequence[HostResource], *, full: bool = False) -> Plan:
         """See `Host.plan`."""
         plan = super().plan(old, new, full=full)
         self.calls.append(("plan", len(plan.actions)))
@@ -215,7 +215,7 @@ class FakeHost(Host):
             time.sleep(self.delay_seconds)
         super().apply(plan, deadline=deadline, progress=progress)
 
-    def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
+    def drift(self, desired: Sequence[HostResource]) -> list[HostWarning]:
         """See `Host.drift`."""
         self.calls.append(("drift",))
         return super().drift(desired)

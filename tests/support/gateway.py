@@ -16,26 +16,26 @@ import uvloop
 from doorward.proxy import messages
 from doorward.proxy.ssh.entry import SshProtocol
 from doorward.proxy.ssh.ports import Flow
-from doorward.proxy.ssh.session import Outcome, Session
+from doorward.proxy.ssh.session import Outcome, SshSession
 from doorward.sessions.rules import (
-    Algorithms,
+    AlgorithmLists,
     Audit,
     ChannelRule,
     ChannelType,
-    ClientMethods,
     ConnectionRules,
+    GatewayMethods,
     Relayed,
-    Settings,
+    SessionSettings,
 )
 
-MODERN = Algorithms(
+MODERN = AlgorithmLists(
     kex=("mlkem768x25519-sha256", "curve25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group16-sha512"),
     host_key=("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"),
     cipher=("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr", "aes128-ctr"),
     mac=("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"),
     compression=("none",),
 )
-LEGACY = Algorithms(
+LEGACY = AlgorithmLists(
     kex=(*MODERN.kex, "diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1", "diffie-hellman-group1-sha1"),
     host_key=(*MODERN.host_key, "ssh-rsa"),
     cipher=(*MODERN.cipher, "aes192-ctr", "aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"),
@@ -43,7 +43,7 @@ LEGACY = Algorithms(
     compression=("none",),
 )
 EVERYTHING = tuple(ChannelRule(channel=channel, position=position) for position, channel in enumerate(ChannelType))
-ALL_METHODS = ClientMethods(password=True, keyboard_interactive=True, public_key=True, certificate=True)
+ALL_METHODS = GatewayMethods(password=True, keyboard_interactive=True, public_key=True, certificate=True)
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 
@@ -57,7 +57,7 @@ def make_rules(**changes: Any) -> ConnectionRules:
             "channel_policy": "all",
             "revision": 1,
             "channels": EVERYTHING,
-            "settings": Settings(**settings),
+            "settings": SessionSettings(**settings),
             "methods": ALL_METHODS,
             "gateway_login": False,
             "relayed": (Relayed.SAME_PASSWORD, Relayed.KEYBOARD_INTERACTIVE, Relayed.AGENT),
@@ -72,7 +72,7 @@ def make_rules(**changes: Any) -> ConnectionRules:
 class FakeControl:
     """A control of one session. What it answers is set beforehand; functions may be replaced."""
 
-    target: messages.Target
+    target: messages.TargetAnswer
     rules: ConnectionRules
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -81,7 +81,7 @@ class FakeControl:
     user_keys: tuple[str, ...] = ()
     prompts: list[messages.Prompts] = field(default_factory=list)
     answers: list[tuple[str, ...]] = field(default_factory=list)
-    credential: messages.Credential | None = None
+    credential: messages.CredentialAnswer | None = None
     signer: Callable[[str, str, bytes], bytes] | None = None
     trusts: bool = False
     approves: asyncio.Future[bool] | bool = True
@@ -137,7 +137,7 @@ class FakeControl:
             self.answers.append(answers)
         return self.prompts.pop(0) if self.prompts else self._decide(True, user)
 
-    async def find_target(self, user: str, method: str, text: str) -> messages.Target:
+    async def find_target(self, user: str, method: str, text: str) -> messages.TargetAnswer:
         self.asked.append(("target", user, method, text))
         return self.target
 
@@ -145,9 +145,9 @@ class FakeControl:
         self.asked.append(("host key", address, port, key))
         return messages.Trusted(session="", ask=0, trusted=self.trusts, reason="" if self.trusts else "its key is unknown")
 
-    async def want_credential(self, way: Relayed) -> messages.Credential:
+    async def want_credential(self, way: Relayed) -> messages.CredentialAnswer:
         self.asked.append(("credential", way))
-        return self.credential or messages.Credential(session="", ask=0)
+        return self.credential or messages.CredentialAnswer(session="", ask=0)
 
     async def want_signature(self, public_key: str, algorithm: str, data: bytes) -> bytes:
         self.asked.append(("signature", public_key, algorithm))
@@ -238,7 +238,7 @@ class FakeObserver:
 class Served:
     """A session that was served."""
 
-    session: Session
+    session: SshSession
     control: FakeControl
     observer: FakeObserver
     outcome: Outcome | None = None
@@ -303,9 +303,9 @@ class Gateway:
             client=address,
             local=("127.0.0.1", self.port),
             rules=control.rules,
-            host_keys=tuple(messages.HostKey(private=key) for key in self._host_keys),
+            host_keys=tuple(messages.GatewayHostKey(private=key) for key in self._host_keys),
         )
-        served = Served(Session(sock, begin, control, observer), control, observer)
+        served = Served(SshSession(sock, begin, control, observer), control, observer)
         self.served.append(served)
         self._keep(self._serve(served))
 

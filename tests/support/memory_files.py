@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doorward.host.errors import PathRefused
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 
 
 class MemoryFiles:
@@ -11,13 +11,13 @@ class MemoryFiles:
 
     def __init__(self) -> None:
         """Start empty."""
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, FileEntry] = {}
 
-    def read(self, path: str) -> Entry | None:
+    def read(self, path: str) -> FileEntry | None:
         """See `Files.read`."""
         return self.entries.get(path)
 
-    def write(self, path: str, entry: Entry) -> None:
+    def write(self, path: str, entry: FileEntry) -> None:
         """See `Files.write`."""
         if not path.startswith("/") or ".." in path.split("/"):
             raise PathRefused(f"{path!r} is not a plain absolute path")

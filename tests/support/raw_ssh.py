@@ -9,14 +9,14 @@ from typing import Any
 
 import asyncssh
 
-from doorward.proxy.ssh.legs.exchange import Exchange, Side
+from doorward.proxy.ssh.legs.exchange import KexComputation, Side
 from doorward.proxy.ssh.legs.host_keys import BoundKey, ServerKey
 from doorward.proxy.ssh.legs.negotiation import Agreement, agree, make_offer, read_offer
 from doorward.proxy.ssh.wire.ciphers import PAYLOAD, make_opener, make_sealer
 from doorward.proxy.ssh.wire.fields import Fields, boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.proxy.ssh.wire.packets import MAX_PACKET, Receiver, Sender
-from doorward.sessions.rules import Algorithms
+from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
+from doorward.sessions.rules import AlgorithmLists
 from tests.support.gateway import MODERN
 
 VERSION = b"SSH-2.0-raw"
@@ -38,7 +38,7 @@ class RawPeer:
         sock: socket.socket,
         *,
         host_key: asyncssh.SSHKey | None = None,
-        algorithms: Algorithms = MODERN,
+        algorithms: AlgorithmLists = MODERN,
         strict: bool = True,
     ) -> None:
         sock.settimeout(30)
@@ -50,7 +50,7 @@ class RawPeer:
         """Sent right behind our KEXINIT, which says that it comes."""
         self.slip: bytes | None = None
         """Sent right behind our KEXINIT, which says nothing of it."""
-        self.receiver = Receiver()
+        self.receiver = PacketReceiver()
         self.receiver.limit = MAX_PACKET
         self.sender = Sender()
         self.session_id = b""
@@ -133,7 +133,7 @@ class RawPeer:
             side = Side(prefix, self.send, finish, host_key=BoundKey(self.host_key, agreement.host_key))
         else:
             side = Side(prefix, self.send, finish, judge=lambda data: ServerKey(data, agreement.host_key))
-        exchange = Exchange(agreement.kex, side)
+        exchange = KexComputation(agreement.kex, side)
         exchange.start()
         while not done:
             exchange.take(self.receive())

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from doorward.recording.keys import ContentKeys, in_clear, wrapped
-from doorward.recording.records import Kind, Record, encode_json, varint
+from doorward.recording.records import Record, RecordKind, encode_json, varint
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.writer import TrailWriter
-from doorward.sessions.catalogue.rows import ACCEPT, ChannelRow, End, EventRow, Facts, Line, Peer, SessionRow
+from doorward.sessions.catalogue.rows import ACCEPT, ChannelRow, EventRow, Facts, IndexLine, Peer, SessionEnd, SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 
 BEGAN = 1_795_946_400_000
@@ -55,15 +55,15 @@ async def told(
     facts: Facts = FACTS,
     lines: Sequence[str] = ("$ ls", "notes.txt"),
     commands: Sequence[str] = ("ls",),
-    end: End | None = End(at=57_000, verdict=ACCEPT, reason="", down=1000, up=50),  # noqa: B008 - frozen
+    end: SessionEnd | None = SessionEnd(at=57_000, verdict=ACCEPT, reason="", down=1000, up=50),  # noqa: B008 - frozen
 ) -> None:
     """Tell a catalogue of a session: a shell with some lines, and a refused forward."""
     key = session.key
     await catalogue.begin(session)
     await catalogue.update(key, facts)
     await catalogue.channel_opened(key, ChannelRow(number=1, opened=500, type="session-shell", verdict="accept", rule=0))
-    await catalogue.text(key, 1, [Line(1000 + at, "screen", line) for at, line in enumerate(lines)])
-    await catalogue.text(key, 1, [Line(1000 + at, "command", line) for at, line in enumerate(commands)])
+    await catalogue.text(key, 1, [IndexLine(1000 + at, "screen", line) for at, line in enumerate(lines)])
+    await catalogue.text(key, 1, [IndexLine(1000 + at, "command", line) for at, line in enumerate(commands)])
     await catalogue.event(key, EventRow(at=2000, type="channel_denied", channel=2, action="local-forwards"))
     await catalogue.channel_closed(key, 1, 56_000, 1000, 50)
     if end is not None:
@@ -93,7 +93,7 @@ def trail(records: Iterable[Record], certificates: Sequence[str] = ()) -> bytes:
         parts.extend(made.write(record))
         parts.extend(made.flush())
         last = record.at
-        if record.kind is Kind.OUTPUT:
+        if record.kind is RecordKind.OUTPUT:
             terminal.feed(record.data)
     parts.extend(made.close({"reason": "client", "verdict": ACCEPT}, last))
     return b"".join(parts)
@@ -104,18 +104,18 @@ def shell(seconds: int = 90) -> list[Record]:
     request = {"columns": 80, "rows": 24, "term": "xterm", "type": "pty-req"}
     kept = {"file": 1, "operation": "get", "path": "/tmp/../etc/pass\x1bwd", "result": "ok", "sha256": "ab" * 32, "size": 6}
     records = [
-        Record(0, Kind.OPEN, 1, encode_json({"type": "session-shell"})),
-        Record(0, Kind.REQUEST, 1, encode_json(request)),
+        Record(0, RecordKind.OPEN, 1, encode_json({"type": "session-shell"})),
+        Record(0, RecordKind.REQUEST, 1, encode_json(request)),
     ]
-    records += [Record(at * 1000 + 500, Kind.OUTPUT, 1, b"\r\nsecond %d" % at) for at in range(seconds)]
+    records += [Record(at * 1000 + 500, RecordKind.OUTPUT, 1, b"\r\nsecond %d" % at) for at in range(seconds)]
     last = seconds * 1000
     return [
         *records,
-        Record(last, Kind.INPUT, 1, b"secret typing"),
-        Record(last, Kind.FILE_CONTENT, 1, varint(1) + b"abc"),
-        Record(last, Kind.FILE_CONTENT, 1, varint(1) + b"def"),
-        Record(last, Kind.FILE, 1, encode_json(kept)),
-        Record(last, Kind.FILE, 1, encode_json({"operation": "remove", "path": "/tmp/x", "result": "ok"})),
+        Record(last, RecordKind.INPUT, 1, b"secret typing"),
+        Record(last, RecordKind.FILE_CONTENT, 1, varint(1) + b"abc"),
+        Record(last, RecordKind.FILE_CONTENT, 1, varint(1) + b"def"),
+        Record(last, RecordKind.FILE, 1, encode_json(kept)),
+        Record(last, RecordKind.FILE, 1, encode_json({"operation": "remove", "path": "/tmp/x", "result": "ok"})),
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from doorward.proxy import messages
-from doorward.proxy.messages import Message
+from doorward.proxy.messages import PipeMessage
 from doorward.proxy.pipe import ControlEnd, connect
 from doorward.proxy.supervisor import stop
 from doorward.proxy.worker.places import Places
@@ -26,7 +26,7 @@ from tests.support.gateway import HOST_KEY, FakeControl
 from tests.support.server import until
 from tests.support.waiting import PATIENCE
 
-Found = TypeVar("Found", bound=Message)
+Found = TypeVar("Found", bound=PipeMessage)
 Result = TypeVar("Result")
 
 
@@ -40,7 +40,7 @@ class WorkerGateway:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.controls: dict[str, FakeControl] = {}
-        self.taken: list[Message] = []
+        self.taken: list[PipeMessage] = []
         self.pipe: ControlEnd | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,7 +104,7 @@ class WorkerGateway:
             self.loop.call_soon_threadsafe(self.pipe.close)
             until(lambda: self.pipe is None or self.pipe.closed)
 
-    def send(self, message: Message, descriptor: int | None = None) -> None:
+    def send(self, message: PipeMessage, descriptor: int | None = None) -> None:
         """Say something to the worker. The descriptor is closed then."""
         assert self.pipe is not None
         self.loop.call_soon_threadsafe(self.pipe.send, message, descriptor)
@@ -128,7 +128,7 @@ class WorkerGateway:
                 self.controls[name] = control
                 begin = messages.Begin(
                     session=name, number=self._number, began=time.time(), client=address, local=client.getsockname(),
-                    rules=control.rules, host_keys=(messages.HostKey(private=HOST_KEY.export_private_key()),),
+                    rules=control.rules, host_keys=(messages.GatewayHostKey(private=HOST_KEY.export_private_key()),),
                 )  # fmt: skip
                 self.pipe.send(begin, client.fileno())
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from doorward.backup.failure import BackupError
-from doorward.backup.signing import Signing
+from doorward.backup.signing import NodeSigningKeys
 from doorward.backup.targets.port import Target, open_target
-from doorward.backup.targets.probe import Trial, try_target
+from doorward.backup.targets.probe import TargetCheck, try_target
 from doorward.backup.targets.probes import Probes
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -76,7 +76,7 @@ def impatient(target: Any, seconds: float = 1.0) -> None:
             held._attempt = replace(held._attempt, stall=seconds)
 
 
-def tried(opener: Opener, **changed: Any) -> Trial:
+def tried(opener: Opener, **changed: Any) -> TargetCheck:
     """Try a target."""
     body, place = {**opener.body, **changed}, opener.workdir.parent
     with prober(place, place) as probes:
@@ -89,7 +89,7 @@ def tried(opener: Opener, **changed: Any) -> Trial:
 def prober(state: Path, place: Path) -> Iterator[Probes]:
     """What makes probes with the key that is in a state directory, or comes to be there. ``place`` is for files of ours."""
     with closing(SqliteStore(place / "probes.db", Vault.at(place / "probes.key", create=True))) as store:
-        yield Probes(Signing(state, store))
+        yield Probes(NodeSigningKeys(state, store))
 
 
 def address(ip: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from doorward.host.resources import Daemon, File, Resource
+from doorward.host.resources import Daemon, File, HostResource
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program
 from tests.support.server import until
@@ -29,7 +29,7 @@ def need_chrony() -> None:
     assert not missing, f"{', '.join(missing)} not found: install the Debian package chrony"
 
 
-def servers(*names: str) -> list[Resource]:
+def servers(*names: str) -> list[HostResource]:
     """What the configuration renders for a list of NTP servers."""
     lines = []
     for name in names:

@@ -50,9 +50,9 @@ class Site:
         """The home of the account."""
         return self.sshd.directory / "home"
 
-    def target(self, **changes: Any) -> messages.Target:
+    def target(self, **changes: Any) -> messages.TargetAnswer:
         """The target as control tells of it."""
-        return messages.Target(
+        return messages.TargetAnswer(
             **{
                 "session": "",
                 "ask": 0,
@@ -73,7 +73,7 @@ class Site:
             target=self.target(**{"offers": (Relayed.PRIVATE_KEY,), **changes}),
             rules=rules or make_rules(gateway_login=True),
             user_keys=(self.public,),
-            credential=messages.Credential(session="", ask=0, public_keys=(self.public,)),
+            credential=messages.CredentialAnswer(session="", ask=0, public_keys=(self.public,)),
             signer=lambda _text, algorithm, data: key.sign(data, algorithm.encode()),
         )
 

@@ -287,7 +287,7 @@ def in_memory(opener: Opener, ganesha: Ganesha, monkeypatch: pytest.MonkeyPatch)
 def test_a_mount_is_seen_by_nobody_else_and_goes_at_the_end(in_memory: Opener, tmp_path: Path) -> None:
     sent, before = content(tmp_path), Path("/proc/self/mounts").read_text()
     with in_memory() as target:
-        assert isinstance(target, nfs.NfsTarget)
+        assert isinstance(target, nfs.NfsDirectory)
         target.prepare()
         target.put(ARCHIVE, sent)
         target.put(ARCHIVE, sent)
@@ -329,10 +329,10 @@ def test_the_process_with_libnfs_has_no_privileges(opener: Opener) -> None:
 
 
 @pytest.fixture
-def mounted(in_memory: Opener) -> Iterator[tuple[nfs.NfsTarget, Path]]:
+def mounted(in_memory: Opener) -> Iterator[tuple[nfs.NfsDirectory, Path]]:
     """A target that the kernel has mounted, and where its server's files can be changed."""
     with in_memory() as target:
-        assert isinstance(target, nfs.NfsTarget)
+        assert isinstance(target, nfs.NfsDirectory)
         files = target._files
         assert isinstance(files, nfs_mount.MountedFiles)
         status = Path(f"/proc/{files._holder.pid}/status")
@@ -343,7 +343,7 @@ def mounted(in_memory: Opener) -> Iterator[tuple[nfs.NfsTarget, Path]]:
 
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_link_on_the_server_leads_nowhere_on_this_machine(
-    mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path, absolute: bool
+    mounted: tuple[nfs.NfsDirectory, Path], tmp_path: Path, absolute: bool
 ) -> None:
     target, root = mounted
     own = tmp_path / "own"
@@ -364,7 +364,7 @@ def test_a_link_on_the_server_leads_nowhere_on_this_machine(
     assert not (tmp_path / "back").exists()
 
 
-def test_only_plain_files_of_the_server_are_read(mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path) -> None:
+def test_only_plain_files_of_the_server_are_read(mounted: tuple[nfs.NfsDirectory, Path], tmp_path: Path) -> None:
     target, root = mounted
     target.prepare()
     own = tmp_path / "own"
@@ -382,7 +382,7 @@ def test_only_plain_files_of_the_server_are_read(mounted: tuple[nfs.NfsTarget, P
 
 
 def test_a_file_of_a_mounted_server_that_became_huge_is_not_read_whole(
-    mounted: tuple[nfs.NfsTarget, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mounted: tuple[nfs.NfsDirectory, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, root = mounted
     target.prepare()

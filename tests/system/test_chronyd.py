@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.engine import ApplyError, Host, HostRefusedError
-from doorward.host.resources import Daemon, File, Resource
+from doorward.host.resources import Daemon, File, HostResource
 from doorward.host.sandbox import run_directory, sandbox
 from tests.support.server import until
 from tests.support.waiting import PATIENCE
@@ -42,7 +42,7 @@ def host(state: Path) -> Iterator[Host]:
     made.stop()
 
 
-def change(host: Host, old: Sequence[Resource], new: Sequence[Resource], *, seconds: float = 30) -> list[str]:
+def change(host: Host, old: Sequence[HostResource], new: Sequence[HostResource], *, seconds: float = 30) -> list[str]:
     plan = host.plan(old, new)
     host.apply(plan, deadline=time.monotonic() + seconds)
     return [action.action for action in plan.actions]
@@ -98,7 +98,7 @@ LISTS = [
 
 
 def test_what_chronyd_takes_does_not_hang_on_what_it_had_before(host: Host, state: Path) -> None:
-    before: list[Resource] = []
+    before: list[HostResource] = []
     for old, new in itertools.permutations(LISTS, 2):
         for names in (old, new):
             after = servers(*names)

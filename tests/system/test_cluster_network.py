@@ -12,7 +12,7 @@ import pytest
 
 from doorward.cluster import connection
 from doorward.cluster.calls import Since
-from doorward.cluster.client import Central, Paired, pair
+from doorward.cluster.client import CentralClient, Paired, pair
 from doorward.cluster.connection import ChannelError, Way
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.network import Machine, Network
@@ -72,7 +72,7 @@ def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machi
     paired = machine.do(lambda: paired_at_last(way, node, psk, machine.address))
     assert paired.certificate == central.node.key.certificate
     assert set(central.handlers.asked) == {machine.address}
-    asking = Central(node.key, central.node.peer(), way)
+    asking = CentralClient(node.key, central.node.peer(), way)
     assert machine.do(lambda: asking.revision(None)) == central.handlers.answer
     assert network.dropped > 0
     asking.close()
@@ -82,7 +82,7 @@ def test_pairs_and_synchronises_over_a_bad_line(network: Network, machine: Machi
 def test_a_cut_is_noticed_and_survived(
     network: Network, machine: Machine, central: Running, node: Node, direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
     monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.5)
@@ -101,7 +101,7 @@ def test_news_of_a_time_of_silence_arrive_after_it(
 ) -> None:
     """Central Management wakes who waits, but the answer is lost; the wait ends by itself, and the next call has the newest."""
     monkeypatch.setattr(connection, "CALL_SECONDS", 0.5)
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     found: list[str] = []
     thread = threading.Thread(target=lambda: found.append(code(machine, lambda: asking.head(Since(1, 1), 1))))
     thread.start()
@@ -117,7 +117,7 @@ def test_news_of_a_time_of_silence_arrive_after_it(
 
 
 def test_a_short_interruption_is_bridged_by_tcp(network: Network, machine: Machine, central: Running, node: Node) -> None:
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     kept = asking._connection
     network.cut(network.machines[0], machine)
@@ -134,7 +134,7 @@ def test_a_long_call_is_given_up_when_nothing_is_acknowledged(
 ) -> None:
     """A revision may take a minute, but not on a line that is dead."""
     monkeypatch.setattr(connection, "CALL_SECONDS", 1.0)
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     assert machine.do(asking.hello)
     network.cut(machine, network.machines[0])
     began = time.monotonic()
@@ -147,7 +147,7 @@ def test_the_central_forgets_connections_that_ended_in_silence(
     network: Network, machine: Machine, central: Running, node: Node
 ) -> None:
     """A node that vanished without a word holds nothing for longer than its wait."""
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     thread = threading.Thread(target=lambda: code(machine, lambda: asking.head(Since(1, 1), 2)))
     thread.start()
     until(lambda: central.requests() == 1)

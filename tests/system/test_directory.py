@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.access import directory, directory_tunnel
-from doorward.access.directory import Directory, DirectoryError, Member
+from doorward.access.directory import Directory, DirectoryError, DirectoryUser
 from doorward.configuration.policies.ldap_servers import LdapServers
 from tests.support.pki import Authority
 from tests.system.slapd_support import ALICE_PASSWORD, BASE, BINDER, BINDER_PASSWORD, Slapd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AUTHORITY = Authority()
-ALICE = Member("alice", f"uid=alice,ou=people,{BASE}", ("dba",))
+ALICE = DirectoryUser("alice", f"uid=alice,ou=people,{BASE}", ("dba",))
 CHECKED = {"enabled": True, "server_certificate_ca": None}
 POSIX = {
     "selection": "posix", "username_attribute": "uid", "memberof_check": {"enabled": False},

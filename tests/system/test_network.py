@@ -23,7 +23,7 @@ from doorward.host.kinds.network import AddressKind, HostnameKind, RouteKind, Vl
 from doorward.host.machine import Machine
 from doorward.host.network_resources import Hostname, NetworkAddress, Route, Vlan
 from doorward.host.plan import Plan
-from doorward.host.resources import Resource
+from doorward.host.resources import HostResource
 from doorward.tree.registry import discover
 from tests.support.fake_host import FakeClock
 from tests.support.namespaces import apart, neighbour, run
@@ -53,7 +53,7 @@ def route(target: str, gateway: str) -> Route:
     return Route(DEVICE, target, gateway, origin="routing")
 
 
-def change(host: Host, old: Sequence[Resource], new: Sequence[Resource]) -> list[str]:
+def change(host: Host, old: Sequence[HostResource], new: Sequence[HostResource]) -> list[str]:
     plan: Plan = host.plan(old, new)
     host.apply(plan, deadline=time.monotonic() + 30)
     return [action.action for action in plan.actions]
@@ -70,7 +70,7 @@ def shown() -> tuple[set[str], set[tuple[str, str]]]:
 @apart
 def test_addresses_and_routes_are_set_and_read_back(host: Host) -> None:
     device()
-    old: list[Resource] = [address("192.0.2.5/24"), address("2001:db8::5/64"), route("0.0.0.0/0", "192.0.2.1")]
+    old: list[HostResource] = [address("192.0.2.5/24"), address("2001:db8::5/64"), route("0.0.0.0/0", "192.0.2.1")]
     assert change(host, [], old) == [
         "set address 192.0.2.5/24 on door0", "set address 2001:db8::5/64 on door0", "set route to 0.0.0.0/0 by 192.0.2.1",
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_addresses_and_routes_are_set_and_read_back(host: Host) -> None:
     assert host.drift(old) == []
     with socket.socket(socket.AF_INET6) as listener:
         listener.bind(("2001:db8::5", 0))  # it is ready for use, not only there
-    new: list[Resource] = [
+    new: list[HostResource] = [
         address("198.51.100.5/24"),
         route("0.0.0.0/0", "198.51.100.1"),
         route("2001:db8:1::/48", "2001:db8::1"),
@@ -100,12 +100,12 @@ def test_addresses_and_routes_are_set_and_read_back(host: Host) -> None:
 @apart
 def test_a_step_that_the_kernel_refuses_brings_everything_back(host: Host) -> None:
     device()
-    old: list[Resource] = [address("192.0.2.5/24"), route("0.0.0.0/0", "192.0.2.1")]
+    old: list[HostResource] = [address("192.0.2.5/24"), route("0.0.0.0/0", "192.0.2.1")]
     change(host, [], old)
     run(f"ip route add 203.0.113.0/24 via 192.0.2.9 dev {DEVICE}")  # somebody else's
     before = shown()
     # The old address goes before the route fails, and takes its routes along.
-    new: list[Resource] = [address("198.51.100.5/24"), route("0.0.0.0/0", "198.51.100.1"), route("10.0.0.0/8", "172.16.0.1")]
+    new: list[HostResource] = [address("198.51.100.5/24"), route("0.0.0.0/0", "198.51.100.1"), route("10.0.0.0/8", "172.16.0.1")]
     with pytest.raises(
         ApplyError, match=r"setting the route to 10\.0\.0\.0/8 by 172\.16\.0\.1 failed: Network is unreachable"
     ) as caught:
@@ -117,7 +117,7 @@ def test_a_step_that_the_kernel_refuses_brings_everything_back(host: Host) -> No
 @apart
 def test_an_address_that_goes_takes_nothing_else_along(host: Host) -> None:
     device()
-    old: list[Resource] = [address("192.0.2.5/24"), address("192.0.2.6/24"), route("0.0.0.0/0", "192.0.2.1")]
+    old: list[HostResource] = [address("192.0.2.5/24"), address("192.0.2.6/24"), route("0.0.0.0/0", "192.0.2.1")]
     change(host, [], old)
     change(host, old, old[1:])
     assert shown() == ({"192.0.2.6/24"}, {("default", "192.0.2.1")})
@@ -126,8 +126,8 @@ def test_an_address_that_goes_takes_nothing_else_along(host: Host) -> None:
 @apart
 def test_a_vlan_is_made_or_the_kernel_that_has_none_is_named(host: Host) -> None:
     device()
-    vlan: list[Resource] = [Vlan(DEVICE, 20, f"{DEVICE}.20", origin="nic1"), address("198.51.100.5/24", 20)]
-    plain: list[Resource] = [address("192.0.2.5/24")]
+    vlan: list[HostResource] = [Vlan(DEVICE, 20, f"{DEVICE}.20", origin="nic1"), address("198.51.100.5/24", 20)]
+    plain: list[HostResource] = [address("192.0.2.5/24")]
     supported = subprocess.run(
         ["ip", "link", "add", "link", "far0", "name", "far0.9", "type", "vlan", "id", "9"], capture_output=True, check=False
     )
@@ -159,7 +159,7 @@ def machines() -> Iterator[list[subprocess.Popen[bytes]]]:
 def test_gateways_and_doubles_are_noticed(host: Host, machines: list[subprocess.Popen[bytes]]) -> None:
     machines.append(neighbour(DEVICE, "192.0.2.1/24"))
     machines.append(neighbour("door1", "2001:db8::5/64"))
-    own: list[Resource] = [address("192.0.2.5/24")]
+    own: list[HostResource] = [address("192.0.2.5/24")]
     change(host, [], own)
     assert host.plan(own, [*own, route("0.0.0.0/0", "192.0.2.1")]).warnings == ()
     [warning] = host.plan(own, [*own, route("0.0.0.0/0", "192.0.2.9")]).warnings

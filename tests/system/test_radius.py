@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.access.radius import Radius, RadiusError, RadiusServer
+from doorward.access.radius import Radius, RadiusEndpoint, RadiusError
 from tests.support.ports import free_port
 from tests.system.freeradius_support import ALICE_PASSWORD, CODE, SECRET, TOKEN_PASSWORD, FreeRadius
 
@@ -25,7 +25,7 @@ def freeradius(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreeRadius]
 
 
 def asked(*ports: int, secret: str | None = SECRET, timeout: float = 20.0) -> Radius:
-    return Radius([RadiusServer("127.0.0.1", port, lambda: secret) for port in ports], timeout, "gateway", "192.0.2.7")
+    return Radius([RadiusEndpoint("127.0.0.1", port, lambda: secret) for port in ports], timeout, "gateway", "192.0.2.7")
 
 
 def test_a_password_is_right_or_wrong(freeradius: FreeRadius) -> None:

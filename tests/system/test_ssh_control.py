@@ -16,12 +16,12 @@ import pytest
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.configuration.aaa import settings
-from doorward.proxy.control.control import Control, Surroundings
+from doorward.proxy.control.control import ProxyControl, Surroundings
 from doorward.proxy.supervisor import stop
 from doorward.proxy.worker.places import Places
 from doorward.recording.journal import SUFFIX
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.host_keys import TrustedHostKeys
 from tests.support.ports import free_port
 from tests.system.backup_support import open_directory
 from tests.system.sshd_support import ACCOUNT, Sshd, key_pair
@@ -45,7 +45,7 @@ class Gateway:
     bus: Bus
     identity: Path
     trusted: str
-    control: Control | None = None
+    control: ProxyControl | None = None
 
     @property
     def user(self) -> str:
@@ -63,11 +63,11 @@ class Gateway:
         return await asyncio.to_thread(run)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Control]:
+    async def running(self) -> AsyncIterator[ProxyControl]:
         """Be control, listening."""
         rig = self.rig
         running = lambda: rig.pipeline.running  # noqa: E731
-        keys = HostKeys(rig.store)
+        keys = TrustedHostKeys(rig.store)
         if self.trusted:
             keys.add("127.0.0.1", self.sshd.port, self.trusted, "test")
         guard = Guard(lambda: rig.pipeline.running.snapshot.read(settings.NODE).bruteforce_protection)
@@ -75,7 +75,7 @@ class Gateway:
             running, rig.secrets.text, Authenticator(running, rig.secrets.text).check, guard, self.catalogue, keys, self.bus,
             self.places, "node-1",
         )  # fmt: skip
-        control = self.control = Control(given)
+        control = self.control = ProxyControl(given)
         control.start()
         tasks: set[asyncio.Task[None]] = set()
         listening = socket.create_server(("127.0.0.1", self.port))

@@ -228,7 +228,7 @@ def hostile_server(
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     public = KEY.export_public_key().decode().strip()
-    target = messages.Target(
+    target = messages.TargetAnswer(
         session="", ask=0, name="target", addresses=("127.0.0.1",), port=listener.getsockname()[1], user="u", keys=(public,),
         offers=(Relayed.SAME_PASSWORD,),
     )  # fmt: skip

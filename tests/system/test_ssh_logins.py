@@ -14,7 +14,7 @@ import paramiko
 import pytest
 
 from doorward.proxy import messages
-from doorward.sessions.rules import ClientMethods, Relayed
+from doorward.sessions.rules import GatewayMethods, Relayed
 from tests.support.gateway import ALL_METHODS, FakeControl, Gateway, make_rules
 from tests.support.server import until
 from tests.system.ssh_support import PASSWORD, Site, ended, gateway, open_site, run
@@ -79,8 +79,8 @@ def test_guesses_come_to_an_end(site: Site) -> None:
 
 
 def test_the_gateway_knows_passwords_of_its_own(site: Site) -> None:
-    rules = make_rules(gateway_login=True, methods=ClientMethods(password=True))
-    credential = messages.Credential(session="", ask=0, password=PASSWORD)
+    rules = make_rules(gateway_login=True, methods=GatewayMethods(password=True))
+    credential = messages.CredentialAnswer(session="", ask=0, password=PASSWORD)
     target = {"offers": (Relayed.CREDENTIAL_STORE,)}
     with controlled(site, rules, target, passwords={"alice": PASSWORD}, credential=credential) as relay:
         result = site.ssh_asking(relay.port, "id -un", user="alice")
@@ -171,9 +171,9 @@ def test_a_server_may_be_asked_for(site: Site) -> None:
         target = control.target
         find = control.find_target
 
-        async def ask_first(user: str, method: str, text: str) -> messages.Target:
+        async def ask_first(user: str, method: str, text: str) -> messages.TargetAnswer:
             await find(user, method, text)
-            return target if text == "target" else messages.Target(session="", ask=0, question="Server: ")
+            return target if text == "target" else messages.TargetAnswer(session="", ask=0, question="Server: ")
 
         control.find_target = ask_first  # type: ignore[method-assign]
         return control
@@ -223,7 +223,7 @@ def test_a_certificate_for_the_session_opens_the_target() -> None:
 
         def make() -> FakeControl:
             control = site.by_key(offers=(Relayed.CERTIFICATE,))
-            control.credential = messages.Credential(session="", ask=0, public_keys=(shown,))
+            control.credential = messages.CredentialAnswer(session="", ask=0, public_keys=(shown,))
             control.signer = lambda _text, algorithm, data: fresh.sign(data, algorithm.split("-cert-")[0].encode())
             return control
 
@@ -303,7 +303,7 @@ def test_a_target_that_is_not_there_is_named(site: Site, port: int) -> None:
 
 
 def test_every_method_that_is_off_is_refused(site: Site) -> None:
-    rules = make_rules(gateway_login=True, methods=ClientMethods(public_key=True))
+    rules = make_rules(gateway_login=True, methods=GatewayMethods(public_key=True))
     assert rules.methods != ALL_METHODS
     with gateway(site, rules=rules) as relay, talking(relay, "alice") as client:
         with pytest.raises(paramiko.BadAuthenticationType) as refused:

@@ -15,7 +15,7 @@ import pytest
 from doorward.proxy import messages
 from doorward.recording.channels import channels
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, read_varint
+from doorward.recording.records import RecordKind, read_varint
 from doorward.sessions.rules import ChannelRule, ChannelType
 from tests.support.gateway import make_rules
 from tests.support.server import until
@@ -44,11 +44,11 @@ def gateway(site: Site, state: Path, trails: Path | None = None, **changes: Any)
     return WorkerGateway(state, lambda: site.by_key(rules), trails=trails)
 
 
-def contents(reader: TrailReader, kind: Kind) -> list[dict[str, Any]]:
+def contents(reader: TrailReader, kind: RecordKind) -> list[dict[str, Any]]:
     return [record.content for record in reader.records() if record.kind is kind]
 
 
-def data(reader: TrailReader, *kinds: Kind) -> bytes:
+def data(reader: TrailReader, *kinds: RecordKind) -> bytes:
     return b"".join(record.data for record in reader.records() if record.kind in kinds)
 
 
@@ -65,15 +65,15 @@ def test_a_command(site: Site, workers: WorkerGateway) -> None:
     done = site.ssh(workers.port, HERE, "cat; echo oops >&2; exit 7", input=b"hello")
     assert (done.returncode, done.stdout, done.stderr) == (7, b"hello", b"oops\n")
     reader = whole(workers)
-    assert data(reader, Kind.INPUT) == data(reader, Kind.OUTPUT) == b"hello"
-    assert data(reader, Kind.ERROR_OUTPUT) == b"oops\n"
+    assert data(reader, RecordKind.INPUT) == data(reader, RecordKind.OUTPUT) == b"hello"
+    assert data(reader, RecordKind.ERROR_OUTPUT) == b"oops\n"
     [channel] = channels(reader.records()).values()
     assert (channel.type, channel.command, channel.exit) == ("session-exec", "cat; echo oops >&2; exit 7", {"status": 7})
     ended = workers.ended()
     assert (ended.verdict, ended.up, ended.down) == ("ACCEPT", 5, 10)
     [closed] = workers.of(messages.ChannelClosed, workers.last)
     assert closed.facts["status"] == 7
-    facts = contents(reader, Kind.FACTS)
+    facts = contents(reader, RecordKind.FACTS)
     assert facts[0]["server_user"] == ACCOUNT
     assert reader.header["client"][0] == "127.0.0.1"
 
@@ -103,9 +103,9 @@ def test_a_terminal(site: Site, workers: WorkerGateway) -> None:
     process.wait()
     os.close(master)
     reader = whole(workers)
-    commands = [content["command"] for content in contents(reader, Kind.EVENT) if content["event"] == "command"]
+    commands = [content["command"] for content in contents(reader, RecordKind.EVENT) if content["event"] == "command"]
     assert commands == ["echo one; echo two", "stty -echo; printf 'Password: '; read x; stty echo", "exit"]
-    assert data(reader, Kind.HIDDEN_INPUT) == b"hunter2\r"
+    assert data(reader, RecordKind.HIDDEN_INPUT) == b"hunter2\r"
     lines = [line for text in workers.of(messages.Text, workers.last) for line in text.lines]
     assert ("command", "echo one; echo two") in [line[1:] for line in lines]
     assert not any("hunter2" in line[2] for line in lines)
@@ -119,16 +119,16 @@ def test_copies_both_ways(site: Site, workers: WorkerGateway, tmp_path: Path, ol
     assert run([*scp, str(blob), f"{HERE}:copied"]).returncode == 0
     reader = whole(workers)
     expected = {"sha256": hashlib.sha256(blob.read_bytes()).hexdigest(), "size": 3 << 20, "result": "ok"}
-    [upload] = [content for content in contents(reader, Kind.FILE) if content["operation"] == "upload"]
+    [upload] = [content for content in contents(reader, RecordKind.FILE) if content["operation"] == "upload"]
     assert {name: upload[name] for name in expected} == expected
     assert upload["path"].endswith("copied" if not old else "copied/blob")
     kept = b"".join(
-        record.data[read_varint(record.data, 0)[1] :] for record in reader.records() if record.kind is Kind.FILE_CONTENT
+        record.data[read_varint(record.data, 0)[1] :] for record in reader.records() if record.kind is RecordKind.FILE_CONTENT
     )
     assert kept == blob.read_bytes()
     assert run([*scp, f"{HERE}:copied", str(tmp_path / "back")]).returncode == 0
     assert (tmp_path / "back").read_bytes() == blob.read_bytes()
-    [download] = [content for content in contents(whole(workers), Kind.FILE) if content["operation"] == "download"]
+    [download] = [content for content in contents(whole(workers), RecordKind.FILE) if content["operation"] == "download"]
     assert {name: download[name] for name in expected} == expected
 
 
@@ -136,9 +136,9 @@ def test_a_forward(site: Site, workers: WorkerGateway) -> None:
     done = site.ssh(workers.port, "-W", f"127.0.0.1:{site.sshd.port}", HERE, input=b"SSH-2.0-nobody\r\n")
     assert done.stdout.startswith(b"SSH-2.0-OpenSSH")
     reader = whole(workers)
-    [forward] = contents(reader, Kind.FORWARD)
+    [forward] = contents(reader, RecordKind.FORWARD)
     assert (forward["type"], forward["up"]) == ("local-forwards", 16)
-    assert data(reader, Kind.FORWARD_UP) == b"SSH-2.0-nobody\r\n"
+    assert data(reader, RecordKind.FORWARD_UP) == b"SSH-2.0-nobody\r\n"
 
 
 def test_kill_the_worker_at_any_moment(site: Site, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_kill_the_worker_at_any_moment(site: Site, tmp_path: Path) -> None:
             assert (ended.verdict, ended.recorded) == ("FAIL", True)
             reader = workers.trail(session)
             assert reader.verify().damage is None
-            shown = data(reader, Kind.OUTPUT)
+            shown = data(reader, RecordKind.OUTPUT)
             missing = len(b"".join(seen)) - len(shown)
             assert missing <= 0.5 / 0.02 * len(b"line 100\r\n"), "more than half a second is missing"
             assert ended.at == reader.until
@@ -188,7 +188,7 @@ def test_control_goes_and_comes_back(site: Site, tmp_path: Path) -> None:
         until((workers.places.trails / f"{session}.end").exists)
         workers.connect()
         assert workers.ended(session).verdict == "ACCEPT"
-        assert data(workers.trail(session), Kind.INPUT) == b"hello\n" * 3
+        assert data(workers.trail(session), RecordKind.INPUT) == b"hello\n" * 3
 
 
 def test_a_full_disk_ends_sessions_with_a_message(site: Site, tmp_path: Path) -> None:

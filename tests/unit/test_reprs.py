@@ -17,12 +17,12 @@ SECRET = frozenset({
 })  # fmt: skip
 """Names of members that hold passwords, keys, and what lets somebody in."""
 WITH_SECRETS = frozenset({
-    "doorward.access.logins.Login.candidate",
+    "doorward.access.logins.LoginSession.candidate",
     "doorward.api.request.Request.scope",
     "doorward.api.request.Response.content",
     "doorward.backup.restore.opening.Opened.file",
     "doorward.backup.restore.opening.Opened.files",
-    "doorward.host.files.Entry.content",
+    "doorward.host.files.FileEntry.content",
     "doorward.host.resources.File.content",
 })  # fmt: skip
 """Other members with such in them."""

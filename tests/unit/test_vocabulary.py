@@ -41,29 +41,10 @@ def test_events_in_the_log_are_constant_words_and_have_fields() -> None:
     assert odd == []
 
 
-def test_no_name_stands_for_more_classes_than_it_did() -> None:
-    found = defaultdict(set)
+def test_each_class_has_a_name_of_its_own() -> None:
+    found = defaultdict(list)
     for path, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                found[node.name].add(path)
-    shared = {name for name, paths in found.items() if len(paths) > 1}
-    assert shared - SHARED == set(), "each class has a name of its own"
-    assert SHARED - shared == set(), "these have one by now: take them out of the list"
-
-
-SHARED = frozenset({
-    "Account", "Address", "Agent", "Alerts", "Algorithms", "Answers", "Ask", "Attempt", "Audit", "Central", "Certificate",
-    "Certificates", "Change", "Channel", "Checks", "Clear", "ClientMethods", "Clock", "Connected", "Connection", "Content",
-    "Control", "Conversation", "CoreFiles", "Credential", "Destination", "Disabled", "Download", "Drift", "Edit", "End",
-    "Ended", "Entry", "Events", "Exchange", "Export", "Fields", "Figures", "File", "Files", "Follow", "Grant", "Group",
-    "HostKey", "HostKeys", "Identified", "Identity", "Indexing", "Issue", "JoinRequest", "Keeper", "Kind", "Line", "Link",
-    "Listeners", "Login", "Machine", "Member", "Memory", "Message", "Network", "NewPassword", "NfsTarget", "Notices",
-    "Objects", "Options", "Order", "Outcome", "Parts", "Password", "Peer", "Plain", "Plan", "Policy", "Proof", "Protection",
-    "Question", "RadiusServer", "Ready", "Receiver", "Record", "Relay", "Report", "Reports", "Request", "Resource",
-    "Response", "Restore", "RestoreOrder", "Retention", "RsyncTarget", "Sealer", "Server", "Service", "Session", "Sessions",
-    "Settings", "Setup", "Shown", "Signing", "SmbTarget", "Snapshot", "SshService", "Start", "Status", "Stop", "Stream",
-    "Table", "Tap", "Target", "TargetError", "TimeStatus", "Tls", "Trial", "Verdict", "View", "Wanted", "Watch", "Worker",
-    "Workers", "_Change", "_Nothing", "_Viewer",
-})  # fmt: skip
-"""Names that more than one class has. None is added."""
+                found[node.name].append(f"{path}:{node.lineno}")
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}

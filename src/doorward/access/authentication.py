@@ -13,7 +13,7 @@ from doorward.access.accounts import Account, account_in
 from doorward.access.passwords import matches, unmatched
 from doorward.configuration.aaa import settings
 from doorward.configuration.aaa.local_database import users
-from doorward.configuration.passwords import Password
+from doorward.configuration.passwords import StoredPassword
 from doorward.transaction.candidate import Running
 from doorward.tree.references import Reference
 from doorward.tree.snapshot import Snapshot
@@ -77,7 +77,7 @@ class Authenticator:
         """Whether an account is still what it was when it proved itself: a commit may have come in between."""
         return account.is_same(account_in(self._running().snapshot, account.key))
 
-    def _expired(self, snapshot: Snapshot, key: str, reference: Reference[Password]) -> bool:
+    def _expired(self, snapshot: Snapshot, key: str, reference: Reference[StoredPassword]) -> bool:
         policy, password = snapshot.read(settings.NODE).password_policy, snapshot.follow(reference)
         if key == users.ADMIN or not isinstance(policy, settings.Policy) or policy.expiration_days is None or password is None:
             return False

@@ -18,10 +18,9 @@ from typing import Any
 
 from doorward.access.directory_tunnel import tunnel
 from doorward.configuration import x509
-from doorward.configuration._tls import ServerCertificateCheck
+from doorward.configuration._tls import Disabled, ServerCertificateCheck
 from doorward.configuration.policies.ldap_servers import (
     AdSchema,
-    Disabled,
     LdapServers,
     MembershipCheck,
     PosixMemberOfCheck,
@@ -57,7 +56,7 @@ class DirectoryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class DirectoryUser:
     """A user of a directory: the login name, its entry, the names of its groups."""
 
     name: str
@@ -73,7 +72,7 @@ class Directory:
     password: Callable[[], str | None] | None = None
     authority: str | None = None
 
-    def authenticate(self, user: str, password: str) -> Member | None:
+    def authenticate(self, user: str, password: str) -> DirectoryUser | None:
         """Return the user whose password it is; None: it is wrong, or there is no such user. Raises DirectoryError."""
         # A bind without a password is an anonymous one, which succeeds (RFC 4513, section 5.1.2).
         if not password or len(password.encode()) > MAX_PASSWORD or "\x00" in password:
@@ -82,7 +81,7 @@ class Directory:
             member = asked.find(user)
             return member if member is not None and asked.proves(member.dn, password) else None
 
-    def find(self, user: str) -> Member | None:
+    def find(self, user: str) -> DirectoryUser | None:
         """Return a user; None: there is none. Raises DirectoryError."""
         with self._bound() as asked:
             return asked.find(user)
@@ -135,7 +134,7 @@ class _Asked:
         dn = self._settings.bind_dn if password is not None else None
         self._connection = self.closing.enter_context(self._connected(dn, password))
 
-    def find(self, user: str) -> Member | None:
+    def find(self, user: str) -> DirectoryUser | None:
         """Return a user and its groups. Raises DirectoryError."""
         if not user or len(user) > MAX_NAME or "\x00" in user:
             return None
@@ -159,7 +158,7 @@ class _Asked:
         groups = [_common_name(self._bonsai, str(value)) for value in _values(entry, member_of)[:MAX_GROUPS]] if read else []
         if isinstance(schema, PosixSchema) and isinstance(schema.membership_check, MembershipCheck):
             groups += self._groups(schema.membership_check.member_uid_attribute, escaped, dn)
-        return Member(user, dn, tuple(dict.fromkeys(name for name in groups if name)))
+        return DirectoryUser(user, dn, tuple(dict.fromkeys(name for name in groups if name)))
 
     def _groups(self, attribute: str, escaped: str, dn: str) -> Iterator[str]:
         wanted = f"(|({attribute}={escaped})({attribute}={self._bonsai.escape_filter_exp(dn)}))"
@@ -277,7 +276,7 @@ def _common_name(bonsai: Any, dn: str) -> str:
 def _waiting(bonsai: Any) -> type:
     """Return a connection that waits without holding up other threads, which the library's own synchronous one does."""
 
-    class Connection(bonsai.ldapconnection.BaseLDAPConnection):  # type: ignore[misc]  # the library may be missing
+    class WaitingConnection(bonsai.ldapconnection.BaseLDAPConnection):  # type: ignore[misc]  # the library may be missing
         def __init__(self, client: Any) -> None:
             super().__init__(client, True)  # noqa: FBT003
 
@@ -289,7 +288,7 @@ def _waiting(bonsai: Any) -> type:
                 select.select([self.fileno()], [], [], _TICK_SECONDS)
             return found
 
-    return Connection
+    return WaitingConnection
 
 
 def _bonsai() -> Any:

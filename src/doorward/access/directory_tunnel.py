@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from doorward.configuration._tls import ServerCertificateCheck
-from doorward.configuration.policies.ldap_servers import Disabled, Ldaps, LdapServers, Server, StartTls
+from doorward.configuration._tls import Disabled, ServerCertificateCheck
+from doorward.configuration.policies.ldap_servers import Ldaps, LdapServers, Server, StartTls
 from doorward.host.tls import client_context
 
 MAX_BYTES = 4 << 20

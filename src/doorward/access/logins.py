@@ -35,7 +35,7 @@ AccountNow = Callable[[str], Account | None]
 
 
 @dataclass(slots=True, eq=False)
-class Login:
+class LoginSession:
     """One login session. ``proven`` is its account as it was at the login, ``used`` when the session was last extended.
 
     ``grant`` is the token that stands for a login: what is done with one has a transaction of its own, as if it had logged in.
@@ -103,12 +103,12 @@ class Logins:
         self, account_now: AccountNow, limits: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._account_now, self._limits, self._clock = account_now, limits, clock
-        self._by_digest: OrderedDict[bytes, Login] = OrderedDict()
+        self._by_digest: OrderedDict[bytes, LoginSession] = OrderedDict()
         """By hash of the cookie value, least recently used first."""
-        self._by_age: OrderedDict[bytes, Login] = OrderedDict()
+        self._by_age: OrderedDict[bytes, LoginSession] = OrderedDict()
         """The same, oldest first, but for those of tokens, which have no age."""
-        self._by_account: dict[str, OrderedDict[bytes, Login]] = {}
-        self.ended: Callable[[Login, str], None] | None = None
+        self._by_account: dict[str, OrderedDict[bytes, LoginSession]] = {}
+        self.ended: Callable[[LoginSession, str], None] | None = None
         """Told of every login session that ends, and how."""
 
     def __len__(self) -> int:
@@ -119,12 +119,12 @@ class Logins:
         """Seconds of inactivity that end a login session."""
         return self._limits()[0]
 
-    def open(self, account: Account) -> tuple[Login, str]:
+    def open(self, account: Account) -> tuple[LoginSession, str]:
         """Make a login session. Returns it and the value of its cookie, of which only a hash is kept."""
         cookie = secrets.token_hex(20)
         return self._opened(account, _digest(cookie)), cookie
 
-    def by_token(self, grant: Grant, *, extend: bool = True) -> Login:
+    def by_token(self, grant: Grant, *, extend: bool = True) -> LoginSession:
         """Return what stands for the login session of a token that was found to be good: made anew once its time is over."""
         digest = b"token " + grant.token.digest.encode()  # of another length than the hash of a cookie, which no token can be
         login = self._by_digest.get(digest)
@@ -137,7 +137,7 @@ class Logins:
             self._extend(digest, login)
         return login
 
-    def _opened(self, account: Account, digest: bytes, grant: Grant | None = None) -> Login:
+    def _opened(self, account: Account, digest: bytes, grant: Grant | None = None) -> LoginSession:
         self.expire()
         own = self._by_account.setdefault(account.key, OrderedDict())
         if len(own) >= MAX_OF_ONE_ACCOUNT:
@@ -145,14 +145,14 @@ class Logins:
         elif len(self._by_digest) >= MOST:
             self._end_oldest(self._by_digest)
         now = self._clock()
-        login = Login(account, now, now, self._account_now, grant=grant)
+        login = LoginSession(account, now, now, self._account_now, grant=grant)
         self._by_digest[digest] = login
         if grant is None:
             self._by_age[digest] = login
         self._by_account.setdefault(account.key, own)[digest] = login
         return login
 
-    def find(self, cookie: str, *, extend: bool = True) -> Login | None:
+    def find(self, cookie: str, *, extend: bool = True) -> LoginSession | None:
         """Return the live login session of a cookie value, and move its end unless told not to."""
         digest = _digest(cookie)
         login = self._by_digest.get(digest)
@@ -166,12 +166,12 @@ class Logins:
             self._extend(digest, login)
         return login
 
-    def _extend(self, digest: bytes, login: Login) -> None:
+    def _extend(self, digest: bytes, login: LoginSession) -> None:
         login.used = self._clock()
         self._by_digest.move_to_end(digest)
         self._by_account[login.account].move_to_end(digest)
 
-    def _over(self, login: Login, now: float) -> str | None:
+    def _over(self, login: LoginSession, now: float) -> str | None:
         """Return by what a login session is over; None: it is live."""
         idle, longest = self._limits()
         if now - login.used >= idle:
@@ -180,20 +180,20 @@ class Logins:
             return _TOO_OLD
         return None if login.is_live else _CHANGED
 
-    def check(self, login: Login) -> bool:
+    def check(self, login: LoginSession) -> bool:
         """Whether a login session that was found a while ago is still live; end it if it is not."""
         over = self._over(login, self._clock())
         if over is not None:
             self.close(login, over)
         return over is None
 
-    def remaining(self, login: Login) -> int:
+    def remaining(self, login: LoginSession) -> int:
         """Return the whole seconds that a login session has left if it is not used."""
         now, (idle, longest) = self._clock(), self._limits()
         end = login.used + idle if login.grant is not None else min(login.used + idle, login.began + longest)
         return max(0, round(end - now))
 
-    def close(self, login: Login, how: str = "logged out") -> None:
+    def close(self, login: LoginSession, how: str = "logged out") -> None:
         """End a login session and drop its candidate."""
         for digest, other in self._by_account.get(login.account, {}).copy().items():
             if other is login:
@@ -235,12 +235,12 @@ class Logins:
                     break
                 self._end(digest, login, over)
 
-    def _end_oldest(self, among: OrderedDict[bytes, Login]) -> None:
+    def _end_oldest(self, among: OrderedDict[bytes, LoginSession]) -> None:
         """End the least recently used login session, one without open transaction if there is any."""
         oldest = next(((d, login) for d, login in among.items() if login.candidate is None), next(iter(among.items())))
         self._end(*oldest, "lost its login session: there were too many")
 
-    def _end(self, digest: bytes, login: Login, how: str) -> None:
+    def _end(self, digest: bytes, login: LoginSession, how: str) -> None:
         login.ended, login.candidate = True, None
         del self._by_digest[digest]
         self._by_age.pop(digest, None)

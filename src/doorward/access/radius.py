@@ -47,7 +47,7 @@ class RadiusError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class RadiusServer:
+class RadiusEndpoint:
     """A server. ``secret`` returns what is shared with it; it may block."""
 
     host: str
@@ -71,7 +71,7 @@ class Radius:
     ``node``: what the gateway calls itself; ``client``: the address of who logs in.
     """
 
-    def __init__(self, servers: Sequence[RadiusServer], timeout: float, node: str, client: str) -> None:
+    def __init__(self, servers: Sequence[RadiusEndpoint], timeout: float, node: str, client: str) -> None:
         self._servers, self._timeout, self._node, self._client = servers, timeout, node, client
 
     def ask(self, user: str, password: str, state: bytes | None = None) -> Reply:
@@ -95,7 +95,7 @@ class Radius:
                 failures.append(f"{server.host}:{server.port}: {error}")
         raise RadiusError("; ".join(failures) or "there is no server")
 
-    def _asked(self, server: RadiusServer, index: int, user: str, password: str, state: bytes | None) -> Reply:
+    def _asked(self, server: RadiusEndpoint, index: int, user: str, password: str, state: bytes | None) -> Reply:
         from pyrad.client import Client
 
         secret = server.secret()

@@ -21,7 +21,7 @@ import structlog
 
 from doorward.access.accounts import Account
 from doorward.access.rights import Rights
-from doorward.store.records import Keeper, Records
+from doorward.store.records import RecordKeeper, Records
 from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
@@ -66,7 +66,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TokenRequest:
     """What a token is asked to be like."""
 
     name: str
@@ -107,7 +107,7 @@ class Tokens:
 
     def __init__(
         self,
-        store: Keeper,
+        store: RecordKeeper,
         account_now: Callable[[str], Account | None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -145,7 +145,7 @@ class Tokens:
         used = self._used.get(token.id)
         return token if used is None else msgspec.structs.replace(token, used=used)
 
-    def make(self, account: Account, wanted: Wanted) -> tuple[Token, str]:
+    def make(self, account: Account, wanted: TokenRequest) -> tuple[Token, str]:
         """Make a token for an account; return it and its text, which nobody sees again. Raises TooManyTokensError."""
         text = PREFIX + secrets.token_urlsafe(_BYTES)
         now = self._now()

@@ -23,7 +23,7 @@ from doorward.api import errors, streaming
 from doorward.api.cookies import cookie_value, removed, renewed
 from doorward.api.domain_errors import response_to
 from doorward.api.errors import ApiError
-from doorward.api.fast_response import FastResponses, Plain
+from doorward.api.fast_response import FastResponses, PlainRequest
 from doorward.api.request import (
     ANONYMOUS_LIMIT,
     BATCH_LIMIT,
@@ -34,7 +34,7 @@ from doorward.api.request import (
     OpenFile,
     Request,
     Response,
-    Stream,
+    StreamedBody,
     path_segments,
 )
 from doorward.api.resources import READING, Deferred, Resource, meta
@@ -77,11 +77,11 @@ class Application:
         self.deferred: dict[bytes, Deferred] = {}
         """What is made when somebody asks for something below its path: in a thread, for it takes a moment."""
 
-    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Plain | None:
+    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> PlainRequest | None:
         """Return what a GET asks for if it may be answered at once; None: the request takes the way of ``__call__``."""
         return self.hot.plain(target, headers) if self.hot is not None else None
 
-    def fast_response(self, plain: Plain) -> bytes | None:
+    def fast_response(self, plain: PlainRequest) -> bytes | None:
         """Return the whole response to a GET where one is at hand; None: the request takes the way of ``__call__``."""
         if self.hot is None or self.state != "serving" or VERBOSITY.shows_everything:  # this way logs nothing
             return None
@@ -251,7 +251,7 @@ class Application:
     async def _send(self, request: Request, answer: Response, send: Any) -> None:
         login = request.login
         body = b""
-        if isinstance(answer.content, Stream):
+        if isinstance(answer.content, StreamedBody):
             await self._send_head(request, answer, None, send)
             if request.method != "HEAD" and not await streaming.send_pieces(request, answer.content, send, lambda: self.state):
                 return

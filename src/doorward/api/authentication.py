@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from doorward.access.accounts import Account
 from doorward.access.authentication import Authenticator, basic_credentials
 from doorward.access.guard import Guard
-from doorward.access.logins import Login, Logins
+from doorward.access.logins import Logins, LoginSession
 from doorward.api import errors
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
@@ -124,7 +124,7 @@ class Authentication(Resource):
         if wrong:
             raise errors.invalid_query(wrong)
 
-    def _ended(self, login: Login, how: str) -> None:
+    def _ended(self, login: LoginSession, how: str) -> None:
         self._events.raise_("logout", f"{login.name} {how}", "/api/authentication", user=login.name)
 
     async def delete(self, request: Request) -> Response:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.access.sight import Sight
 from doorward.api import errors
 from doorward.api.commit_records import Commits
@@ -25,7 +25,7 @@ from doorward.api.resources import Operation, answer_schema
 from doorward.api.transaction import CommitOrder, Transaction, commit_order, finished, idempotency_key, still_permitted
 from doorward.areas.threads import HEAVY
 from doorward.store.port import CommitRecord
-from doorward.transaction.batch import Change, ahead, mentions, write
+from doorward.transaction.batch import BatchChange, ahead, mentions, write
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitMessage, CommitService
 from doorward.transaction.confirmation import LONGEST
@@ -117,9 +117,9 @@ class Staging:
     """Puts the changes of one request into a candidate. ``sent`` are they as they came, ``changes`` what they bring."""
 
     shared: Configuration
-    login: Login
+    login: LoginSession
     sent: Sequence[Any]
-    changes: list[Change]
+    changes: list[BatchChange]
     keys: dict[str, str] = field(default_factory=dict)
     """Of the objects made so far, by the id of the change that made one."""
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -267,7 +267,7 @@ class CommitsAndBatches(Commits):
         large = len(raw) > _LARGE
         checked = await asyncio.to_thread(_checked, request, raw) if large else _checked(request, raw)
         order = checked.model
-        changes = [Change(sent.method, getattr(sent, "body", None), strict) for sent in order.changes]
+        changes = [BatchChange(sent.method, getattr(sent, "body", None), strict) for sent in order.changes]
         staging = Staging(self._shared, request.member, order.changes, changes)
         if staging.takes_time:
             await HEAVY.run(staging.login.account, staging.look_ahead)

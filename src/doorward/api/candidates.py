@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.api.request import Request
 from doorward.transaction.candidate import Candidate, Running
 
@@ -15,7 +15,7 @@ from doorward.transaction.candidate import Candidate, Running
 class CandidateDraft:
     """What becomes the candidate of a login session once it is written; it may be replaced until then."""
 
-    login: Login
+    login: LoginSession
     candidate: Candidate
 
 

@@ -101,7 +101,7 @@ class OneCommit(Resource):
         running = next((t for t in doing if self._name in {t.id, t.idempotency_key if t.account == account else None}), None)
         record = running
         if running is None or running.state == "queued":
-            stored = await asyncio.to_thread(pipeline.store.ticket, self._name, account)
+            stored = await asyncio.to_thread(pipeline.store.commit_record, self._name, account)
             # A request with a key that has its answer is no commit: it gets that answer.
             record = stored if stored is not None and (running is None or stored.state != "failed") else running
         if record is None or not _visible(request, record):

@@ -48,7 +48,7 @@ _PAGE: Final[tuple[tuple[bytes, bytes], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ConsoleFile:
     """A file as it is sent. ``packed``: by gzip; empty where that does not help."""
 
     kind: str
@@ -58,9 +58,9 @@ class File:
     is_asset: bool
 
 
-def _read() -> dict[str, File]:
+def _read() -> dict[str, ConsoleFile]:
     """Return what was built, by the paths below the root. Takes a moment."""
-    found: dict[str, File] = {}
+    found: dict[str, ConsoleFile] = {}
     folder = files("doorward") / "console"
     for path, entry in [
         *((entry.name, entry) for entry in folder.iterdir()),
@@ -71,7 +71,7 @@ def _read() -> dict[str, File]:
             plain = entry.read_bytes()
             packed = b"" if ending in _PACKED else gzip.compress(plain, 6, mtime=0)
             etag = f'"{hashlib.sha256(plain).hexdigest()[:32]}"'
-            found[path] = File(_TYPES[ending], etag, plain, packed, path.startswith("assets/"))
+            found[path] = ConsoleFile(_TYPES[ending], etag, plain, packed, path.startswith("assets/"))
     return found
 
 
@@ -84,7 +84,7 @@ class Front:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self._files: dict[str, File] = {}
+        self._files: dict[str, ConsoleFile] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one HTTP request."""
@@ -98,7 +98,7 @@ class Front:
             return
         await _send(found, self._name(path), scope, send)
 
-    def _load(self) -> dict[str, File]:
+    def _load(self) -> dict[str, ConsoleFile]:
         with self._lock:
             if not self._files:
                 self._files = _read()
@@ -110,7 +110,7 @@ class Front:
         return below if below.startswith("assets/") or below == _REPLAY else _INDEX
 
 
-async def _send(file: File, name: str, scope: Any, send: Any) -> None:
+async def _send(file: ConsoleFile, name: str, scope: Any, send: Any) -> None:
     fields = [field for field in standing_fields(os.urandom(16).hex(), int(time.time())) if field[0] != b"cache-control"]
     asked = {key: value for key, value in scope["headers"] if key in {b"accept-encoding", b"if-none-match"}}
     body = file.packed if file.packed and b"gzip" in asked.get(b"accept-encoding", b"") else file.plain

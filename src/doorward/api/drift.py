@@ -13,7 +13,7 @@ from doorward.api.openapi_transaction import STATUS
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, meta, meta_schema
 from doorward.api.transaction import status
-from doorward.events.drift import Drift, DriftWatch
+from doorward.events.drift import DriftEntry, DriftWatch
 from doorward.host.errors import HostError
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitService
@@ -63,7 +63,7 @@ class DriftResource(Resource):
         return Response({"drift": shown["drift"], "meta": meta(request, adopt=f"{request.href}/adopt", **hidden)})
 
 
-def _shown(drift: Drift) -> dict[str, str]:
+def _shown(drift: DriftEntry) -> dict[str, str]:
     warning = drift.warning
     return {
         "expected": warning.expected,

@@ -173,7 +173,7 @@ def apply_failed(error: ApplyFailed, error_id: str) -> ApiError:
     """The host did not take a commit."""
     details = {
         "action": error.action,
-        "commit": f"/api/commits/{error.ticket}",
+        "commit": f"/api/commits/{error.commit_id}",
         "error_id": error_id,
         "path": error.path,
         "reason": error.reason,

@@ -39,7 +39,7 @@ class Ready(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Plain:
+class PlainRequest:
     """A request for which an answer may be at hand; kept by a connection as long as its client may send the same bytes again.
 
     ``fields`` are the header fields that change with time alone, as they were in the second ``now``.
@@ -67,7 +67,7 @@ class FastResponses:
         self.count = 0
         """Answers given; for the metrics."""
 
-    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Plain | None:
+    def plain(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> PlainRequest | None:
         """Return what a GET by HTTP/1.1 asks for; None where it must take the long way.
 
         ``target`` is the request target as it came, ``headers`` the fields with names in lower case.
@@ -83,9 +83,9 @@ class FastResponses:
                 cookie = value[len(_COOKIE) :]
             elif (name == b"authorization" and token_in(value.decode("latin-1")) is not None) or name in _LONG_WAY:
                 return None
-        return Plain(*found, cookie.decode("latin-1")) if cookie else None
+        return PlainRequest(*found, cookie.decode("latin-1")) if cookie else None
 
-    def answer(self, plain: Plain) -> bytes | None:
+    def answer(self, plain: PlainRequest) -> bytes | None:
         """Return the whole response, or None where the request must take the long way."""
         login, endpoint = self._logins.find(plain.cookie), plain.endpoint
         if login is None or not (plain.open_to_all or login.rights.may_read(endpoint.privilege, endpoint.path)):

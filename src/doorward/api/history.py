@@ -185,7 +185,7 @@ class OneRevision(Resource):
 
     def __init__(self, service: CommitService, number: int) -> None:
         self._service, self._number = service, number
-        self.children = {"changes": RevisionChanges(service, number), "restore": Restore(service, number)}
+        self.children = {"changes": RevisionChanges(service, number), "restore": RevisionRestore(service, number)}
 
     async def get(self, request: Request) -> Response:
         """Answer the revision."""
@@ -236,16 +236,16 @@ def _between(store: Store, since: int, number: int) -> list[Edit]:
     return [Edit(edit.place, edit.new, edit.old, edit.position) for edit in store.difference(number, since)]
 
 
-class RestoreOrder(Body):
+class RevisionRestoreOrder(Body):
     """What of a revision comes back: resources with all that is below them; [] is everything."""
 
     paths: Annotated[list[str], Field(max_length=100)] = Field([], description="Paths of resources of the configuration.")
 
 
-_ORDER: TypeAdapter[RestoreOrder] = TypeAdapter(RestoreOrder)
+_ORDER: TypeAdapter[RevisionRestoreOrder] = TypeAdapter(RevisionRestoreOrder)
 
 
-class Restore(Resource):
+class RevisionRestore(Resource):
     """Going back to a revision, or to what stood in it at some places."""
 
     operations = {

@@ -12,9 +12,9 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
-from doorward.access.logins import Login, Logins
+from doorward.access.logins import Logins, LoginSession
 from doorward.api.errors import ApiError
-from doorward.api.request import Request, Response, Stream
+from doorward.api.request import Request, Response, StreamedBody
 from doorward.api.resources import Operation, Resource
 from doorward.transaction.confirmation import Confirmations
 
@@ -31,7 +31,7 @@ def shown_trial(confirmations: Confirmations) -> dict[str, Any] | None:
     if pending is None:
         return None
     return {
-        "commit": f"/api/commits/{pending.ticket}",
+        "commit": f"/api/commits/{pending.commit_id}",
         "deadline": round(pending.deadline),
         "failure": pending.failure,
         "remaining": confirmations.remaining_seconds,
@@ -99,9 +99,9 @@ class LiveNews(Resource):
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(b"", headers=headers)
-        return Response(Stream(self._events(request, request.member)), headers=headers)
+        return Response(StreamedBody(self._events(request, request.member)), headers=headers)
 
-    async def _events(self, request: Request, login: Login) -> AsyncGenerator[bytes | None, None]:
+    async def _events(self, request: Request, login: LoginSession) -> AsyncGenerator[bytes | None, None]:
         news = self._news.join()
         used, quiet = login.used, 0.0
         try:
@@ -132,7 +132,7 @@ class LiveNews(Resource):
             return True
         return False
 
-    def _event(self, login: Login) -> bytes:
+    def _event(self, login: LoginSession) -> bytes:
         state = {
             "login": self._logins.remaining(login),
             "revision": self._revision(),

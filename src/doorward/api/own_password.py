@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter
 
 from doorward.access.accounts import account_in
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.access.own_password import WEAK, change_password
 from doorward.access.tokens import Tokens
 from doorward.api.authentication import Authentication
@@ -23,14 +23,14 @@ _Secret = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 _SECRET: dict[str, JsonValue] = {"format": "password", "writeOnly": True}
 
 
-class NewPassword(Body):
+class PasswordChange(Body):
     """The password that an account has, and the one that it gets."""
 
     current: _Secret = Field(description="The password of now.", repr=False, json_schema_extra=_SECRET)
     new: _Secret = Field(description="The password from now on.", repr=False, json_schema_extra=_SECRET)
 
 
-_ORDER: TypeAdapter[NewPassword] = TypeAdapter(NewPassword)
+_ORDER: TypeAdapter[PasswordChange] = TypeAdapter(PasswordChange)
 _ABOUT = meta_schema("OwnPasswordMeta", revision={"type": "integer", "description": "The revision that has the new password."})
 
 
@@ -70,7 +70,7 @@ class OwnPassword(Resource):
         about = meta(request, revision=revision) | ({"warnings": warnings} if warnings else {})
         return Response({"meta": about})
 
-    def _change(self, request: Request, login: Login, text: str) -> int:
+    def _change(self, request: Request, login: LoginSession, text: str) -> int:
         """Run in the commit thread."""
         still_permitted(request, login)
         self._service.check_pending()

@@ -48,7 +48,7 @@ class Changes(Resource):
         return Response({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
 
 
-class Plan(Resource):
+class CommitPlan(Resource):
     """What a commit would do."""
 
     for_every_token = frozenset({"GET", "HEAD"})

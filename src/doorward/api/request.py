@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.access.rights import Allowed, always
 from doorward.access.tokens import token_in
 from doorward.api import errors
@@ -68,7 +68,7 @@ class OpenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class StreamedBody:
     """A body that is made as it is sent, and whose length nobody knows.
 
     ``pieces`` ends it; an exception out of it breaks it off, so that the client sees that something is missing. It is closed in
@@ -82,7 +82,7 @@ class Stream:
 class Response:
     """What a resource answers: a JSON object whose ``meta`` still lacks ``remaining_seconds``, ready bytes, a file, a stream."""
 
-    content: dict[str, Any] | bytes | LocalFile | OpenFile | Stream = field(repr=False)
+    content: dict[str, Any] | bytes | LocalFile | OpenFile | StreamedBody = field(repr=False)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cookie: str | None = field(default=None, repr=False)
@@ -105,7 +105,7 @@ class Request:
     scope: Mapping[str, Any] = field(repr=False)
     receive: Receive
     id: str
-    login: Login | None = None
+    login: LoginSession | None = None
     cookie: str = field(default="", repr=False)
     extended: bool = False
     """Whether the request moved the end of the login session."""
@@ -154,7 +154,7 @@ class Request:
         return str(client[0]) if client else ""
 
     @property
-    def member(self) -> Login:
+    def member(self) -> LoginSession:
         """The login session, where the resource needs one."""
         assert self.login is not None  # noqa: S101 - the application lets nobody else through
         return self.login
@@ -217,7 +217,7 @@ class Request:
             pass
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Login]:
+    async def turn(self) -> AsyncIterator[LoginSession]:
         """Wait for the turn of a request that writes in its login session, and give that. Raises what ``check_again`` raises."""
         login = self.member
         async with login.writing:

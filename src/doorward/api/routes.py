@@ -33,7 +33,7 @@ from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.ssh_host_keys import SshHostKeys
-from doorward.api.status import Health, HealthStatus, TimeStatus
+from doorward.api.status import Health, HealthStatus, TimeStatusResource
 from doorward.api.support_bundles import SupportBundles
 from doorward.api.tokens import ACCOUNTS, AllTokens, OwnTokens
 from doorward.api.tools import tools
@@ -51,7 +51,7 @@ from doorward.proxy.control.figures import Figures
 from doorward.sessions.audience import audience
 from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.trails import Trails
 from doorward.transaction.commits import CommitService
 
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class ApiParts:
     """What the API is made of. ``state`` is the state directory, ``setup_code`` what first settings come with."""
 
     service: CommitService
@@ -83,15 +83,15 @@ class Parts:
     catalogue: SqliteCatalogue
     trails: Trails
     live: LiveSessions
-    host_keys: HostKeys
+    host_keys: TrustedHostKeys
     figures: Callable[[], Figures]
     drift: DriftWatch
 
 
-class Audit(Deferred):
+class AuditBranch(Deferred):
     """What was recorded: for whoever may see sessions."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ApiParts) -> None:
         super().__init__(partial(audit_resources, parts))
         self._pipeline = parts.service.pipeline
 
@@ -106,36 +106,36 @@ class LiveAndLater(Deferred):
     listed = False
 
 
-def audit_service(parts: Parts) -> AuditService:
+def audit_service(parts: ApiParts) -> AuditService:
     """Return what the resources of ``/api/audit`` share, and those of ``/api/sessions``."""
     from doorward.api.audit.service import AuditService
 
     return AuditService(parts.catalogue, parts.trails, parts.live, lambda: parts.service.pipeline.running.snapshot)
 
 
-def audit_resources(parts: Parts) -> dict[str, Resource]:
+def audit_resources(parts: ApiParts) -> dict[str, Resource]:
     """Return what hangs below ``/api/audit``."""
-    from doorward.api.audit.sessions import Sessions
+    from doorward.api.audit.sessions import SessionList
 
-    return {"sessions": Sessions(audit_service(parts))}
+    return {"sessions": SessionList(audit_service(parts))}
 
 
-def live_resources(parts: Parts) -> dict[str, Resource]:
+def live_resources(parts: ApiParts) -> dict[str, Resource]:
     """Return what hangs below ``/api/sessions``."""
     from doorward.api.sessions.live import LiveCollection
 
     return {"live": LiveCollection(audit_service(parts))}
 
 
-def backup_resources(parts: Parts) -> dict[str, Resource]:
+def backup_resources(parts: ApiParts) -> dict[str, Resource]:
     """Return what hangs below ``/api/backup``."""
     from doorward.api.backup.drills import Drills
     from doorward.api.backup.exports import Exports
-    from doorward.api.backup.files import Files
+    from doorward.api.backup.files import ArchiveFiles
     from doorward.api.backup.restores import RestoreCollection
-    from doorward.api.backup.runs import Runs, Status
+    from doorward.api.backup.runs import BackupStatus, Runs
     from doorward.api.backup.signing_keys import SigningKeys
-    from doorward.api.backup.targets import HostKeys, TargetTests
+    from doorward.api.backup.targets import HostKeyScan, TargetTests
     from doorward.api.backup.uploads import Uploads
     from doorward.backup.restore.service import RestoreService
 
@@ -144,18 +144,18 @@ def backup_resources(parts: Parts) -> dict[str, Resource]:
     return {
         "drills": Drills(backups),
         "exports": Exports(node, parts.exports),
-        "files": Files(backups),
-        "host_keys": HostKeys(backups),
+        "files": ArchiveFiles(backups),
+        "host_keys": HostKeyScan(backups),
         "restores": RestoreCollection(RestoreService(node, parts.service, parts.logins, uploads, backups.fetch)),
         "runs": Runs(backups),
         "signing_keys": SigningKeys(node.signing),
-        "status": Status(backups),
+        "status": BackupStatus(backups),
         "target_tests": TargetTests(backups),
         "uploads": Uploads(uploads),
     }
 
 
-def application(parts: Parts) -> Application:
+def application(parts: ApiParts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
     cluster = parts.cluster
@@ -166,7 +166,7 @@ def application(parts: Parts) -> Application:
     health_status = HealthStatus(health, parts.state, parts.figures)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
-    audit, live = Audit(parts), LiveAndLater(partial(live_resources, parts))
+    audit, live = AuditBranch(parts), LiveAndLater(partial(live_resources, parts))
     authentication = Authentication(parts.logins, parts.authenticator, parts.guard, parts.notifications.events)
     spellings = {other: endpoint.path for other, endpoint in pipeline.tree.aliases.items()}
     spellings["/api/health-status"] = "/api/health_status"
@@ -186,7 +186,7 @@ def application(parts: Parts) -> Application:
         "metrics": metrics,
         "revisions": Revisions(parts.service),
         "sessions": live,
-        "time_status": TimeStatus(pipeline.host),
+        "time_status": TimeStatusResource(pipeline.host),
         "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys),
         "tokens": AllTokens(tokens, pipeline.tree[ACCOUNTS].privilege),
         "tools": tools(lambda: pipeline.running, parts.notifications.try_mail, pipeline.secrets.text),

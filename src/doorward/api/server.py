@@ -14,13 +14,13 @@ from doorward.listening.http.fields import response_head
 from doorward.listening.http.options import Errors, HttpOptions
 from doorward.listening.http.service import HttpService
 from doorward.listening.redirect import redirect
-from doorward.listening.tls import Tls
+from doorward.listening.tls import ServerIdentities
 from doorward.tree.jsontext import encode
 
 ADMIN = "admin_web"
 
 
-def web_services(app: Application, tls: Tls | None) -> dict[str, HttpService]:
+def web_services(app: Application, tls: ServerIdentities | None) -> dict[str, HttpService]:
     """Return the services of the web listeners by name. Without ``tls`` they speak plain HTTP: for measurements."""
     errors = Errors(_malformed, lambda: _shown(internal(os.urandom(16).hex())))
     options = HttpOptions(errors=errors, make_room=limit_connections)

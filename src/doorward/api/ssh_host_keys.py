@@ -23,7 +23,7 @@ from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, me
 from doorward.areas.threads import call_remote
 from doorward.proxy.control.proofs import blob_of, is_strong, read
 from doorward.sessions.admission import one_address
-from doorward.sessions.host_keys import HostKey, HostKeys, OtherKeyError, TooManyKeysError
+from doorward.sessions.host_keys import HostKey, OtherKeyError, TooManyKeysError, TrustedHostKeys
 from doorward.tree.fields import Port, bad_format, host_name
 from doorward.tree.models import Interrelated, wrong
 
@@ -105,7 +105,7 @@ class SshHostKeys(Resource):
     }
     privilege = SSH
 
-    def __init__(self, host_keys: HostKeys, scan: Scan) -> None:
+    def __init__(self, host_keys: TrustedHostKeys, scan: Scan) -> None:
         self._host_keys, self._scan = host_keys, scan
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -151,7 +151,7 @@ class OneHostKey(Resource):
     }
     privilege = SSH
 
-    def __init__(self, host_keys: HostKeys, key: HostKey) -> None:
+    def __init__(self, host_keys: TrustedHostKeys, key: HostKey) -> None:
         self._host_keys, self._key = host_keys, key
 
     async def get(self, _request: Request) -> Response:

@@ -96,7 +96,7 @@ class HealthStatus(Resource):
         }
 
 
-class TimeStatus(Resource):
+class TimeStatusResource(Resource):
     """How the clock and its sources do."""
 
     operations = {

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from doorward.api.errors import ApiError
-from doorward.api.request import OpenFile, Request, Stream
+from doorward.api.request import OpenFile, Request, StreamedBody
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def send_file(request: Request, part: OpenFile, send: Send) -> bool:
         part.file.close()
 
 
-async def send_pieces(request: Request, stream: Stream, send: Send, state: Callable[[], str]) -> bool:
+async def send_pieces(request: Request, stream: StreamedBody, send: Send, state: Callable[[], str]) -> bool:
     """Send what a stream yields, until it ends, the client goes, or the server stops; False: it was broken off."""
     pieces = stream.pieces
     gone = asyncio.ensure_future(_gone(request))

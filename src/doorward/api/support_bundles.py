@@ -69,7 +69,7 @@ class SupportBundle(Resource):
 
     def __init__(self, bundles: Bundles, bundle: Bundle) -> None:
         self._bundles, self._bundle = bundles, bundle
-        self.children = {"download": Download(bundle)}
+        self.children = {"download": BundleDownload(bundle)}
 
     async def get(self, request: Request) -> Response:
         """Answer the status."""
@@ -81,7 +81,7 @@ class SupportBundle(Resource):
         return Response({"meta": meta(request)})
 
 
-class Download(Resource):
+class BundleDownload(Resource):
     """The archive of a bundle."""
 
     operations = {"GET": Operation("The archive.", FILE, errors=(409,), media_type="application/gzip")}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from doorward.access.tokens import Token, Tokens, TooManyTokensError, Wanted
+from doorward.access.tokens import Token, TokenRequest, Tokens, TooManyTokensError
 from doorward.api import errors
 from doorward.api.backup.answers import items, made
 from doorward.api.bodies import sent
@@ -143,7 +143,7 @@ class OwnTokens(_TokenCollection):
         order, warnings = await sent(request, _NEW)
         aliases = dict(self._aliases())
         paths = tuple(dict.fromkeys(aliases.get(path, path) for path in order.paths))
-        wanted = Wanted(order.name, order.expires_days, order.rights, paths, tuple(order.networks))
+        wanted = TokenRequest(order.name, order.expires_days, order.rights, paths, tuple(order.networks))
         async with request.turn() as login:
             try:
                 token, secret = await asyncio.to_thread(self._tokens.make, login.proven, wanted)

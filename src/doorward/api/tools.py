@@ -18,7 +18,7 @@ from doorward.api.resources import Container, Operation, Resource, answer_schema
 from doorward.areas.threads import call_remote
 from doorward.configuration.management import email
 from doorward.configuration.policies import ldap_servers
-from doorward.events.notifications import Outcome
+from doorward.events.notifications import MailOutcome
 from doorward.transaction.candidate import Running
 from doorward.tree.fields import Confidential, HostName, Mail
 from doorward.tree.models import Body
@@ -67,13 +67,13 @@ class HostsByName(Resource):
         return list(dict.fromkeys(str(address[0]) for *_, address in rows))
 
 
-class Trial(Body):
+class TestMail(Body):
     """Who gets a mail that tries the settings."""
 
     recipient: Mail | None = Field(None, description="Who gets the mail; null: admin_address of management/email.")
 
 
-_TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
+_TEST_MAIL: TypeAdapter[TestMail] = TypeAdapter(TestMail)
 _OUTCOME = {
     "type": "object",
     "properties": {
@@ -92,20 +92,20 @@ class MailTest(Resource):
         "POST": Operation(
             "Try the settings of management/email with a mail.",
             answer_schema(body=_OUTCOME, key={"const": "mailtest"}),
-            body=_TRIAL,
+            body=_TEST_MAIL,
             errors=(400, 403),
         )
     }
     privilege = BASIC
 
-    def __init__(self, running: Callable[[], Running], try_mail: Callable[[str], Outcome]) -> None:
+    def __init__(self, running: Callable[[], Running], try_mail: Callable[[str], MailOutcome]) -> None:
         self._running, self._try = running, try_mail
 
     async def post(self, request: Request) -> Response:
         """Answer whether the mail server took the mail, or at which step it did not."""
-        trial, warnings = await sent(request, _TRIAL)
+        order, warnings = await sent(request, _TEST_MAIL)
         settings = self._running().snapshot.read(email.NODE)
-        recipient = trial.recipient or settings.admin_address
+        recipient = order.recipient or settings.admin_address
         missing = []
         if settings.smtp_server is None:
             missing.append(Problem("required_with", "No mail server is set.", "/smtp_server", email.PATH))
@@ -118,7 +118,7 @@ class MailTest(Resource):
         return _answer(request, "mailtest", body, warnings)
 
 
-class DirectoryTrial(Body):
+class DirectoryTest(Body):
     """Which directory is tried, and for whom."""
 
     ldap_server: Annotated[str, StringConstraints(min_length=1, max_length=300)] = Field(
@@ -132,7 +132,7 @@ class DirectoryTrial(Body):
     )
 
 
-_DIRECTORY_TRIAL: TypeAdapter[DirectoryTrial] = TypeAdapter(DirectoryTrial)
+_DIRECTORY_TEST: TypeAdapter[DirectoryTest] = TypeAdapter(DirectoryTest)
 _DIRECTORY_OUTCOME = {
     "type": "object",
     "properties": {
@@ -154,7 +154,7 @@ class LdapTest(Resource):
         "POST": Operation(
             "Try a directory of policies/ldap_servers, and a user in it.",
             answer_schema(body=_DIRECTORY_OUTCOME, key={"const": "ldaptest"}),
-            body=_DIRECTORY_TRIAL,
+            body=_DIRECTORY_TEST,
             errors=(400, 403),
         )
     }
@@ -165,17 +165,17 @@ class LdapTest(Resource):
 
     async def post(self, request: Request) -> Response:
         """Answer whether the directory, and the user in it, could be asked, or at which step that failed."""
-        trial, warnings = await sent(request, _DIRECTORY_TRIAL)
+        order, warnings = await sent(request, _DIRECTORY_TEST)
         snapshot = self._running().snapshot
-        settings = snapshot.find(ldap_servers.NODE, trial.ldap_server)
+        settings = snapshot.find(ldap_servers.NODE, order.ldap_server)
         missing = []
         if settings is None:
             missing.append(Problem("unknown_reference", "There is no such directory.", "/ldap_server", request.href))
-        if trial.password is not None and trial.username is None:
+        if order.password is not None and order.username is None:
             missing.append(Problem("required_with", "Needed with password.", "/username", request.href))
         if missing or settings is None:
             raise errors.meaning(missing, "request")
-        body = await call_remote(_tried, directory_of(snapshot, settings, self._secret), trial.username, trial.password)
+        body = await call_remote(_tried, directory_of(snapshot, settings, self._secret), order.username, order.password)
         return _answer(request, "ldaptest", body, warnings)
 
 
@@ -208,7 +208,9 @@ def _answer(request: Request, key: str, body: dict[str, Any], warnings: list[dic
     return envelope(request, key, body, **({"warnings": warnings} if warnings else {}))
 
 
-def tools(running: Callable[[], Running], try_mail: Callable[[str], Outcome], secret: Callable[[str], str | None]) -> Container:
+def tools(
+    running: Callable[[], Running], try_mail: Callable[[str], MailOutcome], secret: Callable[[str], str | None]
+) -> Container:
     """Return ``/api/tools``. ``secret`` returns secrets by their keys."""
     mail, directories = MailTest(running, try_mail), LdapTest(running, secret)
     return Container({"hosts-by-name": HostsByName(), "ldaptest": directories, "mailtest": mail})

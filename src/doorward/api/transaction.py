@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from doorward.access.logins import Login, Logins
+from doorward.access.logins import Logins, LoginSession
 from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api import errors
 from doorward.api.openapi_transaction import ORDERING, STATUS
-from doorward.api.previews import HREF, Changes, Plan
+from doorward.api.previews import HREF, Changes, CommitPlan
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
 from doorward.store.port import CommitRecord
@@ -83,7 +83,7 @@ class Transaction(Resource):
 
     def __init__(self, service: CommitService, logins: Logins) -> None:
         self._service = service
-        self.children = {"changes": Changes(service.pipeline.tree), "plan": Plan(service.pipeline, logins)}
+        self.children = {"changes": Changes(service.pipeline.tree), "plan": CommitPlan(service.pipeline, logins)}
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""
@@ -178,7 +178,7 @@ class Transaction(Resource):
         return status(self._service, login.candidate, revision=revision)
 
 
-def still_permitted(request: Request, login: Login) -> None:
+def still_permitted(request: Request, login: LoginSession) -> None:
     """Raise 401 or 403 where the login session or the right of a request is gone by the time its work begins. In any thread."""
     if not login.is_live:
         raise errors.unauthenticated(request.href)

@@ -7,7 +7,7 @@ from uuid import UUID
 from doorward.backup.checking import Checks
 from doorward.backup.node import NodeView
 from doorward.backup.service import Backups
-from doorward.backup.table import Table
+from doorward.backup.table import DueJobs
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.statuses import Backup
 from doorward.events.notifications import Notifications
@@ -22,7 +22,7 @@ def late(snapshot: Snapshot, node: str) -> float:
     return float(UUID(node).int % (_MAX_LATE + 1)) if cluster_role(snapshot).is_member else 0.0
 
 
-def backups(view: NodeView, table: Table, notifications: Notifications, uploads: TemporaryFiles) -> Backups:
+def backups(view: NodeView, table: DueJobs, notifications: Notifications, uploads: TemporaryFiles) -> Backups:
     """Return the backups of a node; its monitor watches over them."""
     made = Backups(view, table, notifications, Checks(view), uploads.path)
     notifications.monitor.watches.append(made.watch)

@@ -16,7 +16,7 @@ from doorward.access.passwords import LocalPasswords
 from doorward.access.setup_code import SetupCode
 from doorward.access.tokens import Tokens
 from doorward.api.app import Application
-from doorward.api.routes import Parts, application
+from doorward.api.routes import ApiParts, application
 from doorward.api.server import web_services
 from doorward.api.setup import ready_state
 from doorward.appliance.admin_listeners import AdminListeners
@@ -37,8 +37,8 @@ from doorward.areas.area import Area
 from doorward.backup.node import NodeView
 from doorward.backup.restore.records import Restores
 from doorward.backup.restore.settling import settle
-from doorward.backup.signing import Signing
-from doorward.backup.table import Table
+from doorward.backup.signing import NodeSigningKeys
+from doorward.backup.table import DueJobs
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
@@ -63,11 +63,11 @@ from doorward.host.system import system
 from doorward.listening.listeners import Listeners
 from doorward.listening.tls import ConfiguredTls
 from doorward.membership import channel
-from doorward.proxy.control.control import Control, Surroundings
-from doorward.proxy.control.service import SshService
+from doorward.proxy.control.control import ProxyControl, Surroundings
+from doorward.proxy.control.service import SshAdmission
 from doorward.proxy.worker.places import Places
 from doorward.sessions.ending import drops
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.policies import decryption_keys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
@@ -108,18 +108,18 @@ class Appliance:
         self._service = CommitService(self.pipeline, self._queue, self.confirmations)
         self.notifications = Notifications(self.pipeline, state)
         settle(state, self.store, keeping)
-        table = Table(self.store, offset=lambda: late(self._snapshot, self.node))
+        table = DueJobs(self.store, offset=lambda: late(self._snapshot, self.node))
         self.host.handle(Job, JobKind({"core_files": self.notifications.core_files, "system_backup": table}))
         uploads, exports = (
             TemporaryFiles(state / "backup" / f"{kind}s", self.store, f"backup_{kind}") for kind in ("upload", "export")
         )
         self._temporary_files = uploads, exports
-        view = NodeView(self.pipeline, state, self.node, directory.machine, Signing(state, self.store))
+        view = NodeView(self.pipeline, state, self.node, directory.machine, NodeSigningKeys(state, self.store))
         self.backups = backups(view, table, self.notifications, uploads)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
-        self.host_keys = HostKeys(self.store)
+        self.host_keys = TrustedHostKeys(self.store)
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
         self.notifications.monitor.watches.append(ClockSteps(self.notifications.events, self._going_on))
@@ -192,21 +192,21 @@ class Appliance:
             version=__version__,
         )
 
-    def _parts(self, keeping: SecretKeeping) -> Parts:
+    def _parts(self, keeping: SecretKeeping) -> ApiParts:
         authenticator = Authenticator(lambda: self.pipeline.running, keeping.text)
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
-        return Parts(
+        return ApiParts(
             self._service, self._logins, self._tokens, authenticator, guard, self._prober, self.notifications, self.backups,
             *self._temporary_files, self._options.state, self.cluster, self.setup_code, self.areas.issues, self.areas.metrics,
             self.sessions.catalogue, self.sessions.trails, self.control.live, self.host_keys, self.control.figures,
             self.drift,
         )  # fmt: skip
 
-    def _controlled(self, keeping: SecretKeeping) -> Control:
+    def _controlled(self, keeping: SecretKeeping) -> ProxyControl:
         """Return what decides for SSH sessions."""
         state, running = self._options.state, lambda: self.pipeline.running
         guard = Guard(lambda: self._snapshot.read(settings.NODE).bruteforce_protection)
-        control = Control(Surroundings(
+        control = ProxyControl(Surroundings(
             running, keeping.text, Authenticator(running, keeping.text).check, guard, self.sessions.catalogue, self.host_keys,
             self.notifications.events, Places.of(state), self.node,
         ))  # fmt: skip
@@ -214,7 +214,7 @@ class Appliance:
         self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))
         # The sandbox belongs to one user, whoever that is.
         user = worker_account if self._options.machine != "sandbox" else lambda: None
-        self.listeners.services[SERVICE] = SshService(control, partial(start_workers, state, user))
+        self.listeners.services[SERVICE] = SshAdmission(control, partial(start_workers, state, user))
         return control
 
     def _going_on(self) -> list[str]:

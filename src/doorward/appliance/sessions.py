@@ -11,7 +11,7 @@ from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.tables import FILE
 from doorward.sessions.live import NoLiveSessions
-from doorward.sessions.retention import Retention
+from doorward.sessions.retention import SessionRetention
 from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
 from doorward.tree.snapshot import Snapshot
 
@@ -22,7 +22,7 @@ class SessionParts(Area):
 
     catalogue: SqliteCatalogue
     trails: Trails
-    retention: Retention
+    retention: SessionRetention
     live: LiveSessions = field(default_factory=NoLiveSessions)
 
     @classmethod
@@ -35,7 +35,7 @@ class SessionParts(Area):
         directory.mkdir(mode=0o700, exist_ok=True)
         trails = Trails(directory, keys)
         catalogue = SqliteCatalogue(state / FILE, trails.may_read)
-        return cls(catalogue, trails, Retention(catalogue, trails, snapshot))
+        return cls(catalogue, trails, SessionRetention(catalogue, trails, snapshot))
 
     is_early = True
 

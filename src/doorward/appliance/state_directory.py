@@ -11,7 +11,7 @@ from doorward.appliance.options import Options, StartError
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.network._addresses import listening
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
 from doorward.listening.listeners import Listeners
@@ -83,7 +83,7 @@ def _first_start(directory: StateDirectory, options: Options, say: Callable[[str
     password = options.admin_password or secrets.token_urlsafe(15)
     path = options.state / "initial-admin-password"
     if options.admin_password is None:  # kept before it counts: a crash in between must not lock everybody out
-        DiskFiles(options.state).write(f"/{path.name}", Entry(f"{password}\n".encode(), 0o600))
+        DiskFiles(options.state).write(f"/{path.name}", FileEntry(f"{password}\n".encode(), 0o600))
     _first_revision(directory, password)
     if options.admin_password is None:
         say(f"First start: log in as admin with the password {password} (kept in {path}).")

@@ -15,7 +15,7 @@ from doorward.backup.failure import BackupError
 from doorward.backup.node import NodeView
 from doorward.backup.restore.loading import Loaded, NotLoadableError, load, rehearse
 from doorward.backup.restore.opening import ArchiveRefusedError, Opened, open_archive, open_plain
-from doorward.backup.signing import Signing, WrongSignatureError, verify
+from doorward.backup.signing import NodeSigningKeys, WrongSignatureError, verify
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.host.drivers import gpg
 from doorward.transaction.candidate import Running
@@ -37,7 +37,7 @@ class Claims:
     ours: bool
 
 
-def read_manifest(data: bytes | None, signing: Signing) -> Claims:
+def read_manifest(data: bytes | None, signing: NodeSigningKeys) -> Claims:
     """Read the manifest beside an archive; None where there is none."""
     if data is None:
         return Claims("absent", {}, None, ours=False)
@@ -78,13 +78,13 @@ def _needed(manifest: Any) -> dict[str, Any] | None:
     } if shaped else None  # fmt: skip
 
 
-def size_of(manifest: bytes, signing: Signing) -> int:
+def size_of(manifest: bytes, signing: NodeSigningKeys) -> int:
     """Return how many bytes the archive beside a manifest may have: as many as were written, if it is signed by this node."""
     claims = read_manifest(manifest, signing)
     return min(int(claims.manifest["archive"]["size"]), MAX_ARCHIVE) if claims.ours else MAX_ARCHIVE
 
 
-def check_pair(name: str, archive: Path, manifest: bytes, signing: Signing, certificate: str | None = None) -> Claims:
+def check_pair(name: str, archive: Path, manifest: bytes, signing: NodeSigningKeys, certificate: str | None = None) -> Claims:
     """Prove that an archive and the manifest beside it are ours and unchanged. Raises BackupError ``drill_failed``.
 
     ``name`` is that of the archive on the target, so that no older pair takes its place. ``certificate``: the configured one; the
@@ -121,7 +121,7 @@ def _check_recipient(archive: Path, recipients: list[str], certificate: str | No
         raise BackupError("drill_failed", "The archive is not encrypted to one key alone.")
 
 
-def check_signer(opened: Opened, signing: Signing) -> None:
+def check_signer(opened: Opened, signing: NodeSigningKeys) -> None:
     """Raise BackupError ``drill_failed`` unless an opened archive was signed by a key that this node knows."""
     if signing.role(opened.signer) is None:
         raise BackupError("drill_failed", f"The archive is signed by an unknown key, {opened.signer}.")

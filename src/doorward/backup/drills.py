@@ -19,7 +19,7 @@ from doorward.backup.targets.port import Target
 Basis = Literal["target", "before_encryption", "upload"]
 
 
-class Checks(Protocol):
+class DrillChecks(Protocol):
     """What an archive is checked with. Everything raises BackupError with what is wrong."""
 
     def size(self, manifest: bytes) -> int:
@@ -85,7 +85,7 @@ def fetched_manifest(target: Target, name: str, workdir: Path) -> bytes:
 
 
 @contextmanager
-def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir: Path) -> Iterator[Path]:
+def read_back(checks: DrillChecks, levels: Levels, target: Target, name: str, workdir: Path) -> Iterator[Path]:
     """Try the level ``stored`` on a pair; its archive is on this node for the time of the block."""
     manifest = fetched_manifest(target, name, workdir)
     with fetched(target, name, workdir, checks.size(manifest)) as archive:
@@ -93,7 +93,7 @@ def read_back(checks: Checks, levels: Levels, target: Target, name: str, workdir
         yield archive
 
 
-def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
+def stored(checks: DrillChecks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
     """Read a pair back from the target and prove what can be proven.
 
     ``proven``: this very archive passed the upper levels when it was made, before it was encrypted. Raises BackupError where
@@ -112,7 +112,9 @@ def stored(checks: Checks, target: Target, drill: Drill, workdir: Path, *, prove
     return levels.result(drill)
 
 
-def uploaded(checks: Checks, archive: Path, password: str | None, drill: Drill, look: Callable[[Levels], str | None]) -> Drill:
+def uploaded(
+    checks: DrillChecks, archive: Path, password: str | None, drill: Drill, look: Callable[[Levels], str | None]
+) -> Drill:
     """Prove the upper levels of an archive that somebody decrypted and uploaded.
 
     ``look`` then looks for the file on the target that it came from, tries the level ``stored`` on it, and returns its name.

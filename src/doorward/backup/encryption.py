@@ -57,7 +57,7 @@ def check(path: Path, certificate: str) -> list[str]:
     return [found.primary.fingerprint]
 
 
-def check_recipient(path: Path, certificate: gpg.Certificate) -> None:
+def check_recipient(path: Path, certificate: gpg.OpenPgpCertificate) -> None:
     """Raise BackupError ``encryption_check`` unless a file is encrypted to one key of a certificate and to nobody else."""
     packets = gpg.packets(path)
     keys = {key.id for key in (certificate.primary, *certificate.subkeys)}
@@ -65,12 +65,12 @@ def check_recipient(path: Path, certificate: gpg.Certificate) -> None:
         raise BackupError("encryption_check", "The archive is not encrypted to the configured key, or not to it alone.")
 
 
-def certificates(text: str) -> list[gpg.Certificate]:
+def certificates(text: str) -> list[gpg.OpenPgpCertificate]:
     """Return the certificates of a text."""
     return gpg.certificates(text.encode())
 
 
-def _certificate(text: str) -> gpg.Certificate:
+def _certificate(text: str) -> gpg.OpenPgpCertificate:
     if not gpg.installed():
         raise BackupError("gpg_absent", "gpg is not installed any more.")
     found = certificates(text)

@@ -14,7 +14,7 @@ from doorward.backup.checking import Claims, read_manifest
 from doorward.backup.names import MANIFEST, Parsed, parse
 from doorward.backup.node import NodeView
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Entry, Target
+from doorward.backup.targets.port import Target, TargetFile
 from doorward.tree.times import stamp
 
 _AT_ONCE = 250
@@ -53,12 +53,12 @@ class StoredFile:
         }
 
 
-class Files:
+class StoredArchives:
     """The archives on targets. Remembers manifests by name, size and time, since reading one takes a connection."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
-        self._seen: dict[tuple[str, Entry], bytes] = {}
+        self._seen: dict[tuple[str, TargetFile], bytes] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -87,7 +87,7 @@ class Files:
         said = self._said(target, label, workdir, [manifest] if manifest else [])
         return self._stored(said, known, found)
 
-    def ours(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> set[str]:
+    def ours(self, target: Target, label: str, workdir: Path, manifests: Sequence[TargetFile]) -> set[str]:
         """Return the names of the archives that are provably ours, of those with these manifests beside them."""
         found = set[str]()
         for begin in range(0, len(manifests), _AT_ONCE):
@@ -97,7 +97,7 @@ class Files:
             found |= {one.name for one in known if one is not None and self._ours(one, self._claims(said, one.name))}
         return found
 
-    def _stored(self, said: Mapping[str, bytes], parsed: Parsed, found: Mapping[str, Entry]) -> StoredFile:
+    def _stored(self, said: Mapping[str, bytes], parsed: Parsed, found: Mapping[str, TargetFile]) -> StoredFile:
         name = parsed.name + MANIFEST
         large = name in found and found[name].size > MAX_MANIFEST
         claims = _INVALID if large else self._claims(said, parsed.name)
@@ -111,7 +111,7 @@ class Files:
         claims = read_manifest(said.get(name + MANIFEST), self._node.signing)
         return _INVALID if claims.manifest and claims.manifest["archive"]["name"] != name else claims
 
-    def _said(self, target: Target, label: str, workdir: Path, manifests: Sequence[Entry]) -> dict[str, bytes]:
+    def _said(self, target: Target, label: str, workdir: Path, manifests: Sequence[TargetFile]) -> dict[str, bytes]:
         """Return the content of manifests by name, over one connection; those that went since they were listed are left out."""
         small = [manifest for manifest in manifests if manifest.size <= MAX_MANIFEST]
         known = {manifest.name: self._seen.get((label, manifest)) for manifest in small}
@@ -125,7 +125,7 @@ class Files:
                         known[manifest.name] = self._remembered(label, manifest, path.read_bytes())
         return {name: data for name, data in known.items() if data is not None}
 
-    def _remembered(self, label: str, manifest: Entry, data: bytes) -> bytes:
+    def _remembered(self, label: str, manifest: TargetFile, data: bytes) -> bytes:
         if manifest.modified is not None:
             with self._lock:
                 self._bytes += len(data) - len(self._seen.pop((label, manifest), b""))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from doorward.backup.past_digest import PastDigest
-from doorward.backup.signing import Signing
+from doorward.backup.signing import NodeSigningKeys
 from doorward.host.machine import Machine
 from doorward.transaction.pipeline import Pipeline
 
@@ -19,7 +19,7 @@ class NodeView:
     state: Path
     id: str
     machine: Machine
-    signing: Signing
+    signing: NodeSigningKeys
     past: PastDigest = field(default_factory=PastDigest)
 
     @property

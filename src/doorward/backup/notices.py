@@ -20,7 +20,7 @@ Post = Callable[[str, str, str], None]
 """Takes a mail: recipient, subject, text."""
 
 
-class Notices:
+class RunNotices:
     """Tells of runs that are over. ``running`` returns the running configuration."""
 
     def __init__(self, events: Events, post: Post, running: Callable[[], Snapshot]) -> None:

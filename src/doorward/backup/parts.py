@@ -13,11 +13,11 @@ import structlog
 
 from doorward.backup import archive, drills, retention
 from doorward.backup.failure import Check
-from doorward.backup.files import Files
+from doorward.backup.files import StoredArchives
 from doorward.backup.names import MANIFEST, parse
 from doorward.backup.node import NodeView
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
-from doorward.backup.targets.port import Entry, Target, describe, open_target
+from doorward.backup.targets.port import Target, TargetFile, describe, open_target
 from doorward.backup.targets.probes import Probes
 from doorward.store.port import Store
 
@@ -30,7 +30,7 @@ _ORPHANS = 5
 class NodeParts:
     """The parts of a run (``runs.Parts``) on a node."""
 
-    def __init__(self, node: NodeView, files: Files, checks: drills.Checks, clock: Clock = utc_now) -> None:
+    def __init__(self, node: NodeView, files: StoredArchives, checks: drills.DrillChecks, clock: Clock = utc_now) -> None:
         self._node, self._files, self._checks, self._clock = node, files, checks, clock
         self._taken: set[datetime] = set()
 
@@ -80,7 +80,7 @@ class NodeParts:
         self._delete_archives(target, alone.archives, workdir)
         retention.sweep(target, now, Probes(self._node.signing), workdir)
 
-    def _delete_archives(self, target: Target, alone: Sequence[Entry], workdir: Path) -> None:
+    def _delete_archives(self, target: Target, alone: Sequence[TargetFile], workdir: Path) -> None:
         """Delete archives without manifest that are provably ours: byte for byte what a run of this node made."""
         made = _made(self._node.pipeline.store) if alone else {}
         for entry in alone[:_ORPHANS]:

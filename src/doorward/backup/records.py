@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeVar
 
 from doorward.backup.names import parse
-from doorward.store.port import Record, Store
+from doorward.store.port import Store, StoredRecord
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
@@ -149,7 +149,7 @@ class Log(Records[_Kept]):
         self.remove(*tuple(over))
 
 
-def checked(store: Store, record: Record) -> Record:
+def checked(store: Store, record: StoredRecord) -> StoredRecord:
     """Return the record of a run or a drill that somebody brings. Raises ValueError where this release knows not all."""
     kept: Kept = Log(store, Run).value(record) if record.kind == Run.kind else Log(store, Drill).value(record)
     if record.body.keys() - kept.as_json().keys():

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from doorward.backup.names import MANIFEST, parse
-from doorward.backup.targets.port import Entry, Target
+from doorward.backup.targets.port import Target, TargetFile
 from doorward.backup.targets.probes import Probes, is_probe
 
 log = structlog.get_logger()
@@ -26,10 +26,10 @@ class Pair:
 
     name: str
     created: datetime
-    manifest: Entry
+    manifest: TargetFile
 
 
-def pairs(entries: Iterable[Entry], node: str) -> list[Pair]:
+def pairs(entries: Iterable[TargetFile], node: str) -> list[Pair]:
     """Return the pairs that carry the id of a node in their name, newest first."""
     found = {entry.name: entry for entry in entries}
     named = [(name, parse(name)) for name in found]
@@ -71,11 +71,11 @@ def delete(target: Target, gone: Iterable[Pair]) -> None:
 class Orphans:
     """What a broken run of a node left under final names: archives without manifest, and manifests without archive."""
 
-    archives: list[Entry]
-    manifests: list[Entry]
+    archives: list[TargetFile]
+    manifests: list[TargetFile]
 
 
-def orphans(entries: Iterable[Entry], node: str, now: datetime) -> Orphans:
+def orphans(entries: Iterable[TargetFile], node: str, now: datetime) -> Orphans:
     """Return the files of a node that lack their other half, by their names, and are a day old.
 
     A younger one may belong to an upload that still runs.

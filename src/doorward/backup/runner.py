@@ -15,9 +15,9 @@ from doorward.access.rights import Allowed, always
 from doorward.areas.worker import Worker
 from doorward.backup.failure import NOT_ALLOWED, BackupError
 from doorward.backup.records import Clock, Log, Run, utc_now
-from doorward.backup.runs import CANCELLED, Stop
+from doorward.backup.runs import CANCELLED, RunStop
 from doorward.backup.schedule import Due
-from doorward.backup.table import NAME, Table
+from doorward.backup.table import NAME, DueJobs
 from doorward.tree.times import stamp
 
 log = structlog.get_logger()
@@ -62,9 +62,9 @@ class Runner:
     def __init__(
         self,
         runs: Log[Run],
-        table: Table,
+        table: DueJobs,
         selected: Callable[[], Selected | None],
-        carry_out: Callable[[Run, Selected, Stop], Run],
+        carry_out: Callable[[Run, Selected, RunStop], Run],
         ended: Callable[[Run], None],
         clock: Clock = utc_now,
     ) -> None:
@@ -76,7 +76,7 @@ class Runner:
         self._working: Run | None = None
         self._is_allowed: dict[str, Allowed] = {}
         """By id of an unfinished run that somebody asked for: whether that account still may have it."""
-        self._stop = Stop(threading.Event())
+        self._stop = RunStop(threading.Event())
         self._closing = False
         self._seen = clock()
         self._ticked = time.monotonic()
@@ -231,7 +231,7 @@ class Runner:
             if left > 0:
                 return left
             run, self._waiting, selected = self._waiting, None, self._selected()
-            self._working, self._stop = run, Stop(threading.Event())
+            self._working, self._stop = run, RunStop(threading.Event())
         self._finish(run, selected)
         return 0.0
 

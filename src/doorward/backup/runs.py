@@ -33,7 +33,7 @@ CANCELLED = "The run was cancelled."
 _READ_BACK_DIFFERS = frozenset({"verify_failed", "drill_failed"})
 
 
-class Parts(Protocol):
+class RunParts(Protocol):
     """What a run is made of. Everything blocks and raises BackupError."""
 
     def prepare(self, spool: Path, check: Check) -> Prepared:
@@ -53,7 +53,7 @@ class Parts(Protocol):
 
 
 @dataclass
-class Stop:
+class RunStop:
     """Breaks a run off: ``code`` and ``message`` say why."""
 
     event: threading.Event
@@ -71,10 +71,10 @@ class Work:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: RunParts,
         policy: Mapping[str, Any],
         spool: Path,
-        stop: Stop,
+        stop: RunStop,
         save: Callable[[Run | Drill], None],
         clock: Clock = utc_now,
     ) -> None:

@@ -35,7 +35,7 @@ class Due:
 
 @prepared
 @dataclass(frozen=True, slots=True)
-class Memory:
+class JobMemory:
     """What has to be known about a job to miss nothing and to run nothing twice; kept in the store.
 
     ``subject`` is that of the job, ``since`` says for each time of day since when it counts, ``served`` are the local dates and
@@ -47,7 +47,7 @@ class Memory:
     served: tuple[str, ...] = ()
     id: str = "schedule"
 
-    def adopted(self, job: Job, now: datetime) -> Memory:
+    def adopted(self, job: Job, now: datetime) -> JobMemory:
         """Return the memory for a job as it is now: times that are new, or were given to something else, count from now on.
 
         A time of day that counts from an instant that is still to come was noted by a clock that has been set back since.
@@ -55,7 +55,7 @@ class Memory:
         known = self.since if job.subject == self.subject else {}
         return replace(self, subject=job.subject, since={time: min(known.get(time, now), now) for time in job.times})
 
-    def with_served(self, dues: Iterable[Due]) -> Memory:
+    def with_served(self, dues: Iterable[Due]) -> JobMemory:
         """Return the memory with instants that had their run."""
         served = dict.fromkeys((*self.served, *(due.local for due in dues)))
         return replace(self, served=tuple(served)[-_REMEMBERED:])
@@ -77,7 +77,7 @@ def dues(job: Job, after: datetime, until: datetime) -> list[Due]:
     return sorted(due for time in job.times for due in takewhile(lambda due: due.at <= until, _instants(time, zone, after)))
 
 
-def upcoming(job: Job, memory: Memory, now: datetime) -> Due | None:
+def upcoming(job: Job, memory: JobMemory, now: datetime) -> Due | None:
     """Return what is due next, leaving out what was served already."""
     zone = ZoneInfo(job.zone)
     served = set(memory.served)
@@ -85,7 +85,7 @@ def upcoming(job: Job, memory: Memory, now: datetime) -> Due | None:
     return min(firsts, default=None)
 
 
-def unserved(job: Job, memory: Memory, now: datetime) -> list[Due]:
+def unserved(job: Job, memory: JobMemory, now: datetime) -> list[Due]:
     """Return what was due in the last 24 hours, since it counts, and had no run."""
     served = set(memory.served)
     return [
@@ -95,7 +95,7 @@ def unserved(job: Job, memory: Memory, now: datetime) -> list[Due]:
     ]
 
 
-def last_dues(job: Job, memory: Memory, now: datetime, count: int) -> list[datetime]:
+def last_dues(job: Job, memory: JobMemory, now: datetime, count: int) -> list[datetime]:
     """Return the latest instants that counted, newest first, as far as the last week knows them."""
     found = dues(job, now - timedelta(days=7), now)
     instants = dict.fromkeys(due.at for due in reversed(found) if due.at > memory.since.get(due.local.rpartition(" ")[2], now))

@@ -19,15 +19,15 @@ from doorward.areas.area import Area, Metric
 from doorward.areas.worker import Worker
 from doorward.backup import drills
 from doorward.backup.failure import NOT_ALLOWED, BackupError, on_this_node
-from doorward.backup.files import Files, StoredFile
+from doorward.backup.files import StoredArchives, StoredFile
 from doorward.backup.node import NodeView
-from doorward.backup.notices import Notices
+from doorward.backup.notices import RunNotices
 from doorward.backup.parts import NodeParts
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
 from doorward.backup.runner import Runner, Selected
-from doorward.backup.runs import Stop, Work
+from doorward.backup.runs import RunStop, Work
 from doorward.backup.status import BackupWatch, Freshness, freshness
-from doorward.backup.table import Table
+from doorward.backup.table import DueJobs
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.backup.targets.port import Target, describe
 from doorward.backup.targets.probes import Probes
@@ -62,20 +62,20 @@ class Backups(Area):
     """What a node does about backups. ``table`` is the one that the host schedules jobs in, ``upload`` finds an upload."""
 
     def __init__(
-        self, node: NodeView, table: Table, notifications: Notifications, checks: drills.Checks, upload: Upload,
+        self, node: NodeView, table: DueJobs, notifications: Notifications, checks: drills.DrillChecks, upload: Upload,
         clock: Clock = utc_now,
     ) -> None:  # fmt: skip
         self.node, self._table, self._checks, self._upload, self._clock = node, table, checks, upload, clock
         store = node.pipeline.store
         self._spool = node.spool
         self.runs, self.drills = Log(store, Run), Log(store, Drill)
-        self._files = Files(node)
+        self._files = StoredArchives(node)
         self._parts = NodeParts(node, self._files, checks, clock)
-        self._notices = Notices(notifications.events, notifications.mails.post, lambda: node.pipeline.running.snapshot)
+        self._notices = RunNotices(notifications.events, notifications.mails.post, lambda: node.pipeline.running.snapshot)
         self._went_by: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
         self.runner = Runner(self.runs, table, self.selected, self._carry_out, self._ended, clock)
         self.watch = BackupWatch(notifications.events, self.runs, table, clock)
-        self._stop = Stop(threading.Event())
+        self._stop = RunStop(threading.Event())
         self._drilling = Worker("backup-drill", self._work_on_drill, delay=None, stop_seconds=None)
         self._drill: Drill | None = None
         self._begun: Callable[[], None] | None = None
@@ -127,7 +127,7 @@ class Backups(Area):
         document = self.node.pipeline.running.snapshot.document(Place(backup_policies.PATH, key))
         return document.value if document is not None else None
 
-    def _carry_out(self, run: Run, selected: Selected, stop: Stop) -> Run:
+    def _carry_out(self, run: Run, selected: Selected, stop: RunStop) -> Run:
         run = self.runs.save(replace(run, policy=selected.key, target=describe(selected.body["target"])))
         work = Work(self._parts, selected.body, self._spool / run.id, stop, self._save, self._clock)
         self._went_by[run.id] = (selected.body, ())

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from doorward.host.files import DiskFiles, Entry
-from doorward.store.port import Record, Store
+from doorward.host.files import DiskFiles, FileEntry
+from doorward.store.port import Store, StoredRecord
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
 from doorward.tree.times import now
@@ -96,7 +96,7 @@ def verify(data: bytes, signature: object) -> str:
     return name
 
 
-class Signing:
+class NodeSigningKeys:
     """The keys of a node. ``state`` is the state directory. Safe in any thread. Raises SigningKeyError or HostError."""
 
     def __init__(self, state: Path, store: Store) -> None:
@@ -183,11 +183,11 @@ def _private_key(state: Path) -> Ed25519PrivateKey:
         key = Ed25519PrivateKey.generate()
         (state / NAME).parent.mkdir(mode=0o700, exist_ok=True)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+        DiskFiles(state).write(f"/{NAME}", FileEntry(pem, 0o600))
     return key
 
 
-def own_key(store: Store, raw: bytes) -> Record:
+def own_key(store: Store, raw: bytes) -> StoredRecord:
     """Return the record of a key of this node, present or former."""
     return Records(store, KIND, _Key).record(_kept(raw, "own"))
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from doorward.areas.area import Issue
 from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
 from doorward.backup.schedule import last_dues
-from doorward.backup.table import NAME, Table
+from doorward.backup.table import NAME, DueJobs
 from doorward.configuration.management import system_backup
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
@@ -31,13 +31,13 @@ class Freshness:
     overdue: bool
 
 
-def freshness(runs: Log[Run], drills: Log[Drill], table: Table, now: datetime) -> Freshness:
+def freshness(runs: Log[Run], drills: Log[Drill], table: DueJobs, now: datetime) -> Freshness:
     """Return how fresh the backups are."""
     overdue = _overdue(runs, table, now)
     return Freshness(runs.newest("succeeded"), runs.newest("failed"), drills.newest("passed"), table.next_due(NAME), overdue)
 
 
-def _overdue(runs: Log[Run], table: Table, now: datetime) -> bool:
+def _overdue(runs: Log[Run], table: DueJobs, now: datetime) -> bool:
     """Whether nothing succeeded since the last two due times, nor for 26 hours.
 
     A success that is still to come was noted by a clock that has been set back far since; how old it is nobody knows.
@@ -55,7 +55,7 @@ def _overdue(runs: Log[Run], table: Table, now: datetime) -> bool:
 class BackupWatch:
     """Raises ``backup_overdue`` when no backup succeeded for too long; once a day while that lasts."""
 
-    def __init__(self, events: Events, runs: Log[Run], table: Table, clock: Clock = utc_now) -> None:
+    def __init__(self, events: Events, runs: Log[Run], table: DueJobs, clock: Clock = utc_now) -> None:
         self._alarm = Alarm(events, "backup_overdue", system_backup.PATH, repeat=86_400.0)
         self._runs, self._table, self._clock = runs, table, clock
         self._failed: Issue | None = None

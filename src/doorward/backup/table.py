@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from doorward.backup.records import Clock, utc_now
-from doorward.backup.schedule import Due, Memory, unserved, upcoming
+from doorward.backup.schedule import Due, JobMemory, unserved, upcoming
 from doorward.host.resources import Job
 from doorward.store.port import Store
 from doorward.store.records import Records
@@ -17,7 +17,7 @@ NAME = "system_backup"
 """The job in the table."""
 
 
-class Table:
+class DueJobs:
     """The due table of this process, and what has to be remembered about its jobs. Safe in any thread.
 
     ``offset`` says by how many seconds this node is late on purpose, so that a whole cluster does not come at once.
@@ -27,8 +27,8 @@ class Table:
         self._clock, self._offset = clock, offset
         self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
-        self._kept = Records(store, "backup", Memory)
-        self._memory = self._kept.get(Memory().id) or Memory()
+        self._kept = Records(store, "backup", JobMemory)
+        self._memory = self._kept.get(JobMemory().id) or JobMemory()
         self.changed: Callable[[], None] = lambda: None
         """Called after every change."""
 
@@ -70,7 +70,7 @@ class Table:
         with self._lock:
             self._keep(self._memory.with_served(dues))
 
-    def memory(self) -> tuple[Job | None, Memory]:
+    def memory(self) -> tuple[Job | None, JobMemory]:
         """Return the job, and what is remembered about it."""
         with self._lock:
             return self._jobs.get(NAME), self._memory
@@ -79,7 +79,7 @@ class Table:
     def _late(self) -> timedelta:
         return timedelta(seconds=self._offset())
 
-    def _keep(self, memory: Memory) -> None:
+    def _keep(self, memory: JobMemory) -> None:
         if memory != self._memory:
             self._kept.put(memory)
             self._memory = memory

@@ -20,7 +20,7 @@ from doorward.tree.places import ROOT
 from doorward.tree.registry import Endpoint, Tree
 
 
-class Objects(Protocol):
+class ObjectNames(Protocol):
     """Who knows the objects of collections."""
 
     def objects(self, path: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class Objects(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ResourceAddress:
     """An endpoint, an object of it if ``key`` is not empty, and a place in the body if ``member`` is not empty."""
 
     endpoint: Endpoint
@@ -46,7 +46,7 @@ class Address:
         return bool(self.key) or not isinstance(self.endpoint.node, (Branch, Collection, WriteOnce))
 
 
-def locate(tree: Tree, objects: Objects, text: str) -> Address:
+def locate(tree: Tree, objects: ObjectNames, text: str) -> ResourceAddress:
     """Return what a path leads to. Raises Usage where the tree has nothing there, Failure where an object does not exist."""
     resource, mark, inner = text.partition("#")
     member = tuple(part.replace("~1", "/").replace("~0", "~") for part in inner.strip("/").split("/")) if inner.strip("/") else ()
@@ -62,29 +62,29 @@ def locate(tree: Tree, objects: Objects, text: str) -> Address:
             return _object(endpoint, objects, rest, member, dotted=not mark)
         name, dot, dots = segment.partition(".")
         if last and dot and not mark and name in endpoint.children:
-            return _valued(Address(endpoint.children[name], "", tuple(dots.split("."))), text)
+            return _valued(ResourceAddress(endpoint.children[name], "", tuple(dots.split("."))), text)
         raise Usage(_nothing(tree, text, endpoint, segment))
-    return _valued(Address(endpoint, "", member), text)
+    return _valued(ResourceAddress(endpoint, "", member), text)
 
 
-def _valued(address: Address, text: str) -> Address:
+def _valued(address: ResourceAddress, text: str) -> ResourceAddress:
     if address.member and not address.has_body:
         raise Usage(f"{text}: only single values, lists and objects have members.")
     return address
 
 
-def _object(endpoint: Endpoint, objects: Objects, rest: str, member: tuple[str, ...], *, dotted: bool) -> Address:
+def _object(endpoint: Endpoint, objects: ObjectNames, rest: str, member: tuple[str, ...], *, dotted: bool) -> ResourceAddress:
     """Find an object whose name may hold dots: the longest one that exists wins."""
     node = endpoint.node
     if isinstance(node, WriteOnce):  # keys without dots, and no list of them
         key, _, dots = rest.partition(".")
-        return Address(endpoint, key, tuple(dots.split(".")) if dots and dotted else member)
+        return ResourceAddress(endpoint, key, tuple(dots.split(".")) if dots and dotted else member)
     assert isinstance(node, Collection)  # noqa: S101 - nothing else holds objects
     parts = rest.split(".")
     for length in range(len(parts), 0, -1):
         found = key_named(node, objects.objects(endpoint.path), ".".join(parts[:length]))
         if found is not None:
-            return Address(endpoint, found, tuple(parts[length:]) or member)
+            return ResourceAddress(endpoint, found, tuple(parts[length:]) or member)
         if not dotted:
             break
     raise CommandError(f"{endpoint.path.removeprefix(ROOT + '/')} has no object {rest}.")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doorward.cli.describe import New, Plan, Request, depends_on, plan
+from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on, plan
 from doorward.cli.failures import CommandError, CommandRefusedError, Usage, problem_line
 from doorward.cli.outside import NotFoundError, Outside, beside, body
-from doorward.cli.session import Session
+from doorward.cli.session import CommandSession
 from doorward.cli.values import read_file, read_input
 from doorward.cli.yamltext import NotReadableError, load
 from doorward.tree.nodes import Branch
@@ -97,7 +97,7 @@ def without_own(tree: Tree, described: Any) -> tuple[Any, list[str]]:
     return kept(tree.root, described), left
 
 
-def write(session: Session, described: Any, *, prune: bool) -> None:
+def write(session: CommandSession, described: Any, *, prune: bool) -> None:
     """Write what a description asks for into the transaction of a session. Raises Failure with every problem."""
     found = plan(session.tree, session.remote, described, prune=prune)
     bodies, unreadable = _read_secrets(found)
@@ -108,7 +108,7 @@ def write(session: Session, described: Any, *, prune: bool) -> None:
         raise CommandError(*lines, *unreadable, *refused)
 
 
-def _read_secrets(found: Plan) -> tuple[dict[New, Any], list[str]]:
+def _read_secrets(found: DescribedPlan) -> tuple[dict[New, Any], list[str]]:
     """Return what is posted to make the secrets, and why some can't be made."""
     bodies: dict[New, Any] = {}
     problems = []
@@ -121,7 +121,7 @@ def _read_secrets(found: Plan) -> tuple[dict[New, Any], list[str]]:
     return bodies, problems
 
 
-def send(session: Session, requests: Sequence[Request], bodies: dict[New, Any]) -> list[str]:
+def send(session: CommandSession, requests: Sequence[DescribedRequest], bodies: dict[New, Any]) -> list[str]:
     """Send every request that can be sent. Returns what was refused, and why."""
     keys: dict[New, str] = {}
     refused: list[str] = []

@@ -28,7 +28,7 @@ _PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class ClientResponse:
     """What the server said: the JSON of its answer, and the entity tag of the resource."""
 
     content: dict[str, Any]
@@ -119,7 +119,7 @@ class Client:
         self._login = self._login[0], new
         return int(answer.meta["revision"])
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Response:
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> ClientResponse:
         """Read a resource."""
         return self._request("GET", path, params=query) if query else self._request("GET", path)
 
@@ -161,14 +161,14 @@ class Client:
         """Read the ``body`` of work that goes on; the answer waits until it is over, or a while."""
         return self._request("GET", path, headers={"Prefer": f"wait={WAIT_SECONDS}"}).content["body"]
 
-    def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> Response:
+    def write(self, method: str, path: str, value: Any = None, *, match: str = "", about: str = "") -> ClientResponse:
         """Send POST, PUT or DELETE. ``match`` is an entity tag for If-Match, ``about`` what error messages name."""
         headers = {"Prefer": "handling=strict"} | ({"If-Match": match} if match else {})
         if method == "DELETE" and value is None:
             return self._request(method, path, headers=headers, about=about)
         return self._request(method, path, headers=headers, json=value, about=about)
 
-    def begin(self, path: str, value: Any) -> Response:
+    def begin(self, path: str, value: Any) -> ClientResponse:
         """POST what takes a while; the answer waits for its end, or a while."""
         return self._request("POST", path, headers={"Prefer": f"handling=strict, wait={WAIT_SECONDS}"}, json=value)
 
@@ -177,7 +177,7 @@ class Client:
         headers = {"Prefer": "handling=strict"} | ({"X-Setup-Code": code} if code else {})
         self._request("POST", path, headers=headers, json=value, about="The first settings")
 
-    def upload(self, path: str, file: IO[bytes]) -> Response:
+    def upload(self, path: str, file: IO[bytes]) -> ClientResponse:
         """Send the bytes of a file."""
         headers = {"Content-Type": "application/octet-stream"}
         return self._request("POST", path, headers=headers, content=iter(partial(file.read, _PIECE), b""))
@@ -220,7 +220,7 @@ class Client:
                 ) from None
         return int(answer.meta["revision"])
 
-    def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> Response:
+    def _request(self, method: str, path: str, *, about: str = "", **options: Any) -> ClientResponse:
         try:
             answer = self._http.request(method, quote(path, safe="/?=&-._~"), extensions=self._extensions, **options)
         except httpx2.TransportError as error:
@@ -228,7 +228,7 @@ class Client:
         except UnicodeEncodeError:
             raise Usage("What was given is no text in UTF-8.") from None
         if answer.is_redirect:  # no body: look elsewhere for what became of it
-            return Response({"meta": {}})
+            return ClientResponse({"meta": {}})
         try:
             content = answer.json()
             if not isinstance(content.get("meta"), dict):
@@ -237,7 +237,7 @@ class Client:
             raise Unreachable(f"What answers at {self.url} is not Doorward.") from None
         if answer.is_error:
             raise CommandRefusedError(answer.status_code, content["error"], about or path)
-        found = Response(content, answer.headers.get("ETag", ""))
+        found = ClientResponse(content, answer.headers.get("ETag", ""))
         self.warnings += found.meta.get("warnings", [])
         return found
 

@@ -30,7 +30,7 @@ def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
     import doorward.configuration
     from doorward.cli.failures import CommandError
     from doorward.cli.naming import nameless
-    from doorward.cli.options import Connection
+    from doorward.cli.options import ConnectionOptions
     from doorward.cli.remote import Remote
     from doorward.cli.session import opened
     from doorward.cli.target import asks_nobody, password, resolved
@@ -46,7 +46,7 @@ def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
         return
     given = {name: context.params.get(name) for name in ("url", "user", "password_file", "ca", "server_name", "pin", "state")}
     try:
-        target = resolved(Connection(**given).over(context.find_object(Connection) or Connection()))
+        target = resolved(ConnectionOptions(**given).over(context.find_object(ConnectionOptions) or ConnectionOptions()))
         if not asks_nobody(target):
             return
         with opened(target, seconds=_SECONDS) as client:

@@ -45,7 +45,7 @@ class New:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DescribedRequest:
     """One request. ``makes`` is what other requests call the object that it makes, ``label`` what it is about, for people."""
 
     method: str
@@ -56,14 +56,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DescribedPlan:
     """The requests in an order in which they can be sent, and every problem of the description; with problems, nothing counts."""
 
-    requests: tuple[Request, ...] = ()
+    requests: tuple[DescribedRequest, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def plan(tree: Tree, present: Present, described: Any, *, prune: bool = False) -> Plan:
+def plan(tree: Tree, present: Present, described: Any, *, prune: bool = False) -> DescribedPlan:
     """Compare a description with what is there. ``prune`` removes the objects of described collections that it does not name."""
     return _Planning(tree, present, prune).plan(described)
 
@@ -74,9 +74,9 @@ class _Planning:
     present: Present
     prune: bool
     problems: list[Problem] = field(default_factory=list)
-    made_first: list[Request] = field(default_factory=list)
-    created: list[Request] = field(default_factory=list)
-    replaced: list[Request] = field(default_factory=list)
+    made_first: list[DescribedRequest] = field(default_factory=list)
+    created: list[DescribedRequest] = field(default_factory=list)
+    replaced: list[DescribedRequest] = field(default_factory=list)
     named: dict[str, dict[Any, str]] = field(default_factory=dict)
     """The names that the description has in each collection, folded, and how it spells them."""
     keys: dict[str, dict[Any, str]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class _Planning:
     singles: dict[str, Any] = field(default_factory=dict)
     """The single values and lists of the description."""
 
-    def plan(self, described: Any) -> Plan:
+    def plan(self, described: Any) -> DescribedPlan:
         leaves = list(self._leaves(self.tree.root, described))
         for endpoint, value in leaves:
             if isinstance(endpoint.node, Collection):
@@ -103,7 +103,7 @@ class _Planning:
                 self._single(endpoint, value)
         before, replaced, after = self._single_values()
         requests = [*self.made_first, *before, *self._created(), *replaced, *after, *self._removed()]
-        return Plan(tuple(requests), tuple(self.problems))
+        return DescribedPlan(tuple(requests), tuple(self.problems))
 
     def _leaves(self, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
         """Yield what is described, endpoint by endpoint; says what the tree does not have."""
@@ -138,7 +138,7 @@ class _Planning:
         old = keys_only(node, self.present.value(endpoint.path))
         new = self._resolved(node, merged(old, described, switch=is_switch(node.model)), old, endpoint.path)
         if not _same(node, old, new):
-            self.replaced.append(Request("PUT", endpoint.path, new, label=endpoint.path))
+            self.replaced.append(DescribedRequest("PUT", endpoint.path, new, label=endpoint.path))
 
     def _intended(self, path: str) -> Any:
         """Return the body of a single value as it will be."""
@@ -157,9 +157,9 @@ class _Planning:
         old = keys_only(node, objects[key]) if key is not None else {}
         new = self._resolved(node, merged(old, {**(described or {}), node.unique: name}), old, label)
         if key is None:
-            self.created.append(Request("POST", endpoint.path, new, New(endpoint.path, name), label))
+            self.created.append(DescribedRequest("POST", endpoint.path, new, New(endpoint.path, name), label))
         elif not _same(node, old, new):
-            self.replaced.append(Request("PUT", f"{endpoint.path}/{key}", new, label=label))
+            self.replaced.append(DescribedRequest("PUT", f"{endpoint.path}/{key}", new, label=label))
 
     def _resolved(self, node: Valued[Any], body: Any, old: Any, label: str) -> Any:
         """Return a body with keys, or what stands for them, in place of names and of secrets from outside."""
@@ -225,10 +225,12 @@ class _Planning:
         if kept is not None:
             return kept
         new = New(to.to, f"{problem.path}#{problem.pointer}")
-        self.made_first.append(Request("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}"))
+        self.made_first.append(
+            DescribedRequest("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}")
+        )
         return new
 
-    def _single_values(self) -> tuple[list[Request], list[Request], list[Request]]:
+    def _single_values(self) -> tuple[list[DescribedRequest], list[DescribedRequest], list[DescribedRequest]]:
         """Return the requests for single values and lists, and before and after them those for what they refer to parts of.
 
         What gains parts goes before, what loses some goes after.
@@ -244,9 +246,9 @@ class _Planning:
                 after.append(request)
         return before, between, after
 
-    def _removed(self) -> Iterator[Request]:
+    def _removed(self) -> Iterator[DescribedRequest]:
         """Yield the removals that ``prune`` asks for: who refers goes before who is referred to."""
-        gone: dict[str, tuple[Request, set[str]]] = {}
+        gone: dict[str, tuple[DescribedRequest, set[str]]] = {}
         for path, names in self.named.items() if self.prune else ():
             node = self.tree[path].node
             assert isinstance(node, Collection)  # noqa: S101 - only these have names
@@ -254,12 +256,12 @@ class _Planning:
                 name = body.get(node.unique)
                 if folded(node, name) not in names and key not in node.default:
                     href = f"{path}/{key}"
-                    gone[href] = Request("DELETE", href, label=f"{path}/{name}"), _targets(node, body)
+                    gone[href] = DescribedRequest("DELETE", href, label=f"{path}/{name}"), _targets(node, body)
         labels = {href: request.label for href, (request, _) in gone.items()}
         for href in self._in_order(_reversed(gone), labels, "Objects that refer to each other in a circle can't be removed."):
             yield gone[href][0]
 
-    def _created(self) -> list[Request]:
+    def _created(self) -> list[DescribedRequest]:
         """Return the requests that make objects; each one is made before another one refers to it."""
         by_object = {request.makes: request for request in self.created if request.makes is not None}
         graph = {made: set(_news(request.value)) & by_object.keys() for made, request in by_object.items()}
@@ -316,7 +318,7 @@ def _targets(node: Valued[Any], body: Any) -> set[str]:
     return found
 
 
-def _reversed(gone: Mapping[str, tuple[Request, set[str]]]) -> dict[str, set[str]]:
+def _reversed(gone: Mapping[str, tuple[DescribedRequest, set[str]]]) -> dict[str, set[str]]:
     """Return for each object those that refer to it."""
     found: dict[str, set[str]] = {href: set() for href in gone}
     for other, (_, targets) in gone.items():
@@ -345,6 +347,6 @@ def _canonical(node: Valued[Any], body: Any) -> Any:
         return body
 
 
-def depends_on(request: Request) -> frozenset[New]:
+def depends_on(request: DescribedRequest) -> frozenset[New]:
     """Return what other requests have to make first."""
     return frozenset(_news(request.value))

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from doorward.cli import kinds
-from doorward.cli.addresses import Address, locate
+from doorward.cli.addresses import ResourceAddress, locate
 from doorward.cli.failures import Usage, short
 from doorward.cli.members import member, with_member
 from doorward.cli.naming import with_keys
-from doorward.cli.render import Line
-from doorward.cli.session import Session
+from doorward.cli.render import OutputLine
+from doorward.cli.session import CommandSession
 from doorward.cli.values import parsed
 from doorward.tree.changes import MISSING
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Valued, WriteOnce
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class CommandEdit:
     """One change. ``text`` is the VALUE of ``set`` and ``add`` as it was given, ``value`` what is described or was edited."""
 
     do: Literal["set", "add", "remove", "replace", "apply"]
@@ -28,7 +28,7 @@ class Edit:
     prune: bool = False
 
 
-def perform(session: Session, edit: Edit, match: str = "") -> list[Line]:
+def perform(session: CommandSession, edit: CommandEdit, match: str = "") -> list[OutputLine]:
     """Write a change into the transaction of a session; ``match`` is the entity tag that a resource must have.
 
     Returns what is worth saying. Raises Failure.
@@ -49,7 +49,7 @@ def perform(session: Session, edit: Edit, match: str = "") -> list[Line]:
     return []
 
 
-def _put(session: Session, address: Address, edit: Edit, match: str) -> None:
+def _put(session: CommandSession, address: ResourceAddress, edit: CommandEdit, match: str) -> None:
     node = _valued(address)
     if not address.has_body:
         raise Usage(
@@ -67,7 +67,7 @@ def _put(session: Session, address: Address, edit: Edit, match: str) -> None:
         session.client.warnings.append({"path": address.href, "pointer": f"/{'/'.join(address.member)}", "message": why})
 
 
-def _post(session: Session, address: Address, text: str) -> list[Line]:
+def _post(session: CommandSession, address: ResourceAddress, text: str) -> list[OutputLine]:
     node = address.endpoint.node
     if address.member:
         _append(session, address, text)
@@ -83,10 +83,10 @@ def _post(session: Session, address: Address, text: str) -> list[Line]:
         value = parsed(text)
         value = with_keys(session.tree, node, value, session.remote) if isinstance(node, Collection) else value
     answer = session.client.write("POST", address.href, value)
-    return [] if isinstance(node, ListSingleton) else [Line(f"Key: {answer.content['key']}")]
+    return [] if isinstance(node, ListSingleton) else [OutputLine(f"Key: {answer.content['key']}")]
 
 
-def _append(session: Session, address: Address, text: str) -> None:
+def _append(session: CommandSession, address: ResourceAddress, text: str) -> None:
     """Append to a list inside a body."""
     node, body = _valued(address), session.client.body(address.href)
     present = member(body, address.member)
@@ -97,7 +97,7 @@ def _append(session: Session, address: Address, text: str) -> None:
     session.client.write("PUT", address.href, with_keys(session.tree, node, whole, session.remote))
 
 
-def _delete(session: Session, address: Address) -> None:
+def _delete(session: CommandSession, address: ResourceAddress) -> None:
     _valued(address)
     if address.member:
         body = with_member(session.client.body(address.href), address.member, MISSING)
@@ -108,7 +108,7 @@ def _delete(session: Session, address: Address) -> None:
         raise Usage(f"{short(address.href)} is no object and no member, and can't be removed; `doorward set` replaces it.")
 
 
-def _valued(address: Address) -> Valued[Any]:
+def _valued(address: ResourceAddress) -> Valued[Any]:
     node = address.endpoint.node
     if isinstance(node, Branch):
         raise Usage(f"{short(address.href)} is a branch; name what is below it.")

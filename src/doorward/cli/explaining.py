@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from doorward.cli.reference import KINDS, members
-from doorward.cli.render import Line
+from doorward.cli.render import OutputLine
 from doorward.cli.yamltext import dump
 from doorward.tree.nodes import Branch, Collection, Singleton, Valued, WriteOnce
 from doorward.tree.places import ROOT
@@ -71,29 +71,29 @@ def _default(node: Any) -> Any:
     return {key: dict(body) for key, body in default.items()} if isinstance(node, Collection) and default else default
 
 
-def lines(found: dict[str, Any]) -> Iterator[Line]:
+def lines(found: dict[str, Any]) -> Iterator[OutputLine]:
     """Yield what is known, for people."""
     title = f": {found['title']}" if found["title"] else ""
-    yield Line(f"{found['path']}{title}", "bold")
-    yield Line("")
-    yield from (Line(text) for text in found["description"].splitlines())
-    yield Line("")
-    yield Line(f"Kind:       {found['kind']}{'' if found['honoured'] else ', only shown by this release'}")
-    yield Line(f"Scope:      {_SCOPES[found['scope']]}")
-    yield Line(f"Privilege:  {found['privilege']}")
-    yield Line(f"Methods:    {', '.join(found['methods'])}")
+    yield OutputLine(f"{found['path']}{title}", "bold")
+    yield OutputLine("")
+    yield from (OutputLine(text) for text in found["description"].splitlines())
+    yield OutputLine("")
+    yield OutputLine(f"Kind:       {found['kind']}{'' if found['honoured'] else ', only shown by this release'}")
+    yield OutputLine(f"Scope:      {_SCOPES[found['scope']]}")
+    yield OutputLine(f"Privilege:  {found['privilege']}")
+    yield OutputLine(f"Methods:    {', '.join(found['methods'])}")
     if found["children"]:
-        yield Line("Below it:")
-        yield from (Line(f"  {path.removeprefix(ROOT + '/')}") for path in found["children"])
+        yield OutputLine("Below it:")
+        yield from (OutputLine(f"  {path.removeprefix(ROOT + '/')}") for path in found["children"])
     if found["members"]:
-        yield Line("Members:")
+        yield OutputLine("Members:")
         for row in found["members"]:
-            yield Line(f"  {row['member']}  ({row['type']}, {_given(row['default'])})", "cyan")
+            yield OutputLine(f"  {row['member']}  ({row['type']}, {_given(row['default'])})", "cyan")
             if row["meaning"]:
-                yield Line(f"      {row['meaning']}")
+                yield OutputLine(f"      {row['meaning']}")
     if found["default"] not in (None, {}):
-        yield Line("On a fresh appliance:")
-        yield from (Line(f"  {text}") for text in dump(found["default"]).splitlines())
+        yield OutputLine("On a fresh appliance:")
+        yield from (OutputLine(f"  {text}") for text in dump(found["default"]).splitlines())
 
 
 def _given(default: str) -> str:

@@ -24,7 +24,7 @@ class Command(TyperCommand):
         return _plain(super().get_params(ctx))
 
 
-class Group(TyperGroup):
+class PlainHelpGroup(TyperGroup):
     """A group of commands with plain help."""
 
     def get_params(self, ctx: Any) -> Any:
@@ -42,8 +42,8 @@ def _plain(parameters: Any) -> Any:
 def group(name: str, about: str = "") -> typer.Typer:
     """Return an empty group of commands."""
     return typer.Typer(
-        name=name, cls=Group, help=about or None, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=CONTEXT,
-        epilog=MANUAL,
+        name=name, cls=PlainHelpGroup, help=about or None, no_args_is_help=True, pretty_exceptions_enable=False,
+        context_settings=CONTEXT, epilog=MANUAL,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import load_der_x509_certificate
 
 from doorward.cli.failures import Usage
-from doorward.cli.target import Target
+from doorward.cli.target import CommandTarget
 from doorward.host.tls import client_context
 
 _PREFIX = "sha256//"
@@ -62,7 +62,7 @@ def _checked(pin: str, origin: str) -> str:
     return _PREFIX + base64.b64encode(raw).decode()
 
 
-def trust(target: Target) -> ssl.SSLContext:
+def trust(target: CommandTarget) -> ssl.SSLContext:
     """Return what the server is checked with. Raises Usage."""
     if target.pin:
         pinned = _PinnedContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -40,38 +40,38 @@ from doorward.cli.commands import (
     trail,
 )
 from doorward.cli.failures import CommandError
-from doorward.cli.help import CONTEXT, MANUAL, Group, group, register
-from doorward.cli.options import Connection, command, spread
+from doorward.cli.help import CONTEXT, MANUAL, PlainHelpGroup, group, register
+from doorward.cli.options import ConnectionOptions, command, spread
 from doorward.cli.state import SYSTEM, sandbox_state
 
 app = group("doorward")
 
 
-class Setup(StrEnum):
+class SetupMode(StrEnum):
     """Who gives a fresh node its first settings."""
 
     wizard = "wizard"
 
 
-class Machine(StrEnum):
+class HostMode(StrEnum):
     """Which host the settings take effect on."""
 
     sandbox = "sandbox"
     system = "system"
 
 
-_LISTEN = {Machine.sandbox: "127.0.0.1:8443", Machine.system: "0.0.0.0:443"}
+_LISTEN = {HostMode.sandbox: "127.0.0.1:8443", HostMode.system: "0.0.0.0:443"}
 """Where the first start listens unless it is told."""
 
 State = Annotated[Path | None, typer.Option(help="Directory of everything that is kept.", show_default=False, readable=False)]
-On = Annotated[Machine, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")]
+On = Annotated[HostMode, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")]
 
 
-def state_directory(given: Path | None, machine: Machine) -> Path:
+def state_directory(given: Path | None, machine: HostMode) -> Path:
     """Return the state directory: the given one, else that of the host kind."""
     if given is not None:
         return given.absolute()
-    if machine is Machine.system:
+    if machine is HostMode.system:
         return SYSTEM
     return sandbox_state()
 
@@ -100,17 +100,17 @@ def _doorward(context: typer.Context, version: bool = False, **connection: Any) 
     """
     del version
     gc.enable()
-    context.obj = Connection(**connection)
+    context.obj = ConnectionOptions(**connection)
 
 
 _OWN = [
     inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
     inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Version),
-    *spread(Connection),
+    *spread(ConnectionOptions),
 ]
 _doorward.__signature__ = inspect.Signature(_OWN)  # type: ignore[attr-defined]
 _doorward.__annotations__ = {parameter.name: parameter.annotation for parameter in _OWN}
-app.callback(cls=Group, context_settings=CONTEXT, epilog=MANUAL)(_doorward)
+app.callback(cls=PlainHelpGroup, context_settings=CONTEXT, epilog=MANUAL)(_doorward)
 
 
 def serve(
@@ -123,9 +123,9 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    host: On = Machine.sandbox,
+    host: On = HostMode.sandbox,
     setup: Annotated[
-        Setup | None, typer.Option(help="wizard: the first start waits for POST /api/setup.", show_default=False)
+        SetupMode | None, typer.Option(help="wizard: the first start waits for POST /api/setup.", show_default=False)
     ] = None,
     cluster_port: Annotated[
         int | None,
@@ -163,7 +163,7 @@ def serve(
 @command
 def verify(
     state: State = None,
-    host: On = Machine.sandbox,
+    host: On = HostMode.sandbox,
     anchor: Annotated[
         Path | None,
         typer.Option(help="File with signed heads kept elsewhere: the history must go on from them.", show_default=False),
@@ -184,7 +184,7 @@ def verify(
     typer.echo("The history is whole and the host is as the running revision says.")
 
 
-def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
+def rotate_key(state: State = None, host: On = HostMode.sandbox) -> None:
     """Change the key under which secrets lie on the disk. The server of the state directory must not run.
 
     Everything is sealed anew under a new key, and the old one is destroyed. A kill at any moment leaves one whole key.
@@ -202,7 +202,7 @@ def rotate_key(state: State = None, host: On = Machine.sandbox) -> None:
 @command
 def reset_password(
     state: State = None,
-    host: On = Machine.sandbox,
+    host: On = HostMode.sandbox,
     new_password_file: passwd.NewPassword = None,
 ) -> None:
     """Give admin a new password, on the machine itself, whether its server runs or not.
@@ -226,7 +226,7 @@ def reset_password(
 
 def workers(  # noqa: PLR0913, PLR0917 - the options of a command
     state: State = None,
-    host: On = Machine.sandbox,
+    host: On = HostMode.sandbox,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, help="How many. Default: as many as cores.", show_default=False)
     ] = None,

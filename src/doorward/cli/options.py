@@ -40,7 +40,7 @@ def _connection(name: str, metavar: str, text: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ConnectionOptions:
     """Which server to talk to, and as whom, where a command says so itself; ``target`` completes it.
 
     There is no option that switches the check of the server's identity off.
@@ -176,16 +176,16 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         groups[name] = kind, [member.name for member in dataclasses.fields(kind)]
-        parameters += spread(kind, hidden=kind is Connection)
+        parameters += spread(kind, hidden=kind is ConnectionOptions)
 
     @functools.wraps(function)
     def run(context: typer.Context, **given: Any) -> None:
-        before = context.find_object(Connection) or Connection()
+        before = context.find_object(ConnectionOptions) or ConnectionOptions()
         for name, (group, members) in groups.items():
             given[name] = group(**{member: given.pop(member) for member in members})
         with reported():
             for name, made in given.items():
-                if isinstance(made, Connection):
+                if isinstance(made, ConnectionOptions):
                     given[name] = made.over(before)
                 elif isinstance(made, Output):
                     _ = made.format  # refused before anything is sent

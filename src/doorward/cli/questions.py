@@ -23,7 +23,7 @@ def _zone() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MemberQuestion:
     """A question about a place of the body. ``block`` asks whether the block that it belongs to shall be given at all."""
 
     pointer: str
@@ -42,28 +42,28 @@ class Question:
 _NETWORK = "Change name and address of the node? They stay as they were found otherwise."
 _MAIL = "Send mail?"
 QUESTIONS = (
-    Question("/administration/admin_password", "Password of admin", "secret"),
-    Question("/datetime/timezone", "Time zone", default=_zone),
-    Question("/datetime/primary_ntp_server", "Time server (empty: the usual ones)", "optional"),
-    Question("/network/hostname", "Name of the node, without domain", block=_NETWORK),
-    Question("/network/domainname", "Domain", block=_NETWORK),
-    Question("/network/initial_address", "Address with prefix, such as 192.0.2.5/24", block=_NETWORK),
-    Question("/network/gateway", "Router (empty: none)", "optional", block=_NETWORK),
-    Question("/network/primary_dns", "Name server (empty: those of the machine)", "optional", block=_NETWORK),
-    Question("/email/smtp_server", "Mail server", block=_MAIL),
-    Question("/email/admin_email", "Who gets mail", block=_MAIL),
+    MemberQuestion("/administration/admin_password", "Password of admin", "secret"),
+    MemberQuestion("/datetime/timezone", "Time zone", default=_zone),
+    MemberQuestion("/datetime/primary_ntp_server", "Time server (empty: the usual ones)", "optional"),
+    MemberQuestion("/network/hostname", "Name of the node, without domain", block=_NETWORK),
+    MemberQuestion("/network/domainname", "Domain", block=_NETWORK),
+    MemberQuestion("/network/initial_address", "Address with prefix, such as 192.0.2.5/24", block=_NETWORK),
+    MemberQuestion("/network/gateway", "Router (empty: none)", "optional", block=_NETWORK),
+    MemberQuestion("/network/primary_dns", "Name server (empty: those of the machine)", "optional", block=_NETWORK),
+    MemberQuestion("/email/smtp_server", "Mail server", block=_MAIL),
+    MemberQuestion("/email/admin_email", "Who gets mail", block=_MAIL),
 )
 
 
 @dataclass(slots=True)
-class Answers:
+class MemberAnswers:
     """What was answered so far."""
 
     _given: dict[str, dict[str, Any]] = field(default_factory=dict)
     _blocks: dict[str, bool] = field(default_factory=dict)
     _accepted: bool = False
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: MemberQuestion) -> None:
         """Ask one question, before the first one of a block whether the block is wanted, before all others about the licence."""
         if not self._accepted:
             if not terminal.agrees(f"Do you accept the licence of Doorward, the {LICENCE}?"):

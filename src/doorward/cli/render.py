@@ -18,7 +18,7 @@ from doorward.tree.changes import MISSING, ORDER, value_at
 from doorward.tree.plaintext import plain
 
 
-class Line(NamedTuple):
+class OutputLine(NamedTuple):
     """A line of output; ``style`` is one of rich's, or empty."""
 
     text: str
@@ -38,7 +38,7 @@ class Names(Protocol):
         """Whether a path is that of an object."""
 
 
-_SIGNS = {"create": Line("+", "bold green"), "delete": Line("-", "bold red")}
+_SIGNS = {"create": OutputLine("+", "bold green"), "delete": OutputLine("-", "bold red")}
 _STYLES = {"+": "green", "-": "red", " ": "", "…": "dim"}
 _STEERING = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 """What JSON itself does not escape, and terminals obey or hide."""
@@ -46,14 +46,14 @@ _AROUND = 3
 """Lines that stay visible around those that differ."""
 
 
-def changes(found: Iterable[Mapping[str, Any]], remote: Names) -> Iterator[Line]:
+def changes(found: Iterable[Mapping[str, Any]], remote: Names) -> Iterator[OutputLine]:
     """Yield changes as the API lists them. ``remote`` gives names to paths and references."""
     found = list(found)
     own = {str(change["path"]): name for change in found if (name := _own_name(change, remote))}
     for change in found:
-        sign, style = _SIGNS.get(change["type"], Line("~", "bold yellow"))
+        sign, style = _SIGNS.get(change["type"], OutputLine("~", "bold yellow"))
         order = " (order)" if change["type"] == "reorder" else ""
-        yield Line(f"{sign} {_label(change, remote)}{order}", style)
+        yield OutputLine(f"{sign} {_label(change, remote)}{order}", style)
         old, new = (change.get(f"{age}_order", change.get(f"{age}_value", MISSING)) for age in ("old", "new"))
         yield from difference(readable(old, remote, own), readable(new, remote, own))
 
@@ -85,14 +85,14 @@ def readable(value: Any, remote: Names, own: Mapping[str, str]) -> Any:
     return [readable(element, remote, own) for element in value] if isinstance(value, list) else value
 
 
-def difference(old: Any, new: Any) -> Iterator[Line]:
+def difference(old: Any, new: Any) -> Iterator[OutputLine]:
     """Yield the lines of two values that differ, with some lines around them. MISSING has no lines."""
     before, after = (_lines(value) for value in (old, new))
     groups = difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_AROUND)
     end = 0
     for group in groups:
         if group[0][1] > end:
-            yield Line("    …", _STYLES["…"])
+            yield OutputLine("    …", _STYLES["…"])
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
                 yield from (_line(" ", text) for text in before[i1:i2])
@@ -101,40 +101,40 @@ def difference(old: Any, new: Any) -> Iterator[Line]:
                 yield from (_line("+", text) for text in after[j1:j2])
         end = group[-1][2]
     if 0 < end < len(before):
-        yield Line("    …", _STYLES["…"])
+        yield OutputLine("    …", _STYLES["…"])
 
 
 def _lines(value: Any) -> list[str]:
     return [] if value is MISSING else dump(value).splitlines()
 
 
-def _line(sign: str, text: str) -> Line:
-    return Line(f"  {sign} {text}".rstrip(), _STYLES[sign])
+def _line(sign: str, text: str) -> OutputLine:
+    return OutputLine(f"  {sign} {text}".rstrip(), _STYLES[sign])
 
 
-def plan(body: Mapping[str, Any]) -> Iterator[Line]:
+def plan(body: Mapping[str, Any]) -> Iterator[OutputLine]:
     """Yield what a commit would do to the host, and its warnings."""
     actions: Sequence[Mapping[str, Any]] = body["actions"]
-    yield Line("On the host:" if actions else "Nothing changes on the host.", "bold" if actions else "dim")
+    yield OutputLine("On the host:" if actions else "Nothing changes on the host.", "bold" if actions else "dim")
     for action in actions:
         effect = "" if action["effect"] == "none" else f" ({action['effect'].replace('_', ' ')})"
-        yield Line(f"  {short(action['path'])}: {action['action']}{effect}")
+        yield OutputLine(f"  {short(action['path'])}: {action['action']}{effect}")
     yield from warnings(body["warnings"])
 
 
-def warnings(found: Iterable[Mapping[str, str]]) -> Iterator[Line]:
+def warnings(found: Iterable[Mapping[str, str]]) -> Iterator[OutputLine]:
     """Yield warnings, each once."""
     for line in dict.fromkeys(problem_line(w["path"], w["pointer"], w["message"]) for w in found):
-        yield Line(f"Warning: {line}", "yellow")
+        yield OutputLine(f"Warning: {line}", "yellow")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Line]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[OutputLine]:
     """Yield a table; only its last column has any width."""
     cells = [[plain(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(head) - 1)]
     for index, row in enumerate(cells):
         text = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        yield Line(text, "" if index else "bold")
+        yield OutputLine(text, "" if index else "bold")
 
 
 def local_time(time: str | None) -> str:
@@ -145,7 +145,7 @@ def local_time(time: str | None) -> str:
         return str(time)
 
 
-def show(lines: Iterable[Line], *, err: bool = False) -> None:
+def show(lines: Iterable[OutputLine], *, err: bool = False) -> None:
     """Print lines on standard output, or on standard error, with colours on a terminal."""
     from rich.console import Console
     from rich.text import Text
@@ -155,7 +155,7 @@ def show(lines: Iterable[Line], *, err: bool = False) -> None:
         console.print(Text(plain(line.text), line.style))
 
 
-def emit(value: Any, form: Format | None, lines: Iterable[Line] | None = None) -> None:
+def emit(value: Any, form: Format | None, lines: Iterable[OutputLine] | None = None) -> None:
     """Print a value for programs, or the lines for people where no form was asked for; without lines, YAML."""
     if form is Format.json:
         typer.echo(json_text(value))

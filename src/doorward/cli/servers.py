@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from doorward.cli.client import Client
 from doorward.cli.failures import CommandError, CommandRefusedError, Usage
-from doorward.sessions.admission import SSH_PORT, TargetError, parse_server
+from doorward.sessions.admission import SSH_PORT, UnknownTargetError, parse_server
 from doorward.tree.plaintext import plain
 
 HOST_KEYS: Final = "/api/ssh-host-keys"
@@ -20,7 +20,7 @@ _PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerName:
     """A server: a name in lower case or an address in its usual form."""
 
     host: str
@@ -34,7 +34,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class HostKey:
+class ServerHostKey:
     """A host key of a server. ``public_key``: ``type base64``; ``id``: what it is known by, where it is trusted."""
 
     public_key: str
@@ -47,16 +47,16 @@ class HostKey:
         return self.public_key.partition(" ")[0]
 
 
-def server_of(text: str) -> Server:
+def server_of(text: str) -> ServerName:
     """Return the server of ``SERVER`` or ``SERVER:PORT``. ``localhost`` is 127.0.0.1, which policies name. Raises Usage."""
     try:
         host, port = parse_server(text)
-    except TargetError as error:
+    except UnknownTargetError as error:
         raise Usage(str(error)) from None
-    return Server(_LOOPBACK if host == "localhost" else host, port or SSH_PORT)
+    return ServerName(_LOOPBACK if host == "localhost" else host, port or SSH_PORT)
 
 
-def login_of(text: str) -> tuple[str, Server]:
+def login_of(text: str) -> tuple[str, ServerName]:
     """Return user and server of ``[USER@]SERVER[:PORT]``; no user is an empty one. Raises Usage."""
     user, _, server = text.rpartition("@")
     if user and not _USER.match(user):
@@ -64,16 +64,16 @@ def login_of(text: str) -> tuple[str, Server]:
     return user, server_of(server)
 
 
-def scanned(client: Client, server: Server) -> list[HostKey]:
+def scanned(client: Client, server: ServerName) -> list[ServerHostKey]:
     """Return what a server offers to the node now; nothing is trusted by that. Raises CommandError where it offers nothing."""
     order = {"host": server.host, "port": server.port, "scan": True}
     found = client.write("POST", HOST_KEYS, order, about=server.label).content["body"]
     if found["code"]:
         raise CommandError(f"{server.label}: {found['message'] or found['code']}")
-    return [HostKey(key["public_key"], key["fingerprint"]) for key in found["host_keys"]]
+    return [ServerHostKey(key["public_key"], key["fingerprint"]) for key in found["host_keys"]]
 
 
-def trusted(client: Client, server: Server | None = None) -> list[Mapping[str, Any]]:
+def trusted(client: Client, server: ServerName | None = None) -> list[Mapping[str, Any]]:
     """Return the bodies of the keys that are trusted, of one server or of all, each with its ``key``."""
     return [
         {"key": item["key"], **item["body"]}
@@ -92,7 +92,7 @@ def _all(client: Client) -> Iterator[Mapping[str, Any]]:
         offset += _PAGE
 
 
-def unknown(client: Client, server: Server, offered: Sequence[HostKey]) -> list[HostKey]:
+def unknown(client: Client, server: ServerName, offered: Sequence[ServerHostKey]) -> list[ServerHostKey]:
     """Return which of the offered keys are not trusted yet. Raises CommandError where another one of a type is."""
     known = {one["type"]: one for one in trusted(client, server)}
     others = [key for key in offered if key.type in known and known[key.type]["public_key"] != key.public_key]
@@ -106,7 +106,7 @@ def unknown(client: Client, server: Server, offered: Sequence[HostKey]) -> list[
     return [key for key in offered if key.type not in known]
 
 
-def trust(client: Client, server: Server, keys: Sequence[HostKey]) -> list[str]:
+def trust(client: Client, server: ServerName, keys: Sequence[ServerHostKey]) -> list[str]:
     """Trust keys of a server; return what they are known by. Where one is refused, none is trusted. Raises Failure."""
     made: list[str] = []
     try:

@@ -11,20 +11,20 @@ import doorward.configuration
 from doorward.cli.client import SECONDS, Client
 from doorward.cli.failures import CommandRefusedError, LoginRefused, Unreachable, Untrusted, Usage
 from doorward.cli.identity import shown_pin, trust
-from doorward.cli.options import Connection
+from doorward.cli.options import ConnectionOptions
 from doorward.cli.remote import Remote
-from doorward.cli.target import Target, password, resolved
+from doorward.cli.target import CommandTarget, password, resolved
 from doorward.tree.registry import Tree, discover
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CommandSession:
     """A login session, the declarations of the tree, and the configuration as the server has it."""
 
     client: Client
     tree: Tree
     remote: Remote
-    target: Target
+    target: CommandTarget
 
 
 TOKEN = "DOORWARD_TOKEN"  # noqa: S105 - the name of a variable
@@ -38,7 +38,7 @@ def need_login(doing: str) -> None:
 
 
 @contextmanager
-def connected(connection: Connection) -> Iterator[Session]:
+def connected(connection: ConnectionOptions) -> Iterator[CommandSession]:
     """Log in for the time of a block."""
     target = resolved(connection)
     with opened(target) as client:
@@ -47,7 +47,7 @@ def connected(connection: Connection) -> Iterator[Session]:
         else:
             _login(client, target)
         tree = discover(doorward.configuration)
-        yield Session(client, tree, Remote(client, tree), target)
+        yield CommandSession(client, tree, Remote(client, tree), target)
 
 
 def _bear(client: Client, token: str) -> None:
@@ -64,7 +64,7 @@ def _bear(client: Client, token: str) -> None:
             raise
 
 
-def _login(client: Client, target: Target) -> None:
+def _login(client: Client, target: CommandTarget) -> None:
     """Log in. Raises LoginRefused, with a hint where the password tried may be an old one."""
     try:
         client.login(target.user, password(target))
@@ -80,7 +80,7 @@ def _login(client: Client, target: Target) -> None:
 
 
 @contextmanager
-def opened(target: Target, *, seconds: float = SECONDS) -> Iterator[Client]:
+def opened(target: CommandTarget, *, seconds: float = SECONDS) -> Iterator[Client]:
     """Talk to a server for the time of a block, without a login. What can't be trusted is said with what could be compared."""
     try:
         with Client(target.url, trust(target), target.server_name, seconds) as client:
@@ -89,7 +89,7 @@ def opened(target: Target, *, seconds: float = SECONDS) -> Iterator[Client]:
         raise Unreachable(*error.lines, *_hints(target)) from None
 
 
-def _hints(target: Target) -> Iterator[str]:
+def _hints(target: CommandTarget) -> Iterator[str]:
     if target.pin:
         return
     yield "Give the authority of the node with --ca (tls/ca.pem in its state directory), or its name with --server-name."

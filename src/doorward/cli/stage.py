@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from doorward.cli.edits import Edit, perform
+from doorward.cli.edits import CommandEdit, perform
 from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.outside import in_clear
-from doorward.cli.session import Session
-from doorward.cli.target import Target
+from doorward.cli.session import CommandSession
+from doorward.cli.target import CommandTarget
 
 Change = Mapping[str, Any]
 
@@ -25,16 +25,16 @@ class Stage:
     """The changes that were staged for one server and account, and what the places were like that they change."""
 
     path: Path
-    edits: tuple[Edit, ...] = ()
+    edits: tuple[CommandEdit, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
 
-    def with_edit(self, edit: Edit) -> Stage:
+    def with_edit(self, edit: CommandEdit) -> Stage:
         """Return the stage with one more change. Raises Usage where the file would hold a secret."""
         if in_clear(edit.value) or in_clear(_loose(edit.text)):
             raise Usage("A staged change would keep the secret in a file; give it as {from_env: …} or {from_file: …}.")
         return dataclasses.replace(self, edits=(*self.edits, edit))
 
-    def write(self, session: Session, match: str = "") -> None:
+    def write(self, session: CommandSession, match: str = "") -> None:
         """Write the changes into the transaction of a session, in their order. ``match`` is the entity tag for the last one."""
         for edit in self.edits:
             perform(session, edit, match if edit is self.edits[-1] else "")
@@ -64,19 +64,19 @@ class Stage:
             raise CommandError(*lines, "`doorward plan` shows what would become of it; `doorward commit --overwrite` means it.")
 
 
-def location(target: Target) -> Path:
+def location(target: CommandTarget) -> Path:
     """Return the file for a server and an account."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     name = hashlib.sha256(f"{target.url}\n{target.user}".encode()).hexdigest()[:16]
     return Path(base) / "doorward-cli" / f"staged-{name}.json"
 
 
-def staged(target: Target) -> Stage:
+def staged(target: CommandTarget) -> Stage:
     """Return what is staged for a server and an account. Raises Usage."""
     path = location(target)
     try:
         content = json.loads(path.read_bytes())
-        return Stage(path, tuple(Edit(**edit) for edit in content["edits"]), content["before"])
+        return Stage(path, tuple(CommandEdit(**edit) for edit in content["edits"]), content["before"])
     except FileNotFoundError:
         return Stage(path)
     except (OSError, ValueError, KeyError, TypeError):

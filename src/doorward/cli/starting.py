@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.remote import Remote
-from doorward.cli.servers import Server
+from doorward.cli.servers import ServerName
 
 POLICY: Final = "quickstart"
 """The name of the connection policy, and of its channel policy."""
@@ -23,7 +23,7 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class QuickstartPlan:
     """What is to be committed, as ``doorward apply`` takes it, and where users come in then; ``is_new``: by a new policy."""
 
     described: dict[str, Any]
@@ -33,7 +33,7 @@ class Start:
     is_new: bool = False
 
 
-def start(remote: Remote, server: Server, port: int, address: str = "") -> Start:
+def start(remote: Remote, server: ServerName, port: int, address: str = "") -> QuickstartPlan:
     """Return what lets users through to a server.
 
     The first time it is a policy on an address of the node, for clients of its network; from then on servers are added to that
@@ -47,7 +47,7 @@ def start(remote: Remote, server: Server, port: int, address: str = "") -> Start
         own = _interface(remote, address)
         described["channel_policies"] = {POLICY: {"rules": [{"channel": name} for name in CHANNELS]}}
         described["connections"] = {POLICY: _policy(own, port, server)}
-        return Start({"ssh": described}, str(own.ip), port, (str(own.network),), is_new=True)
+        return QuickstartPlan({"ssh": described}, str(own.ip), port, (str(own.network),), is_new=True)
     network = present["network"]
     host = str(ipaddress.ip_network(network["targets"][0]).network_address)
     inband = present["server_address"]
@@ -56,10 +56,10 @@ def start(remote: Remote, server: Server, port: int, address: str = "") -> Start
     if _target(server) not in inband["domains"]:
         domains = [*inband["domains"], _target(server)]
         described["connections"] = {POLICY: {"server_address": {"domains": domains}}}
-    return Start({"ssh": described} if described else {}, host, network["ports"][0], tuple(network["clients"]))
+    return QuickstartPlan({"ssh": described} if described else {}, host, network["ports"][0], tuple(network["clients"]))
 
 
-def _policy(own: Interface, port: int, server: Server) -> dict[str, Any]:
+def _policy(own: Interface, port: int, server: ServerName) -> dict[str, Any]:
     return {
         "network": {
             "clients": [str(own.network)],
@@ -77,7 +77,7 @@ def _policy(own: Interface, port: int, server: Server) -> dict[str, Any]:
     }
 
 
-def _target(server: Server) -> dict[str, Any]:
+def _target(server: ServerName) -> dict[str, Any]:
     try:
         network = ipaddress.ip_network(server.host)
     except ValueError:

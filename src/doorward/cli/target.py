@@ -9,7 +9,7 @@ from pathlib import Path
 
 from doorward.cli.client import checked_url, on_this_machine
 from doorward.cli.failures import Unreachable, Usage
-from doorward.cli.options import Connection
+from doorward.cli.options import ConnectionOptions
 from doorward.cli.state import LocalNode, local_node
 
 _FIRST_ACCOUNT = "admin"
@@ -18,7 +18,7 @@ _DEFAULT = "https://127.0.0.1:8443"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CommandTarget:
     """A server and an account. ``node`` is the node on this machine if it is one, ``origin`` where each of the others is from."""
 
     url: str
@@ -38,7 +38,7 @@ class Target:
         return self.node.file(_FIRST_PASSWORD)
 
 
-def resolved(given: Connection) -> Target:
+def resolved(given: ConnectionOptions) -> CommandTarget:
     """Return the target of a command. What was given on the command line goes before the environment. Raises Usage."""
     origin: dict[str, str] = {}
 
@@ -59,7 +59,7 @@ def resolved(given: Connection) -> Target:
         raise Unreachable(f"{origin['state']}: no server runs in {state} that this user may talk to.")
     found = url or (node.url if node else None) or _DEFAULT
     user = value("user") or _FIRST_ACCOUNT
-    return Target(
+    return CommandTarget(
         found, user, _path(password_file), _path(ca), value("server_name"), value("pin"), node, origin
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def password_of(path: Path, origin: str = "") -> str:
     return found
 
 
-def password(target: Target) -> str:
+def password(target: CommandTarget) -> str:
     """Return the password: the file's, the environment's, that of the first start, or what is typed."""
     from doorward.cli import terminal
 
@@ -91,7 +91,7 @@ def password(target: Target) -> str:
     return terminal.secret(f"Password of {target.user}")
 
 
-def asks_nobody(target: Target) -> bool:
+def asks_nobody(target: CommandTarget) -> bool:
     """Whether there is a password without a question."""
     return bool(target.password_file or os.environ.get("DOORWARD_PASSWORD") or target.first_password)
 

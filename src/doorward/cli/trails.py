@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from doorward.cli.failures import CommandError, Usage
-from doorward.recording.channels import Channel, channels
+from doorward.recording.channels import RecordedChannel, channels
 from doorward.recording.format import Stream, TrailDamagedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.trail_file import TrailFile
@@ -67,7 +67,7 @@ def private_key(path: Path) -> bytes:
         raise CommandError(f"The passphrase of {path} is another one.") from None
 
 
-def shown_channel(reader: TrailReader, wanted: int | None) -> Channel:
+def shown_channel(reader: TrailReader, wanted: int | None) -> RecordedChannel:
     """Return the channel that is meant: the one with the number, else the first with a terminal, else with output."""
     found = channels(reader.records(Stream.SCREEN))
     if wanted is not None:

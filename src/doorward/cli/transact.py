@@ -9,18 +9,18 @@ import typer
 
 from doorward.cli import render, stage, terminal
 from doorward.cli.client import TRANSACTION
-from doorward.cli.edits import Edit, perform
+from doorward.cli.edits import CommandEdit, perform
 from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.options import Asking, Committing, Format
-from doorward.cli.render import Line, show
-from doorward.cli.session import Session
+from doorward.cli.render import OutputLine, show
+from doorward.cli.session import CommandSession
 from doorward.cli.times import words
 
 CHANGED = 2
 """The exit code for "something would change", where it was asked for."""
 
 
-def carry_out(session: Session, how: Committing, edit: Edit, match: str = "") -> None:
+def carry_out(session: CommandSession, how: Committing, edit: CommandEdit, match: str = "") -> None:
     """Commit one change, or stage it."""
     if how.stage:
         _stage(session, how, edit, match)
@@ -29,7 +29,10 @@ def carry_out(session: Session, how: Committing, edit: Edit, match: str = "") ->
 
 
 def transact(
-    session: Session, how: Committing, write: Callable[[], Iterable[Line] | None], changed: Callable[[Any], None] | None = None
+    session: CommandSession,
+    how: Committing,
+    write: Callable[[], Iterable[OutputLine] | None],
+    changed: Callable[[Any], None] | None = None,
 ) -> int | None:
     """Open a transaction, write into it and commit it; return the revision. What is not committed goes with the login session.
 
@@ -45,7 +48,7 @@ def transact(
     if changed is not None:
         changed(found["changes"])
     if how.dry_run:
-        finished(how, found, Line("Nothing was committed: this was a dry run.", "dim"))
+        finished(how, found, OutputLine("Nothing was committed: this was a dry run.", "dim"))
         raise typer.Exit(CHANGED if how.exit_code else 0)
     message = agreed(session, how, "Commit?", "Nothing was committed.")
     client.warnings.clear()
@@ -54,12 +57,12 @@ def transact(
     late = [warning for warning in client.warnings if warning not in said]
     show(render.warnings(late), err=how.structured is not None)
     until = f", and goes back in {words(how.confirm)} unless you run `doorward confirm`" if how.confirm else ""
-    finished(how, {**found, "revision": revision}, Line(f"Revision {revision} is in effect{until}.", "bold green"))
+    finished(how, {**found, "revision": revision}, OutputLine(f"Revision {revision} is in effect{until}.", "bold green"))
     return revision
 
 
 def prepare(
-    session: Session, write: Callable[[], Iterable[Line] | None], form: Format | None, *, brief: bool = False
+    session: CommandSession, write: Callable[[], Iterable[OutputLine] | None], form: Format | None, *, brief: bool = False
 ) -> dict[str, Any] | None:
     """Write into a new transaction and show what a commit would do; None where nothing changes. Raises Failure.
 
@@ -71,7 +74,7 @@ def prepare(
     session.remote.forget()
     changes = client.changes()
     if not changes:
-        show([*render.warnings(client.warnings), Line("Nothing to change.")], err=aside)
+        show([*render.warnings(client.warnings), OutputLine("Nothing to change.")], err=aside)
         if form is not None:
             render.emit({"changes": [], "plan": None, "revision": None}, form)
         return None
@@ -88,7 +91,7 @@ def prepare(
     return {"changes": changes, "plan": plan, "revision": None}
 
 
-def finished(how: Committing, found: dict[str, Any], line: Line) -> None:
+def finished(how: Committing, found: dict[str, Any], line: OutputLine) -> None:
     """Say how it ended."""
     if how.structured is not None:
         render.emit(found, how.structured)
@@ -96,7 +99,7 @@ def finished(how: Committing, found: dict[str, Any], line: Line) -> None:
         show([line])
 
 
-def agreed(session: Session, how: Asking, question: str, otherwise: str) -> str | None:
+def agreed(session: CommandSession, how: Asking, question: str, otherwise: str) -> str | None:
     """Ask whether to go on; return the commit message. Raises Exit where the answer is no, Usage where nobody can be asked."""
     message = how.message
     if how.yes:
@@ -104,14 +107,14 @@ def agreed(session: Session, how: Asking, question: str, otherwise: str) -> str 
     if not terminal.present():
         raise Usage(f"{otherwise} There is no terminal to ask on: give --yes.")
     if not terminal.agrees(question):
-        show([Line(otherwise)], err=True)
+        show([OutputLine(otherwise)], err=True)
         raise typer.Exit(1)
     if not message and session.client.body(TRANSACTION)["commit_message"] == "required":
         message = terminal.ask("Why")
     return message
 
 
-def _stage(session: Session, how: Committing, edit: Edit, match: str) -> None:
+def _stage(session: CommandSession, how: Committing, edit: CommandEdit, match: str) -> None:
     """Add a change to those that are staged, if all of them together could be committed."""
     if how.message or how.confirm or how.dry_run:
         raise Usage("--message, --confirm and --dry-run go with `doorward commit`, not with --stage.")
@@ -125,5 +128,5 @@ def _stage(session: Session, how: Committing, edit: Edit, match: str) -> None:
     finished(
         how,
         found,
-        Line(f"{number} change{'' if number == 1 else 's'} staged; `doorward commit` makes them one revision.", "bold"),
+        OutputLine(f"{number} change{'' if number == 1 else 's'} staged; `doorward commit` makes them one revision.", "bold"),
     )

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from doorward import __version__
 from doorward.cluster.revisions import Envelope, Header, Membership, Row, documents, header, secret_digest, value_of
-from doorward.cluster.statuses import Issue
+from doorward.cluster.statuses import NodeIssue
 from doorward.host.kinds.zone import OTHER_PROCESSES
 from doorward.membership import join_request, nodes
 from doorward.membership.cluster_role import cluster_role
-from doorward.store.port import CommitRecord, Record, Store
+from doorward.store.port import CommitRecord, Store, StoredRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
@@ -37,7 +37,7 @@ _HREF = re.compile(r"/api/[A-Za-z0-9_/#-]+")
 class NotAppliedError(Exception):
     """A revision that the node does not take; what runs is as before, unless the host could not be put back."""
 
-    def __init__(self, issues: list[Issue]) -> None:
+    def __init__(self, issues: list[NodeIssue]) -> None:
         self.issues = issues
         super().__init__("; ".join(issue.message for issue in issues))
 
@@ -59,9 +59,9 @@ def check(envelope: Envelope, applied: Header | None, cluster_id: str, version: 
         raise NotAppliedError([mismatch(envelope.version, version)])
 
 
-def mismatch(release: str, version: str) -> Issue:
+def mismatch(release: str, version: str) -> NodeIssue:
     """Return what is wrong where Central Management is of another release than this node."""
-    return Issue("version_mismatch", f"Central Management runs {plain(release, 64)}, this node {version}.")
+    return NodeIssue("version_mismatch", f"Central Management runs {plain(release, 64)}, this node {version}.")
 
 
 def _follow(applied: Header, newest: Header, headers: list[Header]) -> None:
@@ -114,7 +114,7 @@ def take_membership(pipeline: Pipeline, membership: Membership) -> bool:
     return True
 
 
-def take(pipeline: Pipeline, envelope: Envelope, note: Record) -> list[Issue] | None:
+def take(pipeline: Pipeline, envelope: Envelope, note: StoredRecord) -> list[NodeIssue] | None:
     """Put a checked revision into effect and write the note of it, both or none.
 
     Return the warnings that last; None where nothing changes, so that those of what runs stay true. Raises NotAppliedError.
@@ -146,7 +146,7 @@ def _lasting(pipeline: Pipeline, record: CommitRecord) -> list[dict[str, str]]:
 def fill(tree: Tree, store: Store, candidate: Candidate, envelope: Envelope) -> None:
     """Put what differs into a candidate. Secrets that the node has are left alone. Raises NotAppliedError."""
     present = {place for place, _ in documents(tree, candidate.snapshot)}
-    faults: list[Issue] = []
+    faults: list[NodeIssue] = []
     for row in envelope.content.tree:
         place = Place(row[0], row[1])
         present.discard(place)
@@ -175,7 +175,7 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
     candidate.put(place, tree.load(place, body))
 
 
-def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: Record) -> CommitRecord:
+def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: StoredRecord) -> CommitRecord:
     address = cluster_role(candidate.snapshot).central_addresses
     try:
         order = Order(author, address[0] if address else "", message[:_MAX_OF_MESSAGE], records=notes, everything=True)
@@ -189,10 +189,10 @@ def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str,
         raise NotAppliedError([_issue("conflict", str(collided), "")]) from collided
 
 
-def _issue(code: str, message: str, path: str) -> Issue:
+def _issue(code: str, message: str, path: str) -> NodeIssue:
     """Return an issue with every place that takes part: those that the message names belong to it."""
     paths: Iterable[str] = dict.fromkeys(found for found in [path, *_HREF.findall(message)] if found)
-    return Issue(code, plain(message, _MAX_OF_MESSAGE), list(paths)[:100])
+    return NodeIssue(code, plain(message, _MAX_OF_MESSAGE), list(paths)[:100])
 
 
 def _at(pointer: str) -> str:
@@ -200,4 +200,4 @@ def _at(pointer: str) -> str:
 
 
 def _fault(code: str, message: str) -> NotAppliedError:
-    return NotAppliedError([Issue(code, message)])
+    return NotAppliedError([NodeIssue(code, message)])

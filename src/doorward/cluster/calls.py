@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 
 PREFIX = "/cluster/v1/"
 MAX_WAIT = 25
@@ -56,7 +56,7 @@ class Call:
         self.ending: Callable[[], bool] = scope["ending"]
         self.address: str = scope["client"][0]
         self.path: str = scope["path"].removeprefix(PREFIX)
-        self.peer: Peer | None = None
+        self.peer: PinnedPeer | None = None
         self.close = self.certificate is None
         self.begun = False
         """Whether an answer is under way."""
@@ -123,7 +123,7 @@ class Call:
             await send({"type": "http.response.body", **piece})
 
 
-class Ready:
+class EncodedAnswer:
     """A good answer that is encoded already, for many who ask the same."""
 
     def __init__(self, compressed: bytes) -> None:
@@ -131,7 +131,7 @@ class Ready:
         """JSON, by gzip."""
 
     @classmethod
-    def of(cls, value: Any) -> Ready:
+    def of(cls, value: Any) -> EncodedAnswer:
         """Encode a value."""
         return cls(gzip.compress(msgspec.json.encode(value), 5, mtime=0))
 
@@ -140,7 +140,7 @@ def packed(value: Any, compress: bool) -> tuple[int, bytes, dict[str, str]]:  # 
     """Return status, body and header fields of a good answer; None is 204."""
     if value is None:
         return 204, b"", {}
-    if isinstance(value, Ready):
+    if isinstance(value, EncodedAnswer):
         return (200, value.compressed, _GZIP) if compress else (200, gzip.decompress(value.compressed), {})
     body = msgspec.json.encode(value)
     if not compress or len(body) < _WORTH_GZIP:

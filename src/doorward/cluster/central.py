@@ -20,9 +20,9 @@ from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.pairing import Acceptance, PairAnswer, PairedCentral, PairingRefusedError, PairRequest
 from doorward.cluster.peers import Peers, destroy, psk_life, used
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Header, MembershipEnvelope
-from doorward.cluster.statuses import Issue, Report, Seen, fit_to_show, observed
+from doorward.cluster.statuses import NodeIssue, NodeReport, Seen, fit_to_show, observed
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
@@ -32,7 +32,7 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
-from doorward.tree.times import Clock
+from doorward.tree.times import SystemClock
 
 _FORK = "history_fork"
 _FORKED = (
@@ -54,11 +54,11 @@ class Central:
         peers: Peers,
         events: Events,
         *,
-        clock: Clock | None = None,
+        clock: SystemClock | None = None,
         version: str = __version__,
     ) -> None:
         self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
-        self._store, self._clock, self._version = pipeline.store, clock or Clock(), version
+        self._store, self._clock, self._version = pipeline.store, clock or SystemClock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
         self._envelopes = Envelopes(self.ledger, version)
         self._statuses = Records(pipeline.store, "cluster_status", Seen)
@@ -70,11 +70,11 @@ class Central:
         self._kept: dict[str, float] = {}
         self._unkept: set[str] = set()
         """Nodes whose last report is to be written to the store."""
-        self._trials: dict[str, Issue] = {}
+        self._trials: dict[str, NodeIssue] = {}
         """How the last attempt to pair with a node went, where it went badly."""
         self._skews: dict[str, float] = {}
         """By how many seconds the clock of a node was ahead when it paired, or tried to; it holds until the first report."""
-        self.unreachable: dict[str, Issue] = {}
+        self.unreachable: dict[str, NodeIssue] = {}
         """Nodes whose registered address did not answer, by id."""
         self.expected, self.awaited, self.noted = 0, 0, 0
         """The newest running revision that nodes will have to follow, the newest that they will have to follow once it is
@@ -95,7 +95,7 @@ class Central:
 
     # The channel
 
-    def hello(self, peer: Peer) -> Any:
+    def hello(self, peer: PinnedPeer) -> Any:
         """Say who is here."""
         del peer
         return {"node_id": self._node_id, "version": self._version}
@@ -140,25 +140,25 @@ class Central:
     def _tried(self, node_id: str, request: PairRequest, refused: PairingRefusedError, now: float) -> None:
         if refused.code == "version_mismatch":
             message = f"The node runs {plain(request.version, 64)}, Central Management {self._version}."
-            self._trials[node_id] = Issue("version_mismatch", message)
+            self._trials[node_id] = NodeIssue("version_mismatch", message)
             self._skews[node_id] = request.time.timestamp() - now
         elif refused.psk_differs:
-            self._trials[node_id] = Issue("psk_mismatch", "Somebody tried to pair as this node with another secret.")
+            self._trials[node_id] = NodeIssue("psk_mismatch", "Somebody tried to pair as this node with another secret.")
 
-    def head(self, peer: Peer, since: Since | None) -> Any | None:
+    def head(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         """Return the newest header, None where the node has it."""
         self._standing()
         self.contacted(peer.id)
         newest = self.ledger.newest
         return newest.header if newest is not None and _is_news(newest.header.at, since) else None
 
-    def revision(self, peer: Peer, since: Since | None) -> Any:
+    def revision(self, peer: PinnedPeer, since: Since | None) -> Any:
         """Return the newest revision, complete."""
         self._standing()
         self.contacted(peer.id)
         return self._envelopes.newest(since)
 
-    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+    def membership(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         """Return who belongs to the cluster, None where the node knows."""
         self._standing()
         self.contacted(peer.id)
@@ -167,10 +167,10 @@ class Central:
             return None
         return MembershipEnvelope(newest.header, self._version, newest.content.membership)
 
-    def status(self, peer: Peer, report: Any) -> Any | None:
+    def status(self, peer: PinnedPeer, report: Any) -> Any | None:
         """Take what a node says of itself."""
         self._standing()
-        found, now = fit_to_show(msgspec.convert(report, Report)), self._clock.time()
+        found, now = fit_to_show(msgspec.convert(report, NodeReport)), self._clock.time()
         with self._lock:
             before = self._seen.get(peer.id)
             self._seen[peer.id] = Seen(now, found, peer.id)
@@ -226,9 +226,11 @@ class Central:
         errors = []
         if (where := self._doubles.of(key, self._clock.monotonic())) is not None:
             found = [issue for issue in found if issue.code != "address_differs"]  # it comes and goes with who reported last
-            errors.append(Issue("duplicate_identity", f"Two machines have the identity of this node: {where}. Stop the copy."))
+            errors.append(
+                NodeIssue("duplicate_identity", f"Two machines have the identity of this node: {where}. Stop the copy.")
+            )
         if not self._peers.paired(key) and not member["psk"]:
-            found.append(Issue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
+            found.append(NodeIssue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
         found += [issue for issue in (self._trials.get(key), self.unreachable.get(key)) if issue is not None]
         return (report.issues if report else statuses.Issues()).with_more(errors, found)
 
@@ -334,7 +336,7 @@ class Central:
         ]
 
 
-def _lasting(report: Report) -> Report:
+def _lasting(report: NodeReport) -> NodeReport:
     """Return a report without what is another in each one, and of no use after a restart."""
     return structs.replace(report, time=0.0, last_checked=None, health_status=None, sequence=0)
 

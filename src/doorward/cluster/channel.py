@@ -16,12 +16,12 @@ import structlog
 from doorward.cluster.calls import Call, CallRefusedError, GoneError, Rate, Since, decoded, packed
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefusedError, PairRequest
-from doorward.cluster.pins import Peer, Pins
+from doorward.cluster.pins import PinnedPeer, Pins
 from doorward.cluster.statuses import REPORT_LIMIT
 from doorward.listening.http.buffers import BuffersFullError
 from doorward.listening.sources import source_of
 from doorward.membership.nodes import CENTRAL, MANAGED
-from doorward.tree.times import Clock
+from doorward.tree.times import SystemClock
 
 log = structlog.get_logger()
 
@@ -48,39 +48,41 @@ class ClusterHandlers(Protocol):
     while an attempt to pair is held.
     """
 
-    def hello(self, peer: Peer) -> Any:
+    def hello(self, peer: PinnedPeer) -> Any:
         """Say who is here."""
 
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk and pin the node, durably. Raises PairingRefusedError; asked again while it is held."""
 
-    def head(self, peer: Peer, since: Since | None) -> Any | None:
+    def head(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         """Return the newest cluster revision, None where the node has it. Asked again after each ``announce``."""
 
-    def revision(self, peer: Peer, since: Since | None) -> Any:
+    def revision(self, peer: PinnedPeer, since: Since | None) -> Any:
         """Return the newest cluster revision, complete; only ever asked for a managed host."""
 
-    def membership(self, peer: Peer, since: Since | None) -> Any | None:
+    def membership(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         """Return the membership, None where the node has it. Asked again after each ``announce``."""
 
-    def status(self, peer: Peer, report: Any) -> Any | None:
+    def status(self, peer: PinnedPeer, report: Any) -> Any | None:
         """Take the status that a node reports of itself; a msgspec.ValidationError is answered with 400."""
 
 
-class Channel:
+class ChannelApp:
     """An ASGI application. ``hold`` is how long, in seconds, a refused pairing waits; None: HOLD_SECONDS."""
 
-    def __init__(self, key: NodeKey, handlers: ClusterHandlers, *, hold: float | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self, key: NodeKey, handlers: ClusterHandlers, *, hold: float | None = None, clock: SystemClock | None = None
+    ) -> None:
         self.key, self._handlers, self._hold = key, handlers, HOLD_SECONDS if hold is None else hold
         self._pins = Pins(key)
         self.context = self._pins.context
-        self._clock = clock or Clock()
+        self._clock = clock or SystemClock()
         self._attempts = Rate(most=ATTEMPTS, seconds=ATTEMPT_SECONDS)
         self._news = _News()
 
     # For whoever holds the state; from any thread
 
-    def trust(self, peers: Iterable[Peer]) -> None:
+    def trust(self, peers: Iterable[PinnedPeer]) -> None:
         """Replace the pinned peers, with their roles; those that wait are asked again."""
         self._pins.trust(peers)
         self.announce()
@@ -140,7 +142,7 @@ class Channel:
         asked = handlers.head if ask == "head" else handlers.membership
         return await self._news.until(call, _fast_response(lambda: asked(self._admit(call), since)), wait)
 
-    def _admit(self, call: Call) -> Peer:
+    def _admit(self, call: Call) -> PinnedPeer:
         """Return the peer that may make the call. Anew after each wait: it may have been removed."""
         peer = call.peer = self._pins.find(call.certificate) if call.certificate else None
         if peer is None:
@@ -175,7 +177,7 @@ class Channel:
         return answer
 
 
-_ALLOWED: dict[str, Callable[[Peer], bool]] = {
+_ALLOWED: dict[str, Callable[[PinnedPeer], bool]] = {
     "hello": lambda _peer: True,
     "head": lambda peer: CENTRAL not in peer.roles,
     "membership": lambda peer: CENTRAL not in peer.roles,

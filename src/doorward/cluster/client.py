@@ -17,10 +17,10 @@ import msgspec
 import structlog
 
 from doorward.cluster.calls import MAX_WAIT, Since
-from doorward.cluster.connection import ChannelError, Connection, StaleError, Way, connected
+from doorward.cluster.connection import ChannelConnection, ChannelError, StaleError, Way, connected
 from doorward.cluster.keys import NodeKey, fingerprint
-from doorward.cluster.pairing import Attempt, CentralNotProvenError, PairAnswer
-from doorward.cluster.pins import Peer, client_context, unverified_context
+from doorward.cluster.pairing import CentralNotProvenError, PairAnswer, PairingAttempt
+from doorward.cluster.pins import PinnedPeer, client_context, unverified_context
 from doorward.tree.jsontext import prepared
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ def pair(way: Way, key: NodeKey, *, node_id: UUID, psk: str, version: str, addre
     connection = connected(way, unverified_context())
     with contextlib.closing(connection):
         certificate = connection.certificate()
-        attempt = Attempt(psk, node_id, key, fingerprint(certificate))
+        attempt = PairingAttempt(psk, node_id, key, fingerprint(certificate))
         request = attempt.request(version=version, address=address, time=datetime.now(UTC))
         try:
             answer = msgspec.json.decode(connection.ask("POST", "pair", msgspec.json.encode(request)), type=PairAnswer)
@@ -63,18 +63,18 @@ class _Hello(msgspec.Struct):
     version: Annotated[str, msgspec.Meta(max_length=64)]
 
 
-class Central:
+class CentralClient:
     """The pinned Central Management, for one thread. ``way`` may be set anew at any time.
 
     Every call raises ChannelError. The connection is kept; one that went stale is opened again. Central Management asks a node
     ``hello`` in the same manner. ``release`` is what the other side said at the beginning of the last connection.
     """
 
-    def __init__(self, key: NodeKey, peer: Peer, way: Way) -> None:
+    def __init__(self, key: NodeKey, peer: PinnedPeer, way: Way) -> None:
         self.way = way
         self._peer = peer
         self._context = client_context(key, peer.certificate)
-        self._connection: Connection | None = None
+        self._connection: ChannelConnection | None = None
         self._used: Way | None = None
         self._closed = False
         self.release: str | None = None
@@ -150,7 +150,9 @@ class Central:
             self._drop()
             raise ChannelError("no_answer", "Central Management ended the connection") from error
 
-    def _asked(self, connection: Connection, method: str, target: str, body: bytes | None = None, more: float = 0.0) -> bytes:
+    def _asked(
+        self, connection: ChannelConnection, method: str, target: str, body: bytes | None = None, more: float = 0.0
+    ) -> bytes:
         if self._closed:
             raise ChannelError("no_answer", "the node stops")
         try:
@@ -163,7 +165,7 @@ class Central:
         self._log(connection.host, target, "ok")
         return answer
 
-    def _connected(self, way: Way) -> Connection:
+    def _connected(self, way: Way) -> ChannelConnection:
         try:
             return connected(way, self._context, self._peer.certificate)
         except ChannelError as error:

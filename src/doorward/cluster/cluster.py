@@ -18,14 +18,14 @@ from doorward.areas.area import Area, Issue
 from doorward.areas.worker import Worker
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
-from doorward.cluster.channel import Channel
+from doorward.cluster.channel import ChannelApp
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import Connector, Follower
 from doorward.cluster.following import Following
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers, destroy, psk_life, psks
-from doorward.cluster.pins import Peer
-from doorward.cluster.statuses import Backup, Report, Seen, utc
+from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.statuses import Backup, NodeReport, Seen, utc
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
 from doorward.events.events import Events
@@ -40,7 +40,7 @@ from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
-from doorward.tree.times import Clock
+from doorward.tree.times import SystemClock
 
 log = structlog.get_logger()
 
@@ -62,15 +62,15 @@ class Cluster(Area):
         events: Events,
         state: Path,
         backup: Callable[[], Backup | None] = lambda: None,
-        clock: Clock | None = None,
+        clock: SystemClock | None = None,
         version: str = __version__,
     ) -> None:
         self._pipeline, self._queue, self.node_id, self._state, self._backup = pipeline, queue, node_id, state, backup
-        self._connector, self._clock, self._version = connector, clock or Clock(), version
+        self._connector, self._clock, self._version = connector, clock or SystemClock(), version
         self._peers = Peers(pipeline.store)
         self._central = Central(pipeline, node_id, key, self._peers, events, clock=self._clock, version=version)
         self._central.pinned, self._central.contacted = self._pinned, self._contacted
-        self.channel = Channel(key, self._central, clock=self._clock)
+        self.channel = ChannelApp(key, self._central, clock=self._clock)
         self._following = Following(pipeline, queue.wait, self._clock, version)
         self.follower = Follower(
             pipeline,
@@ -188,7 +188,7 @@ class Cluster(Area):
                 self._central.unreachable.pop(key, None)
             else:
                 message = f"The node does not answer at {address}."
-                self._central.unreachable[key] = statuses.Issue("address_unreachable", message)
+                self._central.unreachable[key] = statuses.NodeIssue("address_unreachable", message)
         return _REACH_SECONDS
 
     # What follows from a commit, or was left undone by a crash
@@ -246,12 +246,14 @@ class Cluster(Area):
         with self._trusting:  # two threads come here: the later to look must be the later to tell
             self.channel.trust(self._trusted())
 
-    def _trusted(self) -> list[Peer]:
+    def _trusted(self) -> list[PinnedPeer]:
         newest = self._central.ledger.newest
         roles = {row.key: row.roles for row in newest.content.membership.nodes} if newest else {}
         central = {nodes.CENTRAL} if self.cluster_role.state != "central" else set()
         return [
-            Peer(peer.id, peer.certificate, frozenset(central.union(roles.get(peer.id, ()))), removed=peer.removed is not None)
+            PinnedPeer(
+                peer.id, peer.certificate, frozenset(central.union(roles.get(peer.id, ()))), removed=peer.removed is not None
+            )
             for peer in self._peers.all().values()
         ]
 
@@ -287,11 +289,11 @@ class Cluster(Area):
         """What the node is, as it runs."""
         return cluster_role(self._pipeline.running.snapshot)
 
-    def _report(self) -> Report:
+    def _report(self) -> NodeReport:
         snapshot, sync = self._pipeline.running.snapshot, self._following.sync
         checked, updated = sync.times
         known = self.cluster_role
-        report = Report(
+        report = NodeReport(
             full_name(snapshot), self._version, interface.listen_address(snapshot), self._clock.time(), sync.applied, sync.tried,
             checked, updated, self._following.issues, figures(self._state), self._backup(),
             known.central_addresses[0] if known.central_addresses else None, self._instance, next(self._reports),

@@ -52,7 +52,7 @@ class StaleError(Exception):
     """The other side ended the connection before it answered anything."""
 
 
-class Connection(http.client.HTTPConnection):
+class ChannelConnection(http.client.HTTPConnection):
     """A TLS connection to one address, with a limit of time for the whole of each call."""
 
     def __init__(self, address: str, way: Way, context: ssl.SSLContext) -> None:
@@ -131,11 +131,11 @@ def _notice_silence(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
-def connected(way: Way, context: ssl.SSLContext, certificate: bytes | None = None) -> Connection:
+def connected(way: Way, context: ssl.SSLContext, certificate: bytes | None = None) -> ChannelConnection:
     """Return a connection to the first address that answers, with the certificate if one is expected. Raises ChannelError."""
     failure = ChannelError("no_answer", "no address of Central Management is known")
     for address in way.addresses:
-        connection = Connection(address, way, context)
+        connection = ChannelConnection(address, way, context)
         try:
             connection.connect()
             if certificate is None or connection.certificate() == certificate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 
 WINDOW_SECONDS = 60.0
 """So long signs count; a node reports every 10 s."""
@@ -34,7 +34,7 @@ class Doubles:
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
-    def saw(self, node_id: str, report: Report, now: float) -> None:
+    def saw(self, node_id: str, report: NodeReport, now: float) -> None:
         """Take note of a report."""
         if report.instance is None:
             return

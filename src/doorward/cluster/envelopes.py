@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from doorward.cluster.calls import CallRefusedError, Ready, Since
+from doorward.cluster.calls import CallRefusedError, EncodedAnswer, Since
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.revisions import Envelope, Header
 
@@ -20,10 +20,10 @@ class Envelopes:
         self._ledger, self._version = ledger, version
         self._lock = threading.Lock()
         self._of: Header | None = None
-        self._made: dict[Since | None, Ready] = {}
+        self._made: dict[Since | None, EncodedAnswer] = {}
         self._asked = 0.0
 
-    def newest(self, since: Since | None) -> Ready:
+    def newest(self, since: Since | None) -> EncodedAnswer:
         """Return the newest revision, for a node that has an earlier one. Raises Refused."""
         with self._lock:  # who asks while it is made waits for it
             newest, self._asked = self._ledger.newest, time.monotonic()
@@ -35,7 +35,7 @@ class Envelopes:
                 headers = self._ledger.headers_after(since.epoch, since.number) if since else []
                 headers = [one for one in headers if one.at <= newest.header.at]  # the ledger may be noting the next one
                 secrets = self._ledger.secrets(newest.content)
-                self._made[since] = Ready.of(
+                self._made[since] = EncodedAnswer.of(
                     Envelope(newest.header, headers, self._version, newest.author, newest.message, newest.content, secrets)
                 )
             return self._made[since]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import psutil
 
-from doorward.cluster.statuses import Figures
+from doorward.cluster.statuses import NodeFigures
 
 
-def figures(state: Path) -> Figures:
+def figures(state: Path) -> NodeFigures:
     """Return the figures of the moment; the disk is that of the state directory."""
     load1, load5, load15 = (round(load, 2) for load in psutil.getloadavg())
     swap = psutil.swap_memory()
-    return Figures(
+    return NodeFigures(
         disk=psutil.disk_usage(str(state)).percent,
         load1=load1,
         load15=load15,

@@ -12,9 +12,9 @@ import structlog
 from doorward.areas.area import Issue
 from doorward.areas.worker import Worker
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
-from doorward.cluster.following import Following, Link, StoppingError
+from doorward.cluster.following import CentralLink, Following, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
-from doorward.cluster.statuses import Report, utc
+from doorward.cluster.statuses import NodeReport, utc
 from doorward.configuration.local_services.cluster import listen_address
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events
@@ -48,10 +48,10 @@ class RemovedError(Exception):
     """Central Management has removed this node."""
 
 
-class Connected(Link, Protocol):
+class ReportingLink(CentralLink, Protocol):
     """A link that also takes reports, and can be given up from another thread."""
 
-    def report(self, report: Report) -> None:
+    def report(self, report: NodeReport) -> None:
         """Report."""
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Connector(Protocol):
     def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
         """Pair with who answers at one of the addresses; return node id and certificate of Central Management, proven."""
 
-    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> Connected:
+    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> ReportingLink:
         """Return a link to a pinned Central Management. The connection is made with the first call."""
 
     def answers(self, address: str, node: Pinned, own: str | None) -> bool:
@@ -94,7 +94,7 @@ class Follower:
         peers: Peers,
         *,
         connector: Connector,
-        report: Callable[[], Report],
+        report: Callable[[], NodeReport],
         events: Events,
     ) -> None:
         self._pipeline, self._following, self._peers, self._connector = pipeline, following, peers, connector
@@ -103,7 +103,7 @@ class Follower:
         self.contact = Contact()
         self._lost = Alarm(events, "cluster_central_lost", f"{ROOT}/status")
         self._stopping = following.stopping
-        self._links: dict[str, tuple[Any, Connected]] = {}
+        self._links: dict[str, tuple[Any, ReportingLink]] = {}
         self._asked_since: tuple[str, float] = ("", 0.0)
         self._asking = Worker("cluster-follow", self.turn, stop_seconds=_STOP_SECONDS)
         self._reporting = Worker("cluster-report", self.push, stop_seconds=_STOP_SECONDS)
@@ -227,7 +227,7 @@ class Follower:
         self._went_well()
         return 0.0
 
-    def _linked(self, known: ClusterRole, slot: str) -> Connected:
+    def _linked(self, known: ClusterRole, slot: str) -> ReportingLink:
         """Return the link of a thread, a new one where addresses or the certificate of Central Management are others by now."""
         pinned = self._peers.all().get(known.central_node_id or "")
         if pinned is None:

@@ -15,12 +15,12 @@ import structlog
 from doorward import __version__
 from doorward.cluster.apply_revision import NotAppliedError, check, mismatch, take, take_membership
 from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
-from doorward.cluster.statuses import Issue, Issues, utc
+from doorward.cluster.statuses import Issues, NodeIssue, utc
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.records import Records
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.jsontext import prepared
-from doorward.tree.times import Clock
+from doorward.tree.times import SystemClock
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class StoppingError(Exception):
     """The node stops; what was under way is done again at its next start."""
 
 
-class Link(Protocol):
+class CentralLink(Protocol):
     """The channel to Central Management. Every call blocks; what goes wrong is raised by the channel."""
 
     @property
@@ -87,11 +87,11 @@ class Following:
         self,
         pipeline: Pipeline,
         in_commit_thread: Callable[[Callable[[], Any]], Any],
-        clock: Clock | None = None,
+        clock: SystemClock | None = None,
         version: str = __version__,
     ) -> None:
         self._pipeline, self._in_commit_thread, self._version = pipeline, in_commit_thread, version
-        self.clock = clock or Clock()
+        self.clock = clock or SystemClock()
         self._tried_at, self._tried_of = 0.0, ""
         """When a revision was refused last, and which release of Central Management had sent it; none since this start."""
         self._release = version
@@ -106,14 +106,14 @@ class Following:
     nothing = Sync()
     """What is known before anything was fetched."""
 
-    def join(self, link: Link, known: ClusterRole) -> None:
+    def join(self, link: CentralLink, known: ClusterRole) -> None:
         """Become a member of a cluster just paired with for what the node was. Raises NotAppliedError."""
         found = link.membership(None, 0)
         self._meet(link)
         if found is not None:
             self._take_membership(known, found.membership, found.header)
 
-    def step(self, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+    def step(self, link: CentralLink, wait: float, answered: Callable[[], None]) -> bool:
         """Ask once, for as long as ``wait`` seconds, and take what is new; return whether there was something to report.
 
         ``answered`` is called when Central Management has answered, before anything is taken.
@@ -140,7 +140,7 @@ class Following:
             self._take(known, envelope)
         return True
 
-    def _step_of_others(self, known: ClusterRole, link: Link, wait: float, answered: Callable[[], None]) -> bool:
+    def _step_of_others(self, known: ClusterRole, link: CentralLink, wait: float, answered: Callable[[], None]) -> bool:
         """Take the membership alone. A configuration that was taken earlier is the node's own by now."""
         if self.sync.tried is not None:
             self._keep(Sync(membership=self.sync.membership))
@@ -160,13 +160,13 @@ class Following:
         if issues != self.sync.issues and cluster_role(self._pipeline.running.snapshot).state == "joined":
             self._note(issues=issues, keep=True)
 
-    def _checked(self, link: Link, answered: Callable[[], None]) -> bool:
+    def _checked(self, link: CentralLink, answered: Callable[[], None]) -> bool:
         """Note that Central Management has answered; return whether it is of another release than before."""
         self._note(checked=self.clock.time())
         answered()
         return self._meet(link)
 
-    def _meet(self, link: Link) -> bool:
+    def _meet(self, link: CentralLink) -> bool:
         before, self._release = self._release, link.release or self._version
         return self._release != before
 
@@ -183,12 +183,12 @@ class Following:
         """Take the list of nodes. ``keep`` False: what is taken next keeps note of it. Raises NotAppliedError."""
         if membership.cluster_id != (was.cluster_id or membership.cluster_id):
             raise NotAppliedError(
-                [Issue("history_fork", "Central Management has another cluster than the one this node joined.")]
+                [NodeIssue("history_fork", "Central Management has another cluster than the one this node joined.")]
             )
         known = self.sync.membership
         if known is not None and header.at < known.at:
             older = f"Central Management has the older cluster revision {header.number} of {utc(header.epoch)}, and no newer one."
-            raise NotAppliedError([Issue("history_fork", older)])
+            raise NotAppliedError([NodeIssue("history_fork", older)])
         if header != known:
             self.when_nothing_awaits(lambda: take_membership(self._pipeline, membership), was)
             self._note(membership=header, keep=keep)
@@ -228,7 +228,7 @@ class Following:
                 return False, None
             now = cluster_role(self._pipeline.running.snapshot)
             if (now.cluster_id, now.psk) != (was.cluster_id, was.psk):
-                raise NotAppliedError([Issue("left", "The node is no longer what it was when it asked.")])
+                raise NotAppliedError([NodeIssue("left", "The node is no longer what it was when it asked.")])
             return True, work()
 
         while True:

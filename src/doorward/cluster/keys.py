@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 
 NAME = "cluster/node-key.pem"
 """Where the key lies below the state directory."""
@@ -78,7 +78,7 @@ def replace(state: Path, pem: bytes) -> NodeKey:
     _, certificate = _read(pem)
     path = state / NAME
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+    DiskFiles(state).write(f"/{NAME}", FileEntry(pem, 0o600))
     return NodeKey(path, pem, certificate)
 
 

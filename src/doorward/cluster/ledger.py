@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from doorward.cluster.revisions import MAX_HEADERS, Content, Header, Kept, Reader, header, secret_digest
+from doorward.cluster.revisions import MAX_HEADERS, Header, Kept, Reader, RevisionContent, header, secret_digest
 from doorward.membership import promote
 from doorward.store.port import Store
 from doorward.store.records import Records
@@ -42,7 +42,7 @@ class Newest:
     """The newest cluster revision: its header, what it holds, who wrote it and why."""
 
     header: Header
-    content: Content
+    content: RevisionContent
     author: str
     message: str | None
 
@@ -101,7 +101,7 @@ class Ledger:
             found.append(one)
         return found[::-1]
 
-    def secrets(self, content: Content) -> dict[str, Kept]:
+    def secrets(self, content: RevisionContent) -> dict[str, Kept]:
         """Return the secrets of a content that are still there."""
         found = {key: self._kept(key) for key in content.secrets}
         return {key: kept for key, kept in found.items() if kept is not None}

@@ -11,14 +11,14 @@ import msgspec
 
 from doorward import __version__
 from doorward.cluster.calls import Since
-from doorward.cluster.client import Central, pair
+from doorward.cluster.client import CentralClient, pair
 from doorward.cluster.connection import ChannelError, Way
-from doorward.cluster.follower import CentralRefusedError, Connected, RemovedError
+from doorward.cluster.follower import CentralRefusedError, RemovedError, ReportingLink
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Pinned
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 
 _T = TypeVar("_T")
 
@@ -37,13 +37,15 @@ class Links:
             )
         return str(made.central_node_id), made.certificate
 
-    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> Connected:
+    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> ReportingLink:
         """Return a link to a pinned Central Management. The connection is made with the first call."""
-        return _Link(Central(self._key, Peer(central.id, central.certificate), self._way(addresses, own)))
+        return _Link(CentralClient(self._key, PinnedPeer(central.id, central.certificate), self._way(addresses, own)))
 
     def answers(self, address: str, node: Pinned, own: str | None) -> bool:
         """Whether a pinned node answers at an address."""
-        with contextlib.closing(Central(self._key, Peer(node.id, node.certificate), self._way((address,), own))) as asked:
+        with contextlib.closing(
+            CentralClient(self._key, PinnedPeer(node.id, node.certificate), self._way((address,), own))
+        ) as asked:
             try:
                 asked.hello()
             except ChannelError as error:
@@ -57,7 +59,7 @@ class Links:
 class _Link:
     """A link to a pinned Central Management."""
 
-    def __init__(self, central: Central) -> None:
+    def __init__(self, central: CentralClient) -> None:
         self._central = central
 
     @property
@@ -88,7 +90,7 @@ class _Link:
         with _explained():
             return _as(self._central.membership(_since(since), int(wait)), MembershipEnvelope)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: NodeReport) -> None:
         """Report."""
         with _explained():
             self._central.status(report)

@@ -102,7 +102,7 @@ def central_text(node_id: UUID, nonces: tuple[bytes, bytes], central: bytes, nod
     return fields(b"centre", node_id.bytes, *nonces, central, node, cluster_id.bytes)
 
 
-class Attempt:
+class PairingAttempt:
     """One try of the node. ``central`` is the fingerprint that the server showed in this very connection."""
 
     def __init__(self, psk: str, node_id: UUID, key: NodeKey, central: bytes) -> None:

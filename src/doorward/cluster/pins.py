@@ -13,7 +13,7 @@ _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which t
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class PinnedPeer:
     """A node whose certificate (DER) is pinned. One that is ``removed`` is told so and gets nothing else."""
 
     id: str
@@ -44,13 +44,13 @@ class Pins:
 
     def __init__(self, key: NodeKey) -> None:
         self._key = key
-        self._peers: dict[bytes, Peer] = {}
+        self._peers: dict[bytes, PinnedPeer] = {}
         self.context = _Changing(ssl.PROTOCOL_TLS_SERVER)
         """For the listener. Each connection is held against the pins of its moment."""
         self.context.present = self._context(())
         self._changing = threading.Lock()
 
-    def trust(self, peers: Iterable[Peer]) -> None:
+    def trust(self, peers: Iterable[PinnedPeer]) -> None:
         """Trust these peers and nobody else, from the next handshake and the next request on."""
         found = {fingerprint(peer.certificate): peer for peer in peers}
         with self._changing:
@@ -58,7 +58,7 @@ class Pins:
                 self.context.present = self._context(peer.certificate for peer in found.values())
             self._peers = found
 
-    def find(self, certificate: bytes) -> Peer | None:
+    def find(self, certificate: bytes) -> PinnedPeer | None:
         """Return the peer with a certificate."""
         peer = self._peers.get(fingerprint(certificate))
         return peer if peer is not None and peer.certificate == certificate else None

@@ -63,7 +63,7 @@ class Membership(msgspec.Struct, frozen=True):
 
 
 @prepared
-class Content(msgspec.Struct, frozen=True):
+class RevisionContent(msgspec.Struct, frozen=True):
     """A configuration of scope ``cluster`` with the write-once objects that it owns, and the membership.
 
     ``secrets`` maps the keys of secrets to digests of what they hold.
@@ -105,7 +105,7 @@ class Envelope(msgspec.Struct, frozen=True):
     version: str
     author: str
     message: str | None
-    content: Content
+    content: RevisionContent
     secrets: dict[str, Kept]
 
 
@@ -136,7 +136,7 @@ class Reader:
         self._read: dict[str, tuple[object, object, list[Row], list[Place]]] = {}
         """For each path what the last configuration had there, its rows, and the write-once objects that it owns."""
 
-    def content(self, snapshot: Snapshot) -> Content:
+    def content(self, snapshot: Snapshot) -> RevisionContent:
         """Return what travels of a configuration."""
         rows: list[Row] = []
         owned: dict[Place, None] = {}
@@ -149,7 +149,7 @@ class Reader:
             rows.append(_row(place, document))
             if (digest := self._digest(place.key)) is not None:
                 secrets[place.key] = digest
-        return Content(rows, membership_of(snapshot), secrets)
+        return RevisionContent(rows, membership_of(snapshot), secrets)
 
     def _below(self, snapshot: Snapshot, path: str) -> tuple[list[Row], list[Place]]:
         single, objects = snapshot.singletons.get(path), snapshot.objects(path)

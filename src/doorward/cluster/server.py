@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 import msgspec
 
-from doorward.cluster.channel import Channel
+from doorward.cluster.channel import ChannelApp
 from doorward.listening.http.fields import response_head
 from doorward.listening.http.options import Crowded, Errors, HttpOptions
 from doorward.listening.http.service import HttpService
 from doorward.listening.sources import busiest_source
-from doorward.listening.tls import FixedTls, Identity
+from doorward.listening.tls import FixedTls, ServerIdentity
 
 HEAD_SECONDS = 10.0
 """How long another node may take for the head of a request."""
@@ -21,7 +21,7 @@ MAX_ANONYMOUS, MAX_OF_ONE = 64, 8
 _FIELDS = [(b"content-type", b"application/json"), (b"connection", b"close")]
 
 
-def channel_service(channel: Channel) -> HttpService:
+def channel_service(channel: ChannelApp) -> HttpService:
     """Return the service of the channel between nodes, with TLS of its own."""
     options = HttpOptions(
         errors=Errors(_malformed, lambda: _error("internal", "An internal error; it is logged.")),
@@ -30,7 +30,7 @@ def channel_service(channel: Channel) -> HttpService:
         is_hurried=True,
         ending=channel.announce,
     )
-    return HttpService(channel, options, FixedTls(Identity(channel.context, channel.key.fingerprint.hex())))
+    return HttpService(channel, options, FixedTls(ServerIdentity(channel.context, channel.key.fingerprint.hex())))
 
 
 def make_room(new: Crowded, every: Collection[Crowded]) -> None:

@@ -34,7 +34,7 @@ SyncWord = Literal["n/a", "not-fetched", "outdated", "pending", "up-to-date"]
 
 
 @prepared
-class Issue(msgspec.Struct, frozen=True):
+class NodeIssue(msgspec.Struct, frozen=True):
     """Something that is wrong, with all the places that take part."""
 
     code: _Short
@@ -46,19 +46,19 @@ class Issue(msgspec.Struct, frozen=True):
 class Issues(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong with a node; members that are empty are left out."""
 
-    errors: Annotated[list[Issue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
-    warnings: Annotated[list[Issue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
+    errors: Annotated[list[NodeIssue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
+    warnings: Annotated[list[NodeIssue], msgspec.Meta(max_length=_MAX_ISSUES)] = []
 
     def __bool__(self) -> bool:
         return bool(self.errors or self.warnings)
 
-    def with_more(self, errors: Iterable[Issue], warnings: Iterable[Issue]) -> Issues:
+    def with_more(self, errors: Iterable[NodeIssue], warnings: Iterable[NodeIssue]) -> Issues:
         """Return the issues with further ones."""
         return Issues([*self.errors, *errors], [*self.warnings, *warnings])
 
 
 @prepared
-class Figures(msgspec.Struct, frozen=True):
+class NodeFigures(msgspec.Struct, frozen=True):
     """The health of a node: percent, and load averages."""
 
     disk: _Figure
@@ -80,7 +80,7 @@ class Backup(msgspec.Struct, frozen=True):
 
 
 @prepared
-class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a node says of itself. ``tried`` is the newest revision that it looked at, taken or refused; ``time`` Unix time.
 
     ``central_address`` is where it looks for Central Management, ``instance`` the process that reports, ``sequence`` counts.
@@ -95,7 +95,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     last_checked: _Time | None = None
     last_updated: _Time | None = None
     issues: Issues = Issues()
-    health_status: Figures | None = None
+    health_status: NodeFigures | None = None
     backup: Backup | None = None
     central_address: _Short | None = None
     instance: _Short | None = None
@@ -107,20 +107,20 @@ class Seen(msgspec.Struct, frozen=True):
     """A report with the time (Unix time, by the clock of Central Management) at which it came."""
 
     at: float
-    report: Report
+    report: NodeReport
     id: str = ""
     """The node that it is of."""
 
 
-def fit_to_show(report: Report) -> Report:
+def fit_to_show(report: NodeReport) -> NodeReport:
     """Return a report whose names and messages can be shown anywhere; on both sides, so that none is refused for their length."""
 
     def short(text: str | None) -> str | None:
         return None if text is None else plain(text, _SHORT)
 
-    def fit(issues: Sequence[Issue]) -> list[Issue]:
+    def fit(issues: Sequence[NodeIssue]) -> list[NodeIssue]:
         return [
-            Issue(plain(one.code, _SHORT), plain(one.message, _LONG), [plain(path, _LONG) for path in one.paths[:_MAX_PATHS]])
+            NodeIssue(plain(one.code, _SHORT), plain(one.message, _LONG), [plain(path, _LONG) for path in one.paths[:_MAX_PATHS]])
             for one in issues[:_MAX_ISSUES]
         ]
 
@@ -139,7 +139,7 @@ def fit_to_show(report: Report) -> Report:
     )
 
 
-def fit_to_send(report: Report) -> Report:
+def fit_to_send(report: NodeReport) -> NodeReport:
     """Return a report that is not above the limit; issues that have no room, errors last, are counted."""
     report = fit_to_show(report)
     kept = [*((True, one) for one in report.issues.errors), *((False, one) for one in report.issues.warnings)]
@@ -147,13 +147,13 @@ def fit_to_send(report: Report) -> Report:
     while len(msgspec.json.encode(report)) > REPORT_LIMIT:
         fewer = len(kept) // 2
         left_out, kept = left_out + len(kept) - fewer, kept[:fewer]
-        more = Issue("more", f"{left_out} more issues are shown on the node itself.")
+        more = NodeIssue("more", f"{left_out} more issues are shown on the node itself.")
         errors, warnings = ([one for is_error, one in kept if is_error is wanted] for wanted in (True, False))
         report = msgspec.structs.replace(report, issues=Issues(errors, [*warnings, more]))
     return report
 
 
-def sync_word(head: Header | None, report: Report | None) -> SyncWord:
+def sync_word(head: Header | None, report: NodeReport | None) -> SyncWord:
     """Return how far a managed host is, by the newest revision of Central Management and its last report."""
     if report is None or report.tried is None:
         return "not-fetched"
@@ -169,14 +169,14 @@ def status_word(silent: float | None, issues: Issues) -> StatusWord:
     return "issues" if issues else "ok"
 
 
-def observed(address: str, report: Report | None, skew: float | None) -> list[Issue]:
+def observed(address: str, report: NodeReport | None, skew: float | None) -> list[NodeIssue]:
     """Return the warnings that only Central Management can have: the clock, and an address that is not the registered one."""
-    found: list[Issue] = []
+    found: list[NodeIssue] = []
     if skew is not None and abs(skew) > SKEW_SECONDS:
-        found.append(Issue("clock_skew", f"The clock of the node is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}."))
+        found.append(NodeIssue("clock_skew", f"The clock of the node is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}."))
     if report is not None and report.listen_address not in {None, address}:
         message = f"The node listens on {report.listen_address}; {address} is registered."
-        found.append(Issue("address_differs", message))
+        found.append(NodeIssue("address_differs", message))
     return found
 
 
@@ -214,7 +214,7 @@ def item(
     return found
 
 
-def _sync(report: Report | None, issues: Issues) -> Mapping[str, Any]:
+def _sync(report: NodeReport | None, issues: Issues) -> Mapping[str, Any]:
     applied = report.applied if report else None
     return {
         "applied": {"epoch": applied.epoch, "number": applied.number} if applied else None,

@@ -36,3 +36,9 @@ class ClientIdentity(Body):
 
 ClientAuthentication = Annotated[ClientIdentity | Off, Switched()]
 ANONYMOUS = Off(enabled=False)
+
+
+class Disabled(Body):
+    """In clear text."""
+
+    selection: Literal["disabled"] = Field(description="No encryption.")

@@ -44,7 +44,7 @@ class NewPassword(Body):
         return sent
 
 
-class Password(Public):
+class StoredPassword(Public):
     """A password as it is kept: ``created`` is when it was posted, in RFC 3339."""
 
     created: str
@@ -60,4 +60,6 @@ def show(body: dict[str, Any], owners: list[str], form: str | None) -> dict[str,
     return {**body, "form": form or "plain", "owner": owners[0] if owners else None}
 
 
-NODE: WriteOnce[Password] = WriteOnce(title="Passwords", scope="owner", model=NewPassword, public=Password, make=make, show=show)
+NODE: WriteOnce[StoredPassword] = WriteOnce(
+    title="Passwords", scope="owner", model=NewPassword, public=StoredPassword, make=make, show=show
+)

@@ -1,7 +1,7 @@
 """Watches whether somebody stepped the clock (time contract, section 6).
 
-Logins and trials go by clocks that nobody can step, so a step makes them neither shorter nor longer. But times in logs, trails
-and backups jump with it, and schedules go by the time of day.
+Logins and confirmations go by clocks that nobody can step, so a step makes them neither shorter nor longer. But times in logs,
+trails and backups jump with it, and schedules go by the time of day.
 """
 
 from __future__ import annotations

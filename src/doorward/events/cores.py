@@ -19,7 +19,7 @@ log = structlog.get_logger()
 _DAY_SECONDS = 24 * 3600
 
 
-class CoreFiles:
+class CoreFileRetention:
     """The due table of one job, and the watch that does it: removes what is older than the days that are its subject.
 
     A day that was missed is caught up on at the next look. ``clock`` is Unix time.

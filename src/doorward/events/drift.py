@@ -19,7 +19,7 @@ from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.host.changes import HostChanges
 from doorward.host.plan import HostWarning
-from doorward.host.resources import Daemon, Resource
+from doorward.host.resources import Daemon, HostResource
 from doorward.transaction.pipeline import ApplyFailed, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.repair import repair
@@ -39,7 +39,7 @@ _CALM_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class DriftEntry:
     """One difference between host and running revision, and the UTC text since when it is known."""
 
     warning: HostWarning
@@ -49,7 +49,7 @@ class Drift:
 @dataclass(slots=True)
 class _Seen:
     at: float
-    drift: Drift
+    drift: DriftEntry
 
 
 class DriftWatch(Area):
@@ -92,7 +92,7 @@ class DriftWatch(Area):
 
     # What is known
 
-    def found(self) -> list[Drift]:
+    def found(self) -> list[DriftEntry]:
         """Return what differs, as far as that is known, those first that are known longest."""
         now = self._clock()
         with self._looking:
@@ -129,7 +129,7 @@ class DriftWatch(Area):
         self._loop_over(now, is_calm=not warnings)
         return EVERY_SECONDS if is_settled else _SOON_SECONDS
 
-    def _wanted(self) -> list[Resource]:
+    def _wanted(self) -> list[HostResource]:
         """Return what the host should have, but for what may differ."""
         pipeline, snapshot = self._pipeline, self._pipeline.running.snapshot
         rules = snapshot.read(settings.NODE)
@@ -142,8 +142,8 @@ class DriftWatch(Area):
             before, self._seen = self._seen, {}
             for warning in warnings:
                 key = (warning.origin, warning.resource, warning.message)
-                seen = before.get(key) or _Seen(now, Drift(warning, stamped))
-                self._seen[key] = _Seen(seen.at, Drift(warning, seen.drift.since))
+                seen = before.get(key) or _Seen(now, DriftEntry(warning, stamped))
+                self._seen[key] = _Seen(seen.at, DriftEntry(warning, seen.drift.since))
             settled = [
                 seen.drift.warning for seen in self._seen.values() if now - seen.at >= _SETTLE_SECONDS[seen.drift.warning.code]
             ]

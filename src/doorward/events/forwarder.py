@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from doorward.configuration.management import syslog
 from doorward.events.node import full_name, zone
-from doorward.events.receiver import Receiver
+from doorward.events.receiver import SyslogReceiver
 from doorward.events.syslog import Origin
 from doorward.events.tap import LogRecord
 from doorward.events.tls import SecretText, context
@@ -23,7 +23,7 @@ class Forwarder:
         self._secret = secret
         self._snapshot = Snapshot()
         self._origin = Origin("-")
-        self.receivers: tuple[Receiver, ...] = ()
+        self.receivers: tuple[SyslogReceiver, ...] = ()
 
     def configure(self, snapshot: Snapshot) -> None:
         """Have exactly the receivers of a configuration when this returns."""
@@ -39,12 +39,12 @@ class Forwarder:
         for receiver in gone:
             receiver.stop(wait=False)
 
-    def _receiver(self, block: syslog.Receiver) -> Receiver:
+    def _receiver(self, block: syslog.Receiver) -> SyslogReceiver:
         def made() -> ssl.SSLContext:
             assert isinstance(block.transport, syslog.Tls)  # noqa: S101 - asked for by those alone
             return context(self._snapshot, block.transport, self._secret)
 
-        return Receiver(block, lambda: self._origin, made)
+        return SyslogReceiver(block, lambda: self._origin, made)
 
     def __call__(self, record: LogRecord) -> None:
         """Take a record of the log. Never waits."""

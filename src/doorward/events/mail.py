@@ -13,6 +13,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal
 
+from doorward.configuration._tls import Disabled
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
 from doorward.events.smtp import Conversation, OutcomeUnknownError
@@ -108,7 +109,7 @@ def _opened(snapshot: Snapshot, settings: email.Email, host: str, secret: Secret
     encryption = settings.smtp_encryption
     server = Conversation(full_name(snapshot), patience)
     kind = encryption.selection
-    protection = None if isinstance(encryption, email.Disabled) else context(snapshot, encryption, secret)
+    protection = None if isinstance(encryption, Disabled) else context(snapshot, encryption, secret)
     usual = smtplib.SMTP_SSL_PORT if kind == "tls" else smtplib.SMTP_PORT
     try:
         server.open(host, settings.smtp_port or usual, protection if kind == "tls" else None)

@@ -17,7 +17,7 @@ EVERY_SECONDS = 60.0
 _STOP_SECONDS = 2.0
 
 
-class Watch(Protocol):
+class MonitorWatch(Protocol):
     """Something that is looked at."""
 
     def look(self, now: float) -> None:
@@ -30,7 +30,7 @@ class Watch(Protocol):
 class Monitor(Area):
     """Looks at everything, again and again."""
 
-    def __init__(self, watches: Sequence[Watch], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, watches: Sequence[MonitorWatch], clock: Callable[[], float] = time.monotonic) -> None:
         self.watches, self._clock = list(watches), clock
         self._worker = Worker("monitor", self._turn, stop_seconds=_STOP_SECONDS)
 

@@ -18,7 +18,7 @@ from doorward.configuration.management import email
 from doorward.events.alerts import Alerts
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch
-from doorward.events.cores import CoreFiles
+from doorward.events.cores import CoreFileRetention
 from doorward.events.events import Events
 from doorward.events.forwarder import Forwarder
 from doorward.events.limits import Limits, figures_of
@@ -42,7 +42,7 @@ _TRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MailOutcome:
     """How the try of a mail went. ``code`` None: it was taken."""
 
     message: str
@@ -64,7 +64,7 @@ class Notifications(Area):
         self.events = Events()
         self.mails = MailQueue(pipeline.store, self._deliver)
         self.syslog = Forwarder(pipeline.secrets.text)
-        self.core_files = CoreFiles(state)
+        self.core_files = CoreFileRetention(state)
         self.revision = 0
         """The revision that the senders work by."""
         self.events.listeners.append(Alerts(lambda: pipeline.running, self.mails.post))
@@ -137,7 +137,7 @@ class Notifications(Area):
         if self.revision != self._pipeline.running.number:
             yield Issue(f"Mail and syslog still work by revision {self.revision}.", level="error")
 
-    def try_mail(self, recipient: str) -> Outcome:
+    def try_mail(self, recipient: str) -> MailOutcome:
         """Send a mail at once by the running configuration, past the queue. Blocks."""
         snapshot, now = self._snapshot(), time.time()
         text = "This mail was asked for to try the mail settings of this node.\n"
@@ -145,6 +145,6 @@ class Notifications(Area):
         try:
             deliver(snapshot, mail, self._pipeline.secrets.text, patience=_TRY_SECONDS)
         except MailError as failed:
-            return Outcome(failed.message, failed.code)
+            return MailOutcome(failed.message, failed.code)
         server = snapshot.read(email.NODE).smtp_server
-        return Outcome(f"{server.value if server else 'The server'} took the mail for {recipient}.")
+        return MailOutcome(f"{server.value if server else 'The server'} took the mail for {recipient}.")

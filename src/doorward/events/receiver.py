@@ -31,7 +31,7 @@ _WORD_SECONDS = 0.3
 _MUCH = 4096
 
 
-class Receiver:
+class SyslogReceiver:
     """A receiver by its block of the configuration. ``context`` makes the TLS context, ``origin`` is asked for every record."""
 
     def __init__(

@@ -21,7 +21,7 @@ class LogRecord:
     fields: Mapping[str, Any]
 
 
-class Tap:
+class LogTap:
     """A processor of structlog that changes nothing. Listeners are called in the thread that logs and must not wait."""
 
     def __init__(self) -> None:
@@ -39,5 +39,5 @@ class Tap:
         return values
 
 
-TAP = Tap()
+TAP = LogTap()
 """The tap of this process; the logging of ``doorward.cli`` runs through it."""

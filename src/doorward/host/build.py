@@ -14,20 +14,20 @@ from doorward.host.drivers import networkd
 from doorward.host.drivers.chrony import Chrony
 from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chronyc import Chronyc
-from doorward.host.drivers.service import ChildService, Service
+from doorward.host.drivers.service import ChildService, DaemonService
 from doorward.host.engine import Host
 from doorward.host.errors import HostError, os_reason
 from doorward.host.files import DiskFiles
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.line import LineKind
 from doorward.host.kinds.name_servers import NameServersKind
-from doorward.host.kinds.network import AddressKind, HostnameKind, Network, RouteKind, VlanKind
+from doorward.host.kinds.network import AddressKind, HostnameKind, HostNetwork, RouteKind, VlanKind
 from doorward.host.kinds.networkd import NetworkdKind
 from doorward.host.kinds.path import FileKind, SymlinkKind
 from doorward.host.kinds.zone import ZoneKind
 from doorward.host.managed import Managed
-from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
-from doorward.host.resources import Daemon, File, Resource, Symlink, Zone
+from doorward.host.network_resources import Hostname, NameServers, NetworkAddress, Networkd, NetworkLine, Route, Vlan
+from doorward.host.resources import Daemon, File, HostResource, Symlink, Zone
 from doorward.host.supervise import Child, end_stale, find_program
 from doorward.host.systemd import Unit
 from doorward.host.time_status import ZoneStatus
@@ -90,12 +90,14 @@ class ChronyPart:
 class NetworkParts:
     """What the network of a host is made of; a sandbox has none of the services."""
 
-    network: Network
-    networkd: networkd.Service | None = None
+    network: HostNetwork
+    networkd: networkd.SystemdNetworkd | None = None
     resolved: Unit | None = None
 
 
-def supervised(layout: Layout, run: Callable[[], None], ours: Callable[[list[str]], bool]) -> tuple[Service, Callable[[], None]]:
+def supervised(
+    layout: Layout, run: Callable[[], None], ours: Callable[[list[str]], bool]
+) -> tuple[DaemonService, Callable[[], None]]:
     """Chronyd as our child, and what has to happen ahead of each of its starts.
 
     `run`, then ending what `ours` recognises.
@@ -113,7 +115,7 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     name: str,
     root: Path,
     layout: Layout,
-    service: Service,
+    service: DaemonService,
     *,
     sweep: Sequence[str] | None,
     run: Callable[[], None],
@@ -127,12 +129,12 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     ask = Chronyc(client or "chronyc", layout.socket)
     chrony = Chrony(layout, files, service, program=find_program("chronyd") if client else None, ask=ask)
     clock = ChronyClock(chrony, files, ask, lambda: zone_status(root))
-    kinds: dict[type[Resource], Kind[Any]] = {
+    kinds: dict[type[HostResource], Kind[Any]] = {
         File: FileKind(files),
         Symlink: SymlinkKind(files),
         Zone: ZoneKind(lambda link: read_zone(files, link), sandbox=name == "sandbox"),
         Daemon: DaemonKind({"chronyd": chrony}),
-        Line: LineKind(files),
+        NetworkLine: LineKind(files),
         Vlan: VlanKind(network.network),
         NetworkAddress: AddressKind(network.network),
         Networkd: NetworkdKind(network.networkd),

@@ -12,7 +12,7 @@ import structlog
 from doorward.host.errors import ApplyError, DeadlineExceeded, HostError, HostRefusedError, os_reason
 from doorward.host.managed import Managed
 from doorward.host.plan import Action, Change, HostWarning, Plan
-from doorward.host.resources import Resource, index
+from doorward.host.resources import HostResource, index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from doorward.host.kinds import Kind, R
     from doorward.host.time_status import SyncResult, TimeStatus
 
-__all__ = ["Action", "ApplyError", "Clock", "Host", "HostError", "HostRefusedError", "HostWarning", "Lifecycle", "Plan"]
+__all__ = ["Action", "ApplyError", "Host", "HostClock", "HostError", "HostRefusedError", "HostWarning", "Lifecycle", "Plan"]
 
 REVERT_SECONDS = 15.0
 """How long putting back may take in all.
@@ -32,7 +32,7 @@ It has its own time, since the change may have used up all of what it was given.
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Clock(Protocol):
+class HostClock(Protocol):
     """Who knows how the host's clock does."""
 
     def status(self) -> TimeStatus:
@@ -56,7 +56,7 @@ class Lifecycle(Protocol):
 class _Undo:
     action: Action
     kind: Kind[Any]
-    change: Change[Resource]
+    change: Change[HostResource]
     before: object
 
 
@@ -70,9 +70,9 @@ class Host:
         self,
         name: str,
         root: Path,
-        kinds: Mapping[type[Resource], Kind[Any]],
+        kinds: Mapping[type[HostResource], Kind[Any]],
         *,
-        clock: Clock,
+        clock: HostClock,
         parts: Sequence[Lifecycle] = (),
         managed: Managed | None = None,
     ) -> None:
@@ -115,7 +115,7 @@ class Host:
         """
         return self._clock.sync()
 
-    def plan(self, old: Sequence[Resource], new: Sequence[Resource], *, full: bool = False) -> Plan:
+    def plan(self, old: Sequence[HostResource], new: Sequence[HostResource], *, full: bool = False) -> Plan:
         """The ordered actions that turn `old` into `new` on the host as it is now.
 
         Only what differs is looked at, and what depends on a file that moves. `full` looks at all of `new` (after a
@@ -124,7 +124,7 @@ class Host:
         """
         with self._lock:
             before, after = index(old), index(new)
-            changes: list[Change[Resource]] = [
+            changes: list[Change[HostResource]] = [
                 Change(one, before.get(key))
                 for key, one in after.items()
                 if before.get(key) != one or (full and self._is_ours(one))
@@ -166,25 +166,25 @@ class Host:
                 _log.warning("host change failed", action=blamed.action, reason=reason, exc_info=_unexpected(error))
                 raise ApplyError(blamed.action, blamed.origin, reason, restored=self._revert(done, ours)) from error
 
-    def drift(self, desired: Sequence[Resource]) -> list[HostWarning]:
+    def drift(self, desired: Sequence[HostResource]) -> list[HostWarning]:
         """How the host differs from `desired`, as warnings; empty when it does not."""
         with self._lock:
             ours = [one for one in index(desired).values() if self._is_ours(one)]
             return [warning for one in ours for warning in self._kind(one).drift(one)]
 
-    def found(self, resource: Resource) -> object:
+    def found(self, resource: HostResource) -> object:
         """What the host has of a resource, in the form of its kind; of a path its `Entry`. `HostError` when it can't be read."""
         with self._lock:
             return self._kind(resource).observe(Change(resource, None))
 
-    def path_of(self, resource: Resource) -> str | None:
+    def path_of(self, resource: HostResource) -> str | None:
         """The path on the host that a resource is written to, None where it is no file."""
         return self._kind(resource).touches(resource)
 
-    def _is_ours(self, resource: Resource) -> bool:
+    def _is_ours(self, resource: HostResource) -> bool:
         return not resource.unmanaged or resource.origin in self._managed
 
-    def _plan(self, changes: list[Change[Resource]], unchanged: list[Resource]) -> Plan:
+    def _plan(self, changes: list[Change[HostResource]], unchanged: list[HostResource]) -> Plan:
         # Stable: within a rank the caller's order stays, additions before removals.
         changes = sorted(changes, key=self._rank)
         actions: list[Action] = []
@@ -192,7 +192,7 @@ class Host:
         touched: set[str] = set()
         pending = {change.subject.identity for change in changes}
         ranks = sorted({self._rank(change) for change in changes} | {self._kind(one).rank for one in unchanged})
-        planned: list[Change[Resource]] = []
+        planned: list[Change[HostResource]] = []
         for current in ranks:
             here = [change for change in changes if self._rank(change) == current]
             here += [
@@ -212,18 +212,18 @@ class Host:
         return Plan(tuple(actions), tuple(warnings), tuple(planned))
 
     def _step(self, action: Action, done: list[_Undo], deadline: float) -> None:
-        change: Change[Resource] = Change(action.resource, action.previous)
+        change: Change[HostResource] = Change(action.resource, action.previous)
         kind = self._kind(change.subject)
         _log.debug("host step", action=action.action, path=action.origin)
         # Noted before the step: a step that fails half-way is put back too.
         done.append(_Undo(action, kind, change, kind.observe(change)))
         kind.apply(change, deadline)
 
-    def _verify(self, change: Change[Resource], deadline: float) -> None:
+    def _verify(self, change: Change[HostResource], deadline: float) -> None:
         _log.debug("host step is verified", kind=change.subject.identity[0], name=change.subject.identity[1])
         self._kind(change.subject).verify(change, deadline)
 
-    def _rank(self, change: Change[Resource]) -> int:
+    def _rank(self, change: Change[HostResource]) -> int:
         return self._kind(change.subject).rank_of(change)
 
     def _revert(self, done: list[_Undo], ours: frozenset[str]) -> bool:
@@ -261,7 +261,7 @@ class Host:
     def _confirm(self, undo: _Undo, deadline: float) -> None:
         undo.kind.confirm(undo.change, undo.before, deadline)
 
-    def _kind(self, resource: Resource) -> Kind[Any]:
+    def _kind(self, resource: HostResource) -> Kind[Any]:
         kind = self._kinds.get(type(resource))
         if kind is None:
             raise HostError(f"this host does not handle resources of the kind {resource.identity[0]}")
@@ -273,7 +273,7 @@ def _in_time(deadline: float) -> None:
         raise DeadlineExceeded("the time allowed for the change was over")
 
 
-def _blamed(plan: Plan, change: Change[Resource]) -> Action:
+def _blamed(plan: Plan, change: Change[HostResource]) -> Action:
     """The action a failed read-back belongs to, or a name for a proof that has none."""
     for action in plan.actions:
         if Change(action.resource, action.previous) == change:

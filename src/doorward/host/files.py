@@ -20,7 +20,7 @@ _PREFIX, _SUFFIX = ".doorward-", ".tmp"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """What stands at a path: a file (`content`, `mode`, `owner` as (uid, gid)) or, with `target`, a symbolic link.
 
     `owner` None means "whoever writes it" and is left out of comparisons.
@@ -35,10 +35,10 @@ class Entry:
 class Files(Protocol):
     """Where files live: on disk below a root, or in memory."""
 
-    def read(self, path: str) -> Entry | None:
+    def read(self, path: str) -> FileEntry | None:
         """What stands at `path`, None when nothing does; `HostError` when it is neither file nor link."""
 
-    def write(self, path: str, entry: Entry) -> None:
+    def write(self, path: str, entry: FileEntry) -> None:
         """Put `entry` at `path` in one step, making missing directories; `HostError` when that is impossible."""
 
     def remove(self, path: str) -> None:
@@ -72,7 +72,7 @@ class DiskFiles:
             raise PathRefused(f"{path} leads out of the host's root by a symbolic link")
         return Path(parent, name)
 
-    def read(self, path: str) -> Entry | None:
+    def read(self, path: str) -> FileEntry | None:
         """See `Files.read`. A path whose directory is missing or is a file holds nothing."""
         place = self.locate(path)
         try:
@@ -80,18 +80,18 @@ class DiskFiles:
                 facts = os.stat(place.name, dir_fd=directory, follow_symlinks=False)
                 owner = (facts.st_uid, facts.st_gid)
                 if stat.S_ISLNK(facts.st_mode):
-                    return Entry(target=os.readlink(place.name, dir_fd=directory), owner=owner)
+                    return FileEntry(target=os.readlink(place.name, dir_fd=directory), owner=owner)
                 if not stat.S_ISREG(facts.st_mode):
                     raise HostError(f"{path} is neither a file nor a symbolic link")
                 handle = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
                 with os.fdopen(handle, "rb") as stream:
-                    return Entry(stream.read(), stat.S_IMODE(facts.st_mode), owner=owner)
+                    return FileEntry(stream.read(), stat.S_IMODE(facts.st_mode), owner=owner)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise HostError(os_reason(f"reading {path} failed", error)) from error
 
-    def write(self, path: str, entry: Entry) -> None:
+    def write(self, path: str, entry: FileEntry) -> None:
         """See `Files.write`. Written beside and renamed; file and directory are synced, so it survives a power cut."""
         place = self.locate(path)
         temporary = f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
@@ -202,7 +202,7 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _fill(temporary: str, directory: int, entry: Entry) -> None:
+def _fill(temporary: str, directory: int, entry: FileEntry) -> None:
     if entry.target is not None:
         os.symlink(entry.target, temporary, dir_fd=directory)
     else:

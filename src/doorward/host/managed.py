@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from doorward.host.errors import HostError
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,5 +44,5 @@ class Managed:
         if wanted == self._origins:
             return
         if self._files is not None:
-            self._files.write(_NAME, Entry(json.dumps(sorted(wanted)).encode(), 0o600))
+            self._files.write(_NAME, FileEntry(json.dumps(sorted(wanted)).encode(), 0o600))
         self._origins = wanted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from doorward.host.resources import Resource
+from doorward.host.resources import HostResource
 
 
-class NetworkResource(Resource):
+class NetworkResource(HostResource):
     """What all of them share."""
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class DeviceResource(NetworkResource):
 
 
 @dataclass(frozen=True, slots=True)
-class Line(NetworkResource):
+class NetworkLine(NetworkResource):
     """The one line of the text file at `path` that begins with the word `key`; the other lines are left alone."""
 
     path: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from doorward.host.resources import Resource
+from doorward.host.resources import HostResource
 
-R_co = TypeVar("R_co", bound=Resource, covariant=True)
+R_co = TypeVar("R_co", bound=HostResource, covariant=True)
 """The kind of resource that changes."""
 
 Effect = Literal["none", "reload", "restart", "listener", "sessions_drop"]
@@ -75,8 +75,8 @@ class Action:
     action: str
     effect: Effect
     origin: str
-    resource: Resource | None = field(default=None, repr=False)
-    previous: Resource | None = field(default=None, repr=False)
+    resource: HostResource | None = field(default=None, repr=False)
+    previous: HostResource | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,4 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     warnings: tuple[HostWarning, ...] = ()
-    changed: tuple[Change[Resource], ...] = field(default=(), repr=False)
+    changed: tuple[Change[HostResource], ...] = field(default=(), repr=False)

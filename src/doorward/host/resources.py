@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Resource(ABC):
+class HostResource(ABC):
     """One thing that a machine should have or be."""
 
     __slots__ = ()
@@ -41,10 +41,10 @@ class Resource(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class File(Resource):
+class File(HostResource):
     """A regular file: absolute `path` on the host, whole `content`, permission bits `mode`.
 
-    `label` names it in plans ("sources"). `unmanaged`: see `Resource.unmanaged`.
+    `label` names it in plans ("sources"). `unmanaged`: see `HostResource.unmanaged`.
     """
 
     path: str
@@ -61,7 +61,7 @@ class File(Resource):
 
 
 @dataclass(frozen=True, slots=True)
-class Symlink(Resource):
+class Symlink(HostResource):
     """A symbolic link at the absolute `path` that reads exactly `target` (never rewritten, also in a sandbox)."""
 
     path: str
@@ -76,7 +76,7 @@ class Symlink(Resource):
 
 
 @dataclass(frozen=True, slots=True)
-class Zone(Resource):
+class Zone(HostResource):
     """A proof, not a thing.
 
     Offset and abbreviation of now, computed through `link`, are those of the time zone `name`.
@@ -98,7 +98,7 @@ class Zone(Resource):
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon(Resource):
+class Daemon(HostResource):
     """A running daemon ("chronyd").
 
     It is reloaded when a file in `reload_on` (absolute paths) changes. `lists` is what its read-back must show, names
@@ -117,7 +117,7 @@ class Daemon(Resource):
 
 
 @dataclass(frozen=True, slots=True)
-class Job(Resource):
+class Job(HostResource):
     """Something that is due at times of day: `times` ("02:30"), every day, in the time zone `zone`.
 
     `name` says what runs ("system_backup"), `subject` by what ("the key of a policy"); without times it is only run on demand.
@@ -169,7 +169,7 @@ class ShownHostKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener(Resource):
+class Listener(HostResource):
     """An in-process server on the IP `address` and TCP `port`.
 
     The first of its `rules` that lets a client in decides what it is served; whom none lets in is disconnected right after
@@ -196,9 +196,9 @@ class Listener(Resource):
         return ("listener", self.name)
 
 
-def index(resources: Iterable[Resource]) -> dict[tuple[str, str], Resource]:
+def index(resources: Iterable[HostResource]) -> dict[tuple[str, str], HostResource]:
     """Resources by identity, in order; `ValueError` when two of them claim the same thing."""
-    table: dict[tuple[str, str], Resource] = {}
+    table: dict[tuple[str, str], HostResource] = {}
     for resource in resources:
         if resource.identity in table:
             kind, name = resource.identity

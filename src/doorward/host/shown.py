@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from doorward.host.files import Entry
+    from doorward.host.files import FileEntry
 
 MAX_LINES: Final = 200
 """Lines of each side that are compared, and of what is shown."""
@@ -16,7 +16,7 @@ _SECRET = re.compile(r"(?i)\b(pass(?:word|wd|phrase)?|secret|psk|token|(?:privat
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def described(entry: Entry | None) -> str:
+def described(entry: FileEntry | None) -> str:
     """What stands at a path, on one line."""
     if entry is None:
         return "nothing"
@@ -25,7 +25,7 @@ def described(entry: Entry | None) -> str:
     return f"a file of {len(entry.content)} bytes, mode {entry.mode:04o}"
 
 
-def difference(expected: Entry | None, found: Entry | None) -> str:
+def difference(expected: FileEntry | None, found: FileEntry | None) -> str:
     """How what was found differs: for two texts a unified diff, else what was found."""
     if expected is None or found is None or expected.target is not None or found.target is not None:
         return described(found)

@@ -43,7 +43,7 @@ def system(state: Path) -> Host:
     may_set_clock = _may_set_clock(Path("/proc/self/status").read_text(encoding="ascii"))
     layout = system_layout(may_set_clock=may_set_clock)
     if booted():
-        network = NetworkParts(KernelNetwork(), networkd.Service(), Unit("systemd-resolved"))
+        network = NetworkParts(KernelNetwork(), networkd.SystemdNetworkd(), Unit("systemd-resolved"))
         return assemble(
             "system",
             Path("/"),
@@ -59,7 +59,7 @@ def system(state: Path) -> Host:
         _log.warning("clock is set by somebody else", reason="this machine may not set the clock; chronyd only watches it")
     # Any chronyd on this machine is in our way, whoever started it: two of them would fight for the clock.
     service, clear_way = supervised(layout, lambda: None, _is_chronyd)
-    network = NetworkParts(KernelNetwork(), networkd.Service())
+    network = NetworkParts(KernelNetwork(), networkd.SystemdNetworkd())
     return assemble(
         "system",
         Path("/"),

@@ -34,7 +34,7 @@ _CAPABILITY_VERSION_3, _CAP_NET_BIND_SERVICE = 0x20080522, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UnprivilegedAccount:
     """User and group by their numbers."""
 
     uid: int
@@ -42,7 +42,7 @@ class Account:
 
 
 @cache
-def account() -> Account | None:
+def account() -> UnprivilegedAccount | None:
     """Return who programs run as; None: as this process, which is not root."""
     if os.geteuid() != 0:
         return None
@@ -51,7 +51,7 @@ def account() -> Account | None:
             found = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(found.pw_uid, found.pw_gid)
+        return UnprivilegedAccount(found.pw_uid, found.pw_gid)
     raise OSError(f"no account for programs that run without root: {' or '.join(ACCOUNTS)}")
 
 

@@ -23,34 +23,34 @@ _MAX_CERTIFICATES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ServerIdentity:
     """The TLS context of a server, and the SHA-256, in hex, of the certificate that it shows."""
 
     context: ssl.SSLContext
     fingerprint: str
 
 
-class Tls(Protocol):
+class ServerIdentities(Protocol):
     """Knows who a server says it is. Blocks; in any thread. Raises HostError."""
 
-    def load(self, listener: Listener) -> Identity:
+    def load(self, listener: Listener) -> ServerIdentity:
         """Return what connections of a listener get to see, made anew."""
 
-    def at(self, listener: Listener) -> Identity | None:
+    def at(self, listener: Listener) -> ServerIdentity | None:
         """Return the same if it is at hand. Does not block."""
 
 
 class FixedTls:
     """The same for every listener."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
 
-    def load(self, _listener: Listener) -> Identity:
+    def load(self, _listener: Listener) -> ServerIdentity:
         """Return it."""
         return self._identity
 
-    def at(self, _listener: Listener) -> Identity:
+    def at(self, _listener: Listener) -> ServerIdentity:
         """Return it."""
         return self._identity
 
@@ -60,10 +60,10 @@ class ConfiguredTls:
 
     def __init__(self, secret: SecretText) -> None:
         self._secret = secret
-        self._made: OrderedDict[ServerCertificate, Identity] = OrderedDict()
+        self._made: OrderedDict[ServerCertificate, ServerIdentity] = OrderedDict()
         self._lock = Lock()
 
-    def load(self, listener: Listener) -> Identity:
+    def load(self, listener: Listener) -> ServerIdentity:
         """Make and keep a context. Raises HostError where certificate or key are not here, or OpenSSL does not take them."""
         shown = listener.shows
         if shown is None:
@@ -72,7 +72,7 @@ class ConfiguredTls:
         if key is None:
             raise HostError("the private key of the server's certificate is not here")
         try:
-            made = Identity(context(shown.certificates, key), shown.fingerprint)
+            made = ServerIdentity(context(shown.certificates, key), shown.fingerprint)
         except (OSError, ssl.SSLError) as error:
             raise HostError("the certificate of the server can't be used") from error
         with self._lock:
@@ -82,7 +82,7 @@ class ConfiguredTls:
                 self._made.popitem(last=False)
         return made
 
-    def at(self, listener: Listener) -> Identity | None:
+    def at(self, listener: Listener) -> ServerIdentity | None:
         """Return a context that was made."""
         return None if listener.shows is None else self._made.get(listener.shows)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
-from doorward.proxy.messages import MAX_MESSAGE, Begin, Message, Refuse, Show, ToControl, ToWorker
+from doorward.proxy.messages import MAX_MESSAGE, Begin, PipeMessage, Refuse, Show, ToControl, ToWorker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ class Pipe(Generic[Got]):
         self._loop.add_reader(connection, self._readable)
         self._reading = True
 
-    def send(self, message: Message, descriptor: int | None = None) -> bool:
+    def send(self, message: PipeMessage, descriptor: int | None = None) -> bool:
         """Send a message, without waiting; whether the pipe is open. ``descriptor`` is duplicated: the caller keeps its own."""
         if self.closed:
             return False

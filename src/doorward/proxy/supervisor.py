@@ -29,7 +29,7 @@ import structlog
 from doorward.proxy.pipe import PipeError, check_peer, dial, listen
 from doorward.proxy.worker import crashed, privileges, process
 from doorward.proxy.worker.places import Places
-from doorward.proxy.worker.process import Settings
+from doorward.proxy.worker.process import WorkerSettings
 
 LOOK_SECONDS: Final = 1.0
 END_SECONDS: Final = 20.0
@@ -56,7 +56,7 @@ class _Worker:
 class Supervisor:
     """Keeps ``count`` workers alive."""
 
-    def __init__(self, settings: Settings, count: int) -> None:
+    def __init__(self, settings: WorkerSettings, count: int) -> None:
         self._settings, self._count = settings, count
         self._places = settings.places
         self._workers: dict[int, _Worker] = {}
@@ -324,7 +324,7 @@ def _run(places: Places, given: argparse.Namespace) -> int:
     users = [privileges.user_named(name)[0] for name in given.control_user]
     ready = detach(places.log) if given.detach else None
     try:
-        supervisor = Supervisor(Settings(places, _protocols, users), max(1, given.workers))
+        supervisor = Supervisor(WorkerSettings(places, _protocols, users), max(1, given.workers))
     except AlreadyRunningError:
         if ready is not None:
             os.write(ready, b"running\n")

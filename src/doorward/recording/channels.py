@@ -8,14 +8,14 @@ from typing import Any
 
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, terminal_size
+from doorward.recording.records import Record, RecordKind, terminal_size
 
 DEFAULT_SIZE = (80, 24)
-_OUTPUT = frozenset({Kind.OUTPUT, Kind.ERROR_OUTPUT})
+_OUTPUT = frozenset({RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT})
 
 
 @dataclass(slots=True)
-class Channel:
+class RecordedChannel:
     """A channel of the session. Times in milliseconds since its begin; ``size`` is that of the terminal at first."""
 
     number: int
@@ -32,30 +32,30 @@ class Channel:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def channels(records: Iterable[Record]) -> dict[int, Channel]:
+def channels(records: Iterable[Record]) -> dict[int, RecordedChannel]:
     """Return the channels of some records, by number."""
-    found: dict[int, Channel] = {}
+    found: dict[int, RecordedChannel] = {}
     for record in records:
-        if record.kind is Kind.OPEN:
+        if record.kind is RecordKind.OPEN:
             content = record.content
-            found[record.channel] = Channel(record.channel, str(content.get("type", "")), record.at, facts=content)
+            found[record.channel] = RecordedChannel(record.channel, str(content.get("type", "")), record.at, facts=content)
         channel = found.get(record.channel)
         if channel is None:
             continue
         if record.kind in _OUTPUT:
             channel.output += len(record.data)
-        elif record.kind in {Kind.INPUT, Kind.HIDDEN_INPUT}:
+        elif record.kind in {RecordKind.INPUT, RecordKind.HIDDEN_INPUT}:
             channel.input += len(record.data)
-        elif record.kind is Kind.REQUEST:
+        elif record.kind is RecordKind.REQUEST:
             _request(channel, record.content)
-        elif record.kind is Kind.EXIT:
+        elif record.kind is RecordKind.EXIT:
             channel.exit = record.content
-        elif record.kind is Kind.CLOSE:
+        elif record.kind is RecordKind.CLOSE:
             channel.end = record.at
     return found
 
 
-def _request(channel: Channel, content: dict[str, Any]) -> None:
+def _request(channel: RecordedChannel, content: dict[str, Any]) -> None:
     match content.get("type"):
         case "pty-req":
             channel.terminal, channel.size = True, size_of(content)
@@ -85,19 +85,19 @@ def shown(reader: TrailReader, channel: int, since: int = 0) -> Iterator[Record]
 
     Later keyframes, and the sizes that go with them, are left out: they show what is there already.
     """
-    wanted = _OUTPUT | {Kind.RESIZE, Kind.REQUEST, Kind.KEYFRAME, Kind.EXIT, Kind.CLOSE}
+    wanted = _OUTPUT | {RecordKind.RESIZE, RecordKind.REQUEST, RecordKind.KEYFRAME, RecordKind.EXIT, RecordKind.CLOSE}
     has_begun, size = False, None
     for record in reader.records(Stream.SCREEN, since=since):
         if record.channel != channel or record.kind not in wanted:
             continue
-        if record.kind is Kind.KEYFRAME:
+        if record.kind is RecordKind.KEYFRAME:
             if not since or has_begun:
                 continue
             has_begun = True
         elif record.kind in _OUTPUT:
             has_begun = True
-        elif record.kind in {Kind.RESIZE, Kind.REQUEST} and (named := terminal_size(record.content)) is not None:
-            if record.kind is Kind.RESIZE and named == size:
+        elif record.kind in {RecordKind.RESIZE, RecordKind.REQUEST} and (named := terminal_size(record.content)) is not None:
+            if record.kind is RecordKind.RESIZE and named == size:
                 continue
             size = named
         yield record

@@ -13,7 +13,7 @@ from typing import Any
 from doorward.recording.channels import channels, shown, size_of
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, read_varint
+from doorward.recording.records import Record, RecordKind, read_varint
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.transfers import transfers
 
@@ -55,12 +55,12 @@ def _head(version: int, size: tuple[int, int], began: str, command: str | None) 
 
 def _event(record: Record, decoder: codecs.IncrementalDecoder, version: int) -> list[str] | None:
     match record.kind:
-        case Kind.OUTPUT | Kind.ERROR_OUTPUT | Kind.KEYFRAME:
+        case RecordKind.OUTPUT | RecordKind.ERROR_OUTPUT | RecordKind.KEYFRAME:
             text = decoder.decode(record.data)
             return ["o", text] if text else None
-        case Kind.RESIZE:
+        case RecordKind.RESIZE:
             return ["r", "{}x{}".format(*size_of(record.content))]
-        case Kind.EXIT if version != 2:  # noqa: PLR2004 - version 2 knows no end
+        case RecordKind.EXIT if version != 2:  # noqa: PLR2004 - version 2 knows no end
             return ["x", str(record.content.get("status", 0))]
         case _:
             return None
@@ -72,9 +72,9 @@ def transcript(reader: TrailReader, channel: int) -> Iterator[tuple[int, str]]:
     at = 0
     for record in shown(reader, channel):
         at = record.at
-        if record.kind in {Kind.OUTPUT, Kind.ERROR_OUTPUT}:
+        if record.kind in {RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT}:
             lines = terminal.feed(record.data)
-        elif record.kind is Kind.RESIZE:
+        elif record.kind is RecordKind.RESIZE:
             lines = terminal.resize(*size_of(record.content))
         else:
             continue
@@ -94,7 +94,7 @@ def extract(reader: TrailReader, directory: Path) -> Iterator[Path]:
     names = {one.kept: one.path for one in transfers(reader) if one.kept is not None}
     written: dict[int, Path] = {}
     for record in reader.records(Stream.SCREEN):
-        if record.kind is Kind.FILE_CONTENT:
+        if record.kind is RecordKind.FILE_CONTENT:
             number, at = read_varint(record.data, 0)
             path = directory / file_name(number, names.get(number, ""))
             flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

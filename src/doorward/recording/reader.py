@@ -29,7 +29,7 @@ from doorward.recording.format import (
     restart,
 )
 from doorward.recording.keys import NAMES, ContentKeys, opened
-from doorward.recording.records import MAX_TIME, Kind, Record, decode
+from doorward.recording.records import MAX_TIME, Record, RecordKind, decode
 
 _MAX_GROWTH = 2 * MAX_BLOCK
 """Bytes that one frame may unpack to."""
@@ -37,7 +37,7 @@ _PIECE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrailVerdict:
     """What a look at a whole trail showed.
 
     ``until``: milliseconds up to which all is in order; ``opened``: what could be decrypted; ``ended``: the session ended in it;
@@ -118,11 +118,11 @@ class TrailReader:
             return None
         found = None
         for record in self.records(Stream.SCREEN, since=MAX_TIME):
-            if record.kind is Kind.INDEX:
+            if record.kind is RecordKind.INDEX:
                 found = record.content
         return found
 
-    def verify(self) -> Verdict:
+    def verify(self) -> TrailVerdict:
         """Look at every frame: chain, encryption as far as there are keys, records."""
         state = _State(self._beginning.chain, self._first)
         damage = None
@@ -132,19 +132,19 @@ class TrailReader:
         try:
             for frame in self.frames():
                 if frame.stream is Stream.CLEAR:
-                    notes.append((frame.number, Record(frame.at, Kind.EVENT, 0, frame.payload).content))
+                    notes.append((frame.number, Record(frame.at, RecordKind.EVENT, 0, frame.payload).content))
                 elif frame.stream in ciphers:
                     if frame.flags & (Flag.RESTART | Flag.TAIL):
                         unpackers[frame.stream] = zstandard.ZstdDecompressor().decompressobj()
                     if frame.stream not in unpackers:
                         raise TrailDamagedError("the compression has no beginning", frame.number)
                     for record in _records(frame, ciphers[frame.stream], unpackers[frame.stream]):
-                        state.ended = state.ended or record.kind is Kind.END
+                        state.ended = state.ended or record.kind is RecordKind.END
                 state.passed(frame)
         except TrailDamagedError as error:
             damage = error
         cut = 0 if damage else len(self._data) - state.end
-        return Verdict(state.frames, state.until, state.chain, frozenset(ciphers), state.ended, cut, damage, tuple(notes))
+        return TrailVerdict(state.frames, state.until, state.chain, frozenset(ciphers), state.ended, cut, damage, tuple(notes))
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ MAX_TIME = 1 << 42
 """Milliseconds; about 139 years."""
 
 
-class Kind(IntEnum):
+class RecordKind(IntEnum):
     """What a record tells. ``J``: its content is a JSON object."""
 
     FACTS = 1
@@ -61,11 +61,11 @@ class Kind(IntEnum):
     """J: ``channels`` and ``keyframes`` of the whole trail; can be made again from the rest."""
 
 
-JSON_KINDS = frozenset(Kind) - {
-    Kind.OUTPUT, Kind.ERROR_OUTPUT, Kind.INPUT, Kind.HIDDEN_INPUT, Kind.KEYFRAME, Kind.FILE_CONTENT, Kind.FORWARD_DOWN,
-    Kind.FORWARD_UP,
+JSON_KINDS = frozenset(RecordKind) - {
+    RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT, RecordKind.INPUT, RecordKind.HIDDEN_INPUT, RecordKind.KEYFRAME,
+    RecordKind.FILE_CONTENT, RecordKind.FORWARD_DOWN, RecordKind.FORWARD_UP,
 }  # fmt: skip
-INPUT_KINDS = frozenset({Kind.INPUT, Kind.HIDDEN_INPUT, Kind.FORWARD_UP})
+INPUT_KINDS = frozenset({RecordKind.INPUT, RecordKind.HIDDEN_INPUT, RecordKind.FORWARD_UP})
 """What goes under the key of keystrokes."""
 
 
@@ -74,7 +74,7 @@ class Record:
     """One record. ``at``: milliseconds since the session began; ``channel`` 0 is the session itself."""
 
     at: int
-    kind: Kind
+    kind: RecordKind
     channel: int
     data: bytes
 
@@ -132,8 +132,8 @@ def decode(block: bytes) -> Iterator[Record]:
         length, at = read_varint(block, at)
         if length > MAX_BLOCK or at + length > len(block):
             raise TrailDamagedError("a record is cut off")
-        if kind in Kind._value2member_map_:
-            yield Record(time, Kind(kind), channel, block[at : at + length])
+        if kind in RecordKind._value2member_map_:
+            yield Record(time, RecordKind(kind), channel, block[at : at + length])
         at += length
 
 

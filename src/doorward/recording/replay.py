@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from doorward.recording.channels import DEFAULT_SIZE, shown
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, terminal_size
+from doorward.recording.records import Record, RecordKind, terminal_size
 from doorward.recording.terminal import AvtTerminal
 
 VERSION: Final = 2
 """Of asciicast (https://docs.asciinema.org/manual/asciicast/v2/): times are seconds since the moment that it begins at."""
-_OUTPUT = frozenset({Kind.OUTPUT, Kind.ERROR_OUTPUT, Kind.KEYFRAME})
-_SIZE = frozenset({Kind.RESIZE, Kind.REQUEST})
+_OUTPUT = frozenset({RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT, RecordKind.KEYFRAME})
+_SIZE = frozenset({RecordKind.RESIZE, RecordKind.REQUEST})
 
 
 def replay(reader: TrailReader, channel: int, since: int = 0) -> Iterator[str]:
@@ -52,7 +52,11 @@ class _Before:
 
     def takes(self, record: Record, since: int) -> bool:
         """Take a record of before the moment; whether it was one."""
-        if record.at >= since and record.kind is not Kind.KEYFRAME and not (record.kind in _SIZE and self._terminal is None):
+        if (
+            record.at >= since
+            and record.kind is not RecordKind.KEYFRAME
+            and not (record.kind in _SIZE and self._terminal is None)
+        ):
             return False
         if record.kind in _SIZE:
             self.size = terminal_size(record.content) or self.size

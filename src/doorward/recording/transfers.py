@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, read_varint
+from doorward.recording.records import RecordKind, read_varint
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def transfers(reader: TrailReader) -> Iterator[Transfer]:
     """Yield what a session did with files, in order. Reads the whole trail. Raises TrailDamagedError."""
     number = 0
     for record in reader.records(Stream.SCREEN):
-        if record.kind is Kind.FILE:
+        if record.kind is RecordKind.FILE:
             number += 1
             content = record.content
             size, kept = content.get("size"), content.get("file")
@@ -52,7 +52,7 @@ def transfers(reader: TrailReader) -> Iterator[Transfer]:
 def contents(reader: TrailReader, kept: int) -> Iterator[bytes]:
     """Yield the contents of a file that the trail kept, by their number. Reads the whole trail. Raises TrailDamagedError."""
     for record in reader.records(Stream.SCREEN):
-        if record.kind is Kind.FILE_CONTENT:
+        if record.kind is RecordKind.FILE_CONTENT:
             number, at = read_varint(record.data, 0)
             if number == kept:
                 yield record.data[at:]

@@ -22,7 +22,7 @@ from doorward.recording.format import (
     tail_flags,
 )
 from doorward.recording.keys import NAMES, ContentKeys
-from doorward.recording.records import INPUT_KINDS, Kind, Record, encode, encode_json, terminal_size
+from doorward.recording.records import INPUT_KINDS, Record, RecordKind, encode, encode_json, terminal_size
 
 FORMAT = 1
 BLOCK_BYTES = 262_144
@@ -105,9 +105,9 @@ class TrailWriter:
     def write(self, record: Record) -> Iterator[bytes]:
         """Take a record; times never go back within a stream. Yields the frames that are full."""
         self._at = max(self._at, record.at)
-        if record.kind is Kind.OPEN:
+        if record.kind is RecordKind.OPEN:
             self._channels[record.channel] = {"channel": record.channel, "from": record.at, **record.content}
-        elif record.kind is Kind.CLOSE and record.channel in self._channels:
+        elif record.kind is RecordKind.CLOSE and record.channel in self._channels:
             self._channels[record.channel]["to"] = record.at
         stream = Stream.KEYS if record.kind in INPUT_KINDS else Stream.SCREEN
         block = self._blocks[stream]
@@ -116,7 +116,7 @@ class TrailWriter:
         if not block.parts:
             self._begin(stream, block)
         block.add(record)
-        if record.kind in {Kind.RESIZE, Kind.REQUEST} and (size := terminal_size(record.content)) is not None:
+        if record.kind in {RecordKind.RESIZE, RecordKind.REQUEST} and (size := terminal_size(record.content)) is not None:
             self._sizes[record.channel] = size
         if block.size >= BLOCK_BYTES:
             yield from self._sealed(stream)
@@ -166,12 +166,12 @@ class TrailWriter:
 
     def close(self, content: dict[str, Any], at: int) -> Iterator[bytes]:
         """Yield the last frames: everything that waits, the end and the index."""
-        yield from self.write(Record(at, Kind.END, 0, encode_json(content)))
+        yield from self.write(Record(at, RecordKind.END, 0, encode_json(content)))
         yield from self.flush()
         index = {"channels": list(self._channels.values()), "keyframes": [list(pair) for pair in self._shown]}
         block = self._blocks[Stream.SCREEN]
         block.renew = False
-        block.add(Record(self._at, Kind.INDEX, 0, encode_json(index)))
+        block.add(Record(self._at, RecordKind.INDEX, 0, encode_json(index)))
         yield from self._sealed(Stream.SCREEN, Flag.INDEX)
 
     def _begin(self, stream: Stream, block: _Block) -> None:
@@ -182,8 +182,8 @@ class TrailWriter:
                 if channel in self._sizes:
                     columns, rows = self._sizes[channel]
                     size = encode_json({"columns": columns, "rows": rows})
-                    block.add(Record(self._at, Kind.RESIZE, channel, size))
-                block.add(Record(self._at, Kind.KEYFRAME, channel, drawing))
+                    block.add(Record(self._at, RecordKind.RESIZE, channel, size))
+                block.add(Record(self._at, RecordKind.KEYFRAME, channel, drawing))
                 self._shown.append((channel, self._at))
 
     def _sealed(self, stream: Stream, flags: Flag = NO_FLAGS) -> Iterator[bytes]:

@@ -29,7 +29,7 @@ _LOGIN = re.compile(rf"(?P<user>.*)[@%](?P<server>{_SERVER.pattern})", re.DOTALL
 _SHOWN = 80
 
 
-class TargetError(ValueError):
+class UnknownTargetError(ValueError):
     """What a client names is no target, or not one for it; the message is for the client."""
 
 
@@ -53,7 +53,7 @@ def parse_login(text: str, *, inband: bool) -> Wanted:
     False no server is looked for. Raises TargetError.
     """
     if len(text) > MAX_USER:
-        raise TargetError("The user name is too long.")
+        raise UnknownTargetError("The user name is too long.")
     gateway, rest = "", text
     if text.startswith(_GATEWAY):
         rest = text.removeprefix(_GATEWAY)
@@ -61,17 +61,17 @@ def parse_login(text: str, *, inband: bool) -> Wanted:
         first = rest.find("%") if separator else next((found.start() for found in _SEPARATOR.finditer(rest)), -1)
         gateway, rest = (rest[:first], rest[first + 1 :]) if first >= 0 else (rest, "")
         if not gateway:
-            raise TargetError("No user stands after gu=.")
+            raise UnknownTargetError("No user stands after gu=.")
     if not inband:
         return Wanted(rest, gateway=gateway)
     if _SEPARATOR.search(rest) is None:
         return Wanted(rest, gateway=gateway)
     parts = _LOGIN.fullmatch(rest)
     if parts is None:
-        raise TargetError("This is no server: write user@host, user@host:port or user@[IPv6 address]:port.")
+        raise UnknownTargetError("This is no server: write user@host, user@host:port or user@[IPv6 address]:port.")
     host, port = parse_server(parts["server"]) if parts["server"] else ("", None)
     if not parts["user"] and not gateway:
-        raise TargetError("No user stands before the server.")
+        raise UnknownTargetError("No user stands before the server.")
     return Wanted(parts["user"], host, port, gateway)
 
 
@@ -82,10 +82,10 @@ def parse_server(text: str) -> tuple[str, int | None]:
     """
     parts = _SERVER.fullmatch(text.strip())
     if parts is None:
-        raise TargetError(f"{plain(text, _SHOWN)} is no server; IPv6 addresses are written in brackets.")
+        raise UnknownTargetError(f"{plain(text, _SHOWN)} is no server; IPv6 addresses are written in brackets.")
     port = None if parts["port"] is None else int(parts["port"])
     if port is not None and not 0 < port < 1 << 16:
-        raise TargetError(f"{port} is no port.")
+        raise UnknownTargetError(f"{port} is no port.")
     bracketed = parts["bracketed"]
     name = parts["plain"] if bracketed is None else bracketed
     try:
@@ -97,7 +97,7 @@ def parse_server(text: str) -> tuple[str, int | None]:
             raise ValueError
         return host_name(name), port
     except ValueError:
-        raise TargetError(f"{plain(name, _SHOWN) or 'Nothing'} is no host.") from None
+        raise UnknownTargetError(f"{plain(name, _SHOWN) or 'Nothing'} is no host.") from None
 
 
 def one_address(text: str) -> Ip:
@@ -140,7 +140,7 @@ def admit(restrictions: Restrictions, name: str, port: int | None, addresses: Se
         if good:
             return Admitted(tuple(map(str, good)), wanted)
     where = plain(name, _SHOWN) + (f" port {port}" if port is not None else "")
-    raise TargetError(f"{where} is no server that you may connect to here.")
+    raise UnknownTargetError(f"{where} is no server that you may connect to here.")
 
 
 def _may_reach(restrictions: Restrictions, name: str, address: Ip, port: int) -> bool:

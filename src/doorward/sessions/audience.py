@@ -22,7 +22,7 @@ _AUDIT, _AUTHORIZE = frozenset({"audit", "audit_and_authorize"}), frozenset({"au
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class AudienceGrant:
     """A line of ``access_control`` for a group that the caller is in. ``group``: only sessions of its members; None: all."""
 
     policy_key: str
@@ -42,7 +42,7 @@ class Audience:
     user: str
     sees_all: bool = False
     does_all: bool = False
-    grants: tuple[Grant, ...] = field(default=())
+    grants: tuple[AudienceGrant, ...] = field(default=())
 
     @property
     def sees_some(self) -> bool:
@@ -65,7 +65,7 @@ class Audience:
             for grant in self.grants
         )
 
-    def _fits(self, grant: Grant, row: SessionRow) -> bool:
+    def _fits(self, grant: AudienceGrant, row: SessionRow) -> bool:
         of_group = grant.group is None or grant.group in row.gateway_groups
         return grant.policy_key == row.policy_key and of_group and not (grant.other_user and row.gateway_user == self.user)
 
@@ -93,14 +93,14 @@ def audience(snapshot: Snapshot, user: str, rights: Rights) -> Audience:
     return Audience(user, sees_all, rights.everything, tuple(_grants(snapshot, frozenset(rights.groups))))
 
 
-def _grants(snapshot: Snapshot, groups: frozenset[str]) -> Iterator[Grant]:
+def _grants(snapshot: Snapshot, groups: frozenset[str]) -> Iterator[AudienceGrant]:
     if not groups:
         return
     for key, document in snapshot.objects(PATH).items():
         for line in _lines(document.value):
             if line.get("authorizer") in groups:
                 permission, subject = line.get("permission"), line.get("subject") or {}
-                yield Grant(
+                yield AudienceGrant(
                     policy_key=key,
                     may_audit=permission in _AUDIT,
                     may_authorize=permission in _AUTHORIZE,

@@ -11,23 +11,23 @@ from doorward.configuration.policies import time_policies
 from doorward.configuration.policies.audit_policies import AuditPolicy, Encryption, Recipients, Signing, Timestamping
 from doorward.configuration.ssh import channel_policies
 from doorward.configuration.ssh._algorithms import Algorithms as AlgorithmNames
-from doorward.configuration.ssh._connections import Connection
+from doorward.configuration.ssh._connections import SshConnection
 from doorward.configuration.ssh.authentication_policies import has_login
 from doorward.configuration.ssh.channel_policies import ChannelPolicy
 from doorward.configuration.ssh.settings_policies import SettingsPolicy
 from doorward.sessions.policies import ConnectionPolicy, connection_policy, followed
 from doorward.sessions.rules import (
-    Algorithms,
+    AlgorithmLists,
     Audit,
     ChannelRule,
     ChannelType,
-    ClientMethods,
     ConnectionRules,
     End,
     Forward,
+    GatewayMethods,
     Hours,
     Relayed,
-    Settings,
+    SessionSettings,
 )
 from doorward.tree.snapshot import Snapshot
 
@@ -57,7 +57,7 @@ def _rules(snapshot: Snapshot, policy: ConnectionPolicy, revision: int) -> Conne
         revision=revision,
         channels=tuple(_channel_rules(snapshot, policy.channels)),
         settings=_settings(policy.settings),
-        methods=ClientMethods(
+        methods=GatewayMethods(
             password=client.password.enabled,
             keyboard_interactive=client.keyboard_interactive.enabled,
             public_key=client.public_key.enabled,
@@ -113,8 +113,8 @@ def _hours(policy: time_policies.TimePolicy) -> Hours | None:
     return None if days == _ALWAYS else Hours(days=days)
 
 
-def _settings(policy: SettingsPolicy) -> Settings:
-    return Settings(
+def _settings(policy: SettingsPolicy) -> SessionSettings:
+    return SessionSettings(
         client=_algorithms(policy.client_side_algorithms),
         server=_algorithms(policy.server_side_algorithms),
         greeting=policy.greeting,
@@ -131,8 +131,8 @@ def _settings(policy: SettingsPolicy) -> Settings:
     )
 
 
-def _algorithms(names: AlgorithmNames) -> Algorithms:
-    return Algorithms(
+def _algorithms(names: AlgorithmNames) -> AlgorithmLists:
+    return AlgorithmLists(
         kex=tuple(names.kex),
         host_key=tuple(names.host_key),
         cipher=tuple(names.cipher),
@@ -141,7 +141,7 @@ def _algorithms(names: AlgorithmNames) -> Algorithms:
     )
 
 
-def _text(snapshot: Snapshot, connection: Connection) -> str:
+def _text(snapshot: Snapshot, connection: SshConnection) -> str:
     if not connection.indexing.enabled:
         return "none"
     chosen = connection.indexing.policy

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from doorward.sessions.admission import one_address
-from doorward.store.port import Record, Store
+from doorward.store.port import Store, StoredRecord
 from doorward.tree.fields import host_name
 from doorward.tree.times import now
 
@@ -53,7 +53,7 @@ class HostKey:
         return f"{self.type}-{self.host}:{self.port}"
 
 
-class HostKeys:
+class TrustedHostKeys:
     """All of them, in memory; changes are on the disk when a method returns. Safe in any thread."""
 
     def __init__(self, store: Store) -> None:
@@ -91,7 +91,7 @@ class HostKeys:
                 return known
             if len(self._keys) >= MAX_KEYS:
                 raise TooManyKeysError
-            self._store.put_record(Record(KIND, made.id, asdict(made)))
+            self._store.put_record(StoredRecord(KIND, made.id, asdict(made)))
             self._keep(made)
         return made
 

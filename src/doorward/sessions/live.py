@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from typing_extensions import override
 
-from doorward.sessions.catalogue.port import LiveSession, LiveSessions, NotLiveError, Shown
+from doorward.sessions.catalogue.port import LiveSession, LiveSessions, NotLiveError, ShownEvent
 
 
 class NoLiveSessions(LiveSessions):
@@ -33,14 +33,14 @@ class NoLiveSessions(LiveSessions):
         raise NotLiveError(key)
 
     @override
-    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
+    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
         """None runs."""
-        return _Nothing()
+        return _NothingShown()
 
 
-class _Nothing:
-    def __aiter__(self) -> AsyncIterator[Shown]:
+class _NothingShown:
+    def __aiter__(self) -> AsyncIterator[ShownEvent]:
         return self
 
-    async def __anext__(self) -> Shown:
+    async def __anext__(self) -> ShownEvent:
         raise NotLiveError

@@ -18,7 +18,7 @@ from doorward.configuration.policies.user_databases import UserDatabase
 from doorward.configuration.policies.usermapping_policies import UsermappingPolicy
 from doorward.configuration.private_keys import PublicHalf
 from doorward.configuration.ssh import connections, host_keys, options
-from doorward.configuration.ssh._connections import Connection, Inband, OwnKeys
+from doorward.configuration.ssh._connections import Inband, OwnKeys, SshConnection
 from doorward.configuration.ssh._coverage import Network, networks
 from doorward.configuration.ssh._own import Ip, own_addresses
 from doorward.configuration.ssh.authentication_policies import AuthenticationPolicy, LocalBackend
@@ -38,7 +38,7 @@ class ConnectionPolicy:
     """
 
     key: str
-    connection: Connection
+    connection: SshConnection
     authentication: AuthenticationPolicy
     channels: ChannelPolicy
     settings: SettingsPolicy
@@ -117,7 +117,7 @@ def decryption_keys(snapshot: Snapshot, text: Callable[[str], str | None]) -> di
     return found
 
 
-def _gathered(snapshot: Snapshot, key: str, connection: Connection) -> ConnectionPolicy:
+def _gathered(snapshot: Snapshot, key: str, connection: SshConnection) -> ConnectionPolicy:
     chosen = connection.policies
     authentication = followed(snapshot, chosen.authentication_policy)
     backend = authentication.backend
@@ -144,11 +144,11 @@ def followed(snapshot: Snapshot, reference: Reference[M]) -> M:
     return found
 
 
-def _host_keys(snapshot: Snapshot, connection: Connection) -> list[Reference[PublicHalf]]:
+def _host_keys(snapshot: Snapshot, connection: SshConnection) -> list[Reference[PublicHalf]]:
     shown = connection.client_side_hostkeys
     return shown.keys if isinstance(shown, OwnKeys) else snapshot.read(host_keys.NODE).keys
 
 
-def _restrictions(connection: Connection, own: frozenset[Ip]) -> Restrictions | None:
+def _restrictions(connection: SshConnection, own: frozenset[Ip]) -> Restrictions | None:
     server = connection.server_address
     return Restrictions(tuple(server.domains), tuple(server.exception_domains), own) if isinstance(server, Inband) else None

@@ -53,7 +53,7 @@ def _days(body: Mapping[str, Any]) -> int | None:
     return int(switch["days"]) if switch.get("enabled") else None
 
 
-class Retention:
+class SessionRetention:
     """Deletes what is due. ``snapshot`` returns the running configuration; it is asked anew each time."""
 
     def __init__(self, catalogue: SqliteCatalogue, trails: Trails, snapshot: Callable[[], Snapshot]) -> None:

@@ -25,18 +25,18 @@ class ChannelType(StrEnum):
     REMOTE_FORWARD = "remote-forwards"
 
 
-class Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RuleValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value that goes over the pipe."""
 
 
-class End(Plain, frozen=True, kw_only=True):
+class End(RuleValue, frozen=True, kw_only=True):
     """One end of a forward. ``selection``: ``address`` (a network), ``domain`` (a name or ``*.`` and a name), ``path``."""
 
     selection: str
     value: str
 
 
-class Forward(Plain, frozen=True, kw_only=True):
+class Forward(RuleValue, frozen=True, kw_only=True):
     """Which forward a rule allows; None allows any value.
 
     ``host`` is what a local forward connects to, or where a remote one listens; ``originator`` is where it comes from.
@@ -47,13 +47,13 @@ class Forward(Plain, frozen=True, kw_only=True):
     originator: End | None = None
 
 
-class Hours(Plain, frozen=True, kw_only=True):
+class Hours(RuleValue, frozen=True, kw_only=True):
     """When a rule holds: for each day from Monday the spans in minutes since midnight, the last minute included; local time."""
 
     days: tuple[tuple[tuple[int, int], ...], ...]
 
 
-class ChannelRule(Plain, frozen=True, kw_only=True):
+class ChannelRule(RuleValue, frozen=True, kw_only=True):
     """One line of a channel policy. An empty member restricts nothing. The first line that matches in every member decides."""
 
     channel: ChannelType
@@ -73,7 +73,7 @@ class ChannelRule(Plain, frozen=True, kw_only=True):
     four_eyes: bool = False
 
 
-class Algorithms(Plain, frozen=True, kw_only=True):
+class AlgorithmLists(RuleValue, frozen=True, kw_only=True):
     """Names of algorithms by order of preference (RFC 4253, section 7.1)."""
 
     kex: tuple[str, ...]
@@ -83,11 +83,11 @@ class Algorithms(Plain, frozen=True, kw_only=True):
     compression: tuple[str, ...]
 
 
-class Settings(Plain, frozen=True, kw_only=True):
+class SessionSettings(RuleValue, frozen=True, kw_only=True):
     """A settings policy. Times in seconds, None: none."""
 
-    client: Algorithms
-    server: Algorithms
+    client: AlgorithmLists
+    server: AlgorithmLists
     greeting: str = ""
     idle_timeout: int | None = None
     session_timeout: int | None = None
@@ -102,7 +102,7 @@ class Settings(Plain, frozen=True, kw_only=True):
     """How many channels may be open at once."""
 
 
-class ClientMethods(Plain, frozen=True, kw_only=True):
+class GatewayMethods(RuleValue, frozen=True, kw_only=True):
     """How users may log in at the gateway.
 
     ``require``: each a row of methods that together suffice (as AuthenticationMethods of sshd); empty: any one that is allowed.
@@ -127,7 +127,7 @@ class Relayed(StrEnum):
     PASSWORD_PROMPT = "password_prompt"  # noqa: S105 - the name of a method
 
 
-class Audit(Plain, frozen=True, kw_only=True):
+class Audit(RuleValue, frozen=True, kw_only=True):
     """How a session is recorded. Certificates in PEM; none: the trail is in clear.
 
     ``interval``: seconds between two seals. ``go_on``: a session may go on when its recording fails.
@@ -146,7 +146,7 @@ class Audit(Plain, frozen=True, kw_only=True):
     text: str = "screen"
 
 
-class ConnectionRules(Plain, frozen=True, kw_only=True):
+class ConnectionRules(RuleValue, frozen=True, kw_only=True):
     """All that a worker has to know of a connection policy."""
 
     policy: str
@@ -156,8 +156,8 @@ class ConnectionRules(Plain, frozen=True, kw_only=True):
     revision: int
     """The revision of the configuration that these rules are from."""
     channels: tuple[ChannelRule, ...]
-    settings: Settings
-    methods: ClientMethods
+    settings: SessionSettings
+    methods: GatewayMethods
     gateway_login: bool
     """False: backend ``none``; nobody logs in here, what the client shows is relayed."""
     relayed: tuple[Relayed, ...]

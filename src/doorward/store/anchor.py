@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.ownership import read_own
 from doorward.tree.jsontext import encode
 
@@ -88,7 +88,7 @@ class HistoryKey:
         if key is None:
             made = Ed25519PrivateKey.generate()
             pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            DiskFiles(state).write(f"/{NAME}", Entry(pem, 0o600))
+            DiskFiles(state).write(f"/{NAME}", FileEntry(pem, 0o600))
             key = cls(made)
         return key
 

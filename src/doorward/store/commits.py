@@ -68,7 +68,7 @@ def _value(column: str, value: Any) -> Any:
 def put_confirmation(connection: sqlite3.Connection, pending: Confirmation, commit_record: CommitRecord | None = None) -> None:
     """Write which commit awaits its confirmation, and its record; there is one at a time."""
     values = (
-        pending.ticket, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
+        pending.commit_id, pending.user, pending.revision, pending.deadline, pending.seconds, pending.boot, pending.moment,
         pending.failure,
     )  # fmt: skip
     sql = f"INSERT OR REPLACE INTO confirmation (only, {CONFIRMATION}) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant columns

@@ -147,7 +147,7 @@ class Confirmation:
     was not there: for another boot. ``failure``: why it could not be taken back, None until that was tried.
     """
 
-    ticket: str
+    commit_id: str
     user: str
     revision: int
     deadline: float
@@ -172,7 +172,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredRecord:
     """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id.
 
     ``Records`` makes values of a class of it.
@@ -187,12 +187,12 @@ class Record:
 class Intent:
     """What the journal holds while a commit touches the host: its record and the documents it is about to change."""
 
-    ticket: str
+    commit_id: str
     edits: tuple[Edit, ...]
 
     def encoded(self) -> bytes:
         """Return the intent as bytes."""
-        return encode({"edits": [edit.as_json() for edit in self.edits], "ticket": self.ticket})
+        return encode({"edits": [edit.as_json() for edit in self.edits], "ticket": self.commit_id})
 
     @classmethod
     def decoded(cls, data: bytes) -> Intent:
@@ -229,7 +229,7 @@ class Store(Protocol):
         commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
-        records: Sequence[Record] = (),
+        records: Sequence[StoredRecord] = (),
         *,
         past: Past | None = None,
     ) -> Revision:
@@ -284,7 +284,7 @@ class Store(Protocol):
     def changes_of(self, place: Place, upto: int, limit: int) -> list[tuple[Revision, Edit]]:
         """Return the last changes of a place up to a revision, newest first, ``limit`` of them at most."""
 
-    def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
+    def commit_record(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
 
     def commit_records(self, limit: int = 100) -> list[CommitRecord]:
@@ -316,16 +316,16 @@ class Store(Protocol):
 
     def records(
         self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = MappingProxyType({})
-    ) -> list[Record]:
+    ) -> list[StoredRecord]:
         """Return the records of a kind, those made last first; a negative limit means all. Damaged ones are left out.
 
         ``where`` says what members of their bodies have to be.
         """
 
-    def record(self, kind: str, record_id: str) -> Record | None:
+    def record(self, kind: str, record_id: str) -> StoredRecord | None:
         """Return one record. Raises DamagedRecordError."""
 
-    def put_record(self, *records: Record) -> None:
+    def put_record(self, *records: StoredRecord) -> None:
         """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
 
     def remove_record(self, kind: str, *record_ids: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 import structlog
 
-from doorward.store.port import DamagedRecordError, Record, Scalar
+from doorward.store.port import DamagedRecordError, Scalar, StoredRecord
 from doorward.tree.jsontext import decode_own, encode
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def checksum(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def put_record(connection: sqlite3.Connection, record: Record) -> None:
+def put_record(connection: sqlite3.Connection, record: StoredRecord) -> None:
     """Add a record, or replace its body; within somebody's transaction."""
     body = encode(record.body)
     values = (record.kind, record.id, body.decode(), checksum(record.kind.encode(), record.id.encode(), body))
@@ -42,12 +42,12 @@ def put_record(connection: sqlite3.Connection, record: Record) -> None:
     connection.execute(sql, values)
 
 
-def record_of(row: Sequence[Any]) -> Record:
+def record_of(row: Sequence[Any]) -> StoredRecord:
     """Return the record of a row made of ``ROW``. Raises DamagedRecordError."""
     kind, name, body, stored = row
     try:
         if checksum(kind, name, body).encode() == stored:
-            return Record(kind.decode(), name.decode(), decode_own(body))
+            return StoredRecord(kind.decode(), name.decode(), decode_own(body))
     except ValueError:  # damaged before records had checksums
         pass
     raise DamagedRecordError(" ".join(["The record", kind.decode("utf-8", "replace"), name.decode("utf-8", "replace")]))
@@ -62,7 +62,7 @@ def filtered(kind: str, where: Mapping[str, Scalar]) -> tuple[str, list[Scalar]]
     return condition, values
 
 
-class Identified(Protocol):
+class HasId(Protocol):
     """What can be kept as a record: a dataclass or a Struct of msgspec with an id of its own."""
 
     @property
@@ -70,16 +70,16 @@ class Identified(Protocol):
         """The id of the record."""
 
 
-class Keeper(Protocol):
+class RecordKeeper(Protocol):
     """What records are kept in; ``Store`` says more."""
 
-    def records(self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = ...) -> list[Record]:
+    def records(self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = ...) -> list[StoredRecord]:
         """Return records of a kind, those made last first."""
 
-    def record(self, kind: str, record_id: str) -> Record | None:
+    def record(self, kind: str, record_id: str) -> StoredRecord | None:
         """Return one record. Raises DamagedRecordError."""
 
-    def put_record(self, *records: Record) -> None:
+    def put_record(self, *records: StoredRecord) -> None:
         """Add or replace records in one step."""
 
     def remove_record(self, kind: str, *record_ids: str) -> None:
@@ -89,7 +89,7 @@ class Keeper(Protocol):
         """Forget all records of a kind but those made last."""
 
 
-T = TypeVar("T", bound=Identified)
+T = TypeVar("T", bound=HasId)
 
 
 class Records(Generic[T]):
@@ -98,7 +98,7 @@ class Records(Generic[T]):
     ``where`` is what members of the values have to be. What was put is on the disk when the call returns.
     """
 
-    def __init__(self, store: Keeper, kind: str, made: type[T]) -> None:
+    def __init__(self, store: RecordKeeper, kind: str, made: type[T]) -> None:
         self._store, self.kind, self._made = store, kind, made
         self._told = set[str]()
 
@@ -134,18 +134,18 @@ class Records(Generic[T]):
         """Forget all but the values that were made last, damaged ones as well."""
         self._store.trim_records(self.kind, keep)
 
-    def record(self, value: T) -> Record:
+    def record(self, value: T) -> StoredRecord:
         """Return the record of a value, for who writes it in one step with a revision."""
         body = msgspec.to_builtins(value)
-        return Record(self.kind, body.pop("id", value.id), body)
+        return StoredRecord(self.kind, body.pop("id", value.id), body)
 
-    def value(self, record: Record) -> T:
+    def value(self, record: StoredRecord) -> T:
         """Return the value of a record. Raises ValueError where it is none."""
         if not isinstance(record.body, dict):
             raise TypeError("The body of a record is an object.")
         return msgspec.convert({**record.body, "id": record.id}, self._made)
 
-    def _read(self, record: Record) -> T | None:
+    def _read(self, record: StoredRecord) -> T | None:
         try:
             return self.value(record)
         except (TypeError, ValueError) as error:

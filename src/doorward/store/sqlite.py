@@ -30,11 +30,11 @@ from doorward.store.port import (
     Edit,
     Intent,
     Past,
-    Record,
     Revision,
     Scalar,
     Secret,
     StaleHeadError,
+    StoredRecord,
 )
 from doorward.store.records import ROW, filtered, put_record, record_of
 from doorward.store.revisions import put_revision, take_over
@@ -43,7 +43,7 @@ from doorward.store.vault import Vault
 
 log = structlog.get_logger()
 
-_WEEKS_OF_TICKETS = 100_000
+_MAX_COMMIT_RECORDS = 100_000
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 _CHECKED_AT_ONCE = 1_000
@@ -79,7 +79,7 @@ class SqliteStore(StoredHistory):
         commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
-        records: Sequence[Record] = (),
+        records: Sequence[StoredRecord] = (),
         *,
         past: Past | None = None,
     ) -> Revision:
@@ -126,7 +126,7 @@ class SqliteStore(StoredHistory):
 
     # Commit records
 
-    def ticket(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
+    def commit_record(self, id_or_key: str, account: str | None = None) -> CommitRecord | None:
         """Return a commit record by id, or by the Idempotency-Key of an account, given by key; the one made last, if several."""
         where = "id = ? OR (idempotency_key = ? AND account = ?) ORDER BY rowid DESC LIMIT 1"
         found = self._commit_records(where, id_or_key, id_or_key, account)
@@ -155,7 +155,7 @@ class SqliteStore(StoredHistory):
 
         def work(connection: sqlite3.Connection) -> None:
             forget_keys(connection, before)
-            connection.execute("DELETE FROM commits WHERE rowid <= (SELECT max(rowid) FROM commits) - ?", (_WEEKS_OF_TICKETS,))
+            connection.execute("DELETE FROM commits WHERE rowid <= (SELECT max(rowid) FROM commits) - ?", (_MAX_COMMIT_RECORDS,))
 
         self._write(work)
 
@@ -213,7 +213,7 @@ class SqliteStore(StoredHistory):
             for record in self.records(SEALED_FILE):
                 text = self._vault.open(record.id, base64.b64decode(record.body["sealed"]))
                 again = base64.b64encode(vault.seal(record.id, text)).decode()
-                put_record(connection, Record(SEALED_FILE, record.id, {"sealed": again}))
+                put_record(connection, StoredRecord(SEALED_FILE, record.id, {"sealed": again}))
             marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
             connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
             return len(sealed), len(marks)
@@ -226,7 +226,7 @@ class SqliteStore(StoredHistory):
 
     def records(
         self, kind: str, limit: int = -1, offset: int = 0, where: Mapping[str, Scalar] = MappingProxyType({})
-    ) -> list[Record]:
+    ) -> list[StoredRecord]:
         """Return the records of a kind, those made last first; see the port."""
         condition, values = filtered(kind, where)
         sql = f"SELECT {ROW} FROM records WHERE {condition} ORDER BY number DESC LIMIT ? OFFSET ?"  # noqa: S608 - constant columns
@@ -238,7 +238,7 @@ class SqliteStore(StoredHistory):
                 self._tell(error)
         return found
 
-    def record(self, kind: str, record_id: str) -> Record | None:
+    def record(self, kind: str, record_id: str) -> StoredRecord | None:
         """Return one record. Raises DamagedRecordError."""
         found = self._read(f"SELECT {ROW} FROM records WHERE kind = ? AND id = ?", kind, record_id)  # noqa: S608 - constant columns
         try:
@@ -253,7 +253,7 @@ class SqliteStore(StoredHistory):
             self._told.add(error.name)
             log.error("a record is damaged", record=error.name)
 
-    def put_record(self, *records: Record) -> None:
+    def put_record(self, *records: StoredRecord) -> None:
         """Add records in one step; one of the same kind and id is replaced and keeps its place in the order."""
 
         def work(connection: sqlite3.Connection) -> None:

@@ -14,7 +14,7 @@ from doorward.tree.registry import Endpoint, Tree
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BatchChange:
     """A write: its method and what it brings. ``strict``: unknown members of the body are problems."""
 
     method: Literal["DELETE", "POST", "PUT"]
@@ -27,7 +27,7 @@ def mentions(body: Any, identifier: str = "") -> bool:
     return f'"{NEW}{identifier}{chr(34) if identifier else ""}'.encode() in encode(body)
 
 
-def ahead(endpoint: Endpoint, change: Change) -> Change:
+def ahead(endpoint: Endpoint, change: BatchChange) -> BatchChange:
     """Return the change with what its node makes of the body, where that takes its time and needs no candidate.
 
     What is wrong with the body is left for ``write`` to say. Blocks.
@@ -41,7 +41,7 @@ def ahead(endpoint: Endpoint, change: Change) -> Change:
         return change
 
 
-def write(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, change: Change) -> tuple[str, Warnings]:
+def write(tree: Tree, candidate: Candidate, endpoint: Endpoint, key: str, change: BatchChange) -> tuple[str, Warnings]:
     """Put a change into a candidate. Returns the key of the object that it made, or else ``key``, and warnings.
 
     Raises InvalidBody or SemanticError; then the candidate is as before.

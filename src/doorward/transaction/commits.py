@@ -94,7 +94,7 @@ class CommitService:
             if not task.cancelled():
                 task.exception()
 
-        task = asyncio.ensure_future(self._unless_known(replace(order, ticket=waiting.id), work))
+        task = asyncio.ensure_future(self._unless_known(replace(order, commit_id=waiting.id), work))
         task.add_done_callback(ended)
         return await asyncio.shield(task)
 
@@ -108,7 +108,7 @@ class CommitService:
             await before.wait()
         ended = self._in_flight[name] = asyncio.Event()
         try:
-            known = await asyncio.to_thread(self.pipeline.store.ticket, key, order.account)
+            known = await asyncio.to_thread(self.pipeline.store.commit_record, key, order.account)
             if known is None or known.idempotency_key != key or known.state == "failed":
                 return CommitOutcome(await work(order))
         finally:
@@ -159,7 +159,7 @@ class CommitService:
             pending = self.confirmations.pending
             if pending is None:
                 raise NothingToConfirmError
-            record = self.pipeline.store.ticket(pending.ticket)
+            record = self.pipeline.store.commit_record(pending.commit_id)
             is_own = record is not None and record.account == account
             if not is_own and (pending.failure is None or not may_write_everything()):
                 raise NothingToConfirmError

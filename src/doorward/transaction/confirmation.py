@@ -119,11 +119,11 @@ class Confirmations:
         pending = self.pending
         if pending is None or pending.failure is None or self.reason is None:
             return None
-        return self.reason, f"/api/commits/{pending.ticket}"
+        return self.reason, f"/api/commits/{pending.commit_id}"
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Make the pending commit definite. Runs in the commit thread."""
-        record = self._store.ticket(confirmation.ticket)
+        record = self._store.commit_record(confirmation.commit_id)
         if record is not None:
             self._store.confirmed(replace(record, state="done", error=None))
         self.pending = None
@@ -150,8 +150,8 @@ class Confirmations:
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
         restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
-        self._pipeline.commit(candidate, Order(SYSTEM, "", message, ticket=self._record, everything=True))
-        record = self._store.ticket(pending.ticket)
+        self._pipeline.commit(candidate, Order(SYSTEM, "", message, commit_id=self._record, everything=True))
+        record = self._store.commit_record(pending.commit_id)
         if self._store.confirmation() is not None and record is not None:  # there was nothing to take back
             self._store.confirmed(replace(record, state="reverted", error=None))
         self.pending = None
@@ -168,7 +168,7 @@ class Confirmations:
                 revision=pending.revision, reason=reason, path=error.get("path") or "", again_in_seconds=self._pause,
             )  # fmt: skip
             try:
-                record = self._store.ticket(pending.ticket)
+                record = self._store.commit_record(pending.commit_id)
                 self._store.await_confirmation(pending, record and replace(record, state="revert_failed", error=error))
             except Exception as problem:  # noqa: BLE001 - health tells of it all the same
                 log.error("no record of a commit that could not be taken back", error=str(problem))

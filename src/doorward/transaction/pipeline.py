@@ -20,7 +20,7 @@ from doorward.host.claims import listeners
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
-from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, State, Store
+from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Revision, State, Store, StoredRecord
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.claims import claims
 from doorward.transaction.history import continued
@@ -35,7 +35,7 @@ from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
-from doorward.tree.times import Clock, now
+from doorward.tree.times import SystemClock, now
 
 log = structlog.get_logger()
 
@@ -51,8 +51,8 @@ Published = Callable[[Running, Running, tuple[Edit, ...]], None]
 class ApplyFailed(Exception):
     """The host did not take a commit. ``restored`` False: its state is unknown."""
 
-    def __init__(self, ticket: str, error: ApplyError) -> None:
-        self.ticket = ticket
+    def __init__(self, commit_id: str, error: ApplyError) -> None:
+        self.commit_id = commit_id
         self.action, self.path, self.reason, self.restored = error.action, error.origin, error.reason, error.restored
         super().__init__(f"{self.action}: {self.reason}")
 
@@ -70,10 +70,10 @@ class Order:
     address: str
     message: str | None = None
     confirm_seconds: int | None = None
-    ticket: str = ""
+    commit_id: str = ""
     idempotency_key: str | None = None
     request: str | None = None
-    records: tuple[Record, ...] = ()
+    records: tuple[StoredRecord, ...] = ()
     past: Past | None = None
     everything: bool = False
     account: str = ""
@@ -82,7 +82,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CommitReport:
     """What a commit would do: host actions, all problems and warnings, what was merged."""
 
     merged: Merged
@@ -103,10 +103,10 @@ class Pipeline:
         prober: Prober,
         running: Running,
         *,
-        clock: Clock | None = None,
+        clock: SystemClock | None = None,
     ) -> None:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
-        self.clock = clock or Clock()
+        self.clock = clock or SystemClock()
         self.running = running
         self.revision: Revision | None = None
         """The header of what runs, from the first commit on."""
@@ -139,7 +139,7 @@ class Pipeline:
         address: str = "",
         asked: bool = True,
         by: Committer = NOBODY,
-    ) -> Report:
+    ) -> CommitReport:
         """Work out what a commit of the candidate would do. The host is looked at, not touched.
 
         ``address`` is where it comes from, "" from the appliance itself. ``asked`` False leaves out that a commit message is
@@ -167,7 +167,7 @@ class Pipeline:
         reached = () if problems else reach_warnings(self.tree, merged.edits)
         advised = [problem for advise in self.advisers for problem in advise(merged)]
         advised += self.secrets.returning(merged.snapshot, merged.edits, candidate)
-        return Report(merged, plan, tuple(problems), (*findings.warnings, *leaving, *advised, *probed, *reached, *absent))
+        return CommitReport(merged, plan, tuple(problems), (*findings.warnings, *leaving, *advised, *probed, *reached, *absent))
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
@@ -215,7 +215,7 @@ class Pipeline:
         except Exception as problem:  # noqa: BLE001 - the refusal matters more than its record
             log.error("no record of a refused commit", error=_why(problem))
 
-    def _carry_out(self, report: Report, commit_record: CommitRecord, order: Order, candidate: Candidate) -> CommitRecord:
+    def _carry_out(self, report: CommitReport, commit_record: CommitRecord, order: Order, candidate: Candidate) -> CommitRecord:
         running, merged = self.running, report.merged
         self._close_late()
         if not merged.edits and not order.records:
@@ -270,7 +270,7 @@ class Pipeline:
             raise ApplyError("write journal", "", _why(error), restored=True) from error
         self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
 
-    def _publish(self, report: Report, revision: Revision, publish: Callable[[Revision], Revision]) -> Revision:
+    def _publish(self, report: CommitReport, revision: Revision, publish: Callable[[Revision], Revision]) -> Revision:
         """Write the revision. If the store fails, the host is put back, unless the revision turns out to be written."""
         try:
             return publish(revision)
@@ -289,7 +289,7 @@ class Pipeline:
             return None
         return head if head is not None and head.number == revision.number else None
 
-    def _put_back(self, report: Report) -> bool:
+    def _put_back(self, report: CommitReport) -> bool:
         old, new = self.running.snapshot, report.merged.snapshot
         try:
             back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))
@@ -350,7 +350,7 @@ class Pipeline:
             self.unknown = str(error)
             log.critical("the host does not take the running revision", reason=str(error))
         if intent is not None:
-            commit_record = self.store.ticket(intent.ticket)
+            commit_record = self.store.commit_record(intent.commit_id)
             ended_by = {
                 "action": "restart",
                 "path": "",
@@ -361,13 +361,13 @@ class Pipeline:
                 commit_record, state="unknown" if self.unknown else "reverted", finished=now(), error=ended_by
             )
             self.store.close_journal(ended)
-            log.warning("an unfinished commit was undone", commit=intent.ticket, revision=self.running.number)
+            log.warning("an unfinished commit was undone", commit=intent.commit_id, revision=self.running.number)
 
 
 def _commit_record(order: Order) -> CommitRecord:
     """Return the record of a commit that begins."""
     return CommitRecord(
-        order.ticket or str(uuid.uuid4()), order.user, now(), "validating",
+        order.commit_id or str(uuid.uuid4()), order.user, now(), "validating",
         idempotency_key=order.idempotency_key, request=order.request, account=order.account, results=order.results,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from doorward.host.engine import ApplyError, HostError
-from doorward.host.resources import Resource
+from doorward.host.resources import HostResource
 from doorward.store.port import CommitRecord, Intent
 from doorward.transaction.pipeline import SYSTEM, Pipeline
 from doorward.tree.times import now
@@ -17,7 +17,7 @@ from doorward.tree.times import now
 log = structlog.get_logger()
 
 
-def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[Resource]]) -> CommitRecord:
+def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[HostResource]]) -> CommitRecord:
     """Make the host have what the running revision says again, through the engine. Runs in the commit thread.
 
     ``wanted`` returns the resources that count, of what runs by then. It is journalled like a commit, and its record names the

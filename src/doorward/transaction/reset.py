@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
-from doorward.store.port import Record, Store
+from doorward.store.port import Store, StoredRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
 from doorward.transaction.setup import awaited
@@ -35,7 +35,7 @@ def reset_password(pipeline: Pipeline, text: str) -> int:
     try:
         key, _ = pipeline.tree.node(passwords.PATH).add(candidate, {"plain": text}, strict=True)
         pipeline.tree.node(users.PATH).replace(candidate, users.ADMIN, {"name": "admin", "password": key}, strict=True)
-        told = Record(_KIND, uuid.uuid4().hex, {"revision": pipeline.running.number + 1})
+        told = StoredRecord(_KIND, uuid.uuid4().hex, {"revision": pipeline.running.number + 1})
         pipeline.commit(candidate, Order(SYSTEM, "", MESSAGE, records=(told,)))
     except (InvalidBody, SemanticError) as refused:
         raise NotResetError(" ".join(problem.message for problem in refused.problems)) from None

@@ -25,7 +25,7 @@ _NAMED = 5
 _GONE = "It had a secret that is not on this node: a restore brings the secrets in force, not earlier ones. Give it a new one."
 
 
-class Keeper(Protocol):
+class PasswordKeeper(Protocol):
     """What the access floor knows of passwords."""
 
     def problems(self, snapshot: Snapshot, owner: Place, text: str, earlier: Iterable[str] = ()) -> Iterable[Problem]:
@@ -56,7 +56,7 @@ def is_lost(tree: Tree, store: Store, edit: Edit) -> bool:
 class SecretKeeping:
     """Prepares the secrets of a commit."""
 
-    def __init__(self, tree: Tree, store: Store, vault: Vault, keeper: Keeper) -> None:
+    def __init__(self, tree: Tree, store: Store, vault: Vault, keeper: PasswordKeeper) -> None:
         self._tree, self._store, self._vault, self._keeper = tree, store, vault, keeper
         self._in_hand: dict[str, str] = {}
 

@@ -51,7 +51,7 @@ def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
     """
     if not awaited(pipeline.running):
         raise AlreadySetUpError
-    change = _Change(pipeline)
+    change = _SetupChange(pipeline)
     change.administration(answers)
     if answers.certificates is not None:
         change.certificates(answers.certificates)
@@ -64,7 +64,7 @@ def set_up(pipeline: Pipeline, answers: FirstSettings, address: str) -> None:
     change.commit(Order("admin", address, MESSAGE, account=users.ADMIN))
 
 
-class _Change:
+class _SetupChange:
     """A candidate that the answers are written into, and all that is wrong with them."""
 
     def __init__(self, pipeline: Pipeline) -> None:

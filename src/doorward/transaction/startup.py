@@ -12,11 +12,11 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made
 from doorward.host.machine import Machine
 from doorward.membership import ROOT as CLUSTER
-from doorward.store.port import Edit, Record, Revision, Secret, Store, StoreDamagedError
+from doorward.store.port import Edit, Revision, Secret, Store, StoreDamagedError, StoredRecord
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import SYSTEM
-from doorward.transaction.secrets import Keeper
+from doorward.transaction.secrets import PasswordKeeper
 from doorward.transaction.setup import MESSAGE
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Valued
@@ -35,9 +35,9 @@ def whole_tree() -> Tree:
     return Tree(discover(doorward.configuration).root, discover(doorward.membership, CLUSTER).root)
 
 
-def identity(uuid_: str) -> Record:
+def identity(uuid_: str) -> StoredRecord:
     """Return the record that says who a node is, by its UUID."""
-    return Record("node", "id", {"uuid": uuid_})
+    return StoredRecord("node", "id", {"uuid": uuid_})
 
 
 def node_id(store: Store) -> str:
@@ -60,7 +60,7 @@ def documents(snapshot: Snapshot) -> Iterator[tuple[Place, int, Document]]:
 
 
 def first_revision(  # noqa: PLR0913 - what a first revision is made of
-    tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: Keeper, *, password: str | None, admin: str
+    tree: Tree, machine: Machine, store: Store, vault: Vault, keeper: PasswordKeeper, *, password: str | None, admin: str
 ) -> None:
     """Write revision 1: the defaults of every endpoint, the account ``admin`` with its password, the node's certificates.
 

@@ -10,7 +10,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux names the boot, since which its monotonic clock counts, for all processes alike."""
 
 
-class Clock:
+class SystemClock:
     """The clock of the machine; tests have others."""
 
     def time(self) -> float:

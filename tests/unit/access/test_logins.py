@@ -8,7 +8,7 @@ import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.store.port import Edit
@@ -26,7 +26,7 @@ class Rig:
         self.now, self.timeout, self.longest = 1000.0, 600, 12 * 3600
         self.logins = logins(lambda: self.timeout, lambda: self.now, lambda: self.longest)
 
-    def open(self, account: str = "jane") -> tuple[Login, str]:
+    def open(self, account: str = "jane") -> tuple[LoginSession, str]:
         return self.logins.open(cluster_role(account))
 
 

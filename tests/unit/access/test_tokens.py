@@ -10,11 +10,11 @@ import pytest
 from doorward.access import tokens as module
 from doorward.access.accounts import Account
 from doorward.access.rights import Rights
-from doorward.access.tokens import Tokens, TooManyTokensError, Wanted, token_in
+from doorward.access.tokens import TokenRequest, Tokens, TooManyTokensError, token_in
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 
-WANTED = Wanted("of a test", 2, "own", (), ())
+WANTED = TokenRequest("of a test", 2, "own", (), ())
 JANE = Account("7", "jane", Rights(readable=frozenset({"/special/basic"})), "password-1")
 
 
@@ -90,7 +90,7 @@ def test_the_last_use_is_kept_and_does_not_bring_an_ended_token_back(office: Off
 
 
 def test_networks_take_addresses_in_every_spelling(office: Office) -> None:
-    _, text = office.tokens.make(JANE, Wanted("x", 1, "own", (), ("192.0.2.0/24", "fe80::/10")))
+    _, text = office.tokens.make(JANE, TokenRequest("x", 1, "own", (), ("192.0.2.0/24", "fe80::/10")))
     for address in ("192.0.2.7", "::ffff:192.0.2.7", "fe80::1%eth0"):
         assert office.tokens.find(text, address) is not None, address
     for address in ("192.0.3.7", "::1", "", "nonsense"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from doorward.access.accounts import Account
-from doorward.access.logins import Login, Logins
+from doorward.access.logins import Logins, LoginSession
 from tests.support.accounts import ADMIN
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Client:
         if logins is not None:
             self.login, self._cookie = logins.open(account)
 
-    login: Login | None
+    login: LoginSession | None
 
     def send(
         self,

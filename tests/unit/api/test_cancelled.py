@@ -48,12 +48,14 @@ def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
 
     async def work(queue: CommitQueue) -> Any:
         service = CommitService(site.rig.pipeline, queue, site.rig.confirmations)
-        desk = RestoreService(site.node, service, logins(), TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch)
+        restores = RestoreService(
+            site.node, service, logins(), TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
+        )
         request = RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed)
-        restore = await desk.begin(request, ArchiveSource("target", prepared.name), dry_run=dry_run)
-        assert desk._task is not None
-        await desk._task
-        return desk.restores.get(restore.id)
+        restore = await restores.begin(request, ArchiveSource("target", prepared.name), dry_run=dry_run)
+        assert restores._task is not None
+        await restores._task
+        return restores.restores.get(restore.id)
 
     with contextlib.closing(CommitQueue()) as queue:
         return asyncio.run(work(queue))

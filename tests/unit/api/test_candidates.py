@@ -18,13 +18,13 @@ from tests.support.accounts import login_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorward.access.logins import Login
+    from doorward.access.logins import LoginSession
 
 RUNNING = Running(1, "", Snapshot())
 
 
 def write(
-    login: Login, work: Callable[[Candidate], object], *, copied: bool = True, check: Callable[[], None] | None = None
+    login: LoginSession, work: Callable[[Candidate], object], *, copied: bool = True, check: Callable[[], None] | None = None
 ) -> None:
     async def receive() -> Any:
         raise AssertionError("nothing is read")

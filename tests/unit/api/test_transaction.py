@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.access.logins import Login
+from doorward.access.logins import LoginSession
 from doorward.api.commit_records import OneCommit
 from doorward.api.errors import ApiError
 from doorward.api.request import Request
@@ -35,14 +35,14 @@ def service(rig: Rig) -> Iterator[CommitService]:
 
 
 @pytest.fixture
-def login(rig: Rig) -> Login:
+def login(rig: Rig) -> LoginSession:
     login = login_of()
     login.candidate = rig.candidate()
     rig.put(login.candidate, SERVERS, [ip("192.0.2.1")])
     return login
 
 
-def request(login: Login, body: bytes = b"") -> Request:
+def request(login: LoginSession, body: bytes = b"") -> Request:
     async def receive() -> Any:
         return {"type": "http.request", "body": body}
 
@@ -50,7 +50,7 @@ def request(login: Login, body: bytes = b"") -> Request:
 
 
 def behind_another(
-    service: CommitService, then: Callable[[asyncio.Task[Any], threading.Event], Awaitable[None]], login: Login
+    service: CommitService, then: Callable[[asyncio.Task[Any], threading.Event], Awaitable[None]], login: LoginSession
 ) -> None:
     """Send a commit while another one takes its time, until ``let_go`` is set."""
 
@@ -68,13 +68,13 @@ def behind_another(
     asyncio.run(scenario())
 
 
-async def state(service: CommitService, login: Login) -> str:
+async def state(service: CommitService, login: LoginSession) -> str:
     answer = await OneCommit(service, "mine").get(request(login))
     assert isinstance(answer.content, dict)
     return str(answer.content["body"]["state"])
 
 
-def test_its_record_says_so_and_ends_as_that_of_the_commit(service: CommitService, login: Login) -> None:
+def test_its_record_says_so_and_ends_as_that_of_the_commit(service: CommitService, login: LoginSession) -> None:
     async def then(commit: asyncio.Task[Any], let_go: threading.Event) -> None:
         [queued] = await asyncio.to_thread(until, lambda: tuple(service.pipeline.now_doing))
         assert await state(service, login) == "queued"
@@ -87,7 +87,9 @@ def test_its_record_says_so_and_ends_as_that_of_the_commit(service: CommitServic
     assert service.pipeline.now_doing == {}
 
 
-def test_without_its_turn_nothing_is_left_of_it(service: CommitService, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_turn_nothing_is_left_of_it(
+    service: CommitService, login: LoginSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
 
     async def then(commit: asyncio.Task[Any], _let_go: threading.Event) -> None:

@@ -14,7 +14,7 @@ from doorward.backup.archive import Prepared
 from doorward.backup.failure import BackupError, Check
 from doorward.backup.records import Drill
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Entry, Target
+from doorward.backup.targets.port import Target, TargetFile
 
 NODE = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
 
@@ -40,13 +40,13 @@ class MemoryTarget:
         self.content: dict[str, bytes] = {}
         self.times: dict[str, float] = {}
         self.calls: list[tuple[str, str]] = []
-        self.leftovers: list[Entry] = []
+        self.leftovers: list[TargetFile] = []
 
     def prepare(self) -> None:
         self.calls.append(("prepare", ""))
 
-    def names(self) -> list[Entry]:
-        return [Entry(name, len(data), self.times.get(name)) for name, data in self.content.items()]
+    def names(self) -> list[TargetFile]:
+        return [TargetFile(name, len(data), self.times.get(name)) for name, data in self.content.items()]
 
     def put(self, name: str, content: Path) -> None:
         self.calls.append(("put", name))
@@ -75,7 +75,7 @@ class MemoryTarget:
         self.calls.append(("delete", name))
         self.content.pop(name, None)
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[TargetFile]:
         return self.leftovers
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from doorward.backup.content import tree_json
 from doorward.backup.node import NodeView
-from doorward.backup.signing import Signing
+from doorward.backup.signing import NodeSigningKeys
 from doorward.host.machine import Machine
 from doorward.transaction.startup import node_id
 from tests.support import openpgp
@@ -35,7 +35,7 @@ class Site:
 
     def view(self) -> NodeView:
         store = self.rig.store
-        return NodeView(self.rig.pipeline, self.directory, node_id(store), Machine(), Signing(self.directory, store))
+        return NodeView(self.rig.pipeline, self.directory, node_id(store), Machine(), NodeSigningKeys(self.directory, store))
 
     def tree(self) -> bytes:
         """The running configuration, without numbers of revisions."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import doorward.configuration
-from doorward.backup.notices import Notices
+from doorward.backup.notices import RunNotices
 from doorward.backup.records import Drill, Run
 from doorward.configuration.management import email
 from doorward.events.events import Event, Events
@@ -35,7 +35,7 @@ class Rig:
         events.listeners.append(self.events.append)
         document = TREE.load(Place(email.PATH), SETTINGS | settings)
         snapshot = TREE.defaults(Machine()).put(Place(email.PATH), document)
-        self.notices = Notices(events, lambda *mail: self.mails.append(mail), lambda: snapshot)
+        self.notices = RunNotices(events, lambda *mail: self.mails.append(mail), lambda: snapshot)
 
     def told(self, run: Run, event: dict[str, Any], drill: Drill | None = None) -> list[str]:
         """Tell of a run; return who got a mail."""

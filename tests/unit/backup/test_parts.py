@@ -13,7 +13,7 @@ import pytest
 
 from doorward.backup.archive import prepare
 from doorward.backup.failure import BackupError
-from doorward.backup.files import Files
+from doorward.backup.files import StoredArchives
 from doorward.backup.names import archive_name
 from doorward.backup.parts import NodeParts
 from doorward.backup.records import Log, Run
@@ -65,7 +65,7 @@ class Orphanage:
 
     def __init__(self, site: Site, clock: Clock) -> None:
         self.site, self.target = site, MemoryTarget(clock)
-        self.parts = NodeParts(site.node, Files(site.node), cast("Any", None), clock)
+        self.parts = NodeParts(site.node, StoredArchives(site.node), cast("Any", None), clock)
         self.clock = clock
 
     def archive(self, hours: int, *, known: bool = True, manifest: bool = False) -> str:

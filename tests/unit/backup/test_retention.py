@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from doorward.backup.names import archive_name
 from doorward.backup.retention import Pair, delete, expired, pairs, sweep
-from doorward.backup.signing import Signing
-from doorward.backup.targets.port import Entry
+from doorward.backup.signing import NodeSigningKeys
+from doorward.backup.targets.port import TargetFile
 from doorward.backup.targets.probes import PREFIX, Probes
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -28,7 +28,7 @@ FILES = st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=12, uni
 
 @pytest.fixture
 def probes(tmp_path: Path, store: SqliteStore) -> Probes:
-    return Probes(Signing(tmp_path, store))
+    return Probes(NodeSigningKeys(tmp_path, store))
 
 
 def found(*ages: int) -> list[Pair]:
@@ -37,7 +37,7 @@ def found(*ages: int) -> list[Pair]:
     for age in sorted(ages):
         created = NOW - timedelta(days=age)
         name = archive_name(created, NODE, encrypted=True)
-        made.append(Pair(name, created, Entry(f"{name}.manifest", 9, None)))
+        made.append(Pair(name, created, TargetFile(f"{name}.manifest", 9, None)))
     return made
 
 
@@ -99,7 +99,7 @@ def test_pairs_are_archives_of_this_node_with_a_manifest() -> None:
     mine, lonely = archive_name(NOW, NODE, encrypted=False), archive_name(NOW - timedelta(days=1), NODE, encrypted=False)
     theirs = archive_name(NOW, OTHER, encrypted=False)
     names = [mine, f"{mine}.manifest", lonely, theirs, f"{theirs}.manifest", f"{lonely}.gpg.manifest", f".{mine}.part", "notes"]
-    assert [pair.name for pair in pairs([Entry(name, 1, None) for name in names], NODE)] == [mine]
+    assert [pair.name for pair in pairs([TargetFile(name, 1, None) for name in names], NODE)] == [mine]
 
 
 def test_the_archive_goes_before_its_manifest() -> None:
@@ -114,9 +114,9 @@ def test_left_overs_go_after_a_day(tmp_path: Path, probes: Probes) -> None:
     target = MemoryTarget(clock)
     hour = 3600
     target.leftovers = [
-        Entry("young", 1, clock().timestamp() - 23 * hour),
-        Entry("old", 1, clock().timestamp() - 25 * hour),
-        Entry("timeless", 1, None),
+        TargetFile("young", 1, clock().timestamp() - 23 * hour),
+        TargetFile("old", 1, clock().timestamp() - 25 * hour),
+        TargetFile("timeless", 1, None),
     ]
     sweep(target, clock(), probes, tmp_path)
     assert target.calls == [("delete", "old")]
@@ -126,7 +126,7 @@ def test_old_probes_go_that_this_node_has_signed_and_no_others(tmp_path: Path, p
     clock = Clock()
     target = MemoryTarget(clock)
     (tmp_path / "stranger").mkdir()
-    stranger = Probes(Signing(tmp_path / "stranger", SqliteStore(tmp_path / "stranger.db", Vault(bytes(32)))))
+    stranger = Probes(NodeSigningKeys(tmp_path / "stranger", SqliteStore(tmp_path / "stranger.db", Vault(bytes(32)))))
     (old, content), (young, other), (theirs, of_theirs) = probes.new(), probes.new(), stranger.new()
     copied, _ = probes.new()
     altered, changed = probes.new()
@@ -136,7 +136,11 @@ def test_old_probes_go_that_this_node_has_signed_and_no_others(tmp_path: Path, p
     }  # fmt: skip
     ages = {name: 59 if name == young else 61 for name in target.content}
     target.times = {name: (clock() - timedelta(minutes=age)).timestamp() for name, age in ages.items()}
-    target.leftovers = [*target.names(), Entry(f"{PREFIX}{UUID(int=3)}", 9000, 0.0), Entry(f"{PREFIX}{UUID(int=4)}", 9, 0.0)]
+    target.leftovers = [
+        *target.names(),
+        TargetFile(f"{PREFIX}{UUID(int=3)}", 9000, 0.0),
+        TargetFile(f"{PREFIX}{UUID(int=4)}", 9, 0.0),
+    ]
     sweep(target, clock(), probes, tmp_path)
     assert [name for did, name in target.calls if did == "delete"] == [old]
     assert 3800 < len(content) < 4200

@@ -13,8 +13,8 @@ from doorward.backup import runner as module
 from doorward.backup.failure import BackupError
 from doorward.backup.records import Log, Run
 from doorward.backup.runner import AlreadyWaitingError, Runner, Selected
-from doorward.backup.runs import Stop
-from doorward.backup.table import NAME, Table
+from doorward.backup.runs import RunStop
+from doorward.backup.table import NAME, DueJobs
 from doorward.host.resources import Job
 from doorward.store.port import StoreDamagedError
 from doorward.store.sqlite import SqliteStore
@@ -35,7 +35,7 @@ class Rig:
 
     def __init__(self, store: SqliteStore, clock: Clock, job: Job | None = NIGHTLY) -> None:
         self.clock, self.log = clock, Log(store, Run)
-        self.table = Table(store, clock)
+        self.table = DueJobs(store, clock)
         self.policy: Selected | None = Selected("p1", {"name": "nightly"})
         if job is not None:
             self.table.put(job)
@@ -43,7 +43,7 @@ class Rig:
         self.go = threading.Event()
         self.runner = Runner(self.log, self.table, lambda: self.policy, self.carry_out, self.told.append, clock)
 
-    def carry_out(self, run: Run, _selected: Selected, stop: Stop) -> Run:
+    def carry_out(self, run: Run, _selected: Selected, stop: RunStop) -> Run:
         while not self.go.wait(0.01):
             if stop.event.is_set():
                 return run.end("cancelled", self.clock(), stop.code)
@@ -93,7 +93,7 @@ def test_a_run_lets_others_go_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
 
     seen: list[int] = []
 
-    def carry_out(run: Run, selected: Selected, stop: Stop) -> Run:
+    def carry_out(run: Run, selected: Selected, stop: RunStop) -> Run:
         seen.append(niceness())
         return Rig.carry_out(rig, run, selected, stop)
 
@@ -285,7 +285,7 @@ def test_a_run_that_ends_every_server_is_not_tried_for_ever(store: SqliteStore, 
 def test_a_run_that_stumbles_is_over_and_the_next_one_goes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     stumbles = [True]
 
-    def carry_out(run: Run, selected: Selected, stop: Stop) -> Run:
+    def carry_out(run: Run, selected: Selected, stop: RunStop) -> Run:
         if stumbles:
             stumbles.pop()
             raise ZeroDivisionError
@@ -305,7 +305,7 @@ def test_a_store_that_fails_ends_neither_the_runs_nor_the_server(rig: Rig, monke
     def broken(*_: object) -> None:
         raise StoreDamagedError("The disk does not answer.")
 
-    def carry_out(_run: Run, _selected: Selected, _stop: Stop) -> Run:
+    def carry_out(_run: Run, _selected: Selected, _stop: RunStop) -> Run:
         for name in ("get", "save"):
             monkeypatch.setattr(rig.log, name, broken)
         raise StoreDamagedError("The disk does not answer.")

@@ -11,7 +11,7 @@ import pytest
 from doorward.backup import runs
 from doorward.backup.failure import CODES, BackupError
 from doorward.backup.records import Drill, Run
-from doorward.backup.runs import Stop, Work
+from doorward.backup.runs import RunStop, Work
 from tests.unit.backup.fakes import NODE, Clock, FakeParts, MemoryTarget
 
 POLICY = {"name": "nightly", "retention": {"enabled": False}}
@@ -29,7 +29,7 @@ class Rig:
         self.spool, self.clock = spool, clock
         self.target = MemoryTarget(clock)
         self.parts = FakeParts(self.target, trouble)
-        self.stop = Stop(threading.Event())
+        self.stop = RunStop(threading.Event())
         self.kept: list[Run] = []
         self.drills: list[Drill] = []
 

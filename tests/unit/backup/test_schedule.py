@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from doorward.backup.schedule import Due, Memory, dues, last_dues, unserved, upcoming
+from doorward.backup.schedule import Due, JobMemory, dues, last_dues, unserved, upcoming
 from doorward.host.resources import Job
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -49,11 +49,11 @@ def test_every_date_has_each_time_once_at_its_first_instant_or_after_the_gap(zon
     assert len({due.local for due in found}) == len(found)
 
 
-def seen(*times: str, since: str = "2026-01-01T00:00:00+00:00") -> Memory:
-    return Memory("policy", dict.fromkeys(times, at(since)))
+def seen(*times: str, since: str = "2026-01-01T00:00:00+00:00") -> JobMemory:
+    return JobMemory("policy", dict.fromkeys(times, at(since)))
 
 
-def walk(memory: Memory, wanted: Job, clock: list[datetime]) -> tuple[Memory, list[str]]:
+def walk(memory: JobMemory, wanted: Job, clock: list[datetime]) -> tuple[JobMemory, list[str]]:
     """What had its run when the clock showed these times one after the other."""
     runs: list[str] = []
     for now in clock:
@@ -105,7 +105,7 @@ def test_only_the_last_day_is_made_up_for() -> None:
 
 def test_a_time_counts_from_when_it_was_set() -> None:
     now = at("2026-06-01T12:00:00+02:00")
-    assert walk(Memory(), job("02:30"), [now])[1] == []
+    assert walk(JobMemory(), job("02:30"), [now])[1] == []
     memory, runs = walk(seen("02:30"), job("02:30", "11:00"), [now])
     assert runs == ["2026-06-01 02:30"]
     assert memory.since["11:00"] == now
@@ -131,7 +131,7 @@ def test_no_local_date_and_time_is_ever_served_twice(zones: list[str], steps: li
     for index, step in enumerate(steps):
         now += step * MINUTE
         wanted = job(*times, zone=zones[index * len(zones) // len(steps)])
-        memory = msgspec.json.decode(msgspec.json.encode(memory.adopted(wanted, now)), type=Memory)
+        memory = msgspec.json.decode(msgspec.json.encode(memory.adopted(wanted, now)), type=JobMemory)
         found = unserved(wanted, memory, now)
         assert all(now - DAY < due.at <= now for due in found)
         served += [due.local for due in found]
@@ -145,7 +145,7 @@ def test_no_local_date_and_time_is_ever_served_twice(zones: list[str], steps: li
 
 
 def test_a_clock_that_came_back_from_the_future_leaves_nothing_stuck() -> None:
-    memory = Memory().adopted(job("02:30"), at("2031-01-01T00:00:00+00:00"))
+    memory = JobMemory().adopted(job("02:30"), at("2031-01-01T00:00:00+00:00"))
     clock = minutes("2026-06-01T02:00:00+02:00", "2026-06-01T02:31:00+02:00")
     assert walk(memory, job("02:30"), clock)[1] == ["2026-06-01 02:30"]
 
@@ -158,5 +158,5 @@ def test_the_last_due_times_are_those_that_count() -> None:
 
 def test_a_job_without_times_is_never_due() -> None:
     now = at("2026-06-03T12:00:00+02:00")
-    assert upcoming(job(), Memory(), now) is None
+    assert upcoming(job(), JobMemory(), now) is None
     assert dues(job(), now - DAY, now) == []

@@ -14,7 +14,7 @@ from doorward.backup.checking import Checks
 from doorward.backup.failure import BackupError
 from doorward.backup.records import Drill
 from doorward.backup.service import Backups
-from doorward.backup.table import Table
+from doorward.backup.table import DueJobs
 from doorward.events.notifications import Notifications
 from doorward.store.port import StoreDamagedError
 from tests.support.server import until
@@ -27,7 +27,7 @@ def backups(tmp_path: Path) -> Iterator[Backups]:
     """The backups of a node on which no file can be made for them."""
     site = Site(tmp_path / "node")
     notifications = Notifications(site.rig.pipeline, site.directory)
-    made = Backups(site.node, Table(site.rig.store), notifications, Checks(site.node), lambda _key: tmp_path / "upload")
+    made = Backups(site.node, DueJobs(site.rig.store), notifications, Checks(site.node), lambda _key: tmp_path / "upload")
     made._drilling.start()
     yield made
     made._drilling.stop()

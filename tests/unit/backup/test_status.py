@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from doorward.backup.records import Drill, Log, Run
 from doorward.backup.status import BackupWatch, freshness
-from doorward.backup.table import NAME, Table
+from doorward.backup.table import NAME, DueJobs
 from doorward.events.events import Event, Events
 from doorward.host.resources import Job
 from doorward.store.sqlite import SqliteStore
@@ -18,7 +18,7 @@ NIGHTLY = Job(NAME, ("02:30",), "UTC", "p1")
 class Rig:
     def __init__(self, store: SqliteStore, clock: Clock, job: Job = NIGHTLY) -> None:
         self.clock, self.runs, self.drills = clock, Log(store, Run), Log(store, Drill)
-        self.table = Table(store, clock)
+        self.table = DueJobs(store, clock)
         self.table.put(job)
         self.table.take_due()
         self.events: list[Event] = []

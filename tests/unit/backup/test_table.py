@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from doorward.backup.table import NAME, Table
+from doorward.backup.table import NAME, DueJobs
 from doorward.host.resources import Job
 from doorward.store.sqlite import SqliteStore
 from tests.unit.backup.fakes import Clock
@@ -13,23 +13,23 @@ NIGHTLY = Job(NAME, ("02:30",), "UTC", "p1")
 
 
 def test_what_had_its_run_is_known_after_a_restart(store: SqliteStore, clock: Clock) -> None:
-    table = Table(store, clock)
+    table = DueJobs(store, clock)
     table.put(NIGHTLY)
     assert table.take_due() == []
     assert table.next_due(NAME) == datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
     clock.now = datetime(2026, 11, 22, 9, tzinfo=UTC)
-    again = Table(store, clock)
+    again = DueJobs(store, clock)
     again.put(NIGHTLY)
     due = again.take_due()
     assert [found.local for found in due] == ["2026-11-22 02:30"]
     again.served(due)
-    third = Table(store, clock)
+    third = DueJobs(store, clock)
     third.put(NIGHTLY)
     assert third.take_due() == []
 
 
 def test_a_job_that_goes_is_not_due(store: SqliteStore, clock: Clock) -> None:
-    table = Table(store, clock)
+    table = DueJobs(store, clock)
     changes: list[None] = []
     table.changed = lambda: changes.append(None)
     table.put(NIGHTLY)
@@ -39,7 +39,7 @@ def test_a_job_that_goes_is_not_due(store: SqliteStore, clock: Clock) -> None:
 
 
 def test_a_node_can_be_late_on_purpose(store: SqliteStore, clock: Clock) -> None:
-    table = Table(store, clock, lambda: 90.0)
+    table = DueJobs(store, clock, lambda: 90.0)
     table.put(NIGHTLY)
     table.take_due()
     late = datetime(2026, 11, 22, 2, 31, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import doorward.configuration
-from doorward.cli.describe import New, Plan, Request, depends_on
+from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on
 from doorward.cli.outside import Outside
 from doorward.host.machine import Machine
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued
@@ -54,7 +54,7 @@ class Memory:
     def named(self, path: str) -> dict[str, Any]:
         return {body["name"]: body for body in self.collections[path].values()}
 
-    def carry_out(self, plan: Plan) -> None:
+    def carry_out(self, plan: DescribedPlan) -> None:
         """As the server does, in order: every reference must lead somewhere by then."""
         assert plan.problems == ()
         keys: dict[New, str] = {}
@@ -62,7 +62,7 @@ class Memory:
             assert depends_on(request) <= keys.keys()
             self._one(request, keys)
 
-    def _one(self, request: Request, keys: dict[New, str]) -> None:
+    def _one(self, request: DescribedRequest, keys: dict[New, str]) -> None:
         path, _, key = request.path.rpartition("/")
         if isinstance(request.value, Outside):
             self._made(request, keys)
@@ -82,7 +82,7 @@ class Memory:
             assert key in self.collections[path]
             self.collections[path][key] = self.stored(path, request.value, keys)
 
-    def _made(self, request: Request, keys: dict[New, str]) -> str:
+    def _made(self, request: DescribedRequest, keys: dict[New, str]) -> str:
         assert request.makes is not None
         self.made += 1
         keys[request.makes] = f"{self.made:022x}"

@@ -13,7 +13,7 @@ from doorward.cli import identity, target
 from doorward.cli.client import checked_url, on_this_machine
 from doorward.cli.failures import CommandError, Unreachable, Usage
 from doorward.cli.main import app
-from doorward.cli.options import Committing, Connection
+from doorward.cli.options import Committing, ConnectionOptions
 from doorward.cli.values import parsed, text_of
 from tests.support.runner import CliRunner
 
@@ -68,7 +68,7 @@ def test_this_machine_is_known_by_its_loopback_addresses() -> None:
     assert not on_this_machine("https://localhost.example.com")
 
 
-def password(given: Connection) -> str:
+def password(given: ConnectionOptions) -> str:
     return target.password(target.resolved(given))
 
 
@@ -78,17 +78,17 @@ def test_what_is_given_goes_before_the_environment(home: Path, monkeypatch: pyte
     first_start(home / ".local" / "state" / "doorward", "of the first start")
     monkeypatch.setenv("DOORWARD_PASSWORD", "of the environment")
     monkeypatch.setenv("DOORWARD_PASSWORD_FILE", str(home / "other"))
-    assert password(Connection(password_file=home / "pw")) == "of the file"
-    assert password(Connection()) == "of the environment"
+    assert password(ConnectionOptions(password_file=home / "pw")) == "of the file"
+    assert password(ConnectionOptions()) == "of the environment"
     monkeypatch.delenv("DOORWARD_PASSWORD")
-    assert password(Connection()) == "of the other file"
+    assert password(ConnectionOptions()) == "of the other file"
     monkeypatch.delenv("DOORWARD_PASSWORD_FILE")
-    assert password(Connection()) == "of the first start"
+    assert password(ConnectionOptions()) == "of the first start"
     for name, value in {"URL": "https://a:1", "USER": "ann", "CA": "a.pem", "SERVER_NAME": "a", "PIN": "p"}.items():
         monkeypatch.setenv(f"DOORWARD_{name}", value)
-    found = target.resolved(Connection())
+    found = target.resolved(ConnectionOptions())
     assert (found.url, found.user, found.ca, found.server_name, found.pin) == ("https://a:1", "ann", Path("a.pem"), "a", "p")
-    given = Connection(url="https://b:2", user="bob", ca=Path("b.pem"), server_name="b", pin="q")
+    given = ConnectionOptions(url="https://b:2", user="bob", ca=Path("b.pem"), server_name="b", pin="q")
     found = target.resolved(given)
     assert (found.url, found.user, found.ca, found.server_name, found.pin) == ("https://b:2", "bob", Path("b.pem"), "b", "q")
 
@@ -96,48 +96,48 @@ def test_what_is_given_goes_before_the_environment(home: Path, monkeypatch: pyte
 def test_errors_name_the_variable_that_they_come_from(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOORWARD_URL", "http://x")
     with pytest.raises(Usage, match=r"^DOORWARD_URL must be https://HOST:PORT"):
-        target.resolved(Connection())
+        target.resolved(ConnectionOptions())
     monkeypatch.delenv("DOORWARD_URL")
     monkeypatch.setenv("DOORWARD_CA", str(home / "missing"))
     with pytest.raises(Usage, match=r"^DOORWARD_CA: "):
-        identity.trust(target.resolved(Connection()))
+        identity.trust(target.resolved(ConnectionOptions()))
     monkeypatch.delenv("DOORWARD_CA")
     monkeypatch.setenv("DOORWARD_PIN", "sha256//short")
     with pytest.raises(Usage, match=r"^DOORWARD_PIN must be sha256//"):
-        identity.trust(target.resolved(Connection()))
+        identity.trust(target.resolved(ConnectionOptions()))
     with pytest.raises(Usage, match=r"^--pin must be sha256//"):
-        identity.trust(target.resolved(Connection(pin="x")))
+        identity.trust(target.resolved(ConnectionOptions(pin="x")))
     monkeypatch.setenv("DOORWARD_PASSWORD_FILE", str(home / "missing"))
     with pytest.raises(Usage, match=r"^DOORWARD_PASSWORD_FILE: .*No such file"):
-        password(Connection())
+        password(ConnectionOptions())
 
 
 def test_a_file_without_a_password_is_not_tried(home: Path) -> None:
     (home / "pw").write_text("\n")
     with pytest.raises(Usage, match="pw holds no password"):
-        password(Connection(password_file=home / "pw"))
+        password(ConnectionOptions(password_file=home / "pw"))
 
 
 def test_only_the_end_of_the_line_is_taken_off_a_password(home: Path) -> None:
     (home / "pw").write_bytes(b" two words \r\n")
-    assert password(Connection(password_file=home / "pw")) == " two words "
+    assert password(ConnectionOptions(password_file=home / "pw")) == " two words "
 
 
 @pytest.mark.parametrize("options", [{"user": "jane"}, {"url": "https://door.example.com"}])
 def test_the_password_of_the_first_start_is_for_admin_on_this_machine(home: Path, options: dict[str, Any]) -> None:
     first_start(home / ".local" / "state" / "doorward", "of the first start")
     with pytest.raises(Unreachable, match="No password for"):
-        password(dataclasses.replace(Connection(), **options))
+        password(dataclasses.replace(ConnectionOptions(), **options))
 
 
 def test_the_state_of_the_system_is_looked_at_too(home: Path) -> None:
     first_start(home / "system", "of the system")
-    assert password(Connection()) == "of the system"
+    assert password(ConnectionOptions()) == "of the system"
 
 
 def test_a_password_file_that_can_not_be_read(home: Path) -> None:
     with pytest.raises(Usage, match="No such file"):
-        password(Connection(password_file=home / "missing"))
+        password(ConnectionOptions(password_file=home / "missing"))
 
 
 def test_certificates_that_are_none(home: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorward.cli import describe, naming
-from doorward.cli.describe import Plan, Request, plan
+from doorward.cli.describe import DescribedPlan, DescribedRequest, plan
 from doorward.tree.nodes import Collection
 from tests.unit.cli.present import Memory, tree
 
@@ -25,20 +25,20 @@ def accounts(users: Any, groups: Any = None) -> dict[str, Any]:
     return {"aaa": {"local_database": {"groups": groups, "users": users}}}
 
 
-def planned(memory: Memory, described: Any, *, prune: bool = False) -> Plan:
+def planned(memory: Memory, described: Any, *, prune: bool = False) -> DescribedPlan:
     before = copy.deepcopy((memory, described))
     found = plan(tree(), memory, described, prune=prune)
     assert (memory, described) == before, "planning changes nothing"
     return found
 
 
-def applied(memory: Memory, described: Any, *, prune: bool = False) -> tuple[Request, ...]:
+def applied(memory: Memory, described: Any, *, prune: bool = False) -> tuple[DescribedRequest, ...]:
     found = planned(memory, described, prune=prune)
     memory.carry_out(found)
     return found.requests
 
 
-def lines(found: Plan) -> list[str]:
+def lines(found: DescribedPlan) -> list[str]:
     return [f"{p.path.removeprefix(ROOT)} {p.pointer} {p.code}" for p in found.problems]
 
 
@@ -90,7 +90,7 @@ def test_a_second_run_finds_nothing_to_do(first: Any, second: Any, prune: bool) 
     memory = Memory.fresh()
     applied(memory, first)
     applied(memory, second, prune=prune)
-    assert planned(memory, second, prune=prune) == Plan()
+    assert planned(memory, second, prune=prune) == DescribedPlan()
 
 
 @given(descriptions())
@@ -165,13 +165,13 @@ def test_prune_removes_what_a_described_collection_does_not_name() -> None:
 def test_without_prune_nothing_is_removed() -> None:
     memory = Memory.fresh()
     applied(memory, accounts({"ann": None}))
-    assert planned(memory, accounts({})) == Plan()
+    assert planned(memory, accounts({})) == DescribedPlan()
 
 
 def test_prune_leaves_collections_alone_that_are_not_described() -> None:
     memory = Memory.fresh()
     applied(memory, accounts({"ann": None}))
-    assert planned(memory, {"aaa": {"local_database": {"groups": {}}}}, prune=True) == Plan()
+    assert planned(memory, {"aaa": {"local_database": {"groups": {}}}}, prune=True) == DescribedPlan()
 
 
 def test_names_without_regard_to_case_find_the_account() -> None:
@@ -186,7 +186,7 @@ def test_a_reference_may_be_a_key() -> None:
     memory = Memory.fresh()
     applied(memory, accounts(None, {"ops": {"members": ["-1"]}}))
     assert memory.named(GROUPS)["ops"]["members"] == ["-1"]
-    assert planned(memory, accounts(None, {"ops": {"members": ["admin"]}})) == Plan()
+    assert planned(memory, accounts(None, {"ops": {"members": ["admin"]}})) == DescribedPlan()
 
 
 @pytest.mark.parametrize(

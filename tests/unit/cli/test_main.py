@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from doorward import __version__
-from doorward.cli.main import Machine, address, app, state_directory
+from doorward.cli.main import HostMode, address, app, state_directory
 from tests.support.runner import CliRunner
 
 run = CliRunner().invoke
@@ -46,17 +46,17 @@ def test_a_bad_address_is_a_wrong_use_of_the_command(tmp_path: Path) -> None:
 
 def test_the_state_directory_is_the_one_that_was_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert state_directory(Path("here"), Machine.sandbox) == tmp_path / "here"
-    assert state_directory(Path("/srv/doorward"), Machine.system) == Path("/srv/doorward")
+    assert state_directory(Path("here"), HostMode.sandbox) == tmp_path / "here"
+    assert state_directory(Path("/srv/doorward"), HostMode.system) == Path("/srv/doorward")
 
 
 def test_without_one_it_is_that_of_the_host_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert state_directory(None, Machine.system) == Path("/var/lib/doorward")
+    assert state_directory(None, HostMode.system) == Path("/var/lib/doorward")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert state_directory(None, Machine.sandbox) == tmp_path / ".local/state/doorward"
+    assert state_directory(None, HostMode.sandbox) == tmp_path / ".local/state/doorward"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
-    assert state_directory(None, Machine.sandbox) == tmp_path / "elsewhere/doorward"
+    assert state_directory(None, HostMode.sandbox) == tmp_path / "elsewhere/doorward"
 
 
 def test_the_release_is_shown() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from doorward.cli import render
 from doorward.cli.failures import CommandRefusedError
-from doorward.cli.render import Line
+from doorward.cli.render import OutputLine
 from doorward.tree.changes import MISSING
 
 USERS = "/api/configuration/aaa/local_database/users"
@@ -93,7 +93,7 @@ def test_a_table_is_aligned_and_its_last_column_is_never_cut() -> None:
 
 
 def test_control_characters_never_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    render.show([*render.table(("A",), [("\x1b]0;title\x07",)]), Line("\x1b[2J\u202e", "red")])
+    render.show([*render.table(("A",), [("\x1b]0;title\x07",)]), OutputLine("\x1b[2J\u202e", "red")])
     assert capsys.readouterr().out == "A\n\\x1b]0;title\\x07\n\\x1b[2J\\x202e\n"
 
 

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.servers import HostKey, Server, login_of, server_of, unknown
+from doorward.cli.servers import ServerHostKey, ServerName, login_of, server_of, unknown
 from doorward.cli.starting import start
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
     from doorward.cli.remote import Remote
 
-KEY = HostKey("ssh-ed25519 AAAA", "SHA256:one")
+KEY = ServerHostKey("ssh-ed25519 AAAA", "SHA256:one")
 
 
 @pytest.mark.parametrize(
     ("text", "user", "server", "label"),
     [
-        ("web1", "", Server("web1"), "web1"),
-        ("root@Web1.Example.com:2022", "root", Server("web1.example.com", 2022), "web1.example.com:2022"),
-        ("root@192.0.2.7:22", "root", Server("192.0.2.7"), "192.0.2.7"),
-        ("jane@[2001:DB8::7]:2022", "jane", Server("2001:db8::7", 2022), "[2001:db8::7]:2022"),
-        ("localhost:2022", "", Server("127.0.0.1", 2022), "127.0.0.1:2022"),
+        ("web1", "", ServerName("web1"), "web1"),
+        ("root@Web1.Example.com:2022", "root", ServerName("web1.example.com", 2022), "web1.example.com:2022"),
+        ("root@192.0.2.7:22", "root", ServerName("192.0.2.7"), "192.0.2.7"),
+        ("jane@[2001:DB8::7]:2022", "jane", ServerName("2001:db8::7", 2022), "[2001:db8::7]:2022"),
+        ("localhost:2022", "", ServerName("127.0.0.1", 2022), "127.0.0.1:2022"),
     ],
 )
-def test_servers_are_understood(text: str, user: str, server: Server, label: str) -> None:
+def test_servers_are_understood(text: str, user: str, server: ServerName, label: str) -> None:
     assert login_of(text) == (user, server)
     assert server.label == label
 
@@ -48,11 +48,11 @@ class Trusting:
 
 
 def test_only_what_is_not_trusted_yet_is_new_and_another_key_is_refused() -> None:
-    client, web1, other = cast("Client", Trusting()), Server("web1"), HostKey("ecdsa-sha2-nistp256 BBBB", "SHA256:two")
+    client, web1, other = cast("Client", Trusting()), ServerName("web1"), ServerHostKey("ecdsa-sha2-nistp256 BBBB", "SHA256:two")
     assert unknown(client, web1, [KEY, other]) == [other]
-    assert unknown(client, Server("web1", 2022), [KEY]) == [KEY]
+    assert unknown(client, ServerName("web1", 2022), [KEY]) == [KEY]
     with pytest.raises(CommandError, match=r"Somebody may be in between.*trusted SHA256:one, offered SHA256:new"):
-        unknown(client, web1, [HostKey("ssh-ed25519 CCCC", "SHA256:new")])
+        unknown(client, web1, [ServerHostKey("ssh-ed25519 CCCC", "SHA256:new")])
 
 
 class Fresh:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.cli.options import Connection
+from doorward.cli.options import ConnectionOptions
 from doorward.cli.target import resolved
 
 
@@ -21,20 +21,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_first_password_is_for_the_node_itself(state: Path) -> None:
-    target = resolved(Connection(state=state))
+    target = resolved(ConnectionOptions(state=state))
     assert target.url == "https://192.0.2.5:443"
     assert target.first_password == state / "initial-admin-password"
 
 
 @pytest.mark.parametrize("url", ["https://192.0.2.6:443", "https://192.0.2.5:8443", "https://node.example.com"])
 def test_the_first_password_goes_nowhere_else(state: Path, url: str) -> None:
-    assert resolved(Connection(state=state, url=url)).first_password is None
+    assert resolved(ConnectionOptions(state=state, url=url)).first_password is None
 
 
 def test_the_first_password_is_of_admin(state: Path) -> None:
-    assert resolved(Connection(state=state, user="other")).first_password is None
+    assert resolved(ConnectionOptions(state=state, user="other")).first_password is None
 
 
 def test_a_node_that_does_not_run_is_not_asked(state: Path) -> None:
     (state / "lock").write_text("4194304")
-    assert resolved(Connection(state=state, url="https://192.0.2.5:443")).first_password is None
+    assert resolved(ConnectionOptions(state=state, url="https://192.0.2.5:443")).first_password is None

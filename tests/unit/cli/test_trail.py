@@ -13,7 +13,7 @@ from doorward.cli.failures import Usage
 from doorward.cli.main import app
 from doorward.cli.trails import clock, milliseconds
 from doorward.proxy.control.stamping import local_stamp
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Record, RecordKind
 from doorward.recording.seals import Seal, signed
 from doorward.recording.writer import TrailWriter
 from tests.support.recorded import shell, trail
@@ -187,7 +187,7 @@ def test_an_encrypted_trail_needs_a_key(tmp_path: Path) -> None:
 
 def test_a_channel_that_is_not_there(file: Path, tmp_path: Path) -> None:
     assert "There is no channel 7" in run("text", file, "--channel", 7).output
-    silent = put(tmp_path / "s.dwr", trail([Record(0, Kind.FACTS, 0, b"{}")]))
+    silent = put(tmp_path / "s.dwr", trail([Record(0, RecordKind.FACTS, 0, b"{}")]))
     assert "showed anything" in run("text", silent).output
 
 

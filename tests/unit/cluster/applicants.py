@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.pairing import Attempt, PairingRefusedError, PairRequest, new_psk
+from doorward.cluster.pairing import PairingAttempt, PairingRefusedError, PairRequest, new_psk
 from doorward.configuration import passwords
 from doorward.membership import nodes
 from doorward.tree.places import Place
@@ -35,8 +35,8 @@ class Applicant:
         candidate.put(Place(nodes.PATH, str(self.id)), rig.tree.load(Place(nodes.PATH, str(self.id)), member))
         rig.commit(candidate)
 
-    def request(self, version: str = "0.1.0", behind: float = 0.0) -> tuple[Attempt, PairRequest]:
-        attempt = Attempt(self.psk, self.id, self.key, self.central.key.fingerprint)
+    def request(self, version: str = "0.1.0", behind: float = 0.0) -> tuple[PairingAttempt, PairRequest]:
+        attempt = PairingAttempt(self.psk, self.id, self.key, self.central.key.fingerprint)
         time = datetime.now(UTC) - timedelta(seconds=behind)
         return attempt, attempt.request(version=version, address="10.0.0.7", time=time)
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from doorward import __version__
-from doorward.cluster.calls import Ready, Since
+from doorward.cluster.calls import EncodedAnswer, Since
 from doorward.cluster.central import Central
 from doorward.cluster.following import Following
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 from doorward.configuration.network._addresses import addresses
 from doorward.events.events import Event, Events
 from doorward.membership import join_request, nodes, promote
@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 
 def in_json(value: Any, kind: type[_T]) -> _T:
     """What arrives of a value at the other end of the channel."""
-    sent = gzip.decompress(value.compressed) if isinstance(value, Ready) else msgspec.json.encode(value)
+    sent = gzip.decompress(value.compressed) if isinstance(value, EncodedAnswer) else msgspec.json.encode(value)
     return msgspec.json.decode(sent, type=kind)
 
 
@@ -126,7 +126,7 @@ class Wire:
     """The channel as a node sees it; ``tamper`` changes what arrives."""
 
     central: PairedCentral
-    peer: Peer
+    peer: PinnedPeer
     tamper: Callable[[Envelope], Envelope] = field(default=lambda envelope: envelope)
     calls: list[str] = field(default_factory=list)
     release: str | None = __version__
@@ -153,7 +153,7 @@ class Wire:
         found = self.central.central.membership(self.peer, _since(since))
         return None if found is None else in_json(found, MembershipEnvelope)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: NodeReport) -> None:
         self.central.central.status(self.peer, in_json(report, dict[str, Any]))
 
 
@@ -172,7 +172,7 @@ class Node(Machine):
         request = {"central_management_address": "10.0.0.1", "node_id": self.id, "psk": self.psk}
         put(self.rig, candidate, Place(join_request.PATH), request)
         self.rig.commit(candidate)
-        self.wire = Wire(central, Peer(self.id, self.key.certificate, frozenset(roles)))
+        self.wire = Wire(central, PinnedPeer(self.id, self.key.certificate, frozenset(roles)))
         central.peers.pin(self.id, self.key.certificate, 0.0)
         central.give(self, *roles)
         self.following = Following(self.rig.pipeline, lambda work: work())
@@ -187,9 +187,9 @@ class Node(Machine):
         while self.step():
             pass
 
-    def report(self, *, fqdn: str = "node2.example.com", now: float = 1_000.0) -> Report:
+    def report(self, *, fqdn: str = "node2.example.com", now: float = 1_000.0) -> NodeReport:
         sync = self.following.sync
-        made = Report(
+        made = NodeReport(
             fqdn, "0.1.0", "10.0.0.2", now, sync.applied, sync.tried, *sync.times, self.following.issues,
             central_address="10.0.0.1",
         )  # fmt: skip

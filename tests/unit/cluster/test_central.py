@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from doorward.cluster.calls import CallRefusedError, Ready, Since
-from doorward.cluster.pairing import PSK_SECONDS, Attempt, PairingRefusedError, new_psk
+from doorward.cluster.calls import CallRefusedError, EncodedAnswer, Since
+from doorward.cluster.pairing import PSK_SECONDS, PairingAttempt, PairingRefusedError, new_psk
 from doorward.cluster.peers import TOMBSTONE_SECONDS, Peers
-from doorward.cluster.pins import Peer
-from doorward.cluster.statuses import Issue, Report
+from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.statuses import NodeIssue, NodeReport
 from doorward.membership import nodes, promote
 from doorward.tree.places import Place
 from tests.unit.cluster.applicants import Applicant
@@ -80,8 +80,8 @@ def test_a_clock_that_is_wrong_is_told_from_the_pairing_on(central: PairedCentra
     assert applicant.issues() == []
     central.central.pair(late, "10.0.0.7")
     assert applicant.issues() == ["clock_skew"]
-    report = Report("node2", "0.1.0", "10.0.0.7", datetime.now(UTC).timestamp())
-    central.central.status(Peer(str(applicant.id), b""), msgspec.to_builtins(report))
+    report = NodeReport("node2", "0.1.0", "10.0.0.7", datetime.now(UTC).timestamp())
+    central.central.status(PinnedPeer(str(applicant.id), b""), msgspec.to_builtins(report))
     assert applicant.issues() == [], "what it says later counts"
 
 
@@ -94,7 +94,7 @@ def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
     central.central.retire(str(applicant.id))
     assert applicant.member()["psk"] == psk, "neither paired nor over"
     later = datetime.now(UTC).timestamp() + PSK_SECONDS + 1
-    monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: later)
+    monkeypatch.setattr("doorward.tree.times.SystemClock.time", lambda _clock: later)
     assert applicant.refused() == "not_accepted"
     assert central.central.due() == [str(applicant.id)]
     central.central.retire(str(applicant.id))
@@ -104,11 +104,11 @@ def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
 
 def test_a_node_that_is_no_central_says_so(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "m")
-    peer = Peer("x", b"")
+    peer = PinnedPeer("x", b"")
     with pytest.raises(CallRefusedError) as refused:
         machine.central.head(peer, None)
     assert (refused.value.status, refused.value.code) == (404, "not_central")
-    attempt = Attempt(new_psk(), uuid.uuid4(), machine.key, machine.key.fingerprint)
+    attempt = PairingAttempt(new_psk(), uuid.uuid4(), machine.key, machine.key.fingerprint)
     with pytest.raises(PairingRefusedError, match="not_accepted"):  # and held, since it may be promoted in this moment
         machine.central.pair(attempt.request(version="0.1.0", address="10.0.0.7", time=datetime.now(UTC)), "10.0.0.7")
     assert machine.central.hello(peer) == {"node_id": machine.id, "version": "0.1.0"}
@@ -138,7 +138,7 @@ def test_a_node_is_told_only_what_it_does_not_have(central: PairedCentral, join:
 
 def test_alerts_come_and_go_with_the_words(central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1_000.0]
-    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: clock[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: clock[0])
     node = join("managed-host")
     node.wire.tamper = lambda envelope: type(envelope)(
         envelope.header, envelope.headers, "9.9.9", "", None, envelope.content, envelope.secrets
@@ -166,8 +166,8 @@ def test_a_clock_that_is_set_makes_nobody_offline_or_present(
     central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, wall, passed = join(), [1_000.0], [1_000.0]
-    monkeypatch.setattr("doorward.tree.times.Clock.time", lambda _clock: wall[0])
-    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.time", lambda _clock: wall[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: passed[0])
     node.report()
     wall[0] += 7_200
     assert central.central.items()[0]["status"] != "offline"
@@ -180,7 +180,7 @@ def test_an_alert_about_a_node_ends_when_it_is_removed(
     central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, passed = join(), [1_000.0]
-    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: passed[0])
     node.report()
     passed[0] += 61
     central.central.watch()
@@ -237,15 +237,15 @@ def test_nodes_may_report_while_somebody_looks_for_those_that_look_elsewhere(cen
         __hash__ = str.__hash__
 
         def __eq__(self, other: object) -> bool:
-            report = msgspec.to_builtins(Report("another", "0.1.0", None, 0.0))
-            central.central.status(Peer(str(uuid.uuid4()), b""), report)
+            report = msgspec.to_builtins(NodeReport("another", "0.1.0", None, 0.0))
+            central.central.status(PinnedPeer(str(uuid.uuid4()), b""), report)
             return str(self) == other
 
     assert central.central.not_told(Address("10.0.0.1")) == []
 
 
 def test_an_issue_may_go_while_the_nodes_are_looked_at(central: PairedCentral, join: Join) -> None:
-    class Going(dict[str, Issue]):
+    class Going(dict[str, NodeIssue]):
         """Issues that another thread takes away as soon as they were seen."""
 
         def __contains__(self, key: object) -> bool:
@@ -253,7 +253,7 @@ def test_an_issue_may_go_while_the_nodes_are_looked_at(central: PairedCentral, j
 
     node = join()
     node.report()
-    central.central.unreachable = Going({node.id: Issue("address_unreachable", "It does not answer.")})
+    central.central.unreachable = Going({node.id: NodeIssue("address_unreachable", "It does not answer.")})
     assert len(central.central.items()) == 1
 
 
@@ -286,12 +286,12 @@ def test_a_revision_is_put_together_once_for_all_who_have_the_same(
     central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = join("managed-host").wire.peer
-    other = Peer(str(uuid.uuid4()), b"another", one.roles)
+    other = PinnedPeer(str(uuid.uuid4()), b"another", one.roles)
     central.committed((ZONE, "Asia/Tokyo"))
 
-    def sent(peer: Peer, number: int) -> Ready:
+    def sent(peer: PinnedPeer, number: int) -> EncodedAnswer:
         found = central.central.revision(peer, Since(1_795_291_200, number))
-        assert isinstance(found, Ready)
+        assert isinstance(found, EncodedAnswer)
         return found
 
     last = central.number - 1

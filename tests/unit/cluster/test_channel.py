@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from doorward.cluster import connection
 from doorward.cluster.calls import CallRefusedError, Rate, Since
-from doorward.cluster.client import Central, pair
+from doorward.cluster.client import CentralClient, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.links import Links
 from doorward.cluster.pairing import Acceptance, PskLife, new_psk
@@ -36,8 +36,8 @@ def node(tmp_path: Path) -> Node:
     return Node.new(tmp_path)
 
 
-def central(central_node: Running, node: Node) -> Central:
-    return Central(node.key, central_node.node.peer("central-management"), central_node.way)
+def central(central_node: Running, node: Node) -> CentralClient:
+    return CentralClient(node.key, central_node.node.peer("central-management"), central_node.way)
 
 
 def tried(central_node: Running, node: Node, psk: str, version: str = VERSION) -> Any:
@@ -285,7 +285,7 @@ def test_connection_is_kept_and_opened_again(central_node: Running, node: Node) 
 
 def test_old_address_is_tried_after_the_new_one(central_node: Running, node: Node) -> None:
     central_node.channel.trust([node.peer()])
-    asking = Central(node.key, central_node.node.peer(), replace(central_node.way, addresses=("127.0.0.9", "127.0.0.1")))
+    asking = CentralClient(node.key, central_node.node.peer(), replace(central_node.way, addresses=("127.0.0.9", "127.0.0.1")))
     assert asking.hello()
     asking.way = replace(asking.way, addresses=("127.0.0.9",))
     assert code(asking.hello) == "no_answer"
@@ -298,7 +298,7 @@ def test_another_machine_at_the_address_is_refused(central_node: Running, node: 
     with running(tmp_path, address="127.0.0.2") as impostor:
         for each in (central_node, impostor):
             each.channel.trust([node.peer()])
-        asking = Central(node.key, central_node.node.peer(), impostor.way)
+        asking = CentralClient(node.key, central_node.node.peer(), impostor.way)
         assert code(lambda: asking.status({"health": 1})) == "pin_mismatch"
         assert impostor.handlers.reports == []
         assert impostor.handlers.asked == []
@@ -306,9 +306,9 @@ def test_another_machine_at_the_address_is_refused(central_node: Running, node: 
 
 def test_nobody_there_is_no_answer(node: Node, central_node: Running) -> None:
     nowhere = Way(("127.0.0.1",), port=9)
-    assert code(Central(node.key, central_node.node.peer(), nowhere).hello) == "no_answer"
+    assert code(CentralClient(node.key, central_node.node.peer(), nowhere).hello) == "no_answer"
     assert code(lambda: pair(nowhere, node.key, node_id=node.id, psk=new_psk(), version="1", address="::1")) == "no_answer"
-    assert code(Central(node.key, central_node.node.peer(), Way(())).hello) == "no_answer"
+    assert code(CentralClient(node.key, central_node.node.peer(), Way(())).hello) == "no_answer"
 
 
 def test_queries_are_numbers_within_limits(central_node: Running, node: Node) -> None:

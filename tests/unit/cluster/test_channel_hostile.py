@@ -28,8 +28,8 @@ from psutil import Process
 from doorward.cluster import channel as channel_module
 from doorward.cluster import connection as connection_module
 from doorward.cluster import server as server_module
-from doorward.cluster.client import Central, pair
-from doorward.cluster.connection import ChannelError, Connection, Way, connected
+from doorward.cluster.client import CentralClient, pair
+from doorward.cluster.connection import ChannelConnection, ChannelError, Way, connected
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.keys import replace as replace_key
 from doorward.cluster.pins import client_context, unverified_context
@@ -57,7 +57,7 @@ def node(central: Running, tmp_path_factory: pytest.TempPathFactory) -> Node:
 def sound(central: Running, node: Node) -> Iterator[None]:
     """Whatever a test does to it, the channel serves its peers afterwards."""
     yield
-    asking = Central(node.key, central.node.peer(), central.way)
+    asking = CentralClient(node.key, central.node.peer(), central.way)
     assert asking.hello()["you"] == str(node.id)
     asking.close()
 
@@ -99,7 +99,7 @@ def test_pairing_through_somebody_in_the_middle_pins_nothing(central: Running, t
 def test_pinned_calls_do_not_pass_somebody_in_the_middle(central: Running, node: Node, tmp_path: Path) -> None:
     reports = len(central.handlers.reports)
     with in_the_middle(central.at, Node.new(tmp_path).key) as way:
-        asking = Central(node.key, central.node.peer(), way)
+        asking = CentralClient(node.key, central.node.peer(), way)
         with pytest.raises(ChannelError) as refused:
             asking.status({"secret": 1})
         asking.close()
@@ -170,7 +170,7 @@ def test_dates_of_pinned_certificates_play_no_part(tmp_path: Path) -> None:
         other = Node(replace_key(node.key.path.parent.parent, pem + signed(node, key.public_key(), 3, day)), node.id)
         with running(tmp_path) as central:
             central.channel.trust([other.peer()])
-            asking = Central(other.key, central.node.peer(), central.way)
+            asking = CentralClient(other.key, central.node.peer(), central.way)
             assert asking.hello()["you"] == str(node.id)
             asking.close()
 
@@ -347,7 +347,7 @@ def test_connections_without_certificate_are_few_and_leave_room_for_peers(
         for number in range(1, 6):
             stack.enter_context(as_anyone(central, f"127.0.2.{number}"))
             until(lambda: central.connections() <= every, what="all together are too many")
-        asking = Central(node.key, central.node.peer(), central.way)
+        asking = CentralClient(node.key, central.node.peer(), central.way)
         assert asking.hello()
         asking.close()
     until(lambda: central.connections() < 5)
@@ -384,7 +384,7 @@ def test_who_has_no_certificate_has_little_time_for_a_body(central: Running, mon
     central.channel._attempts._times.clear()
 
 
-async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
+async def asked_to_pair(channel: channel_module.ChannelApp, address: str) -> int:
     """The status of the answer to a request to pair that is none, from an address."""
     sent: list[Any] = []
     scope: dict[str, Any] = {
@@ -410,7 +410,7 @@ async def asked_to_pair(channel: channel_module.Channel, address: str) -> int:
 def test_the_rate_of_attempts_is_that_of_a_source(tmp_path: Path) -> None:
     """Who has a network of IPv6 addresses has one source, not as many as it likes."""
     central = Node.new(tmp_path)
-    channel = channel_module.Channel(central.key, Handlers(central))
+    channel = channel_module.ChannelApp(central.key, Handlers(central))
 
     async def statuses(*addresses: str) -> list[int]:
         return [await asked_to_pair(channel, address) for address in addresses]
@@ -431,7 +431,7 @@ def test_one_node_takes_no_room_from_the_others(
     with contextlib.ExitStack() as stack:
         many = [stack.enter_context(as_node(central, node)) for _ in range(server_module.MAX_OF_ONE + 1)]
         assert rest(many[-1]) == b""
-        asking = Central(other.key, central.node.peer(), central.way)
+        asking = CentralClient(other.key, central.node.peer(), central.way)
         assert asking.hello()
         asking.close()
     central.channel.trust([node.peer("managed-host")])
@@ -479,7 +479,7 @@ def test_clients_do_not_believe_what_is_no_central(tmp_path: Path) -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         for answer in answers:
-            asking = Central(node.key, right.peer(), Way(("127.0.0.1",), listener.getsockname()[1]))
+            asking = CentralClient(node.key, right.peer(), Way(("127.0.0.1",), listener.getsockname()[1]))
             with pytest.raises(ChannelError) as failed:
                 asking.head(None, wait=0)
             assert failed.value.code in {"no_answer", "bad_answer"}, answer[:80]
@@ -511,5 +511,5 @@ def test_a_connection_is_for_the_expected_certificate_alone(central: Running, no
     with pytest.raises(ChannelError) as failed:
         connected(central.way, unverified_context(), Node.new(tmp_path).key.certificate)
     assert failed.value.code == "pin_mismatch"
-    good: Connection = connected(central.way, unverified_context(), central.node.key.certificate)
+    good: ChannelConnection = connected(central.way, unverified_context(), central.node.key.certificate)
     good.close()

@@ -14,9 +14,9 @@ from doorward.cluster.apply_revision import NotAppliedError
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.follower import CentralRefusedError, RemovedError
 from doorward.cluster.peers import Peers, Pinned, psk_life, used
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 from doorward.membership import join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.queue import CommitQueue
@@ -59,7 +59,7 @@ class Link:
 
     def __init__(self, channel: Channel) -> None:
         self.channel, self.closed = channel, False
-        peer = Peer("46f97a58-4028-467d-9a22-9cfe78ae3e1c", b"")
+        peer = PinnedPeer("46f97a58-4028-467d-9a22-9cfe78ae3e1c", b"")
         self.wire = Wire(channel.central, peer)
         self.release = self.wire.release
 
@@ -85,7 +85,7 @@ class Link:
         self.channel._check()
         return self.wire.revision(since)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: NodeReport) -> None:
         self.channel._check()
         self.channel.reports += 1
         self.wire.report(report)
@@ -373,7 +373,7 @@ def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
     central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed = [0.0]
-    monkeypatch.setattr("doorward.tree.times.Clock.monotonic", lambda _clock: passed[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: passed[0])
     cluster = Cluster(
         central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
         state=node.state,
@@ -433,7 +433,7 @@ def test_the_secret_of_a_pairing_goes_once_the_node_has_come_with_its_certificat
     try:
         applicant.pair()
         assert central.rig.store.secret(psk) is not None
-        cluster._central.head(Peer(str(applicant.id), applicant.key.certificate), None)
+        cluster._central.head(PinnedPeer(str(applicant.id), applicant.key.certificate), None)
         until(lambda: applicant.member()["psk"] is None and central.rig.store.secret(psk) is None)
     finally:
         cluster.stop()

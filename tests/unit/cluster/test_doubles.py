@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from doorward.cluster.doubles import Doubles
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 
 
 def seen(*reports: tuple[str | None, int, float]) -> str | None:
     """What is said at the time of the last of some reports: instance, count, time."""
     doubles = Doubles()
     for instance, sequence, at in reports:
-        doubles.saw("n", Report("node", "1", f"10.0.0.{sequence % 2}", at, instance=instance, sequence=sequence), at)
+        doubles.saw("n", NodeReport("node", "1", f"10.0.0.{sequence % 2}", at, instance=instance, sequence=sequence), at)
     return doubles.of("n", reports[-1][2])
 
 
@@ -45,7 +45,7 @@ def test_two_machines(reports: list[tuple[str | None, int, float]]) -> None:
 def test_it_is_over_when_one_of_them_is_gone() -> None:
     doubles = Doubles()
     for instance, sequence, at in [("a", 1, 0.0), ("b", 1, 5.0), ("a", 2, 10.0), ("b", 2, 15.0), ("b", 3, 25.0)]:
-        doubles.saw("n", Report("node", "1", None, at, instance=instance, sequence=sequence), at)
+        doubles.saw("n", NodeReport("node", "1", None, at, instance=instance, sequence=sequence), at)
     assert doubles.of("n", 60.0)
     assert doubles.of("n", 71.0) is None
     assert doubles.of("other", 60.0) is None

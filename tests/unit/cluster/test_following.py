@@ -12,7 +12,7 @@ import pytest
 from doorward import __version__
 from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
-from doorward.cluster.statuses import Issue
+from doorward.cluster.statuses import NodeIssue
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import CommitRecord, Confirmation, Revision
@@ -446,7 +446,7 @@ def test_the_membership_of_another_cluster_is_refused(central: PairedCentral, jo
     with pytest.raises(NotAppliedError) as refused:
         node.step()
     assert refused.value.issues == [
-        Issue("history_fork", "Central Management has another cluster than the one this node joined.")
+        NodeIssue("history_fork", "Central Management has another cluster than the one this node joined.")
     ]
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from doorward.cli.commands import cluster as command
 from doorward.cluster.central import Central
 from doorward.cluster.statuses import REPORT_LIMIT
-from doorward.store.port import Record
+from doorward.store.port import StoredRecord
 from tests.unit.cluster.pairs import Node, PairedCentral
 
 Join = Callable[..., Node]
@@ -101,7 +101,7 @@ def texts(value: Any) -> list[str]:
 @pytest.mark.parametrize("report", [None, [], {}, 7, {"fqdn": "\x1b"}, WHOLE | {"time": 1e300}])
 def test_what_an_earlier_release_kept_is_no_hindrance(central: PairedCentral, join: Join, report: Any) -> None:
     node = join("managed-host")
-    central.rig.store.put_record(Record("cluster_status", node.id, {"at": 1.0, "report": report}))
+    central.rig.store.put_record(StoredRecord("cluster_status", node.id, {"at": 1.0, "report": report}))
     another = Central(central.rig.pipeline, central.id, central.key, central.peers, central.events)
     [item] = another.items()
     assert item["fqdn"] is None

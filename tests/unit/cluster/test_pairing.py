@@ -19,10 +19,10 @@ from doorward.cluster.pairing import (
     PSK_SECONDS,
     REPEAT_SECONDS,
     Acceptance,
-    Attempt,
     CentralNotProvenError,
     PairAnswer,
     PairedCentral,
+    PairingAttempt,
     PairingRefusedError,
     PairRequest,
     PskLife,
@@ -65,7 +65,7 @@ def middle(keys: tuple[NodeKey, NodeKey, NodeKey]) -> NodeKey:
 ACCEPTED = Acceptance(NODE_ID, PSK, PskLife(NOW + PSK_SECONDS))
 
 
-def asked(attempt: Attempt, version: str = "1.0") -> PairRequest:
+def asked(attempt: PairingAttempt, version: str = "1.0") -> PairRequest:
     """The request as it arrives."""
     request = attempt.request(version=version, address="10.40.255.172", time=WHEN)
     return msgspec.json.decode(msgspec.json.encode(request), type=PairRequest)
@@ -78,7 +78,7 @@ def refusal(central: PairedCentral, request: PairRequest, acceptance: Acceptance
 
 
 def test_both_sides_prove_themselves(node: NodeKey, central: PairedCentral) -> None:
-    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
+    attempt = PairingAttempt(PSK, NODE_ID, node, central.fingerprint)
     answer = central.answer(asked(attempt), ACCEPTED, NOW)
     attempt.check(msgspec.json.decode(msgspec.json.encode(answer), type=PairAnswer))
     assert (answer.cluster_id, answer.central_node_id) == (CLUSTER_ID, CENTRE_ID)
@@ -126,16 +126,16 @@ def test_psk_is_long_and_new_each_time() -> None:
 
 def test_psk_is_in_no_text_of_the_values(node: NodeKey, central: PairedCentral) -> None:
     assert PSK not in repr(ACCEPTED)
-    assert PSK not in repr(asked(Attempt(PSK, NODE_ID, node, central.fingerprint)))
+    assert PSK not in repr(asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint)))
 
 
 def test_somebody_in_the_middle_can_make_no_proof(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
-    attempt = Attempt(PSK, NODE_ID, node, middle.fingerprint)
+    attempt = PairingAttempt(PSK, NODE_ID, node, middle.fingerprint)
     passed_on = asked(attempt)
     assert refusal(central, passed_on, ACCEPTED).code == "not_accepted"
     swapped = msgspec.structs.replace(passed_on, certificate=middle.certificate)
     assert refusal(central, swapped, ACCEPTED).code == "not_accepted"
-    honest = central.answer(asked(Attempt(PSK, NODE_ID, node, central.fingerprint)), ACCEPTED, NOW)
+    honest = central.answer(asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint)), ACCEPTED, NOW)
     with pytest.raises(CentralNotProvenError):
         attempt.check(honest)
     with pytest.raises(CentralNotProvenError):
@@ -143,14 +143,14 @@ def test_somebody_in_the_middle_can_make_no_proof(node: NodeKey, central: Paired
 
 
 def test_proof_of_the_node_is_none_of_the_central(node: NodeKey, central: PairedCentral) -> None:
-    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
+    attempt = PairingAttempt(PSK, NODE_ID, node, central.fingerprint)
     request = asked(attempt)
     with pytest.raises(CentralNotProvenError):
         attempt.check(PairAnswer(CLUSTER_ID, CENTRE_ID, request.nonce, request.mac))
 
 
 def test_old_answer_and_changed_answer_prove_nothing(node: NodeKey, central: PairedCentral) -> None:
-    first, second = (Attempt(PSK, NODE_ID, node, central.fingerprint) for _ in range(2))
+    first, second = (PairingAttempt(PSK, NODE_ID, node, central.fingerprint) for _ in range(2))
     answer = central.answer(asked(first), ACCEPTED, NOW)
     for wrong in (
         central.answer(asked(second), ACCEPTED, NOW),
@@ -164,8 +164,8 @@ def test_old_answer_and_changed_answer_prove_nothing(node: NodeKey, central: Pai
 
 
 def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint))
-    other = asked(Attempt(PSK, NODE_ID, middle, central.fingerprint))
+    request = asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint))
+    other = asked(PairingAttempt(PSK, NODE_ID, middle, central.fingerprint))
     cases: dict[str, tuple[PairRequest, Acceptance | None, bool]] = {
         "not accepted": (request, None, False),
         "psk of another node": (request, replace(ACCEPTED, node_id=uuid4()), False),
@@ -190,7 +190,7 @@ def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, mid
 
 def test_key_must_be_held_even_by_who_knows_the_psk(node: NodeKey, central: PairedCentral, middle: NodeKey) -> None:
     """The mac is right for the foreign certificate, but its key did not sign."""
-    attempt = Attempt(PSK, NODE_ID, node, central.fingerprint)
+    attempt = PairingAttempt(PSK, NODE_ID, node, central.fingerprint)
     text = node_text(NODE_ID, b"n" * 32, middle.fingerprint, central.fingerprint, "1.0")
     mac = hmac.digest(key_of(PSK, NODE_ID), text, "sha256")
     stolen = msgspec.structs.replace(
@@ -201,13 +201,13 @@ def test_key_must_be_held_even_by_who_knows_the_psk(node: NodeKey, central: Pair
 
 
 def test_other_release_is_told_to_who_proved_himself_only(node: NodeKey, central: PairedCentral) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint), version="2.0")
+    request = asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint), version="2.0")
     assert refusal(central, request, ACCEPTED).code == "version_mismatch"
     assert refusal(central, request, replace(ACCEPTED, psk=new_psk())).code == "not_accepted"
 
 
 def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, central: PairedCentral) -> None:
-    request = asked(Attempt(PSK, NODE_ID, node, central.fingerprint))
+    request = asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint))
     life = replace(ACCEPTED.life, pinned=fingerprint(request.certificate), pinned_at=NOW)
     pinned = replace(ACCEPTED, life=life)
     central.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
@@ -224,7 +224,9 @@ def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, cen
     ],
 )  # fmt: skip
 def test_requests_of_another_form_are_no_requests(node: NodeKey, central: PairedCentral, member: str, value: object) -> None:
-    good = msgspec.to_builtins(Attempt(PSK, NODE_ID, node, central.fingerprint).request(version="1", address="::1", time=WHEN))
+    good = msgspec.to_builtins(
+        PairingAttempt(PSK, NODE_ID, node, central.fingerprint).request(version="1", address="::1", time=WHEN)
+    )
     msgspec.json.decode(msgspec.json.encode(good), type=PairRequest)
     for wrong in ({**good, member: value}, {name: good[name] for name in good if name != member}):
         with pytest.raises(msgspec.ValidationError):

@@ -11,7 +11,7 @@ import pytest
 from doorward.cluster import revisions
 from doorward.cluster.apply_revision import NotAppliedError, check
 from doorward.cluster.ledger import Ledger
-from doorward.cluster.revisions import Content, Envelope, Header, header, travelling
+from doorward.cluster.revisions import Envelope, Header, RevisionContent, header, travelling
 from doorward.membership import nodes
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
@@ -175,7 +175,7 @@ def test_what_the_central_sends_is_believed(central: PairedCentral, sent: Callab
 def test_another_content_than_the_header_names_is_a_fork(central: PairedCentral, sent: Callable[..., Envelope]) -> None:
     envelope = sent()
     tree = [*envelope.content.tree[:-1], ("/api/configuration/datetime/timezone", "", '"Asia/Tokyo"')]
-    content = Content(tree, envelope.content.membership, envelope.content.secrets)
+    content = RevisionContent(tree, envelope.content.membership, envelope.content.secrets)
     changed = msgspec.structs.replace(envelope, content=content)
     assert refused(changed, None, central.cluster_id) == "history_fork"
 

@@ -9,10 +9,10 @@ from doorward.cluster.revisions import Header
 from doorward.cluster.statuses import (
     REPORT_LIMIT,
     Backup,
-    Figures,
-    Issue,
     Issues,
-    Report,
+    NodeFigures,
+    NodeIssue,
+    NodeReport,
     Seen,
     fit_to_send,
     fit_to_show,
@@ -26,12 +26,12 @@ from doorward.cluster.statuses import (
 OLD, NEW = Header(100, 1, "a" * 64), Header(100, 2, "b" * 64, "a" * 64)
 RESTORED = Header(200, 1, "c" * 64)
 NONE = Issues()
-WRONG = Issues(errors=[Issue("port_conflict", "…", ["/api/configuration/x"])])
-REMARK = Issues(warnings=[Issue("own_address", "…")])
+WRONG = Issues(errors=[NodeIssue("port_conflict", "…", ["/api/configuration/x"])])
+REMARK = Issues(warnings=[NodeIssue("own_address", "…")])
 
 
-def report(applied: Header | None = None, tried: Header | None = None, issues: Issues = NONE) -> Report:
-    return Report("node2.example.com", "0.1.0", "10.0.0.2", 1000.0, applied, tried, "then", "then", issues)
+def report(applied: Header | None = None, tried: Header | None = None, issues: Issues = NONE) -> NodeReport:
+    return NodeReport("node2.example.com", "0.1.0", "10.0.0.2", 1000.0, applied, tried, "then", "then", issues)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def report(applied: Header | None = None, tried: Header | None = None, issues: I
         (None, report(NEW, NEW), "up-to-date"),
     ],
 )
-def test_how_far_a_managed_host_is(head: Header | None, said: Report | None, word: str) -> None:
+def test_how_far_a_managed_host_is(head: Header | None, said: NodeReport | None, word: str) -> None:
     assert sync_word(head, said) == word
 
 
@@ -85,7 +85,7 @@ def test_what_only_the_central_sees(skew: float | None, address: str, codes: lis
     assert [issue.code for issue in observed(address, report(), skew)] == codes
 
 
-FIGURES = Figures(disk=1.9, load1=0.5, load15=0.4, load5=0.7, memory=62.5, swap=0.0, sessions={}, total_sessions=0)
+FIGURES = NodeFigures(disk=1.9, load1=0.5, load15=0.4, load5=0.7, memory=62.5, swap=0.0, sessions={}, total_sessions=0)
 
 
 def test_the_item_of_a_managed_host_is_the_one_of_the_contract() -> None:
@@ -134,8 +134,9 @@ STEERING = "a\x1b]0;b\x07\u202ec\u200bd\n"
 
 
 def test_what_a_node_says_steers_nothing_where_it_is_shown() -> None:
-    said = Report(
-        STEERING, STEERING, STEERING, 1000.0, issues=Issues([Issue(STEERING, STEERING, [STEERING])]), central_address=STEERING,
+    said = NodeReport(
+        STEERING, STEERING, STEERING, 1000.0, issues=Issues([NodeIssue(STEERING, STEERING, [STEERING])]),
+        central_address=STEERING,
         health_status=msgspec.structs.replace(FIGURES, sessions={STEERING: 1}),
     )  # fmt: skip
     shown = item("46f9", managed=True, seen=Seen(1.0, fit_to_show(said)), head=NEW, issues=fit_to_show(said).issues, silent=1.0)
@@ -163,19 +164,19 @@ def test_what_a_node_says_steers_nothing_where_it_is_shown() -> None:
 )  # fmt: skip
 def test_every_member_of_a_report_has_its_bounds(member: dict[str, object]) -> None:
     whole = msgspec.to_builtins(report(NEW, NEW)) | {"last_checked": None, "last_updated": None}
-    msgspec.convert(whole, Report)
+    msgspec.convert(whole, NodeReport)
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(whole | member, Report)
+        msgspec.convert(whole | member, NodeReport)
 
 
 def test_a_report_is_sent_below_the_limit_and_as_it_will_be_taken() -> None:
-    many = [Issue(f"code{number}", "é" * 5_000, ["/api" * 300] * 120) for number in range(120)]
+    many = [NodeIssue(f"code{number}", "é" * 5_000, ["/api" * 300] * 120) for number in range(120)]
     sent = fit_to_send(report(NEW, NEW, Issues(many, many)))
     encoded = msgspec.json.encode(msgspec.structs.replace(sent, last_checked=None, last_updated=None))
     assert len(encoded) <= REPORT_LIMIT
-    assert msgspec.json.decode(encoded, type=Report).fqdn == "node2.example.com"
+    assert msgspec.json.decode(encoded, type=NodeReport).fqdn == "node2.example.com"
     assert sent.issues.warnings[-1].code == "more"
-    few = [Issue(f"code{number}", "m" * 900) for number in range(100)]
+    few = [NodeIssue(f"code{number}", "m" * 900) for number in range(100)]
     sent = fit_to_send(report(NEW, NEW, Issues(few[:10], few)))
     assert sent.issues.errors == few[:10], "errors stay"
     left = 110 - 10 - (len(sent.issues.warnings) - 1)

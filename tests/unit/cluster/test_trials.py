@@ -12,9 +12,9 @@ import pytest
 
 from doorward import __version__
 from doorward.cluster.cluster import Cluster
-from doorward.cluster.pins import Peer
+from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Header
-from doorward.cluster.statuses import Report
+from doorward.cluster.statuses import NodeReport
 from doorward.membership import nodes
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
@@ -132,8 +132,8 @@ def test_a_node_is_behind_from_the_confirmation_on(central: PairedCentral, join:
     node = join("managed-host")
     cluster = start()
     head = newest(cluster)
-    report = Report("", __version__, "10.0.0.2", 0.0, head, head)
-    cluster._central.status(Peer(node.id, b""), msgspec.to_builtins(report))
+    report = NodeReport("", __version__, "10.0.0.2", 0.0, head, head)
+    cluster._central.status(PinnedPeer(node.id, b""), msgspec.to_builtins(report))
     assert says() == "up-to-date"
     try_out(central, (WEB, {"timeout": 30}))
     assert says() == "up-to-date"

@@ -33,14 +33,14 @@ class Mails:
 
 
 def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
-    desk = Mails()
+    inbox = Mails()
     assert (
-        desk.raised(
+        inbox.raised(
             path="/api/authentication", details={"user": "jane", "address": "192.0.2.9", "nothing": None, "parts": ["a", "b"]}
         )
         == 1
     )
-    [(recipient, subject, text)] = desk.mails
+    [(recipient, subject, text)] = inbox.mails
     assert recipient == "admin@example.com"
     assert subject == "[doorward1] xcbLogin: jane logged in"
     assert text.splitlines() == [
@@ -58,9 +58,9 @@ def test_a_mail_tells_time_node_id_cause_resource_and_revision() -> None:
 
 
 def test_alerts_have_an_address_of_their_own() -> None:
-    desk = Mails({**MAIL, "alerting_address": "alerts@example.com"})
-    assert desk.raised() == 1
-    assert desk.mails[0][0] == "alerts@example.com"
+    inbox = Mails({**MAIL, "alerting_address": "alerts@example.com"})
+    assert inbox.raised() == 1
+    assert inbox.mails[0][0] == "alerts@example.com"
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_without_server_or_address_there_is_no_mail(mail: Any) -> None:
 
 
 def test_only_what_is_switched_on_is_mailed() -> None:
-    desk = Mails(alerts={})
-    assert {key for key in (*MAILED, *EXTENDED, *QUIET) if desk.raised(key, key)} == {*MAILED, *EXTENDED}
+    inbox = Mails(alerts={})
+    assert {key for key in (*MAILED, *EXTENDED, *QUIET) if inbox.raised(key, key)} == {*MAILED, *EXTENDED}
 
 
 def test_what_counts_is_the_configuration_when_it_happens() -> None:
-    desk = Mails(alerts={})
-    assert desk.raised() == 0
-    desk.running = running(management__email=MAIL, alerting__system_alerts=ON)
-    assert desk.raised() == 1
+    inbox = Mails(alerts={})
+    assert inbox.raised() == 0
+    inbox.running = running(management__email=MAIL, alerting__system_alerts=ON)
+    assert inbox.raised() == 1
 
 
 def test_every_event_that_can_be_switched_on_has_an_id() -> None:
@@ -95,45 +95,45 @@ def test_every_event_that_can_be_switched_on_has_an_id() -> None:
 
 
 def test_one_mail_of_a_subject_in_five_minutes_and_the_next_tells_of_the_others() -> None:
-    desk = Mails()
-    assert desk.raised() == 1
-    desk.now += 299
-    assert [desk.raised() for _ in range(4)] == [0, 0, 0, 0]
-    desk.now += 1
-    assert desk.raised() == 1
-    assert "Held back" not in desk.mails[0][2]
-    assert desk.mails[1][2].endswith("\nHeld back since the last mail with this subject: 4\n")
-    desk.now += 300
-    assert desk.raised() == 1
-    assert "Held back" not in desk.mails[2][2]
+    inbox = Mails()
+    assert inbox.raised() == 1
+    inbox.now += 299
+    assert [inbox.raised() for _ in range(4)] == [0, 0, 0, 0]
+    inbox.now += 1
+    assert inbox.raised() == 1
+    assert "Held back" not in inbox.mails[0][2]
+    assert inbox.mails[1][2].endswith("\nHeld back since the last mail with this subject: 4\n")
+    inbox.now += 300
+    assert inbox.raised() == 1
+    assert "Held back" not in inbox.mails[2][2]
 
 
 def test_other_subjects_and_other_keys_are_not_held_back() -> None:
-    desk = Mails()
-    assert desk.raised(text="one") == desk.raised(text="two") == desk.raised("logout", "one") == 1
-    assert desk.raised(text="one") == 0
+    inbox = Mails()
+    assert inbox.raised(text="one") == inbox.raised(text="two") == inbox.raised("logout", "one") == 1
+    assert inbox.raised(text="one") == 0
 
 
 def test_a_held_back_mail_does_not_move_the_time_of_the_next() -> None:
-    desk = Mails()
-    desk.raised()
-    desk.now += 200
-    assert desk.raised() == 0
-    desk.now += 100
-    assert desk.raised() == 1
+    inbox = Mails()
+    inbox.raised()
+    inbox.now += 200
+    assert inbox.raised() == 0
+    inbox.now += 100
+    assert inbox.raised() == 1
 
 
 def test_memory_of_subjects_is_bounded() -> None:
-    desk = Mails()
+    inbox = Mails()
     for number in range(2500):
-        assert desk.raised(text=f"{number}") == 1
-    assert len(desk.alerts._sent) <= 1000
-    assert desk.raised(text="2499") == 0
+        assert inbox.raised(text=f"{number}") == 1
+    assert len(inbox.alerts._sent) <= 1000
+    assert inbox.raised(text="2499") == 0
 
 
 def test_a_subject_is_one_line_of_bearable_length() -> None:
-    desk = Mails()
-    desk.raised(text="first\r\nBcc: somebody@example.com\r\n\r\n" + "x" * 1000)
-    assert "\r" not in desk.mails[0][1]
-    assert "\n" not in desk.mails[0][1]
-    assert len(desk.mails[0][1]) == 200
+    inbox = Mails()
+    inbox.raised(text="first\r\nBcc: somebody@example.com\r\n\r\n" + "x" * 1000)
+    assert "\r" not in inbox.mails[0][1]
+    assert "\n" not in inbox.mails[0][1]
+    assert len(inbox.mails[0][1]) == 200

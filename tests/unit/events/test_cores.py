@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.events.cores import CoreFiles
+from doorward.events.cores import CoreFileRetention
 from doorward.host.resources import Job
 from tests.support.cores import core_file
 
@@ -25,7 +25,7 @@ class Sweep:
         state.mkdir()
         pattern = state / "pattern"
         pattern.write_text(f"{state}/core.%p\n")
-        self.watch = CoreFiles(state, pattern, self._time)
+        self.watch = CoreFileRetention(state, pattern, self._time)
         self.keep(14)
 
     def _time(self) -> float:

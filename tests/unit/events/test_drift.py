@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.events.drift import EVERY_SECONDS, MAX_REPAIRS, REPAIR_SECONDS, DriftWatch
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.transaction.queue import CommitQueue
 from tests.unit.events.parts import Bus
 from tests.unit.transaction.rig import SERVERS, SOURCES, ZONE, Rig, ip
@@ -46,7 +46,7 @@ class Site:
         self.rig.committed((DRIFT, {"exceptions": list(exceptions), "mode": mode}))
 
     def spoil(self, text: str = "server 192.0.2.66 iburst\n") -> None:
-        self.rig.host.files.write(SOURCES, Entry(text.encode(), 0o644))
+        self.rig.host.files.write(SOURCES, FileEntry(text.encode(), 0o644))
 
     def lasting(self) -> float:
         """Look twice, so that what differs has lasted."""

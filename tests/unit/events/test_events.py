@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from doorward.events.events import Event, Events
-from doorward.events.tap import LogRecord, Tap
+from doorward.events.tap import LogRecord, LogTap
 from tests.support.server import until
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_an_error_while_telling_is_no_event_of_its_own(events: Events) -> None:
     assert heard == ["once", "and the next one"]
 
 
-def logged(tap: Tap) -> Any:
+def logged(tap: LogTap) -> Any:
     """A logger that runs through the tap and writes nowhere."""
 
     def swallow(_logger: Any, _method: str, values: Any) -> str:
@@ -119,7 +119,7 @@ def logged(tap: Tap) -> Any:
 
 
 def test_the_tap_hands_every_record_on_and_changes_none() -> None:
-    tap, records = Tap(), list[LogRecord]()
+    tap, records = LogTap(), list[LogRecord]()
     log = logged(tap)
     assert log.info("quiet") == "{'event': 'quiet', 'level': 'info'}"
     tap.listeners.append(records.append)
@@ -129,7 +129,7 @@ def test_the_tap_hands_every_record_on_and_changes_none() -> None:
 
 
 def test_of_an_exception_only_its_type_leaves() -> None:
-    tap, records = Tap(), list[LogRecord]()
+    tap, records = LogTap(), list[LogRecord]()
     tap.listeners.append(records.append)
     try:
         raise KeyError("the secret")

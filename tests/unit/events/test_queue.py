@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from doorward.store.port import Record, Store
+    from doorward.store.port import Store, StoredRecord
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -184,7 +184,7 @@ def test_the_thread_sends_as_soon_as_something_is_posted(office: Office) -> None
 
 def test_a_mail_about_a_full_disk_leaves_all_the_same(tmp_path: Path) -> None:
     class Full(FailingStore):
-        def put_record(self, *records: Record) -> None:
+        def put_record(self, *records: StoredRecord) -> None:
             self._may("put_record")
             super().put_record(*records)
 
@@ -205,7 +205,7 @@ def test_a_mail_that_comes_before_the_queue_is_ready_is_not_forgotten(tmp_path: 
     second = Office(rig)
     read = rig.store.records
 
-    def slow(*page: Any) -> list[Record]:
+    def slow(*page: Any) -> list[StoredRecord]:
         found = read(*page)
         second.post("meanwhile")
         return found

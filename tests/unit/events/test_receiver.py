@@ -12,7 +12,7 @@ import pytest
 
 from doorward.configuration.management import syslog
 from doorward.events.forwarder import Forwarder
-from doorward.events.receiver import MAX_WAITING, Receiver
+from doorward.events.receiver import MAX_WAITING, SyslogReceiver
 from doorward.events.syslog import Origin
 from doorward.events.tap import LogRecord
 from doorward.events.tls import context
@@ -73,14 +73,14 @@ def collector() -> Iterator[Collector]:
 
 
 @contextlib.contextmanager
-def sending(port: int, **transport: Any) -> Iterator[Receiver]:
+def sending(port: int, **transport: Any) -> Iterator[SyslogReceiver]:
     block = {
         "address": {"selection": "ip", "value": "127.0.0.1"},
         "message_format": "rfc3164",
         "port": port,
         "transport": transport or {"selection": "tcp"},
     }
-    receiver = Receiver(syslog.NODE.parse({"receivers": [block]}).receivers[0], lambda: Origin("node"), no_tls, pause=0.02)
+    receiver = SyslogReceiver(syslog.NODE.parse({"receivers": [block]}).receivers[0], lambda: Origin("node"), no_tls, pause=0.02)
     receiver.start()
     try:
         yield receiver
@@ -225,7 +225,7 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
         "transport": {"selection": "tls", **identity},
     }  # fmt: skip
     block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
-    receiver = Receiver(
+    receiver = SyslogReceiver(
         block, lambda: Origin("node"), lambda: context(snapshot(), cast("syslog.Tls", block.transport), broken), pause=0.02
     )
     receiver.start()
@@ -282,7 +282,7 @@ def test_datagrams_go_to_the_address_at_which_somebody_listens(monkeypatch: pyte
         }  # fmt: skip
         with name_of(monkeypatch, "2001:db8::1", "127.0.0.2", "127.0.0.3", "127.0.0.1"):
             block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
-            receiver = Receiver(block, lambda: Origin("node"), no_tls, pause=0.02)
+            receiver = SyslogReceiver(block, lambda: Origin("node"), no_tls, pause=0.02)
             receiver.start()
             for number in range(5):
                 receiver.put(record(number))

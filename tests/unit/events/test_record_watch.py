@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from doorward.events.record_watch import RecordWatch
-from doorward.store.port import Record
+from doorward.store.port import StoredRecord
 
 if TYPE_CHECKING:
     from tests.unit.events.parts import Bus
@@ -18,7 +18,7 @@ def test_damage_is_told_of_once_a_day_until_it_is_over(rig: Rig, bus: Bus) -> No
     watch = RecordWatch(bus, rig.store)
     watch.look(0.0)
     assert (bus.keys, list(watch.issues())) == ([], [])
-    rig.store.put_record(*(Record("thing", f"{number:02}", None) for number in range(12)))
+    rig.store.put_record(*(StoredRecord("thing", f"{number:02}", None) for number in range(12)))
     rig.store._write(lambda connection: connection.execute("UPDATE records SET body = 'x' WHERE kind = 'thing'"))
     watch.look(DAY - 1)
     assert bus.keys == []

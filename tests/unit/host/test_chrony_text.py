@@ -16,7 +16,7 @@ from doorward.host.drivers.chrony import Chrony
 from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chrony_conf import Layout, sandbox_layout, sandbox_text, system_layout, system_text
 from doorward.host.engine import ApplyError, HostError, HostRefusedError
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.resources import Daemon, File, Symlink
 from doorward.host.sandbox import run_directory, sandbox
 from doorward.host.system import system
@@ -139,12 +139,14 @@ class Runs:
         pass
 
 
-def driver(root: Path, ask: chronyc.Ask, *, program: str | None = "/bin/true", options: tuple[str, ...] = ()) -> Chrony:
+def driver(root: Path, ask: chronyc.AskChronyd, *, program: str | None = "/bin/true", options: tuple[str, ...] = ()) -> Chrony:
     layout = Layout("/etc/chrony/chrony.conf", b"port 0\n", str(root / "socket"), "", options, keep_old=True)
     return Chrony(layout, DiskFiles(root), Runs(), program=program, ask=ask)
 
 
-def clock(root: Path, ask: chronyc.Ask, *, program: str | None = "/bin/true", options: tuple[str, ...] = ()) -> ChronyClock:
+def clock(
+    root: Path, ask: chronyc.AskChronyd, *, program: str | None = "/bin/true", options: tuple[str, ...] = ()
+) -> ChronyClock:
     chrony = driver(root, ask, program=program, options=options)
     return ChronyClock(chrony, DiskFiles(root), ask, lambda: ZoneStatus("Etc/UTC", "UTC", 0))
 
@@ -209,7 +211,7 @@ def test_status_is_at_most_a_second_old(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_sources_come_in_configured_order_and_pools_by_address(tmp_path: Path) -> None:
     disk = DiskFiles(tmp_path)
-    disk.write(SOURCES, Entry(b"pool B.example iburst maxsources 4\nserver 192.0.2.7 iburst\npool c.example iburst\n"))
+    disk.write(SOURCES, FileEntry(b"pool B.example iburst maxsources 4\nserver 192.0.2.7 iburst\npool c.example iburst\n"))
     rows = [
         "^,?,192.0.2.99,2,6,377,1,0,0,0",
         "^,*,192.0.2.7,2,6,377,1,0,0,0",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.engine import ApplyError
-from doorward.host.resources import Daemon, File, Resource, Symlink, Zone
+from doorward.host.resources import Daemon, File, HostResource, Symlink, Zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ SOURCES = "/etc/chrony/sources.d/doorward.sources"
 NTP = "/api/configuration/datetime/ntp_servers"
 
 
-def ntp(*servers: str) -> list[Resource]:
+def ntp(*servers: str) -> list[HostResource]:
     text = "".join(f"server {server} iburst\n" for server in servers)
     return [
         File(SOURCES, text.encode(), origin=NTP, label="sources"),
@@ -28,7 +28,7 @@ def ntp(*servers: str) -> list[Resource]:
     ]
 
 
-def zone(name: str) -> list[Resource]:
+def zone(name: str) -> list[HostResource]:
     return [
         Symlink("/etc/localtime", f"/usr/share/zoneinfo/{name}", origin="tz"),
         File("/etc/timezone", f"{name}\n".encode(), origin="tz"),
@@ -60,9 +60,9 @@ def test_equal_states_need_no_look_at_the_host(host: Host) -> None:
 
 
 def test_a_resource_that_is_gone_is_removed_after_the_others_are_written(host: Host, soon: float) -> None:
-    old: list[Resource] = [File("/etc/a", b"a"), Symlink("/etc/link", "a")]
+    old: list[HostResource] = [File("/etc/a", b"a"), Symlink("/etc/link", "a")]
     host.apply(host.plan([], old), deadline=soon)
-    new: list[Resource] = [File("/etc/b", b"b", label="b")]
+    new: list[HostResource] = [File("/etc/b", b"b", label="b")]
     plan = host.plan(old, new)
     assert texts(plan) == ["write b", "remove /etc/a", "remove /etc/link"]
     host.apply(plan, deadline=soon)
@@ -78,8 +78,8 @@ def test_full_removes_what_only_the_old_state_has_and_looks_at_all_of_the_new(ho
 
 
 def test_a_path_may_turn_from_file_to_link(host: Host, soon: float) -> None:
-    old: list[Resource] = [File("/etc/x", b"x")]
-    new: list[Resource] = [Symlink("/etc/x", "y")]
+    old: list[HostResource] = [File("/etc/x", b"x")]
+    new: list[HostResource] = [Symlink("/etc/x", "y")]
     host.apply(host.plan([], old), deadline=soon)
     host.apply(host.plan(old, new), deadline=soon)
     assert host.drift(new) == []

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.engine import ApplyError, HostError, HostRefusedError
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.host.plan import Action, Change, Plan
-from doorward.host.resources import Daemon, File, Resource
+from doorward.host.resources import Daemon, File, HostResource
 from tests.support.fake_host import FakeHost
 from tests.support.memory_files import MemoryFiles
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
 
 
-def wanted(*servers: str) -> list[Resource]:
+def wanted(*servers: str) -> list[HostResource]:
     return [
         Daemon("chronyd", (SOURCES,), servers, origin="ntp"),
         File(SOURCES, "\n".join(servers).encode(), origin="ntp", label="sources"),
@@ -34,7 +34,7 @@ class Recorder(MemoryFiles):
         self.log: list[str] = []
         self.refuse = ""
 
-    def write(self, path: str, entry: Entry) -> None:
+    def write(self, path: str, entry: FileEntry) -> None:
         if path == self.refuse:
             raise HostError("this path is refused")
         self.log.append(f"write {path} {entry.content.decode()}")
@@ -73,7 +73,7 @@ ONE, TWO = [File("/1", b"a"), File("/2", b"a"), File("/3", b"a")], [File("/1", b
         (wanted("A."), [wanted("a.")[0], wanted("A.")[1]], []),
     ],
 )
-def test_plans(old: Sequence[Resource], new: Sequence[Resource], expected: list[str], soon: float) -> None:
+def test_plans(old: Sequence[HostResource], new: Sequence[HostResource], expected: list[str], soon: float) -> None:
     host = FakeHost()
     host.apply(host.plan([], old), deadline=soon)
     assert texts(host.plan(old, new)) == expected
@@ -198,7 +198,7 @@ def test_a_revert_that_fails_half_way_goes_on_and_is_told(soon: float) -> None:
 
     original = files.write
 
-    def write(path: str, entry: Entry) -> None:
+    def write(path: str, entry: FileEntry) -> None:
         original(path, entry)
         if path == "/2":
             files.refuse = "/2"
@@ -242,10 +242,10 @@ def test_a_fault_of_ours_is_not_shown_but_put_back(soon: float) -> None:
 
 def test_a_changed_resource_without_an_action_is_verified_too(soon: float) -> None:
     host = FakeHost()
-    host.files.write("/a", Entry(b"a"))
+    host.files.write("/a", FileEntry(b"a"))
     plan = host.plan([], [File("/a", b"a")])
     assert plan.actions == ()
-    host.files.write("/a", Entry(b"b"))
+    host.files.write("/a", FileEntry(b"b"))
     with pytest.raises(ApplyError) as caught:
         host.apply(plan, deadline=soon)
     assert caught.value.action == "verify file /a"

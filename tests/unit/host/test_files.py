@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from doorward.host.errors import HostError, PathRefused
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 
 
 @pytest.fixture
@@ -25,21 +25,21 @@ def test_written_exactly_with_directories(root: Path) -> None:
     disk = DiskFiles(root)
     old_mask = os.umask(0o077)
     try:
-        disk.write("/etc/a/b.conf", Entry(b"x\0y", 0o640))
+        disk.write("/etc/a/b.conf", FileEntry(b"x\0y", 0o640))
     finally:
         os.umask(old_mask)
     assert (root / "etc/a/b.conf").read_bytes() == b"x\0y"
     assert (root / "etc/a/b.conf").stat().st_mode & 0o7777 == 0o640
     assert (root / "etc/a").stat().st_mode & 0o7777 == 0o755
-    assert disk.read("/etc/a/b.conf") == Entry(b"x\0y", 0o640)
+    assert disk.read("/etc/a/b.conf") == FileEntry(b"x\0y", 0o640)
     assert disk.names("/etc/a") == ["b.conf"]
 
 
 def test_links_are_read_and_replaced_as_links(root: Path) -> None:
     disk = DiskFiles(root)
-    disk.write("/etc/localtime", Entry(target="/usr/share/zoneinfo/Etc/UTC"))
+    disk.write("/etc/localtime", FileEntry(target="/usr/share/zoneinfo/Etc/UTC"))
     assert str((root / "etc/localtime").readlink()) == "/usr/share/zoneinfo/Etc/UTC"
-    disk.write("/etc/localtime", Entry(b"file now"))
+    disk.write("/etc/localtime", FileEntry(b"file now"))
     assert not (root / "etc/localtime").is_symlink()
     assert disk.read("/etc/nothing") is None
     disk.remove("/etc/localtime")
@@ -62,7 +62,7 @@ def test_a_link_out_of_the_root_is_not_followed(root: Path, tmp_path: Path, targ
     (root / "loop").mkdir()
     (root / "way").symlink_to(target.format(outside=tmp_path / "outside"))
     with pytest.raises(PathRefused, match="leads out"):
-        DiskFiles(root).write("/way/file", Entry(b"x"))
+        DiskFiles(root).write("/way/file", FileEntry(b"x"))
     with pytest.raises(PathRefused, match="leads out"):
         DiskFiles(root).read("/way/file")
     assert list((tmp_path / "outside").iterdir()) == []
@@ -72,27 +72,27 @@ def test_a_link_inside_the_root_is_followed_also_when_the_root_is_reached_by_one
     (root / "run").mkdir(parents=True)
     (root / "var").symlink_to("run")
     (tmp_path / "alias").symlink_to(root)
-    DiskFiles(tmp_path / "alias").write("/var/x", Entry(b"x"))
+    DiskFiles(tmp_path / "alias").write("/var/x", FileEntry(b"x"))
     assert (root / "run/x").read_bytes() == b"x"
 
 
 def test_a_failed_write_leaves_old_content_and_no_leftover(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = DiskFiles(root)
-    disk.write("/a", Entry(b"old"))
+    disk.write("/a", FileEntry(b"old"))
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "no")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(HostError, match="writing /a failed: No space left on device"):
-        disk.write("/a", Entry(b"new"))
+        disk.write("/a", FileEntry(b"new"))
     assert names(root) == ["a"]
     assert (root / "a").read_bytes() == b"old"
 
 
 def test_file_and_directory_are_synced(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = DiskFiles(root)
-    disk.write("/a", Entry(b"old"))
+    disk.write("/a", FileEntry(b"old"))
     synced: list[str] = []
     real = os.fsync
 
@@ -101,14 +101,14 @@ def test_file_and_directory_are_synced(root: Path, monkeypatch: pytest.MonkeyPat
         real(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    disk.write("/a", Entry(b"new"))
+    disk.write("/a", FileEntry(b"new"))
     assert Path(synced[0]).name.startswith(".doorward-")
     assert synced[1] == str(root)
 
 
 def test_leftovers_of_a_killed_writer_are_swept(root: Path) -> None:
     disk = DiskFiles(root)
-    disk.write("/etc/deep/a", Entry(b"a"))
+    disk.write("/etc/deep/a", FileEntry(b"a"))
     for name in ("etc/.doorward-1.tmp", "etc/deep/.doorward-2.tmp"):
         (root / name).write_bytes(b"")
     (root / "etc/.doorward-kept").write_bytes(b"")
@@ -116,7 +116,7 @@ def test_leftovers_of_a_killed_writer_are_swept(root: Path) -> None:
     assert disk.sweep() == 1
     assert names(root / "etc") == [".doorward-kept", "deep"]
     (root / "etc/deep/.doorward-3.tmp").write_bytes(b"")
-    DiskFiles(root).write("/etc/deep/a", Entry(b"b"))
+    DiskFiles(root).write("/etc/deep/a", FileEntry(b"b"))
     assert names(root / "etc/deep") == ["a"]
 
 
@@ -127,19 +127,19 @@ def test_what_is_neither_file_nor_link_is_said(root: Path) -> None:
     with pytest.raises(HostError, match="neither a file nor"):
         disk.read("/etc/dir")
     with pytest.raises(HostError, match="writing /etc/dir failed: Is a directory"):
-        disk.write("/etc/dir", Entry(b""))
+        disk.write("/etc/dir", FileEntry(b""))
     with pytest.raises(HostError, match="removing /etc/dir failed"):
         disk.remove("/etc/dir")
     assert disk.read("/etc/file/below") is None
     disk.remove("/etc/file/below")
     with pytest.raises(HostError, match="writing /etc/file/below failed"):
-        disk.write("/etc/file/below", Entry(b""))
+        disk.write("/etc/file/below", FileEntry(b""))
     assert names(root / "etc") == ["dir", "file"]
 
 
 def test_the_owner_is_put_back_by_root(root: Path) -> None:
     disk = DiskFiles(root)
-    disk.write("/a", Entry(b"a"))
+    disk.write("/a", FileEntry(b"a"))
     before = disk.read("/a")
     assert before is not None
     assert before.owner == (os.geteuid(), os.getegid())

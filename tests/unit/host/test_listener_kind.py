@@ -14,7 +14,7 @@ from tests.support.fake_host import FakeHost
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from doorward.host.resources import Resource
+    from doorward.host.resources import HostResource
 
 ORIGIN = "/api/configuration/local_services/admin_web"
 
@@ -44,7 +44,7 @@ class Recorder(FakeHost):
 
         setattr(self.listeners, name, noted)
 
-    def go(self, old: Sequence[Resource], new: Sequence[Resource]) -> list[str]:
+    def go(self, old: Sequence[HostResource], new: Sequence[HostResource]) -> list[str]:
         """Carry it out; what was asked of the listeners."""
         self.asked.clear()
         self.apply(self.plan(old, new), deadline=time.monotonic() + 5)
@@ -58,7 +58,7 @@ def host() -> Recorder:
     return made
 
 
-def actions(host: FakeHost, old: Sequence[Resource], new: Sequence[Resource]) -> list[tuple[str, str]]:
+def actions(host: FakeHost, old: Sequence[HostResource], new: Sequence[HostResource]) -> list[tuple[str, str]]:
     return [(action.action, action.effect) for action in host.plan(old, new).actions]
 
 
@@ -127,7 +127,7 @@ def test_drift_is_what_is_not_open_or_cannot_be_reached(host: Recorder) -> None:
 
 
 def test_at_a_start_one_that_cannot_be_opened_is_drift_and_the_rest_goes_on(host: Recorder) -> None:
-    wanted: list[Resource] = [listener(1), listener(9999), File("/etc/some", b"")]
+    wanted: list[HostResource] = [listener(1), listener(9999), File("/etc/some", b"")]
     host.apply(host.plan(wanted, wanted, full=True), deadline=time.monotonic() + 5)
     assert host.files.read("/etc/some") is not None
     assert [one.message for one in host.drift(wanted)] == ["nothing listens on 127.0.0.1:9999 as configured"]

@@ -10,13 +10,13 @@ import pytest
 
 from doorward.host.engine import ApplyError
 from doorward.host.errors import HostError
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.host.kinds.name_servers import DROP_IN, RESOLV_CONF, NameServersKind
 from doorward.host.kinds.networkd import NetworkdKind
 from doorward.host.managed import Managed
-from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
+from doorward.host.network_resources import Hostname, NameServers, NetworkAddress, Networkd, NetworkLine, Route, Vlan
 from doorward.host.plan import Plan
-from doorward.host.resources import File, Resource
+from doorward.host.resources import File, HostResource
 from doorward.host.sandbox import sandbox
 from tests.support.fake_host import FakeHost
 from tests.support.memory_files import MemoryFiles
@@ -36,15 +36,15 @@ def texts(plan: Plan) -> list[str]:
     return [action.action for action in plan.actions]
 
 
-def change(host: FakeHost, old: Sequence[Resource], new: Sequence[Resource], soon: float) -> list[str]:
+def change(host: FakeHost, old: Sequence[HostResource], new: Sequence[HostResource], soon: float) -> list[str]:
     plan = host.plan(old, new)
     host.network.done.clear()
     host.apply(plan, deadline=soon)
     return texts(plan)
 
 
-OLD: list[Resource] = [address("192.0.2.5/24"), route("192.0.2.1")]
-NEW: list[Resource] = [
+OLD: list[HostResource] = [address("192.0.2.5/24"), route("192.0.2.1")]
+NEW: list[HostResource] = [
     File(FILE, b"new", origin="eth0", unmanaged=True),
     Vlan("eth0", 20, "eth0.20", origin="eth0"),
     address("198.51.100.5/24", 20),
@@ -52,7 +52,7 @@ NEW: list[Resource] = [
     route("192.0.3.1"),
     NameServers(("192.0.3.53",), "example.com", origin="dns"),
     File("/etc/hostname", b"node1\n", origin="naming", unmanaged=True),
-    Line("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin="naming"),
+    NetworkLine("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin="naming"),
     Hostname("node1", origin="naming"),
 ]
 
@@ -61,7 +61,7 @@ NEW: list[Resource] = [
 def host(soon: float) -> FakeHost:
     """A host that has `OLD`."""
     made = FakeHost()
-    made.files.write("/etc/hosts", Entry(b"127.0.0.1 localhost\n127.0.1.1 machine\n::1 localhost\n", 0o644))
+    made.files.write("/etc/hosts", FileEntry(b"127.0.0.1 localhost\n127.0.1.1 machine\n::1 localhost\n", 0o644))
     change(made, [], OLD, soon)
     return made
 
@@ -118,7 +118,7 @@ def test_a_step_that_fails_puts_everything_back(host: FakeHost, soon: float, ste
 def test_the_proof_that_fails_puts_everything_back(host: FakeHost, soon: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.host.kinds.READ_BACK_SECONDS", 0.1)
     host.network.forgets = "192.0.3.5/24"
-    new: list[Resource] = [address("192.0.2.5/24"), address("192.0.3.5/24"), route("192.0.2.1")]
+    new: list[HostResource] = [address("192.0.2.5/24"), address("192.0.3.5/24"), route("192.0.2.1")]
     with pytest.raises(ApplyError, match=r"does not show the address 192\.0\.3\.5/24") as caught:
         change(host, OLD, new, soon)
     assert (caught.value.action, caught.value.origin, caught.value.restored) == ("set address 192.0.3.5/24 on eth0", "eth0", True)
@@ -154,8 +154,8 @@ def test_drift_names_what_is_missing(host: FakeHost, soon: float) -> None:
     host.network.vlans.clear()
     host.network.routes.clear()
     host.network.name = "other"
-    host.files.write("/etc/hosts", Entry(b"127.0.1.1 other\n"))
-    host.files.write(RESOLV_CONF, Entry(b"nameserver 203.0.113.1\n"))
+    host.files.write("/etc/hosts", FileEntry(b"127.0.1.1 other\n"))
+    host.files.write(RESOLV_CONF, FileEntry(b"nameserver 203.0.113.1\n"))
     assert [(warning.code, warning.message) for warning in host.drift(NEW)] == [
         ("configuration_drift", f"the host does not have the {text}")
         for text in (
@@ -206,7 +206,7 @@ def test_what_no_commit_has_changed_is_left_as_it_was_found(soon: float) -> None
     host = FakeHost()
     assert host.plan(NEW, NEW, full=True).actions == ()
     assert host.drift(NEW) == []
-    other: list[Resource] = [*NEW[:-1], Hostname("node2", origin="naming")]
+    other: list[HostResource] = [*NEW[:-1], Hostname("node2", origin="naming")]
     assert change(host, NEW, other, soon) == ["set host name node2"]
     # From then on all of `naming` is looked after, and nothing else.
     assert {warning.origin for warning in host.drift(other)} == {"naming"}
@@ -251,10 +251,10 @@ NETWORKD = Networkd("eth0", (FILE,), origin="eth0")
 def test_networkd_reads_its_files_again_also_after_they_were_put_back(host: FakeHost, soon: float) -> None:
     service = Service()
     host.handle(Networkd, NetworkdKind(service))
-    new: list[Resource] = [*OLD, File(FILE, b"1", origin="eth0", unmanaged=True), NETWORKD]
+    new: list[HostResource] = [*OLD, File(FILE, b"1", origin="eth0", unmanaged=True), NETWORKD]
     assert change(host, OLD, new, soon) == [f"write {FILE}", "reload systemd-networkd"]
     assert service.calls == 1
-    newer: list[Resource] = [*OLD, File(FILE, b"2", origin="eth0", unmanaged=True), NETWORKD]
+    newer: list[HostResource] = [*OLD, File(FILE, b"2", origin="eth0", unmanaged=True), NETWORKD]
     host.fail_verify = True
     with pytest.raises(ApplyError):
         change(host, new, newer, soon)
@@ -282,7 +282,7 @@ def test_name_servers_are_written_for_whoever_answers(soon: float) -> None:
     assert plain is not None
     assert plain.content.splitlines()[1:] == [b"search example.com", b"nameserver 192.0.2.53", b"nameserver 2001:db8::53"]
     assert service.calls == 0
-    files.write(RESOLV_CONF, Entry(target="../run/systemd/resolve/stub-resolv.conf"))
+    files.write(RESOLV_CONF, FileEntry(target="../run/systemd/resolve/stub-resolv.conf"))
     change(host, [], [SERVERS], soon)
     drop_in = files.read(DROP_IN)
     assert drop_in is not None
@@ -293,12 +293,12 @@ def test_name_servers_are_written_for_whoever_answers(soon: float) -> None:
 @pytest.mark.parametrize(
     ("entry", "owner"),
     [
-        (Entry(b"# Generated by NetworkManager\nnameserver 192.0.2.1\n"), "NetworkManager"),
-        (Entry(target="/run/NetworkManager/resolv.conf"), "/run/NetworkManager/resolv.conf"),
-        (Entry(target="/run/resolvconf/resolv.conf"), "/run/resolvconf/resolv.conf"),
+        (FileEntry(b"# Generated by NetworkManager\nnameserver 192.0.2.1\n"), "NetworkManager"),
+        (FileEntry(target="/run/NetworkManager/resolv.conf"), "/run/NetworkManager/resolv.conf"),
+        (FileEntry(target="/run/resolvconf/resolv.conf"), "/run/resolvconf/resolv.conf"),
     ],
 )
-def test_name_servers_that_another_program_writes_are_left_alone(entry: Entry, owner: str) -> None:
+def test_name_servers_that_another_program_writes_are_left_alone(entry: FileEntry, owner: str) -> None:
     host = FakeHost()
     host.files.write(RESOLV_CONF, entry)
     with pytest.raises(HostError, match=owner):

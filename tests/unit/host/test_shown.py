@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.host.shown import MAX_LINES, described, difference
 
 
-def file(text: str | bytes, mode: int = 0o644) -> Entry:
-    return Entry(text.encode() if isinstance(text, str) else text, mode)
+def file(text: str | bytes, mode: int = 0o644) -> FileEntry:
+    return FileEntry(text.encode() if isinstance(text, str) else text, mode)
 
 
 @pytest.mark.parametrize(
     ("entry", "text"),
-    [(None, "nothing"), (Entry(target="/a\x1b"), "a link to /a?"), (file("abc", 0o600), "a file of 3 bytes, mode 0600")],
+    [(None, "nothing"), (FileEntry(target="/a\x1b"), "a link to /a?"), (file("abc", 0o600), "a file of 3 bytes, mode 0600")],
 )
-def test_what_is_there_is_said_on_one_line(entry: Entry | None, text: str) -> None:
+def test_what_is_there_is_said_on_one_line(entry: FileEntry | None, text: str) -> None:
     assert described(entry) == text
 
 

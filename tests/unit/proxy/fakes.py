@@ -14,29 +14,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doorward.proxy import messages
-from doorward.proxy.messages import Begin, Message
+from doorward.proxy.messages import Begin, PipeMessage
 from doorward.proxy.pipe import ControlEnd, connect
 from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
 from doorward.sessions.rules import (
-    Algorithms,
+    AlgorithmLists,
     Audit,
     ChannelRule,
     ChannelType,
-    ClientMethods,
     ConnectionRules,
-    Settings,
+    GatewayMethods,
+    SessionSettings,
 )
 
-NONE = Algorithms(kex=(), host_key=(), cipher=(), mac=(), compression=())
+NONE = AlgorithmLists(kex=(), host_key=(), cipher=(), mac=(), compression=())
 SHELL = ChannelRule(channel=ChannelType.SHELL, position=0, keep_files=True)
-Found = TypeVar("Found", bound=Message)
+Found = TypeVar("Found", bound=PipeMessage)
 
 
 def rules(audit: Audit | None = None) -> ConnectionRules:
     return ConnectionRules(
         policy="linux", policy_key="78101850949e47437dd91d", channel_policy="all", revision=7, channels=(SHELL,),
-        settings=Settings(client=NONE, server=NONE), methods=ClientMethods(password=True), gateway_login=False, relayed=(),
-        audit=audit or Audit(policy="default"), inband=False,
+        settings=SessionSettings(client=NONE, server=NONE), methods=GatewayMethods(password=True),
+        gateway_login=False, relayed=(), audit=audit or Audit(policy="default"), inband=False,
     )  # fmt: skip
 
 
@@ -162,9 +162,9 @@ class FakeControl:
     """Control, as a worker sees it. ``answer`` answers what is asked."""
 
     pipe: ControlEnd
-    answer: Callable[[Message], Message | None] = lambda message: None
+    answer: Callable[[PipeMessage], PipeMessage | None] = lambda message: None
     notes: bool = True
-    taken: list[Message] = field(default_factory=list)
+    taken: list[PipeMessage] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
 
     async def read(self) -> None:

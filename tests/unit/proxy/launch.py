@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT))
 from doorward.proxy.ssh.taps.recorder import Room  # noqa: E402
 from doorward.proxy.supervisor import Supervisor, _configure_log  # noqa: E402
 from doorward.proxy.worker.places import Places  # noqa: E402
-from doorward.proxy.worker.process import Settings  # noqa: E402
+from doorward.proxy.worker.process import WorkerSettings  # noqa: E402
 from tests.unit.proxy.fakes import LineProtocols  # noqa: E402
 
 if __name__ == "__main__":
@@ -19,4 +19,4 @@ if __name__ == "__main__":
     places = Places.of(Path(sys.argv[1]))
     places.prepare()
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    Supervisor(Settings(places, LineProtocols, room=Room(1 << 20, 1 << 16)), count).run()
+    Supervisor(WorkerSettings(places, LineProtocols, room=Room(1 << 20, 1 << 16)), count).run()

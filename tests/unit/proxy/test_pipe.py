@@ -206,5 +206,7 @@ def test_a_long_path_and_the_one_who_listens(tmp_path: Path) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(messages.TryPassword(session=key(1), ask=1, user="u", password="hunter2")) + repr(messages.HostKey(private=b"p"))
+    shown = repr(messages.TryPassword(session=key(1), ask=1, user="u", password="hunter2")) + repr(
+        messages.GatewayHostKey(private=b"p")
+    )
     assert shown == f"TryPassword({key(1)})HostKey()"

@@ -10,7 +10,7 @@ import pytest
 from doorward.recording.channels import channels, first_terminal
 from doorward.recording.export import asciicast, extract, file_name, transcript
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, encode_json, varint
+from doorward.recording.records import Record, RecordKind, encode_json, varint
 from doorward.recording.terminal import AvtTerminal
 from tests.unit.recording.trails import opening, output, typed, writer, written
 
@@ -20,11 +20,11 @@ SHELL = [
     typed(400, "ls"),
     output(410, "ls\r\n"),
     output(900, "one\r\ntwo\r\n"),
-    Record(1000, Kind.RESIZE, 1, encode_json({"columns": 30, "rows": 5})),
+    Record(1000, RecordKind.RESIZE, 1, encode_json({"columns": 30, "rows": 5})),
     output(1500, "gr\xc3".encode("latin-1")),
     output(1600, b"\xbc\xc3\x9fe"),
     typed(1700, "hunter2", hidden=True),
-    Record(2000, Kind.EXIT, 1, encode_json({"status": 3})),
+    Record(2000, RecordKind.EXIT, 1, encode_json({"status": 3})),
 ]
 
 
@@ -81,7 +81,7 @@ def test_a_replay_begins_at_the_keyframe_with_the_screen_as_it_was() -> None:
     parts = [made.head]
     for record in (*opening(), *(output(at * 1000, f"\r\nline {at}") for at in range(200))):
         parts += [*made.write(record), *made.flush()]
-        if record.kind is Kind.OUTPUT:
+        if record.kind is RecordKind.OUTPUT:
             terminal.feed(record.data)
     data = b"".join([*parts, *made.close({}, 200_000)])
     for since in (0, 61_000, 150_000):
@@ -94,11 +94,11 @@ def test_a_replay_begins_at_the_keyframe_with_the_screen_as_it_was() -> None:
 
 
 def file(at: int, number: int, path: str, *contents: bytes) -> list[Record]:
-    kept = [Record(at, Kind.FILE_CONTENT, 2, varint(number) + content) for content in contents]
+    kept = [Record(at, RecordKind.FILE_CONTENT, 2, varint(number) + content) for content in contents]
     facts = {"file": number, "operation": "put", "path": path}
     return [
-        Record(at, Kind.OPEN, 2, encode_json({"type": "session-subsystem-sftp"})),
-        Record(at, Kind.FILE, 2, encode_json(facts)),
+        Record(at, RecordKind.OPEN, 2, encode_json({"type": "session-subsystem-sftp"})),
+        Record(at, RecordKind.FILE, 2, encode_json(facts)),
         *kept,
     ]
 
@@ -140,10 +140,10 @@ def test_nothing_that_is_there_is_written_to(tmp_path: Path) -> None:
 
 def test_channels_are_told_apart() -> None:
     second = [
-        Record(50, Kind.OPEN, 2, encode_json({"type": "session-exec"})),
-        Record(51, Kind.REQUEST, 2, encode_json({"command": "uptime", "type": "exec"})),
+        Record(50, RecordKind.OPEN, 2, encode_json({"type": "session-exec"})),
+        Record(51, RecordKind.REQUEST, 2, encode_json({"command": "uptime", "type": "exec"})),
         output(60, "up", 2),
-        Record(70, Kind.CLOSE, 2, encode_json({})),
+        Record(70, RecordKind.CLOSE, 2, encode_json({})),
     ]
     trail = reader([*opening(), *second, output(100, "$ ")])
     found = channels(trail.records())

@@ -16,7 +16,7 @@ import pytest
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.journal import Journal, RecordingFailedError, entries, entry
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.recording.recovery import JournalInUseError, recover
 from doorward.recording.writer import TrailWriter
 from tests.unit.recording.trails import NAME, opening, output, writer
@@ -56,7 +56,7 @@ def small(directory: Path) -> Journal:
 
 def said(directory: Path, name: str = NAME) -> list[str]:
     reader = TrailReader((directory / f"{name}.dwr").read_bytes())
-    return [record.data.decode() for record in reader.records() if record.kind is Kind.OUTPUT]
+    return [record.data.decode() for record in reader.records() if record.kind is RecordKind.OUTPUT]
 
 
 def test_a_session_that_ends_is_whole_and_the_journal_goes(directory: Path) -> None:

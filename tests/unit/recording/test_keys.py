@@ -11,7 +11,7 @@ import pytest
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.keys import KEY_SIZE, ContentKeys, in_clear, opened, wrapped
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.recording.writer import TrailWriter
 from tests.unit.recording.trails import HEADER, identity, output, typed
 
@@ -56,9 +56,9 @@ def test_an_auditor_of_the_screen_does_not_get_what_was_typed() -> None:
     data = b"".join(parts)
     assert b"hunter2" not in data
     seen = [record.kind for record in TrailReader(data, CURVE[1]).records()]
-    assert Kind.OUTPUT in seen
-    assert Kind.INPUT not in seen
-    assert Kind.INPUT in [record.kind for record in TrailReader(data, RSA[1]).records()]
+    assert RecordKind.OUTPUT in seen
+    assert RecordKind.INPUT not in seen
+    assert RecordKind.INPUT in [record.kind for record in TrailReader(data, RSA[1]).records()]
     nobody = TrailReader(data)
     assert list(nobody.records()) == []
     assert nobody.verify().damage is None

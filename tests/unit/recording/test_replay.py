@@ -12,7 +12,7 @@ import pytest
 from doorward.recording.channels import shown
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, encode_json
+from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.recording.replay import replay
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.trail_file import TrailFile
@@ -30,9 +30,9 @@ def recorded() -> bytes:
 
     def put(record: Record) -> None:
         parts.extend(made.write(record))
-        if record.kind is Kind.OUTPUT:
+        if record.kind is RecordKind.OUTPUT:
             terminal.feed(record.data)
-        elif record.kind is Kind.RESIZE:
+        elif record.kind is RecordKind.RESIZE:
             terminal.resize(30, 5)
 
     for record in opening():
@@ -40,7 +40,7 @@ def recorded() -> bytes:
     for second in range(MINUTES * 60):
         put(output(second * 1000 + 500, f"\r\nsecond {second}"))
         if second == 150:
-            put(Record(150_600, Kind.RESIZE, 1, encode_json({"columns": 30, "rows": 5})))
+            put(Record(150_600, RecordKind.RESIZE, 1, encode_json({"columns": 30, "rows": 5})))
         parts.extend(made.flush())
     parts.extend(made.close({"reason": "client"}, MINUTES * 60_000))
     return b"".join(parts)
@@ -86,14 +86,14 @@ def test_a_moment_behind_the_end_shows_the_last_screen() -> None:
 
 def test_keyframes_in_between_are_not_shown() -> None:
     kinds = [record.kind for record in shown(TrailReader(TRAIL), 1)]
-    assert Kind.KEYFRAME not in kinds
-    assert kinds.count(Kind.RESIZE) == 1
+    assert RecordKind.KEYFRAME not in kinds
+    assert kinds.count(RecordKind.RESIZE) == 1
 
 
 def test_only_what_follows_the_restart_before_is_decrypted() -> None:
     records = list(shown(TrailReader(TRAIL), 1, 400_000))
     assert records[0].at >= 400_000 - RESTART_MILLISECONDS
-    assert [record.kind for record in records[:2]] == [Kind.RESIZE, Kind.KEYFRAME]
+    assert [record.kind for record in records[:2]] == [RecordKind.RESIZE, RecordKind.KEYFRAME]
 
 
 def test_the_index_is_found_at_the_end() -> None:

@@ -11,7 +11,7 @@ import pytest
 from doorward.recording.format import MAX_ATTEMPTS, Flag, frames, read_beginning
 from doorward.recording.journal import Journal
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Record, RecordKind
 from doorward.recording.recovery import recover
 from doorward.recording.writer import TrailWriter
 from tests.unit.recording.trails import NAME, output, typed, writer
@@ -39,7 +39,7 @@ class Session:
             self.journal.set_tail(self.name, tail)
 
 
-def records(data: bytes) -> list[tuple[Kind, bytes]]:
+def records(data: bytes) -> list[tuple[RecordKind, bytes]]:
     return [(record.kind, record.data) for record in TrailReader(data).records()]
 
 

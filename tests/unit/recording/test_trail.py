@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from doorward.recording.format import MAGIC, Flag, Stream, TrailDamagedError, frames, read_beginning
 from doorward.recording.keys import ContentKeys
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind, Record, decode, encode, encode_json, read_varint, varint
+from doorward.recording.records import Record, RecordKind, decode, encode, encode_json, read_varint, varint
 from doorward.recording.writer import RESTART_MILLISECONDS, TrailWriter
 from tests.unit.recording.trails import HEADER, opening, output, typed, writer, written
 
@@ -26,7 +26,7 @@ SHELL = [
 
 
 def content(data: bytes, *streams: Stream) -> list[Record]:
-    return [record for record in TrailReader(data).records(*streams) if record.kind not in {Kind.END, Kind.INDEX}]
+    return [record for record in TrailReader(data).records(*streams) if record.kind not in {RecordKind.END, RecordKind.INDEX}]
 
 
 def test_what_was_written_is_read_in_order_of_time() -> None:
@@ -37,7 +37,9 @@ records = st.lists(
     st.builds(
         Record,
         st.just(0),
-        st.sampled_from([Kind.OUTPUT, Kind.INPUT, Kind.ERROR_OUTPUT, Kind.HIDDEN_INPUT, Kind.FILE_CONTENT]),
+        st.sampled_from(
+            [RecordKind.OUTPUT, RecordKind.INPUT, RecordKind.ERROR_OUTPUT, RecordKind.HIDDEN_INPUT, RecordKind.FILE_CONTENT]
+        ),
         st.integers(0, 1 << 20),
         st.binary(max_size=300),
     ),
@@ -55,7 +57,7 @@ def test_anything_is_read_back(made: list[Record], steps: list[int], flush_each:
     data = written(timed, flush_each=flush_each)
     found = content(data)
     for stream in (Stream.SCREEN, Stream.KEYS):
-        of_keys = {Kind.INPUT, Kind.HIDDEN_INPUT}
+        of_keys = {RecordKind.INPUT, RecordKind.HIDDEN_INPUT}
         wanted = [record for record in timed if (record.kind in of_keys) == (stream is Stream.KEYS)]
         assert content(data, stream) == wanted
     assert sorted(found, key=lambda record: record.at) == found
@@ -115,13 +117,13 @@ def test_frames_can_not_be_left_out_or_exchanged() -> None:
 
 
 def test_a_trail_that_ended_says_so_and_has_an_index() -> None:
-    data = written([*SHELL, Record(1600, Kind.CLOSE, 1, encode_json({}))], end=2000)
+    data = written([*SHELL, Record(1600, RecordKind.CLOSE, 1, encode_json({}))], end=2000)
     reader = TrailReader(data)
     assert reader.verify().ended
     assert reader.until == 2000
     _, first = read_beginning(data)
     assert [frame.flags for frame in frames(data, first)][-1] & Flag.INDEX
-    [index] = [record.content for record in reader.records() if record.kind is Kind.INDEX]
+    [index] = [record.content for record in reader.records() if record.kind is RecordKind.INDEX]
     assert index["channels"] == [{"channel": 1, "from": 0, "to": 1600, "type": "session-shell"}]
 
 
@@ -131,7 +133,7 @@ def test_keystrokes_take_their_own_key() -> None:
     parts = [made.head, *(frame for record in SHELL for frame in made.write(record)), *made.close({}, 2000)]
     reader = TrailReader(b"".join(parts))
     reader.keys = ContentKeys(screen=keys.screen)
-    assert {record.kind for record in reader.records()} & {Kind.INPUT, Kind.HIDDEN_INPUT} == set()
+    assert {record.kind for record in reader.records()} & {RecordKind.INPUT, RecordKind.HIDDEN_INPUT} == set()
     assert b"secret" not in b"".join(record.data for record in reader.records())
     verdict = reader.verify()
     assert verdict.damage is None
@@ -155,9 +157,9 @@ def test_any_second_is_reached_from_the_restart_before_it() -> None:
     reader = TrailReader(data)
     assert len(drawn) == 1 + 700_000 // RESTART_MILLISECONDS
     since = list(reader.records(Stream.SCREEN, since=500_000))
-    assert [record.kind for record in since[:2]] == [Kind.RESIZE, Kind.KEYFRAME]
+    assert [record.kind for record in since[:2]] == [RecordKind.RESIZE, RecordKind.KEYFRAME]
     assert 500_000 - RESTART_MILLISECONDS <= since[0].at <= 500_000
-    assert [record for record in since if record.kind is Kind.OUTPUT][-1].data == b"line 699"
+    assert [record for record in since if record.kind is RecordKind.OUTPUT][-1].data == b"line 699"
     assert [r.at for r in reader.records(since=0)] == [r.at for r in reader.records()]
 
 
@@ -197,7 +199,7 @@ def test_what_is_no_trail_is_refused(data: bytes) -> None:
 def test_garbage_in_a_frame_is_damage_and_nothing_else(data: bytes) -> None:
     try:
         for record in decode(data):
-            if record.kind in {Kind.OPEN, Kind.FACTS}:
+            if record.kind in {RecordKind.OPEN, RecordKind.FACTS}:
                 assert isinstance(record.content, dict)
     except TrailDamagedError:
         pass

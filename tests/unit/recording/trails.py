@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from doorward.recording.keys import ContentKeys, in_clear
-from doorward.recording.records import Kind, Record, encode_json
+from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.recording.writer import Keyframes, TrailWriter
 
 HEADER = {"session": "svc/abcdefghijklmnopqrstuv/linux:1", "started": "2026-11-29T10:00:00Z"}
@@ -41,18 +41,20 @@ def written(records: Iterable[Record], *, flush_each: int = 3, end: int | None =
 
 def opening(channel: int = 1, at: int = 0, columns: int = 20, rows: int = 4) -> list[Record]:
     return [
-        Record(at, Kind.OPEN, channel, encode_json({"type": "session-shell"})),
-        Record(at, Kind.REQUEST, channel, encode_json({"columns": columns, "rows": rows, "term": "xterm", "type": "pty-req"})),
-        Record(at, Kind.REQUEST, channel, encode_json({"type": "shell"})),
+        Record(at, RecordKind.OPEN, channel, encode_json({"type": "session-shell"})),
+        Record(
+            at, RecordKind.REQUEST, channel, encode_json({"columns": columns, "rows": rows, "term": "xterm", "type": "pty-req"})
+        ),
+        Record(at, RecordKind.REQUEST, channel, encode_json({"type": "shell"})),
     ]
 
 
 def output(at: int, text: str | bytes, channel: int = 1) -> Record:
-    return Record(at, Kind.OUTPUT, channel, text.encode() if isinstance(text, str) else text)
+    return Record(at, RecordKind.OUTPUT, channel, text.encode() if isinstance(text, str) else text)
 
 
 def typed(at: int, text: str, channel: int = 1, *, hidden: bool = False) -> Record:
-    return Record(at, Kind.HIDDEN_INPUT if hidden else Kind.INPUT, channel, text.encode())
+    return Record(at, RecordKind.HIDDEN_INPUT if hidden else RecordKind.INPUT, channel, text.encode())
 
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

@@ -14,7 +14,7 @@ from doorward.configuration.ssh._connections import InbandTarget
 from doorward.sessions.admission import (
     Admitted,
     Restrictions,
-    TargetError,
+    UnknownTargetError,
     Wanted,
     admit,
     credential,
@@ -77,7 +77,7 @@ def test_a_fixed_server_leaves_user_names_whole(text: str, wanted: Wanted) -> No
      "root@[fe80::1%eth0]", "root@db_1", "root@db1:", "root@-db1", "root@db\u212a", "root@db1:22:22", "u" * 1025],
 )  # fmt: skip
 def test_what_is_no_target(text: str) -> None:
-    with pytest.raises(TargetError):
+    with pytest.raises(UnknownTargetError):
         parse_login(text, inband=True)
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_target(text: str) -> None:
 def test_any_text_is_a_login_or_refused(text: str, inband: bool) -> None:
     try:
         found = parse_login(text, inband=inband)
-    except TargetError:
+    except UnknownTargetError:
         return
     assert found.port is None or 0 < found.port < 65536
     assert found.user + found.gateway == "" or all(part in text for part in (found.user, found.gateway))
@@ -107,7 +107,7 @@ def test_what_is_put_together_comes_apart(user: str, split: str, host: str, mark
 
 
 def test_what_is_said_of_a_bad_target_can_be_shown() -> None:
-    with pytest.raises(TargetError) as caught:
+    with pytest.raises(UnknownTargetError) as caught:
         parse_server("db\x1b[2J1")
     assert str(caught.value).isprintable()
 
@@ -165,7 +165,7 @@ def test_where_a_session_may_go(
     restrictions: Restrictions, name: str, port: int | None, addresses: list[str], expected: Admitted | None
 ) -> None:
     if expected is None:
-        with pytest.raises(TargetError):
+        with pytest.raises(UnknownTargetError):
             admit(restrictions, name, port, addresses)
     else:
         assert admit(restrictions, name, port, addresses) == expected
@@ -182,7 +182,7 @@ def test_nothing_is_reached_that_no_line_allows_or_one_forbids(
     restrictions = Restrictions(tuple(allowed), tuple(forbidden), frozenset({ipaddress.ip_address(addresses[0])}))
     try:
         found = admit(restrictions, "db1", port, addresses)
-    except TargetError:
+    except UnknownTargetError:
         return
     assert found.addresses
     assert port in {None, found.port}

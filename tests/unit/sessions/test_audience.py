@@ -55,7 +55,7 @@ def rights(*groups: str, objects: tuple[str, ...] = (), everything: bool = False
 def seen(of: Audience, rows: list[Any], catalogue: SqliteCatalogue) -> list[int]:
     with catalogue.readers.reading() as connection:
         found = list(
-            search.ids(connection, of.condition(), search.Order(((FIELDS["recording.content_reference_id"], False),)), 100)
+            search.ids(connection, of.condition(), search.SortOrder(((FIELDS["recording.content_reference_id"], False),)), 100)
         )
     assert found == [number for number, one in enumerate(rows, 1) if of.sees(one)], "the database and the rule differ"
     return found

@@ -16,13 +16,13 @@ from doorward.sessions.compiler import compile_rules
 from doorward.sessions.ending import Entered, drops, policies_ended, why_over
 from doorward.sessions.policies import connection_policy, decryption_keys, disk_limit, limits, matching
 from doorward.sessions.rules import (
-    Algorithms,
+    AlgorithmLists,
     ChannelRule,
     ChannelType,
-    ClientMethods,
     ConnectionRules,
     End,
     Forward,
+    GatewayMethods,
     Hours,
     Relayed,
 )
@@ -52,7 +52,7 @@ def test_the_rules_of_the_built_in_policies(rig: Rig) -> None:
     rules = compile_rules(candidate.snapshot, key, 7)
     assert (rules.policy, rules.policy_key, rules.revision, rules.channel_policy) == ("linux", key, 7, "shell-only")
     assert rules.channels == (ChannelRule(channel=ChannelType.SHELL, position=0),)
-    assert rules.methods == ClientMethods(password=True, keyboard_interactive=True, public_key=True)
+    assert rules.methods == GatewayMethods(password=True, keyboard_interactive=True, public_key=True)
     assert rules.relayed == (Relayed.SAME_PASSWORD, Relayed.KEYBOARD_INTERACTIVE, Relayed.AGENT)
     assert (rules.gateway_login, rules.inband) == (False, True)
     assert rules.settings.client.kex[0] == rules.settings.server.kex[0] == "mlkem768x25519-sha256"
@@ -101,7 +101,7 @@ def test_every_member_of_the_settings_arrives(rig: Rig) -> None:
     key = add(rig, candidate, at=chosen(settings=settings))
     rules = compile_rules(candidate.snapshot, key)
     found = msgspec.structs.asdict(rules.settings)
-    algorithms = Algorithms(
+    algorithms = AlgorithmLists(
         kex=("curve25519-sha256", "diffie-hellman-group14-sha1"), host_key=("ssh-ed25519", "ssh-rsa"),
         cipher=("aes256-ctr", "3des-cbc"), mac=("hmac-sha2-256",), compression=("none",),
     )  # fmt: skip

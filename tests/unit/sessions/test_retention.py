@@ -13,7 +13,7 @@ import doorward.configuration
 from doorward.host.machine import Machine
 from doorward.sessions.audience import PATH
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.retention import OPTIONS, Retention, Terms, terms
+from doorward.sessions.retention import OPTIONS, SessionRetention, Terms, terms
 from doorward.sessions.trails import Trails
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
@@ -51,7 +51,7 @@ class Site:
         self.directory = state / "trails"
         self.trails = Trails(self.directory)
         self.configuration = snapshot()
-        self.retention = Retention(self.catalogue, self.trails, lambda: self.configuration)
+        self.retention = SessionRetention(self.catalogue, self.trails, lambda: self.configuration)
         for number, (policy, age) in enumerate([(LINUX, 99), (LINUX, 9), (ORACLE, 99), (ORACLE, 9), ("gone", 99)], 1):
             self.put(number, policy, age)
         tell(self.catalogue, row(6, began=0), end=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from doorward.recording.format import TrailDamagedError
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.sessions.trails import EncryptedTrailError, TrailMissingError, Trails
 from tests.support.recorded import key_of, put_trail, row, shell, trail
 from tests.unit.recording.trails import identity
@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
 def test_a_trail_is_read(directory: Path) -> None:
     one = row(trail=put_trail(directory, key_of(1), trail(shell(3))))
     with Trails(directory).reading(one) as reader:
-        assert sum(record.kind is Kind.OUTPUT for record in reader.records()) == 3
+        assert sum(record.kind is RecordKind.OUTPUT for record in reader.records()) == 3
 
 
 def test_one_in_a_directory_below_is_read(directory: Path) -> None:
@@ -75,7 +75,7 @@ def test_an_encrypted_trail_names_who_can_read_it(directory: Path) -> None:
     here = Trails(directory, lambda: {name: private})
     assert here.may_read(one)
     with here.reading(one) as reader:
-        assert any(record.kind is Kind.OUTPUT for record in reader.records())
+        assert any(record.kind is RecordKind.OUTPUT for record in reader.records())
     other = Trails(directory, lambda: {"0" * 64: private})
     with pytest.raises(EncryptedTrailError), other.reading(one):
         pass

@@ -27,7 +27,7 @@ def revision(number: int, changes: int = 1, **others: Any) -> Revision:
     return Revision(number, changes=changes, **{**given, **others})
 
 
-def ticket(name: str, **others: Any) -> CommitRecord:
+def commit_record(name: str, **others: Any) -> CommitRecord:
     given = {"user": "admin", "started": "2026-11-21T10:00:00Z", "account": "-1"}
     return CommitRecord(name, **{**given, **others})
 

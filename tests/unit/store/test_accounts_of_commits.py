@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from doorward.tree.places import Place
-from tests.unit.store.samples import edit, revision, ticket
+from tests.unit.store.samples import commit_record, edit, revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,16 +51,18 @@ def test_records_of_an_older_store_find_their_accounts(open_store: Callable[[], 
     }  # fmt: skip
     for name, (user, second) in committed.items():
         started = f"2026-11-21T10:00:{second}Z"
-        store.save_commit_record(ticket(name, user=user, account="", started=started, idempotency_key="k", request=name))
+        store.save_commit_record(commit_record(name, user=user, account="", started=started, idempotency_key="k", request=name))
     aged(store, tmp_path)
     again = open_store()
     assert {one.id: one.account for one in again.commit_records()} == {
         "by admin": "-1", "by the first jane": "", "by the second jane": "cc",
         "by joe": "", "by joanna": "bb", "by the new joe": "dd", "by nobody": "",
     }  # fmt: skip
-    found = again.ticket("k", "cc")
+    found = again.commit_record("k", "cc")
     assert (found and found.id) == "by the second jane"
-    assert again.ticket("by admin") == ticket("by admin", started="2026-11-21T10:00:01Z", idempotency_key="k", request="by admin")
+    assert again.commit_record("by admin") == commit_record(
+        "by admin", started="2026-11-21T10:00:01Z", idempotency_key="k", request="by admin"
+    )
     again.close()
     assert {one.account for one in open_store().commit_records()} == {"-1", "", "cc", "bb", "dd"}
 

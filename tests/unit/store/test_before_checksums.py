@@ -12,7 +12,7 @@ import pytest
 
 from doorward.backup.records import Drill, Log, Run
 from doorward.backup.restore.records import Restores
-from doorward.backup.schedule import Memory
+from doorward.backup.schedule import JobMemory
 from doorward.backup.temporary_files import KeptFile
 from doorward.cluster import following, ledger, statuses
 from doorward.cluster.pairing import PskLife
@@ -23,7 +23,7 @@ from doorward.store.records import Records
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.startup import node_id
-from tests.unit.store.samples import ticket
+from tests.unit.store.samples import commit_record
 
 VAULT = Vault(bytes(32))
 
@@ -42,7 +42,7 @@ def test_every_record_is_what_it_was(database: Path) -> None:
             assert (store.check(), store.check_records()) == ([], [])
             assert node_id(store) == "fb821932-0000-4000-8000-000000000001"
             assert [one.id for one in store.commit_records()] == ["failed", "t4", "t3", "t2", "t1"]
-            assert store.ticket("k2", "-1") == ticket(
+            assert store.commit_record("k2", "-1") == commit_record(
                 "t2", state="done", finished="2026-11-21T10:00:09Z", revision=2, warnings=[{"code": "x", "message": "é"}],
                 idempotency_key="k2", request="r", results=[{"status": 200}],
             )  # fmt: skip
@@ -53,9 +53,9 @@ def test_every_record_is_what_it_was(database: Path) -> None:
             assert (run.result, run.files) == ("succeeded", [{"name": "n", "sha256": "s", "size": 1}])
             [drill], [restore] = Log(store, Drill).find(), Restores(store).find()
             assert (drill.result, drill.levels["stored"]["passed"]) == ("passed", None)
-            assert (restore.scope, restore.dry_run, restore.ticket) == ("system", True, "t1")
-            assert Records(store, "backup", Memory).find() == [
-                Memory("p", {"02:30": datetime(2026, 11, 21, tzinfo=UTC)}, ("2026-11-21 02:30",))
+            assert (restore.scope, restore.dry_run, restore.commit_id) == ("system", True, "t1")
+            assert Records(store, "backup", JobMemory).find() == [
+                JobMemory("p", {"02:30": datetime(2026, 11, 21, tzinfo=UTC)}, ("2026-11-21 02:30",))
             ]
             assert Peers(store).all()["46f9"].certificate == b"a certificate"
             assert psk_life(store, "psk1", 1002.0) == PskLife(87400.0, b"\x01\x02", 1001.0)

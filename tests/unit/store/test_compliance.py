@@ -13,7 +13,7 @@ from doorward.store.history import past
 from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHeadError, StoreDamagedError
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
-from tests.unit.store.samples import HISTORY, JANE, JOE, RUNNING, SERVERS, ZONE, edit, fill, revision, ticket
+from tests.unit.store.samples import HISTORY, JANE, JOE, RUNNING, SERVERS, ZONE, commit_record, edit, fill, revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def test_an_empty_store_holds_nothing(store: Store) -> None:
     assert store.edits(1) == []
     assert store.revision(1) is None
     assert store.secret("key") is None
-    assert store.ticket("id") is None
+    assert store.commit_record("id") is None
     assert store.check() == []
 
 
@@ -67,11 +67,11 @@ def test_only_the_next_number_can_be_published(store: Store, number: int) -> Non
     fill(store)
     before = store.head()
     with pytest.raises(StaleHeadError):
-        store.publish(revision(number), [edit(ZONE, "Etc/UTC", "x")], ticket("t"), [Secret("new", "plain", b"x")])
+        store.publish(revision(number), [edit(ZONE, "Etc/UTC", "x")], commit_record("t"), [Secret("new", "plain", b"x")])
     assert store.head() == before
     assert running(store) == RUNNING
     assert store.secret("new") is None
-    assert store.ticket("t") is None
+    assert store.commit_record("t") is None
     assert store.check() == []
 
 
@@ -187,32 +187,32 @@ def test_changes_of_a_place_come_newest_first(store: Store) -> None:
 
 def test_the_journal_holds_one_intent_until_it_is_closed(store: Store) -> None:
     intent = Intent("t1", (edit(ZONE, "Etc/UTC", "x"), edit(JANE, {"name": "jane"}, ...), edit(SERVERS, ..., [], 7)))
-    store.begin(intent, ticket("t1", state="applying"))
+    store.begin(intent, commit_record("t1", state="applying"))
     assert store.intent() == intent
-    assert store.ticket("t1") == ticket("t1", state="applying")
+    assert store.commit_record("t1") == commit_record("t1", state="applying")
     with pytest.raises(sqlite3.IntegrityError):
-        store.begin(Intent("t2", ()), ticket("t2"))
+        store.begin(Intent("t2", ()), commit_record("t2"))
     assert store.intent() == intent
-    assert store.ticket("t2") is None
-    ended = ticket("t1", state="reverted", finished="2026-11-21T10:00:01Z", error={"reason": "x"})
+    assert store.commit_record("t2") is None
+    ended = commit_record("t1", state="reverted", finished="2026-11-21T10:00:01Z", error={"reason": "x"})
     store.close_journal(ended)
     assert store.intent() is None
-    assert store.ticket("t1") == ended
+    assert store.commit_record("t1") == ended
 
 
 def test_closing_a_journal_needs_no_record(store: Store) -> None:
-    store.begin(Intent("t1", ()), ticket("t1"))
+    store.begin(Intent("t1", ()), commit_record("t1"))
     store.close_journal()
     assert store.intent() is None
-    assert store.ticket("t1") == ticket("t1")
+    assert store.commit_record("t1") == commit_record("t1")
 
 
 def test_publishing_closes_the_journal_and_ends_the_record_in_one_step(store: Store) -> None:
-    store.begin(Intent("t1", tuple(HISTORY[0])), ticket("t1", state="applying"))
-    done = ticket("t1", state="done", finished="2026-11-21T10:00:02Z", revision=1)
+    store.begin(Intent("t1", tuple(HISTORY[0])), commit_record("t1", state="applying"))
+    done = commit_record("t1", state="done", finished="2026-11-21T10:00:02Z", revision=1)
     store.publish(revision(1, 4), HISTORY[0], done)
     assert store.intent() is None
-    assert store.ticket("t1") == done
+    assert store.commit_record("t1") == done
 
 
 def test_an_intent_survives_its_encoding() -> None:
@@ -221,92 +221,94 @@ def test_an_intent_survives_its_encoding() -> None:
 
 
 def test_records_are_found_by_id_and_by_the_key_of_their_account(store: Store) -> None:
-    store.save_commit_record(ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r"))
-    store.save_commit_record(ticket("t2", user="jane", account="0b1e", idempotency_key="k"))
-    store.save_commit_record(ticket("t3", user="jane", account="ca2d"))
-    assert store.ticket("t1") == ticket("t1", user="jane", account="ca2d", idempotency_key="k", request="r")
-    assert store.ticket("k", "ca2d") == store.ticket("t1")
-    assert store.ticket("k", "0b1e") == store.ticket("t2"), "another account of the same name"
-    assert store.ticket("k", "-1") is None
-    assert store.ticket("k", "jane") is None
-    assert store.ticket("k") is None
-    assert store.ticket("t3", "0b1e") == store.ticket("t3")
+    store.save_commit_record(commit_record("t1", user="jane", account="ca2d", idempotency_key="k", request="r"))
+    store.save_commit_record(commit_record("t2", user="jane", account="0b1e", idempotency_key="k"))
+    store.save_commit_record(commit_record("t3", user="jane", account="ca2d"))
+    assert store.commit_record("t1") == commit_record("t1", user="jane", account="ca2d", idempotency_key="k", request="r")
+    assert store.commit_record("k", "ca2d") == store.commit_record("t1")
+    assert store.commit_record("k", "0b1e") == store.commit_record("t2"), "another account of the same name"
+    assert store.commit_record("k", "-1") is None
+    assert store.commit_record("k", "jane") is None
+    assert store.commit_record("k") is None
+    assert store.commit_record("t3", "0b1e") == store.commit_record("t3")
 
 
 def test_of_several_records_with_one_key_the_one_made_last_counts_whatever_the_clock_said(store: Store) -> None:
     for name, started in (("t1", "2026-11-21T10:00:00Z"), ("t2", "2026-11-21T10:00:00Z"), ("t3", "2026-11-21T09:00:00Z")):
-        store.save_commit_record(ticket(name, idempotency_key="k", started=started))
-    found = store.ticket("k", "-1")
+        store.save_commit_record(commit_record(name, idempotency_key="k", started=started))
+    found = store.commit_record("k", "-1")
     assert found is not None
     assert found.id == "t3"
-    store.save_commit_record(ticket("t1", state="done", idempotency_key="k", started="2026-11-21T10:00:00Z"))
-    assert store.ticket("k", "-1") == found, "to update a record does not make it another one"
+    store.save_commit_record(commit_record("t1", state="done", idempotency_key="k", started="2026-11-21T10:00:00Z"))
+    assert store.commit_record("k", "-1") == found, "to update a record does not make it another one"
 
 
 def test_records_are_listed_newest_first(store: Store) -> None:
     for index in range(5):
-        store.save_commit_record(ticket(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
+        store.save_commit_record(commit_record(f"t{index}", started=f"2026-11-21T10:00:0{index // 2}Z"))
     assert [one.id for one in store.commit_records()] == ["t4", "t3", "t2", "t1", "t0"]
     assert [one.id for one in store.commit_records(2)] == ["t4", "t3"]
 
 
 def test_records_are_listed_in_the_order_they_were_made_in_also_where_the_clock_was_set_back(store: Store) -> None:
     for index in range(4):
-        store.save_commit_record(ticket(f"t{index}", started=f"2026-11-2{4 - index}T10:00:00Z"))
+        store.save_commit_record(commit_record(f"t{index}", started=f"2026-11-2{4 - index}T10:00:00Z"))
     assert [one.id for one in store.commit_records()] == ["t3", "t2", "t1", "t0"]
 
 
 def test_what_awaits_confirmation_is_replaced_with_its_record(store: Store) -> None:
     awaited = Confirmation("t1", "jane", 1, 1.0, 60.0, "boot", 7.5)
-    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
+    store.publish(revision(1), [edit(ZONE, ..., "x")], commit_record("t1", state="awaiting_confirmation"), (), awaited)
     assert store.confirmation() == awaited
     refused = replace(awaited, seconds=0.0, failure="the host refused")
     error = {"action": "write sources", "path": "", "reason": "refused", "restored": True}
-    store.await_confirmation(refused, ticket("t1", state="revert_failed", error=error))
+    store.await_confirmation(refused, commit_record("t1", state="revert_failed", error=error))
     assert store.confirmation() == refused
-    assert (found := store.ticket("t1")) is not None
+    assert (found := store.commit_record("t1")) is not None
     assert (found.state, found.error) == ("revert_failed", error)
-    store.publish(revision(2), [edit(ZONE, "x", "y")], ticket("t2", state="done"))
+    store.publish(revision(2), [edit(ZONE, "x", "y")], commit_record("t2", state="done"))
     assert store.confirmation() is None
-    assert (found := store.ticket("t1")) is not None
+    assert (found := store.commit_record("t1")) is not None
     assert (found.state, found.error) == ("reverted", None)
 
 
 def test_a_record_keeps_its_place_when_it_is_written_again(store: Store) -> None:
-    store.save_commit_record(ticket("t1"))
-    store.save_commit_record(ticket("t2"))
-    full = ticket(
+    store.save_commit_record(commit_record("t1"))
+    store.save_commit_record(commit_record("t2"))
+    full = commit_record(
         "t1", state="failed", finished="2026-11-21T10:00:09Z", revision=3, error={"type": "Conflict"}, warnings=[{"code": "x"}]
     )
     store.save_commit_record(full)
-    assert store.ticket("t1") == full
+    assert store.commit_record("t1") == full
     assert [one.id for one in store.commit_records()] == ["t2", "t1"]
 
 
 def test_keys_of_old_records_are_forgotten_and_the_records_stay(store: Store) -> None:
-    store.save_commit_record(ticket("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
-    store.save_commit_record(ticket("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
+    store.save_commit_record(commit_record("old", started="2026-11-19T10:00:00Z", idempotency_key="k1"))
+    store.save_commit_record(commit_record("new", started="2026-11-21T10:00:00Z", idempotency_key="k2"))
     store.forget_commit_records("2026-11-20T10:00:00Z")
-    assert store.ticket("k1", "-1") is None
-    assert store.ticket("old") == ticket("old", started="2026-11-19T10:00:00Z")
-    assert store.ticket("k2", "-1") == store.ticket("new")
+    assert store.commit_record("k1", "-1") is None
+    assert store.commit_record("old") == commit_record("old", started="2026-11-19T10:00:00Z")
+    assert store.commit_record("k2", "-1") == store.commit_record("new")
 
 
 def test_a_confirmation_waits_until_it_is_confirmed(store: Store) -> None:
     fill(store)
     awaited = Confirmation("t1", "jane", 5, 1234.5, 60.0, "boot", 7.5, "the host refused")
-    store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
+    store.publish(revision(5), [edit(ZONE, "Etc/UTC", "x")], commit_record("t1", state="awaiting_confirmation"), (), awaited)
     assert store.confirmation() == awaited
-    store.confirmed(ticket("t1", state="done"))
+    store.confirmed(commit_record("t1", state="done"))
     assert store.confirmation() is None
-    assert store.ticket("t1") == ticket("t1", state="done")
+    assert store.commit_record("t1") == commit_record("t1", state="done")
 
 
 def test_the_next_commit_takes_back_the_one_that_awaits_its_confirmation(store: Store) -> None:
-    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="done"), (), Confirmation("t1", "jane", 1, 1.0, 60.0))
-    store.publish(revision(2), [edit(ZONE, "x", "y")], ticket("t2", state="done"))
+    store.publish(
+        revision(1), [edit(ZONE, ..., "x")], commit_record("t1", state="done"), (), Confirmation("t1", "jane", 1, 1.0, 60.0)
+    )
+    store.publish(revision(2), [edit(ZONE, "x", "y")], commit_record("t2", state="done"))
     assert store.confirmation() is None
-    taken_back = store.ticket("t1")
+    taken_back = store.commit_record("t1")
     assert taken_back is not None
     assert taken_back.state == "reverted"
 
@@ -314,8 +316,8 @@ def test_the_next_commit_takes_back_the_one_that_awaits_its_confirmation(store: 
 def test_a_revision_that_nobody_committed_settles_nothing(store: Store) -> None:
     """A release that brings endpoints writes one; a commit that awaits its confirmation goes on waiting."""
     awaited = Confirmation("t1", "jane", 1, 1.0, 60.0)
-    store.publish(revision(1), [edit(ZONE, ..., "x")], ticket("t1", state="awaiting_confirmation"), (), awaited)
-    store.begin(Intent("t2", ()), ticket("t2"))
+    store.publish(revision(1), [edit(ZONE, ..., "x")], commit_record("t1", state="awaiting_confirmation"), (), awaited)
+    store.begin(Intent("t2", ()), commit_record("t2"))
     store.publish(revision(2), [edit(SERVERS, ..., [])])
     assert store.confirmation() == awaited
     assert store.intent() == Intent("t2", ())
@@ -330,10 +332,10 @@ def test_what_a_place_held_in_the_past_comes_newest_first(store: Store) -> None:
 
 def test_who_committed_what_stands_somewhere(store: Store) -> None:
     fill(store)
-    made = ticket("t5", user="jane", account="ca2d", revision=5, state="done")
+    made = commit_record("t5", user="jane", account="ca2d", revision=5, state="done")
     store.publish(revision(5, author="jane"), [edit(ZONE, "Etc/UTC", "Europe/London")], made)
-    store.save_commit_record(ticket("t6", user="joe", account="0b1e", revision=5, state="done"))  # changed nothing
-    store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)], ticket("t7", user="joe", revision=6))
+    store.save_commit_record(commit_record("t6", user="joe", account="0b1e", revision=5, state="done"))  # changed nothing
+    store.publish(revision(6, author="joe"), [edit(JANE, {"name": "jane"}, ..., 2)], commit_record("t7", user="joe", revision=6))
     assert store.committer(ZONE) == "ca2d"
     assert store.committer(SERVERS) is None, "no account did it, or none that is known"
     assert store.committer(JANE) is None
@@ -350,13 +352,13 @@ def test_secrets_are_kept_and_take_their_last_form(store: Store) -> None:
 def test_everything_is_there_after_opening_again(open_store: Callable[[], Store]) -> None:
     first = open_store()
     published = fill(first)
-    first.begin(Intent("t1", (edit(ZONE, "Etc/UTC", "x"),)), ticket("t1", state="applying"))
+    first.begin(Intent("t1", (edit(ZONE, "Etc/UTC", "x"),)), commit_record("t1", state="applying"))
     first.close()
     again = open_store()
     assert again.head() == published[-1]
     assert running(again) == RUNNING
     assert again.intent() == Intent("t1", (edit(ZONE, "Etc/UTC", "x"),))
-    assert again.ticket("t1") == ticket("t1", state="applying")
+    assert again.commit_record("t1") == commit_record("t1", state="applying")
     assert again.secret("key") == Secret("key", "hash", b"sealed")
     assert again.check() == []
 
@@ -393,7 +395,7 @@ def test_readers_in_other_threads_see_whole_revisions_while_one_writes(store: St
 def test_writes_from_several_threads_are_carried_out_one_after_another(store: Store) -> None:
     def write(worker: int) -> None:
         for index in range(20):
-            store.save_commit_record(ticket(f"{worker}-{index}"))
+            store.save_commit_record(commit_record(f"{worker}-{index}"))
 
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
     for thread in threads:
@@ -412,14 +414,19 @@ def test_a_history_from_elsewhere_takes_the_place_of_the_own(open_store: Callabl
     store, theirs = open_store(), taken_from_filled(other_store)
     own = [edit(ZONE, ..., "Asia/Tokyo"), edit(JOE, ..., {"n": 9})]
     store.publish(
-        revision(1, 2), own, ticket("own", revision=1), secrets=[Secret("joe", "hash", b"a"), Secret("stray", "hash", b"b")]
+        revision(1, 2),
+        own,
+        commit_record("own", revision=1),
+        secrets=[Secret("joe", "hash", b"a"), Secret("stray", "hash", b"b")],
     )
-    store.save_commit_record(ticket("refused"))
+    store.save_commit_record(commit_record("refused"))
     came = past(lambda: iter(theirs))
     assert came.head == theirs[-1][0]
     assert came.documents == RUNNING
     further = [edit(ZONE, "Etc/UTC", "Asia/Tokyo")]
-    made = store.publish(revision(5), further, ticket("restore", revision=5), secrets=[Secret("jane", "hash", b"c")], past=came)
+    made = store.publish(
+        revision(5), further, commit_record("restore", revision=5), secrets=[Secret("jane", "hash", b"c")], past=came
+    )
     assert made.parent_hash == theirs[-1][0].hash
     for seen in (store, open_store()):
         assert taken_from(seen) == [*theirs, (made, further)]

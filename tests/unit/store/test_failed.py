@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.store.samples import ticket
+from tests.unit.store.samples import commit_record
 
 if TYPE_CHECKING:
     from doorward.store.sqlite import SqliteStore
@@ -18,8 +18,8 @@ def test_what_the_disk_refuses_is_told(store: SqliteStore) -> None:
     store.failed.append(told.append)
     store._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(sqlite3.OperationalError):
-        store.save_commit_record(ticket("x"))
+        store.save_commit_record(commit_record("x"))
     assert told == ["attempt to write a readonly database"]
     store._writer.execute("PRAGMA query_only = OFF")
-    store.save_commit_record(ticket("x"))
+    store.save_commit_record(commit_record("x"))
     assert len(told) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doorward.store.port import SEALED_FILE, Edit, Record, Revision, Secret
+from doorward.store.port import SEALED_FILE, Edit, Revision, Secret, StoredRecord
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.tree.places import Place
@@ -66,7 +66,7 @@ def test_nothing_that_is_removed_after_a_secret_was_destroyed_stays_in_the_file(
     store = SqliteStore(tmp_path / "doorward.db", vault)
     secrets = sealed(vault, *(f"k{number}" for number in range(_MANY)))
     publish(store, *secrets)
-    store.put_record(Record(SEALED_FILE, "cluster/node-key.pem", "c2VhbGVk" * 9))
+    store.put_record(StoredRecord(SEALED_FILE, "cluster/node-key.pem", "c2VhbGVk" * 9))
     store.forget_secret("k0")
     for secret in secrets[1:-1]:
         store.forget_secret(secret.key)

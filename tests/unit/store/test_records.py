@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from doorward.events.mail import Mail
 from doorward.events.queue import KIND
-from doorward.store.port import CommitRecord, Record
+from doorward.store.port import CommitRecord, StoredRecord
 from doorward.store.records import Records
 from tests.unit.store.samples import ZONE, edit, fill, revision
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 def test_records_are_kept_by_kind_those_made_last_first(open_store: Callable[[], Store]) -> None:
     store = open_store()
     for name in ("a", "b", "c"):
-        store.put_record(Record("run", name, {"name": name}))
-    store.put_record(Record("drill", "a", None))
+        store.put_record(StoredRecord("run", name, {"name": name}))
+    store.put_record(StoredRecord("drill", "a", None))
     again = open_store()
     assert [record.id for record in again.records("run")] == ["c", "b", "a"]
     assert [record.id for record in again.records("run", limit=1, offset=1)] == ["b"]
-    assert again.record("run", "b") == Record("run", "b", {"name": "b"})
-    assert again.record("drill", "a") == Record("drill", "a", None)
+    assert again.record("run", "b") == StoredRecord("run", "b", {"name": "b"})
+    assert again.record("drill", "a") == StoredRecord("drill", "a", None)
     assert again.record("drill", "b") is None
 
 
 def test_a_record_that_is_put_again_keeps_its_place(store: Store) -> None:
     for name in ("a", "b"):
-        store.put_record(Record("run", name, 1))
-    store.put_record(Record("run", "a", 2), Record("run", "z", 3))
+        store.put_record(StoredRecord("run", name, 1))
+    store.put_record(StoredRecord("run", "a", 2), StoredRecord("run", "z", 3))
     assert [(record.id, record.body) for record in store.records("run")] == [("z", 3), ("b", 1), ("a", 2)]
 
 
 def test_a_removed_record_is_gone(store: Store) -> None:
-    store.put_record(Record("run", "a", 1))
-    store.put_record(Record("drill", "a", 1))
+    store.put_record(StoredRecord("run", "a", 1))
+    store.put_record(StoredRecord("drill", "a", 1))
     store.remove_record("run", "a")
     store.remove_record("run", "a")
     assert store.records("run") == []
@@ -95,7 +95,7 @@ def test_values_come_back_as_they_were_put(open_store: Callable[[], Store]) -> N
 def test_values_are_found_by_what_their_members_are(store: Store) -> None:
     kept = things(store)
     kept.put(*(Thing(str(n), "red" if n % 2 else "blue", n > 100, "x" if n == 7 else None) for n in range(120)))
-    store.put_record(Record("other", "o", {"color": "red"}))
+    store.put_record(StoredRecord("other", "o", {"color": "red"}))
     assert [one.id for one in kept.find(2, 1, color="red")] == ["117", "115"]
     assert [one.id for one in kept.each(color="blue", big=True)] == [str(n) for n in range(118, 100, -2)]
     assert [one.id for one in kept.find(parent="x")] == ["7"]
@@ -116,7 +116,7 @@ def test_only_the_values_made_last_are_left(store: Store) -> None:
 def test_a_value_that_this_release_can_not_read_is_left_out_and_told_of_once(store: Store) -> None:
     kept = things(store)
     kept.put(Thing("a"))
-    store.put_record(Record("thing", "b", {"color": 7}), Record("thing", "c", "no object"))
+    store.put_record(StoredRecord("thing", "b", {"color": 7}), StoredRecord("thing", "c", "no object"))
     with capture_logs() as logs:
         assert [one.id for one in kept.find()] == [one.id for one in kept.each()] == ["a"]
         assert kept.get("b") is None
@@ -130,7 +130,7 @@ def test_a_record_is_written_along_with_a_revision(store: Store) -> None:
 
 def test_records_have_no_part_in_the_history(store: Store) -> None:
     fill(store)
-    store.put_record(Record("run", "a", 1))
+    store.put_record(StoredRecord("run", "a", 1))
     assert store.check() == []
 
 
@@ -159,16 +159,16 @@ def test_store_of_an_earlier_release_gets_the_column_for_results(open_store: Cal
     connection.commit()
     connection.close()
     for _ in range(2):
-        assert open_store().ticket("1") == CommitRecord(
+        assert open_store().commit_record("1") == CommitRecord(
             "1", "admin", "then", "done", None, 1, idempotency_key="k", request="x", account="-1"
         )
 
 
 def test_results_are_kept_as_long_as_the_key(store: Store) -> None:
     results = [{"href": "/api/x", "key": "x", "status": 200}]
-    ticket = CommitRecord("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", account="-1")
-    ticket = replace(ticket, results=results)
-    store.save_commit_record(ticket)
-    assert store.ticket("k", "-1") == ticket
+    record = CommitRecord("1", "admin", "2026-01-01T00:00:00Z", "done", idempotency_key="k", request="x", account="-1")
+    record = replace(record, results=results)
+    store.save_commit_record(record)
+    assert store.commit_record("k", "-1") == record
     store.forget_commit_records("2026-01-02T00:00:00Z")
-    assert store.ticket("1") == replace(ticket, idempotency_key=None, results=None)
+    assert store.commit_record("1") == replace(record, idempotency_key=None, results=None)

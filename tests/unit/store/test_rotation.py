@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.store.port import SEALED_FILE, Record, Secret
+from doorward.store.port import SEALED_FILE, Secret, StoredRecord
 from doorward.store.rotation import KEY, NEXT, Rotated, rotate, settle, unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -74,8 +74,8 @@ def test_a_file_that_a_restore_left_sealed_is_sealed_anew(state: Path) -> None:
     vault = Vault.at(state / KEY, create=False)
     store = SqliteStore(state / "doorward.db", vault)
     sealed = base64.b64encode(vault.seal("cluster/key.pem", "a key")).decode()
-    store.put_record(Record(SEALED_FILE, "cluster/key.pem", {"sealed": sealed}))
-    store.put_record(Record("other", "cluster/key.pem", "not sealed"))
+    store.put_record(StoredRecord(SEALED_FILE, "cluster/key.pem", {"sealed": sealed}))
+    store.put_record(StoredRecord("other", "cluster/key.pem", "not sealed"))
     store.close()
     rotate(state)
     vault = Vault.at(state / KEY, create=False)
@@ -83,7 +83,7 @@ def test_a_file_that_a_restore_left_sealed_is_sealed_anew(state: Path) -> None:
     [kept] = store.records(SEALED_FILE)
     assert vault.open("cluster/key.pem", base64.b64decode(kept.body["sealed"])) == "a key"
     assert store.check_records() == []
-    assert store.records("other") == [Record("other", "cluster/key.pem", "not sealed")]
+    assert store.records("other") == [StoredRecord("other", "cluster/key.pem", "not sealed")]
     store.close()
 
 

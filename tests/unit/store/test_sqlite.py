@@ -14,7 +14,7 @@ from doorward.store.format import FORMAT
 from doorward.store.port import Confirmation, StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
-from tests.unit.store.samples import ZONE, edit, fill, revision, ticket
+from tests.unit.store.samples import ZONE, commit_record, edit, fill, revision
 
 VAULT = Vault(b"k" * 32)
 
@@ -131,11 +131,11 @@ def test_a_failed_write_leaves_nothing_and_the_next_one_works(tmp_path: Path) ->
     broken = [edit(ZONE, "a", "b"), edit(ZONE, "a", "c")]
     store._write(lambda connection: connection.execute("CREATE UNIQUE INDEX once ON changes (revision, path)"))
     with pytest.raises(sqlite3.IntegrityError):
-        store.publish(revision(2), broken, ticket("t"))
+        store.publish(revision(2), broken, commit_record("t"))
     head = store.head()
     assert head is not None
     assert head.number == 1
-    assert store.ticket("t") is None
+    assert store.commit_record("t") is None
     store.publish(revision(2), [edit(ZONE, "a", "b")])
     assert store.check() == []
     store.close()
@@ -157,10 +157,10 @@ def test_whoever_wants_to_know_is_told_what_the_disk_refuses(tmp_path: Path) -> 
 
 
 def test_only_so_many_records_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.store.sqlite._WEEKS_OF_TICKETS", 3)
+    monkeypatch.setattr("doorward.store.sqlite._MAX_COMMIT_RECORDS", 3)
     store = SqliteStore(tmp_path / "doorward.db", VAULT)
     for index in range(6):
-        store.save_commit_record(ticket(f"t{index}"))
+        store.save_commit_record(commit_record(f"t{index}"))
     store.forget_commit_records("2026-11-20T00:00:00Z")
     assert [one.id for one in store.commit_records()] == ["t5", "t4", "t3"]
     store.close()
@@ -171,7 +171,7 @@ def test_nothing_can_be_asked_of_a_closed_store(tmp_path: Path) -> None:
     assert store.head() is None
     store.close()
     with pytest.raises(sqlite3.ProgrammingError):
-        store.save_commit_record(ticket("t"))
+        store.save_commit_record(commit_record("t"))
     with pytest.raises(StoreDamagedError):
         store.head()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Record, Revision, Secret
+from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Revision, Secret, StoredRecord
 from doorward.store.sqlite import SqliteStore
 
 
@@ -33,7 +33,7 @@ class FailingStore(SqliteStore):
         commit_record: CommitRecord | None = None,
         secrets: Sequence[Secret] = (),
         confirmation: Confirmation | None = None,
-        records: Sequence[Record] = (),
+        records: Sequence[StoredRecord] = (),
         *,
         past: Past | None = None,
     ) -> Revision:

@@ -26,8 +26,8 @@ def why_unknown(rig: Rig) -> str | None:
     return rig.pipeline.unknown
 
 
-def ticket(rig: Rig, name: str = "t1") -> CommitRecord:
-    found = rig.store.ticket(name)
+def commit_record(rig: Rig, name: str = "t1") -> CommitRecord:
+    found = rig.store.commit_record(name)
     assert found is not None
     return found
 
@@ -36,7 +36,7 @@ def failed(rig: Rig, candidate: Candidate) -> ApplyFailed:
     """A commit that fails; the running configuration and the candidate are as before."""
     before, snapshot, documents = rig.pipeline.running, candidate.snapshot, sorted(rig.store.documents())
     with pytest.raises(ApplyFailed) as caught:
-        rig.commit(candidate, ticket="t1")
+        rig.commit(candidate, commit_id="t1")
     assert rig.pipeline.running is before
     assert candidate.snapshot is snapshot
     assert sorted(rig.store.documents()) == documents

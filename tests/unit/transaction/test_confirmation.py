@@ -75,13 +75,13 @@ def pending_commit(rig: Rig, *, seconds: int = 60) -> str:
     candidate = rig.candidate()
     rig.put(candidate, SERVERS, A)
     rig.put(candidate, ZONE, "Europe/Budapest")
-    ticket = rig.commit(candidate, user="jane", confirm_seconds=seconds)
+    record = rig.commit(candidate, user="jane", confirm_seconds=seconds)
     rig.confirmations.load()
-    return ticket.id
+    return record.id
 
 
-def state(rig: Rig, ticket: str) -> str:
-    found = rig.store.ticket(ticket)
+def state(rig: Rig, commit_id: str) -> str:
+    found = rig.store.commit_record(commit_id)
     assert found is not None
     return found.state
 
@@ -95,9 +95,9 @@ def test_without_a_pending_commit_there_is_nothing_to_wait_for(clock: Clock, rig
 
 
 def test_a_pending_commit_is_in_effect_and_counts_down(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     assert rig.sources() == b"server 198.51.100.1 iburst\n"
-    assert state(rig, ticket) == "awaiting_confirmation"
+    assert state(rig, commit_id) == "awaiting_confirmation"
     assert rig.confirmations.remaining_seconds == 60
     clock.now += 45.6
     assert rig.confirmations.remaining_seconds == 14
@@ -109,12 +109,12 @@ def test_a_pending_commit_is_in_effect_and_counts_down(clock: Clock, rig: Rig) -
 
 
 def test_a_confirmed_commit_stays(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     pending = rig.confirmations.pending
     assert pending is not None
-    assert (pending.user, pending.revision, pending.ticket) == ("jane", 2, ticket)
+    assert (pending.user, pending.revision, pending.commit_id) == ("jane", 2, commit_id)
     rig.confirmations.confirm(pending)
-    assert state(rig, ticket) == "done"
+    assert state(rig, commit_id) == "done"
     assert rig.confirmations.pending is None
     assert rig.store.confirmation() is None
     assert Timer.running == []
@@ -125,12 +125,12 @@ def test_a_confirmed_commit_stays(clock: Clock, rig: Rig) -> None:
 
 def test_a_commit_that_nobody_confirms_goes_back_as_a_revision_of_its_own(clock: Clock, rig: Rig) -> None:
     zone = rig.value(ZONE)
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     Timer.running[0].go_off()
     assert (rig.number, rig.value(SERVERS), rig.value(ZONE)) == (3, POOL, zone)
     assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
     assert rig.confirmations.pending is None
     assert rig.store.confirmation() is None
     head = rig.store.head()
@@ -141,7 +141,7 @@ def test_a_commit_that_nobody_confirms_goes_back_as_a_revision_of_its_own(clock:
 
 
 def test_the_deadline_holds_over_a_restart(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 20
     again = rig.restarted()
     assert again.confirmations.remaining_seconds == 40
@@ -150,39 +150,39 @@ def test_the_deadline_holds_over_a_restart(clock: Clock, rig: Rig) -> None:
     clock.now += 40
     timer.go_off()
     assert again.value(SERVERS) == POOL
-    assert state(again, ticket) == "reverted"
+    assert state(again, commit_id) == "reverted"
     again.close()
 
 
 def test_a_deadline_that_passed_while_nothing_ran_is_kept_at_the_start(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 3600
     again = rig.restarted()
     assert (again.number, again.value(SERVERS)) == (3, POOL)
     assert again.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
-    assert state(again, ticket) == "reverted"
+    assert state(again, commit_id) == "reverted"
     assert Timer.running == []
     again.close()
 
 
 def test_a_return_that_the_host_refuses_is_tried_again(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
     Timer.running[0].go_off()
     assert (rig.number, rig.value(SERVERS)) == (2, A)
     assert rig.confirmations.pending is not None
-    assert state(rig, ticket) == "revert_failed"
+    assert state(rig, commit_id) == "revert_failed"
     rig.host.fail_at = None
     [timer] = Timer.running
     assert 0 < timer.seconds <= 60
     timer.go_off()
     assert (rig.number, rig.value(SERVERS)) == (3, POOL)
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
 
 
 def test_a_refused_return_is_told_of_and_tried_again_less_and_less_often(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
     waits, records = [], len(rig.store.commit_records())
@@ -194,10 +194,10 @@ def test_a_refused_return_is_told_of_and_tried_again_less_and_less_often(clock: 
     assert len(rig.store.commit_records()) == records + 1, "all tries have one record"
     assert rig.confirmations.failure is not None
     message, path = rig.confirmations.failure
-    assert path == f"/api/commits/{ticket}"
+    assert path == f"/api/commits/{commit_id}"
     assert message == rig.confirmations.reason
     assert message.startswith("Revision 2 was not confirmed in time, and the host refuses to go back: ")
-    found = rig.store.ticket(ticket)
+    found = rig.store.commit_record(commit_id)
     assert found is not None
     assert found.error is not None
     assert (found.state, found.revision, found.error["restored"]) == ("revert_failed", 2, True)
@@ -205,7 +205,7 @@ def test_a_refused_return_is_told_of_and_tried_again_less_and_less_often(clock: 
 
 
 def test_a_refused_return_outlives_a_restart(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
     Timer.running[0].go_off()
@@ -214,23 +214,23 @@ def test_a_refused_return_outlives_a_restart(clock: Clock, rig: Rig) -> None:
     again = Confirmations(rig.store, rig.pipeline, lambda work: work())
     again.load()
     assert again.failure is not None
-    assert state(rig, ticket) == "revert_failed"
+    assert state(rig, commit_id) == "revert_failed"
     assert [timer.seconds for timer in Timer.running] == [30]
     rig.host.fail_at = None
     Timer.running[0].go_off()
-    assert (state(rig, ticket), rig.number, rig.value(SERVERS)) == ("reverted", 3, POOL)
+    assert (state(rig, commit_id), rig.number, rig.value(SERVERS)) == ("reverted", 3, POOL)
     assert again.failure is None
 
 
 def test_what_runs_can_be_kept_where_the_host_refuses_to_go_back(clock: Clock, rig: Rig) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
     Timer.running[0].go_off()
     pending = rig.confirmations.pending
     assert pending is not None
     rig.confirmations.confirm(pending)
-    found = rig.store.ticket(ticket)
+    found = rig.store.commit_record(commit_id)
     assert found is not None
     assert (found.state, found.error, rig.number, rig.value(SERVERS)) == ("done", None, 2, A)
     assert rig.confirmations.failure is None
@@ -240,7 +240,7 @@ def test_what_runs_can_be_kept_where_the_host_refuses_to_go_back(clock: Clock, r
 def test_a_refused_return_that_the_store_cannot_note_is_told_of_all_the_same(clock: Clock, tmp_path: Path) -> None:
     rig = Rig(tmp_path, make=FailingStore).started()
     assert isinstance(rig.store, FailingStore)
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 60
     rig.host.fail_at = 0
     rig.store.fails = frozenset({"await_confirmation"})
@@ -248,7 +248,7 @@ def test_a_refused_return_that_the_store_cannot_note_is_told_of_all_the_same(clo
     assert rig.confirmations.failure is not None
     rig.store.fails, rig.host.fail_at = frozenset(), None
     Timer.running[0].go_off()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
     rig.close()
 
 
@@ -256,9 +256,9 @@ def nothing_to_take_back(rig: Rig) -> str:
     """A commit that awaits its confirmation; a password that nobody owns stays where it is."""
     candidate = rig.candidate()
     rig.post(candidate, PASSWORDS, {"plain": "correct horse battery"})
-    ticket = rig.commit(candidate, confirm_seconds=60)
+    record = rig.commit(candidate, confirm_seconds=60)
     rig.confirmations.load()
-    return ticket.id
+    return record.id
 
 
 @pytest.mark.parametrize("made", [pending_commit, nothing_to_take_back])
@@ -268,14 +268,14 @@ def test_a_return_that_the_store_refuses_is_tried_again(
 ) -> None:
     rig = Rig(tmp_path, make=FailingStore).started()
     assert isinstance(rig.store, FailingStore)
-    ticket = made(rig)
+    commit_id = made(rig)
     clock.now += 60
     rig.store.fails = frozenset({broken})
     Timer.running[0].go_off()
     rig.store.fails = frozenset()
     for timer in list(Timer.running):
         timer.go_off()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
     assert rig.value(SERVERS) == POOL
     assert rig.confirmations.pending is None
     assert Timer.running == []
@@ -284,7 +284,7 @@ def test_a_return_that_the_store_refuses_is_tried_again(
 
 @pytest.mark.parametrize("years", [-1, 1])
 def test_a_clock_that_is_set_changes_nothing_in_the_time_to_confirm(clock: Clock, rig: Rig, years: int) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.set = years * 365 * 86400.0
     clock.now += 50
     assert rig.confirmations.remaining_seconds == 10
@@ -292,12 +292,12 @@ def test_a_clock_that_is_set_changes_nothing_in_the_time_to_confirm(clock: Clock
     (timer,) = Timer.running
     assert timer.seconds == 60
     timer.go_off()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
 
 
 @pytest.mark.parametrize("days", [-365, -2, -1 / 24, 365])
 def test_a_clock_that_is_set_changes_nothing_over_a_restart_of_the_server(clock: Clock, rig: Rig, days: float) -> None:
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
     clock.now += 20
     clock.set = days * 86400.0
     rig.confirmations.close()
@@ -307,7 +307,7 @@ def test_a_clock_that_is_set_changes_nothing_over_a_restart_of_the_server(clock:
     [timer] = Timer.running
     assert timer.seconds == 40
     timer.go_off()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
 
 
 @pytest.mark.parametrize("days", [-365, -2, -1 / 24])
@@ -315,7 +315,7 @@ def test_a_clock_that_is_set_back_over_a_boot_keeps_nobody_longer_than_was_left(
     clock: Clock, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
     """Boot after boot, with a clock that is an hour, or two days, behind."""
-    ticket = pending_commit(rig)
+    commit_id = pending_commit(rig)
 
     def loaded() -> Confirmations:
         rig.confirmations.close()
@@ -332,7 +332,7 @@ def test_a_clock_that_is_set_back_over_a_boot_keeps_nobody_longer_than_was_left(
         assert loaded().remaining_seconds == left - 20, "a restart within the boot goes on counting"
     clock.now += 40
     loaded()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
 
 
 def test_time_that_passed_while_the_machine_was_off_counts(
@@ -350,17 +350,17 @@ def test_time_that_passed_while_the_machine_was_off_counts(
 
 
 def test_a_commit_without_changes_awaits_nothing(clock: Clock, rig: Rig) -> None:
-    ticket = rig.commit(rig.candidate(), confirm_seconds=60)
+    record = rig.commit(rig.candidate(), confirm_seconds=60)
     rig.confirmations.load()
-    assert ticket.state == "done"
+    assert record.state == "done"
     assert rig.confirmations.pending is None
 
 
 def test_a_pending_commit_that_leaves_nothing_to_take_back_is_over_too(clock: Clock, rig: Rig) -> None:
-    ticket = nothing_to_take_back(rig)
+    commit_id = nothing_to_take_back(rig)
     clock.now += 60
     Timer.running[0].go_off()
-    assert state(rig, ticket) == "reverted"
+    assert state(rig, commit_id) == "reverted"
     assert rig.confirmations.pending is None
     assert rig.store.confirmation() is None
 

@@ -10,7 +10,7 @@ from doorward.transaction.pipeline import ApplyFailed
 from doorward.tree.problems import SemanticError
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import ACCOUNTING, SERVERS, Rig
-from tests.unit.transaction.steps import A, B, failed, servers, ticket
+from tests.unit.transaction.steps import A, B, commit_record, failed, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def test_without_a_journal_the_host_is_not_touched(failing: Rig) -> None:
     error = failed(failing, servers(failing, A))
     assert (error.action, error.reason, error.restored) == ("write journal", "database or disk is full", True)
     assert [call for call in failing.host.calls if call[0] == "apply"] == applied
-    assert ticket(failing).state == "reverted"
+    assert commit_record(failing).state == "reverted"
     fails(failing)
     failing.commit(servers(failing, A))
 
@@ -48,7 +48,7 @@ def test_a_revision_that_cannot_be_stored_is_taken_back_from_the_host(failing: R
     assert (error.action, error.reason, error.restored) == ("store the revision", "database or disk is full", True)
     assert failing.sources() == before
     assert failing.host.daemon.names == {"pool.ntp.org"}
-    assert ticket(failing).state == "reverted"
+    assert commit_record(failing).state == "reverted"
     assert failing.store.intent() is None
     fails(failing)
     failing.commit(candidate)
@@ -59,7 +59,7 @@ def test_a_revision_that_cannot_be_stored_is_taken_back_from_the_host(failing: R
 def test_a_revision_that_is_stored_after_all_counts(failing: Rig) -> None:
     """The disk took it and the answer got lost: what is written is what runs."""
     fails(failing, "publish_after")
-    done = failing.commit(servers(failing, A), ticket="t1")
+    done = failing.commit(servers(failing, A), commit_id="t1")
     assert (done.state, failing.number, failing.value(SERVERS)) == ("done", 2, A)
     head = failing.store.head()
     assert head is not None
@@ -73,13 +73,13 @@ def test_a_store_that_answers_nothing_any_more_leaves_the_old_state(failing: Rig
     candidate = servers(failing, A)
     fails(failing, *silent)
     with pytest.raises(ApplyFailed) as caught:
-        failing.commit(candidate, ticket="t1")
+        failing.commit(candidate, commit_id="t1")
     assert caught.value.restored
     assert failing.sources() == before
     fails(failing)
     again = failing.restarted()
     assert (again.number, again.sources(), again.store.intent()) == (1, before, None)
-    assert ticket(again).state == "reverted"
+    assert commit_record(again).state == "reverted"
     again.commit(servers(again, B))
     again.close()
 
@@ -99,22 +99,22 @@ def test_a_store_that_fails_and_a_host_that_cannot_go_back(failing: Rig) -> None
     error = failed(failing, servers(failing, A))
     assert not error.restored
     assert failing.pipeline.unknown == "store the revision: database or disk is full"
-    assert ticket(failing).state == "unknown"
+    assert commit_record(failing).state == "unknown"
 
 
 def test_a_record_that_could_not_be_written_is_written_with_the_next_commit(failing: Rig) -> None:
     fails(failing, "publish", "close_journal")
     candidate = servers(failing, A)
     with pytest.raises(ApplyFailed):
-        failing.commit(candidate, ticket="t1")
-    assert ticket(failing).state == "applying"
+        failing.commit(candidate, commit_id="t1")
+    assert commit_record(failing).state == "applying"
     assert failing.pipeline.now_doing["t1"].state == "reverted"
     with pytest.raises(ApplyFailed) as again:
-        failing.commit(servers(failing, B), ticket="t2")
+        failing.commit(servers(failing, B), commit_id="t2")
     assert (again.value.action, again.value.restored) == ("write journal", True)
     fails(failing)
-    failing.commit(candidate, ticket="t3")
-    assert [ticket(failing, name).state for name in ("t1", "t2", "t3")] == ["reverted", "reverted", "done"]
+    failing.commit(candidate, commit_id="t3")
+    assert [commit_record(failing, name).state for name in ("t1", "t2", "t3")] == ["reverted", "reverted", "done"]
     assert failing.pipeline.now_doing == {}
     assert failing.store.intent() is None
 

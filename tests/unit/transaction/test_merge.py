@@ -65,8 +65,8 @@ def test_the_same_change_by_both_is_no_conflict_and_no_change(rig: Rig) -> None:
     rig.put(mine, SERVERS, A)
     rig.committed((SERVERS, A))
     number = rig.number
-    ticket = rig.commit(mine)
-    assert rig.number == ticket.revision == number
+    record = rig.commit(mine)
+    assert rig.number == record.revision == number
 
 
 def test_setting_a_place_to_its_running_value_settles_the_conflict(rig: Rig) -> None:
@@ -196,8 +196,8 @@ def test_a_conflict_is_recorded(rig: Rig) -> None:
     rig.put(mine, SERVERS, A)
     rig.committed((SERVERS, B))
     with pytest.raises(MergeConflict, match=ROOT + SERVERS):
-        rig.commit(mine, ticket="t1")
-    ticket = rig.store.ticket("t1")
-    assert ticket is not None
-    assert (ticket.state, ticket.error) == ("failed", {"reason": ROOT + SERVERS, "type": "Conflict"})
-    assert ticket.finished
+        rig.commit(mine, commit_id="t1")
+    record = rig.store.commit_record("t1")
+    assert record is not None
+    assert (record.state, record.error) == ("failed", {"reason": ROOT + SERVERS, "type": "Conflict"})
+    assert record.finished

@@ -18,14 +18,14 @@ from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 from tests.support.server import until
 from tests.unit.transaction.rig import ACCOUNTING, GROUPS, ROOT, SERVERS, SOURCES, WEB, ZONE, Rig, place
-from tests.unit.transaction.steps import A, B, failed, servers, ticket, why_unknown
+from tests.unit.transaction.steps import A, B, commit_record, failed, servers, why_unknown
 
 if TYPE_CHECKING:
     from doorward.transaction.candidate import Running
 
 
 def test_a_commit_is_in_effect_and_stored_when_it_returns(rig: Rig) -> None:
-    done = rig.commit(servers(rig, A), ticket="t1", message="why")
+    done = rig.commit(servers(rig, A), commit_id="t1", message="why")
     assert rig.sources() == b"server 198.51.100.1 iburst\n"
     assert rig.host.daemon.names == {"198.51.100.1"}
     head = rig.store.head()
@@ -34,7 +34,7 @@ def test_a_commit_is_in_effect_and_stored_when_it_returns(rig: Rig) -> None:
     assert (rig.number, rig.pipeline.running.hash) == (2, head.hash)
     assert [edit.place for edit in rig.store.edits(2)] == [place(SERVERS)]
     assert (done.state, done.revision, done.error, done.finished is None) == ("done", 2, None, False)
-    assert ticket(rig) == done
+    assert commit_record(rig) == done
     assert rig.store.intent() is None
     assert rig.pipeline.now_doing == {}
 
@@ -46,20 +46,20 @@ def test_the_journal_is_written_before_the_host_is_touched(rig: Rig, monkeypatch
     def watched(*given: object, **named: object) -> None:
         intent = rig.store.intent()
         assert intent is not None
-        seen.append((intent.ticket, [edit.place for edit in intent.edits], ticket(rig).state, rig.store.head()))
+        seen.append((intent.commit_id, [edit.place for edit in intent.edits], commit_record(rig).state, rig.store.head()))
         apply(*given, **named)  # type: ignore[arg-type]
 
     head = rig.store.head()
     monkeypatch.setattr(rig.host, "apply", watched)
-    rig.commit(servers(rig, A), ticket="t1")
+    rig.commit(servers(rig, A), commit_id="t1")
     assert seen == [("t1", [place(SERVERS)], "applying", head)]
 
 
 def test_a_commit_without_changes_makes_no_revision(rig: Rig) -> None:
     calls = len(rig.host.calls)
-    done = rig.commit(rig.candidate(), ticket="t1")
+    done = rig.commit(rig.candidate(), commit_id="t1")
     assert (done.state, done.revision, rig.number) == ("done", 1, 1)
-    assert ticket(rig) == done
+    assert commit_record(rig) == done
     assert ("apply",) not in [call[:1] for call in rig.host.calls[calls:]]
 
 
@@ -105,10 +105,10 @@ def test_a_step_that_fails_puts_everything_back(rig: Rig, step: int) -> None:
     assert error.restored
     assert error.reason == "the fake was told to fail"
     assert error.path in {ROOT + SERVERS, ROOT + ZONE}
-    assert error.ticket == "t1"
+    assert error.commit_id == "t1"
     assert rig.host.files.entries == before
     assert rig.pipeline.unknown is None
-    ended = ticket(rig)
+    ended = commit_record(rig)
     assert (ended.state, ended.revision) == ("reverted", None)
     assert ended.error == {"action": error.action, "path": error.path, "reason": error.reason, "restored": True}
     assert ended.finished
@@ -124,7 +124,7 @@ def test_a_failed_read_back_puts_everything_back(rig: Rig) -> None:
     error = failed(rig, servers(rig, A))
     assert (error.action, error.restored) == ("write sources", True)
     assert rig.sources() == before
-    assert ticket(rig).state == "reverted"
+    assert commit_record(rig).state == "reverted"
 
 
 def test_a_host_that_cannot_be_put_back_is_unknown_and_loud(rig: Rig) -> None:
@@ -132,7 +132,7 @@ def test_a_host_that_cannot_be_put_back_is_unknown_and_loud(rig: Rig) -> None:
     error = failed(rig, servers(rig, A))
     assert not error.restored
     assert why_unknown(rig) == "write sources: the fake was told not to show it"
-    ended = ticket(rig)
+    ended = commit_record(rig)
     assert ended.state == "unknown"
     assert ended.error is not None
     assert ended.error["restored"] is False
@@ -154,7 +154,7 @@ def test_an_unfinished_commit_of_another_release_is_undone_as_far_as_it_is_known
     rig.pipeline.recover()
     assert rig.store.intent() is None
     assert why_unknown(rig) is None
-    assert ticket(rig).state == "reverted"
+    assert commit_record(rig).state == "reverted"
     assert rig.sources() == b"pool pool.ntp.org iburst maxsources 4\n"
 
 
@@ -169,7 +169,7 @@ def test_a_host_that_cannot_be_looked_at_refuses_the_commit(rig: Rig, monkeypatc
         with pytest.raises(ApplyError, match="the disk does not answer"):
             rig.pipeline.plan(candidate)
     assert (error.path, error.reason, error.restored) == (ROOT + SERVERS, "the disk does not answer", True)
-    assert ticket(rig).state == "reverted"
+    assert commit_record(rig).state == "reverted"
     rig.commit(candidate)
 
 
@@ -213,7 +213,7 @@ def test_the_states_of_a_commit_can_be_watched(rig: Rig) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        committing = threading.Thread(target=lambda: rig.commit(servers(rig, A), ticket="t1"))
+        committing = threading.Thread(target=lambda: rig.commit(servers(rig, A), commit_id="t1"))
         committing.start()
         until(lambda: "verifying" in seen, what="the state verifying")
         committing.join()
@@ -221,18 +221,18 @@ def test_the_states_of_a_commit_can_be_watched(rig: Rig) -> None:
         watching.set()
         watcher.join()
     assert set(seen) <= {"validating", "applying", "verifying"}
-    assert ticket(rig).state == "done"
+    assert commit_record(rig).state == "done"
 
 
 def test_a_commit_message_is_asked_for_by_the_running_configuration(rig: Rig) -> None:
     rig.committed((ACCOUNTING, {"require_commitlog": True}))
     candidate = servers(rig, A)
     with pytest.raises(SemanticError) as caught:
-        rig.commit(candidate, ticket="t1")
+        rig.commit(candidate, commit_id="t1")
     assert [(p.code, p.path, p.pointer) for p in caught.value.problems] == [
         ("message_required", "/api/transaction", "/commit_message")
     ]
-    refused = ticket(rig)
+    refused = commit_record(rig)
     assert (refused.state, (refused.error or {})["type"]) == ("failed", "SemanticError")
     rig.commit(rig.candidate())
     rig.commit(candidate, message="why")
@@ -284,10 +284,10 @@ def test_what_is_known_of_added_time_servers_is_warned_about(rig: Rig, result: P
     if result is not None:
         rig.prober.results["198.51.100.2"] = result
     rig.committed((SERVERS, A))
-    done = rig.commit(servers(rig, [*A, *B]), ticket="t1")
+    done = rig.commit(servers(rig, [*A, *B]), commit_id="t1")
     expected = [] if code is None else [(code, ROOT + SERVERS, "/1/value")]
     assert [(w["code"], w["path"], w["pointer"]) for w in done.warnings] == expected
-    assert ticket(rig).warnings == done.warnings
+    assert commit_record(rig).warnings == done.warnings
     assert rig.commit(servers(rig, [*B, *A])).warnings == []
 
 
@@ -295,7 +295,7 @@ def test_a_record_keeps_the_key_of_its_request(rig: Rig) -> None:
     candidate = rig.candidate()
     rig.post(candidate, GROUPS, {"name": "own"})
     done = rig.pipeline.commit(candidate, Order("jane", "192.0.2.9", idempotency_key="k", request="digest", account="ca2d"))
-    assert rig.store.ticket("k", "ca2d") == done
+    assert rig.store.commit_record("k", "ca2d") == done
     assert (done.user, done.request) == ("jane", "digest")
 
 

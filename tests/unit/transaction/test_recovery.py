@@ -57,13 +57,13 @@ def test_an_unfinished_commit_is_undone(rig: Rig, applied: bool) -> None:
     assert again.host.files.entries == before
     assert again.host.daemon.names == {"198.51.100.1"}
     assert again.store.intent() is None
-    ticket = again.store.ticket(intent.ticket)
-    assert ticket is not None
-    assert (ticket.state, ticket.error) == (
+    record = again.store.commit_record(intent.commit_id)
+    assert record is not None
+    assert (record.state, record.error) == (
         "reverted",
         {"action": "restart", "path": "", "reason": "the server ended during the commit", "restored": True},
     )
-    assert ticket.finished
+    assert record.finished
     assert again.pipeline.unknown is None
     again.committed((SERVERS, B))
     assert again.store.check() == []
@@ -109,9 +109,9 @@ def test_a_host_that_does_not_take_the_running_revision_is_unknown(rig: Rig) -> 
     rig.host.fail_at = 0
     again = rig.restarted()
     assert again.pipeline.unknown == "write sources: the fake was told to fail"
-    ticket = again.store.ticket("t1")
-    assert ticket is not None
-    assert (ticket.state, (ticket.error or {})["restored"]) == ("unknown", False)
+    record = again.store.commit_record("t1")
+    assert record is not None
+    assert (record.state, (record.error or {})["restored"]) == ("unknown", False)
     assert again.value(SERVERS) == [{"selection": "fqdn", "value": "pool.ntp.org"}]
     again.close()
 

@@ -18,7 +18,7 @@ from doorward.api import errors
 from doorward.api.audit.parameters import PAGES, Page, page_of
 from doorward.api.audit.service import Audited, AuditService, encrypted, scalars, session_href
 from doorward.api.audit.shown import body_of, plain_time_of, time_of
-from doorward.api.audit.trail import AuditTrail, Files, Replay
+from doorward.api.audit.trail import AuditTrail, Replay, TrailFiles
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta, meta_schema
 from doorward.sessions.catalogue import hits
@@ -68,13 +68,13 @@ class OneSession(Audited):
         super().__init__(service)
         self._key = key
         self.children = {
-            "alerts": Alerts(service, key),
+            "alerts": SessionAlerts(service, key),
             "audit_trail": AuditTrail(service, key),
             "channels": Channels(service, key),
-            "content": Content(service, key),
-            "events": Events(service, key),
-            "files": Files(service, key),
-            "indexing": Indexing(service, key),
+            "content": SessionContent(service, key),
+            "events": SessionEvents(service, key),
+            "files": TrailFiles(service, key),
+            "indexing": IndexState(service, key),
             "replay": Replay(service, key),
             "trail_downloads": TrailDownloads(service, key),
         }
@@ -214,7 +214,7 @@ def channel_body(found: Found, channel: ChannelRow) -> dict[str, Any]:
     return body
 
 
-class Events(_Below):
+class SessionEvents(_Below):
     """What happened in a session: commands, titles, refused channels and more."""
 
     operations = below("Events of the session, in order.")
@@ -236,7 +236,7 @@ class Events(_Below):
         ], matching
 
 
-class Alerts(_Below):
+class SessionAlerts(_Below):
     """Matches of content policies in a session."""
 
     operations = below("Matches of content policies, in order.")
@@ -280,7 +280,7 @@ class TrailDownloads(_Below):
 _STATUS = {INDEXED: "COMPLETED", INDEXING: "PROCESSING"}
 
 
-class Indexing(_Below):
+class IndexState(_Below):
     """What of a session is in the index."""
 
     operations = below("What of the session is in the index.")
@@ -312,7 +312,7 @@ class Indexing(_Below):
 _LEVELS = {"command": {"commands", "screen"}, "screen": {"screen"}, "title": {"commands", "screen"}}
 
 
-class Content(_Below):
+class SessionContent(_Below):
     """Where in a session something was on the screen, or typed as a command."""
 
     operations = below(

@@ -15,7 +15,7 @@ from doorward.api.request import Request
 from doorward.sessions.catalogue.conditions import ALL, Condition, joined
 from doorward.sessions.catalogue.fields import FIELDS, Field, ValueUnfitError, moment
 from doorward.sessions.catalogue.query import QueryRefusedError, fields_sentence, parsed
-from doorward.sessions.catalogue.search import Order
+from doorward.sessions.catalogue.search import SortOrder
 
 MAX_LIMIT: Final = 500
 MAX_REACHED: Final = 10_000
@@ -60,7 +60,7 @@ class ListRequest:
     """What a list is asked for. ``given``: parameters that each page repeats."""
 
     condition: Condition
-    order: Order
+    order: SortOrder
     page: Page
     fields: tuple[str, ...]
     is_csv: bool
@@ -177,7 +177,7 @@ def _dates(request: Request, zone: tzinfo, problems: _Problems) -> Condition:
     return joined(*found)
 
 
-def _order(text: str, problems: _Problems) -> Order:
+def _order(text: str, problems: _Problems) -> SortOrder:
     found: list[tuple[Field, bool]] = []
     for part in [part for part in text.split(",") if part.strip()]:
         name = part.strip()
@@ -188,7 +188,7 @@ def _order(text: str, problems: _Problems) -> Order:
         found.append((of_field, name.startswith("-")))
     if len(found) > _MAX_SORTED:
         problems.add("sort", "too_many", f"A list is sorted by at most {_MAX_SORTED} fields.")
-    return Order(tuple(found[:_MAX_SORTED]))
+    return SortOrder(tuple(found[:_MAX_SORTED]))
 
 
 def _fields(text: str, problems: _Problems) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ LIST_META: Final = meta_schema(
 )  # fmt: skip
 
 
-class Sessions(Audited):
+class SessionList(Audited):
     """The sessions of this node that the caller may see."""
 
     operations = {
@@ -49,7 +49,7 @@ class Sessions(Audited):
         super().__init__(service)
         self.children = {
             "_count": Count(service),
-            "_snapshot": Snapshot(service),
+            "_snapshot": SearchSnapshot(service),
             "histogram": Histogram(service),
             "stats": Statistics(service),
         }
@@ -158,7 +158,7 @@ class Count(Audited):
             return search.count(connection, condition)
 
 
-class Snapshot(Audited):
+class SearchSnapshot(Audited):
     """A result that stays as it is while it is paged through: for five minutes, and five more with each page."""
 
     operations = {

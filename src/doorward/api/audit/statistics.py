@@ -12,7 +12,7 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, envelope
 from doorward.sessions.catalogue import search
 from doorward.sessions.catalogue.conditions import Condition, joined
-from doorward.sessions.catalogue.fields import Field, Kind
+from doorward.sessions.catalogue.fields import Field, FieldKind
 from doorward.sessions.catalogue.search import BINS, Frequent
 
 MAX_VALUES: Final = 500
@@ -94,7 +94,7 @@ class Histogram(Audited):
         """Count within what the caller may see."""
         field = field_of(request)
         assert field is not None  # noqa: S101 - it is required
-        width = request.query.get("bin-size", "hour" if field.kind is Kind.TIME else "1")
+        width = request.query.get("bin-size", "hour" if field.kind is FieldKind.TIME else "1")
         _check(field, width)
         zone = self.service.zone
         condition = joined(filter_of(request, zone), self.service.audience(request).condition())
@@ -103,7 +103,7 @@ class Histogram(Audited):
 
     def _bins(self, condition: Condition, field: Field, width: str, zone: tzinfo) -> list[dict[str, Any]]:
         with self.service.catalogue.readers.reading() as connection:
-            if field.kind is Kind.TIME:
+            if field.kind is FieldKind.TIME:
                 times = search.times(connection, condition, field, width, zone)
                 return [{"count": n, "start": at.isoformat()} for at, n in times]
             return [{"count": n, "start": at} for at, n in search.numbers(connection, condition, field, int(width))]
@@ -111,10 +111,10 @@ class Histogram(Audited):
 
 def _check(field: Field, width: str) -> None:
     """Refuse a field that has no order, and a width that is none."""
-    if field.kind not in {Kind.TIME, Kind.NUMBER}:
+    if field.kind not in {FieldKind.TIME, FieldKind.NUMBER}:
         raise errors.invalid_query([("enum", "Must be a field of times or numbers.", "field")])
-    if field.kind is Kind.TIME and width not in BINS:
+    if field.kind is FieldKind.TIME and width not in BINS:
         raise errors.invalid_query([("enum", f"Must be one of {', '.join(BINS)}.", "bin-size")])
     is_number = width.isascii() and width.isdecimal() and len(width) < 10 and int(width) >= 1  # noqa: PLR2004 - it fits
-    if field.kind is Kind.NUMBER and not is_number:
+    if field.kind is FieldKind.NUMBER and not is_number:
         raise errors.invalid_query([("range", "Must be a number of at least 1.", "bin-size")])

@@ -17,7 +17,7 @@ from doorward.api import errors
 from doorward.api.audit.parameters import PAGES, page_of
 from doorward.api.audit.service import Audited, AuditService, refusals, session_href
 from doorward.api.audit.shown import time_of
-from doorward.api.request import OpenFile, Request, Response, Stream
+from doorward.api.request import OpenFile, Request, Response, StreamedBody
 from doorward.api.resources import FILE, Operation, Resource, answer_schema, items_of, meta, meta_schema
 from doorward.recording.export import file_name
 from doorward.recording.reader import TrailReader
@@ -65,7 +65,7 @@ class _OfTrail(Audited):
         if not self.service.audience(request).sees(found.row):
             raise errors.not_found(request.href, self.key)
 
-    async def stream(self, request: Request, found: Found, pieces: Generator[bytes, None, None], what: str) -> Stream:
+    async def stream(self, request: Request, found: Found, pieces: Generator[bytes, None, None], what: str) -> StreamedBody:
         """Return what is made piece by piece, begun: what is wrong with a trail at once is an answer, no broken stream."""
         with refusals(request):
             first = await self.service.look(request, next, pieces, b"")
@@ -74,7 +74,7 @@ class _OfTrail(Audited):
         except BaseException:
             await asyncio.to_thread(pieces.close)
             raise
-        return Stream(self._pieces(request, found, first, pieces))
+        return StreamedBody(self._pieces(request, found, first, pieces))
 
     async def _pieces(
         self, request: Request, found: Found, first: bytes, pieces: Generator[bytes, None, None]
@@ -209,7 +209,7 @@ def first_terminal(service: AuditService, found: Found) -> int | None:
     return min((channel.number for channel in shown), default=None)
 
 
-class Files(_OfTrail):
+class TrailFiles(_OfTrail):
     """The files that a session copied, by sftp or scp."""
 
     operations = {
@@ -279,7 +279,7 @@ class OneFile(_OfTrail):
     def __init__(self, service: AuditService, key: str, number: int) -> None:
         super().__init__(service, key)
         self._number = number
-        self.children = {"download": Download(service, key, number)}
+        self.children = {"download": TrailFileDownload(service, key, number)}
 
     async def get(self, request: Request) -> Response:
         """Answer what was done."""
@@ -296,7 +296,7 @@ def transfer(service: AuditService, found: Found, number: int) -> Transfer | Non
         return next((one for one in transfers(reader) if one.number == number), None)
 
 
-class Download(_OfTrail):
+class TrailFileDownload(_OfTrail):
     """The contents of a file that the trail kept."""
 
     operations = {

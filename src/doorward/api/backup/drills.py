@@ -42,7 +42,7 @@ class Uploaded(Body):
 _Source = Annotated[OnTarget | Uploaded, Variants("selection")]
 
 
-class Order(Body):
+class DrillOrder(Body):
     """What is drilled."""
 
     source: _Source = Field(description="Which archive.")
@@ -51,7 +51,7 @@ class Order(Body):
     )
 
 
-_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+_ORDER: TypeAdapter[DrillOrder] = TypeAdapter(DrillOrder)
 
 
 class Drills(Resource):
@@ -91,7 +91,7 @@ class Drills(Resource):
             raise errors.conflict(message, resource=drill_href(other.drill.id)) from None
         return made(request, drill.id, drill_body(drill), 202, warnings)
 
-    def _begin(self, request: Request, order: Order) -> Drill:
+    def _begin(self, request: Request, order: DrillOrder) -> Drill:
         author = request.member.name
         if isinstance(order.source, Uploaded):
             drill = self._backups.drill_upload(order.source.value, order.password, author, request.is_allowed)

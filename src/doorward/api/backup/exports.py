@@ -53,13 +53,13 @@ class Clear(Body):
 Encryption = Annotated[Gpg | Password | Clear, Variants("selection")]
 
 
-class Order(Body):
+class ExportOrder(Body):
     """What export to make."""
 
     encryption: Encryption = Field(description="How it is protected.")
 
 
-_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+_ORDER: TypeAdapter[ExportOrder] = TypeAdapter(ExportOrder)
 
 
 class Exports(Resource):
@@ -139,7 +139,7 @@ class OneExport(Resource):
 
     def __init__(self, shelf: TemporaryFiles, kept: KeptFile) -> None:
         self._shelf, self._kept = shelf, kept
-        self.children = {"download": Download(shelf, kept)}
+        self.children = {"download": ExportDownload(shelf, kept)}
 
     async def get(self, request: Request) -> Response:
         """Answer what is known of it."""
@@ -151,7 +151,7 @@ class OneExport(Resource):
         return Response({"meta": meta(request)})
 
 
-class Download(Resource):
+class ExportDownload(Resource):
     """The file of an export. Whoever fetches it can read every secret in it, so that reading is not enough."""
 
     operations = {

@@ -33,7 +33,7 @@ def policy_of(backups: Backups, request: Request) -> Mapping[str, Any]:
     return body
 
 
-class Files(Resource):
+class ArchiveFiles(Resource):
     """The archives on the target."""
 
     operations = {
@@ -51,11 +51,11 @@ class Files(Resource):
 
     def child(self, segment: str, _request: Request) -> Resource | None:
         """Return one archive, whether it is there or not: only the target knows."""
-        return File(self._backups, segment) if parse(segment) is not None else None
+        return ArchiveFile(self._backups, segment) if parse(segment) is not None else None
 
     def template(self) -> tuple[str, Resource]:
         """Return what an archive is like."""
-        return "name", File(self._backups, "")
+        return "name", ArchiveFile(self._backups, "")
 
     async def get(self, request: Request) -> Response:
         """List a page."""
@@ -68,7 +68,7 @@ class Files(Resource):
         return items(request, [(file.parsed.name, file.as_json()) for file in found])
 
 
-class File(Resource):
+class ArchiveFile(Resource):
     """One archive on the target."""
 
     operations = {"GET": Operation("What is known of the archive.", WITH_DOWNLOAD, errors=(400, 503), query=_POLICY)}
@@ -76,7 +76,7 @@ class File(Resource):
 
     def __init__(self, backups: Backups, name: str) -> None:
         self._backups, self._name = backups, name
-        self.children = {"download": Download(backups, name)}
+        self.children = {"download": ArchiveDownload(backups, name)}
 
     async def get(self, request: Request) -> Response:
         """Answer what the manifest says."""
@@ -90,7 +90,7 @@ class File(Resource):
         return envelope(request, self._name, found.as_json(), download=f"{request.href}/download")
 
 
-class Download(Resource):
+class ArchiveDownload(Resource):
     """The archive itself."""
 
     operations = {

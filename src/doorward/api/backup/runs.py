@@ -34,7 +34,7 @@ def trouble(failure: BackupError, resource: str) -> errors.ApiError:
     return refusal
 
 
-class Status(Resource):
+class BackupStatus(Resource):
     """How fresh the backups are."""
 
     operations = {"GET": Operation("How fresh the backups are.", ONE)}

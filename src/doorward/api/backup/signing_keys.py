@@ -15,7 +15,7 @@ from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, ROOT, page
 from doorward.api.bodies import sent
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, meta
-from doorward.backup.signing import KnownKey, Signing
+from doorward.backup.signing import KnownKey, NodeSigningKeys
 from doorward.tree.fields import bad_format
 from doorward.tree.models import Body
 
@@ -61,7 +61,7 @@ class SigningKeys(Resource):
     privilege = BACKUP
     reserved = frozenset({"POST"})
 
-    def __init__(self, signing: Signing) -> None:
+    def __init__(self, signing: NodeSigningKeys) -> None:
         self._signing = signing
 
     def child(self, segment: str, _request: Request) -> Resource | None:
@@ -97,7 +97,7 @@ class OneKey(Resource):
     }
     privilege = BACKUP
 
-    def __init__(self, signing: Signing, key: KnownKey) -> None:
+    def __init__(self, signing: NodeSigningKeys, key: KnownKey) -> None:
         self._signing, self._key = signing, key
 
     async def get(self, _request: Request) -> Response:

@@ -24,7 +24,7 @@ from doorward.tree.models import Body, Interrelated, wrong
 from doorward.tree.problems import Problem, pointer
 
 
-class Trial(Interrelated):
+class TargetCheckOrder(Interrelated):
     """Which target is tried: that of a policy, or one that is in no policy yet."""
 
     backup_policy: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = Field(
@@ -43,7 +43,7 @@ class Trial(Interrelated):
             yield wrong("contradiction", "Must not be given with backup_policy.", "target")
 
 
-_TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
+_ORDER: TypeAdapter[TargetCheckOrder] = TypeAdapter(TargetCheckOrder)
 
 
 class TargetTests(Resource):
@@ -53,7 +53,7 @@ class TargetTests(Resource):
         "POST": Operation(
             "Write, read back and delete a file on a target.",
             answer_schema(body={"type": "object"}, key={"const": "target_tests"}),
-            body=_TRIAL,
+            body=_ORDER,
             errors=(400, 403),
         )
     }
@@ -64,29 +64,29 @@ class TargetTests(Resource):
 
     async def post(self, request: Request) -> Response:
         """Answer the steps up to the first that failed."""
-        trial, warnings = await sent(request, _TRIAL)
-        target, per_node = await asyncio.to_thread(self._target, trial, request)
+        order, warnings = await sent(request, _ORDER)
+        target, per_node = await asyncio.to_thread(self._target, order, request)
         body = await call_remote(self._backups.try_target, target, per_node=per_node)
         return envelope(request, "target_tests", body, **({"warnings": warnings} if warnings else {}))
 
-    def _target(self, trial: Trial, request: Request) -> tuple[Mapping[str, Any], bool]:
+    def _target(self, order: TargetCheckOrder, request: Request) -> tuple[Mapping[str, Any], bool]:
         """Return the stored body of the target. Raises 400 where something it names is not there."""
-        if trial.target is None:
-            policy = self._backups.policy(trial.backup_policy or "")
+        if order.target is None:
+            policy = self._backups.policy(order.backup_policy or "")
             if policy is None:
                 problem = Problem("unknown_reference", "There is no such backup policy.", "/backup_policy", request.href)
                 raise errors.meaning([problem], "request")
             return policy["target"], policy["include_node_id_in_path"]
-        if wrong_uses := list(self._wrong_uses(trial, request)):
+        if wrong_uses := list(self._wrong_uses(order, request)):
             raise errors.meaning(wrong_uses, "request")
-        stored: Mapping[str, Any] = trial.target.model_dump(mode="json")
-        return stored, trial.include_node_id_in_path
+        stored: Mapping[str, Any] = order.target.model_dump(mode="json")
+        return stored, order.include_node_id_in_path
 
-    def _wrong_uses(self, trial: Trial, request: Request) -> Iterator[Problem]:
+    def _wrong_uses(self, order: TargetCheckOrder, request: Request) -> Iterator[Problem]:
         """Yield what is wrong with the secrets that a target refers to: a test is no way to send one to another server."""
         pipeline, member = self._backups.node.pipeline, request.member
         snapshot = pipeline.running.snapshot
-        for use in uses(trial.target, ("target",)):
+        for use in uses(order.target, ("target",)):
             if not snapshot.has(use.reference):
                 message = "There is no such object in the running configuration."
                 yield Problem("unknown_reference", message, pointer(use.at), request.href)
@@ -95,17 +95,17 @@ class TargetTests(Resource):
                 yield Problem("secret_required", message, pointer(use.at), request.href)
 
 
-class Server(Body):
+class AskedServer(Body):
     """Which SSH server is asked."""
 
     server: Address = Field(description="The SSH server.")
     port: Port = Field(default=22, description="Its port.")
 
 
-_SERVER: TypeAdapter[Server] = TypeAdapter(Server)
+_SERVER: TypeAdapter[AskedServer] = TypeAdapter(AskedServer)
 
 
-class HostKeys(Resource):
+class HostKeyScan(Resource):
     """Reads the host keys of an SSH server, for a person to compare."""
 
     operations = {

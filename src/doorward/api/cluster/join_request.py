@@ -34,7 +34,7 @@ _ASK: TypeAdapter[Ask] = TypeAdapter(Ask)
 _STATE = answer_schema(ABOUT, details={"type": "object"}, status={"enum": sorted(set(WORDS.values()))})
 
 
-class JoinRequest(ClusterResource):
+class OwnJoinRequest(ClusterResource):
     """This node's request to join, or its membership."""
 
     reserved = frozenset({"POST"})

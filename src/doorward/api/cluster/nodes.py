@@ -59,11 +59,11 @@ class Nodes(ClusterResource):
     def child(self, segment: str, request: Request) -> Resource | None:
         """Return a node that the caller sees."""
         found = self.shared.snapshot(request).document(Place(nodes.PATH, segment))
-        return Member(self.shared, segment) if found is not None else None
+        return ClusterNode(self.shared, segment) if found is not None else None
 
     def template(self) -> tuple[str, Resource] | None:
         """Return what a node is like."""
-        return "key", Member(self.shared, "{key}")
+        return "key", ClusterNode(self.shared, "{key}")
 
     async def get(self, request: Request) -> Response:
         """List the nodes."""
@@ -90,7 +90,7 @@ class Nodes(ClusterResource):
         return Response({"body": shown(made.value), "key": place.key, "meta": links}, 201, {"Location": place.href})
 
 
-class Member(ClusterResource):
+class ClusterNode(ClusterResource):
     """One node."""
 
     operations = {

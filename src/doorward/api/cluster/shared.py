@@ -28,7 +28,7 @@ STATUS = "/api/cluster/status"
 _T = TypeVar("_T")
 
 
-class View(Protocol):
+class ClusterView(Protocol):
     """What the running cluster knows and no snapshot shows. All of it is at hand; nothing blocks."""
 
     node_id: str
@@ -58,7 +58,7 @@ class Shared:
 
     tree: Tree
     running: Callable[[], Running]
-    view: View
+    view: ClusterView
 
     def snapshot(self, request: Request) -> Snapshot:
         """Return the configuration that the caller sees."""
@@ -142,13 +142,13 @@ class Promote(ClusterResource):
         return Response({"body": body, "meta": links}, 201, {"Location": f"{nodes.PATH}/{own}"})
 
 
-class Disabled(Body):
+class PluginDisabled(Body):
     """The plugin stays off."""
 
     enabled: Literal[False] = Field(description="This release runs no plugins.")
 
 
-_DISABLED: TypeAdapter[Disabled] = TypeAdapter(Disabled)
+_DISABLED: TypeAdapter[PluginDisabled] = TypeAdapter(PluginDisabled)
 _NO_PLUGIN: dict[str, Any] = {"plugin": {"key": None, "meta": {}}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from doorward.api.cluster.join_request import JoinRequest
+from doorward.api.cluster.join_request import OwnJoinRequest
 from doorward.api.cluster.nodes import Nodes
 from doorward.api.cluster.repair import Repair
 from doorward.api.cluster.shared import ABOUT, STATUS, ClusterResource, Promote, Shared, Spp, SyncPlugin
@@ -28,7 +28,7 @@ def _links(key: str) -> dict[str, str]:
     return {"configuration": f"{nodes.PATH}/{key}", "href": f"{STATUS}/{key}"}
 
 
-class Status(ClusterResource):
+class ClusterStatus(ClusterResource):
     """How the nodes do; on a joined node it alone."""
 
     operations = {
@@ -93,11 +93,11 @@ def cluster_resources(shared: Shared) -> ClusterContainer:
     """Return ``/api/cluster``."""
     children = {
         "configuration_sync_plugin": SyncPlugin(shared),
-        "join_request": JoinRequest(shared),
+        "join_request": OwnJoinRequest(shared),
         "nodes": Nodes(shared),
         "promote": Promote(shared),
         "repair": Repair(shared),
         "spp": Spp(shared),
-        "status": Status(shared),
+        "status": ClusterStatus(shared),
     }
     return ClusterContainer(shared, children)

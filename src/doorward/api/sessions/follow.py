@@ -17,9 +17,9 @@ from doorward.api import errors
 from doorward.api.audit.service import Audited, AuditService, encrypted
 from doorward.api.audit.trail import first_terminal
 from doorward.api.errors import ApiError
-from doorward.api.request import Request, Response, Stream
+from doorward.api.request import Request, Response, StreamedBody
 from doorward.api.resources import Operation
-from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, Shown
+from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.search import Found
 
 CHECK_SECONDS: Final = 2.0
@@ -29,7 +29,7 @@ _CHANNEL = re.compile(r"[1-9]\d{0,8}\Z", re.ASCII)
 _DEFAULT_SIZE = (80, 24)
 
 
-class Follow(Audited):
+class LiveScreen(Audited):
     """The screen of a session, live."""
 
     operations = {
@@ -68,10 +68,10 @@ class Follow(Audited):
         await asyncio.wait({first}, timeout=CHECK_SECONDS)
         if first.done() and (failure := first.exception()) is not None:
             raise _refused(request, self._key, failure)
-        return Response(Stream(self._events(request, found, shown, first)), headers=headers)
+        return Response(StreamedBody(self._events(request, found, shown, first)), headers=headers)
 
     async def _events(
-        self, request: Request, found: Found, shown: AsyncIterator[Shown], following: asyncio.Future[Shown | None]
+        self, request: Request, found: Found, shown: AsyncIterator[ShownEvent], following: asyncio.Future[ShownEvent | None]
     ) -> AsyncGenerator[bytes | None, None]:
         viewer = _Viewer(found)
         quiet = 0.0
@@ -128,7 +128,7 @@ class _Viewer:
         self._channel: int | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def lines(self, event: Shown) -> bytes:
+    def lines(self, event: ShownEvent) -> bytes:
         """Return an event; b"" for another channel, and for a piece of a character."""
         if self._channel is None:
             self._channel = event.channel
@@ -139,14 +139,14 @@ class _Viewer:
         """Return the last event."""
         return _named("end", {"reason": reason})
 
-    def _start(self, event: Shown) -> bytes:
+    def _start(self, event: ShownEvent) -> bytes:
         columns, rows = _DEFAULT_SIZE
         if event.code == "r" and (size := re.fullmatch(rb"(\d{1,5})x(\d{1,5})", event.data)):
             columns, rows = int(size[1]), int(size[2])
         head = {"channel": event.channel, "height": rows, "timestamp": self._began // 1000, "version": 2, "width": columns}
         return _named("start", head)
 
-    def _event(self, event: Shown) -> bytes:
+    def _event(self, event: ShownEvent) -> bytes:
         text = self._decoder.decode(event.data) if event.code == "o" else event.data.decode("utf-8", "replace")
         if not text and event.code == "o":
             return b""

@@ -14,7 +14,7 @@ from doorward.api.audit.shown import peer, time_of
 from doorward.api.bodies import sent
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
-from doorward.api.sessions.follow import Follow
+from doorward.api.sessions.follow import LiveScreen
 from doorward.configuration.passwords import printable
 from doorward.sessions.catalogue.port import LiveSession, NotLiveError
 from doorward.sessions.catalogue.rows import SessionRow
@@ -114,7 +114,7 @@ class OneLive(Audited):
     def __init__(self, service: AuditService, key: str) -> None:
         super().__init__(service)
         self._key = key
-        self.children = {"follow": Follow(service, key)}
+        self.children = {"follow": LiveScreen(service, key)}
 
     async def get(self, request: Request) -> Response:
         """Answer how it is doing."""

@@ -17,7 +17,7 @@ from doorward.transaction.pipeline import Order
 from doorward.transaction.startup import is_fresh
 
 
-def apply(node: NodeView, request: RestoreRequest, checked: RestoreCheck, ticket: str) -> CommitRecord:
+def apply(node: NodeView, request: RestoreRequest, checked: RestoreCheck, commit_id: str) -> CommitRecord:
     """Make the archive the running configuration. Runs in the commit thread.
 
     Raises RestoreCancelledError, or what a commit raises; then everything is as before, unless ApplyFailed says otherwise.
@@ -34,7 +34,7 @@ def apply(node: NodeView, request: RestoreRequest, checked: RestoreCheck, ticket
         candidate = restored_candidate(node, request, opened, checked.loaded)
         written = records(node, opened) if request.scope == "system" else ()
         order = Order(
-            request.user, request.address, commit_message(request, checked), request.confirm_seconds, ticket,
+            request.user, request.address, commit_message(request, checked), request.confirm_seconds, commit_id,
             records=written, past=past, everything=True, account=request.account,
         )  # fmt: skip
         return node.pipeline.commit(candidate, order)

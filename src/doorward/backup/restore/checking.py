@@ -23,7 +23,7 @@ from doorward.host.nics import found_nics
 from doorward.membership import nodes
 from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import Past
-from doorward.transaction.pipeline import Report
+from doorward.transaction.pipeline import CommitReport
 from doorward.transaction.privileged import Committer
 from doorward.transaction.startup import is_fresh
 from doorward.tree.problems import Problem
@@ -56,7 +56,7 @@ class RestoreCheck:
     warnings: tuple[Problem, ...] = ()
     opened: Opened | None = None
     loaded: Loaded | None = None
-    report: Report | None = None
+    report: CommitReport | None = None
     past: Past | None = None
 
     @property

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import asdict, replace
 
 from doorward.access.sight import UNSEEN, Sight
 from doorward.store.port import Store
 from doorward.store.records import Records
-from doorward.tree.jsontext import prepared
 from doorward.tree.times import now
 
 KIND = "backup_restore"
@@ -20,31 +21,29 @@ Status = Literal["checking", "applying", "verifying", "finished"]
 Result = Literal["succeeded", "failed", "reverted", "unknown", "cancelled"]
 
 
-@prepared
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """One restore. ``file`` is the name of the archive by what is signed in it; ``ticket`` the id of its commit record."""
+class Restore(msgspec.Struct, frozen=True):
+    """One restore. ``file`` is the name of the archive by what is signed in it. Records call ``commit_id`` as they always did."""
 
     source: dict[str, Any]
     scope: str
     network: str
     dry_run: bool
     author: str
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
+    commit_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()), name="ticket")
     status: Status = "checking"
     result: Result | None = None
-    started: str = field(default_factory=now)
+    started: str = msgspec.field(default_factory=now)
     ended: str | None = None
     file: str | None = None
     code: str | None = None
     message: str | None = None
     revision: int | None = None
-    checks: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[dict[str, str]] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    plan: list[dict[str, str]] = field(default_factory=list)
-    warnings: list[dict[str, str]] = field(default_factory=list)
+    checks: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    problems: list[dict[str, str]] = msgspec.field(default_factory=list)
+    changes: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    plan: list[dict[str, str]] = msgspec.field(default_factory=list)
+    warnings: list[dict[str, str]] = msgspec.field(default_factory=list)
 
     def finished(self, result: Result, code: str | None = None, message: str | None = None) -> Restore:
         """Return the restore as it ended."""
@@ -52,7 +51,7 @@ class Restore:
 
     def shown(self, sight: Sight) -> dict[str, Any]:
         """Return the body that the API shows to a reader; its words only where they are about what the reader may read."""
-        body = {name: value for name, value in asdict(self).items() if name not in {"id", "ticket"}}
+        body = {name: value for name, value in asdict(self).items() if name not in {"id", "commit_id"}}
         first = self.problems[0]["path"] if self.problems else ""
         if not sight.path(first):
             words = body["message"]
@@ -66,7 +65,7 @@ class Restores(Records[Restore]):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, KIND, Restore)
-        self._tickets = store.ticket
+        self._commit_record = store.commit_record
 
     def save(self, restore: Restore) -> Restore:
         """Write a record; the oldest beyond those that are kept go."""
@@ -79,10 +78,10 @@ class Restores(Records[Restore]):
         for restore in self.find():
             if restore.status == "finished":
                 continue
-            ticket = self._tickets(restore.ticket)
-            if ticket is not None and ticket.state in {"done", "awaiting_confirmation", "revert_failed"}:
-                self.save(replace(restore.finished("succeeded"), revision=ticket.revision))
-            elif ticket is not None and ticket.state == "unknown":
+            record = self._commit_record(restore.commit_id)
+            if record is not None and record.state in {"done", "awaiting_confirmation", "revert_failed"}:
+                self.save(replace(restore.finished("succeeded"), revision=record.revision))
+            elif record is not None and record.state == "unknown":
                 self.save(restore.finished("unknown", "shutdown", "The server ended during the restore."))
             else:
                 result: Result = "reverted" if restore.status == "applying" else "failed"

@@ -23,7 +23,7 @@ from doorward.configuration.management import certificates
 from doorward.configuration.management._identities import made, server_identity
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
-from doorward.store.port import SEALED_FILE, Record, Store
+from doorward.store.port import SEALED_FILE, Store, StoredRecord
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.startup import identity
 from doorward.tree.jsontext import decode
@@ -53,7 +53,7 @@ def restored_candidate(node: NodeView, request: RestoreRequest, opened: Opened, 
     return candidate
 
 
-def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
+def records(node: NodeView, opened: Opened) -> tuple[StoredRecord, ...]:
     """Return what a restore of the whole system writes along with its revision. Raises ArchiveRefusedError ``damaged``."""
     found = [identity(opened.manifest["node"]["id"])]
     if node.signing.role(opened.signer) != "current":
@@ -63,30 +63,30 @@ def records(node: NodeView, opened: Opened) -> tuple[Record, ...]:
     if CHANNEL_KEY in opened.files:
         text = opened.files[CHANNEL_KEY].decode("ascii", "replace")
         sealed = base64.b64encode(node.pipeline.secrets.seal(CHANNEL_KEY, text)).decode()
-        found.append(Record(SEALED_FILE, CHANNEL_KEY, {"sealed": sealed}))
+        found.append(StoredRecord(SEALED_FILE, CHANNEL_KEY, {"sealed": sealed}))
     return tuple(found)
 
 
-def _runs(store: Store, lines: bytes) -> Iterator[Record]:
+def _runs(store: Store, lines: bytes) -> Iterator[StoredRecord]:
     if container.has_too_many_values(lines):
         raise ArchiveRefusedError("damaged", f"It holds more than an archive does: {RUNS} has too many values.")
     for line in lines.splitlines():
         try:
             value = decode(line)
-            record = Record(value["kind"], value["id"], value["body"])
+            record = StoredRecord(value["kind"], value["id"], value["body"])
             if record.kind in RUN_KINDS:
                 yield checked(store, record)
         except (InvalidBody, KeyError, TypeError, ValueError):
             raise ArchiveRefusedError("damaged", f"{RUNS} can't be read.") from None
 
 
-def _of_the_cluster(membership: Any) -> Iterator[Record]:
+def _of_the_cluster(membership: Any) -> Iterator[StoredRecord]:
     try:
         for value in membership["records"]:
             if value["kind"] in CLUSTER_KINDS and value["id"] != _REMOVED:
                 if not (isinstance(value["id"], str) and isinstance(value["body"], dict)):
                     raise TypeError
-                yield Record(value["kind"], value["id"], value["body"])
+                yield StoredRecord(value["kind"], value["id"], value["body"])
     except (KeyError, TypeError):
         raise ArchiveRefusedError("damaged", f"{MEMBERSHIP} does not hold what it should.") from None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import structlog
+from msgspec.structs import replace
 
 from doorward.access.logins import Logins
 from doorward.areas.threads import HEAVY, StoppedError, call_remote
@@ -120,7 +121,7 @@ class RestoreService:
 
     def progress(self, restore: Restore) -> Restore:
         """Return a restore with what its commit does just now."""
-        record = self.node.pipeline.now_doing.get(restore.ticket)
+        record = self.node.pipeline.now_doing.get(restore.commit_id)
         verifying = restore.status == "applying" and record is not None and record.state == "verifying"
         return replace(restore, status="verifying") if verifying else restore
 
@@ -208,15 +209,15 @@ class RestoreService:
     def _commit(self, restore: Restore, request: RestoreRequest, checked: RestoreCheck) -> CommitRecord:
         """Run in the commit thread."""
         self._check_pending()
-        done = carry_out(self.node, request, checked, restore.ticket)
+        done = carry_out(self.node, request, checked, restore.commit_id)
         if request.confirm_seconds is not None:
             self._commits.confirmations.load()
         return done
 
 
-def carry_out(node: NodeView, request: RestoreRequest, checked: RestoreCheck, ticket: str) -> CommitRecord:
+def carry_out(node: NodeView, request: RestoreRequest, checked: RestoreCheck, commit_id: str) -> CommitRecord:
     """Take the last two steps, apply and settle. Runs in the commit thread; raises what ``apply`` raises."""
-    done = apply(node, request, checked, ticket)
+    done = apply(node, request, checked, commit_id)
     try:
         settle(node.state, node.pipeline.store, node.pipeline.secrets)
     except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 from doorward.store.port import SEALED_FILE, Store
 from doorward.transaction.secrets import SecretKeeping
 
@@ -19,5 +19,5 @@ def settle(state: Path, store: Store, secrets: SecretKeeping) -> None:
     for record in store.records(SEALED_FILE):
         text = secrets.unseal(record.id, base64.b64decode(record.body["sealed"]))
         (state / record.id).parent.mkdir(mode=0o700, exist_ok=True)
-        DiskFiles(state).write(f"/{record.id}", Entry(text.encode(), 0o600))
+        DiskFiles(state).write(f"/{record.id}", FileEntry(text.encode(), 0o600))
         store.remove_record(SEALED_FILE, record.id)

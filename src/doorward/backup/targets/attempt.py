@@ -26,7 +26,7 @@ _TICK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Attempt:
+class TargetAttempt:
     """What is the same for all work on one target.
 
     ``deadline``: a ``time.monotonic()`` value. ``stall``: seconds without progress. ``label``: the target for people.
@@ -80,7 +80,7 @@ def checked(name: str) -> str:
     return name
 
 
-def reach(attempt: Attempt, server: str, port: int) -> str:
+def reach(attempt: TargetAttempt, server: str, port: int) -> str:
     """Resolve the server and connect once, to tell the two failures apart; return the first of its addresses that answered.
 
     Programs that know one address of a name only are given that one. Raises ``resolve``, ``connect`` or ``timeout``.
@@ -125,7 +125,7 @@ class Watchdog:
     ``cut`` breaks the connection from another thread, so that whoever waits on it wakes with an error.
     """
 
-    def __init__(self, attempt: Attempt, cut: Callable[[], None]) -> None:
+    def __init__(self, attempt: TargetAttempt, cut: Callable[[], None]) -> None:
         self._attempt, self._cut = attempt, cut
         self._moved = time.monotonic()
         self._working = 0

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class PathStatus:
     """What is known of a path. ``size`` in bytes."""
 
     mode: int
@@ -21,10 +21,10 @@ class LocalStorageError(OSError):
     """A file of this machine could not be read or written."""
 
 
-class Files(Protocol):
+class ExportFiles(Protocol):
     """An export. Paths begin at its root with a slash."""
 
-    def status(self, path: str, *, follow: bool = False) -> Status | None:
+    def status(self, path: str, *, follow: bool = False) -> PathStatus | None:
         """Return what is known of a path, None when there is nothing. ``follow``: of what a link points to."""
 
     def make_directory(self, path: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorward.backup.failure import BackupError, on_this_node
-from doorward.backup.targets.attempt import Attempt, reach
+from doorward.backup.targets.attempt import TargetAttempt, reach
 from doorward.backup.targets.programs import need, run
 from doorward.backup.targets.ssh import fingerprint, mismatch
 from doorward.host import unprivileged
@@ -22,7 +22,7 @@ _SCAN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class HostKeys:
+class ScannedHostKeys:
     """What a server shows: keys as ``type base64``. None when ``code`` and ``message`` say why."""
 
     keys: tuple[str, ...] = ()
@@ -35,11 +35,11 @@ class HostKeys:
         return {"code": self.code, "host_keys": shown, "message": self.message}
 
 
-def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | None = None) -> HostKeys:
+def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | None = None) -> ScannedHostKeys:
     """Ask a server for its host keys. Blocks, half a minute at most; what goes wrong is in the answer."""
     label = f"ssh://[{server}]:{port}" if ":" in server else f"ssh://{server}:{port}"
     deadline = time.monotonic() + _SECONDS
-    attempt = Attempt("", False, stop or threading.Event(), workdir, deadline, _SECONDS, label)  # noqa: FBT003
+    attempt = TargetAttempt("", False, stop or threading.Event(), workdir, deadline, _SECONDS, label)  # noqa: FBT003
     try:
         need(attempt, "ssh-keyscan")
         address = reach(attempt, server, port)
@@ -48,11 +48,11 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
         if not keys:
             raise attempt.failed("protocol_unavailable", "Reading the host keys", "the server showed none, it may not speak SSH")
     except BackupError as failure:
-        return HostKeys((), failure.code, failure.message)
-    return HostKeys(tuple(keys))
+        return ScannedHostKeys((), failure.code, failure.message)
+    return ScannedHostKeys(tuple(keys))
 
 
-def scan(attempt: Attempt, server: str, port: int) -> list[str]:
+def scan(attempt: TargetAttempt, server: str, port: int) -> list[str]:
     """Return the host keys of a server, by an address that answers. Raises BackupError only when the attempt is over.
 
     Of a name with several addresses ssh-keyscan tries the first one only.
@@ -66,7 +66,7 @@ def scan(attempt: Attempt, server: str, port: int) -> list[str]:
     return sorted((key for key in found if key.split()[0] in KINDS), key=lambda key: KINDS.index(key.split()[0]))
 
 
-def identify(attempt: Attempt, server: str, port: int, pinned: Sequence[str]) -> None:
+def identify(attempt: TargetAttempt, server: str, port: int, pinned: Sequence[str]) -> None:
     """Raise ``host_key_mismatch`` when a server shows none of the pinned keys. One that shows nothing passes: ssh will tell."""
     shown = scan(attempt, server, port)
     if shown and not set(shown) & set(pinned):

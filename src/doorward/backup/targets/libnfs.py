@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import LocalStorageError, Status
+from doorward.backup.targets.attempt import TargetAttempt
+from doorward.backup.targets.files import LocalStorageError, PathStatus
 from doorward.backup.targets.limits import MAX_LISTING
 
 _CHILD = "doorward.backup.targets.libnfs_child"
@@ -29,7 +29,7 @@ _GRACE_SECONDS = 5.0
 class LibnfsFiles:
     """An export of an NFS server, by its paths from the root of the export. Refusals are OSError."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: TargetAttempt) -> None:
         self._attempt = attempt
         self._connected = False
         self._buffer = bytearray()
@@ -52,12 +52,12 @@ class LibnfsFiles:
         """Return the paths that a server exports."""
         return cast("list[str]", self._call("Asking for the exports", "exports", server))
 
-    def status(self, path: str, *, follow: bool = False) -> Status | None:
+    def status(self, path: str, *, follow: bool = False) -> PathStatus | None:
         """Return what is known of a path, None when there is nothing."""
         if not self._connected:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         found = self._call("Looking", "status", path, follow)
-        return Status(*found) if found is not None else None
+        return PathStatus(*found) if found is not None else None
 
     def make_directory(self, path: str) -> None:
         """Make a directory, mode 0700."""

@@ -116,7 +116,7 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-class Export:
+class NfsExport:
     """An export of an NFS server, by its paths from the root of the export. Refusals are OSError."""
 
     def __init__(self, nfs: ctypes.CDLL, moved: Callable[[int], None], user: tuple[int, int] = (0, 0)) -> None:
@@ -297,7 +297,7 @@ def main() -> None:
     if nfs is None:
         sys.exit("libnfs is not installed")
     unprivileged.drop(MAX_ARCHIVE + 1)
-    export = Export(nfs, lambda count: answer(moved=count), user)
+    export = NfsExport(nfs, lambda count: answer(moved=count), user)
     with socket.socket(fileno=0) as given:
         for name, *arguments in _calls(given):
             try:

@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from doorward.backup.failure import BackupError
 from doorward.backup.targets import nfs_mount
-from doorward.backup.targets.attempt import Attempt, checked, reach
-from doorward.backup.targets.files import Files, LocalStorageError
+from doorward.backup.targets.attempt import TargetAttempt, checked, reach
+from doorward.backup.targets.files import ExportFiles, LocalStorageError
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Entry, Secret, bounded, one_by_one
+from doorward.backup.targets.port import Secret, TargetFile, bounded, one_by_one
 
 _NFS, _PORTMAPPER = 2049, 111
 
@@ -34,7 +34,7 @@ _MEANINGS: dict[int, str] = {
 }  # fmt: skip
 
 
-def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsTarget:
+def opened(target: Mapping[str, Any], _secret: Secret, attempt: TargetAttempt) -> NfsDirectory:
     """Reach the export with the first driver that can."""
     server, path = str(target["server"]["value"]), str(target["path"])
     address = _reached(attempt, server)
@@ -42,7 +42,7 @@ def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsT
     if library() is not None and address is not None:
         attempt.begin("authenticate")
         files = LibnfsFiles(attempt)
-        made = NfsTarget(files, attempt)
+        made = NfsDirectory(files, attempt)
         try:
             with made.asking("Mounting the export"):
                 files.connect(address, path)
@@ -57,10 +57,10 @@ def opened(target: Mapping[str, Any], _secret: Secret, attempt: Attempt) -> NfsT
             raise
         else:
             return made
-    return NfsTarget(nfs_mount.mounted(server, path, attempt), attempt)
+    return NfsDirectory(nfs_mount.mounted(server, path, attempt), attempt)
 
 
-def _reached(attempt: Attempt, server: str) -> str | None:
+def _reached(attempt: TargetAttempt, server: str) -> str | None:
     """Return the address with the port mapper that NFSv3 needs, for libnfs, which tries one only; None where there is none.
 
     Raises when the server has not even a port for NFS.
@@ -74,7 +74,7 @@ def _reached(attempt: Attempt, server: str) -> str | None:
         return None
 
 
-def _absent(server: str, path: str, attempt: Attempt) -> bool:
+def _absent(server: str, path: str, attempt: TargetAttempt) -> bool:
     """Whether a path that was refused is not exported, or not there: some servers refuse what they do not have."""
     files = LibnfsFiles(attempt)
     try:
@@ -93,10 +93,10 @@ def _absent(server: str, path: str, attempt: Attempt) -> bool:
         files.close()
 
 
-class NfsTarget:
+class NfsDirectory:
     """A directory of an NFS server."""
 
-    def __init__(self, files: Files, attempt: Attempt) -> None:
+    def __init__(self, files: ExportFiles, attempt: TargetAttempt) -> None:
         self._files, self._attempt = files, attempt
         self._config = "/" + "/".join(attempt.directories)
 
@@ -112,12 +112,12 @@ class NfsTarget:
                 elif not stat.S_ISDIR(found.mode):
                     raise self._attempt.failed("no_such_path", doing, "something else has the name of the directory")
 
-    def names(self) -> list[Entry]:
+    def names(self) -> list[TargetFile]:
         """List ``config``."""
         with self.asking("Listing the files"):
             if self._files.status(self._config, follow=True) is None:
                 return []
-            found = (Entry(*entry) for entry in self._files.entries(self._config))
+            found = (TargetFile(*entry) for entry in self._files.entries(self._config))
             return bounded(self._attempt, "Listing the files", found)
 
     def put(self, name: str, content: Path) -> None:
@@ -170,7 +170,7 @@ class NfsTarget:
         with self.asking(doing), suppress(FileNotFoundError):
             self._files.unlink(f"{self._config}/{name}")
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[TargetFile]:
         """List what has the name of a temporary file of ours."""
         return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import LocalStorageError, Status
+from doorward.backup.targets.attempt import TargetAttempt
+from doorward.backup.targets.files import LocalStorageError, PathStatus
 from doorward.backup.targets.programs import run
 from doorward.host import unprivileged
 
@@ -79,7 +79,7 @@ def _search() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
-def mounted(server: str, path: str, attempt: Attempt) -> MountedFiles:
+def mounted(server: str, path: str, attempt: TargetAttempt) -> MountedFiles:
     """Mount an export. Raises ``nfs_unavailable`` where nothing here can reach the server."""
     doing = "Mounting the export"
     if (reason := unusable()) is not None:
@@ -97,7 +97,7 @@ def mounted(server: str, path: str, attempt: Attempt) -> MountedFiles:
 class MountedFiles:
     """An export that the kernel has mounted, for this process alone."""
 
-    def __init__(self, directory: Path, attempt: Attempt) -> None:
+    def __init__(self, directory: Path, attempt: TargetAttempt) -> None:
         self._attempt = attempt
         self._directory, self._point = directory, directory / "mount"
         self._point.mkdir()
@@ -131,7 +131,7 @@ class MountedFiles:
         ended = run(self._attempt, doing, command, self._directory, privileged=True)
         return (ended.err.strip() or f"it ended with {ended.code}") if ended.code else ""
 
-    def status(self, path: str, *, follow: bool = False) -> Status | None:
+    def status(self, path: str, *, follow: bool = False) -> PathStatus | None:
         """Return what is known of a path, None when there is nothing. A link is none that could be followed: OSError ELOOP."""
         try:
             with self._parent(path) as (parent, name):
@@ -140,7 +140,7 @@ class MountedFiles:
             return None
         if follow and stat.S_ISLNK(found.st_mode):
             raise OSError(errno.ELOOP, "it is a link, which is not followed")
-        return Status(found.st_mode, found.st_size, found.st_uid)
+        return PathStatus(found.st_mode, found.st_size, found.st_uid)
 
     def make_directory(self, path: str) -> None:
         """Make a directory, mode 0700."""

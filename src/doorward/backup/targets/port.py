@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt, Step
+from doorward.backup.targets.attempt import Step, TargetAttempt
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
 
 Secret = Callable[[str], str | None]
@@ -28,7 +28,7 @@ STALL_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TargetFile:
     """A file on the target. ``size`` in bytes, ``modified`` in seconds since the epoch, None where the target has none."""
 
     name: str
@@ -46,7 +46,7 @@ class Target(Protocol):
     def prepare(self) -> None:
         """Make ``config`` and the directory of the node where they are missing; nothing above."""
 
-    def names(self) -> list[Entry]:
+    def names(self) -> list[TargetFile]:
         """Return the files in ``config``, of whomever; none while it is not there."""
 
     def put(self, name: str, content: Path) -> None:
@@ -71,7 +71,7 @@ class Target(Protocol):
     def delete(self, name: str) -> None:
         """Delete the file of exactly this name; none there: done."""
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[TargetFile]:
         """Return left-over temporary files with the id of this node in the name, and probes of whomever."""
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     ``step`` is told what begins: ``resolve``, ``connect``, ``identify``, ``authenticate``.
     """
     deadline = time.monotonic() + attempt_seconds
-    attempt = Attempt(node, per_node, stop, workdir, deadline, stall_seconds, describe(target), step)
+    attempt = TargetAttempt(node, per_node, stop, workdir, deadline, stall_seconds, describe(target), step)
     attempt.check("Connecting")
     driver = importlib.import_module(f"doorward.backup.targets.{target['type']}")
     return cast("Target", driver.opened(target, secret, attempt))
@@ -117,9 +117,9 @@ def one_by_one(target: Target, names: Sequence[str], into: Path, most: int) -> N
                 raise
 
 
-def bounded(attempt: Attempt, doing: str, entries: Iterable[Entry]) -> list[Entry]:
+def bounded(attempt: TargetAttempt, doing: str, entries: Iterable[TargetFile]) -> list[TargetFile]:
     """Return the entries of a list. ``protocol_unavailable`` when there are more of them than any directory of ours has."""
-    found: list[Entry] = []
+    found: list[TargetFile] = []
     size = 0
     for entry in entries:
         size += len(entry.name)

@@ -17,13 +17,13 @@ from doorward.backup.targets.port import Secret, Target, describe, open_target
 from doorward.backup.targets.probes import Probes
 
 SECONDS = 45.0
-"""How long a trial may take."""
+"""How long a check may take."""
 _STALL_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A step of a trial."""
+    """A step of a check."""
 
     step: str
     result: Literal["failed", "ok"]
@@ -31,8 +31,8 @@ class Tried:
 
 
 @dataclass
-class Trial:
-    """How a trial went: its steps, up to the first that failed. ``code`` None: all went well."""
+class TargetCheck:
+    """How the check of a target went: its steps, up to the first that failed. ``code`` None: all went well."""
 
     steps: list[Tried] = field(default_factory=list)
     code: str | None = None
@@ -71,29 +71,29 @@ def try_target(  # noqa: PLR0913 - the limit has a default
     probes: Probes,
     stop: threading.Event | None = None,
     seconds: float = SECONDS,
-) -> Trial:
+) -> TargetCheck:
     """Write, read back and delete a file of our own in ``config``. Blocks; what goes wrong is in the answer.
 
     Arguments are those of ``open_target``. The directories of backups are made where they are missing, and stay.
     """
-    trial = Trial()
+    check = TargetCheck()
     try:
         with on_this_node():
             workdir.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="probe-", dir=workdir) as directory, open_target(
                 target, secret, node=node, per_node=per_node, stop=stop or threading.Event(), workdir=workdir,
-                attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=trial.begin,
+                attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=check.begin,
             ) as opened:  # fmt: skip
-                trial.begin("write")
-                _exercise(opened, Path(directory), trial, describe(target), probes)
-        trial.begin(None)
+                check.begin("write")
+                _exercise(opened, Path(directory), check, describe(target), probes)
+        check.begin(None)
     except BackupError as failure:
-        trial.fail(failure)
-    return trial
+        check.fail(failure)
+    return check
 
 
-def _exercise(target: Target, directory: Path, trial: Trial, label: str, probes: Probes) -> None:
-    """Use the target as a backup does. The file goes, whatever happens; so does what killed trials left."""
+def _exercise(target: Target, directory: Path, check: TargetCheck, label: str, probes: Probes) -> None:
+    """Use the target as a backup does. The file goes, whatever happens; so does what killed checks left."""
     name, content = probes.new()
     sent, back = directory / "sent", directory / "back"
     sent.write_bytes(content)
@@ -103,11 +103,11 @@ def _exercise(target: Target, directory: Path, trial: Trial, label: str, probes:
     probes.sweep(target, entries, directory, datetime.now(UTC))
     try:
         target.put(name, sent)
-        trial.begin("read_back")
+        check.begin("read_back")
         target.fetch(name, back, len(content))
         if back.read_bytes() != sent.read_bytes():
             raise BackupError("verify_failed", f"Reading back, {label}: the file is not the one that was written.")
-        trial.begin("delete")
+        check.begin("delete")
         target.delete(name)
     except BackupError:
         with suppress(BackupError):

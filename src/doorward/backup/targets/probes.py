@@ -12,8 +12,8 @@ from pathlib import Path
 import structlog
 
 from doorward.backup.failure import BackupError
-from doorward.backup.signing import Signing, WrongSignatureError, verify
-from doorward.backup.targets.port import Entry, Target
+from doorward.backup.signing import NodeSigningKeys, WrongSignatureError, verify
+from doorward.backup.targets.port import Target, TargetFile
 from doorward.tree.jsontext import decode, encode
 from doorward.tree.problems import InvalidBody
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 PREFIX = ".doorward-probe-"
 OLD = timedelta(hours=1)
-"""How old a probe must be to go: a younger one may belong to a trial that still runs."""
+"""How old a probe must be to go: a younger one may belong to a check that still runs."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RANDOM_BYTES, _MAX_BYTES = 1792, 8192
@@ -30,7 +30,7 @@ _RANDOM_BYTES, _MAX_BYTES = 1792, 8192
 class Probes:
     """Makes the probes of a node, and knows them again."""
 
-    def __init__(self, signing: Signing) -> None:
+    def __init__(self, signing: NodeSigningKeys) -> None:
         self._signing = signing
 
     def new(self) -> tuple[str, bytes]:
@@ -47,7 +47,7 @@ class Probes:
         except (InvalidBody, KeyError, TypeError, WrongSignatureError):
             return False
 
-    def sweep(self, target: Target, entries: list[Entry], workdir: Path, now: datetime) -> None:
+    def sweep(self, target: Target, entries: list[TargetFile], workdir: Path, now: datetime) -> None:
         """Delete those of some files on a target that are old probes of this node. What fails is left for the next time."""
         oldest = (now - OLD).timestamp()
         for entry in entries:
@@ -59,9 +59,9 @@ class Probes:
                         ours = self.is_ours(entry.name, path.read_bytes())
                     if ours:
                         target.delete(entry.name)
-                        log.info("left-over of a trial deleted", file=entry.name)
+                        log.info("left-over of a check deleted", file=entry.name)
                 except BackupError as failure:
-                    log.warning("a left-over of a trial stays", file=entry.name, code=failure.code, message=failure.message)
+                    log.warning("a left-over of a check stays", file=entry.name, code=failure.code, message=failure.message)
 
 
 def is_probe(name: str) -> bool:

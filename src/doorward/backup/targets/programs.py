@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from doorward.backup.targets.attempt import Attempt
+from doorward.backup.targets.attempt import TargetAttempt
 from doorward.host import unprivileged
 
 _TICK_SECONDS = 0.02
@@ -26,7 +26,7 @@ HOME = "/nonexistent"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProgramResult:
     """How a program ended: exit code (negative: a signal), and the beginning of what it said."""
 
     code: int
@@ -34,7 +34,7 @@ class Ended:
     err: str
 
 
-def need(attempt: Attempt, *programs: str) -> None:
+def need(attempt: TargetAttempt, *programs: str) -> None:
     """Raise ``program_absent`` unless all programs are installed, and what starts them without privileges."""
     if absent := [program for program in (*programs, "setpriv", "prlimit") if shutil.which(program) is None]:
         raise attempt.failed("program_absent", "Looking for programs", f"{' and '.join(absent)} not installed")
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def run(  # noqa: PLR0913 - the limits have defaults
-    attempt: Attempt,
+    attempt: TargetAttempt,
     doing: str,
     command: Sequence[str],
     directory: Path,
@@ -55,7 +55,7 @@ def run(  # noqa: PLR0913 - the limits have defaults
     max_file: int = unprivileged.MAX_FILE,
     watch: Callable[[], None] | None = None,
     privileged: bool = False,
-) -> Ended:
+) -> ProgramResult:
     """Run a program in a directory. Raises ``cancelled`` and ``timeout``, and what ``watch`` raises, which is called all along.
 
     ``out`` takes what it says on its standard output, else the beginning of that is returned. ``max_file``: bytes that it may
@@ -77,7 +77,7 @@ def run(  # noqa: PLR0913 - the limits have defaults
                     process.wait(_TICK_SECONDS)
         finally:
             end(process)
-        return Ended(process.returncode, _read(said), _read(err))
+        return ProgramResult(process.returncode, _read(said), _read(err))
 
 
 def _read(file: IO[bytes]) -> str:

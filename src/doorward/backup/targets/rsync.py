@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt, checked, reach
+from doorward.backup.targets.attempt import TargetAttempt, checked, reach
 from doorward.backup.targets.hostkeys import identify
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_LISTING, MAX_MANIFEST
-from doorward.backup.targets.port import Entry, Secret, bounded
-from doorward.backup.targets.programs import Ended, need, run
+from doorward.backup.targets.port import Secret, TargetFile, bounded
+from doorward.backup.targets.programs import ProgramResult, need, run
 from doorward.backup.targets.rsync_words import EXITS, LOCKED, diagnosed, itemized, kind_of, listed, protocol
-from doorward.backup.targets.ssh import Login
+from doorward.backup.targets.ssh import SshLogin
 from doorward.host import unprivileged
 
 _WILD = re.compile(r"[*?[]")
@@ -36,7 +36,7 @@ _CHUNK = 1 << 20
 _TRIES, _PAUSE_SECONDS = 20, 0.25
 
 
-def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> RsyncTarget:
+def opened(target: Mapping[str, Any], secret: Secret, attempt: TargetAttempt) -> RsyncDirectory:
     """Log in and see that the path is there."""
     need(attempt, "rsync", "ssh")
     if attempt.step is not None:  # ssh does all of this itself, in one
@@ -47,7 +47,7 @@ def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> Rsync
     key = secret(target["authentication_key"])
     if key is None:
         raise attempt.failed("auth_failed", "Logging in", "the private key of the policy is not there")
-    made = RsyncTarget(target, key, attempt)
+    made = RsyncDirectory(target, key, attempt)
     try:
         made.check_path()
     except BaseException:
@@ -56,10 +56,10 @@ def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> Rsync
     return made
 
 
-class RsyncTarget:
+class RsyncDirectory:
     """A directory on an SSH server."""
 
-    def __init__(self, target: Mapping[str, Any], private_key: str, attempt: Attempt) -> None:
+    def __init__(self, target: Mapping[str, Any], private_key: str, attempt: TargetAttempt) -> None:
         self._attempt, self._target = attempt, target
         server, path = str(target["server"]["value"]), str(target["path"]).rstrip("/")
         self._remote = f"[{server}]:" if ":" in server else f"{server}:"
@@ -71,7 +71,7 @@ class RsyncTarget:
         attempt.workdir.mkdir(parents=True, exist_ok=True)
         self._directory = unprivileged.passage(attempt.node[:8], attempt.workdir)
         login = str(target["username"]), int(target["port"]), private_key, target["server_host_keys"]
-        self._login = Login(self._directory, server, *login)
+        self._login = SshLogin(self._directory, server, *login)
 
     def check_path(self) -> None:
         """Log in; see that the path is there and rsync on the server is not too old."""
@@ -103,7 +103,7 @@ class RsyncTarget:
                 raise self._attempt.failed("no_such_path", doing, "something else has the name of the directory")
             parent = f"{parent}/{name}"
 
-    def names(self) -> list[Entry]:
+    def names(self) -> list[TargetFile]:
         """List ``config``."""
         doing = "Listing the files"
         try:
@@ -160,7 +160,7 @@ class RsyncTarget:
                 if failure.code != "no_such_path":
                     raise
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[TargetFile]:
         """List what has the name of a temporary file of ours."""
         return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
 
@@ -216,14 +216,14 @@ class RsyncTarget:
         return True
 
     @contextmanager
-    def _list(self, doing: str, directory: str, filters: Sequence[str]) -> Iterator[Iterator[tuple[str, Entry]]]:
+    def _list(self, doing: str, directory: str, filters: Sequence[str]) -> Iterator[Iterator[tuple[str, TargetFile]]]:
         """Give kind and entry of what a directory holds, as far as the filters let it through, one after the other."""
         options = ["--list-only", "--no-human-readable", *filters]
         with self._staged() as stage, self._new_file() as out:
             self._rsync(doing, options, [f"{self._remote}{directory}/"], stage, out=out)
             yield listed(out)
 
-    def _send(self, doing: str, options: Sequence[str], places: Sequence[str], stage: Path) -> Ended:
+    def _send(self, doing: str, options: Sequence[str], places: Sequence[str], stage: Path) -> ProgramResult:
         """Send, flushed to the disk where the server's rsync knows how to (3.2.4).
 
         Such a one also sends its errors in order with the rest; what an older one says can be overtaken by the end.
@@ -255,7 +255,7 @@ class RsyncTarget:
     def _new_file(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._directory)
 
-    def _rsync(self, doing: str, options: Sequence[str], places: Sequence[str], stage: Path, **limits: Any) -> Ended:
+    def _rsync(self, doing: str, options: Sequence[str], places: Sequence[str], stage: Path, **limits: Any) -> ProgramResult:
         """Run rsync in a directory. Nothing of the source is kept but its content: no times or owners, modes of what is new."""
         attempt = self._attempt
         stall = max(1, int(attempt.stall))

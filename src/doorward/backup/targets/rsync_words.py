@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import IO
 
-from doorward.backup.targets.port import Entry
-from doorward.backup.targets.programs import Ended
+from doorward.backup.targets.port import TargetFile
+from doorward.backup.targets.programs import ProgramResult
 from doorward.backup.targets.ssh import meaning
 
 LOCKED = "rrsync error: Another instance"
@@ -52,7 +52,7 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
 )
 
 
-def diagnosed(ended: Ended, log: str, host_keys: Sequence[str]) -> tuple[str, str]:
+def diagnosed(ended: ProgramResult, log: str, host_keys: Sequence[str]) -> tuple[str, str]:
     """Return code and words of a run that failed: what rsync said of files first, then ssh (``log``), then the exit code."""
     lines = [line.rstrip() for line in ended.err.splitlines() if line.strip() and not line.startswith("rsync error:")]
     for pattern, code in _MEANINGS:
@@ -77,26 +77,26 @@ def protocol(out: IO[bytes]) -> int | None:
     return next((int(found[1]) for line in _lines(out) if (found := _VERSIONS.fullmatch(line))), None)
 
 
-def listed(out: IO[bytes]) -> Iterator[tuple[str, Entry]]:
+def listed(out: IO[bytes]) -> Iterator[tuple[str, TargetFile]]:
     """Yield kind and entry of each line of a list."""
     for line in map(_LINE.fullmatch, _lines(out)):
         if line is not None and line["name"] != "." and (entry := _entry(line)) is not None:
             yield line["kind"], entry
 
 
-def kind_of(found: Iterable[tuple[str, Entry]], name: str) -> str | None:
+def kind_of(found: Iterable[tuple[str, TargetFile]], name: str) -> str | None:
     """Return the kind of a name, as ``ls`` shows it, None where a list does not have it."""
     return next((kind for kind, entry in found if entry.name == name), None)
 
 
-def _entry(line: re.Match[str]) -> Entry | None:
+def _entry(line: re.Match[str]) -> TargetFile | None:
     try:
         when = datetime.strptime(line["time"], "%Y/%m/%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Entry(line["name"], int(re.sub(r"\D", "", line["size"]) or 0), when.timestamp())
+    return TargetFile(line["name"], int(re.sub(r"\D", "", line["size"]) or 0), when.timestamp())
 
 
-def itemized(ended: Ended, name: str) -> bool:
+def itemized(ended: ProgramResult, name: str) -> bool:
     """Whether rsync reports a file as sent or different."""
     return any(line.split(" ", 1)[1:] == [name] for line in ended.out.splitlines())

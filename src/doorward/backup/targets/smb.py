@@ -39,10 +39,10 @@ from smbprotocol.open import (
 )
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt, checked
+from doorward.backup.targets.attempt import TargetAttempt, checked
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Entry, Secret, bounded, one_by_one
-from doorward.backup.targets.smb_session import Conversation
+from doorward.backup.targets.port import Secret, TargetFile, bounded, one_by_one
+from doorward.backup.targets.smb_session import SmbShare
 
 _CHUNK = 1024 * 1024
 _PIECE, _ON_THE_WAY = 256 * 1024, 8
@@ -61,9 +61,9 @@ _A_FILE = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_OPEN_REPARS
 _NO_FILE = FileAttributes.FILE_ATTRIBUTE_DIRECTORY | FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
 
 
-def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> SmbTarget:
+def opened(target: Mapping[str, Any], secret: Secret, attempt: TargetAttempt) -> SmbDirectory:
     """Log in and see that the path is there."""
-    made = SmbTarget(Conversation(target, secret, attempt), str(target["path"]), attempt)
+    made = SmbDirectory(SmbShare(target, secret, attempt), str(target["path"]), attempt)
     try:
         made.check_path()
     except BaseException:
@@ -72,10 +72,10 @@ def opened(target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> SmbTa
     return made
 
 
-class SmbTarget:
+class SmbDirectory:
     """A directory of a share."""
 
-    def __init__(self, conversation: Conversation, path: str, attempt: Attempt) -> None:
+    def __init__(self, conversation: SmbShare, path: str, attempt: TargetAttempt) -> None:
         self._talk, self._attempt = conversation, attempt
         self._path = [part for part in path.split("/") if part]
 
@@ -93,7 +93,7 @@ class SmbTarget:
             with self._writing(doing), self._directory(doing, parts, CreateDisposition.FILE_OPEN_IF):
                 pass
 
-    def names(self) -> list[Entry]:
+    def names(self) -> list[TargetFile]:
         """List ``config``."""
         doing = "Listing the files"
         try:
@@ -159,7 +159,7 @@ class SmbTarget:
             if failure.code != "no_such_path":
                 raise
 
-    def partial(self) -> list[Entry]:
+    def partial(self) -> list[TargetFile]:
         """List what has the name of a temporary file of ours."""
         return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
 
@@ -241,7 +241,7 @@ class SmbTarget:
         with self._talk.talking(doing):  # what was written may only now turn out not to fit
             file.close()
 
-    def _listed(self, doing: str, directory: Open) -> Iterator[Entry]:
+    def _listed(self, doing: str, directory: Open) -> Iterator[TargetFile]:
         flags = QueryDirectoryFlags.SMB2_RESTART_SCANS
         while True:
             with self._talk.talking(doing):
@@ -346,7 +346,7 @@ class SmbTarget:
         return data
 
 
-def _entry(found: Any) -> Entry:
+def _entry(found: Any) -> TargetFile:
     """Return what a server says of a file. Raises anything where that makes no sense."""
     name = found["file_name"].get_value().decode("utf-16-le", errors="replace")
-    return Entry(name, found["end_of_file"].get_value(), found["last_write_time"].get_value().timestamp())
+    return TargetFile(name, found["end_of_file"].get_value(), found["last_write_time"].get_value().timestamp())

@@ -20,7 +20,7 @@ from smbprotocol.session import Session
 from smbprotocol.tree import SMB2TreeConnectRequest, SMB2TreeConnectResponse, TreeConnect
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt, Watchdog, reach
+from doorward.backup.targets.attempt import CONNECT_SECONDS, TargetAttempt, Watchdog, reach
 from doorward.backup.targets.port import Secret
 
 _DIALECTS = {"3.1.1": Dialects.SMB_3_1_1, "3.0.2": Dialects.SMB_3_0_2, "3.0": Dialects.SMB_3_0_0}
@@ -90,10 +90,10 @@ class Strict(Connection):  # type: ignore[misc]  # the library has no types
         super().verify_signature(header, session_id, force)
 
 
-class Conversation:
+class SmbShare:
     """A share of a server that we are logged in to."""
 
-    def __init__(self, target: Mapping[str, Any], secret: Secret, attempt: Attempt) -> None:
+    def __init__(self, target: Mapping[str, Any], secret: Secret, attempt: TargetAttempt) -> None:
         self._attempt, self._target = attempt, target
         self._anonymous = target["authentication"]["selection"] == "anonymous"
         server = str(target["server"]["value"])

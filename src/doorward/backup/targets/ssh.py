@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from doorward.backup.targets.attempt import CONNECT_SECONDS, Attempt
+from doorward.backup.targets.attempt import CONNECT_SECONDS, TargetAttempt
 from doorward.backup.targets.programs import end, environment
 from doorward.host import unprivileged
 
@@ -30,7 +30,7 @@ _TICK_SECONDS, _LAST_WORDS_SECONDS = 0.01, 0.5
 _MAX_LOG = 64 * 1024
 
 
-class Login:
+class SshLogin:
     """A login on an SSH server. The private key lies in a file that exists in memory only and goes with the process.
 
     ``directory`` may be entered by the account that programs run as.
@@ -61,7 +61,7 @@ class Login:
         }  # fmt: skip
         return " ".join(["ssh", "-F/dev/null", "-axT", *_given(options)])
 
-    def connect(self, attempt: Attempt, doing: str) -> None:
+    def connect(self, attempt: TargetAttempt, doing: str) -> None:
         """Log in, unless the connection is still there. Raises BackupError."""
         if self._process is not None and self._process.poll() is None and self._is_ready():
             return
@@ -91,7 +91,7 @@ class Login:
         """Whether somebody is logged in: only then ssh makes its socket."""
         return (self._directory / _SOCKET).is_socket()
 
-    def _arguments(self, attempt: Attempt) -> list[str]:
+    def _arguments(self, attempt: TargetAttempt) -> list[str]:
         connect = max(1, int(min(CONNECT_SECONDS, attempt.stall, attempt.left)))
         options = {
             "AddressFamily": "any", "BatchMode": "yes", "CheckHostIP": "no", "ClearAllForwardings": "yes",

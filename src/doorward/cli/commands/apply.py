@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from doorward.cli.options import Committing, Connection, command
+from doorward.cli.options import Committing, ConnectionOptions, command
 
 Descriptions = Annotated[
     list[Path],
@@ -27,7 +27,7 @@ NodeSettings = Annotated[
 @command
 def apply(
     files: Descriptions,
-    connection: Connection,
+    connection: ConnectionOptions,
     how: Committing,
     prune: Prune = False,  # noqa: FBT002 - Typer's options
     node_settings: NodeSettings = False,  # noqa: FBT002
@@ -42,13 +42,13 @@ def apply(
 
 
 def apply_files(
-    connection: Connection, how: Committing, files: Sequence[Path], *, prune: bool, node_settings: bool = False
+    connection: ConnectionOptions, how: Committing, files: Sequence[Path], *, prune: bool, node_settings: bool = False
 ) -> None:
     """Carry out ``doorward apply``."""
     from doorward.cli.applying import read, without_own
-    from doorward.cli.edits import Edit
+    from doorward.cli.edits import CommandEdit
     from doorward.cli.failures import short
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.session import connected
     from doorward.cli.transact import carry_out
 
@@ -59,7 +59,7 @@ def apply_files(
             configuration, left = without_own(session.tree, configuration)
             said = "Left out, since it belongs to the other node that the description is of"
             show(
-                [Line(f"{said}: {', '.join(map(short, left))}. --node-settings takes it, too.", "yellow")] if left else [],
+                [OutputLine(f"{said}: {', '.join(map(short, left))}. --node-settings takes it, too.", "yellow")] if left else [],
                 err=True,
             )
-        carry_out(session, how, Edit("apply", value=configuration, prune=prune))
+        carry_out(session, how, CommandEdit("apply", value=configuration, prune=prune))

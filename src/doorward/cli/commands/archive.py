@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.options import Connection, command
+from doorward.cli.options import ConnectionOptions, command
 
 _EXPORTS = "/api/backup/exports"
 
 
-class Protection(StrEnum):
+class ArchiveProtection(StrEnum):
     """How an export is protected."""
 
     gpg = "gpg"
@@ -31,8 +31,10 @@ PasswordFile = Annotated[
 
 @command
 def export(
-    connection: Connection,
-    protect: Annotated[Protection, typer.Option(help="To the configured key, under a password, or in clear.")] = Protection.gpg,
+    connection: ConnectionOptions,
+    protect: Annotated[
+        ArchiveProtection, typer.Option(help="To the configured key, under a password, or in clear.")
+    ] = ArchiveProtection.gpg,
     archive_password_file: PasswordFile = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)] = None,
 ) -> None:
@@ -41,7 +43,7 @@ def export(
     from doorward.cli.session import connected
 
     encryption = {"selection": protect.value}
-    if protect is Protection.password:
+    if protect is ArchiveProtection.password:
         encryption["password"] = archive_password(archive_password_file, confirm=True)
     with connected(connection) as session:
         client = session.client
@@ -60,7 +62,7 @@ def export(
             raise CommandError(f"{path} can't be written: {error.strerror}.") from None
         finally:
             client.write("DELETE", href)
-        shown = [*render.warnings(client.warnings), render.Line(f"{path}: {made['body']['size']} bytes.", "bold green")]
+        shown = [*render.warnings(client.warnings), render.OutputLine(f"{path}: {made['body']['size']} bytes.", "bold green")]
         render.show(shown)
 
 

@@ -13,13 +13,13 @@ import typer
 from doorward.cli.commands import backup_targets
 from doorward.cli.failures import CommandError
 from doorward.cli.help import group, register
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from doorward.cli.client import Client
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
 
 _BACKUP = "/api/backup"
 _LOOK_SECONDS = 0.5
@@ -31,7 +31,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Runs
 
 
 @command
-def now(connection: Connection, output: Output, wait: Wait = True) -> None:  # noqa: FBT002 - Typer's option
+def now(connection: ConnectionOptions, output: Output, wait: Wait = True) -> None:  # noqa: FBT002 - Typer's option
     """Back up by the selected policy, and wait until the file on the target is proven."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -40,7 +40,7 @@ def now(connection: Connection, output: Output, wait: Wait = True) -> None:  # n
         made = session.client.write("POST", f"{_BACKUP}/runs", {})
         href = str(made.meta["href"])
         if not wait:
-            render.emit(made.content, output.structured, [render.Line(f"The run {made.content['key']} is queued.")])
+            render.emit(made.content, output.structured, [render.OutputLine(f"The run {made.content['key']} is queued.")])
             return
         run = _ended(session.client, href)
         render.emit(run, output.structured, _run(run))
@@ -49,7 +49,7 @@ def now(connection: Connection, output: Output, wait: Wait = True) -> None:  # n
 
 
 @command
-def status(connection: Connection, output: Output) -> None:
+def status(connection: ConnectionOptions, output: Output) -> None:
     """Show how fresh the backups are. Exit code 1: one is overdue."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -64,7 +64,7 @@ def status(connection: Connection, output: Output) -> None:
 
 
 @command
-def list_(connection: Connection, output: Output, limit: Limit = 20) -> None:
+def list_(connection: ConnectionOptions, output: Output, limit: Limit = 20) -> None:
     """List the runs, newest first."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -80,7 +80,7 @@ def list_(connection: Connection, output: Output, limit: Limit = 20) -> None:
             ]
             for run in runs
         ]
-        shown = render.table(["STARTED", "REASON", "RESULT", "FILE"], rows) if rows else [render.Line("No run yet.", "dim")]
+        shown = render.table(["STARTED", "REASON", "RESULT", "FILE"], rows) if rows else [render.OutputLine("No run yet.", "dim")]
         render.emit(runs, output.structured, shown)
 
 
@@ -141,33 +141,33 @@ def _outcome(run: dict[str, Any]) -> str:
     return f"{run['result']} ({run['code']})" if run["code"] else str(run["result"])
 
 
-def _run(run: dict[str, Any]) -> Iterator[Line]:
-    from doorward.cli.render import Line
+def _run(run: dict[str, Any]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine
 
     for file in run["files"]:
-        yield Line(f"{file['name']}: {file['size']} bytes, SHA-256 {file['sha256']}")
+        yield OutputLine(f"{file['name']}: {file['size']} bytes, SHA-256 {file['sha256']}")
     if run["result"] == "succeeded":
-        yield Line(f"Revision {run['revision']['number']} is stored on {run['target']} and proven.", "bold green")
+        yield OutputLine(f"Revision {run['revision']['number']} is stored on {run['target']} and proven.", "bold green")
     for warning in run["warnings"]:
-        yield Line(f"Warning: {warning['message']}", "yellow")
+        yield OutputLine(f"Warning: {warning['message']}", "yellow")
 
 
-def _status(found: dict[str, Any], policy: str | None) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time
+def _status(found: dict[str, Any], policy: str | None) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time
 
     if policy is None:
-        yield Line("No backup policy is selected.", "yellow")
+        yield OutputLine("No backup policy is selected.", "yellow")
         return
     success, failure, drill = found["last_success"], found["last_failure"], found["last_drill"]
-    yield Line(f"Policy:       {policy}")
-    yield Line(f"Last success: {local_time(success['at'])}, {success['file']}" if success else "Last success: never")
+    yield OutputLine(f"Policy:       {policy}")
+    yield OutputLine(f"Last success: {local_time(success['at'])}, {success['file']}" if success else "Last success: never")
     if failure:
-        yield Line(f"Last failure: {local_time(failure['at'])}, {failure['code']}: {failure['message']}")
+        yield OutputLine(f"Last failure: {local_time(failure['at'])}, {failure['code']}: {failure['message']}")
     if drill:
-        yield Line(f"Last drill:   {local_time(drill['at'])}, {drill['level']}")
-    yield Line(f"Next due:     {local_time(found['next_due'])}" if found["next_due"] else "Next due:     only by hand")
+        yield OutputLine(f"Last drill:   {local_time(drill['at'])}, {drill['level']}")
+    yield OutputLine(f"Next due:     {local_time(found['next_due'])}" if found["next_due"] else "Next due:     only by hand")
     if found["running"]:
-        yield Line(f"At work:      {found['running']}")
-    yield Line(f"Encryption:   {found['encryption']['fingerprint'] or 'off'}")
+        yield OutputLine(f"At work:      {found['running']}")
+    yield OutputLine(f"Encryption:   {found['encryption']['fingerprint'] or 'off'}")
     for warning in found["warnings"]:
-        yield Line(f"Warning: {warning['message']}", "yellow")
+        yield OutputLine(f"Warning: {warning['message']}", "yellow")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.session import Session
+    from doorward.cli.session import CommandSession
 
 _BACKUP = "/api/backup"
 _POLICIES = "/api/configuration/policies/backup_policies"
@@ -26,7 +26,7 @@ Port = Annotated[int, typer.Option(help="Its port.", min=1, max=65535)]
 
 
 @command
-def try_target(connection: Connection, output: Output, policy: PolicyArgument = "") -> None:
+def try_target(connection: ConnectionOptions, output: Output, policy: PolicyArgument = "") -> None:
     """Try the target of a policy: log in, write a small file, read it back, delete it."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -41,7 +41,7 @@ def try_target(connection: Connection, output: Output, policy: PolicyArgument = 
 
 
 @command
-def host_keys(connection: Connection, output: Output, server: ServerArgument, port: Port = 22) -> None:
+def host_keys(connection: ConnectionOptions, output: Output, server: ServerArgument, port: Port = 22) -> None:
     """Show the host keys of an SSH server, each behind its fingerprint. Nothing is trusted by that: compare them first."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -51,11 +51,11 @@ def host_keys(connection: Connection, output: Output, server: ServerArgument, po
         found = session.client.write("POST", f"{_BACKUP}/host_keys", order).content["body"]
     if found["code"]:
         raise CommandError(f"{found['code']}: {found['message']}")
-    shown = (render.Line(f"{key['fingerprint']} {key['public_key']}") for key in found["host_keys"])
+    shown = (render.OutputLine(f"{key['fingerprint']} {key['public_key']}") for key in found["host_keys"])
     render.emit(found["host_keys"], output.structured, shown)
 
 
-def _key(session: Session, policy: str) -> str:
+def _key(session: CommandSession, policy: str) -> str:
     """Return the key of a policy by its name or key. Raises Usage."""
     if not policy:
         selected: dict[str, Any] | None = session.client.body(_SELECTED)["backup_policy"]

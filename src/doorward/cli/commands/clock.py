@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
 
 WAIT_SECONDS = 60.0
 """How long a source is waited for."""
@@ -21,7 +21,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until the clock has a s
 
 
 @command
-def time_(connection: Connection, output: Output, wait: Wait = False) -> None:  # noqa: FBT002 - Typer's option
+def time_(connection: ConnectionOptions, output: Output, wait: Wait = False) -> None:  # noqa: FBT002 - Typer's option
     """Show the clock, and whether the time servers answer. Exit code 1: none does."""
     from doorward.cli.render import emit
     from doorward.cli.session import connected
@@ -46,18 +46,18 @@ def _selected(found: dict[str, Any]) -> bool:
     return any(source["state"] == "selected" for source in found["sources"])
 
 
-def _lines(found: dict[str, Any]) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time, table
+def _lines(found: dict[str, Any]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time, table
 
     clock, daemon, zone = found["clock"], found["daemon"], found["timezone"]
     state = "synchronised" if clock["synchronised"] else "not synchronised"
     running = "" if daemon["running"] else f"; {daemon['name']} does not run"
-    yield Line(f"Clock:  {local_time(clock['time'])}, {state}{running}", "" if daemon["running"] else "yellow")
-    yield Line(f"Zone:   {zone['name']}")
+    yield OutputLine(f"Clock:  {local_time(clock['time'])}, {state}{running}", "" if daemon["running"] else "yellow")
+    yield OutputLine(f"Zone:   {zone['name']}")
     if found["sources"]:
         yield from table(["SOURCE", "ADDRESS", "STRATUM", "OFFSET", "STATE"], [_row(source) for source in found["sources"]])
     else:
-        yield Line("There is no time server.", "dim")
+        yield OutputLine("There is no time server.", "dim")
 
 
 def _row(source: dict[str, Any]) -> list[str]:

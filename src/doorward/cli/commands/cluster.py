@@ -18,13 +18,13 @@ import typer
 from doorward.cli import terminal
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
-from doorward.cli.options import Committing, Connection, Output, command
+from doorward.cli.options import Committing, ConnectionOptions, Output, command
 from doorward.cli.values import read_file, read_input
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from doorward.cli.session import Session
+    from doorward.cli.session import CommandSession
 
 _CLUSTER = "/api/cluster"
 _INTERFACE = "/api/configuration/local_services/cluster"
@@ -58,7 +58,7 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again every 2 s
 
 
 @command
-def status(connection: Connection, output: Output, watch: Watch = False) -> None:  # noqa: FBT002 - Typer's option
+def status(connection: ConnectionOptions, output: Output, watch: Watch = False) -> None:  # noqa: FBT002 - Typer's option
     """Show the status of the nodes; on a joined node, its own."""
     from rich.console import Console, Group
     from rich.live import Live
@@ -86,7 +86,7 @@ def status(connection: Connection, output: Output, watch: Watch = False) -> None
             return
 
 
-def _report(session: Session) -> Any:
+def _report(session: CommandSession) -> Any:
     """Return what the API answers: the status of the nodes, or how far this node's request to join is."""
     from doorward.cli.failures import CommandRefusedError
 
@@ -98,7 +98,7 @@ def _report(session: Session) -> Any:
         return session.client.get(f"{_CLUSTER}/join_request").content
 
 
-def _status(session: Session) -> Iterator[Table | str]:
+def _status(session: CommandSession) -> Iterator[Table | str]:
     """Yield the table of the nodes, then what is wrong with them."""
     from rich.markup import escape
     from rich.table import Table
@@ -158,7 +158,7 @@ def _notes(item: dict[str, Any]) -> Iterator[str]:
 
 
 @command
-def promote(connection: Connection, how: Committing, listen: Listen = None) -> None:
+def promote(connection: ConnectionOptions, how: Committing, listen: Listen = None) -> None:
     """Make this node Central Management. There is no way back."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
@@ -173,12 +173,12 @@ def promote(connection: Connection, how: Committing, listen: Listen = None) -> N
 
 
 @command
-def join(central: Central, connection: Connection, how: Committing, listen: Listen = None) -> None:
+def join(central: Central, connection: ConnectionOptions, how: Committing, listen: Listen = None) -> None:
     """Ask to join a cluster, and print what `doorward cluster accept` takes on Central Management.
 
     It is good for one pairing within 24 hours. Nothing else goes to standard output.
     """
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
 
@@ -193,13 +193,13 @@ def join(central: Central, connection: Connection, how: Committing, listen: List
 
         transact(session, how, write)
         if not how.dry_run:
-            show([Line("Give this to `doorward cluster accept` on Central Management:")])
+            show([OutputLine("Give this to `doorward cluster accept` on Central Management:")])
     if not how.dry_run:
-        show([Line(_token(asked), "bold")])
+        show([OutputLine(_token(asked), "bold")])
 
 
 @command
-def accept(connection: Connection, how: Committing, file: Token = None, role: Roles = None) -> None:
+def accept(connection: ConnectionOptions, how: Committing, file: Token = None, role: Roles = None) -> None:
     """Let a node into the cluster of this Central Management, with what its join printed."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
@@ -217,7 +217,7 @@ def accept(connection: Connection, how: Committing, file: Token = None, role: Ro
 
 
 @command
-def remove(node: Node, connection: Connection, how: Committing) -> None:
+def remove(node: Node, connection: ConnectionOptions, how: Committing) -> None:
     """Remove a node. It turns standalone at its next contact and keeps its configuration."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
@@ -228,7 +228,7 @@ def remove(node: Node, connection: Connection, how: Committing) -> None:
 
 
 @command
-def leave(connection: Connection, how: Committing) -> None:
+def leave(connection: ConnectionOptions, how: Committing) -> None:
     """Withdraw the join request of this node, or leave its cluster. What is configured stays."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
@@ -238,7 +238,7 @@ def leave(connection: Connection, how: Committing) -> None:
 
 
 @command
-def repair(connection: Connection, how: Committing) -> None:
+def repair(connection: ConnectionOptions, how: Committing) -> None:
     """Have nodes follow this Central Management again that hold another history, as after it came back from an old copy.
 
     They give up what they took since that copy was made; the plan names them, and their own history keeps it.
@@ -250,15 +250,15 @@ def repair(connection: Connection, how: Committing) -> None:
         transact(session, how, lambda: _begun(session))
 
 
-def _begun(session: Session) -> None:
+def _begun(session: CommandSession) -> None:
     session.client.write("POST", f"{_CLUSTER}/repair", {})
 
 
-def _delete(session: Session, path: str) -> None:
+def _delete(session: CommandSession, path: str) -> None:
     session.client.write("DELETE", path)
 
 
-def _found(session: Session, node: str) -> str:
+def _found(session: CommandSession, node: str) -> str:
     """Return the UUID of a node. Raises Usage."""
     from doorward.cli.failures import CommandRefusedError
 
@@ -275,7 +275,7 @@ def _found(session: Session, node: str) -> str:
     return str(keys[0])
 
 
-def _open_interface(session: Session, address: str | None) -> None:
+def _open_interface(session: CommandSession, address: str | None) -> None:
     """Open the cluster interface on an address of this node. Raises Usage."""
     if address is None:
         return

@@ -13,16 +13,16 @@ import typer
 
 from doorward.cli.commands.arguments import PathArgument
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.options import Committing, Connection, command
+from doorward.cli.options import Committing, ConnectionOptions, command
 from doorward.cli.values import read_file
 
 if TYPE_CHECKING:
-    from doorward.cli.addresses import Address
-    from doorward.cli.session import Session
+    from doorward.cli.addresses import ResourceAddress
+    from doorward.cli.session import CommandSession
 
 
 @command
-def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
+def edit(path: PathArgument, connection: ConnectionOptions, how: Committing) -> None:
     """Edit a setting or object in $EDITOR, then show the difference and commit it.
 
     What is refused comes back into the editor, with the reasons above it.
@@ -61,7 +61,7 @@ def edit(path: PathArgument, connection: Connection, how: Committing) -> None:
             return
 
 
-def _read(session: Session, path: str) -> tuple[Address, Any, str]:
+def _read(session: CommandSession, path: str) -> tuple[ResourceAddress, Any, str]:
     """Return where the body is, what is shown of it, and the entity tag of the resource."""
     from doorward.cli.addresses import locate
     from doorward.cli.members import member
@@ -103,13 +103,13 @@ def _value(text: str) -> Any:
         raise CommandError(str(error)) from None
 
 
-def _commit(session: Session, how: Committing, path: str, value: Any, etag: str) -> None:
-    from doorward.cli.edits import Edit
+def _commit(session: CommandSession, how: Committing, path: str, value: Any, etag: str) -> None:
+    from doorward.cli.edits import CommandEdit
     from doorward.cli.failures import CommandRefusedError
     from doorward.cli.transact import carry_out
 
     try:
-        carry_out(session, how, Edit("replace", path, value=value), etag)
+        carry_out(session, how, CommandEdit("replace", path, value=value), etag)
     except CommandRefusedError as refused:
         if refused.type == "PreconditionFailed":
             raise CommandError("Somebody else changed it while you edited.") from None

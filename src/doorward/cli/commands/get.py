@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from doorward.cli.commands.arguments import OptionalPath
-from doorward.cli.options import Connection, Format, Output, command
+from doorward.cli.options import ConnectionOptions, Format, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.addresses import Address
-    from doorward.cli.session import Session
+    from doorward.cli.addresses import ResourceAddress
+    from doorward.cli.session import CommandSession
     from doorward.tree.registry import Endpoint
 
 
 @command
-def get(connection: Connection, output: Output, path: OptionalPath = "") -> None:
+def get(connection: ConnectionOptions, output: Output, path: OptionalPath = "") -> None:
     """Print a setting, the objects of a collection, or everything below a branch, as YAML.
 
     A branch is printed in the form that `doorward apply` takes, with a variable of the environment in place of each secret;
@@ -33,7 +33,7 @@ def get(connection: Connection, output: Output, path: OptionalPath = "") -> None
     emit(value, output.format or Format.yaml)
 
 
-def _raw(session: Session, address: Address) -> Any:
+def _raw(session: CommandSession, address: ResourceAddress) -> Any:
     from doorward.cli.members import member
     from doorward.tree.nodes import Branch
 
@@ -45,12 +45,12 @@ def _raw(session: Session, address: Address) -> Any:
     return member(_plain(session, address.href), address.member)
 
 
-def _plain(session: Session, href: str) -> Any:
+def _plain(session: CommandSession, href: str) -> Any:
     content = session.client.get(href).content
     return content["body"] if "body" in content else content["items"]
 
 
-def _readable(session: Session, address: Address) -> Any:
+def _readable(session: CommandSession, address: ResourceAddress) -> Any:
     from doorward.cli.failures import Usage, short
     from doorward.cli.members import member
     from doorward.cli.naming import with_names
@@ -67,7 +67,7 @@ def _readable(session: Session, address: Address) -> Any:
     return member(with_names(node, body, session.remote) if isinstance(node, Valued) else body, address.member)
 
 
-def _objects(session: Session, endpoint: Endpoint, *, described: bool = False) -> dict[str, Any]:
+def _objects(session: CommandSession, endpoint: Endpoint, *, described: bool = False) -> dict[str, Any]:
     """Return the objects of a collection by name. ``described``: with secrets as a description has them."""
     from doorward.cli.naming import nameless, with_names
     from doorward.cli.secrets import described_secrets
@@ -83,13 +83,13 @@ def _objects(session: Session, endpoint: Endpoint, *, described: bool = False) -
     return found
 
 
-def _description(session: Session, branch: Endpoint) -> dict[str, Any]:
+def _description(session: CommandSession, branch: Endpoint) -> dict[str, Any]:
     """Return what stands below a branch, as a description that ``doorward apply`` takes."""
     found = {"configuration": _values(session, branch, lambda endpoint: _whole(session, endpoint))}
     return {"node": node, **found} if (node := session.remote.node) else found
 
 
-def _values(session: Session, branch: Endpoint, read: Callable[[Endpoint], Any]) -> dict[str, Any]:
+def _values(session: CommandSession, branch: Endpoint, read: Callable[[Endpoint], Any]) -> dict[str, Any]:
     """Return what can be described below a branch, in the shape of the tree; what the account may not read is left out."""
     from doorward.cli.failures import CommandRefusedError, short
 
@@ -112,7 +112,7 @@ def _values(session: Session, branch: Endpoint, read: Callable[[Endpoint], Any])
     return found
 
 
-def _whole(session: Session, endpoint: Endpoint) -> Any:
+def _whole(session: CommandSession, endpoint: Endpoint) -> Any:
     from doorward.cli.naming import with_names
     from doorward.cli.secrets import described_secrets
     from doorward.tree.nodes import Collection, Valued

@@ -10,11 +10,11 @@ import typer
 from doorward.cli.commands.arguments import PathArgument, RevisionArgument
 from doorward.cli.completing import paths
 from doorward.cli.failures import Usage
-from doorward.cli.options import Committing, Connection, Output, command
+from doorward.cli.options import Committing, ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.addresses import Address
-    from doorward.cli.session import Session
+    from doorward.cli.addresses import ResourceAddress
+    from doorward.cli.session import CommandSession
 
 _REVISIONS = "/api/revisions"
 _PAGE = 500
@@ -53,7 +53,7 @@ _HEAD = ("REVISION", "TIME", "AUTHOR", "FROM", "CHANGES", "MESSAGE")
 
 
 @command
-def history(connection: Connection, output: Output, subject: RevisionOrPath = "", limit: Limit = 20) -> None:
+def history(connection: ConnectionOptions, output: Output, subject: RevisionOrPath = "", limit: Limit = 20) -> None:
     """List what was committed, by whom and why, newest first: all of it, or what changed one setting; or show one revision."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -73,7 +73,7 @@ def history(connection: Connection, output: Output, subject: RevisionOrPath = ""
         render.emit(_marked([found], awaited)[0], output.structured, shown)
 
 
-def _located(session: Session, path: str) -> Address:
+def _located(session: CommandSession, path: str) -> ResourceAddress:
     from doorward.cli.addresses import locate
 
     return locate(session.tree, session.remote, path)
@@ -83,7 +83,7 @@ _BLAMED = ("SETTING", "REVISION", "TIME", "AUTHOR", "VALUE")
 
 
 @command
-def blame(connection: Connection, output: Output, path: PathArgument) -> None:
+def blame(connection: ConnectionOptions, output: Output, path: PathArgument) -> None:
     """Show who set each value of a setting, when, and with which revision."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -111,7 +111,7 @@ def _value(body: Any, pointer: str) -> str:
     return str(reference) if reference is not None else json.dumps(body, ensure_ascii=False)
 
 
-def awaiting(session: Session) -> tuple[int, int] | None:
+def awaiting(session: CommandSession) -> tuple[int, int] | None:
     """Return the revision that awaits its confirmation, and the seconds that are left; None where none does."""
     from doorward.cli.client import TRANSACTION
     from doorward.cli.failures import CommandRefusedError
@@ -141,7 +141,7 @@ def _row(body: dict[str, Any], awaited: tuple[int, int] | None) -> list[str]:
 
 
 @command
-def rollback(number: RevisionArgument, connection: Connection, how: Committing, only: Only = None) -> None:
+def rollback(number: RevisionArgument, connection: ConnectionOptions, how: Committing, only: Only = None) -> None:
     """Go back to a revision, by a new one that undoes what came after it; with --path only there."""
     from doorward.cli.session import connected
     from doorward.cli.transact import transact
@@ -152,14 +152,14 @@ def rollback(number: RevisionArgument, connection: Connection, how: Committing, 
         transact(session, how, lambda: _restore(session, number, body))
 
 
-def _restore(session: Session, number: int, body: Any) -> None:
+def _restore(session: CommandSession, number: int, body: Any) -> None:
     session.client.write("POST", f"{_REVISIONS}/{number}/restore", body)
 
 
 @command
 def diff(
     subject: Subject,
-    connection: Connection,
+    connection: ConnectionOptions,
     output: Output,
     other: Other = None,
     exit_code: ExitCode = False,  # noqa: FBT002 - Typer's option
@@ -178,13 +178,13 @@ def diff(
 
     with connected(connection) as session:
         changes = _between(session, int(subject), other)
-        shown = render.changes(changes, session.remote) if changes else [render.Line("No difference.")]
+        shown = render.changes(changes, session.remote) if changes else [render.OutputLine("No difference.")]
         render.emit({"changes": changes}, output.structured, shown)
     if changes and exit_code:
         raise typer.Exit(2)
 
 
-def _between(session: Session, number: int, other: int | None) -> list[dict[str, Any]]:
+def _between(session: CommandSession, number: int, other: int | None) -> list[dict[str, Any]]:
     """Return the changes from one revision to the other, whichever is older.
 
     What happened in the cluster is left out: that is no state to go back to.
@@ -195,10 +195,10 @@ def _between(session: Session, number: int, other: int | None) -> list[dict[str,
     return [change for change in found if change["path"].startswith("/api/configuration/")]
 
 
-def _newest(session: Session) -> int:
+def _newest(session: CommandSession) -> int:
     return int(session.client.get(f"{_REVISIONS}?limit=1").content["items"][0]["key"])
 
 
-def _changes(session: Session, number: int) -> list[dict[str, Any]]:
+def _changes(session: CommandSession, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = session.client.get(f"{_REVISIONS}/{number}/changes").content["changes"]
     return found

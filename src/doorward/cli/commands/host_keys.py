@@ -9,13 +9,13 @@ import typer
 
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from doorward.cli.render import Line
-    from doorward.cli.servers import HostKey, Server
+    from doorward.cli.render import OutputLine
+    from doorward.cli.servers import ServerHostKey, ServerName
 
 app = group("host-keys", "Host keys of SSH servers: which ones are trusted, and which ones servers offer.")
 
@@ -32,7 +32,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Without a te
 
 
 @command
-def list_(connection: Connection, output: Output, server: AnyServer = "") -> None:
+def list_(connection: ConnectionOptions, output: Output, server: AnyServer = "") -> None:
     """List the keys that are trusted, of one server or of all."""
     from doorward.cli import render
     from doorward.cli.servers import server_of, trusted
@@ -43,11 +43,13 @@ def list_(connection: Connection, output: Output, server: AnyServer = "") -> Non
         found = trusted(session.client, wanted)
     rows = [[one["key"], one["fingerprint"], render.local_time(one["learned"]), one["by"]] for one in found]
     head = ["KEY", "FINGERPRINT", "SINCE", "BY"]
-    render.emit(found, output.structured, render.table(head, rows) if rows else [render.Line("No host key is trusted.", "dim")])
+    render.emit(
+        found, output.structured, render.table(head, rows) if rows else [render.OutputLine("No host key is trusted.", "dim")]
+    )
 
 
 @command
-def scan(connection: Connection, output: Output, server: ServerArgument) -> None:
+def scan(connection: ConnectionOptions, output: Output, server: ServerArgument) -> None:
     """Show the keys that a server offers, each behind its fingerprint. Nothing is trusted by that: compare them first."""
     from doorward.cli import render
     from doorward.cli.servers import scanned, server_of
@@ -56,22 +58,22 @@ def scan(connection: Connection, output: Output, server: ServerArgument) -> None
     with connected(connection) as session:
         found = scanned(session.client, server_of(server))
     told = [{"fingerprint": key.fingerprint, "public_key": key.public_key} for key in found]
-    render.emit(told, output.structured, (render.Line(f"{key.fingerprint} {key.public_key}") for key in found))
+    render.emit(told, output.structured, (render.OutputLine(f"{key.fingerprint} {key.public_key}") for key in found))
 
 
 @command
-def add(connection: Connection, server: ServerArgument, public_key: PublicKey = "", yes: Yes = False) -> None:  # noqa: FBT002 - Typer's option
+def add(connection: ConnectionOptions, server: ServerArgument, public_key: PublicKey = "", yes: Yes = False) -> None:  # noqa: FBT002 - Typer's option
     """Trust a key of a server: the one that is given, or those that it offers, once you have compared them.
 
     doorward host-keys add db1.example.com 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI...'
     """
-    from doorward.cli.servers import HostKey, scanned, server_of, trust, unknown
+    from doorward.cli.servers import ServerHostKey, scanned, server_of, trust, unknown
     from doorward.cli.session import connected
 
     wanted = server_of(server)
     with connected(connection) as session:
         if public_key:
-            keys = [HostKey(public_key, "")]
+            keys = [ServerHostKey(public_key, "")]
         else:
             keys = unknown(session.client, wanted, scanned(session.client, wanted))
             if not keys:
@@ -82,7 +84,7 @@ def add(connection: Connection, server: ServerArgument, public_key: PublicKey = 
             typer.echo(f"{name} is trusted.")
 
 
-def _ask(server: Server, keys: Sequence[HostKey], *, yes: bool) -> None:
+def _ask(server: ServerName, keys: Sequence[ServerHostKey], *, yes: bool) -> None:
     """Show keys and ask whether they are the server's. Raises Usage where nobody can be asked, Exit where they are not."""
     from doorward.cli import terminal
     from doorward.cli.render import show
@@ -97,18 +99,18 @@ def _ask(server: Server, keys: Sequence[HostKey], *, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def offered(server: Server, keys: Sequence[HostKey]) -> Iterator[Line]:
+def offered(server: ServerName, keys: Sequence[ServerHostKey]) -> Iterator[OutputLine]:
     """Yield what a server offers, for a person to compare."""
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
 
-    yield Line(f"{server.label} offers the host keys:", "bold")
-    yield from (Line(f"  {key.fingerprint} ({key.type})") for key in keys)
-    yield Line("Compare them on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", "dim")
+    yield OutputLine(f"{server.label} offers the host keys:", "bold")
+    yield from (OutputLine(f"  {key.fingerprint} ({key.type})") for key in keys)
+    yield OutputLine("Compare them on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub", "dim")
 
 
 @command
 def remove(
-    connection: Connection,
+    connection: ConnectionOptions,
     which: Annotated[
         str, typer.Argument(metavar="KEY|SERVER[:PORT]", help="A key as `list` shows it, or a server with all of its keys.")
     ],

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.failures import CommandError, CommandRefusedError, Usage
-from doorward.cli.options import Committing, Connection, command
+from doorward.cli.options import Committing, ConnectionOptions, command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorward.cli.session import Session
+    from doorward.cli.session import CommandSession
 
 _USERS = "/api/configuration/aaa/local_database/users"
 _SETTINGS = "/api/configuration/aaa/settings"
@@ -36,13 +36,15 @@ NewPassword = Annotated[
 
 
 @command
-def passwd(connection: Connection, how: Committing, account: UserArgument = "", new_password_file: NewPassword = None) -> None:
+def passwd(
+    connection: ConnectionOptions, how: Committing, account: UserArgument = "", new_password_file: NewPassword = None
+) -> None:
     """Give an account a new password. All its login sessions end.
 
     The password is asked for twice, or read from a file, never taken from an argument.
     """
     from doorward.cli import terminal
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.session import connected, need_login
     from doorward.cli.transact import agreed
 
@@ -72,7 +74,7 @@ def passwd(connection: Connection, how: Committing, account: UserArgument = "", 
             _asked(change, name)
     if first is not None and not how.dry_run and not how.confirm:
         first.unlink(missing_ok=True)
-        show([Line(f"{first} is removed: it held the old password.")])
+        show([OutputLine(f"{first} is removed: it held the old password.")])
 
 
 def new_password(name: str, file: Path | None) -> str:
@@ -104,7 +106,7 @@ def _asked(change: Callable[[str], None], name: str) -> None:
             return
 
 
-def _change(session: Session, how: Committing, key: str, text: str) -> None:
+def _change(session: CommandSession, how: Committing, key: str, text: str) -> None:
     from doorward.cli.transact import transact
 
     def write() -> None:
@@ -115,9 +117,9 @@ def _change(session: Session, how: Committing, key: str, text: str) -> None:
     transact(session, how, write)
 
 
-def _change_own(session: Session, how: Committing, text: str) -> None:
+def _change_own(session: CommandSession, how: Committing, text: str) -> None:
     """Change the password of whoever logged in, which takes no right to accounts."""
-    from doorward.cli.render import Line, emit
+    from doorward.cli.render import OutputLine, emit
 
     try:
         revision = session.client.change_password(text)
@@ -126,10 +128,10 @@ def _change_own(session: Session, how: Committing, text: str) -> None:
             raise CommandError(*refused.lines) from None
         raise
     told = f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended."
-    emit({"revision": revision}, how.structured, [Line(told, "green")])
+    emit({"revision": revision}, how.structured, [OutputLine(told, "green")])
 
 
-def _key(session: Session, name: str) -> str:
+def _key(session: CommandSession, name: str) -> str:
     """Return the key of an account. Raises Usage."""
     from doorward.cli.naming import key_named
     from doorward.tree.nodes import Collection
@@ -142,9 +144,9 @@ def _key(session: Session, name: str) -> str:
     return found
 
 
-def _policy(session: Session) -> list[Any]:
+def _policy(session: CommandSession) -> list[Any]:
     """Say what passwords have to be like, where the account may read it."""
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
 
     try:
         policy = session.client.body(_SETTINGS)["password_policy"]
@@ -153,7 +155,7 @@ def _policy(session: Session) -> list[Any]:
     if not policy["enabled"]:
         return []
     classes = f" with at least {policy['minimum_classes']} kinds of characters" if policy.get("minimum_classes", 1) > 1 else ""
-    return [Line(f"At least {policy['minimum_length']} characters{classes}.", "dim")]
+    return [OutputLine(f"At least {policy['minimum_length']} characters{classes}.", "dim")]
 
 
 def _from(path: Path) -> str:

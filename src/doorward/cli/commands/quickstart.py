@@ -12,15 +12,15 @@ import typer
 from doorward.cli.commands.host_keys import offered
 from doorward.cli.failures import CommandError
 from doorward.cli.help import group, register
-from doorward.cli.options import Asking, Connection, command
+from doorward.cli.options import Asking, ConnectionOptions, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from doorward.cli.render import Line
-    from doorward.cli.servers import HostKey, Server
-    from doorward.cli.session import Session
-    from doorward.cli.starting import Start
+    from doorward.cli.render import OutputLine
+    from doorward.cli.servers import ServerHostKey, ServerName
+    from doorward.cli.session import CommandSession
+    from doorward.cli.starting import QuickstartPlan
 
 _HOST_KEYS = "/api/configuration/ssh/host_keys"
 _PRIVATE_KEYS = "/api/configuration/private_keys"
@@ -30,7 +30,7 @@ app = group("quickstart", "The first session in a minute: a policy with safe def
 
 @command
 def ssh(
-    connection: Connection,
+    connection: ConnectionOptions,
     how: Asking,
     server: Annotated[
         str, typer.Argument(metavar="[USER@]SERVER[:PORT]", help="Where sessions shall go, and as whom.", show_default=False)
@@ -47,7 +47,7 @@ def ssh(
     in at the server as ever: nothing of theirs is stored. The keys of the server are shown, and trusted if you agree.
     """
     from doorward.cli.applying import write
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.servers import login_of, scanned, unknown
     from doorward.cli.session import connected
     from doorward.cli.starting import start
@@ -60,9 +60,9 @@ def ssh(
         show(_promises(begun, wanted))
         if begun.described:
             prepare(session, lambda: write(session, begun.described, prune=False), None, brief=not how.dry_run)
-        show(offered(wanted, keys) if keys else [Line(f"The host keys of {wanted.label} are trusted already.")])
+        show(offered(wanted, keys) if keys else [OutputLine(f"The host keys of {wanted.label} are trusted already.")])
         if how.dry_run:
-            show([Line("Nothing was committed, and nothing is trusted: this was a dry run.", "dim")])
+            show([OutputLine("Nothing was committed, and nothing is trusted: this was a dry run.", "dim")])
             return
         message = how.message
         if begun.described or keys:
@@ -72,9 +72,11 @@ def ssh(
         show(_what_to_type(user or getpass.getuser(), wanted, begun, _own_keys(session)))
 
 
-def _commit(session: Session, begun: Start, server: Server, keys: Sequence[HostKey], message: str | None) -> None:
+def _commit(
+    session: CommandSession, begun: QuickstartPlan, server: ServerName, keys: Sequence[ServerHostKey], message: str | None
+) -> None:
     """Trust the keys and commit; neither without the other."""
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.servers import forget, trust
 
     made = trust(session.client, server, keys)
@@ -87,24 +89,24 @@ def _commit(session: Session, begun: Start, server: Server, keys: Sequence[HostK
             forget(session.client, name)
         hint = "Where another program has the port: --port takes another one."
         raise CommandError(*error.lines, hint) from None
-    show([Line(f"Revision {revision} is in effect.", "bold green")])
+    show([OutputLine(f"Revision {revision} is in effect.", "bold green")])
 
 
-def _promises(begun: Start, server: Server) -> Iterator[Line]:
-    from doorward.cli.render import Line
+def _promises(begun: QuickstartPlan, server: ServerName) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine
     from doorward.cli.starting import POLICY
 
-    yield Line(f"Connection policy {POLICY}:", "bold")
-    yield Line(f"  in:        {begun.host} port {begun.port}, for clients from {', '.join(begun.clients)}")
-    yield Line(f"  out:       {server.label}, with its trusted host keys only")
+    yield OutputLine(f"Connection policy {POLICY}:", "bold")
+    yield OutputLine(f"  in:        {begun.host} port {begun.port}, for clients from {', '.join(begun.clients)}")
+    yield OutputLine(f"  out:       {server.label}, with its trusted host keys only")
     if not begun.is_new:
         return
-    yield Line("  logins:    at the server, as ever; the gateway stores no password and no key")
-    yield Line("  passes:    shells, commands, scp, sftp; no forwards, no agent, no X11")
-    yield Line("  recorded:  what screens show, commands, files by name, size and SHA-256; not encrypted on the disk")
+    yield OutputLine("  logins:    at the server, as ever; the gateway stores no password and no key")
+    yield OutputLine("  passes:    shells, commands, scp, sftp; no forwards, no agent, no X11")
+    yield OutputLine("  recorded:  what screens show, commands, files by name, size and SHA-256; not encrypted on the disk")
 
 
-def _own_keys(session: Session) -> list[str]:
+def _own_keys(session: CommandSession) -> list[str]:
     """Return the fingerprints of the gateway that SSH clients may get to see; none where the account may not read them."""
     found: list[str] = []
     try:
@@ -116,23 +118,25 @@ def _own_keys(session: Session) -> list[str]:
     return found
 
 
-def _what_to_type(user: str, server: Server, begun: Start, own: Sequence[str]) -> Iterator[Line]:
-    from doorward.cli.render import Line
+def _what_to_type(user: str, server: ServerName, begun: QuickstartPlan, own: Sequence[str]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine
 
     login = shlex.quote(f"{user}@{server.label}@{begun.host}")
-    yield Line("")
-    yield Line("Log in to the server through the gateway, with its password:", "bold")
-    yield Line(f"  ssh -p {begun.port} {login}")
-    yield Line("with a key that your agent holds (ssh-add), which the gateway asks and the server never gets to see:", "bold")
-    yield Line(f"  ssh -A -p {begun.port} {login}")
+    yield OutputLine("")
+    yield OutputLine("Log in to the server through the gateway, with its password:", "bold")
+    yield OutputLine(f"  ssh -p {begun.port} {login}")
+    yield OutputLine(
+        "with a key that your agent holds (ssh-add), which the gateway asks and the server never gets to see:", "bold"
+    )
+    yield OutputLine(f"  ssh -A -p {begun.port} {login}")
     if own:
-        yield Line("The first time ssh shows the key of the gateway, one of:", "bold")
-        yield from (Line(f"  {one}") for one in own)
-    yield Line("Then:", "bold")
-    yield Line("  doorward sessions list               which sessions there were and are")
-    yield Line("  doorward sessions search WORD        where a word was shown or typed")
-    yield Line("  doorward sessions replay SESSION     what the screen showed")
-    yield Line("  doorward sessions follow SESSION     one that runs; lock, unlock, terminate it")
+        yield OutputLine("The first time ssh shows the key of the gateway, one of:", "bold")
+        yield from (OutputLine(f"  {one}") for one in own)
+    yield OutputLine("Then:", "bold")
+    yield OutputLine("  doorward sessions list               which sessions there were and are")
+    yield OutputLine("  doorward sessions search WORD        where a word was shown or typed")
+    yield OutputLine("  doorward sessions replay SESSION     what the screen showed")
+    yield OutputLine("  doorward sessions follow SESSION     one that runs; lock, unlock, terminate it")
 
 
 register(app, "ssh", ssh)

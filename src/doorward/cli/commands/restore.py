@@ -12,11 +12,11 @@ import typer
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
 from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage, problem_line
-from doorward.cli.options import Connection, Trying, command
+from doorward.cli.options import ConnectionOptions, Trying, command
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
-    from doorward.cli.session import Session
+    from doorward.cli.session import CommandSession
 
 _RESTORES, _UPLOADS = "/api/backup/restores", "/api/backup/uploads"
 _UNAUTHENTICATED = 401
@@ -29,7 +29,7 @@ class Scope(StrEnum):
     system = "system"
 
 
-class Network(StrEnum):
+class RestoredNetwork(StrEnum):
     """What becomes of the network."""
 
     keep = "keep"
@@ -41,7 +41,7 @@ class Restoring:
     """What a restore is to replace, and what it may take."""
 
     scope: Annotated[Scope, typer.Option(help="The configuration, or the whole system with its identity.")] = Scope.configuration
-    network: Annotated[Network, typer.Option(help="Whether the network stays as it is.")] = Network.keep
+    network: Annotated[RestoredNetwork, typer.Option(help="Whether the network stays as it is.")] = RestoredNetwork.keep
     archive_password_file: PasswordFile = None
     accept_signer: Annotated[
         str | None, typer.Option(help="Fingerprint of the key of an unknown node that is the right one.", show_default=False)
@@ -56,7 +56,7 @@ ArchiveFile = Annotated[Path, typer.Argument(help="The archive, in clear or unde
 
 
 @command
-def restore(file: ArchiveFile, connection: Connection, how: Trying, what: Restoring) -> None:
+def restore(file: ArchiveFile, connection: ConnectionOptions, how: Trying, what: Restoring) -> None:
     """Restore an archive, as one commit."""
     from doorward.cli.session import connected
 
@@ -97,9 +97,9 @@ def _forget(client: Client, upload: str) -> None:
         client.write("DELETE", upload)
 
 
-def _restore(session: Session, how: Trying, order: dict[str, Any]) -> None:
+def _restore(session: CommandSession, how: Trying, order: dict[str, Any]) -> None:
     from doorward.cli import render, terminal
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
     from doorward.cli.times import words
     from doorward.cli.transact import agreed
 
@@ -109,14 +109,14 @@ def _restore(session: Session, how: Trying, order: dict[str, Any]) -> None:
         found = _ended(session, {**order, "dry_run": True})
     _refuse(found)
     if not found["changes"] and order["scope"] == Scope.configuration:
-        render.show([Line("Nothing to change.")])
+        render.show([OutputLine("Nothing to change.")])
         return
     render.show(render.changes(found["changes"], session.remote))
     render.show(render.plan({"actions": found["plan"], "warnings": found["warnings"]}))
     strange = any(warning["code"] == "name_mismatch" for warning in found["warnings"])
     if how.dry_run:
-        hint = [Line("--new-certificate makes one for the names and addresses of this machine.")] if strange else []
-        render.show([*hint, Line("Nothing was restored: this was a dry run.", "dim")])
+        hint = [OutputLine("--new-certificate makes one for the names and addresses of this machine.")] if strange else []
+        render.show([*hint, OutputLine("Nothing was restored: this was a dry run.", "dim")])
         return
     if strange and not order["new_certificate"] and not how.yes and terminal.present():
         order["new_certificate"] = terminal.agrees(
@@ -126,10 +126,10 @@ def _restore(session: Session, how: Trying, order: dict[str, Any]) -> None:
     done = _ended(session, order)
     _refuse(done)
     until = f", and goes back in {words(how.confirm)} unless you run `doorward confirm`" if how.confirm else ""
-    render.show([Line(f"Revision {done['revision']} is in effect{until}; all login sessions ended.", "bold green")])
+    render.show([OutputLine(f"Revision {done['revision']} is in effect{until}; all login sessions ended.", "bold green")])
     if strange and not order["new_certificate"]:
         name = "its certificate is not for this address: --server-name NAME or --pin, or --ca with the authority of the archive"
-        render.show([Line(f"To talk to the node from now on, {name}.", "yellow")])
+        render.show([OutputLine(f"To talk to the node from now on, {name}.", "yellow")])
 
 
 def _refuse(found: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def _refuse(found: dict[str, Any]) -> None:
         raise CommandError(*(problems or [f"{found['code']}: {found['message']}{hint}"]))
 
 
-def _ended(session: Session, order: dict[str, Any]) -> dict[str, Any]:
+def _ended(session: CommandSession, order: dict[str, Any]) -> dict[str, Any]:
     """Ask for a restore and return how it ended.
 
     Its success ends the login session, and may bring other accounts and another certificate: so the answer is waited for on the

@@ -11,11 +11,11 @@ from doorward.cli.commands import watching
 from doorward.cli.commands.watching import AUDIT, LIVE, SessionArgument, key_of
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
-    from doorward.cli.render import Line
+    from doorward.cli.render import OutputLine
 
 _HITS_EACH = 5
 
@@ -34,7 +34,7 @@ Live = Annotated[bool, typer.Option("--live", help="Only those that run, as they
 
 @command
 def list_(  # noqa: PLR0913, PLR0917 - Typer's options
-    connection: Connection,
+    connection: ConnectionOptions,
     output: Output,
     query: Query = None,
     limit: Limit = 50,
@@ -64,11 +64,11 @@ def _bodies(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"key": item["key"], **item["body"]} for item in items]
 
 
-def _table(items: list[dict[str, Any]], matching: int) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time, table
+def _table(items: list[dict[str, Any]], matching: int) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time, table
 
     if not items:
-        yield Line("No session.", "dim")
+        yield OutputLine("No session.", "dim")
         return
     rows = [
         [
@@ -84,14 +84,14 @@ def _table(items: list[dict[str, Any]], matching: int) -> Iterator[Line]:
     ]
     yield from table(["SESSION", "BEGAN", "TOOK", "USER", "SERVER", "POLICY", "VERDICT"], rows)
     if matching > len(items):
-        yield Line(f"{matching} match; these are the newest.", "dim")
+        yield OutputLine(f"{matching} match; these are the newest.", "dim")
 
 
-def _live_table(items: list[dict[str, Any]]) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time, table
+def _live_table(items: list[dict[str, Any]]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time, table
 
     if not items:
-        yield Line("No session runs.", "dim")
+        yield OutputLine("No session runs.", "dim")
         return
     rows = [
         [
@@ -123,7 +123,7 @@ def _span(seconds: int) -> str:
 
 
 @command
-def show(connection: Connection, output: Output, session: SessionArgument) -> None:
+def show(connection: ConnectionOptions, output: Output, session: SessionArgument) -> None:
     """Show all that is known of a session."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -143,7 +143,9 @@ def show(connection: Connection, output: Output, session: SessionArgument) -> No
 
 
 @command
-def search(connection: Connection, output: Output, words: Words, limit: Limit = 20, start: Start = None, end: End = None) -> None:
+def search(
+    connection: ConnectionOptions, output: Output, words: Words, limit: Limit = 20, start: Start = None, end: End = None
+) -> None:
     """Find words in what sessions showed, and the moments at which they did."""
     from doorward.cli import render
     from doorward.cli.session import connected
@@ -163,11 +165,11 @@ def _hits(client: Client, key: str, text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _hit_table(hits: list[tuple[dict[str, Any], list[dict[str, Any]]]], matching: int) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time, table
+def _hit_table(hits: list[tuple[dict[str, Any], list[dict[str, Any]]]], matching: int) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time, table
 
     if not hits:
-        yield Line("Nowhere.", "dim")
+        yield OutputLine("Nowhere.", "dim")
         return
     rows = [
         [item["key"], local_time(hit["time"]), f"{hit['offset']:.1f}", hit["channel_id"], hit["type"], hit["content"]]
@@ -176,12 +178,12 @@ def _hit_table(hits: list[tuple[dict[str, Any], list[dict[str, Any]]]], matching
     ]
     yield from table(["SESSION", "AT", "SECOND", "CHANNEL", "KIND", "TEXT"], rows)
     if matching > len(hits):
-        yield Line(f"In {matching} sessions; these are the newest.", "dim")
+        yield OutputLine(f"In {matching} sessions; these are the newest.", "dim")
 
 
 @command
 def terminate(
-    connection: Connection,
+    connection: ConnectionOptions,
     session: SessionArgument,
     reason: Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="The user is told, and it is recorded.")],
 ) -> None:
@@ -195,18 +197,18 @@ def terminate(
 
 
 @command
-def lock(connection: Connection, session: SessionArgument) -> None:
+def lock(connection: ConnectionOptions, session: SessionArgument) -> None:
     """Hold what the user of a session types. The user is told; what the server sends goes on."""
     _lock(connection, session, locked=True)
 
 
 @command
-def unlock(connection: Connection, session: SessionArgument) -> None:
+def unlock(connection: ConnectionOptions, session: SessionArgument) -> None:
     """Let a locked session go on."""
     _lock(connection, session, locked=False)
 
 
-def _lock(connection: Connection, session: str, *, locked: bool) -> None:
+def _lock(connection: ConnectionOptions, session: str, *, locked: bool) -> None:
     from doorward.cli.session import connected
 
     key = key_of(session)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage
-from doorward.cli.options import Connection, command
-from doorward.cli.questions import QUESTIONS, Answers, Question
+from doorward.cli.options import ConnectionOptions, command
+from doorward.cli.questions import QUESTIONS, MemberAnswers, MemberQuestion
 
 if TYPE_CHECKING:
     from doorward.cli.client import Client
-    from doorward.cli.target import Target
+    from doorward.cli.target import CommandTarget
 
 _SETUP = "/api/setup"
 _LOOK_SECONDS = 0.5
@@ -32,14 +32,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to go
 
 
 @command
-def setup(connection: Connection, answers: AnswersFile = None, yes: Yes = False) -> None:  # noqa: FBT002 - Typer's option
+def setup(connection: ConnectionOptions, answers: AnswersFile = None, yes: Yes = False) -> None:  # noqa: FBT002 - Typer's option
     """Give a node that was started with `serve --setup wizard` its first settings.
 
     Nothing changes before all of them are there and fit; what does not is asked for again. The one-time code that such a start
     shows is taken from DOORWARD_SETUP_CODE, else read in the state directory of the node on this machine, else asked for.
     """
     from doorward.cli import terminal
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.session import opened
     from doorward.cli.target import resolved
 
@@ -55,7 +55,7 @@ def setup(connection: Connection, answers: AnswersFile = None, yes: Yes = False)
             _send(client, given, code)
         else:
             _asked(client, code, yes=yes)
-    show([Line("The node is set up; log in as admin with the new password.", "bold green")])
+    show([OutputLine("The node is set up; log in as admin with the new password.", "bold green")])
 
 
 def _await(client: Client) -> None:
@@ -66,7 +66,7 @@ def _await(client: Client) -> None:
         raise CommandError("The node has its first settings already; `doorward set` and `doorward edit` change them.")
 
 
-def _code(target: Target) -> str | None:
+def _code(target: CommandTarget) -> str | None:
     """Return the one-time code; None where the node on this machine wants none."""
     from doorward.cli import terminal
 
@@ -82,16 +82,16 @@ def _code(target: Target) -> str | None:
 
 def _asked(client: Client, code: str | None, *, yes: bool) -> None:
     """Ask for everything, then again for what was refused, until it is in effect."""
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.tree.plaintext import plain
 
-    answers = Answers()
+    answers = MemberAnswers()
     again: set[str] | None = None
     while True:
         for question in QUESTIONS:
             if again is None or question.pointer in again:
                 answers.ask(question)
-        show([Line("")] if again is None else [])
+        show([OutputLine("")] if again is None else [])
         _agreed(yes, answers.body())
         try:
             _send(client, answers.body(), code)
@@ -105,7 +105,7 @@ def _asked(client: Client, code: str | None, *, yes: bool) -> None:
             return
 
 
-def _is_about(refused: CommandRefusedError, question: Question) -> bool:
+def _is_about(refused: CommandRefusedError, question: MemberQuestion) -> bool:
     return any(pointer == question.pointer or pointer.startswith(f"{question.pointer}/") for pointer in refused.pointers)
 
 
@@ -113,16 +113,16 @@ def _agreed(yes: bool, body: dict[str, Any]) -> None:  # noqa: FBT001 - an answe
     """Show what would be sent and ask. Raises Exit, or Usage where nobody can be asked."""
     from doorward.cli import terminal
     from doorward.cli.questions import shown
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.yamltext import dump
 
-    show(Line(f"  {line}") for line in dump(shown(body)).splitlines())
+    show(OutputLine(f"  {line}") for line in dump(shown(body)).splitlines())
     if yes:
         return
     if not terminal.present():
         raise Usage("Nothing was set up. There is no terminal to ask on: give --yes.")
     if not terminal.agrees("Set the node up like this?"):
-        show([Line("Nothing was set up.")])
+        show([OutputLine("Nothing was set up.")])
         raise typer.Exit(1)
 
 

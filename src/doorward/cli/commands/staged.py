@@ -10,7 +10,7 @@ import typer
 
 from doorward.cli.commands.apply import NodeSettings, Prune, apply_files
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.options import Committing, Connection, Output, command
+from doorward.cli.options import Committing, ConnectionOptions, Output, command
 
 Described = Annotated[
     list[Path] | None,
@@ -24,7 +24,7 @@ Overwrite = Annotated[
 
 @command
 def plan(
-    connection: Connection,
+    connection: ConnectionOptions,
     output: Output,
     files: Described = None,
     prune: Prune = False,  # noqa: FBT002 - Typer's options
@@ -40,14 +40,14 @@ def plan(
 
 
 @command
-def commit(connection: Connection, how: Committing, overwrite: Overwrite = False) -> None:  # noqa: FBT002 - Typer's option
+def commit(connection: ConnectionOptions, how: Committing, overwrite: Overwrite = False) -> None:  # noqa: FBT002 - Typer's option
     """Commit what is staged, as one revision."""
     if how.stage:
         raise Usage("What is staged is committed, or discarded.")
     _with_stage(connection, how, checked=not overwrite)
 
 
-def _with_stage(connection: Connection, how: Committing, *, checked: bool) -> None:
+def _with_stage(connection: ConnectionOptions, how: Committing, *, checked: bool) -> None:
     """Carry out what is staged. ``checked``: whether places that somebody else changed meanwhile are refused."""
     from doorward.cli.session import connected
     from doorward.cli.stage import staged
@@ -68,13 +68,13 @@ def _with_stage(connection: Connection, how: Committing, *, checked: bool) -> No
 
 
 @command
-def discard(connection: Connection) -> None:
+def discard(connection: ConnectionOptions) -> None:
     """Forget what is staged. Nothing that was committed changes."""
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.stage import location
     from doorward.cli.target import resolved
 
     path = location(resolved(connection))
     there = path.exists()
     path.unlink(missing_ok=True)
-    show([Line("What was staged is forgotten." if there else "Nothing was staged.")])
+    show([OutputLine("What was staged is forgotten." if there else "Nothing was staged.")])

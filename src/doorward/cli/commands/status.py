@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.render import Line
-    from doorward.cli.session import Session
+    from doorward.cli.render import OutputLine
+    from doorward.cli.session import CommandSession
 
 _TRANSACTION = "/api/transaction"
 _PAGE = 500
@@ -19,7 +19,7 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("min", 60), ("s", 1))
 
 
 @command
-def status(connection: Connection, output: Output) -> None:
+def status(connection: ConnectionOptions, output: Output) -> None:
     """Show what the node is, what runs, its backups, cluster and sessions, and what is wrong. Exit code 1: something is."""
     from doorward.cli.identity import shown_pin
     from doorward.cli.render import emit
@@ -33,7 +33,7 @@ def status(connection: Connection, output: Output) -> None:
         raise typer.Exit(1)
 
 
-def _found(session: Session) -> dict[str, Any]:
+def _found(session: CommandSession) -> dict[str, Any]:
     from doorward.cli.commands.history import awaiting
     from doorward.cli.stage import staged
 
@@ -63,7 +63,7 @@ def _found(session: Session) -> dict[str, Any]:
     }
 
 
-def _counted(session: Session) -> int | None:
+def _counted(session: CommandSession) -> int | None:
     """Return how many sessions run that the account may see; None where it may see none at all."""
     found, offset = 0, 0
     while True:
@@ -75,7 +75,7 @@ def _counted(session: Session) -> int | None:
             return found
 
 
-def _readable(session: Session, path: str, member: str) -> Any:
+def _readable(session: CommandSession, path: str, member: str) -> Any:
     """Return a member of an answer; None where the account may not read it."""
     from doorward.cli.failures import CommandRefusedError
 
@@ -87,58 +87,58 @@ def _readable(session: Session, path: str, member: str) -> Any:
         return None
 
 
-def _lines(found: dict[str, Any]) -> Iterator[Line]:
-    from doorward.cli.render import Line, local_time
+def _lines(found: dict[str, Any]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, local_time
     from doorward.cli.times import words
 
     node, revision, awaited = found["node"], found["revision"], found["awaits_confirmation"]
     nickname = f" ({node['nickname']})" if node["nickname"] else ""
-    yield Line(f"Node:      {node['name']}{nickname}, Doorward {node['version']}", "bold")
-    yield Line(f"Address:   {node['url']}, as {node['account']}")
+    yield OutputLine(f"Node:      {node['name']}{nickname}, Doorward {node['version']}", "bold")
+    yield OutputLine(f"Address:   {node['url']}, as {node['account']}")
     if found["key"]:
-        yield Line(f"Key:       {found['key']}")
-    yield Line(f"Role:      {found['role']}")
+        yield OutputLine(f"Key:       {found['key']}")
+    yield OutputLine(f"Role:      {found['role']}")
     if revision:
         why = f": {revision['commit_message']}" if revision["commit_message"] else ""
-        yield Line(
+        yield OutputLine(
             f"Revision:  {revision['number']} by {revision['author']}, {local_time(revision['time'])}{why}".replace("\n", " ")
         )
     if awaited:
         left = words(awaited["remaining_seconds"])
-        yield Line(
+        yield OutputLine(
             f"Awaiting:  revision {awaited['revision']} goes back in {left} unless you run `doorward confirm`", "bold yellow"
         )
     if found["staged"]:
-        yield Line(f"Staged:    {found['staged']}, not committed; `doorward plan` shows it")
+        yield OutputLine(f"Staged:    {found['staged']}, not committed; `doorward plan` shows it")
     yield from _surroundings(found)
     issues = found["health"]
     if issues is None:
-        yield Line("Health:    this account may not see it", "dim")
+        yield OutputLine("Health:    this account may not see it", "dim")
         return
     wrong = [("Error", "red", issue) for issue in issues["errors"]] + [
         ("Warning", "yellow", issue) for issue in issues["warnings"]
     ]
-    yield Line("Health:    all is well", "green") if not wrong else Line(f"Health:    {len(wrong)} to look at")
+    yield OutputLine("Health:    all is well", "green") if not wrong else OutputLine(f"Health:    {len(wrong)} to look at")
     for kind, style, issue in wrong:
         places = f" ({', '.join(issue['paths'])})" if issue["paths"] else ""
-        yield Line(f"  {kind}: {issue['message']}{places}", style)
+        yield OutputLine(f"  {kind}: {issue['message']}{places}", style)
 
 
-def _surroundings(found: dict[str, Any]) -> Iterator[Line]:
+def _surroundings(found: dict[str, Any]) -> Iterator[OutputLine]:
     """Yield the lines about backups, cluster and sessions, as far as the account may see them."""
-    from doorward.cli.render import Line, local_time
+    from doorward.cli.render import OutputLine, local_time
 
     if (backup := found["backup"]) is not None:
         last, late = backup["last_success"], backup["overdue"]
         done = f"last one {local_time(last['at'])}, {_age(last['at'])} ago" if last else "none yet"
         due = f"; next {local_time(backup['next_due'])}" if backup["next_due"] else "; none is due"
-        yield Line(f"Backup:    {done}{due}{', OVERDUE' if late else ''}", "bold yellow" if late else "")
+        yield OutputLine(f"Backup:    {done}{due}{', OVERDUE' if late else ''}", "bold yellow" if late else "")
     if found["cluster"]:
         wrong = [node for node in found["cluster"] if node["status"] != "ok"]
         names = ", ".join(f"{node['fqdn'] or node['key']} {node['status']}" for node in wrong)
-        yield Line(f"Cluster:   {len(found['cluster'])} nodes, {names or 'all well'}", "yellow" if wrong else "")
+        yield OutputLine(f"Cluster:   {len(found['cluster'])} nodes, {names or 'all well'}", "yellow" if wrong else "")
     if found["sessions"] is not None:
-        yield Line(f"Sessions:  {found['sessions']} running")
+        yield OutputLine(f"Sessions:  {found['sessions']} running")
 
 
 def _age(time: str) -> str:
@@ -151,7 +151,7 @@ def _age(time: str) -> str:
 
 
 @command
-def trial(connection: Connection, output: Output) -> None:
+def trial(connection: ConnectionOptions, output: Output) -> None:
     """Show what is on trial: what goes back by itself, when, and what it changed. Exit code 1: nothing is."""
     from doorward.cli import render
     from doorward.cli.commands.history import awaiting
@@ -161,21 +161,21 @@ def trial(connection: Connection, output: Output) -> None:
     with connected(connection) as session:
         awaited = awaiting(session)
         if awaited is None:
-            render.emit(None, output.structured, [render.Line("Nothing is on trial.", "dim")])
+            render.emit(None, output.structured, [render.OutputLine("Nothing is on trial.", "dim")])
             raise typer.Exit(1)
         number, left = awaited
         changes = _readable(session, f"/api/revisions/{number}/changes", "changes")
         found = {"revision": number, "remaining_seconds": left, "changes": changes}
-        head = render.Line(f"Revision {number} goes back in {words(left)} unless you run `doorward confirm`", "bold yellow")
+        head = render.OutputLine(f"Revision {number} goes back in {words(left)} unless you run `doorward confirm`", "bold yellow")
         render.emit(found, output.structured, [head, *render.changes(changes or [], session.remote)])
 
 
 @command
-def confirm(connection: Connection) -> None:
+def confirm(connection: ConnectionOptions) -> None:
     """Confirm the commit that would go back by itself: it stays."""
-    from doorward.cli.render import Line, show
+    from doorward.cli.render import OutputLine, show
     from doorward.cli.session import connected
 
     with connected(connection) as session:
         answer = session.client.write("PUT", _TRANSACTION, {"status": "confirm"})
-        show([Line(f"Revision {answer.meta['revision']} is confirmed and stays.", "bold green")])
+        show([OutputLine(f"Revision {answer.meta['revision']} is confirmed and stays.", "bold green")])

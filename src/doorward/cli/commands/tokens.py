@@ -11,7 +11,7 @@ import typer
 
 from doorward.cli.failures import CommandError
 from doorward.cli.help import group, register
-from doorward.cli.options import Connection, Output, command
+from doorward.cli.options import ConnectionOptions, Output, command
 
 app = group("tokens", "Tokens: what programs bring in place of a login. Commands of doorward take one from DOORWARD_TOKEN.")
 
@@ -44,7 +44,7 @@ Networks = Annotated[
 
 
 @command
-def list_(connection: Connection, output: Output, account: Account = None, everybody: Everybody = False) -> None:  # noqa: FBT002 - Typer's option
+def list_(connection: ConnectionOptions, output: Output, account: Account = None, everybody: Everybody = False) -> None:  # noqa: FBT002 - Typer's option
     """List your tokens: what they are for, when they were last used, when they end. They themselves are shown nowhere."""
     from doorward.cli import render
     from doorward.cli.session import connected, need_login
@@ -54,7 +54,9 @@ def list_(connection: Connection, output: Output, account: Account = None, every
     with connected(connection) as session:
         found = [{"id": item["key"], **item["body"]} for item in session.client.get(path).content["items"]]
     rows = [_row(one) for one in found]
-    render.emit(found, output.structured, render.table(_HEAD, rows) if rows else [render.Line("There are no tokens.", "dim")])
+    render.emit(
+        found, output.structured, render.table(_HEAD, rows) if rows else [render.OutputLine("There are no tokens.", "dim")]
+    )
 
 
 def _row(token: dict[str, Any]) -> list[str]:
@@ -67,7 +69,7 @@ def _row(token: dict[str, Any]) -> list[str]:
 
 @command
 def create(  # noqa: PLR0913, PLR0917 - the options of a command
-    connection: Connection,
+    connection: ConnectionOptions,
     output: Output,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.", show_default=False)],
     days: Days = 90,
@@ -90,12 +92,12 @@ def create(  # noqa: PLR0913, PLR0917 - the options of a command
         answer = session.client.write("POST", _OWN, wanted, about="The token").content
     body = answer["body"]
     typer.echo(f"Kept nowhere: note it now. It ends {render.local_time(body['expires'])}; its id is {answer['key']}.", err=True)
-    render.emit({"id": answer["key"], **body}, output.structured, [render.Line(body["token"])])
+    render.emit({"id": answer["key"], **body}, output.structured, [render.OutputLine(body["token"])])
 
 
 @command
 def delete(
-    connection: Connection,
+    connection: ConnectionOptions,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="As `list` shows them.", show_default=False)],
 ) -> None:
     """End tokens, at once: yours, or as an administrator those of others."""

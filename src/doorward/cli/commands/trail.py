@@ -16,9 +16,9 @@ from doorward.cli.help import group, register
 from doorward.cli.options import Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.render import Line
-    from doorward.recording.channels import Channel
-    from doorward.recording.reader import TrailReader, Verdict
+    from doorward.cli.render import OutputLine
+    from doorward.recording.channels import RecordedChannel
+    from doorward.recording.reader import TrailReader, TrailVerdict
 
 app = group("trail", "Recordings of sessions as files: proven, shown, exported. No server is needed.")
 
@@ -43,7 +43,7 @@ Authorities = Annotated[
 ]
 
 
-class Export(StrEnum):
+class TrailFormat(StrEnum):
     """What a trail is made into."""
 
     asciicast = "asciicast"
@@ -86,7 +86,7 @@ def _texts(paths: list[Path] | None) -> list[str]:
         raise CommandError("A certificate can't be read.") from None
 
 
-def _sealed(reader: TrailReader, found: Verdict, certificates: list[str], authorities: str) -> list[dict[str, Any]]:
+def _sealed(reader: TrailReader, found: TrailVerdict, certificates: list[str], authorities: str) -> list[dict[str, Any]]:
     """Return the seals of a trail: are signature and stamp right, does it hold? None: nothing to check it with."""
     from doorward.recording.seals import is_signed, is_stamped, seals
 
@@ -117,31 +117,35 @@ def _chains(reader: TrailReader, numbers: set[int]) -> dict[int, str]:
     return found
 
 
-def _verdict(found: Verdict, sealed: list[dict[str, Any]], until: str) -> Iterator[Line]:
-    from doorward.cli.render import Line
+def _verdict(found: TrailVerdict, sealed: list[dict[str, Any]], until: str) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine
 
     if found.damage is not None:
-        yield Line(f"Damaged: {found.damage}. Everything before is in order, up to {until}.", "bold red")
+        yield OutputLine(f"Damaged: {found.damage}. Everything before is in order, up to {until}.", "bold red")
     else:
-        yield Line(f"{found.frames} frames are in order, up to {until}.", "bold green")
+        yield OutputLine(f"{found.frames} frames are in order, up to {until}.", "bold green")
     opened = ", ".join(sorted(stream.name.lower() for stream in found.opened))
-    yield Line(f"Contents checked: {opened or 'none; it is encrypted, and no key was given'}.")
+    yield OutputLine(f"Contents checked: {opened or 'none; it is encrypted, and no key was given'}.")
     if found.damage is None and not found.ended and found.opened:
-        yield Line(f"The session was cut off: the trail has no end; {found.cut} bytes at its end are no whole frame.", "yellow")
+        yield OutputLine(
+            f"The session was cut off: the trail has no end; {found.cut} bytes at its end are no whole frame.", "yellow"
+        )
     good = [seal for seal in sealed if seal["holds"]]
     bad = [seal for seal in sealed if seal["holds"] is False]
     if bad:
-        yield Line(f"{len(bad)} of {len(sealed)} seals do not hold, the first at frame {bad[0]['frame']}.", "bold red")
+        yield OutputLine(f"{len(bad)} of {len(sealed)} seals do not hold, the first at frame {bad[0]['frame']}.", "bold red")
     elif good:
-        yield Line(f"{len(good)} seals hold, the last over frame {good[-1]['frame']}, of {good[-1]['at']}.")
+        yield OutputLine(f"{len(good)} seals hold, the last over frame {good[-1]['frame']}, of {good[-1]['at']}.")
         stamped = [seal for seal in good if seal["stamped"]]
         if stamped:
-            yield Line(f"{len(stamped)} of them have a time stamp that is right.")
+            yield OutputLine(f"{len(stamped)} of them have a time stamp that is right.")
     unchecked = sum(seal["holds"] is None for seal in sealed)
     if unchecked:
-        yield Line(f"{unchecked} seals were not checked; give --certificate for signatures, --authority for stamps.", "yellow")
+        yield OutputLine(
+            f"{unchecked} seals were not checked; give --certificate for signatures, --authority for stamps.", "yellow"
+        )
     if not sealed:
-        yield Line("No seals: who cut off the end would not be noticed.", "yellow")
+        yield OutputLine("No seals: who cut off the end would not be noticed.", "yellow")
 
 
 @command
@@ -164,7 +168,7 @@ def info(file: File, output: Output, key: Key = None) -> None:
         render.emit(told, output.structured, _info(reader, told, found))
 
 
-def _channel(one: Channel) -> dict[str, Any]:
+def _channel(one: RecordedChannel) -> dict[str, Any]:
     told = {
         "begin_ms": one.begin, "command": one.command, "end_ms": one.end, "exit": one.exit, "input_bytes": one.input,
         "number": one.number, "output_bytes": one.output, "subsystem": one.subsystem, "terminal": one.terminal, "type": one.type,
@@ -172,15 +176,15 @@ def _channel(one: Channel) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _info(reader: TrailReader, told: dict[str, Any], found: dict[int, Channel]) -> Iterator[Line]:
-    from doorward.cli.render import Line, table
+def _info(reader: TrailReader, told: dict[str, Any], found: dict[int, RecordedChannel]) -> Iterator[OutputLine]:
+    from doorward.cli.render import OutputLine, table
     from doorward.cli.trails import clock, moment
 
     for name, value in told["header"].items():
-        yield Line(f"{name}: {value}")
-    yield Line(f"until: {clock(told['until_ms'])} {moment(reader, told['until_ms'])}".rstrip())
+        yield OutputLine(f"{name}: {value}")
+    yield OutputLine(f"until: {clock(told['until_ms'])} {moment(reader, told['until_ms'])}".rstrip())
     for name, recipients in told["recipients"].items():
-        yield Line(f"{name}: {'in clear' if not recipients else 'for ' + ', '.join(recipients)}")
+        yield OutputLine(f"{name}: {'in clear' if not recipients else 'for ' + ', '.join(recipients)}")
     rows = [
         [
             str(one.number), one.type, clock(one.begin), clock(one.end) if one.end is not None else "-", str(one.output),
@@ -243,7 +247,7 @@ def _lines(reader: TrailReader, channel: int, *, times: bool) -> Iterator[str]:
 def export(
     file: File,
     form: Annotated[
-        Export, typer.Option("--format", help="asciicast: for players; txt: lines with times; files: what was copied.")
+        TrailFormat, typer.Option("--format", help="asciicast: for players; txt: lines with times; files: what was copied.")
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File or directory to write; it must not exist.", show_default=False)
@@ -256,16 +260,16 @@ def export(
     from doorward.cli.trails import opened, readable, shown_channel
     from doorward.recording.export import asciicast, extract
 
-    suffix = {Export.asciicast: ".cast", Export.txt: ".txt", Export.files: ".files"}[form]
+    suffix = {TrailFormat.asciicast: ".cast", TrailFormat.txt: ".txt", TrailFormat.files: ".files"}[form]
     target = output or Path(file.name).with_suffix(suffix)
     with opened(file, key) as reader:
         readable(reader, file)
-        if form is Export.files:
+        if form is TrailFormat.files:
             count = _extracted(target, lambda: extract(reader, target))
             typer.echo(f"{target}: {count} files.")
             return
         number = shown_channel(reader, channel).number
-        lines = asciicast(reader, number, version) if form is Export.asciicast else _text(reader, number)
+        lines = asciicast(reader, number, version) if form is TrailFormat.asciicast else _text(reader, number)
         _written(target, lines)
     typer.echo(f"{target}: written.")
 

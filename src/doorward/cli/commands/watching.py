@@ -14,7 +14,7 @@ import typer
 
 from doorward.cli.commands.trail import MaxPause, Since, Speed
 from doorward.cli.failures import CommandError, Usage
-from doorward.cli.options import Connection, Format, Output, command
+from doorward.cli.options import ConnectionOptions, Format, Output, command
 
 AUDIT, LIVE = "/api/audit/sessions", "/api/sessions/live"
 _KEY: Final = re.compile(r"(?:svc[/-])?([A-Za-z][A-Za-z0-9]{21})(?:[/-].*)?\Z", re.DOTALL)
@@ -33,7 +33,7 @@ def key_of(text: str) -> str:
 
 @command
 def replay(
-    connection: Connection,
+    connection: ConnectionOptions,
     session: SessionArgument,
     channel: ChannelNumber = None,
     since: Since = "0",
@@ -55,7 +55,7 @@ def replay(
 
 @command
 def download(
-    connection: Connection,
+    connection: ConnectionOptions,
     session: SessionArgument,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; it must not exist.", show_default=False)
@@ -81,7 +81,7 @@ def download(
 
 
 @command
-def follow(connection: Connection, output: Output, session: SessionArgument, channel: ChannelNumber = None) -> None:
+def follow(connection: ConnectionOptions, output: Output, session: SessionArgument, channel: ChannelNumber = None) -> None:
     """Watch a session that runs, until it ends. On a terminal it is drawn; with -o json its events come as lines."""
     from doorward.cli.session import connected
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
 
 from doorward.configuration.network._addresses import addresses
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.host.resources import Daemon, File
 from doorward.tree.fields import Address, FqdnAddress, IpAddress
 from doorward.tree.models import Elements
@@ -45,7 +45,7 @@ def adopt(snapshot: Snapshot, found: Callable[[Any], object]) -> list[dict[str, 
     """Return the servers in the sources file of the host; None where it says more than entries here can."""
     file, _ = render(snapshot)
     entry = found(file)
-    if not isinstance(entry, Entry) or entry.target is not None:
+    if not isinstance(entry, FileEntry) or entry.target is not None:
         return None
     servers: list[dict[str, str]] = []
     for line in entry.content.decode("utf-8", "replace").splitlines():

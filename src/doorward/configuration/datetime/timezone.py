@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from doorward.host.files import Entry
+from doorward.host.files import FileEntry
 from doorward.host.kinds.path import ZONEINFO
 from doorward.host.resources import File, Symlink, Zone
 from doorward.host.zones import host_zone, is_zone
@@ -46,9 +46,9 @@ def adopt(snapshot: Snapshot, found: Callable[[Any], object]) -> str | None:
     configured = snapshot.read(NODE)
     link, file, _ = render(snapshot)
     linked, named = found(link), found(file)
-    target = linked.target if isinstance(linked, Entry) else None
+    target = linked.target if isinstance(linked, FileEntry) else None
     name = target.removeprefix(ZONEINFO) if target is not None and target.startswith(ZONEINFO) else None
-    if name == configured and isinstance(named, Entry) and named.target is None:
+    if name == configured and isinstance(named, FileEntry) and named.target is None:
         name = named.content.decode("utf-8", "replace").strip()
     return name if name is not None and name != configured and is_zone(name) else None
 

@@ -55,7 +55,7 @@ class ForeignAuthority(Body):
 Authority = Annotated[ForeignAuthority | OwnAuthority, Variants("selection")]
 
 
-class Certificates(Body):
+class ApplianceCertificates(Body):
     """Who the appliance says it is. Null is what a node begins with; no commit takes it."""
 
     ca: Authority | None = Field(description="The appliance's own authority.")
@@ -249,10 +249,10 @@ def _leads_to(snapshot: Snapshot, key: str, issuer: crypto.Certificate) -> bool:
     return True
 
 
-NODE: Singleton[Certificates] = Singleton(
+NODE: Singleton[ApplianceCertificates] = Singleton(
     title="Certificates of the appliance",
     scope="node",
-    model=Certificates,
+    model=ApplianceCertificates,
     default={"ca": None, "server": None, "tsa": None},
     rules=(nothing_missing, fit),
     advice=(ends_soon, foreign),

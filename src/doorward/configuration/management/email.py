@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
 from doorward.configuration import passwords, x509
-from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ClientIdentity, ServerCheck
+from doorward.configuration._tls import ANONYMOUS, CHECKED, ClientAuthentication, ClientIdentity, Disabled, ServerCheck
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Mail, Port, text
 from doorward.tree.models import Body, Interrelated, Off, Switched, Variants, wrong
@@ -35,15 +35,9 @@ class Login(Body):
     username: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(text)] = Field(
         description="Name of the account there.", examples=["doorward"]
     )
-    password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] = Field(
+    password: Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="sealed")] = Field(
         description="Key of its password."
     )
-
-
-class Disabled(Body):
-    """In clear text."""
-
-    selection: Literal["disabled"] = Field(description="No encryption.")
 
 
 class SmtpStartTls(Body):

@@ -108,7 +108,7 @@ def _data(text: str) -> bytes:
     return "\n".join(whole).encode("utf-8", "replace") + b"\n"
 
 
-def _judged(found: list[gpg.Certificate]) -> Iterator[Problem]:
+def _judged(found: list[gpg.OpenPgpCertificate]) -> Iterator[Problem]:
     """Yield why gpg can't, or must not, encrypt to what was sent."""
     if any(certificate.secret for certificate in found):
         yield Problem("secret_key", "This is a private key; it was not kept. Send the public key only.", _TEXT)
@@ -160,7 +160,7 @@ def _end(text: str) -> int | None:
     return found[0].end if found else None
 
 
-def _running_out(certificate: gpg.Certificate) -> Iterator[Problem]:
+def _running_out(certificate: gpg.OpenPgpCertificate) -> Iterator[Problem]:
     end = certificate.end
     if end is not None and end - time.time() < _SOON_DAYS * _DAY:
         day = time.strftime("%Y-%m-%d", time.gmtime(end))

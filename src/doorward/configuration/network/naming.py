@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from doorward.host.identity import naming
 from doorward.host.machine import Machine
-from doorward.host.network_resources import Hostname, Line
+from doorward.host.network_resources import Hostname, NetworkLine
 from doorward.host.resources import File
 from doorward.tree.fields import HostName, bad_format, host_name, text
 from doorward.tree.models import Body
@@ -52,12 +52,12 @@ class Naming(Body):
     )
 
 
-def render(snapshot: Snapshot) -> Iterator[File | Line | Hostname]:
+def render(snapshot: Snapshot) -> Iterator[File | NetworkLine | Hostname]:
     """Ask the host for the name, and for the files that keep it."""
     named = snapshot.read(NODE)
     name = named.hostname
     yield File("/etc/hostname", f"{name}\n".encode(), origin=PATH, unmanaged=True)
-    yield Line("/etc/hosts", "127.0.1.1", f"127.0.1.1\t{name}.{named.domainname} {name}", origin=PATH)
+    yield NetworkLine("/etc/hosts", "127.0.1.1", f"127.0.1.1\t{name}.{named.domainname} {name}", origin=PATH)
     yield Hostname(name, origin=PATH)
 
 

@@ -129,7 +129,7 @@ class PasswordAuthentication(Body):
     domain: Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(text)] | None = Field(
         None, description="The domain of the account, or null."
     )
-    password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] = Field(
+    password: Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="sealed")] = Field(
         description="Key of the password."
     )
 

@@ -47,7 +47,7 @@ class Credential(Interrelated):
         examples=["10.20.0.0/16", "*.db.example.com"],
     )
     username: UserName = Field(description="The user there.", examples=["oracle"])
-    password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] | None = Field(
+    password: Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="sealed")] | None = Field(
         None, description="Key of the password, or null."
     )
     private_key: Annotated[Reference[private_keys.PublicHalf], RefersTo(private_keys.NODE, form="sealed")] | None = Field(

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import InitErrorDetails
 
 from doorward.configuration import passwords
-from doorward.configuration._tls import CHECKED, ServerCheck
+from doorward.configuration._tls import CHECKED, Disabled, ServerCheck
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, matching, text
 from doorward.tree.models import Body, Elements, Interrelated, Off, Switched, Variants, wrong
@@ -48,12 +48,6 @@ class Server(Body):
 
     host: Address = Field(description="The server.")
     port: Port = Field(description="Its port.")
-
-
-class Disabled(Body):
-    """In clear text."""
-
-    selection: Literal["disabled"] = Field(description="No encryption.")
 
 
 class StartTls(Body):
@@ -131,7 +125,7 @@ class LdapServers(Interrelated):
         StartTls(selection="starttls", server_certificate_check=CHECKED), description="How connections are protected."
     )
     bind_dn: DistinguishedName | None = Field(None, description="Who to log in as; null: anonymous.")
-    bind_password: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] | None = Field(
+    bind_password: Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="sealed")] | None = Field(
         None, description="Key of the password; null: anonymous."
     )
     user_base_dn: DistinguishedName = Field(description="Where users are.", examples=["ou=people,dc=example,dc=com"])

@@ -30,7 +30,7 @@ Groups = Annotated[
 ]
 
 
-PasswordReference = Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="hash")]
+PasswordReference = Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="hash")]
 
 
 class DatabaseUser(Body):

@@ -248,7 +248,7 @@ class ConnectionPolicies(Body):
     ) = Field(None, description="Key of the usermapping policy, or null: users are on servers who they ask to be.")
 
 
-class Connection(Body):
+class SshConnection(Body):
     """A connection policy."""
 
     name: Name = Field(description="Name of the policy, unique.", examples=["linux"])
@@ -275,5 +275,5 @@ class Connection(Body):
     web_gateway_authentication: NotYet = Field(NOT_YET, description="Logins that a browser confirms.")
 
 
-CONNECTIONS: At[Connection] = At(PATH, Connection)
+CONNECTIONS: At[SshConnection] = At(PATH, SshConnection)
 """Where the connection policies are read."""

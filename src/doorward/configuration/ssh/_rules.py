@@ -18,7 +18,7 @@ from doorward.configuration.policies.audit_policies import Encryption
 from doorward.configuration.ssh import _connections as model
 from doorward.configuration.ssh import host_keys, options
 from doorward.configuration.ssh._algorithms import KEY_OF
-from doorward.configuration.ssh._connections import CONNECTIONS, PATH, Connection
+from doorward.configuration.ssh._connections import CONNECTIONS, PATH, SshConnection
 from doorward.configuration.ssh._coverage import Taken, all_within, networks, span
 from doorward.configuration.ssh._own import own_addresses, own_in
 from doorward.configuration.ssh.authentication_policies import LdapBackend, has_login, stored_ways
@@ -37,7 +37,7 @@ SERVICE = "ssh"
 _APPLIANCE_KEYS = {"ed25519", "ecdsa-p256", "rsa"}
 
 
-def _at(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str, Connection]]:
+def _at(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, str, SshConnection]]:
     """Yield key, path and body of the policy at a place, or of all of them."""
     if place.key:
         one = snapshot.find(CONNECTIONS, place.key)
@@ -79,7 +79,7 @@ def claims(snapshot: Snapshot) -> Iterator[Claim]:
                 )  # fmt: skip
 
 
-def _shown(snapshot: Snapshot, one: model.Connection) -> Iterator[ShownHostKey]:
+def _shown(snapshot: Snapshot, one: model.SshConnection) -> Iterator[ShownHostKey]:
     shown = one.client_side_hostkeys
     for reference in shown.keys if isinstance(shown, model.OwnKeys) else snapshot.read(host_keys.NODE).keys:
         found = snapshot.follow(reference)
@@ -173,7 +173,7 @@ def more_authorities(before: Snapshot, after: Snapshot) -> Iterator[Problem]:
                 yield Problem("privilege_required", message, f"/server_side_hostkeys/authorities/{index}", f"{PATH}/{key}")
 
 
-def _stored_secrets(snapshot: Snapshot, one: Connection) -> set[str]:
+def _stored_secrets(snapshot: Snapshot, one: SshConnection) -> set[str]:
     """Return the hrefs of the secrets that sessions of a policy may bring to servers."""
     policy = snapshot.follow(one.policies.authentication_policy)
     ways = {way.selection for way in policy.relayed} if policy is not None else set()

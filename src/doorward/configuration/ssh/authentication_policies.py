@@ -65,7 +65,7 @@ class RadiusServer(Body):
 
     host: Address = Field(description="The server.")
     port: Port = Field(default=1812, description="Its port.")
-    secret: Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="sealed")] = Field(
+    secret: Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="sealed")] = Field(
         description="Key of the shared secret, a password."
     )
 

@@ -15,15 +15,15 @@ from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.network._nics import PATHS as NICS
 from doorward.configuration.policies import audit_policies, usermapping_policies
 from doorward.configuration.ssh import _rules, authentication_policies, channel_policies, host_keys, options, settings_policies
-from doorward.configuration.ssh._connections import PATH, Connection
+from doorward.configuration.ssh._connections import PATH, SshConnection
 from doorward.membership import channel
 from doorward.tree.nodes import Collection
 
-__all__ = ["NODE", "PATH", "Connection"]
+__all__ = ["NODE", "PATH", "SshConnection"]
 
-NODE: Collection[Connection] = Collection(
+NODE: Collection[SshConnection] = Collection(
     title="SSH connections",
-    model=Connection,
+    model=SshConnection,
     unique="name",
     most=1000,
     ordered=True,

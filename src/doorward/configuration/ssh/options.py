@@ -52,7 +52,7 @@ class SshLimits(Body):
     per_address: int = Field(10, ge=1, le=100_000, description="Connections of one address that are not logged in yet.")
 
 
-class Options(Body):
+class SshOptions(Body):
     """Options of the SSH proxy."""
 
     channel_database_cleanup: CleanupSwitch = Field(Off(enabled=False), description="Whether old sessions are deleted.")
@@ -66,9 +66,9 @@ def is_enabled(snapshot: Snapshot) -> bool:
     return isinstance(snapshot.read(NODE).service, SshService)
 
 
-NODE: Singleton[Options] = Singleton(
+NODE: Singleton[SshOptions] = Singleton(
     title="Options of SSH",
-    model=Options,
+    model=SshOptions,
     default={
         "channel_database_cleanup": {"enabled": False},
         "gssapi": {"enabled": False},

@@ -13,13 +13,13 @@ from typing_extensions import override
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
 from doorward.host.errors import HostError, os_reason
-from doorward.host.files import DiskFiles, Entry
+from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.kinds import READ_BACK_SECONDS
 from doorward.host.kinds.daemon import Driver
 from doorward.host.plan import HostWarning
 
 if TYPE_CHECKING:
-    from doorward.host.drivers.service import Service
+    from doorward.host.drivers.service import DaemonService
     from doorward.host.resources import Daemon
 
 _START_POLL: Final = 0.01
@@ -35,10 +35,10 @@ class Chrony(Driver):
         self,
         layout: Layout,
         files: DiskFiles,
-        service: Service,
+        service: DaemonService,
         *,
         program: str | None,
-        ask: chronyc.Ask,
+        ask: chronyc.AskChronyd,
     ) -> None:
         """`program` is the path of chronyd, None when it is not installed; `ask` reaches the running one."""
         self._layout = layout
@@ -151,7 +151,7 @@ class Chrony(Driver):
         self._check_conf()
         if self._layout.keep_old and found is not None and self._files.read(KEPT) is None:
             self._files.write(KEPT, found)
-        self._files.write(CONF, Entry(self._layout.text))
+        self._files.write(CONF, FileEntry(self._layout.text))
         return True
 
     def _check_conf(self) -> None:
@@ -159,7 +159,7 @@ class Chrony(Driver):
         if self.program is None:
             return
         trial = CONF.replace("chrony.conf", ".doorward-check.tmp")
-        self._files.write(trial, Entry(self._layout.text))
+        self._files.write(trial, FileEntry(self._layout.text))
         try:
             result = subprocess.run(
                 [self.program, "-p", "-f", str(self._files.locate(trial))],

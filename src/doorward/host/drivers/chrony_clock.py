@@ -41,7 +41,7 @@ _log = structlog.stdlib.get_logger(__name__)
 class ChronyClock:
     """The `Clock` of a host with chronyd. All calls block."""
 
-    def __init__(self, chrony: Chrony, files: Files, ask: chronyc.Ask, zone: Callable[[], ZoneStatus]) -> None:
+    def __init__(self, chrony: Chrony, files: Files, ask: chronyc.AskChronyd, zone: Callable[[], ZoneStatus]) -> None:
         """`ask` reaches the running daemon, `files` hold its configured sources, `zone` is the host's time zone now."""
         self._chrony = chrony
         self._files = files

@@ -13,7 +13,7 @@ _ADDRESS_FIELDS: Final = 10
 _TRACKING_FIELDS: Final = 14
 
 
-class Ask(Protocol):
+class AskChronyd(Protocol):
     """Puts a question to chronyd and gives its standard output; `HostError` when it doesn't answer or declines."""
 
     def __call__(self, *arguments: str) -> str:
@@ -21,7 +21,7 @@ class Ask(Protocol):
 
 
 class Chronyc:
-    """`Ask` by way of the program chronyc."""
+    """`AskChronyd` by way of the program chronyc."""
 
     def __init__(self, program: str, socket: str) -> None:
         """`program` is its path, `socket` the command socket of the daemon."""
@@ -45,17 +45,17 @@ class Chronyc:
         return result.stdout.decode(errors="replace")
 
 
-def listed(ask: Ask) -> frozenset[str]:
+def listed(ask: AskChronyd) -> frozenset[str]:
     """Names or addresses of all sources as they were configured, unresolved ones included."""
     return frozenset(fields[2] for fields in _rows(ask("-N", "-c", "sources", "-a"), _ADDRESS_FIELDS))
 
 
-def tracking(ask: Ask) -> list[str]:
+def tracking(ask: AskChronyd) -> list[str]:
     """The fields of `chronyc -c tracking`."""
     return _one(ask("-n", "-c", "tracking"))
 
 
-def figures(ask: Ask) -> tuple[list[str], list[tuple[list[str], str]]]:
+def figures(ask: AskChronyd) -> tuple[list[str], list[tuple[list[str], str]]]:
     """The tracking fields, and for every source its fields (address or "ID#…" in [2]) and its configured name.
 
     Names and addresses never stand in one answer of chronyc, so the names are asked for by address; a source that
@@ -73,7 +73,7 @@ def figures(ask: Ask) -> tuple[list[str], list[tuple[list[str], str]]]:
     return _one(first), [(fields, name) for fields, name in zip(rows, names, strict=True) if " " not in name]
 
 
-def bursting(ask: Ask) -> int:
+def bursting(ask: AskChronyd) -> int:
     """How many sources are still being measured in a burst."""
     fields = ask("-c", "activity").strip().split(",")
     return int(fields[2]) + int(fields[3])

@@ -68,7 +68,7 @@ class Key:
 
 
 @dataclass(slots=True)
-class Certificate:
+class OpenPgpCertificate:
     """An OpenPGP certificate; ``secret`` when it came with secret key material."""
 
     primary: Key
@@ -171,11 +171,11 @@ def run(
             os.close(descriptor)
 
 
-def certificates(data: bytes) -> list[Certificate]:
+def certificates(data: bytes) -> list[OpenPgpCertificate]:
     """Return the certificates in a text or in bytes; nothing is imported. What is no OpenPGP key has none."""
     with _home() as home:
         listing = run(home, "--with-colons", "--with-fingerprint", "--with-fingerprint", "--show-keys", data=data).stdout
-    found: list[Certificate] = []
+    found: list[OpenPgpCertificate] = []
     row: Sequence[bytes] = ()
     for line in listing.split(b"\n"):
         fields = line.split(b":")
@@ -185,7 +185,7 @@ def certificates(data: bytes) -> list[Certificate]:
             case b"fpr" if row:
                 key = _key(row, fields[9].decode())
                 if row[0] in {b"pub", b"sec"}:
-                    found.append(Certificate(key, row[0] == b"sec"))
+                    found.append(OpenPgpCertificate(key, row[0] == b"sec"))
                 else:
                     found[-1].subkeys.append(key)
                     found[-1].secret = found[-1].secret or row[0] == b"ssb"

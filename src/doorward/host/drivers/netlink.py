@@ -40,7 +40,7 @@ class FoundNic:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class NetworkDevice:
     """A device: its number and name, and for a VLAN the number of the device below it and the tag."""
 
     index: int
@@ -72,13 +72,13 @@ def read_nics() -> Sequence[FoundNic]:
     return sorted(nics, key=lambda nic: not any(found for _, found in nic.addresses))
 
 
-def link_of(message: Any) -> Link:
+def link_of(message: Any) -> NetworkDevice:
     """Return the device that a message of the kernel is about."""
     name, index = message.get_attr("IFLA_IFNAME"), message["index"]
     if message.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") != "vlan":
-        return Link(index, name)
+        return NetworkDevice(index, name)
     tag = message.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_VLAN_ID")
-    return Link(index, name, message.get_attr("IFLA_LINK") or 0, tag or 0)
+    return NetworkDevice(index, name, message.get_attr("IFLA_LINK") or 0, tag or 0)
 
 
 def address_of(message: Any) -> Interface | None:

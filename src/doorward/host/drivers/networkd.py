@@ -55,7 +55,7 @@ def _head(origin: str) -> list[str]:
     return [f"# Written by Doorward from {origin}; a change by hand counts as drift.", ""]
 
 
-class Service:
+class SystemdNetworkd:
     """The service systemd-networkd of this machine; it does not run where systemd does not."""
 
     def __init__(self) -> None:

@@ -8,11 +8,11 @@ import socket
 from typing_extensions import override
 
 from doorward.host.errors import HostError, os_reason
-from doorward.host.kinds.network import Addressing, Network
+from doorward.host.kinds.network import Addressing, HostNetwork
 
 
-class NoNetwork(Network):
-    """`Network` of a sandbox."""
+class NoNetwork(HostNetwork):
+    """`HostNetwork` of a sandbox."""
 
     virtual = True
 

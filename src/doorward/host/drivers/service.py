@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from doorward.host.systemd import Unit
 
 
-class Service(Protocol):
+class DaemonService(Protocol):
     """Runs one daemon. `HostError` when a verb fails; none of them waits until the daemon answers."""
 
     ours: bool

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from doorward.host.plan import HostWarning
-from doorward.host.resources import Resource
+from doorward.host.resources import HostResource
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 READ_BACK_SECONDS = 5.0
 """How long a daemon may take to start or to show its new configuration."""
 
-R = TypeVar("R", bound=Resource)
+R = TypeVar("R", bound=HostResource)
 """What a kind handles."""
 
 
@@ -86,7 +86,7 @@ def within(deadline: float) -> float:
 
 
 def drifted(
-    resource: Resource, message: str, expected: str = "", found: str = "", code: str = "configuration_drift"
+    resource: HostResource, message: str, expected: str = "", found: str = "", code: str = "configuration_drift"
 ) -> HostWarning:  # fmt: skip
     """The warning that `resource` is not as desired."""
     return HostWarning(code, message, resource.origin, " ".join(resource.identity), expected, found)

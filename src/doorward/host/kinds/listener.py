@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = structlog.stdlib.get_logger(__name__)
 
 
-class Listeners(Protocol):
+class ListenerHost(Protocol):
     """Who has the servers behind the names. All calls block; failures are `HostError`."""
 
     def at(self, name: str) -> Listener | None:
@@ -48,7 +48,7 @@ class ListenerKind(Kind[Listener]):
     rank = -20
     """After addresses were added (-30), before they are removed (-10)."""
 
-    def __init__(self, listeners: Listeners) -> None:
+    def __init__(self, listeners: ListenerHost) -> None:
         """`listeners` has the servers."""
         self._listeners = listeners
 

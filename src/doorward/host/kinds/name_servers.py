@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from typing_extensions import override
 
 from doorward.host.errors import HostError
-from doorward.host.files import Entry, Files
+from doorward.host.files import FileEntry, Files
 from doorward.host.kinds.present import PresentKind
 from doorward.host.network_resources import NameServers
 
@@ -54,7 +54,7 @@ class NameServersKind(PresentKind[NameServers]):
     @override
     def create(self, resource: NameServers, deadline: float) -> None:
         """Write the file; systemd-resolved reads it at once."""
-        self._write(Entry(self._content(resource)))
+        self._write(FileEntry(self._content(resource)))
 
     @override
     def delete(self, resource: NameServers) -> None:
@@ -78,7 +78,7 @@ class NameServersKind(PresentKind[NameServers]):
     def reinstate(self, resource: NameServers, before: object, deadline: float) -> None:
         """The whole file."""
         if self._files.read(self._path()) != before:
-            self._write(before if isinstance(before, Entry) else None)
+            self._write(before if isinstance(before, FileEntry) else None)
 
     @override
     def text(self, resource: NameServers) -> str:
@@ -105,7 +105,7 @@ class NameServersKind(PresentKind[NameServers]):
     def _content(self, resource: NameServers) -> bytes:
         return (resolved_conf(resource) if self._uses_resolved() else resolv_conf(resource)).encode()
 
-    def _write(self, entry: Entry | None) -> None:
+    def _write(self, entry: FileEntry | None) -> None:
         path = self._path()
         if entry is None:
             self._files.remove(path)

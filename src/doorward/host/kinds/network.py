@@ -32,7 +32,7 @@ class Addressing:
     routes: frozenset[Any]
 
 
-class Network(Protocol):
+class HostNetwork(Protocol):
     """The network of a machine. Failures are `HostError`. Devices go by name, VLANs by the device below and the tag."""
 
     virtual: bool
@@ -88,7 +88,7 @@ class Network(Protocol):
 
 
 class _NetworkKind(PresentKind[R]):
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: HostNetwork) -> None:
         """`network` is that of the host."""
         self._network = network
         self.virtual = network.virtual

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from typing_extensions import override
 
 from doorward.host.errors import HostError
-from doorward.host.files import Entry, Files
+from doorward.host.files import FileEntry, Files
 from doorward.host.kinds import Kind, drifted
 from doorward.host.resources import File, Symlink
 from doorward.host.shown import described, difference
@@ -39,10 +39,10 @@ class PathKind(Kind[P]):
         self._files = files
 
     @abstractmethod
-    def entry(self, resource: P) -> Entry:
+    def entry(self, resource: P) -> FileEntry:
         """Return what should stand at the path."""
 
-    def check(self, entry: Entry) -> None:
+    def check(self, entry: FileEntry) -> None:
         """Raise `HostError` when an entry would be of no use on this machine."""
 
     @override
@@ -60,7 +60,7 @@ class PathKind(Kind[P]):
 
     @override
     def observe(self, change: Change[P]) -> object:
-        """The `Entry` at the path, or None."""
+        """The `FileEntry` at the path, or None."""
         return self._files.read(change.subject.path)
 
     @override
@@ -81,7 +81,7 @@ class PathKind(Kind[P]):
     def restore(self, change: Change[P], before: object, deadline: float) -> None:
         """Write or remove exactly as before; a step that changed nothing, as on a full disk, needs nothing."""
         if self._seen(change.subject.path) != before:
-            self._put(change.subject.path, before if isinstance(before, Entry) else None)
+            self._put(change.subject.path, before if isinstance(before, FileEntry) else None)
 
     @override
     def confirm(self, change: Change[P], before: object, deadline: float) -> None:
@@ -101,17 +101,17 @@ class PathKind(Kind[P]):
         how = "something that can't be read" if found is _ODD else difference(wanted, found)
         return [drifted(resource, message, described(wanted), how)]
 
-    def _wanted(self, change: Change[P]) -> Entry | None:
+    def _wanted(self, change: Change[P]) -> FileEntry | None:
         return self.entry(change.resource) if change.resource is not None else None
 
-    def _put(self, path: str, entry: Entry | None) -> None:
+    def _put(self, path: str, entry: FileEntry | None) -> None:
         if entry is None:
             self._files.remove(path)
             return
         self.check(entry)
         self._files.write(path, entry)
 
-    def _seen(self, path: str) -> Entry | None:
+    def _seen(self, path: str) -> FileEntry | None:
         """What stands at the path; a directory or an unreadable file counts as something that is not wanted."""
         try:
             return self._files.read(path)
@@ -125,8 +125,8 @@ class FileKind(PathKind[File]):
     verb = "write"
 
     @override
-    def entry(self, resource: File) -> Entry:
-        return Entry(resource.content, resource.mode)
+    def entry(self, resource: File) -> FileEntry:
+        return FileEntry(resource.content, resource.mode)
 
 
 class SymlinkKind(PathKind[Symlink]):
@@ -140,15 +140,15 @@ class SymlinkKind(PathKind[Symlink]):
         self._target_exists = target_exists
 
     @override
-    def entry(self, resource: Symlink) -> Entry:
-        return Entry(target=resource.target)
+    def entry(self, resource: Symlink) -> FileEntry:
+        return FileEntry(target=resource.target)
 
     @override
-    def check(self, entry: Entry) -> None:
+    def check(self, entry: FileEntry) -> None:
         """A time zone has to be in the database."""
         if entry.target is not None and entry.target.startswith(ZONEINFO) and not self._target_exists(entry.target):
             zone = entry.target.removeprefix(ZONEINFO)
             raise HostError(f"the time zone database of this machine has no {zone}; install the package tzdata")
 
 
-_ODD = Entry(mode=-1)
+_ODD = FileEntry(mode=-1)

@@ -119,7 +119,7 @@ class FramedConnection(HttpToolsProtocol):
             default_headers=[],
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,  # the parser drops what comes behind a wish for another protocol
+            keep_alive=keep_alive,  # the parser drops what comes behind a request for another protocol
             on_response=self.on_response_complete,
         )
         made.source, made.fault = self.source, self.fault

@@ -16,7 +16,7 @@ from doorward.host.resources import Listener
 from doorward.listening.http.connection import HttpConnection
 from doorward.listening.http.options import KEEP_ALIVE_SECONDS, HttpOptions
 from doorward.listening.service import Connection, Peer
-from doorward.listening.tls import Identity, Tls, check_shown
+from doorward.listening.tls import ServerIdentities, ServerIdentity, check_shown
 
 HANDSHAKE_SECONDS = 10.0
 """How long a client may take for the TLS handshake."""
@@ -30,7 +30,7 @@ class HttpService:
     connection is to end after this request; ``release`` and ``expect_much``, for bodies that are worked off piece by piece.
     """
 
-    def __init__(self, app: Any, options: HttpOptions, tls: Tls | None = None) -> None:
+    def __init__(self, app: Any, options: HttpOptions, tls: ServerIdentities | None = None) -> None:
         self.options = options
         """For new connections."""
         self._tls = tls
@@ -90,7 +90,7 @@ class HttpService:
     def _fingerprint(self, listener: Listener) -> str:
         if listener.shows is not None:
             return listener.shows.fingerprint
-        found: Identity | None = self._tls.at(listener) if self._tls else None
+        found: ServerIdentity | None = self._tls.at(listener) if self._tls else None
         if found is None:
             raise HostError(f"there is no certificate for {listener.name}")
         return found.fingerprint

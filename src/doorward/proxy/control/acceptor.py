@@ -12,13 +12,13 @@ from doorward.host.resources import Listener
 from doorward.proxy import messages
 from doorward.proxy.control.admission import Admission
 from doorward.proxy.control.backends import run
-from doorward.proxy.control.connections import Connection, Connections
+from doorward.proxy.control.connections import Connections, ResolvedPolicy
 from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.ports import Secret
 from doorward.proxy.control.refusing import refuse
 from doorward.proxy.control.session import Session, new_key
 from doorward.proxy.control.sessions import Sessions
-from doorward.proxy.control.workers import Workers
+from doorward.proxy.control.workers import WorkerProxies
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 
 _NOT_NOW = "Sessions can't be taken at the moment."
@@ -33,12 +33,12 @@ class Acceptor:
     connections: Connections
     admission: Admission
     sessions: Sessions
-    workers: Workers
+    workers: WorkerProxies
     catalogue: Catalogue
     notices: Notices
     secret: Secret
     threads: Executor
-    _host_keys: dict[str, messages.HostKey] = field(default_factory=dict, repr=False)
+    _host_keys: dict[str, messages.GatewayHostKey] = field(default_factory=dict, repr=False)
 
     async def serve(self, connection: socket.socket, peer: tuple[str, int], _listener: Listener | None = None) -> None:
         """Take a connection of which nothing was read. The socket is another's afterwards, or closed."""
@@ -94,21 +94,21 @@ class Acceptor:
         """Have a worker show the host keys of a listener to a connection of our own: its policy may yet have to be published."""
         worker = self.workers.least_busy()
         kept = [await run(self.threads, self.secret, key.secret) for key in listener.host_keys]
-        keys = tuple(messages.HostKey(private=text.encode()) for text in kept if text is not None)
+        keys = tuple(messages.GatewayHostKey(private=text.encode()) for text in kept if text is not None)
         if worker is not None and keys:
             worker.send(messages.Show(host_keys=keys), connection.fileno())
         connection.close()
 
-    def _keys(self, policy: Connection) -> tuple[messages.HostKey, ...]:
+    def _keys(self, policy: ResolvedPolicy) -> tuple[messages.GatewayHostKey, ...]:
         """Return the host keys that clients get to see. They don't change under their keys, so they are read once."""
         wanted = [reference.key for reference in policy.policy.host_keys]
         for key in wanted:
             if key not in self._host_keys and (text := self.secret(key)) is not None:
-                self._host_keys[key] = messages.HostKey(private=text.encode())
+                self._host_keys[key] = messages.GatewayHostKey(private=text.encode())
         return tuple(self._host_keys[key] for key in wanted if key in self._host_keys)
 
     async def _refuse(
-        self, connection: socket.socket, peer: tuple[str, int], policy: Connection, reason: str, words: str
+        self, connection: socket.socket, peer: tuple[str, int], policy: ResolvedPolicy, reason: str, words: str
     ) -> None:  # fmt: skip
         path = f"/api/configuration/ssh/connections/{policy.key}"
         self.notices.denied(f"A connection from {peer[0]} was refused: {words}", peer[0], reason, path, policy=policy.name)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from doorward.proxy.control.connections import Connection, Connections
+from doorward.proxy.control.connections import Connections, ResolvedPolicy
 from doorward.proxy.control.failures import Failures
 from doorward.proxy.control.sessions import Sessions
-from doorward.proxy.control.workers import Workers
+from doorward.proxy.control.workers import WorkerProxies
 from doorward.sessions.channels import Asked, Circumstances, matches
 
 _FRESH_SECONDS = 2.0
@@ -34,14 +34,14 @@ class Admission:
 
     connections: Connections
     sessions: Sessions
-    workers: Workers
+    workers: WorkerProxies
     failures: Failures
     trails: Path
     now: Callable[[], datetime]
     is_stopping: bool = False
     _used: tuple[float, float] = field(default=(0.0, 0.0))
 
-    def refusal(self, connection: Connection, client: str) -> Refusal | None:  # noqa: PLR0911 - one for each reason
+    def refusal(self, connection: ResolvedPolicy, client: str) -> Refusal | None:  # noqa: PLR0911 - one for each reason
         """Return why a connection that a policy takes becomes no session; None: it may."""
         limits = self.connections.limits
         if self.is_stopping:
@@ -70,7 +70,7 @@ class Admission:
             self._used = time.monotonic(), percent
         return percent
 
-    def _has_channel(self, connection: Connection, client: str) -> bool:
+    def _has_channel(self, connection: ResolvedPolicy, client: str) -> bool:
         """Whether any rule could match, as far as address and time go: all that is known before the login."""
         around, now = Circumstances(client, "", ""), self.now()
         for rule in connection.rules.channels:

@@ -17,12 +17,12 @@ from doorward.proxy.control.credentials import Keyring
 from doorward.proxy.control.effects import revoked
 from doorward.proxy.control.failures import Failures
 from doorward.proxy.control.judging import Judge
-from doorward.proxy.control.logins import Login
+from doorward.proxy.control.logins import GatewayLogin
 from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.ports import Secret
 from doorward.proxy.control.session import MisbehaviourError, Person, Phase, Session
 from doorward.proxy.control.targets import NoTargetError, NotSaidError, Targets
-from doorward.proxy.messages import Message
+from doorward.proxy.messages import PipeMessage
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.transaction.candidate import Running
 
@@ -57,7 +57,7 @@ class Answers:
     secret: Secret
     threads: Executor
     node: str
-    _logins: WeakKeyDictionary[Session, Login] = field(default_factory=WeakKeyDictionary, repr=False)
+    _logins: WeakKeyDictionary[Session, GatewayLogin] = field(default_factory=WeakKeyDictionary, repr=False)
     _keyrings: WeakKeyDictionary[Session, Keyring] = field(default_factory=WeakKeyDictionary, repr=False)
 
     def check(self, session: Session, question: Question) -> None:
@@ -81,7 +81,7 @@ class Answers:
             case messages.WantApproval():
                 return frozenset({Phase.CONNECTED})
 
-    async def answer(self, session: Session, question: Question) -> Message:  # noqa: PLR0911 - one for each question
+    async def answer(self, session: Session, question: Question) -> PipeMessage:  # noqa: PLR0911 - one for each question
         """Return the answer to a question. Raises MisbehaviourError."""
         if session.is_adopted or session.ending:
             return refusal(question, session.ending or "The gateway was restarted.")
@@ -96,7 +96,7 @@ class Answers:
                 return messages.Trusted(session=session.key, ask=question.ask, trusted=not reason, reason=reason)
             case messages.WantCredential():
                 found = await self._keyrings[session].credential(question.way)
-                return messages.Credential(
+                return messages.CredentialAnswer(
                     session=session.key, ask=question.ask, password=found.password, public_keys=found.public_keys
                 )
             case messages.WantSignature():
@@ -107,12 +107,12 @@ class Answers:
 
     # Who is it?
 
-    async def _try(self, session: Session, question: Try) -> Message:
+    async def _try(self, session: Session, question: Try) -> PipeMessage:
         login = self._logins.get(session)
         if login is None:
             backend = self.backends.of(session.connection, session.client[0])
-            login = self._logins[session] = Login(session, backend, self.failures, self._told(session))
-        decision: Message
+            login = self._logins[session] = GatewayLogin(session, backend, self.failures, self._told(session))
+        decision: PipeMessage
         match question:
             case messages.TryPassword():
                 decision = await login.try_password(question)
@@ -134,7 +134,7 @@ class Answers:
 
         return tell
 
-    async def _admit(self, session: Session, login: Login, decision: messages.Decision) -> messages.Decision:
+    async def _admit(self, session: Session, login: GatewayLogin, decision: messages.Decision) -> messages.Decision:
         """Let somebody in whose login is proven: once the row is durable, and nothing was revoked meanwhile."""
         session.person = login.person or Person()
         session.method = "+".join(login.done)
@@ -167,7 +167,7 @@ class Answers:
 
     # Where to?
 
-    async def _find_target(self, session: Session, question: messages.FindTarget) -> messages.Target:
+    async def _find_target(self, session: Session, question: messages.FindTarget) -> messages.TargetAnswer:
         session.lookups += 1
         if session.lookups > MAX_LOOKUPS:
             raise MisbehaviourError("asked for its target far too often")
@@ -178,19 +178,19 @@ class Answers:
         try:
             located = await self.targets.locate(session, question.text)
         except NotSaidError:
-            return messages.Target(session=session.key, ask=question.ask, question=targets.QUESTION)
+            return messages.TargetAnswer(session=session.key, ask=question.ask, question=targets.QUESTION)
         except NoTargetError as why:
             self.notices.tell(why.event, f"A session got no target: {why}", session, user=session.user[:256])
-            return messages.Target(session=session.key, ask=question.ask, error=str(why))
+            return messages.TargetAnswer(session=session.key, ask=question.ask, error=str(why))
         session.target = located
         reason = await self._keep_target(session)
         if reason or self._is_over(session):
-            return messages.Target(session=session.key, ask=question.ask, error=reason or "The session is over.")
+            return messages.TargetAnswer(session=session.key, ask=question.ask, error=reason or "The session is over.")
         keyring = self._keyrings[session] = Keyring(session, located, self.secret, self.threads)
         session.forget = keyring.forget
         session.phase = Phase.TARGETED
         keys = session.connection.policy.connection.server_side_hostkeys
-        return messages.Target(
+        return messages.TargetAnswer(
             session=session.key,
             ask=question.ask,
             name=located.name,
@@ -219,18 +219,18 @@ class Answers:
         return ""
 
 
-def refusal(question: Question, reason: str) -> Message:
+def refusal(question: Question, reason: str) -> PipeMessage:
     """Return the answer that grants nothing."""
     session, ask = question.session, question.ask
     match question:
         case messages.TryNone() | messages.TryPassword() | messages.TryPrompts() | messages.TryKey():
             return messages.Decision(session=session, ask=ask, outcome="end", message=reason)
         case messages.FindTarget():
-            return messages.Target(session=session, ask=ask, error=reason)
+            return messages.TargetAnswer(session=session, ask=ask, error=reason)
         case messages.JudgeHostKey():
             return messages.Trusted(session=session, ask=ask, trusted=False, reason=reason)
         case messages.WantCredential():
-            return messages.Credential(session=session, ask=ask)
+            return messages.CredentialAnswer(session=session, ask=ask)
         case messages.WantSignature():
             return messages.Signature(session=session, ask=ask)
         case messages.WantApproval():

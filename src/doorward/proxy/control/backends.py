@@ -10,9 +10,9 @@ from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 from doorward.access.accounts import Account
-from doorward.access.directory import Directory, DirectoryError, Member
+from doorward.access.directory import Directory, DirectoryError, DirectoryUser
 from doorward.access.passwords import matches, unmatched
-from doorward.access.radius import Radius, RadiusError, RadiusServer
+from doorward.access.radius import Radius, RadiusEndpoint, RadiusError
 from doorward.configuration.policies.user_databases import DatabaseUser, UserDatabase
 from doorward.configuration.ssh.authentication_policies import (
     AccountsBackend,
@@ -21,10 +21,10 @@ from doorward.configuration.ssh.authentication_policies import (
     NoBackend,
     RadiusBackend,
 )
-from doorward.proxy.control.connections import Connection
+from doorward.proxy.control.connections import ResolvedPolicy
 from doorward.proxy.control.ports import Secret
 from doorward.proxy.control.proofs import blob_of
-from doorward.proxy.control.session import Person, Proof
+from doorward.proxy.control.session import LoginProof, Person
 
 _Given = ParamSpec("_Given")
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ class LocalUsers:
         found = self._users.get(user)
         keys = [reference.key for reference in found.passwords] if found else []
         right = await run(self._threads, self._right, keys, answer)
-        return _local(found, Proof("password", right)) if found and right else None
+        return _local(found, LoginProof("password", right)) if found and right else None
 
     def _right(self, keys: Sequence[str], answer: str) -> str:
         """Return the key of the password that is right. Where there is none, one of nobody is compared with."""
@@ -80,7 +80,7 @@ class LocalUsers:
         """Look among the public keys of the user."""
         found = self._users.get(user)
         line = next((line for line in (found.public_keys if found else ()) if blob_of(line) == blob), None)
-        return _local(found, Proof("public_key", line)) if found and line is not None else None
+        return _local(found, LoginProof("public_key", line)) if found and line is not None else None
 
     async def known(self, user: str) -> Person | None:
         """Look the user up."""
@@ -88,7 +88,7 @@ class LocalUsers:
         return _local(found) if found else None
 
 
-def _local(user: DatabaseUser, *proofs: Proof) -> Person:
+def _local(user: DatabaseUser, *proofs: LoginProof) -> Person:
     return Person(user.username, tuple(user.groups), proofs)
 
 
@@ -109,13 +109,13 @@ class ApplianceAccounts:
         account = await run(self._threads, self._authenticate, (user, answer))
         if account is None:
             return None
-        return self._person(account, *((Proof("password", account.password),) if account.password else ()))
+        return self._person(account, *((LoginProof("password", account.password),) if account.password else ()))
 
     async def key_holder(self, user: str, blob: bytes) -> Person | None:
         """Look among the public keys of the account."""
         account = self._find(user)
         line = next((line for line in (self._keys(account.key) if account else ()) if blob_of(line) == blob), None)
-        return self._person(account, Proof("public_key", line)) if account is not None and line is not None else None
+        return self._person(account, LoginProof("public_key", line)) if account is not None and line is not None else None
 
     async def known(self, user: str) -> Person | None:
         """Look the account up."""
@@ -123,7 +123,7 @@ class ApplianceAccounts:
         return self._person(account) if account is not None else None
 
     @staticmethod
-    def _person(account: Account, *proofs: Proof) -> Person:
+    def _person(account: Account, *proofs: LoginProof) -> Person:
         return Person(account.name, account.rights.groups, proofs)
 
 
@@ -145,7 +145,9 @@ class DirectoryUsers:
         """Search for the user."""
         return await self._asked(self._directory.find, user)
 
-    async def _asked(self, ask: Callable[_Given, Member | None], *given: _Given.args, **named: _Given.kwargs) -> Person | None:
+    async def _asked(
+        self, ask: Callable[_Given, DirectoryUser | None], *given: _Given.args, **named: _Given.kwargs
+    ) -> Person | None:
         try:
             member = await run(self._threads, ask, *given, **named)
         except DirectoryError as error:
@@ -189,7 +191,7 @@ class Backends:
     account_keys: Callable[[str], Sequence[str]]
     node: str = "doorward"
 
-    def of(self, connection: Connection, client: str) -> Backend | None:
+    def of(self, connection: ResolvedPolicy, client: str) -> Backend | None:
         """Return the backend; None: nobody logs in here. ``client``: the address of who logs in."""
         policy, threads = connection.policy, self.threads
         match policy.authentication.backend:
@@ -202,10 +204,10 @@ class Backends:
             case LdapBackend():
                 return DirectoryUsers(self.directory(connection), threads)
             case RadiusBackend(servers=servers, timeout=timeout):
-                known = [RadiusServer(one.host.value, one.port, partial(self.secret, one.secret.key)) for one in servers]
+                known = [RadiusEndpoint(one.host.value, one.port, partial(self.secret, one.secret.key)) for one in servers]
                 return RadiusUsers(Radius(known, timeout, self.node, client), threads)
 
-    def directory(self, connection: Connection) -> Directory:
+    def directory(self, connection: ResolvedPolicy) -> Directory:
         """Return the directory of a connection. Raises BackendError where it has none."""
         settings = connection.policy.directory
         if settings is None:

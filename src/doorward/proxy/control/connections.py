@@ -37,7 +37,7 @@ class Sealing:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ResolvedPolicy:
     """A connection policy as it is at a moment. ``directory_authority``: who must have signed the directory, in PEM."""
 
     policy: ConnectionPolicy
@@ -72,7 +72,7 @@ class Connections:
     def __init__(self, running: Callable[[], Running]) -> None:
         self._running = running
 
-    def matching(self, local: tuple[str, int], client: str) -> Connection | None:
+    def matching(self, local: tuple[str, int], client: str) -> ResolvedPolicy | None:
         """Return the policy that takes a connection; None: nobody's."""
         running = self._running()
         key = matching(running.snapshot, *local, client)
@@ -93,18 +93,18 @@ class Connections:
         return disk_limit(self._running().snapshot)
 
 
-def active(snapshot: Snapshot, key: str, revision: int) -> Connection | None:
+def active(snapshot: Snapshot, key: str, revision: int) -> ResolvedPolicy | None:
     """Return a policy that takes connections; None where there is none, or it is inactive, or SSH is off."""
     found = snapshot.find(connections.NODE, key)
     return compiled(snapshot, key, revision) if found is not None and found.active and options.is_enabled(snapshot) else None
 
 
-def compiled(snapshot: Snapshot, key: str, revision: int) -> Connection:
+def compiled(snapshot: Snapshot, key: str, revision: int) -> ResolvedPolicy:
     """Return a connection policy with all that it refers to. ``revision`` is that of the configuration. Raises KeyError."""
     policy = connection_policy(snapshot, key)
     rules = compile_rules(snapshot, key, revision)
     authority = authority_of(snapshot, policy.directory) if policy.directory is not None else None
-    return Connection(policy, rules, _sealing(snapshot, policy), authority)
+    return ResolvedPolicy(policy, rules, _sealing(snapshot, policy), authority)
 
 
 def _sealing(snapshot: Snapshot, policy: ConnectionPolicy) -> Sealing:

@@ -32,14 +32,14 @@ from doorward.proxy.control.names import Resolver, SystemResolver
 from doorward.proxy.control.notices import Bus, Notices
 from doorward.proxy.control.ports import Secret
 from doorward.proxy.control.reports import Reports
-from doorward.proxy.control.sealing import Sealer
+from doorward.proxy.control.sealing import TrailSealer
 from doorward.proxy.control.sessions import Sessions
 from doorward.proxy.control.targets import Targets
-from doorward.proxy.control.workers import Workers
+from doorward.proxy.control.workers import WorkerProxies
 from doorward.proxy.pipe import PipeError, connect
 from doorward.proxy.worker.places import Places
 from doorward.sessions.catalogue.port import Catalogue
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.transaction.candidate import Running
 from doorward.transaction.merge import Merged
 from doorward.tree.problems import Problem
@@ -61,20 +61,20 @@ class Surroundings:
     authenticate: Callable[[tuple[str, str]], Account | None]
     guard: Guard
     catalogue: Catalogue
-    host_keys: HostKeys
+    host_keys: TrustedHostKeys
     events: Bus
     places: Places
     node: str
     resolver: Resolver | None = None
 
 
-class Control:
+class ProxyControl:
     """The part of the server that decides for sessions. Lives in the event loop, but for what says otherwise."""
 
     def __init__(self, given: Surroundings) -> None:
         self._given = given
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sessions")
-        self.sessions, self.workers = Sessions(), Workers()
+        self.sessions, self.workers = Sessions(), WorkerProxies()
         self.live = Live(self.sessions)
         self.notices = Notices(given.events)
         connections, failures = Connections(given.running), Failures(given.guard)
@@ -90,7 +90,7 @@ class Control:
         reports = Reports(given.catalogue, self.sessions, self.live, self.notices, lambda address: failures.failed(address, ""))
         adoption = Adoption(given.catalogue, self.sessions, self.notices, given.running, given.places.trails)
         self.dispatch = Dispatch(
-            self.sessions, self.workers, answers, reports, self.live, adoption, Sealer(given.secret, self._threads),
+            self.sessions, self.workers, answers, reports, self.live, adoption, TrailSealer(given.secret, self._threads),
             given.catalogue, self._settle, self._misbehaved,
         )  # fmt: skip
         self.admission = Admission(connections, self.sessions, self.workers, failures, given.places.trails, self._now)

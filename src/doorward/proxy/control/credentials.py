@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class LoginCredential:
     """What the worker gets: a password, or public keys that control signs for."""
 
     password: str | None = field(default=None, repr=False)
@@ -58,7 +58,7 @@ class Keyring:
     _keys: dict[str, SSHKey] = field(default_factory=dict, repr=False)
     """Private keys by the public key, or certificate, that was offered."""
 
-    async def credential(self, way: Relayed) -> Credential:
+    async def credential(self, way: Relayed) -> LoginCredential:
         """Return what one way to log in takes; nothing for ways that take nothing of control. Raises MisbehaviourError."""
         if way not in self.target.offers:
             raise MisbehaviourError(f"asked for {way.value}, which was not offered")
@@ -73,27 +73,27 @@ class Keyring:
             case Relayed.CREDENTIAL_STORE:
                 return await run(self.threads, self._stored)
             case Relayed.SAME_PASSWORD | Relayed.KEYBOARD_INTERACTIVE | Relayed.AGENT | Relayed.PASSWORD_PROMPT:
-                return Credential()
+                return LoginCredential()
 
-    def _private_key(self) -> Credential:
+    def _private_key(self) -> LoginCredential:
         relayed = self.session.connection.policy.authentication.relayed
         chosen = next((way for way in relayed if isinstance(way, PrivateKeyLogin)), None)
         return self._offered(chosen.key.key if chosen is not None else None)
 
-    def _offered(self, secret: str | None, password: str | None = None) -> Credential:
+    def _offered(self, secret: str | None, password: str | None = None) -> LoginCredential:
         key = self._load(secret)
         if key is None:
-            return Credential(password)
+            return LoginCredential(password)
         line = " ".join(key.export_public_key().decode("ascii").split()[:2])
         self._keys[line] = key
-        return Credential(password, (line,))
+        return LoginCredential(password, (line,))
 
-    def _certificate(self) -> Credential:
+    def _certificate(self) -> LoginCredential:
         relayed = self.session.connection.policy.authentication.relayed
         chosen = next((way for way in relayed if isinstance(way, CertificateLogin)), None)
         authority = self._load(chosen.ca_key.key) if chosen is not None else None
         if chosen is None or authority is None:
-            return Credential()
+            return LoginCredential()
         import asyncssh
 
         key, now = asyncssh.generate_private_key("ssh-ed25519"), int(time.time())
@@ -108,17 +108,17 @@ class Keyring:
         )
         line = " ".join(certificate.export_certificate().decode("ascii").split()[:2])
         self._keys[line] = key
-        return Credential(public_keys=(line,))
+        return LoginCredential(public_keys=(line,))
 
-    def _stored(self) -> Credential:
+    def _stored(self) -> LoginCredential:
         store = self.session.connection.policy.store
         if store is None:
-            return Credential()
+            return LoginCredential()
         # All addresses that the worker may connect to have to be for the same line: which one it will be, it alone knows.
         lines = [credential(store, (self.target.name,), address, self.target.user) for address in self.target.addresses]
         found = lines[0]
         if found is None or any(line != found for line in lines):
-            return Credential()
+            return LoginCredential()
         password = self.secret(found.password.key) if found.password is not None else None
         return self._offered(found.private_key.key if found.private_key is not None else None, password)
 

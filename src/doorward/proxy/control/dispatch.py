@@ -21,11 +21,11 @@ from doorward.proxy.control.answers import Answers, Question, refusal
 from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
 from doorward.proxy.control.reports import Report, Reports, bounded, end_of
-from doorward.proxy.control.sealing import Sealer
-from doorward.proxy.control.session import MisbehaviourError, Phase, Session, Worker
+from doorward.proxy.control.sealing import TrailSealer
+from doorward.proxy.control.session import MisbehaviourError, Phase, Session, WorkerProxy
 from doorward.proxy.control.sessions import Sessions
-from doorward.proxy.control.workers import Workers
-from doorward.proxy.messages import Message
+from doorward.proxy.control.workers import WorkerProxies
+from doorward.proxy.messages import PipeMessage
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 
 HELLO_SECONDS = 10.0
@@ -43,12 +43,12 @@ class Dispatch:
     """Talks to workers. ``settle``: the first message to each; ``misbehaved``: told of workers that are not ours."""
 
     sessions: Sessions
-    workers: Workers
+    workers: WorkerProxies
     answers: Answers
     reports: Reports
     live: Live
     adoption: Adoption
-    sealer: Sealer
+    sealer: TrailSealer
     catalogue: Catalogue
     settle: Callable[[], messages.Settle]
     misbehaved: Callable[[str, str], None]
@@ -66,7 +66,7 @@ class Dispatch:
         if not isinstance(hello, messages.Hello) or not self._is_new(hello):
             link.close("it is no worker of ours")
             return
-        worker = Worker(hello.worker, hello.pid, link)
+        worker = WorkerProxy(hello.worker, hello.pid, link)
         noting = asyncio.create_task(self._note(worker))
         try:
             await self._meet(worker, hello.sessions)
@@ -85,7 +85,7 @@ class Dispatch:
         is_name = hello.worker.isascii() and hello.worker.isalnum() and len(hello.worker) <= MAX_NAME
         return is_name and hello.worker not in self.workers.banned and self.workers.find(hello.worker) is None
 
-    async def _meet(self, worker: Worker, keys: tuple[str, ...]) -> None:
+    async def _meet(self, worker: WorkerProxy, keys: tuple[str, ...]) -> None:
         """Take over what a worker has. Only then it gets more."""
         for key in dict.fromkeys(keys):
             session = self.sessions.find(key)
@@ -106,7 +106,7 @@ class Dispatch:
         self.workers.add(worker)
         log.info("worker connected", worker=worker.name, pid=worker.pid, sessions=len(worker.sessions))
 
-    def _lost(self, worker: Worker) -> None:
+    def _lost(self, worker: WorkerProxy) -> None:
         self.workers.remove(worker)
         lost = list(worker.sessions)
         for session in lost:
@@ -123,13 +123,13 @@ class Dispatch:
         while await self.adoption.close_rows():  # noqa: ASYNC110 - nobody tells when a worker lets go of its journal
             await asyncio.sleep(WAIT_SECONDS)
 
-    def _ban(self, worker: Worker, why: str) -> None:
+    def _ban(self, worker: WorkerProxy, why: str) -> None:
         self.workers.banned.add(worker.name)
         self.misbehaved(worker.name, why)
 
     # What it says
 
-    async def _take(self, worker: Worker, message: Message) -> None:
+    async def _take(self, worker: WorkerProxy, message: PipeMessage) -> None:
         match message:
             case messages.Counts():
                 await self._count(worker, message)
@@ -154,7 +154,7 @@ class Dispatch:
             case _:
                 raise MisbehaviourError(f"said {type(message).__name__} where none belongs")
 
-    def _own(self, worker: Worker, key: str) -> Session:
+    def _own(self, worker: WorkerProxy, key: str) -> Session:
         session = self.sessions.find(key)
         if session is None or session.worker is not worker:
             raise MisbehaviourError("spoke of a session that is not its own")
@@ -166,13 +166,13 @@ class Dispatch:
         session.identifier, session.client_version = message.identifier, message.client_version
         session.algorithms, session.phase = dict(list(message.algorithms.items())[:16]), Phase.LOGIN
 
-    def _asked(self, worker: Worker, session: Session, question: Question) -> None:
+    def _asked(self, worker: WorkerProxy, session: Session, question: Question) -> None:
         self.answers.check(session, question)
         if not isinstance(question, messages.WantApproval):
             session.is_busy = True
         self._later(self._answer(worker, session, question))
 
-    async def _answer(self, worker: Worker, session: Session, question: Question) -> None:
+    async def _answer(self, worker: WorkerProxy, session: Session, question: Question) -> None:
         try:
             answer = await self.answers.answer(session, question)
         except MisbehaviourError as why:
@@ -189,7 +189,7 @@ class Dispatch:
         if session.worker is worker:
             worker.send(answer)
 
-    async def _reported(self, worker: Worker, report: Report) -> None:
+    async def _reported(self, worker: WorkerProxy, report: Report) -> None:
         session = self.sessions.find(report.session)
         if session is None and report.session not in worker.strangers:
             session = await self.adoption.adopt(report.session)  # it ended while control was away
@@ -202,7 +202,7 @@ class Dispatch:
         if report.serial:
             worker.noted[report.session] = max(worker.noted.get(report.session, 0), report.serial)
 
-    async def _left(self, worker: Worker, session: Session, report: Report) -> None:
+    async def _left(self, worker: WorkerProxy, session: Session, report: Report) -> None:
         """Look whether a worker may tell of a session that it has not. Raises MisbehaviourError.
 
         It may have had it until control went away; and what a dead worker left is handed in by another: all but lines of text.
@@ -215,7 +215,7 @@ class Dispatch:
         elif isinstance(report, messages.Text) or await self.adoption.lives(session.host):
             raise MisbehaviourError("told of a session of another worker")
 
-    async def _late(self, worker: Worker, report: Report) -> None:
+    async def _late(self, worker: WorkerProxy, report: Report) -> None:
         """Take what a worker that is gone, or that outlived an earlier control, left of a session that is over."""
         worker.strangers.discard(report.session)
         row = await asyncio.to_thread(self.catalogue.session, report.session)
@@ -226,7 +226,7 @@ class Dispatch:
             raise MisbehaviourError("told of a session of another worker")
         await self.catalogue.end(report.session, end_of(report, row.down, row.up))
 
-    async def _note(self, worker: Worker) -> None:
+    async def _note(self, worker: WorkerProxy) -> None:
         """Tell a worker, now and then, what it need not keep any longer."""
         while True:
             await asyncio.sleep(NOTE_SECONDS)
@@ -241,7 +241,7 @@ class Dispatch:
             for key, serial in noted.items():
                 worker.send(messages.Noted(session=key, serial=serial))
 
-    async def _count(self, worker: Worker, counts: messages.Counts) -> None:
+    async def _count(self, worker: WorkerProxy, counts: messages.Counts) -> None:
         worker.memory, worker.lag = max(0, counts.memory), max(0, counts.lag)
         for key, (channels, down, up, activity) in counts.sessions.items():
             session = self._own(worker, key) if key not in worker.strangers and self.sessions.find(key) else None
@@ -250,13 +250,13 @@ class Dispatch:
                 session.activity = int(session.began * 1000) + max(0, activity)
                 await self.reports.count(session)
 
-    async def _sealed(self, worker: Worker, message: messages.WantSeal) -> None:
+    async def _sealed(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
         try:
             await self._seal(worker, message)
         finally:
             worker.sealing.release()
 
-    async def _seal(self, worker: Worker, message: messages.WantSeal) -> None:
+    async def _seal(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
         session = self.sessions.find(message.session)
         if session is not None and session.worker not in {worker, None}:
             self._ban(worker, "wanted a seal for a session that is not its own")

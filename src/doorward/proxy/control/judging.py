@@ -9,7 +9,7 @@ from doorward.proxy.control import proofs
 from doorward.proxy.control.notices import Notices
 from doorward.proxy.control.session import Located, MisbehaviourError, Session
 from doorward.proxy.messages import JudgeHostKey
-from doorward.sessions.host_keys import HostKey, HostKeys, OtherKeyError, TooManyKeysError, fingerprint
+from doorward.sessions.host_keys import HostKey, OtherKeyError, TooManyKeysError, TrustedHostKeys, fingerprint
 
 MAX_LINE = 24_576
 """Characters of a public key."""
@@ -19,7 +19,7 @@ MAX_LINE = 24_576
 class Judge:
     """Knows the trusted keys, and learns new ones where the policy says so."""
 
-    host_keys: HostKeys
+    host_keys: TrustedHostKeys
     notices: Notices
 
     async def judge(self, session: Session, target: Located, message: JudgeHostKey) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from doorward.proxy import messages
-from doorward.proxy.control.session import MisbehaviourError, Session, Worker
+from doorward.proxy.control.session import MisbehaviourError, Session, WorkerProxy
 from doorward.proxy.control.sessions import Sessions
-from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, Shown
+from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, ShownEvent
 from doorward.tree.plaintext import plain
 
 MAX_VIEWERS = 20
@@ -24,15 +24,15 @@ END_SECONDS = 1.0
 
 
 @dataclass(slots=True, eq=False)
-class _Viewer:
+class _ChannelViewer:
     session: Session
     who: str
-    queue: deque[Shown] = field(default_factory=deque)
+    queue: deque[ShownEvent] = field(default_factory=deque)
     size: int = 0
     is_over: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self, shown: Shown) -> None:
+    def take(self, shown: ShownEvent) -> None:
         self.queue.append(shown)
         self.size += len(shown.data)
         self.is_over = self.is_over or self.size > MAX_QUEUE
@@ -48,7 +48,7 @@ class Live:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._viewers: dict[int, _Viewer] = {}
+        self._viewers: dict[int, _ChannelViewer] = {}
         self._numbers = count(1)
 
     def all(self) -> Sequence[LiveSession]:
@@ -66,7 +66,7 @@ class Live:
             is_followable(session), tuple(viewer.who for viewer in self._of(session)),
         )  # fmt: skip
 
-    def _of(self, session: Session) -> list[_Viewer]:
+    def _of(self, session: Session) -> list[_ChannelViewer]:
         return [viewer for viewer in self._viewers.values() if viewer.session is session]
 
     async def end(self, key: str, reason: str, by: str) -> None:
@@ -88,7 +88,7 @@ class Live:
         if not session.worker.send(messages.Lock(session=key, locked=locked)):
             raise NotLiveError(key)
 
-    async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
+    async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
         """Yield what is shown from now on. Raises NotLiveError or FollowingFullError."""
         session = self._reachable(key)
         worker = session.worker
@@ -96,7 +96,7 @@ class Live:
             raise NotLiveError(key)
         if len(self._of(session)) >= MAX_VIEWERS:
             raise FollowingFullError(key)
-        number, viewer = next(self._numbers), _Viewer(session, who)
+        number, viewer = next(self._numbers), _ChannelViewer(session, who)
         self._viewers[number] = viewer
         try:
             if not worker.send(messages.Follow(session=key, viewer=number, who=plain(who), channel=channel)):
@@ -115,7 +115,7 @@ class Live:
             if session.worker is worker:
                 worker.send(messages.Unfollow(session=key, viewer=number))
 
-    def shown(self, worker: Worker, message: messages.Shown) -> None:
+    def shown(self, worker: WorkerProxy, message: messages.Shown) -> None:
         """Take what a viewer is to see. Raises MisbehaviourError where it is of a session that the worker does not have."""
         viewer = self._viewers.get(message.viewer)
         if viewer is None or viewer.is_over:
@@ -123,7 +123,7 @@ class Live:
         if viewer.session.worker is not worker or viewer.session.key != message.session:
             raise MisbehaviourError("showed somebody another session than the one that is followed")
         if message.code:
-            viewer.take(Shown(message.channel, message.at, message.code, message.data))
+            viewer.take(ShownEvent(message.channel, message.at, message.code, message.data))
         if message.end:
             viewer.end()
 

@@ -14,8 +14,8 @@ from doorward.proxy import messages
 from doorward.proxy.control import proofs
 from doorward.proxy.control.backends import Backend, BackendError, Challenge
 from doorward.proxy.control.failures import Failures, pause
-from doorward.proxy.control.session import Person, Proof, Session
-from doorward.sessions.admission import TargetError, Wanted, parse_login
+from doorward.proxy.control.session import LoginProof, Person, Session
+from doorward.sessions.admission import UnknownTargetError, Wanted, parse_login
 
 MAX_TRIES = 6
 MAX_OFFERS = 30
@@ -32,7 +32,7 @@ Told = Callable[..., None]
 
 
 @dataclass(slots=True)
-class Login:
+class GatewayLogin:
     """The login of one session. ``backend`` None: nobody logs in here, and whatever is shown is good for the target or not."""
 
     session: Session
@@ -101,7 +101,7 @@ class Login:
             self.shown.append(message.key)
         return decision
 
-    async def _offered(self, message: messages.TryKey, method: str, shown: proofs.Shown | None) -> messages.Decision:
+    async def _offered(self, message: messages.TryKey, method: str, shown: proofs.ShownKey | None) -> messages.Decision:
         if wrong := self._wrong_user(message):
             return wrong
         self.offers += 1
@@ -170,7 +170,7 @@ class Login:
             return Person()
         return await self.backend.check(user, answer, state) if 0 < len(answer.encode()) <= MAX_SECRET else None
 
-    async def _holder(self, user: str, shown: proofs.Shown, blob: bytes) -> Person | None:
+    async def _holder(self, user: str, shown: proofs.ShownKey, blob: bytes) -> Person | None:
         """Return whose key it is; the certificate of an authority that is trusted says so itself."""
         if self.backend is None:
             return Person()
@@ -183,7 +183,7 @@ class Login:
             log.info("certificate refused", session=self.session.id, reason=str(why))
             return None
         found = await self.backend.known(user)
-        authority = Proof("authority", proofs.authority_of(shown))
+        authority = LoginProof("authority", proofs.authority_of(shown))
         return None if found is None else replace(found, proofs=(*found.proofs, authority))
 
     # What is allowed now
@@ -207,7 +207,7 @@ class Login:
     def _wanted(self, text: str) -> Wanted | str:
         try:
             return parse_login(text, inband=self.session.connection.rules.inband)
-        except TargetError as why:
+        except UnknownTargetError as why:
             return str(why)
 
     def _wrong_user(self, message: Any) -> messages.Decision | None:

@@ -41,7 +41,7 @@ class UnusableKeyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownKey:
     """A key that a client or server shows, read. ``certificate`` None: it is a plain key."""
 
     algorithm: str
@@ -51,7 +51,7 @@ class Shown:
     certificate: SSHOpenSSHCertificate | None = None
 
 
-def read(algorithm: str, blob: bytes) -> Shown:
+def read(algorithm: str, blob: bytes) -> ShownKey:
     """Return the key of a blob (RFC 4253, section 6.6). ``algorithm``: what it is shown for. Raises UnusableKeyError."""
     from asyncssh.public_key import SSHOpenSSHCertificate, decode_ssh_certificate, decode_ssh_public_key
 
@@ -75,7 +75,7 @@ def read(algorithm: str, blob: bytes) -> Shown:
         raise UnusableKeyError(f"it is not for {plain}")
     if not is_strong(key):
         raise UnusableKeyError("it is too weak")
-    return Shown(algorithm, key, line, certificate)
+    return ShownKey(algorithm, key, line, certificate)
 
 
 def is_strong(key: SSHKey) -> bool:
@@ -96,7 +96,7 @@ def claim(identifier: bytes, user: str, service: str, algorithm: str, blob: byte
     ))  # fmt: skip
 
 
-def is_signed(shown: Shown, data: bytes, signature: bytes) -> bool:
+def is_signed(shown: ShownKey, data: bytes, signature: bytes) -> bool:
     """Whether a signature over data is of a key, by an algorithm that fits what it was shown for."""
     from asyncssh.packet import SSHPacket
 
@@ -124,7 +124,7 @@ def blob_of(line: str) -> bytes | None:
     return None
 
 
-def check_user_certificate(shown: Shown, user: str, client: str, authorities: Iterable[str]) -> None:
+def check_user_certificate(shown: ShownKey, user: str, client: str, authorities: Iterable[str]) -> None:
     """Raise UnusableKeyError unless a certificate lets a user in who comes from an address.
 
     As sshd with TrustedUserCAKeys: its principals must hold the user, one without principals is for nobody; what a critical
@@ -148,7 +148,7 @@ def check_user_certificate(shown: Shown, user: str, client: str, authorities: It
         raise UnusableKeyError("it is not for this address")
 
 
-def check_host_certificate(shown: Shown, names: Iterable[str], authorities: Iterable[str]) -> None:
+def check_host_certificate(shown: ShownKey, names: Iterable[str], authorities: Iterable[str]) -> None:
     """Raise UnusableKeyError unless a certificate is that of a host, by one of its names or addresses."""
     from asyncssh.public_key import CERT_TYPE_HOST
 
@@ -161,7 +161,7 @@ def check_host_certificate(shown: Shown, names: Iterable[str], authorities: Iter
         raise UnusableKeyError(str(error)) from None
 
 
-def _signed_by(shown: Shown, authorities: Iterable[str]) -> SSHOpenSSHCertificate:
+def _signed_by(shown: ShownKey, authorities: Iterable[str]) -> SSHOpenSSHCertificate:
     if shown.certificate is None:
         raise UnusableKeyError("it is no certificate")
     signer = shown.certificate.signing_key
@@ -182,7 +182,7 @@ def _by_sha2(certificate: SSHOpenSSHCertificate, signer: SSHKey) -> bool:
     return any(certificate.public_data[end - len(tail) : end] == tail for tail in tails)
 
 
-def authority_of(shown: Shown) -> str:
+def authority_of(shown: ShownKey) -> str:
     """Return the public key that signed a certificate, as ``type base64``; "" for a plain key."""
     if shown.certificate is None:
         return ""

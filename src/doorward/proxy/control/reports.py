@@ -16,7 +16,7 @@ from doorward.proxy.control.session import MisbehaviourError, Phase, Session
 from doorward.proxy.control.sessions import Sessions
 from doorward.recording.records import MAX_TIME
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
-from doorward.sessions.catalogue.rows import ChannelRow, End, EventRow, Facts, Line, Peer
+from doorward.sessions.catalogue.rows import ChannelRow, EventRow, Facts, IndexLine, Peer, SessionEnd
 from doorward.tree.plaintext import plain
 
 MAX_CHANNELS = 1_000_000
@@ -130,7 +130,7 @@ class Reports:
     async def _text(self, session: Session, report: messages.Text) -> None:
         if len(report.lines) > MAX_LINES or any(kind not in _LINES for _, kind, _ in report.lines):
             raise MisbehaviourError("sent lines of no known kind")
-        lines = [Line(_at(at), kind, text) for at, kind, text in report.lines]
+        lines = [IndexLine(_at(at), kind, text) for at, kind, text in report.lines]
         await self.catalogue.text(session.key, report.channel, lines)
 
     async def count(self, session: Session) -> None:
@@ -155,14 +155,14 @@ class Reports:
         self.sessions.end(session)
 
 
-def end_of(report: messages.Ended, down: int, up: int) -> End:
+def end_of(report: messages.Ended, down: int, up: int) -> SessionEnd:
     """Return the end of a session as the catalogue keeps it. Raises MisbehaviourError.
 
     ``down``, ``up``: bytes that are known to have passed; who hands in what a dead worker left knows nothing of them.
     """
     if report.verdict not in rows.VERDICTS:
         raise MisbehaviourError("ended a session in no known way")
-    return End(
+    return SessionEnd(
         at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=max(down, bounded(report.down)),
         up=max(up, bounded(report.up)),
         trail_bytes=bounded(report.trail_bytes), is_recorded=report.recorded,

@@ -6,10 +6,10 @@ from typing import Any
 
 from cryptography import x509
 
-from doorward.proxy.control.session import Person, Proof, Session
+from doorward.proxy.control.session import LoginProof, Person, Session
 from doorward.recording.journal import SUFFIX
 from doorward.recording.keys import fingerprint
-from doorward.sessions.catalogue.rows import AUTH_FAIL, FAIL, TERMINATED, End, Facts, Peer, SessionRow
+from doorward.sessions.catalogue.rows import AUTH_FAIL, FAIL, TERMINATED, Facts, Peer, SessionEnd, SessionRow
 from doorward.tree.plaintext import plain
 
 WORKER, PROOFS, USER = "worker", "proofs", "login"
@@ -76,10 +76,10 @@ def facts_of_target(session: Session) -> Facts:
 
 def person_of(kept: SessionRow) -> Person:
     """Return who a session is of, by its row."""
-    proofs = tuple(Proof(str(kind), str(of)) for kind, of in kept.extra.get(PROOFS, []))
+    proofs = tuple(LoginProof(str(kind), str(of)) for kind, of in kept.extra.get(PROOFS, []))
     return Person(kept.gateway_user, kept.gateway_groups, proofs)
 
 
-def cut(at: int, reason: str, down: int, up: int) -> End:
+def cut(at: int, reason: str, down: int, up: int) -> SessionEnd:
     """Return the end of a session that is gone without a word. ``at``: ms since it began; bytes as last counted."""
-    return End(at=at, verdict=FAIL, reason=reason, down=down, up=up)
+    return SessionEnd(at=at, verdict=FAIL, reason=reason, down=down, up=up)

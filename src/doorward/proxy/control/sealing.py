@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Sealer:
+class TrailSealer:
     """Signs what workers bring. ``secret`` returns private keys by the keys of their certificates."""
 
     secret: Secret

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from doorward.host.errors import HostError
 from doorward.host.resources import Listener
 from doorward.listening.service import Connection, Peer
-from doorward.proxy.control.control import Control
+from doorward.proxy.control.control import ProxyControl
 
 WORKER_SECONDS = 20.0
 """How long workers may take to be there."""
 _LOOK_SECONDS = 0.05
 
 
-class SshService:
+class SshAdmission:
     """Takes connections to the ports of connection policies. ``start_workers`` sees to it that workers run; it blocks."""
 
-    def __init__(self, control: Control, start_workers: Callable[[], None]) -> None:
+    def __init__(self, control: ProxyControl, start_workers: Callable[[], None]) -> None:
         self._control, self._start_workers = control, start_workers
 
     def prepare(self, listener: Listener) -> None:

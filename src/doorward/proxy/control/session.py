@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from doorward.proxy.control.connections import Connection
+from doorward.proxy.control.connections import ResolvedPolicy
 from doorward.proxy.control.ports import WorkerLink
-from doorward.proxy.messages import Message
+from doorward.proxy.messages import PipeMessage
 from doorward.sessions.rules import Relayed
 
 KEY_LENGTH = 22
@@ -48,7 +48,7 @@ class Phase(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class LoginProof:
     """What somebody logged in with: its removal ends the session. Kept with the row; never a secret itself.
 
     ``kind``: ``password``, ``public_key`` or ``authority``; ``of``: the key of the secret, the public key, that of the authority
@@ -65,7 +65,7 @@ class Person:
 
     name: str = ""
     groups: tuple[str, ...] = ()
-    proofs: tuple[Proof, ...] = ()
+    proofs: tuple[LoginProof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,13 @@ class Session:
 
     key: str
     number: int
-    connection: Connection
+    connection: ResolvedPolicy
     client: tuple[str, int]
     local: tuple[str, int]
     began: float = field(default_factory=time.time)
     """Seconds since 1970."""
     phase: Phase = Phase.PLACED
-    worker: Worker | None = None
+    worker: WorkerProxy | None = None
     """None while control is not connected to it."""
     host: str = ""
     """The name of the worker that has it."""
@@ -154,7 +154,7 @@ class Session:
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Worker:
+class WorkerProxy:
     """One worker. ``pid`` is what it says itself."""
 
     name: str
@@ -174,6 +174,6 @@ class Worker:
     def __repr__(self) -> str:
         return f"Worker({self.name})"
 
-    def send(self, message: Message, descriptor: int | None = None) -> bool:
+    def send(self, message: PipeMessage, descriptor: int | None = None) -> bool:
         """Send a message; whether the pipe is open."""
         return self.link.send(message, descriptor)

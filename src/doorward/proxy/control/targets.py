@@ -9,11 +9,20 @@ import structlog
 from doorward.access.directory import DirectoryError
 from doorward.configuration.ssh._connections import Fixed, FixedSource, Inband
 from doorward.proxy.control.backends import BackendError, Backends, run
-from doorward.proxy.control.connections import Connection, Connections
+from doorward.proxy.control.connections import Connections, ResolvedPolicy
 from doorward.proxy.control.names import Resolver, UnknownNameError
 from doorward.proxy.control.session import Located, Session
-from doorward.sessions.admission import SSH_PORT, TargetError, Wanted, admit, map_user, one_address, parse_login, parse_server
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.admission import (
+    SSH_PORT,
+    UnknownTargetError,
+    Wanted,
+    admit,
+    map_user,
+    one_address,
+    parse_login,
+    parse_server,
+)
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.rules import Relayed
 
 QUESTION = "Server: "
@@ -39,7 +48,7 @@ class Targets:
 
     connections: Connections
     resolver: Resolver
-    host_keys: HostKeys
+    host_keys: TrustedHostKeys
     backends: Backends
 
     async def locate(self, session: Session, text: str) -> Located:
@@ -50,7 +59,7 @@ class Targets:
             name, port = self._named(connection, wanted, text)
             user = self._mapped(session, wanted)
             addresses, port = await self._admitted(connection, name, port)
-        except (TargetError, UnknownNameError) as why:
+        except (UnknownTargetError, UnknownNameError) as why:
             raise NoTargetError(str(why)) from None
         known = self.host_keys.of((name, *addresses), port)
         groups = await self._groups(connection, user)
@@ -64,7 +73,7 @@ class Targets:
             offers=offers(connection),
         )
 
-    def _named(self, connection: Connection, wanted: Wanted, text: str) -> tuple[str, int | None]:
+    def _named(self, connection: ResolvedPolicy, wanted: Wanted, text: str) -> tuple[str, int | None]:
         server = connection.policy.connection.server_address
         if isinstance(server, Fixed):
             return server.address.value, server.port
@@ -84,7 +93,7 @@ class Targets:
             raise NoTargetError(message, "user_mapping_failure")
         return user
 
-    async def _admitted(self, connection: Connection, name: str, port: int | None) -> tuple[tuple[str, ...], int]:
+    async def _admitted(self, connection: ResolvedPolicy, name: str, port: int | None) -> tuple[tuple[str, ...], int]:
         """Look the name up, and return those of its addresses that the policy allows. No second look-up follows."""
         server = connection.policy.connection.server_address
         inband = server if isinstance(server, Inband) else None
@@ -96,14 +105,14 @@ class Targets:
         port = port or SSH_PORT
         allowed = tuple(address for address in found if not self._is_loop(address, port))
         if not allowed:
-            raise TargetError("This server is the gateway itself.")
+            raise UnknownTargetError("This server is the gateway itself.")
         return allowed, port
 
     def _is_loop(self, address: str, port: int) -> bool:
         found = one_address(address)
         return found.is_unspecified or found.is_multicast or self.connections.is_taken(address, port)
 
-    async def _groups(self, connection: Connection, user: str) -> tuple[str, ...]:
+    async def _groups(self, connection: ResolvedPolicy, user: str) -> tuple[str, ...]:
         """Return the groups of a user on the server's side, by the directory of the connection. Unknown: none."""
         if connection.policy.directory is None or not any(rule.remote_groups for rule in connection.rules.channels):
             return ()
@@ -115,13 +124,13 @@ class Targets:
         return member.groups if member is not None else ()
 
 
-def source(connection: Connection) -> str | None:
+def source(connection: ResolvedPolicy) -> str | None:
     """Return the address that servers see; None: whichever leads there."""
     chosen = connection.policy.connection.source_address
     return str(chosen.address) if isinstance(chosen, FixedSource) else None
 
 
-def offers(connection: Connection) -> tuple[Relayed, ...]:
+def offers(connection: ResolvedPolicy) -> tuple[Relayed, ...]:
     """Return the ways to log in at the target that apply.
 
     The rules of the configuration keep stored secrets, and passwords of the gateway, to hosts that have proven who they are, and

@@ -10,7 +10,7 @@ a reconnect, until control has answered `Noted`; control passes over what it has
 
 import msgspec
 
-from doorward.proxy.messages.message import MAX_MESSAGE, Message
+from doorward.proxy.messages.message import MAX_MESSAGE, PipeMessage
 from doorward.proxy.messages.to_control import (
     ChannelClosed,
     ChannelOpened,
@@ -37,10 +37,10 @@ from doorward.proxy.messages.to_control import (
 from doorward.proxy.messages.to_worker import (
     Approval,
     Begin,
-    Credential,
+    CredentialAnswer,
     Decision,
     Follow,
-    HostKey,
+    GatewayHostKey,
     Lock,
     Noted,
     Prompts,
@@ -50,7 +50,7 @@ from doorward.proxy.messages.to_worker import (
     Show,
     Signature,
     Stop,
-    Target,
+    TargetAnswer,
     Terminate,
     ToWorker,
     Trusted,
@@ -69,19 +69,19 @@ __all__ = [
     "ChannelOpened",
     "Connected",
     "Counts",
-    "Credential",
+    "CredentialAnswer",
     "Decision",
     "Ended",
     "FindTarget",
     "Follow",
+    "GatewayHostKey",
     "Happened",
     "Hello",
-    "HostKey",
     "Identified",
     "JudgeHostKey",
     "Lock",
-    "Message",
     "Noted",
+    "PipeMessage",
     "Prompts",
     "Refuse",
     "Sealed",
@@ -90,7 +90,7 @@ __all__ = [
     "Shown",
     "Signature",
     "Stop",
-    "Target",
+    "TargetAnswer",
     "Terminate",
     "Text",
     "ToControl",

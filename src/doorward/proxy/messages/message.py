@@ -8,7 +8,7 @@ MAX_MESSAGE = 262_144
 """Bytes of one message. Content of followed sessions is cut into pieces below it."""
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
+class PipeMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
     """A message of either side. Shown without its content, which may be secret."""
 
     def __repr__(self) -> str:

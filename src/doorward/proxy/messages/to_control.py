@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from doorward.proxy.messages.message import Message
+from doorward.proxy.messages.message import PipeMessage
 from doorward.sessions.rules import Relayed
 
 
-class Hello(Message, frozen=True, kw_only=True, tag="hello"):
+class Hello(PipeMessage, frozen=True, kw_only=True, tag="hello"):
     """First message of a worker: who it is, and which sessions it has."""
 
     worker: str
@@ -16,7 +16,7 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     sessions: tuple[str, ...] = ()
 
 
-class Identified(Message, frozen=True, kw_only=True, tag="identified"):
+class Identified(PipeMessage, frozen=True, kw_only=True, tag="identified"):
     """The first key exchange with the client is done. ``identifier``: the session identifier that its signatures are over."""
 
     session: str
@@ -25,7 +25,7 @@ class Identified(Message, frozen=True, kw_only=True, tag="identified"):
     algorithms: dict[str, str] = {}
 
 
-class TryPassword(Message, frozen=True, kw_only=True, tag="try_password"):
+class TryPassword(PipeMessage, frozen=True, kw_only=True, tag="try_password"):
     """The client sent a password. ``user`` as it typed it, target and all."""
 
     session: str
@@ -34,7 +34,7 @@ class TryPassword(Message, frozen=True, kw_only=True, tag="try_password"):
     password: str
 
 
-class TryKey(Message, frozen=True, kw_only=True, tag="try_key"):
+class TryKey(PipeMessage, frozen=True, kw_only=True, tag="try_key"):
     """The client showed a public key or certificate; without ``signature`` it asks whether the key would do."""
 
     session: str
@@ -46,7 +46,7 @@ class TryKey(Message, frozen=True, kw_only=True, tag="try_key"):
     signature: bytes | None = None
 
 
-class TryPrompts(Message, frozen=True, kw_only=True, tag="try_prompts"):
+class TryPrompts(PipeMessage, frozen=True, kw_only=True, tag="try_prompts"):
     """The client wants keyboard-interactive, or answers the last prompts."""
 
     session: str
@@ -55,7 +55,7 @@ class TryPrompts(Message, frozen=True, kw_only=True, tag="try_prompts"):
     answers: tuple[str, ...] | None = None
 
 
-class TryNone(Message, frozen=True, kw_only=True, tag="try_none"):
+class TryNone(PipeMessage, frozen=True, kw_only=True, tag="try_none"):
     """The client asks which methods there are."""
 
     session: str
@@ -63,7 +63,7 @@ class TryNone(Message, frozen=True, kw_only=True, tag="try_none"):
     user: str
 
 
-class FindTarget(Message, frozen=True, kw_only=True, tag="find_target"):
+class FindTarget(PipeMessage, frozen=True, kw_only=True, tag="find_target"):
     """The client is in: where does it go? ``text``: what it answered to the question for a server; empty: never asked.
 
     With backend ``none`` this comes once the client has shown what can be relayed; ``method`` says which way it was.
@@ -76,7 +76,7 @@ class FindTarget(Message, frozen=True, kw_only=True, tag="find_target"):
     text: str = ""
 
 
-class JudgeHostKey(Message, frozen=True, kw_only=True, tag="judge_host_key"):
+class JudgeHostKey(PipeMessage, frozen=True, kw_only=True, tag="judge_host_key"):
     """The target shows a host key that is none of the trusted ones. ``key``: OpenSSH public key."""
 
     session: str
@@ -86,7 +86,7 @@ class JudgeHostKey(Message, frozen=True, kw_only=True, tag="judge_host_key"):
     key: str
 
 
-class WantCredential(Message, frozen=True, kw_only=True, tag="want_credential"):
+class WantCredential(PipeMessage, frozen=True, kw_only=True, tag="want_credential"):
     """What is offered next is to be tried."""
 
     session: str
@@ -94,7 +94,7 @@ class WantCredential(Message, frozen=True, kw_only=True, tag="want_credential"):
     way: Relayed
 
 
-class WantSignature(Message, frozen=True, kw_only=True, tag="want_signature"):
+class WantSignature(PipeMessage, frozen=True, kw_only=True, tag="want_signature"):
     """Sign ``data`` (RFC 4252, section 7) with the key of ``public_key``, which control offered."""
 
     session: str
@@ -104,7 +104,7 @@ class WantSignature(Message, frozen=True, kw_only=True, tag="want_signature"):
     data: bytes
 
 
-class WantApproval(Message, frozen=True, kw_only=True, tag="want_approval"):
+class WantApproval(PipeMessage, frozen=True, kw_only=True, tag="want_approval"):
     """A channel is to be opened whose rule needs a second person."""
 
     session: str
@@ -114,7 +114,7 @@ class WantApproval(Message, frozen=True, kw_only=True, tag="want_approval"):
     detail: str
 
 
-class Connected(Message, frozen=True, kw_only=True, tag="connected"):
+class Connected(PipeMessage, frozen=True, kw_only=True, tag="connected"):
     """The session is through: logged in at the target."""
 
     session: str
@@ -128,7 +128,7 @@ class Connected(Message, frozen=True, kw_only=True, tag="connected"):
     serial: int = 0
 
 
-class ChannelOpened(Message, frozen=True, kw_only=True, tag="channel_opened"):
+class ChannelOpened(PipeMessage, frozen=True, kw_only=True, tag="channel_opened"):
     """A channel was asked for and is decided. ``number`` counts the channels of the session from 1; ``at`` in ms since ``began``.
 
     ``facts``: what the rows of channels show: ``command``, ``subsystem_name``, ``scp_path``, the ends of a forward.
@@ -144,7 +144,7 @@ class ChannelOpened(Message, frozen=True, kw_only=True, tag="channel_opened"):
     serial: int = 0
 
 
-class ChannelClosed(Message, frozen=True, kw_only=True, tag="channel_closed"):
+class ChannelClosed(PipeMessage, frozen=True, kw_only=True, tag="channel_closed"):
     """A channel is over. Bytes: from the server, from the client."""
 
     session: str
@@ -156,7 +156,7 @@ class ChannelClosed(Message, frozen=True, kw_only=True, tag="channel_closed"):
     serial: int = 0
 
 
-class Happened(Message, frozen=True, kw_only=True, tag="happened"):
+class Happened(PipeMessage, frozen=True, kw_only=True, tag="happened"):
     """Something to tell of, by the name of its event, such as ``channel_denied`` or ``recording_failed``."""
 
     session: str
@@ -166,7 +166,7 @@ class Happened(Message, frozen=True, kw_only=True, tag="happened"):
     serial: int = 0
 
 
-class Text(Message, frozen=True, kw_only=True, tag="text"):
+class Text(PipeMessage, frozen=True, kw_only=True, tag="text"):
     """Text for the index. Lines: time in ms, kind (``command``, ``screen``, ``file``, ``title``), the line."""
 
     session: str
@@ -175,7 +175,7 @@ class Text(Message, frozen=True, kw_only=True, tag="text"):
     serial: int = 0
 
 
-class Shown(Message, frozen=True, kw_only=True, tag="shown"):
+class Shown(PipeMessage, frozen=True, kw_only=True, tag="shown"):
     """What a viewer sees: asciicast codes (``o``, ``r``, ``m``, ``x``) with ms since ``began``. ``end``: nothing more comes."""
 
     session: str
@@ -187,7 +187,7 @@ class Shown(Message, frozen=True, kw_only=True, tag="shown"):
     end: bool = False
 
 
-class WantSeal(Message, frozen=True, kw_only=True, tag="want_seal"):
+class WantSeal(PipeMessage, frozen=True, kw_only=True, tag="want_seal"):
     """The trail is due to be signed: everything up to a frame, ``chain`` being the value after it."""
 
     session: str
@@ -196,7 +196,7 @@ class WantSeal(Message, frozen=True, kw_only=True, tag="want_seal"):
     last: bool = False
 
 
-class Counts(Message, frozen=True, kw_only=True, tag="counts"):
+class Counts(PipeMessage, frozen=True, kw_only=True, tag="counts"):
     """How sessions are doing, every few seconds: session → channels open, bytes down, bytes up, ms of the last activity."""
 
     sessions: dict[str, tuple[int, int, int, int]]
@@ -206,7 +206,7 @@ class Counts(Message, frozen=True, kw_only=True, tag="counts"):
     """Milliseconds by which recording is behind."""
 
 
-class Ended(Message, frozen=True, kw_only=True, tag="ended"):
+class Ended(PipeMessage, frozen=True, kw_only=True, tag="ended"):
     """A session is over and its trail closed. ``at`` in ms since ``began``: the last moment in the trail."""
 
     session: str

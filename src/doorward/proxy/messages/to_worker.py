@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from doorward.proxy.messages.message import Message
+from doorward.proxy.messages.message import PipeMessage
 from doorward.sessions.rules import ConnectionRules, Relayed
 
 
-class HostKey(msgspec.Struct, frozen=True, kw_only=True):
+class GatewayHostKey(msgspec.Struct, frozen=True, kw_only=True):
     """A host key that the gateway shows to clients: an OpenSSH private key, without passphrase."""
 
     private: bytes
@@ -19,7 +19,7 @@ class HostKey(msgspec.Struct, frozen=True, kw_only=True):
         return "HostKey()"
 
 
-class Settle(Message, frozen=True, kw_only=True, tag="settle"):
+class Settle(PipeMessage, frozen=True, kw_only=True, tag="settle"):
     """First message of control: under which name of the node to record.
 
     ``trails``: the directory of the trails, which has to be the one that the workers were started with.
@@ -30,7 +30,7 @@ class Settle(Message, frozen=True, kw_only=True, tag="settle"):
     release: str
 
 
-class Begin(Message, frozen=True, kw_only=True, tag="begin"):
+class Begin(PipeMessage, frozen=True, kw_only=True, tag="begin"):
     """A client connected; its socket comes with the message. ``began``: seconds since 1970."""
 
     session: str
@@ -40,23 +40,23 @@ class Begin(Message, frozen=True, kw_only=True, tag="begin"):
     client: tuple[str, int]
     local: tuple[str, int]
     rules: ConnectionRules
-    host_keys: tuple[HostKey, ...]
+    host_keys: tuple[GatewayHostKey, ...]
 
 
-class Refuse(Message, frozen=True, kw_only=True, tag="refuse"):
+class Refuse(PipeMessage, frozen=True, kw_only=True, tag="refuse"):
     """A client connected that may not come in; it is told why in SSH's words, and its socket closed."""
 
     reason: str
     """For the client, without what would help an attacker."""
 
 
-class Show(Message, frozen=True, kw_only=True, tag="show"):
+class Show(PipeMessage, frozen=True, kw_only=True, tag="show"):
     """Control itself connected, to see that a worker can use some host keys: keys are exchanged, and nothing else follows."""
 
-    host_keys: tuple[HostKey, ...]
+    host_keys: tuple[GatewayHostKey, ...]
 
 
-class Decision(Message, frozen=True, kw_only=True, tag="decision"):
+class Decision(PipeMessage, frozen=True, kw_only=True, tag="decision"):
     """Answer to a login. ``outcome``: ``accepted``, ``partial`` (go on with ``methods``), ``refused``, ``end`` (no more tries).
 
     ``pause``: seconds to wait before the client is answered. ``user`` and ``groups``: who it is, once accepted.
@@ -72,7 +72,7 @@ class Decision(Message, frozen=True, kw_only=True, tag="decision"):
     message: str = ""
 
 
-class Prompts(Message, frozen=True, kw_only=True, tag="prompts"):
+class Prompts(PipeMessage, frozen=True, kw_only=True, tag="prompts"):
     """Answer to a login by keyboard-interactive: what to ask the client. Each prompt with whether the answer may be shown."""
 
     session: str
@@ -82,7 +82,7 @@ class Prompts(Message, frozen=True, kw_only=True, tag="prompts"):
     prompts: tuple[tuple[str, bool], ...] = ()
 
 
-class Target(Message, frozen=True, kw_only=True, tag="target"):
+class TargetAnswer(PipeMessage, frozen=True, kw_only=True, tag="target"):
     """Where to connect to, and how to log in there; the row of the session is durable and shows it.
 
     ``error``: there is no target, in words for the client. ``question``: the user named none and may be asked; this is what
@@ -109,7 +109,7 @@ class Target(Message, frozen=True, kw_only=True, tag="target"):
     offers: tuple[Relayed, ...] = ()
 
 
-class Trusted(Message, frozen=True, kw_only=True, tag="trusted"):
+class Trusted(PipeMessage, frozen=True, kw_only=True, tag="trusted"):
     """Answer to a host key."""
 
     session: str
@@ -118,8 +118,8 @@ class Trusted(Message, frozen=True, kw_only=True, tag="trusted"):
     reason: str = ""
 
 
-class Credential(Message, frozen=True, kw_only=True, tag="credential"):
-    """Answer to the wish for a credential: a password, or public keys (OpenSSH, certificates too) that control signs for."""
+class CredentialAnswer(PipeMessage, frozen=True, kw_only=True, tag="credential"):
+    """Answer to the question for a credential: a password, or public keys (OpenSSH, certificates too) that control signs for."""
 
     session: str
     ask: int
@@ -127,15 +127,15 @@ class Credential(Message, frozen=True, kw_only=True, tag="credential"):
     public_keys: tuple[str, ...] = ()
 
 
-class Signature(Message, frozen=True, kw_only=True, tag="signature"):
-    """Answer to the wish for a signature (RFC 4253, section 6.6, the whole blob); empty: refused."""
+class Signature(PipeMessage, frozen=True, kw_only=True, tag="signature"):
+    """Answer to the question for a signature (RFC 4253, section 6.6, the whole blob); empty: refused."""
 
     session: str
     ask: int
     signature: bytes = b""
 
 
-class Approval(Message, frozen=True, kw_only=True, tag="approval"):
+class Approval(PipeMessage, frozen=True, kw_only=True, tag="approval"):
     """Answer to a channel that needs a second person."""
 
     session: str
@@ -144,14 +144,14 @@ class Approval(Message, frozen=True, kw_only=True, tag="approval"):
     reason: str = ""
 
 
-class Sealed(Message, frozen=True, kw_only=True, tag="sealed"):
+class Sealed(PipeMessage, frozen=True, kw_only=True, tag="sealed"):
     """A seal for the trail: the note as `recording.seals` makes it."""
 
     session: str
     note: dict[str, Any]
 
 
-class Terminate(Message, frozen=True, kw_only=True, tag="terminate"):
+class Terminate(PipeMessage, frozen=True, kw_only=True, tag="terminate"):
     """End a session; the user is told why."""
 
     session: str
@@ -159,14 +159,14 @@ class Terminate(Message, frozen=True, kw_only=True, tag="terminate"):
     verdict: str = "TERMINATED"
 
 
-class Lock(Message, frozen=True, kw_only=True, tag="lock"):
+class Lock(PipeMessage, frozen=True, kw_only=True, tag="lock"):
     """Hold what the client sends, or let it go on."""
 
     session: str
     locked: bool
 
 
-class Follow(Message, frozen=True, kw_only=True, tag="follow"):
+class Follow(PipeMessage, frozen=True, kw_only=True, tag="follow"):
     """Somebody watches from now on. What the screen shows now comes first, as a drawing."""
 
     session: str
@@ -175,27 +175,27 @@ class Follow(Message, frozen=True, kw_only=True, tag="follow"):
     channel: int | None = None
 
 
-class Unfollow(Message, frozen=True, kw_only=True, tag="unfollow"):
+class Unfollow(PipeMessage, frozen=True, kw_only=True, tag="unfollow"):
     """Somebody watches no longer."""
 
     session: str
     viewer: int
 
 
-class Noted(Message, frozen=True, kw_only=True, tag="noted"):
+class Noted(PipeMessage, frozen=True, kw_only=True, tag="noted"):
     """All of a session up to ``serial`` is durable in the catalogue: its worker need not keep that any longer."""
 
     session: str
     serial: int
 
 
-class Stop(Message, frozen=True, kw_only=True, tag="stop"):
+class Stop(PipeMessage, frozen=True, kw_only=True, tag="stop"):
     """Take no more sessions; exit when the last is over, or at once."""
 
     now: bool = False
 
 
 ToWorker = (
-    Settle | Begin | Refuse | Show | Decision | Prompts | Target | Trusted | Credential | Signature | Approval | Sealed
-    | Terminate | Lock | Follow | Unfollow | Noted | Stop
+    Settle | Begin | Refuse | Show | Decision | Prompts | TargetAnswer | Trusted | CredentialAnswer | Signature | Approval
+    | Sealed | Terminate | Lock | Follow | Unfollow | Noted | Stop
 )  # fmt: skip

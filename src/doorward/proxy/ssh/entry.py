@@ -8,7 +8,7 @@ import socket
 from doorward.proxy.messages import Begin
 from doorward.proxy.ssh.legs.key_exchange import VERSION
 from doorward.proxy.ssh.ports import Control, Observer
-from doorward.proxy.ssh.session import Outcome, Session
+from doorward.proxy.ssh.session import Outcome, SshSession
 from doorward.proxy.ssh.wire.errors import LegError
 from doorward.proxy.ssh.wire.fields import string, uint32
 from doorward.proxy.ssh.wire.numbers import Disconnect, Message
@@ -21,9 +21,9 @@ REFUSAL_SECONDS = 10
 class SshProtocol:
     """SSH, as a worker speaks it."""
 
-    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> Session:
-        """A session that takes over the socket; `Session.run` serves it."""
-        return Session(client, begin, control, observer)
+    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> SshSession:
+        """A session that takes over the socket; `SshSession.run` serves it."""
+        return SshSession(client, begin, control, observer)
 
     async def refuse(self, client: socket.socket, reason: str) -> None:
         """Tell a client why it may not come in, and close its socket."""
@@ -70,4 +70,4 @@ class _Refusal:
 
 async def serve_session(client: socket.socket, begin: Begin, control: Control, observer: Observer) -> Outcome:
     """Serve a client to the end."""
-    return await Session(client, begin, control, observer).run()
+    return await SshSession(client, begin, control, observer).run()

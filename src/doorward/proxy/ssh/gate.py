@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from doorward.proxy import messages
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
-from doorward.proxy.ssh.legs.server_leg import SERVICE, Attempt
+from doorward.proxy.ssh.legs.server_leg import SERVICE, LoginAttempt
 from doorward.proxy.ssh.ports import Control
 from doorward.proxy.ssh.wire.errors import LegError, LegTimeoutError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields
@@ -56,7 +56,7 @@ class Gate:
         leg: ClientLeg,
         rules: ConnectionRules,
         control: Control,
-        reach: Callable[[messages.Target], Awaitable[Attempt]],
+        reach: Callable[[messages.TargetAnswer], Awaitable[LoginAttempt]],
     ) -> None:
         self.leg = leg
         self._rules = rules
@@ -72,7 +72,7 @@ class Gate:
         """Whether it only shows a key, to ask whether it would do."""
         self._offers = 0
         self._requests = 0
-        self._target: messages.Target | None = None
+        self._target: messages.TargetAnswer | None = None
         self.user = ""
         """The user name as the client gave it."""
         self.gateway_user = ""
@@ -288,11 +288,11 @@ class Gate:
         else:
             self._refuse(self.method)
 
-    async def _work_at_target(self, target: messages.Target) -> Attempt:
+    async def _work_at_target(self, target: messages.TargetAnswer) -> LoginAttempt:
         # The target may want to ask the client: its time runs in `ask`.
         return await self._work(self._reach(target))
 
-    async def _find_target(self) -> messages.Target:
+    async def _find_target(self) -> messages.TargetAnswer:
         text = ""
         for _ in range(MAX_QUESTIONS + 1):
             target = await self._work(self._control.find_target(self.user, self.method, text))

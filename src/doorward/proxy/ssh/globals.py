@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from doorward.proxy.ssh.policy import Policy, Verdict
+from doorward.proxy.ssh.policy import SessionPolicy, Verdict
 from doorward.proxy.ssh.ports import Control
 from doorward.proxy.ssh.replies import Replies
 from doorward.proxy.ssh.wire.fields import Fields, boolean, string
@@ -24,7 +24,7 @@ class Globals:
     """Global requests of both sides, and keepalives of our own."""
 
     def __init__(
-        self, to_client: Callable[[bytes], None], to_server: Callable[[bytes], None], policy: Policy, control: Control
+        self, to_client: Callable[[bytes], None], to_server: Callable[[bytes], None], policy: SessionPolicy, control: Control
     ) -> None:
         self._to_client = to_client
         self._to_server = to_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from doorward.proxy.ssh.crossing import Crossing
-from doorward.proxy.ssh.policy import Policy, Verdict
+from doorward.proxy.ssh.policy import SessionPolicy, Verdict
 from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
 from doorward.proxy.ssh.replies import Replies
 from doorward.proxy.ssh.table import RESERVE, Channel
@@ -31,7 +31,7 @@ SMALL_WINDOW = 2 * RESERVE
 class Openings:
     """Channels that are being opened."""
 
-    def __init__(self, relay: Crossing, policy: Policy, control: Control, observer: Observer, *, limit: int) -> None:
+    def __init__(self, relay: Crossing, policy: SessionPolicy, control: Control, observer: Observer, *, limit: int) -> None:
         self._relay = relay
         self._policy = policy
         self._control = control

@@ -31,7 +31,7 @@ class Verdict:
     facts: Mapping[str, Any]
 
 
-class Policy:
+class SessionPolicy:
     """The rules of one session."""
 
     def __init__(self, rules: tuple[ChannelRule, ...], around: Circumstances) -> None:
@@ -74,13 +74,13 @@ class Policy:
     # --- what a client asks for ahead ---
 
     def agent(self) -> Verdict:
-        """Judge the wish to reach the client's agent from the server."""
+        """Judge a request to reach the client's agent from the server."""
         verdict = self._decide(Asked(channel=ChannelType.AGENT), {})
         self._has_agent = self._has_agent or verdict.rule is not None
         return verdict
 
     def x11(self) -> Verdict:
-        """Judge the wish to reach the client's display from the server."""
+        """Judge a request to reach the client's display from the server."""
         verdict = self._decide(Asked(channel=ChannelType.X11, is_listening=True), {})
         self._has_display = self._has_display or verdict.rule is not None
         return verdict

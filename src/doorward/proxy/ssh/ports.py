@@ -38,13 +38,13 @@ class Control(Protocol):
     async def try_prompts(self, user: str, answers: tuple[str, ...] | None) -> messages.Decision | messages.Prompts:
         """Begin keyboard-interactive, or answer."""
 
-    async def find_target(self, user: str, method: str, text: str) -> messages.Target:
+    async def find_target(self, user: str, method: str, text: str) -> messages.TargetAnswer:
         """Ask where to connect to."""
 
     async def judge_host_key(self, address: str, port: int, key: str) -> messages.Trusted:
         """Ask about a host key that is none of the trusted ones."""
 
-    async def want_credential(self, way: Relayed) -> messages.Credential:
+    async def want_credential(self, way: Relayed) -> messages.CredentialAnswer:
         """Ask for what one way to log in at the target takes."""
 
     async def want_signature(self, public_key: str, algorithm: str, data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 
 from doorward.proxy.ssh import requests
 from doorward.proxy.ssh.crossing import Crossing
-from doorward.proxy.ssh.policy import Policy, Verdict
+from doorward.proxy.ssh.policy import SessionPolicy, Verdict
 from doorward.proxy.ssh.ports import Control, ControlGoneError, Observer
 from doorward.proxy.ssh.table import Channel
 from doorward.proxy.ssh.wire.fields import Fields, uint32
@@ -16,7 +16,7 @@ from doorward.proxy.ssh.wire.numbers import Message
 class Programs:
     """What runs on session channels."""
 
-    def __init__(self, relay: Crossing, policy: Policy, control: Control, observer: Observer) -> None:
+    def __init__(self, relay: Crossing, policy: SessionPolicy, control: Control, observer: Observer) -> None:
         self._relay = relay
         self._policy = policy
         self._control = control

@@ -12,10 +12,10 @@ from typing import Final
 from doorward.proxy.messages import Begin
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.ports import Control, Observer
-from doorward.proxy.ssh.session import Session
+from doorward.proxy.ssh.session import SshSession
 from doorward.proxy.ssh.wire.fields import string, uint32
 from doorward.proxy.ssh.wire.numbers import Disconnect, Message
-from doorward.sessions.rules import Algorithms, Settings
+from doorward.sessions.rules import AlgorithmLists, SessionSettings
 
 REFUSAL_SECONDS: Final = 5.0
 """How long a client that is refused may take to say who it is."""
@@ -23,23 +23,23 @@ PROOF_SECONDS: Final = 20.0
 _MAX_GREETING: Final = 8192
 _BLOCK: Final = 8
 _HOST_KEYS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512")
-_ALGORITHMS: Final = Algorithms(
+_ALGORITHMS: Final = AlgorithmLists(
     kex=("curve25519-sha256",),
     host_key=_HOST_KEYS,
     cipher=("aes128-gcm@openssh.com",),
     mac=("hmac-sha2-256",),
     compression=("none",),
 )
-_PROOF: Final = Settings(client=_ALGORITHMS, server=_ALGORITHMS)
+_PROOF: Final = SessionSettings(client=_ALGORITHMS, server=_ALGORITHMS)
 """What a client of ours is offered that looks at a host key."""
 
 
 class SshProtocols:
     """Sessions of SSH."""
 
-    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> Session:
+    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> SshSession:
         """Return a session that takes over the socket."""
-        return Session(client, begin, control, observer)
+        return SshSession(client, begin, control, observer)
 
     async def refuse(self, client: socket.socket, reason: str) -> None:
         """Tell a client why it may not come in: before the key exchange, in clear (RFC 4253, sections 6 and 11.1)."""

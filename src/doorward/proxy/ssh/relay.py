@@ -14,7 +14,7 @@ from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.server_leg import ServerLeg
 from doorward.proxy.ssh.openings import Openings
-from doorward.proxy.ssh.policy import Policy
+from doorward.proxy.ssh.policy import SessionPolicy
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.programs import Programs
 from doorward.proxy.ssh.table import MAX_WINDOW, RESERVE, Channel, Table
@@ -22,7 +22,7 @@ from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import Settings
+from doorward.sessions.rules import SessionSettings
 
 MAX_PARKED = 16 * 1024 * 1024
 """Bytes of the client that are held while a session is locked or a channel waits, before the client is no longer read."""
@@ -43,8 +43,8 @@ class Relay:
         client: ClientLeg,
         server: ServerLeg,
         *,
-        settings: Settings,
-        policy: Policy,
+        settings: SessionSettings,
+        policy: SessionPolicy,
         control: Control,
         observer: Observer,
         ended: Callable[[Leg, LegError], None],

@@ -11,11 +11,11 @@ from doorward.proxy import messages
 from doorward.proxy.ssh.gate import Gate, RefusedError
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
-from doorward.proxy.ssh.legs.server_leg import Attempt
-from doorward.proxy.ssh.policy import Policy
+from doorward.proxy.ssh.legs.server_leg import LoginAttempt
+from doorward.proxy.ssh.policy import SessionPolicy
 from doorward.proxy.ssh.ports import Control, ControlGoneError, NotRecordedError, Observer
 from doorward.proxy.ssh.relay import Relay
-from doorward.proxy.ssh.target import Destination, TargetError
+from doorward.proxy.ssh.target import SessionTarget, TargetError
 from doorward.proxy.ssh.watch import Watch
 from doorward.proxy.ssh.wire.errors import LegError, LostError, PeerDisconnectedError, ProtocolViolationError
 from doorward.proxy.ssh.wire.failures import log_failure
@@ -39,7 +39,7 @@ class Outcome:
     up: int = 0
 
 
-class Session:
+class SshSession:
     """A session. Made in a running event loop; takes over the socket."""
 
     def __init__(self, sock: socket.socket, begin: messages.Begin, control: Control, observer: Observer) -> None:
@@ -49,10 +49,10 @@ class Session:
         self._observer = observer
         self._over: asyncio.Future[tuple[Outcome, int]] = asyncio.get_running_loop().create_future()
         self._client = ClientLeg(sock, self._rules.settings, [key.private for key in begin.host_keys])
-        self._destination = Destination(control, self._rules.settings, self._client.banner)
+        self._destination = SessionTarget(control, self._rules.settings, self._client.banner)
         self._gate = Gate(self._client, self._rules, control, self._reach)
         self._relay: Relay | None = None
-        self._target: messages.Target | None = None
+        self._target: messages.TargetAnswer | None = None
         self._watch: Watch | None = None
         self._holds = 0
         self._is_locked = False
@@ -188,7 +188,7 @@ class Session:
         await self._start_relay()
         await asyncio.Future()
 
-    async def _reach(self, target: messages.Target) -> Attempt:
+    async def _reach(self, target: messages.TargetAnswer) -> LoginAttempt:
         """Connect to the target and log in there; once the trail has begun."""
         if self._destination.leg is None:
             self._target = target
@@ -232,7 +232,7 @@ class Session:
             self._client,
             server,
             settings=self._rules.settings,
-            policy=Policy(self._rules.channels, around),
+            policy=SessionPolicy(self._rules.channels, around),
             control=self._control,
             observer=self._observer,
             ended=self._leg_ended,

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from doorward.proxy import messages
-from doorward.proxy.ssh.legs.agent import Agent, NoAgentError
+from doorward.proxy.ssh.legs.agent import AgentChannel, NoAgentError
 from doorward.proxy.ssh.legs.host_keys import RSA, ServerKey, certificate_algorithm
-from doorward.proxy.ssh.legs.server_leg import Attempt, ServerLeg
+from doorward.proxy.ssh.legs.server_leg import LoginAttempt, ServerLeg
 from doorward.proxy.ssh.ports import Control
 from doorward.proxy.ssh.wire.fields import Fields
 from doorward.proxy.ssh.wire.numbers import Disconnect
-from doorward.sessions.rules import Relayed, Settings
+from doorward.sessions.rules import Relayed, SessionSettings
 
 if TYPE_CHECKING:
     from doorward.proxy.ssh.gate import Gate
@@ -41,7 +41,7 @@ class TargetError(Exception):
         self.code = code
 
 
-async def _connect(target: messages.Target) -> tuple[socket.socket, str]:
+async def _connect(target: messages.TargetAnswer) -> tuple[socket.socket, str]:
     """Connect to the first address that answers; the socket and that address."""
     loop = asyncio.get_running_loop()
     reason = "it has no address"
@@ -66,21 +66,21 @@ async def _connect(target: messages.Target) -> tuple[socket.socket, str]:
     raise TargetError(f"Can't connect to {target.name}: {reason}", "connection_failed")
 
 
-class Destination:
+class SessionTarget:
     """The target of a session. ``banner`` shows the client what the target says before the login."""
 
-    def __init__(self, control: Control, settings: Settings, banner: Callable[[str], None]) -> None:
+    def __init__(self, control: Control, settings: SessionSettings, banner: Callable[[str], None]) -> None:
         self._control = control
         self._settings = settings
         self._banner = banner
-        self._target = messages.Target(session="", ask=0)
+        self._target = messages.TargetAnswer(session="", ask=0)
         self._methods: tuple[str, ...] | None = None
         self.leg: ServerLeg | None = None
         self.address = ""
         self.method = ""
         """How the login was done, once it was."""
 
-    async def connect(self, target: messages.Target) -> ServerLeg:
+    async def connect(self, target: messages.TargetAnswer) -> ServerLeg:
         """Connect and check the host key; nothing of the login is sent before. Raises TargetError, LegError."""
         self._target = target
         sock, self.address = await _connect(target)
@@ -113,11 +113,11 @@ class Destination:
 
     # --- the login ---
 
-    async def login(self, gate: Gate) -> Attempt:
+    async def login(self, gate: Gate) -> LoginAttempt:
         """Try the ways that are offered, in order, with what the client showed. Partial successes are gone on from."""
         leg, user = self.leg, self._target.user
         assert leg is not None  # noqa: S101 - connected
-        attempt = Attempt(is_done=False, methods=self._methods or ())
+        attempt = LoginAttempt(is_done=False, methods=self._methods or ())
         if self._methods is None:
             attempt = await leg.try_none(user)
         for way in self._target.offers:
@@ -131,7 +131,7 @@ class Destination:
             self.method = "none"
         return attempt
 
-    async def _try(self, way: Relayed, before: Attempt, gate: Gate) -> Attempt:
+    async def _try(self, way: Relayed, before: LoginAttempt, gate: Gate) -> LoginAttempt:
         """Try one way; ``before`` is what came of the last one."""
         match way:
             case Relayed.SAME_PASSWORD:
@@ -147,9 +147,9 @@ class Destination:
         if result.is_done or result.is_partial:
             self.method = way.value
         # A server names its methods in a failure only.
-        return result if result.methods or result.is_done else Attempt(is_done=False, methods=before.methods)
+        return result if result.methods or result.is_done else LoginAttempt(is_done=False, methods=before.methods)
 
-    async def _try_password(self, password: str | None, before: Attempt) -> Attempt:
+    async def _try_password(self, password: str | None, before: LoginAttempt) -> LoginAttempt:
         leg, user = self.leg, self._target.user
         assert leg is not None  # noqa: S101 - connected
         if password is None:
@@ -171,20 +171,20 @@ class Destination:
             return await leg.try_prompts(user, answer)
         return before
 
-    async def _try_prompts(self, before: Attempt, gate: Gate) -> Attempt:
+    async def _try_prompts(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
         leg = self.leg
         assert leg is not None  # noqa: S101 - connected
         if PROMPTS not in before.methods or not gate.can_ask:
             return before
         return await leg.try_prompts(self._target.user, gate.ask)
 
-    async def _ask_password(self, before: Attempt, gate: Gate) -> Attempt:
+    async def _ask_password(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
         if not gate.can_ask or not {PASSWORD, PROMPTS} & set(before.methods):
             return before
         answers = await gate.ask("", "", ((f"{self._target.user}@{self._target.name}'s password: ", False),))
         return before if answers is None else await self._try_password(answers[0], before)
 
-    async def _try_credential(self, way: Relayed, before: Attempt) -> Attempt:
+    async def _try_credential(self, way: Relayed, before: LoginAttempt) -> LoginAttempt:
         credential = await self._control.want_credential(way)
         attempt = before
         for text in credential.public_keys:
@@ -201,7 +201,7 @@ class Destination:
             return await self._try_password(credential.password, attempt)
         return attempt
 
-    async def _try_key(self, key: bytes, sign: KeySign, before: Attempt) -> Attempt:
+    async def _try_key(self, key: bytes, sign: KeySign, before: LoginAttempt) -> LoginAttempt:
         leg = self.leg
         assert leg is not None  # noqa: S101 - connected
         algorithm = _signature_algorithm(Fields(key, 0).text(), leg.signatures)
@@ -212,12 +212,12 @@ class Destination:
         attempt = await leg.try_key(self._target.user, algorithm, key, signed)
         return attempt if attempt.is_done or attempt.methods else before
 
-    async def _try_agent(self, before: Attempt, gate: Gate) -> Attempt:
+    async def _try_agent(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
         if KEY not in before.methods:
             return before
         # An agent can only be reached by a client that is in: what comes from now on ends the session if it fails.
         client = gate.admit()
-        agent = Agent(client.send)
+        agent = AgentChannel(client.send)
         client.aside = agent.take
         attempt = before
         try:
@@ -230,7 +230,7 @@ class Destination:
             client.aside = None
         return attempt
 
-    async def _try_keys_of(self, agent: Agent, before: Attempt) -> Attempt:
+    async def _try_keys_of(self, agent: AgentChannel, before: LoginAttempt) -> LoginAttempt:
         attempt = before
         try:
             await agent.open()

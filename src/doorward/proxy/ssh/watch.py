@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from doorward.sessions.rules import Settings
+from doorward.sessions.rules import SessionSettings
 
 if TYPE_CHECKING:
     from doorward.proxy.ssh.legs.leg import Leg
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Watch:
     """The clock of one session. ``end`` takes the reason and the verdict."""
 
-    def __init__(self, relay: Relay, settings: Settings, end: Callable[[str, str], None]) -> None:
+    def __init__(self, relay: Relay, settings: SessionSettings, end: Callable[[str, str], None]) -> None:
         self._relay = relay
         self._settings = settings
         self._end = end

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from doorward.proxy import messages
-from doorward.proxy.messages import Message
+from doorward.proxy.messages import PipeMessage
 from doorward.proxy.pipe import WorkerEnd
 from doorward.proxy.ssh.ports import ControlGoneError
 from doorward.proxy.ssh.taps.kinds import plain
@@ -20,8 +20,8 @@ ANSWER_SECONDS: Final = 120.0
 APPROVAL_SECONDS: Final = 960.0
 """How long a second person may take, and control a little more."""
 Answer = (
-    messages.Decision | messages.Prompts | messages.Target | messages.Trusted | messages.Credential | messages.Signature
-    | messages.Approval
+    messages.Decision | messages.Prompts | messages.TargetAnswer | messages.Trusted | messages.CredentialAnswer
+    | messages.Signature | messages.Approval
 )  # fmt: skip
 """What control answers with."""
 
@@ -36,7 +36,7 @@ class Link:
         self._asked: dict[int, tuple[str, asyncio.Future[Answer]]] = {}
         self._number = 0
 
-    def pass_on(self, message: Message) -> bool:
+    def pass_on(self, message: PipeMessage) -> bool:
         """Send something that need not arrive; whether it went."""
         return self.pipe is not None and self.pipe.send(message)
 
@@ -48,7 +48,7 @@ class Link:
         await pipe.drained()
         return not pipe.closed
 
-    async def ask(self, question: Callable[..., Message], session: str, seconds: float, **fields: Any) -> Answer:
+    async def ask(self, question: Callable[..., PipeMessage], session: str, seconds: float, **fields: Any) -> Answer:
         """Ask control something and return the answer. Raises ControlGoneError."""
         self._number += 1
         number = self._number
@@ -84,7 +84,7 @@ class SessionControl:
         self._session, self._link, self._outbox, self._observer = session, link, outbox, observer
 
     async def _ask(
-        self, question: Callable[..., Message], expected: type[Expected], seconds: float = ANSWER_SECONDS, **fields: Any
+        self, question: Callable[..., PipeMessage], expected: type[Expected], seconds: float = ANSWER_SECONDS, **fields: Any
     ) -> Expected:
         """Ask, and take no other kind of answer."""
         answer = await self._link.ask(question, self._session, seconds, **fields)
@@ -119,17 +119,17 @@ class SessionControl:
             raise ControlGoneError
         return answer
 
-    async def find_target(self, user: str, method: str, text: str) -> messages.Target:
+    async def find_target(self, user: str, method: str, text: str) -> messages.TargetAnswer:
         """Ask where to connect to."""
-        return await self._ask(messages.FindTarget, messages.Target, user=user, method=method, text=text)
+        return await self._ask(messages.FindTarget, messages.TargetAnswer, user=user, method=method, text=text)
 
     async def judge_host_key(self, address: str, port: int, key: str) -> messages.Trusted:
         """Ask about a host key."""
         return await self._ask(messages.JudgeHostKey, messages.Trusted, address=address, port=port, key=key)
 
-    async def want_credential(self, way: Relayed) -> messages.Credential:
+    async def want_credential(self, way: Relayed) -> messages.CredentialAnswer:
         """Ask for what one way to log in takes."""
-        return await self._ask(messages.WantCredential, messages.Credential, way=way)
+        return await self._ask(messages.WantCredential, messages.CredentialAnswer, way=way)
 
     async def want_signature(self, public_key: str, algorithm: str, data: bytes) -> bytes:
         """Have data signed."""

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from doorward.proxy.messages import MAX_MESSAGE, Ended, Message, Text, ToControl, WantSeal
+from doorward.proxy.messages import MAX_MESSAGE, Ended, PipeMessage, Text, ToControl, WantSeal
 
 SUFFIX: Final = ".end"
 MAX_KEPT: Final = 1 << 20
@@ -41,7 +41,7 @@ class _Kept:
     """What is kept of one session."""
 
     serial: int = 0
-    messages: deque[tuple[int, Message, int]] = field(default_factory=deque)
+    messages: deque[tuple[int, PipeMessage, int]] = field(default_factory=deque)
     size: int = 0
     ended: bool = False
 
@@ -49,18 +49,18 @@ class _Kept:
 class Outbox:
     """All of a worker. ``send`` gives a message to control, if it is there."""
 
-    def __init__(self, trails: Path, send: Callable[[Message], bool]) -> None:
+    def __init__(self, trails: Path, send: Callable[[PipeMessage], bool]) -> None:
         self._trails, self._send = trails, send
         self._sessions: dict[str, _Kept] = {}
         self._size = 0
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: PipeMessage) -> None:
         """Send something that has to arrive; it is kept until it is noted."""
         kept = self._sessions.setdefault(_session_of(message), _Kept())
         message = self._numbered(kept, message)
         self._send(message)
 
-    def _numbered(self, kept: _Kept, message: Message) -> Message:
+    def _numbered(self, kept: _Kept, message: PipeMessage) -> PipeMessage:
         kept.serial += 1
         message = msgspec.structs.replace(message, serial=kept.serial)
         size = len(_encode(message))
@@ -112,7 +112,7 @@ class Outbox:
             if all(message.serial <= serial for message in found if isinstance(message, Ended)):
                 self._reduce(session, [message for message in found if isinstance(message, WantSeal)])
 
-    def _reduce(self, session: str, left: Sequence[Message]) -> None:
+    def _reduce(self, session: str, left: Sequence[PipeMessage]) -> None:
         """Leave so much of an end record; nothing: it goes."""
         if left:
             write_end(self._trails, session, packed(left))
@@ -143,11 +143,11 @@ class Outbox:
         self._reduce(session, [message for message in found if not isinstance(message, WantSeal)])
 
 
-def _session_of(message: Message) -> str:
+def _session_of(message: PipeMessage) -> str:
     return str(getattr(message, "session", ""))
 
 
-def packed(messages: Sequence[Message]) -> bytes:
+def packed(messages: Sequence[PipeMessage]) -> bytes:
     """Return messages as an end record has them."""
     return b"".join(_LENGTH.pack(len(body)) + body for body in map(_encode, messages))
 

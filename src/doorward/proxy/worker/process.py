@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, assert_never
 import structlog
 
 from doorward.proxy import messages
-from doorward.proxy.messages import Begin, Counts, Ended, Message, ToWorker, WantSeal
+from doorward.proxy.messages import Begin, Counts, Ended, PipeMessage, ToWorker, WantSeal
 from doorward.proxy.pipe import PipeError, WorkerEnd, check_peer, listen
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.taps.observer import SessionObserver
@@ -38,7 +38,7 @@ END_SECONDS: Final = 10.0
 log = structlog.get_logger()
 
 
-class Session(Protocol):
+class WorkerSession(Protocol):
     """A session that runs here."""
 
     async def run(self) -> object:
@@ -54,7 +54,7 @@ class Session(Protocol):
 class Protocols(Protocol):
     """What a worker does with the sockets that it gets."""
 
-    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> Session:
+    def session(self, client: socket.socket, begin: Begin, control: Control, observer: Observer) -> WorkerSession:
         """Return a session that takes over the socket."""
 
     def refuse(self, client: socket.socket, reason: str) -> Coroutine[Any, Any, None]:
@@ -65,7 +65,7 @@ class Protocols(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WorkerSettings:
     """What a worker is started with. ``users``: who may speak to it, beside the user that it runs as and root."""
 
     places: Places
@@ -76,7 +76,7 @@ class Settings:
 
 @dataclass(slots=True)
 class _Running:
-    session: Session
+    session: WorkerSession
     observer: SessionObserver
     task: asyncio.Task[None]
 
@@ -89,10 +89,10 @@ class _Reports:
         self.tell, self.end_record, self.keep_end = outbox.tell, outbox.end_record, outbox.keep_end
 
 
-class Worker:
+class WorkerProcess:
     """One worker. Made in its event loop."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: WorkerSettings) -> None:
         self._name, self._settings = name, settings
         self._protocols = settings.protocols()
         places = settings.places
@@ -257,8 +257,8 @@ class Worker:
             case messages.Settle():
                 pass
             case (
-                messages.Decision() | messages.Prompts() | messages.Target() | messages.Trusted() | messages.Credential()
-                | messages.Signature() | messages.Approval()
+                messages.Decision() | messages.Prompts() | messages.TargetAnswer() | messages.Trusted()
+                | messages.CredentialAnswer() | messages.Signature() | messages.Approval()
             ):  # fmt: skip
                 self._link.answered(message)
             case _:
@@ -281,7 +281,7 @@ class Worker:
         task = asyncio.get_running_loop().create_task(self._run(begin.session, session, observer))
         self._sessions[begin.session] = _Running(session, observer, task)
 
-    async def _run(self, name: str, session: Session, observer: SessionObserver) -> None:
+    async def _run(self, name: str, session: WorkerSession, observer: SessionObserver) -> None:
         """Run a session to its end, which is recorded whatever becomes of it."""
         verdict, reason = "FAIL", "Internal error"
         try:
@@ -303,7 +303,7 @@ class Worker:
             with suppress(OSError, TimeoutError):
                 await self._protocols.refuse(client, reason)
 
-    async def _show(self, client: socket.socket, host_keys: tuple[messages.HostKey, ...]) -> None:
+    async def _show(self, client: socket.socket, host_keys: tuple[messages.GatewayHostKey, ...]) -> None:
         with client:
             client.setblocking(False)  # noqa: FBT003 - the name says it
             with suppress(OSError, TimeoutError):
@@ -328,7 +328,7 @@ class Worker:
             log.error("seal not written", session=message.session, reason=error.strerror)
 
 
-def _tell(running: _Running, message: Message) -> None:
+def _tell(running: _Running, message: PipeMessage) -> None:
     match message:
         case messages.Terminate():
             running.session.terminate(message.reason, message.verdict)
@@ -352,11 +352,11 @@ def _memory() -> int:
     return pages * resource.getpagesize()
 
 
-def run(name: str, settings: Settings) -> None:
+def run(name: str, settings: WorkerSettings) -> None:
     """Run a worker in this process until it ends."""
     import uvloop
 
     async def main() -> None:
-        await Worker(name, settings).run()
+        await WorkerProcess(name, settings).run()
 
     uvloop.run(main())

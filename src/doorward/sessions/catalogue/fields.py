@@ -16,7 +16,7 @@ from typing import Final
 from doorward.sessions.catalogue.tables import SHIFT
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """What the values of a field are."""
 
     TEXT = "text"
@@ -33,7 +33,7 @@ class Field:
     """A field. ``sql`` is an expression over the table of sessions. ``is_list``: the wire shows a list of one."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     sql: str
     about: str
 
@@ -42,7 +42,7 @@ class ValueUnfitError(Exception):
     """A value that is none of its field; the message says what is."""
 
 
-_TEXT, _NUMBER, _ADDRESS, _TIME, _FLAG = Kind.TEXT, Kind.NUMBER, Kind.ADDRESS, Kind.TIME, Kind.FLAG
+_TEXT, _NUMBER, _ADDRESS, _TIME, _FLAG = FieldKind.TEXT, FieldKind.NUMBER, FieldKind.ADDRESS, FieldKind.TIME, FieldKind.FLAG
 
 _ALL = (
     Field("active", _FLAG, "(ended IS NULL)", "Whether the session goes on."),
@@ -104,23 +104,23 @@ def value_of(field: Field, text: str, zone: tzinfo, *, upper: bool = False) -> i
     ``upper``: the text ends a range, so that a day or an hour counts to its end.
     """
     match field.kind:
-        case Kind.FLAG:
+        case FieldKind.FLAG:
             if (flag := _WORDS.get(text.lower())) is None:
                 raise ValueUnfitError("must be true or false")
             return flag
-        case Kind.NUMBER:
+        case FieldKind.NUMBER:
             if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
                 raise ValueUnfitError("must be a number")
             return int(text)
-        case Kind.TIME:
+        case FieldKind.TIME:
             return moment(text, zone, upper=upper)
-        case Kind.ADDRESS:
+        case FieldKind.ADDRESS:
             with_zone = text.partition("%")[0]
             try:
                 return str(ipaddress.ip_address(with_zone))
             except ValueError:
                 return text
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return text
 
 

@@ -13,13 +13,13 @@ import zstandard
 
 from doorward.sessions.catalogue.conditions import Condition
 from doorward.sessions.catalogue.query import parsed
-from doorward.sessions.catalogue.rows import Line
+from doorward.sessions.catalogue.rows import IndexLine
 from doorward.sessions.catalogue.tables import SHIFT
 from doorward.sessions.catalogue.text import MAX_CHUNKS
 
 SNIPPET_TOKENS: Final = 24
 _BEGIN, _END = "\x02", "\x03"
-_unpack = msgspec.msgpack.Decoder(list[Line]).decode
+_unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _LineFinder:
         self._memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._memory.execute("CREATE VIRTUAL TABLE lines USING fts5 (line, tokenize = 'unicode61 remove_diacritics 2')")
 
-    def find(self, channel: int, lines: Sequence[Line], expression: str) -> Iterator[Hit]:
+    def find(self, channel: int, lines: Sequence[IndexLine], expression: str) -> Iterator[Hit]:
         self._memory.execute("DELETE FROM lines")
         self._memory.executemany(
             "INSERT INTO lines (rowid, line) VALUES (?, ?)", [(n, line.text) for n, line in enumerate(lines)]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, End, EventRow, Facts, Line, SessionRow
+from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, EventRow, Facts, IndexLine, SessionEnd, SessionRow
 
 
 class CatalogueUnavailableError(Exception):
@@ -39,7 +39,7 @@ class Catalogue(Protocol):
     async def channel_closed(self, key: str, number: int, at: int, down: int, up: int) -> None:
         """Note the end of a channel; bytes from the server, from the client."""
 
-    async def text(self, key: str, channel: int, lines: Sequence[Line]) -> None:
+    async def text(self, key: str, channel: int, lines: Sequence[IndexLine]) -> None:
         """Index lines. Those of kind ``command`` and ``title`` become events too."""
 
     async def event(self, key: str, event: EventRow) -> None:
@@ -48,10 +48,10 @@ class Catalogue(Protocol):
     async def alert(self, key: str, alert: AlertRow) -> None:
         """Keep a match of a content policy."""
 
-    async def end(self, key: str, end: End) -> None:
+    async def end(self, key: str, end: SessionEnd) -> None:
         """Close a row. Nothing is changed where it is closed already, unless that was by `recovered`."""
 
-    async def recovered(self, key: str, end: End) -> None:
+    async def recovered(self, key: str, end: SessionEnd) -> None:
         """Close the row of a session that was cut off, as ``end``; a worker that tells of its end later knows better."""
 
     async def synced(self) -> None:
@@ -80,7 +80,7 @@ class LiveSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownEvent:
     """Something a viewer sees: an event of an asciicast. ``at``: ms since the session began.
 
     ``code``: ``o`` output, ``r`` size (``80x24``), ``m`` marker, ``x`` end. The first of a channel is ``r``, then ``o`` with a
@@ -116,7 +116,7 @@ class LiveSessions(Protocol):
     async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: FBT001
         """Hold what the client sends, or let it go on. Raises NotLiveError."""
 
-    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
+    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
         """Yield what is shown from now on, of one channel or all; ends with the session. Closing the iterator stops watching.
 
         Raises NotLiveError or FollowingFullError at its first step. A viewer that is too slow is dropped: it ends early.

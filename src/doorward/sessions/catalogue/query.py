@@ -18,7 +18,7 @@ from luqum.exceptions import ParseError
 from luqum.thread import parse
 
 from doorward.sessions.catalogue.conditions import ALL, Condition, together
-from doorward.sessions.catalogue.fields import FIELDS, ID_OF_CHUNK, Field, Kind, ValueUnfitError, value_of
+from doorward.sessions.catalogue.fields import FIELDS, ID_OF_CHUNK, Field, FieldKind, ValueUnfitError, value_of
 
 MAX_QUERY: Final = 4096
 """Characters of a query."""
@@ -175,19 +175,19 @@ class _Translation:
             return Condition(f"({of_field.sql} IS NOT NULL AND {of_field.sql} <> '')")
         if not _WILD.search(text):
             return self._equal(item, of_field, _ESCAPED.sub(r"\1", text))
-        if of_field.kind not in {Kind.TEXT, Kind.ADDRESS}:
+        if of_field.kind not in {FieldKind.TEXT, FieldKind.ADDRESS}:
             raise QueryRefusedError("not_supported", f"{of_field.name} takes no wildcards.", item.pos)
         return Condition(f"({of_field.sql} LIKE ? ESCAPE '\\')", (_like(text),))
 
     def _equal(self, item: tree.Item, of_field: Field, text: str) -> Condition:
-        if of_field.kind is Kind.ADDRESS and "/" in text:
+        if of_field.kind is FieldKind.ADDRESS and "/" in text:
             try:
                 network = ipaddress.ip_network(text[:_MAX_NETWORK_TEXT], strict=False)
             except ValueError:
                 raise QueryRefusedError("format", "That is no network.", item.pos) from None
             return Condition(f"in_network({of_field.sql}, ?)", (str(network),))
         value = self._value(item, of_field, text)
-        if of_field.kind is Kind.TIME:
+        if of_field.kind is FieldKind.TIME:
             return Condition(f"({of_field.sql} BETWEEN ? AND ?)", (value, self._value(item, of_field, text, upper=True)))
         return Condition(f"({_comparable(of_field)} = ?)", (value,))
 
@@ -199,7 +199,7 @@ class _Translation:
         text = inner.value[1:-1] if isinstance(inner, tree.Phrase) else inner.value
         if text == "*":
             return ALL
-        if of_field.kind in {Kind.FLAG, Kind.ADDRESS}:
+        if of_field.kind in {FieldKind.FLAG, FieldKind.ADDRESS}:
             raise QueryRefusedError("not_supported", f"{of_field.name} takes no ranges.", item.pos)
         value = self._value(item, of_field, sign + _ESCAPED.sub(r"\1", text), upper=upper)
         return Condition(f"({_comparable(of_field)} {operator} ?)", (value,))
@@ -212,7 +212,7 @@ class _Translation:
 
 
 def _comparable(of_field: Field) -> str:
-    return f"{of_field.sql} COLLATE NOCASE" if of_field.kind is Kind.TEXT else of_field.sql
+    return f"{of_field.sql} COLLATE NOCASE" if of_field.kind is FieldKind.TEXT else of_field.sql
 
 
 def fields_sentence() -> str:

@@ -27,7 +27,7 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @prepared
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A session as it is known when it begins; `Facts` adds to it, `End` closes it."""
+    """A session as it is known when it begins; `Facts` adds to it, `SessionEnd` closes it."""
 
     key: str
     """22 letters and digits, the first a letter."""
@@ -124,7 +124,7 @@ class ChannelRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @prepared
-class End(msgspec.Struct, frozen=True, kw_only=True):
+class SessionEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a session ended. ``at``: ms since it began, the last moment in the trail."""
 
     at: int
@@ -138,7 +138,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @prepared
-class Line(msgspec.Struct, frozen=True, array_like=True):
+class IndexLine(msgspec.Struct, frozen=True, array_like=True):
     """A line for the index. ``at``: ms since the session began; ``kind``: ``command``, ``screen``, ``file`` or ``title``."""
 
     at: int

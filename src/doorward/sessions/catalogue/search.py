@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from doorward.sessions.catalogue.conditions import Condition
-from doorward.sessions.catalogue.fields import Field, Kind
+from doorward.sessions.catalogue.fields import Field, FieldKind
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.tables import decode_row
 
@@ -39,7 +39,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SortOrder:
     """How a list is sorted; the id decides between equals."""
 
     fields: tuple[tuple[Field, bool], ...]
@@ -72,7 +72,7 @@ def count(connection: sqlite3.Connection, condition: Condition) -> int:
     return int(found)
 
 
-def ids(connection: sqlite3.Connection, condition: Condition, order: Order, limit: int, offset: int = 0) -> array[int]:
+def ids(connection: sqlite3.Connection, condition: Condition, order: SortOrder, limit: int, offset: int = 0) -> array[int]:
     """Return the ids of sessions that fit, in order."""
     # As one text: a hundred thousand rows for Python would cost more than to find them.
     inner = f"SELECT id FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ? OFFSET ?"
@@ -82,7 +82,7 @@ def ids(connection: sqlite3.Connection, condition: Condition, order: Order, limi
 
 
 def page(
-    connection: sqlite3.Connection, condition: Condition, order: Order, limit: int, offset: int
+    connection: sqlite3.Connection, condition: Condition, order: SortOrder, limit: int, offset: int
 ) -> tuple[array[int], int]:  # fmt: skip
     """Return the ids of a page of the sessions that fit, and how many fit."""
     if IN_TEXT in condition.sql:  # to look through the text costs most: once, for page and count
@@ -129,7 +129,7 @@ def frequent(connection: sqlite3.Connection, condition: Condition, field: Field,
 
 
 def _shown(field: Field, value: Any) -> Any:
-    return bool(value) if field.kind is Kind.FLAG else value
+    return bool(value) if field.kind is FieldKind.FLAG else value
 
 
 # Histograms

@@ -24,10 +24,10 @@ from doorward.sessions.catalogue.rows import (
     AlertRow,
     ChannelRow,
     DownloadRow,
-    End,
     EventRow,
     Facts,
-    Line,
+    IndexLine,
+    SessionEnd,
     SessionRow,
 )
 from doorward.sessions.catalogue.writer import Work, Writer
@@ -119,7 +119,7 @@ class SqliteCatalogue:
                 self._change(connection, key, lambda row: msgspec.structs.replace(row, has_accepted_channel=True))
             command = channel.facts.get("command")
             if isinstance(command, str) and command:
-                self._add_text(connection, key, channel.number, [Line(channel.opened, "command", command)])
+                self._add_text(connection, key, channel.number, [IndexLine(channel.opened, "command", command)])
 
         await self._lazily(key, work, 500)
 
@@ -138,7 +138,7 @@ class SqliteCatalogue:
 
         await self._lazily(key, work, 100)
 
-    async def text(self, key: str, channel: int, lines: Sequence[Line]) -> None:
+    async def text(self, key: str, channel: int, lines: Sequence[IndexLine]) -> None:
         """See `port.Catalogue.text`."""
         size = sum(len(line.text) + 50 for line in lines)
         await self._lazily(key, lambda connection: self._add_text(connection, key, channel, lines), size)
@@ -160,11 +160,11 @@ class SqliteCatalogue:
 
         await self._lazily(key, work, 300)
 
-    async def end(self, key: str, end: End) -> None:
+    async def end(self, key: str, end: SessionEnd) -> None:
         """See `port.Catalogue.end`."""
         await self._durably(lambda connection: self._close(connection, key, end, recovered=False))
 
-    async def recovered(self, key: str, end: End) -> None:
+    async def recovered(self, key: str, end: SessionEnd) -> None:
         """See `port.Catalogue.recovered`."""
         await self._durably(lambda connection: self._close(connection, key, end, recovered=True))
 
@@ -247,7 +247,7 @@ class SqliteCatalogue:
             tables.change(connection, number, row, after)
             self._remember(key, number, after, recovered=recovered)
 
-    def _add_text(self, connection: sqlite3.Connection, key: str, channel: int, lines: Sequence[Line]) -> None:
+    def _add_text(self, connection: sqlite3.Connection, key: str, channel: int, lines: Sequence[IndexLine]) -> None:
         session, row, _ = self._find(connection, key)
         if not self._has_text(row):
             return
@@ -263,7 +263,7 @@ class SqliteCatalogue:
     def _has_text(self, row: SessionRow) -> bool:
         return row.text != "none" and (not row.recipients or self._is_readable(row))
 
-    def _close(self, connection: sqlite3.Connection, key: str, end: End, *, recovered: bool) -> None:
+    def _close(self, connection: sqlite3.Connection, key: str, end: SessionEnd, *, recovered: bool) -> None:
         number, row, was_recovered = self._find(connection, key)
         if row.ended is not None and (recovered or not was_recovered):
             return

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import zstandard
 
-from doorward.sessions.catalogue.rows import Line
+from doorward.sessions.catalogue.rows import IndexLine
 from doorward.sessions.catalogue.tables import SHIFT
 
 MAX_LINE: Final = 4096
@@ -31,7 +31,7 @@ _MARK = 8
 """Bytes by which a line is known again."""
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[Line]).decode
+_unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,17 @@ class Chunk:
 
     id: int
     channel: int
-    lines: list[Line]
+    lines: list[IndexLine]
 
 
-def indexed_text(lines: Iterable[Line]) -> str:
+def indexed_text(lines: Iterable[IndexLine]) -> str:
     """Return what the index gets of a chunk; the same is needed to take it out again."""
     return _SEPARATOR.join(line.text for line in lines)
 
 
-def cleaned(lines: Iterable[Line]) -> list[Line]:
+def cleaned(lines: Iterable[IndexLine]) -> list[IndexLine]:
     """Return lines as they are kept: of limited length, without control characters and the word between two, none empty."""
-    kept = (Line(line.at, line.kind, _shown(line.text[:MAX_LINE]).strip()) for line in lines)
+    kept = (IndexLine(line.at, line.kind, _shown(line.text[:MAX_LINE]).strip()) for line in lines)
     return [line for line in kept if line.text]
 
 
@@ -58,9 +58,9 @@ def _shown(text: str) -> str:
     return text if text.isprintable() else text.translate(_SHOWN)  # the second takes its time
 
 
-def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[Line]) -> list[Line]:
+def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[IndexLine]) -> list[IndexLine]:
     """Return the lines that did not come before, and note that they came now. Times of a kind never go back."""
-    fresh: list[Line] = []
+    fresh: list[IndexLine] = []
     for kind in {line.kind for line in lines}:
         where = (session, channel, kind)
         sql = "SELECT at, seen FROM marks WHERE session = ? AND channel = ? AND kind = ?"
@@ -76,16 +76,16 @@ def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: S
                 continue
             here.add(line.text)
             fresh.append(line)
-        marks = before | {_mark(Line(at, kind, text)) for text in here}
+        marks = before | {_mark(IndexLine(at, kind, text)) for text in here}
         connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", (*where, at, b"".join(sorted(marks))))
     return sorted(fresh, key=lambda line: line.at)
 
 
-def _mark(line: Line) -> bytes:
+def _mark(line: IndexLine) -> bytes:
     return hashlib.blake2b(line.text.encode(), digest_size=_MARK).digest()
 
 
-def add(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[Line]) -> None:
+def add(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[IndexLine]) -> None:
     """Keep and index lines. Beyond a million chunks of one session nothing is kept any more."""
     first = session << SHIFT
     sql = "SELECT max(id) FROM chunks WHERE id BETWEEN ? AND ?"
@@ -100,8 +100,8 @@ def add(connection: sqlite3.Connection, session: int, channel: int, lines: Seque
         number += 1
 
 
-def _pieces(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    piece: list[Line] = []
+def _pieces(lines: Sequence[IndexLine]) -> Iterator[list[IndexLine]]:
+    piece: list[IndexLine] = []
     size = 0
     for line in lines:
         if piece and (len(piece) >= CHUNK_LINES or size + len(line.text) > CHUNK_CHARACTERS):

@@ -11,7 +11,7 @@ from typing import Any
 from doorward.access.rights import Rights
 from doorward.api.audit.service import AuditService
 from doorward.api.request import Request
-from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, Shown
+from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.trails import Trails
 from doorward.tree.snapshot import Snapshot
@@ -27,7 +27,7 @@ class FakeLive:
     def __init__(self, *sessions: LiveSession) -> None:
         self.sessions = {one.key: one for one in sessions}
         self.asked: list[tuple[str, ...]] = []
-        self.shown: asyncio.Queue[Shown | None] = asyncio.Queue()
+        self.shown: asyncio.Queue[ShownEvent | None] = asyncio.Queue()
         self.watching = 0
         self.is_full = False
 
@@ -50,7 +50,7 @@ class FakeLive:
         one = self.sessions[key]
         self.sessions[key] = LiveSession(key, one.channels, one.down, one.up, one.activity, is_locked=locked)
 
-    async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[Shown]:
+    async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
         if self.is_full:
             raise FollowingFullError
         if key not in self.sessions:

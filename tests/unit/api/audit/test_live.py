@@ -15,11 +15,11 @@ from doorward.api import errors
 from doorward.api.audit.service import AuditService
 from doorward.api.domain_errors import response_to
 from doorward.api.errors import ApiError
-from doorward.api.request import Request, Stream
+from doorward.api.request import Request, StreamedBody
 from doorward.api.sessions import follow
-from doorward.api.sessions.follow import Follow
+from doorward.api.sessions.follow import LiveScreen
 from doorward.api.sessions.live import LiveCollection, OneLive
-from doorward.sessions.catalogue.port import LiveSession, Shown
+from doorward.sessions.catalogue.port import LiveSession, ShownEvent
 from tests.support.recorded import key_of, row, tell
 from tests.unit.api.audit.parts import ADMIN, NOBODY, SEARCH, FakeLive, request, service
 from tests.unit.sessions.test_audience import line, snapshot
@@ -129,9 +129,9 @@ class Viewer:
         self.pieces: Any = None
 
     async def begin(self) -> None:
-        answer = await Follow(self._site.service, self._key).get(self.request)
+        answer = await LiveScreen(self._site.service, self._key).get(self.request)
         assert answer.headers["Content-Type"] == "text/event-stream"
-        assert isinstance(answer.content, Stream)
+        assert isinstance(answer.content, StreamedBody)
         self.pieces = answer.content.pieces
 
     async def events(self, count: int) -> list[tuple[str, Any]]:
@@ -146,8 +146,8 @@ class Viewer:
         return found
 
 
-def shown(*events: tuple[int, str, bytes], channel: int = 1) -> list[Shown]:
-    return [Shown(channel, at, code, data) for at, code, data in events]
+def shown(*events: tuple[int, str, bytes], channel: int = 1) -> list[ShownEvent]:
+    return [ShownEvent(channel, at, code, data) for at, code, data in events]
 
 
 def test_a_viewer_gets_the_screen_and_what_follows(site: Site) -> None:
@@ -155,8 +155,8 @@ def test_a_viewer_gets_the_screen_and_what_follows(site: Site) -> None:
         viewer = Viewer(site, request(f"{LIVE}/follow", AUDITOR, user="joe"))
         for event in shown((5000, "r", b"80x24"), (5000, "o", b"$ "), (5100, "o", b"gr\xc3"), (5200, "o", b"\xbcn\x1b[0m")):
             site.live.shown.put_nowait(event)
-        site.live.shown.put_nowait(Shown(2, 5300, "o", b"another channel"))
-        site.live.shown.put_nowait(Shown(1, 5400, "r", b"90x30"))
+        site.live.shown.put_nowait(ShownEvent(2, 5300, "o", b"another channel"))
+        site.live.shown.put_nowait(ShownEvent(1, 5400, "r", b"90x30"))
         site.live.shown.put_nowait(None)
         await viewer.begin()
         assert await viewer.events(5) == [
@@ -180,7 +180,7 @@ def test_who_loses_the_right_is_shown_no_more(site: Site, monkeypatch: pytest.Mo
 
     async def watch() -> None:
         viewer = Viewer(site, request(f"{LIVE}/follow", AUDITOR))
-        site.live.shown.put_nowait(Shown(1, 1, "r", b"80x24"))
+        site.live.shown.put_nowait(ShownEvent(1, 1, "r", b"80x24"))
         await viewer.begin()
         await viewer.events(1)
         viewer.request.login.rights = NOBODY  # type: ignore[union-attr, misc]
@@ -211,7 +211,7 @@ def test_who_is_logged_out_is_shown_no_more(site: Site, monkeypatch: pytest.Monk
 def test_who_goes_away_watches_no_more(site: Site) -> None:
     async def watch() -> None:
         viewer = Viewer(site, request(f"{LIVE}/follow", AUDITOR))
-        site.live.shown.put_nowait(Shown(1, 1, "r", b"80x24"))
+        site.live.shown.put_nowait(ShownEvent(1, 1, "r", b"80x24"))
         await viewer.begin()
         await viewer.events(1)
         assert site.live.watching == 1
@@ -266,5 +266,5 @@ def test_there_is_room_for_so_many_viewers(site: Site) -> None:
 
 
 def test_a_head_watches_nothing(site: Site) -> None:
-    asyncio.run(Follow(site.service, KEY).get(request(f"{LIVE}/follow", method="HEAD")))
+    asyncio.run(LiveScreen(site.service, KEY).get(request(f"{LIVE}/follow", method="HEAD")))
     assert site.live.asked == []

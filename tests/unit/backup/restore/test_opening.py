@@ -102,18 +102,18 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     with signed(site, SMALL_AND_COSTLY[name]) as file:
         path.write_bytes(file.read())
     assert path.stat().st_size < 6 << 20
-    wish = RestoreRequest("admin", "127.0.0.1", scope="system")
+    request = RestoreRequest("admin", "127.0.0.1", scope="system")
     tracemalloc.start()
-    trial = check(site.node, wish, path)
+    checked = check(site.node, request, path)
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    trial.close()
+    checked.close()
     if "history" in name or "line" in name:  # which the node does not take over, and keeps aside line by line
-        assert trial.opened is not None
+        assert checked.opened is not None
         with open_archive(path) as opened, pytest.raises(ArchiveRefusedError, match="more than an archive does"):
             list(opened.lines(HISTORY))
     else:
-        failed = trial.checks[-1]
+        failed = checked.checks[-1]
         assert (failed["passed"], failed["code"]) == (False, "damaged")
         assert ("more than an archive does" in failed["message"]) == (name != "deep")
     assert used < 100 << 20

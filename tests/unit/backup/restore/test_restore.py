@@ -31,7 +31,7 @@ from doorward.host.errors import HostError
 from doorward.host.machine import Machine
 from doorward.host.resources import File
 from doorward.membership import promote
-from doorward.store.port import SEALED_FILE, Record
+from doorward.store.port import SEALED_FILE, StoredRecord
 from doorward.transaction.history import restore as go_back
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.transaction.startup import node_id
@@ -60,7 +60,7 @@ class FakeArchive:
         return self._tree if name == TREE_FILE else {}
 
 
-def wish(**changes: Any) -> RestoreRequest:
+def restore_request(**changes: Any) -> RestoreRequest:
     return RestoreRequest("admin", "192.0.2.9", **changes)
 
 
@@ -87,24 +87,24 @@ def test_an_archive_that_no_empty_host_could_take_is_not_made(site: Site, monkey
 
 
 def tried(site: Site, path: Path, **changes: Any) -> RestoreCheck:
-    trial = check(site.node, wish(**changes), path)
-    trial.close()
-    return trial
+    checked = check(site.node, restore_request(**changes), path)
+    checked.close()
+    return checked
 
 
 def restored(site: Site, path: Path, **changes: Any) -> RestoreCheck:
-    trial = check(site.node, wish(**changes), path)
-    assert trial.passed, trial.checks
-    carry_out(site.node, wish(**changes), trial, "")
-    trial.close()
-    return trial
+    checked = check(site.node, restore_request(**changes), path)
+    assert checked.passed, checked.checks
+    carry_out(site.node, restore_request(**changes), checked, "")
+    checked.close()
+    return checked
 
 
-def outcome(trial: RestoreCheck) -> tuple[list[str], str]:
+def outcome(checked: RestoreCheck) -> tuple[list[str], str]:
     """The checks that passed, and the code of the one that did not."""
-    assert [check["passed"] for check in trial.checks[:-1]] == [True] * (len(trial.checks) - 1)
-    assert not trial.passed
-    return [check["check"] for check in trial.checks], trial.failure[0]
+    assert [check["passed"] for check in checked.checks[:-1]] == [True] * (len(checked.checks) - 1)
+    assert not checked.passed
+    return [check["check"] for check in checked.checks], checked.failure[0]
 
 
 def test_what_was_changed_since_is_undone(site: Site) -> None:
@@ -121,15 +121,15 @@ def test_what_was_changed_since_is_undone(site: Site) -> None:
     rig.commit(candidate)
     assert site.tree() != before
     number = rig.number
-    trial = restored(site, path)
+    checked = restored(site, path)
     assert site.tree() == before
-    assert [check["check"] for check in trial.checks] == ALL
+    assert [check["check"] for check in checked.checks] == ALL
     assert rig.number == number + 1
     revision = rig.store.head()
     assert revision is not None
     assert (revision.author, revision.address) == ("admin", "192.0.2.9")
-    assert revision.message == f"restore of {trial.file_name} ({number - 1})"
-    assert trial.file_name == path.name
+    assert revision.message == f"restore of {checked.file_name} ({number - 1})"
+    assert checked.file_name == path.name
     assert rig.store.check() == []
     assert site.rig.restarted().value(ZONE) == "Europe/Budapest"
 
@@ -266,11 +266,11 @@ def test_a_trial_changes_nothing(site: Site) -> None:
     path = archived(site.filled())
     site.rig.committed((ZONE, "Asia/Tokyo"), (SERVERS, [ip("192.0.2.77")]))
     before, running = site.tree(), site.rig.pipeline.running
-    trial = tried(site, path)
-    assert trial.passed
-    assert trial.report is not None
-    assert [edit.place.path for edit in trial.report.merged.edits] == [ROOT + SERVERS, ROOT + ZONE]
-    assert trial.report.plan.actions
+    checked = tried(site, path)
+    assert checked.passed
+    assert checked.report is not None
+    assert [edit.place.path for edit in checked.report.merged.edits] == [ROOT + SERVERS, ROOT + ZONE]
+    assert checked.report.plan.actions
     assert (site.tree(), site.rig.pipeline.running) == (before, running)
 
 
@@ -348,13 +348,13 @@ def test_archives_that_somebody_changed(site: Site, name: str) -> None:
 
 def test_an_archive_under_a_name_that_is_not_its_own(site: Site) -> None:
     path = archived(site)
-    trial = check(site.node, wish(), path, path.name)
-    assert trial.passed
-    trial.close()
-    trial = check(site.node, wish(), path, path.name.replace("doorward-20", "doorward-21"))
-    assert outcome(trial)[1] == "damaged"
-    assert path.name in trial.failure[1]
-    trial.close()
+    checked = check(site.node, restore_request(), path, path.name)
+    assert checked.passed
+    checked.close()
+    checked = check(site.node, restore_request(), path, path.name.replace("doorward-20", "doorward-21"))
+    assert outcome(checked)[1] == "damaged"
+    assert path.name in checked.failure[1]
+    checked.close()
 
 
 A_RUN = {**Run().as_json(), "ended": "2026-11-21T23:00:10Z"}
@@ -388,23 +388,25 @@ def test_records_that_nobody_could_read_later_are_not_taken(site: Site, name: st
 def test_a_node_that_joined_a_cluster_meanwhile_is_not_replaced(site: Site) -> None:
     (address, _), *_ = addresses(site.rig.pipeline.running.snapshot)
     site.rig.committed(("local_services/cluster", {"enabled": True, "listen_address": address}))
-    trial = check(site.node, wish(scope="system"), archived(site))
-    assert trial.passed
+    checked = check(site.node, restore_request(scope="system"), archived(site))
+    assert checked.passed
     candidate = site.rig.candidate()
     promotion = {"cluster_id": site.node.id, "epoch": 1, "node_id": site.node.id}
     candidate.put(Place(promote.PATH), TREE.load(Place(promote.PATH), promotion))
     site.rig.commit(candidate)
     with pytest.raises(ArchiveRefusedError) as refused:
-        carry_out(site.node, wish(scope="system"), trial, "")
-    trial.close()
+        carry_out(site.node, restore_request(scope="system"), checked, "")
+    checked.close()
     assert refused.value.code == "cluster_member"
 
 
 def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) -> None:
     def said(name: str, **changes: Any) -> list[str]:
-        trial = check(other.node, RestoreRequest(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path)
-        trial.close()
-        return [warning.code for warning in trial.warnings]
+        checked = check(
+            other.node, RestoreRequest(name, "192.0.2.9", accept_signer=site.node.signing.fingerprint, **changes), path
+        )
+        checked.close()
+        return [warning.code for warning in checked.warnings]
 
     site, other = new_site().filled(), new_site()
     rig, path = other.rig, archived(site)
@@ -416,7 +418,7 @@ def test_who_would_not_come_in_afterwards_is_told(new_site: Callable[[], Site]) 
     assert "account_missing" in said("mary")
     assert "other_password" in said("jane")
     assert {"account_missing", "other_password"}.isdisjoint(said("nobody"))
-    own = check(site.node, wish(), path)
+    own = check(site.node, restore_request(), path)
     own.close()
     assert own.warnings == ()
 
@@ -444,8 +446,8 @@ def test_certificates_whose_time_is_over_or_a_clock_that_is_wrong_prevent_no_bac
             return super().now(tz) + timedelta(days=365 * years)
 
     monkeypatch.setattr(certificates, "datetime", Later)
-    trial = restored(other, archived(site), accept_signer=site.node.signing.fingerprint)
-    assert [(found.code, found.pointer) for found in trial.warnings if found.path == certificates.PATH][-3:] == [
+    checked = restored(other, archived(site), accept_signer=site.node.signing.fingerprint)
+    assert [(found.code, found.pointer) for found in checked.warnings if found.path == certificates.PATH][-3:] == [
         (code, "/ca/x509_identity"), (code, "/server"), (code, "/tsa"),
     ]  # fmt: skip
     assert other.rig.value("management/certificates") == site.rig.value("management/certificates")
@@ -455,8 +457,8 @@ def test_every_problem_is_told(site: Site) -> None:
     def both(tree: Any) -> None:
         tree[ROOT + ZONE], tree[ROOT + WEB] = "No/Where", {"timeout": -1}
 
-    trial = tried(site, repacked(site, archived(site), edited("configuration/tree.json", both)))
-    assert sorted((p.code, p.path, p.pointer) for p in trial.problems) == [
+    checked = tried(site, repacked(site, archived(site), edited("configuration/tree.json", both)))
+    assert sorted((p.code, p.path, p.pointer) for p in checked.problems) == [
         ("format", ROOT + ZONE, ""),
         ("range", ROOT + WEB, "/timeout"),
     ]
@@ -469,33 +471,37 @@ def test_what_a_release_does_not_know_or_brings_anew(site: Site) -> None:
 
     site.rig.committed((WEB, {"timeout": 33}))
     path = repacked(site, archived(site), edited("configuration/tree.json", older))
-    trial = restored(site, path)
-    assert [(w.code, w.path) for w in trial.warnings if w.path.startswith(ROOT)][:1] == [
+    checked = restored(site, path)
+    assert [(w.code, w.path) for w in checked.warnings if w.path.startswith(ROOT)][:1] == [
         ("unknown_member", ROOT + "datetime/sundial")
     ]
     assert site.rig.value(WEB) == {"timeout": 10}
 
 
 def test_an_encrypted_archive_tells_what_to_do(site: Site) -> None:
-    trial = tried(site, prepare(site.encrypted().node, site.spool).archive)
-    assert outcome(trial) == (["format", "public_key"], "encrypted_archive")
-    assert "decrypt it with your private key" in trial.failure[1]
+    checked = tried(site, prepare(site.encrypted().node, site.spool).archive)
+    assert outcome(checked) == (["format", "public_key"], "encrypted_archive")
+    assert "decrypt it with your private key" in checked.failure[1]
 
 
 def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled(), new_site()
     for number in range(3):
-        site.rig.store.put_record(Record("backup_run", f"run{number}", {"ended": "2026-11-21T23:00:02Z", "result": "succeeded"}))
-    site.rig.store.put_record(Record("backup_run", "the one that makes the archive", {"ended": None, "status": "preparing"}))
+        site.rig.store.put_record(
+            StoredRecord("backup_run", f"run{number}", {"ended": "2026-11-21T23:00:02Z", "result": "succeeded"})
+        )
+    site.rig.store.put_record(
+        StoredRecord("backup_run", "the one that makes the archive", {"ended": None, "status": "preparing"})
+    )
     (site.directory / "cluster").mkdir()
     (site.directory / "cluster" / "node-key.pem").write_text("the key of the channel")
     path, fingerprint = archived(site), site.node.signing.fingerprint
     asked: dict[str, Any] = {"scope": "system", "accept_signer": fingerprint, "network": "restore"}
     checks, code = outcome(tried(other, path, **asked))
     assert (checks[-1], code) == ("node", "other_node")
-    trial = restored(other, path, take_over=True, **asked)
-    assert "node" in [check["check"] for check in trial.checks]
-    assert "restart_required" in [warning.code for warning in trial.warnings]
+    checked = restored(other, path, take_over=True, **asked)
+    assert "node" in [check["check"] for check in checked.checks]
+    assert "restart_required" in [warning.code for warning in checked.warnings]
     assert other.tree() == site.tree()
     store = other.rig.store
     assert node_id(store) == site.node.id
@@ -507,7 +513,7 @@ def test_the_whole_system_on_a_new_machine(new_site: Callable[[], Site]) -> None
     assert view.signing.role(fingerprint) == "former"
     assert view.signing.fingerprint != fingerprint
     assert view.signing.is_own(fingerprint)
-    again = check(view, wish(scope="system"), path)
+    again = check(view, restore_request(scope="system"), path)
     assert again.passed
     again.close()
 
@@ -519,8 +525,8 @@ def test_a_machine_gets_a_certificate_of_its_own(new_site: Callable[[], Site]) -
     other.rig.committed((NAMING, {"hostname": "new", "domainname": "example.com", "nickname": None}))
     asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
     path, authority = archived(site), certificates.authority(site.rig.pipeline.running.snapshot)
-    trial = restored(other, path, new_certificate=True, **asked)
-    assert "name_mismatch" not in [warning.code for warning in trial.warnings]
+    checked = restored(other, path, new_certificate=True, **asked)
+    assert "name_mismatch" not in [warning.code for warning in checked.warnings]
     snapshot = other.rig.pipeline.running.snapshot
     assert certificates.authority(snapshot) == authority
     assert list(certificates.foreign(snapshot, Place(certificates.PATH))) == []
@@ -587,15 +593,15 @@ def test_a_node_without_a_history_takes_that_of_the_archive(new_site: Callable[[
     path, before = archived(site), revisions(site)
     own = set(other.rig.pipeline.running.snapshot.objects(ROOT + "x509").order)
     asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
-    trial = restored(other, path, **asked, network="restore")
-    assert "history_aside" not in [warning.code for warning in trial.warnings]
+    checked = restored(other, path, **asked, network="restore")
+    assert "history_aside" not in [warning.code for warning in checked.warnings]
     rig = other.rig
     for started_anew in (False, True):
         seen = other.rig = rig.restarted() if started_anew else rig
         assert revisions(other)[:-1] == before
         head, changes = revisions(other)[-1]
         assert (head.number, head.parent_hash, head.hash) == (len(before) + 1, before[-1][0].hash, seen.pipeline.running.hash)
-        assert head.message == f"restore of {trial.file_name} ({len(before)})"
+        assert head.message == f"restore of {checked.file_name} ({len(before)})"
         assert [edit.place.path for edit in changes] == [ROOT + "passwords"]  # the one that nobody owned is not in the archive
         assert seen.store.check() == []
         assert not any(seen.store.secret(key) for key in own), "nothing refers to what the node had made for itself"
@@ -654,11 +660,11 @@ def test_a_node_with_a_history_keeps_it(new_site: Callable[[], Site]) -> None:
     site, other = new_site().filled(), new_site()
     path = archived(site)
     asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
-    early = check(other.node, wish(**asked), path)
+    early = check(other.node, restore_request(**asked), path)
     assert early.past is not None
     other.rig.committed((ZONE, "Asia/Tokyo"))  # while the archive is looked at
     own = revisions(other)
-    carry_out(other.node, wish(**asked), early, "")
+    carry_out(other.node, restore_request(**asked), early, "")
     early.close()
     assert revisions(other)[:-1] == own
     assert len(list((other.directory / "backup").glob("history-*"))) == 1
@@ -675,8 +681,8 @@ def test_a_history_with_a_hole_is_kept_aside(new_site: Callable[[], Site]) -> No
     path = repacked(site, archived(site), lambda files: files.update({HISTORY: holed(files[HISTORY])}))
     own = revisions(other)
     asked: dict[str, Any] = {"scope": "system", "accept_signer": site.node.signing.fingerprint, "take_over": True}
-    trial = restored(other, path, **asked, network="restore")
-    assert "history_aside" in [warning.code for warning in trial.warnings]
+    checked = restored(other, path, **asked, network="restore")
+    assert "history_aside" in [warning.code for warning in checked.warnings]
     assert revisions(other)[:-1] == own
     assert other.tree() == site.tree()
 
@@ -702,11 +708,11 @@ def test_a_host_that_does_not_take_it_is_put_back(site: Site) -> None:
     path = archived(site.filled())
     site.rig.committed((SERVERS, [ip("192.0.2.77")]))
     before, number = site.tree(), site.rig.number
-    trial = check(site.node, wish(), path)
+    checked = check(site.node, restore_request(), path)
     site.rig.host.fail_verify = True
     with pytest.raises(ApplyFailed) as caught:
-        carry_out(site.node, wish(), trial, "ticket")
-    trial.close()
+        carry_out(site.node, restore_request(), checked, "commit")
+    checked.close()
     assert caught.value.restored
     assert (site.tree(), site.rig.number) == (before, number)
     assert not list((site.directory / "backup").glob("history-*"))

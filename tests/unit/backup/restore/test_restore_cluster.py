@@ -16,7 +16,7 @@ from doorward.configuration.local_services import cluster
 from doorward.configuration.network._addresses import addresses
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
-from doorward.store.port import Record
+from doorward.store.port import StoredRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.pipeline import Order
 from doorward.tree.places import Place
@@ -77,17 +77,17 @@ def managed(site: Site) -> None:
 def test_a_central_comes_back_on_another_machine_as_a_newer_one(new_site: Callable[[], Site], tmp_path: Path) -> None:
     site, other = new_site().filled(), new_site()
     central(site)
-    site.rig.store.put_record(Record("cluster_peer", MEMBER, {"at": 1.0, "certificate": "AAAA", "removed": None}))
+    site.rig.store.put_record(StoredRecord("cluster_peer", MEMBER, {"at": 1.0, "certificate": "AAAA", "removed": None}))
     path = archived(site)
     files = unpacked(path, tmp_path / "u")
     assert PSK.encode() not in b"".join(files.values())
     membership = json.loads(files["cluster/membership.json"])
     assert sorted(membership["nodes"]) == sorted([site.node.id, MEMBER]), "pairings that are not over are left out"
     before = time.time()
-    trial = restored(
+    checked = restored(
         other, path, scope="system", take_over=True, accept_signer=site.node.signing.fingerprint, network="restore"
     )  # fmt: skip
-    assert trial.passed
+    assert checked.passed
     snapshot = other.rig.pipeline.running.snapshot
     assert cluster_role(snapshot).state == "central"
     assert snapshot.value(promote.PATH)["epoch"] >= int(before)
@@ -117,7 +117,7 @@ def test_the_archive_of_a_member_names_the_cluster_revision_that_it_has(new_site
     managed(node)
     assert named(node, "before it took anything") is None
     sync = following.Sync(applied=counted.newest.header, membership=counted.newest.header)
-    node.rig.store.put_record(Record("cluster_sync", "node", msgspec.to_builtins(sync)))
+    node.rig.store.put_record(StoredRecord("cluster_sync", "node", msgspec.to_builtins(sync)))
     assert named(node, "node") == header
 
 
@@ -132,8 +132,8 @@ def test_a_machine_with_another_network_and_no_open_interface_takes_the_place(
     alone = restored(other, path, **asked)
     assert "address_differs" not in [warning.code for warning in alone.warnings]
     assert other.rig.value("local_services/cluster") == {"enabled": False}, "it is in no cluster, and stays closed"
-    trial = restored(other, path, scope="system", **asked)
-    assert "address_differs" in [warning.code for warning in trial.warnings]
+    checked = restored(other, path, scope="system", **asked)
+    assert "address_differs" in [warning.code for warning in checked.warnings]
     running = other.rig.pipeline.running.snapshot
     assert cluster_role(running).is_member
     (address, _), *_ = addresses(running)
@@ -165,8 +165,8 @@ def test_a_managed_host_restores_what_is_its_own(site: Site) -> None:
     rig.put(candidate, SERVERS, [ip("192.0.2.2")])
     rig.commit(candidate)
     managed(site)
-    trial = restored(site, path)
-    assert "cluster_part_ignored" in [warning.code for warning in trial.warnings]
+    checked = restored(site, path)
+    assert "cluster_part_ignored" in [warning.code for warning in checked.warnings]
     scopes = {TREE["/api/configuration/" + at].node.scope: at for at in (ZONE, SERVERS)}
     if "node" in scopes:
         assert rig.value(scopes["node"]) in ("Europe/Budapest", [ip("192.0.2.1")])

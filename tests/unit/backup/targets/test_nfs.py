@@ -14,16 +14,16 @@ from typing import Any, cast
 import pytest
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt
-from doorward.backup.targets.files import Files, LocalStorageError
+from doorward.backup.targets.attempt import TargetAttempt
+from doorward.backup.targets.files import ExportFiles, LocalStorageError
 from doorward.backup.targets.libnfs import LibnfsFiles
-from doorward.backup.targets.libnfs_child import Export
-from doorward.backup.targets.nfs import NfsTarget
+from doorward.backup.targets.libnfs_child import NfsExport
+from doorward.backup.targets.nfs import NfsDirectory
 
 
-def attempt(**changed: Any) -> Attempt:
+def attempt(**changed: Any) -> TargetAttempt:
     usual = {"node": "46f97a58", "per_node": False, "stop": threading.Event(), "workdir": Path("/nowhere")}
-    return Attempt(**{**usual, "deadline": time.monotonic() + 60, "stall": 60.0, "label": "nfs://x/y", **changed})
+    return TargetAttempt(**{**usual, "deadline": time.monotonic() + 60, "stall": 60.0, "label": "nfs://x/y", **changed})
 
 
 class Refusing:
@@ -56,13 +56,13 @@ class Refusing:
 )
 def test_a_number_tells_the_code(number: int, code: str) -> None:
     with pytest.raises(BackupError) as caught:
-        NfsTarget(cast("Files", Refusing(OSError(number, os.strerror(number)))), attempt()).prepare()
+        NfsDirectory(cast("ExportFiles", Refusing(OSError(number, os.strerror(number)))), attempt()).prepare()
     assert caught.value.code == code
 
 
 def test_a_full_disk_here_is_not_one_there() -> None:
     with pytest.raises(BackupError) as caught:
-        NfsTarget(cast("Files", Refusing(LocalStorageError(errno.ENOSPC, "No space"))), attempt()).prepare()
+        NfsDirectory(cast("ExportFiles", Refusing(LocalStorageError(errno.ENOSPC, "No space"))), attempt()).prepare()
     assert caught.value.code == "no_local_space"
 
 
@@ -79,7 +79,7 @@ def test_the_bare_status_of_libnfs_is_understood(words: bytes, result: int, numb
         def nfs_get_error(self, _context: object) -> bytes:
             return words
 
-    export = Export(cast("ctypes.CDLL", Library()), lambda _count: None)
+    export = NfsExport(cast("ctypes.CDLL", Library()), lambda _count: None)
     with pytest.raises(OSError, match=r".") as caught:
         export._check(result)
     assert caught.value.errno == number

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Attempt, Watchdog, checked
+from doorward.backup.targets.attempt import TargetAttempt, Watchdog, checked
 from doorward.backup.targets.port import describe, open_target
 from tests.support.waiting import PATIENCE
 
 NODE = "46f97a58-4028-467d-9a22-9cfe78ae3e1c"
 
 
-def attempt(**changed: Any) -> Attempt:
+def attempt(**changed: Any) -> TargetAttempt:
     usual = {"node": NODE, "per_node": False, "stop": threading.Event(), "workdir": Path("/nowhere")}
-    return Attempt(**{**usual, "deadline": time.monotonic() + 60, "stall": 60.0, "label": "rsync://x/y", **changed})
+    return TargetAttempt(**{**usual, "deadline": time.monotonic() + 60, "stall": 60.0, "label": "rsync://x/y", **changed})
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doorward.backup.targets import ssh
-from doorward.backup.targets.programs import Ended
+from doorward.backup.targets.programs import ProgramResult
 from doorward.backup.targets.rsync_words import diagnosed
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAzyksCHWZ1EvdHxZRaoRZT4dRy9qBskmtVDBxgVmZKK"
@@ -48,7 +48,7 @@ CLOSED = "rsync: connection unexpectedly closed (0 bytes received so far) [sende
     ],
 )  # fmt: skip
 def test_what_was_said_tells_the_code(code: int, said: str, log: str, expected: str) -> None:
-    found, words = diagnosed(Ended(code, "", said), log, [KEY])
+    found, words = diagnosed(ProgramResult(code, "", said), log, [KEY])
     assert found == expected
     assert words
 

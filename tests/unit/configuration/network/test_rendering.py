@@ -8,7 +8,7 @@ import doorward.configuration
 from doorward.configuration.network._nics import PATHS
 from doorward.configuration.network._routes import ROUTING
 from doorward.host.machine import Machine
-from doorward.host.network_resources import Hostname, Line, NameServers, NetworkAddress, Networkd, Route, Vlan
+from doorward.host.network_resources import Hostname, NameServers, NetworkAddress, Networkd, NetworkLine, Route, Vlan
 from doorward.host.resources import File
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
@@ -171,6 +171,6 @@ def test_name_servers_come_with_the_domain() -> None:
 def test_the_name_becomes_two_files_and_that_of_the_machine() -> None:
     assert rendered(NAMING, snapshot()) == [
         File("/etc/hostname", b"node1\n", origin=NAMING, unmanaged=True),
-        Line("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin=NAMING),
+        NetworkLine("/etc/hosts", "127.0.1.1", "127.0.1.1\tnode1.example.com node1", origin=NAMING),
         Hostname("node1", origin=NAMING),
     ]

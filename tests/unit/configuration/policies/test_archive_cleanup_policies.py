@@ -106,8 +106,8 @@ def test_another_type_of_target_loses_old_archives(rig: Rig) -> None:
         ("old_archives_unreachable", path, "/target/type"),
         ("unprotected_transport", path, "/target"),
     ]
-    ticket = rig.commit(candidate)
-    assert sorted(warning["code"] for warning in ticket.warnings) == ["old_archives_unreachable", "unprotected_transport"]
+    record = rig.commit(candidate)
+    assert sorted(warning["code"] for warning in record.warnings) == ["old_archives_unreachable", "unprotected_transport"]
     candidate = rig.candidate()
     rig.delete(candidate, ARCHIVES, made)
     assert advice(rig, candidate) == []

@@ -16,14 +16,14 @@ from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.configuration.aaa import settings
 from doorward.proxy import messages
-from doorward.proxy.control.control import Control, Surroundings
+from doorward.proxy.control.control import ProxyControl, Surroundings
 from doorward.proxy.control.names import UnknownNameError
-from doorward.proxy.messages import Message
+from doorward.proxy.messages import PipeMessage
 from doorward.proxy.pipe import ControlEnd, WorkerEnd
 from doorward.proxy.worker.places import Places
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
-from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, End, EventRow, Facts, Line, SessionRow
-from doorward.sessions.host_keys import HostKeys
+from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, EventRow, Facts, IndexLine, SessionEnd, SessionRow
+from doorward.sessions.host_keys import TrustedHostKeys
 
 if TYPE_CHECKING:
     from tests.unit.transaction.rig import Rig
@@ -33,7 +33,7 @@ PORT = 2222
 CLIENT = ("192.0.2.7", 50123)
 IDENTIFIER = b"\x07" * 32
 
-_Answer = TypeVar("_Answer", bound=Message)
+_Answer = TypeVar("_Answer", bound=PipeMessage)
 
 
 class MemoryCatalogue:
@@ -42,10 +42,10 @@ class MemoryCatalogue:
     def __init__(self) -> None:
         self.rows: dict[str, SessionRow] = {}
         self.channels: list[tuple[str, ChannelRow | int]] = []
-        self.lines: list[tuple[str, Line]] = []
+        self.lines: list[tuple[str, IndexLine]] = []
         self.events: list[tuple[str, EventRow]] = []
-        self.ends: dict[str, End] = {}
-        self.recovered_ends: dict[str, End] = {}
+        self.ends: dict[str, SessionEnd] = {}
+        self.recovered_ends: dict[str, SessionEnd] = {}
         self.is_full = False
         self._numbers = itertools.count(1)
 
@@ -76,7 +76,7 @@ class MemoryCatalogue:
     async def channel_closed(self, key: str, number: int, at: int, down: int, up: int) -> None:
         self.channels.append((key, number))
 
-    async def text(self, key: str, channel: int, lines: Sequence[Line]) -> None:
+    async def text(self, key: str, channel: int, lines: Sequence[IndexLine]) -> None:
         self.lines += [(key, line) for line in lines]
 
     async def event(self, key: str, event: EventRow) -> None:
@@ -85,12 +85,12 @@ class MemoryCatalogue:
     async def alert(self, key: str, alert: AlertRow) -> None:
         raise NotImplementedError
 
-    async def end(self, key: str, end: End) -> None:
+    async def end(self, key: str, end: SessionEnd) -> None:
         self._check()
         self.ends.setdefault(key, end)
         self.rows[key] = msgspec.structs.replace(self.rows[key], ended=end.at, verdict=end.verdict)
 
-    async def recovered(self, key: str, end: End) -> None:
+    async def recovered(self, key: str, end: SessionEnd) -> None:
         self.recovered_ends[key] = end
         self.rows[key] = msgspec.structs.replace(self.rows[key], ended=end.at, verdict=end.verdict)
 
@@ -144,11 +144,11 @@ class FakeWorker:
         self.name = name
         self._incoming = self.pipe.deliveries()
         self._numbers = itertools.count(1)
-        self.told: list[Message] = []
+        self.told: list[PipeMessage] = []
         """What came while something else was waited for."""
         self.clients: list[int] = []
 
-    def say(self, message: Message) -> None:
+    def say(self, message: PipeMessage) -> None:
         self.pipe.send(message)
 
     def hello(self, *sessions: str) -> None:
@@ -168,7 +168,7 @@ class FakeWorker:
             self.told.append(message)
         raise EOFError(self.pipe.reason)
 
-    async def ask(self, kind: type[_Answer], question: Callable[..., Message], session: str, **members: Any) -> _Answer:
+    async def ask(self, kind: type[_Answer], question: Callable[..., PipeMessage], session: str, **members: Any) -> _Answer:
         """Ask, and return the answer."""
         number = next(self._numbers)
         self.say(question(session=session, ask=number, **members))
@@ -191,11 +191,11 @@ class Site:
         self.catalogue, self.names, self.bus = catalogue or MemoryCatalogue(), Names(), Bus()
         self.places = Places.of(rig.directory)
         self.places.prepare()
-        self.host_keys = HostKeys(rig.store)
+        self.host_keys = TrustedHostKeys(rig.store)
         running = lambda: rig.pipeline.running  # noqa: E731
         authenticator = Authenticator(running, rig.secrets.text)
         self.guard = Guard(lambda: rig.pipeline.running.snapshot.read(settings.NODE).bruteforce_protection)
-        self.control = Control(
+        self.control = ProxyControl(
             Surroundings(
                 running, rig.secrets.text, authenticator.check, self.guard, self.catalogue, self.host_keys, self.bus, self.places,
                 "node-1", self.names,
@@ -248,10 +248,10 @@ class Site:
         assert decision.outcome == "accepted", decision.message
         return key
 
-    async def targeted(self, worker: FakeWorker, user: str = "alice@db1.example.com") -> tuple[str, messages.Target]:
+    async def targeted(self, worker: FakeWorker, user: str = "alice@db1.example.com") -> tuple[str, messages.TargetAnswer]:
         """Have alice log in and get her target."""
         key = await self.logged_in(worker, user)
-        target = await worker.ask(messages.Target, messages.FindTarget, key, user=user, method="password")
+        target = await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user=user, method="password")
         return key, target
 
     async def connected(self, worker: FakeWorker) -> str:
@@ -292,7 +292,7 @@ class Addressed:
         self._real.close()
 
 
-def connected(key: str, target: messages.Target, **changes: Any) -> messages.Connected:
+def connected(key: str, target: messages.TargetAnswer, **changes: Any) -> messages.Connected:
     members: dict[str, Any] = {
         "address": target.addresses[0], "port": target.port, "local": ("10.0.0.1", 40000), "user": target.user,
         "method": "same_password", "server_version": "SSH-2.0-OpenSSH_9.2", "host_key": "SHA256:x", "serial": 1,
@@ -400,6 +400,6 @@ def configured(
             "service": {"enabled": True, "log_level": 4},
         },
     )
-    ticket = rig.commit(candidate)
-    assert ticket.error is None, ticket.error
+    record = rig.commit(candidate)
+    assert record.error is None, record.error
     return Configured(key, authentication_key, database, password, {"connection": body, "gate": gate, "alice": alice})

@@ -17,13 +17,13 @@ from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connecte
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorward.proxy.messages import Message
+    from doorward.proxy.messages import PipeMessage
     from tests.unit.transaction.rig import Rig
 
 USER = "alice@db1.example.com"
 OTHER = "A" + "b" * 21
 
-_MESSAGES: list[Callable[[str], Message]] = [
+_MESSAGES: list[Callable[[str], PipeMessage]] = [
     lambda key: messages.Identified(session=key, identifier=IDENTIFIER, client_version="x"),
     lambda key: messages.TryNone(session=key, ask=1, user=USER),
     lambda key: messages.TryPassword(session=key, ask=1, user=USER, password="x"),
@@ -35,7 +35,7 @@ _MESSAGES: list[Callable[[str], Message]] = [
     lambda key: messages.WantSignature(session=key, ask=1, public_key="x", algorithm="x", data=b"x"),
     lambda key: messages.WantApproval(session=key, ask=1, channel=1, type="shell", detail=""),
     lambda key: messages.WantSeal(session=key, frame=1, chain=b"x" * 32),
-    lambda key: connected(key, messages.Target(session=key, ask=1, addresses=("10.0.0.7",), user="alice")),
+    lambda key: connected(key, messages.TargetAnswer(session=key, ask=1, addresses=("10.0.0.7",), user="alice")),
     lambda key: messages.ChannelOpened(session=key, number=1, at=1, type="session-shell", verdict="accept", rule=0, serial=1),
     lambda key: messages.ChannelClosed(session=key, number=1, at=1, down=1, up=1, serial=1),
     lambda key: messages.Happened(session=key, at=1, event="channel_denied", serial=1),
@@ -208,7 +208,7 @@ def test_a_target_can_not_be_asked_for_without_end(rig: Rig) -> None:
         worker = await site.worker()
         key = await site.logged_in(worker)
         for _ in range(8):
-            await worker.ask(messages.Target, messages.FindTarget, key, user=USER, method="password")
+            await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user=USER, method="password")
         worker.say(messages.FindTarget(session=key, ask=99, user=USER, method="password"))
         assert await is_caught(site, worker)
 

@@ -146,7 +146,7 @@ def test_a_session_that_was_told_to_end_gets_nothing_more(rig: Rig) -> None:
         _off(rig, candidate, None)  # type: ignore[arg-type]
         rig.commit(candidate)
         site.control.published()
-        target = await worker.ask(messages.Target, messages.FindTarget, key, user=USER, method="password")
+        target = await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user=USER, method="password")
         assert target.error
         assert not target.addresses
 

@@ -11,7 +11,7 @@ from doorward.proxy import messages
 from doorward.proxy.control.adoption import recorded_until
 from doorward.recording.format import NO_FLAGS, Stream, beginning, frame_head
 from doorward.recording.journal import SEGMENTS
-from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, Shown
+from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.rules import Relayed
 from tests.unit.proxy.control.site import MemoryCatalogue, Site, configured, connected, ended, eventually, play
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HOST = ("10.0.0.7",)
 
 
-async def _next(stream: AsyncIterator[Shown]) -> Shown:
+async def _next(stream: AsyncIterator[ShownEvent]) -> ShownEvent:
     return await anext(stream)
 
 
@@ -174,7 +174,7 @@ def test_a_control_that_starts_anew_adopts_what_runs_and_gives_it_no_secret(rig:
         found = site.control.sessions.find(running)
         assert found is not None
         assert (found.person.name, found.number) == ("alice", 1)
-        asked = await worker.ask(messages.Credential, messages.WantCredential, halfway, way=Relayed.SAME_PASSWORD)
+        asked = await worker.ask(messages.CredentialAnswer, messages.WantCredential, halfway, way=Relayed.SAME_PASSWORD)
         assert (asked.password, asked.public_keys) == (None, ())
         worker.say(opened(running, serial=9))
         worker.say(ended(running, serial=10))

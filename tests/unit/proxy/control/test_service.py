@@ -16,7 +16,7 @@ from doorward.configuration import private_keys
 from doorward.host.errors import HostError
 from doorward.host.resources import AccessRule, Listener, ShownHostKey
 from doorward.proxy import messages
-from doorward.proxy.control.service import SshService
+from doorward.proxy.control.service import SshAdmission
 from doorward.proxy.ssh.protocols import SshProtocols
 from tests.unit.proxy.control.site import Site, configured, play
 
@@ -61,8 +61,8 @@ def served(*keys: asyncssh.SSHKey, said: bytes | None = None) -> Iterator[socket
         thread.join()
 
 
-def service() -> SshService:
-    return SshService(None, lambda: None)  # type: ignore[arg-type]
+def service() -> SshAdmission:
+    return SshAdmission(None, lambda: None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"])

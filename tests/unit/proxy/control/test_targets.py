@@ -29,10 +29,10 @@ def domains(*values: tuple[str, str, int | None]) -> dict[str, Any]:
     return {"server_address": {"selection": "inband", "domains": lines}}
 
 
-async def target_of(site: Site, user: str = USER, text: str = "") -> messages.Target:
+async def target_of(site: Site, user: str = USER, text: str = "") -> messages.TargetAnswer:
     worker = await site.first_worker()
     key = await site.logged_in(worker, user)
-    return await worker.ask(messages.Target, messages.FindTarget, key, user=user, method="password", text=text)
+    return await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user=user, method="password", text=text)
 
 
 def test_the_target_is_an_address_and_the_row_has_it_before_it_is_told(rig: Rig) -> None:
@@ -87,10 +87,10 @@ def test_a_server_that_is_not_named_is_asked_for(rig: Rig) -> None:
         site.names.known["db1.example.com"] = ("10.0.0.7",)
         worker = await site.worker()
         key = await site.logged_in(worker, "alice")
-        asked = await worker.ask(messages.Target, messages.FindTarget, key, user="alice", method="password")
+        asked = await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user="alice", method="password")
         assert (asked.question, asked.error) == ("Server: ", "")
         found = await worker.ask(
-            messages.Target, messages.FindTarget, key, user="alice", method="password", text="db1.example.com"
+            messages.TargetAnswer, messages.FindTarget, key, user="alice", method="password", text="db1.example.com"
         )
         assert found.addresses == ("10.0.0.7",)
 
@@ -122,7 +122,7 @@ def test_a_user_mapping_says_who_may_be_whom(rig: Rig) -> None:
         worker = await site.worker()
         for user, error in (("gu=alice@oracle@db1.example.com", False), ("gu=alice@root@db1.example.com", True)):
             key = await site.logged_in(worker, user)
-            target = await worker.ask(messages.Target, messages.FindTarget, key, user=user, method="password")
+            target = await worker.ask(messages.TargetAnswer, messages.FindTarget, key, user=user, method="password")
             assert bool(target.error) == error
         assert site.bus.details("user_mapping_failure")["gateway_user"] == "alice"
 
@@ -195,7 +195,7 @@ def test_control_signs_with_a_key_that_never_leaves_it(rig: Rig) -> None:
         worker = await site.worker()
         key, target = await site.targeted(worker)
         assert target.offers == (Relayed.PRIVATE_KEY,)
-        found = await worker.ask(messages.Credential, messages.WantCredential, key, way=Relayed.PRIVATE_KEY)
+        found = await worker.ask(messages.CredentialAnswer, messages.WantCredential, key, way=Relayed.PRIVATE_KEY)
         [line] = found.public_keys
         assert found.password is None
         data = claim_of(line)
@@ -229,7 +229,7 @@ def test_control_signs_nothing_but_the_login_of_the_session(rig: Rig) -> None:
         for number, (name, wrong) in enumerate(WRONG.items()):
             worker = await site.worker(f"w{number}")
             key, _ = await site.targeted(worker)
-            found = await worker.ask(messages.Credential, messages.WantCredential, key, way=Relayed.PRIVATE_KEY)
+            found = await worker.ask(messages.CredentialAnswer, messages.WantCredential, key, way=Relayed.PRIVATE_KEY)
             [line] = found.public_keys
             asked = {"public_key": line, "algorithm": "ssh-ed25519", **wrong(line)}
             worker.say(messages.WantSignature(session=key, ask=99, **asked))
@@ -253,7 +253,7 @@ def test_a_certificate_is_made_for_the_session_and_its_user(rig: Rig) -> None:
         site.names.known["db1.example.com"] = ("10.0.0.7",)
         worker = await site.worker()
         key, _ = await site.targeted(worker)
-        found = await worker.ask(messages.Credential, messages.WantCredential, key, way=Relayed.CERTIFICATE)
+        found = await worker.ask(messages.CredentialAnswer, messages.WantCredential, key, way=Relayed.CERTIFICATE)
         [line] = found.public_keys
         shown = proofs.read(line.split()[0], asyncssh.import_certificate(line).public_data)
         proofs.check_user_certificate(shown, "alice", "10.0.0.1", [line_of(authority)])
@@ -292,7 +292,7 @@ def test_a_stored_password_is_for_its_server_and_user(rig: Rig, host: str, user:
         site.names.known["db1.example.com"] = ("10.0.0.7", "10.0.0.8")
         worker = await site.worker()
         key, _ = await site.targeted(worker)
-        found = await worker.ask(messages.Credential, messages.WantCredential, key, way=Relayed.CREDENTIAL_STORE)
+        found = await worker.ask(messages.CredentialAnswer, messages.WantCredential, key, way=Relayed.CREDENTIAL_STORE)
         assert found.password == password
 
     play(rig, scenario)
@@ -305,7 +305,7 @@ def test_a_stored_password_leaves_once(rig: Rig) -> None:
         site.names.known["db1.example.com"] = ("10.0.0.7",)
         worker = await site.worker()
         key, _ = await site.targeted(worker)
-        await worker.ask(messages.Credential, messages.WantCredential, key, way=Relayed.CREDENTIAL_STORE)
+        await worker.ask(messages.CredentialAnswer, messages.WantCredential, key, way=Relayed.CREDENTIAL_STORE)
         worker.say(messages.WantCredential(session=key, ask=99, way=Relayed.CREDENTIAL_STORE))
         assert await worker.is_dropped()
 

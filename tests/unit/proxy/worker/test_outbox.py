@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from doorward.proxy.messages import ChannelClosed, ChannelOpened, Ended, Message, Text, WantSeal
+from doorward.proxy.messages import ChannelClosed, ChannelOpened, Ended, PipeMessage, Text, WantSeal
 from doorward.proxy.worker import outbox
 from doorward.proxy.worker.outbox import Outbox, read_end, write_end
 from tests.unit.proxy.fakes import key
@@ -24,10 +24,10 @@ def text(line: str = "x", number: int = 1) -> Text:
 
 class Wire:
     def __init__(self, trails: Path) -> None:
-        self.sent: list[Message] = []
+        self.sent: list[PipeMessage] = []
         self.outbox = Outbox(trails, self._send)
 
-    def _send(self, message: Message) -> bool:
+    def _send(self, message: PipeMessage) -> bool:
         self.sent.append(message)
         return True
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from doorward.proxy import messages
-from doorward.proxy.messages import ChannelClosed, ChannelOpened, Ended, Hello, Message, Text
+from doorward.proxy.messages import ChannelClosed, ChannelOpened, Ended, Hello, PipeMessage, Text
 from doorward.proxy.pipe import connect
 from doorward.proxy.worker.places import Places
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.sessions.rules import Audit
 from tests.support.server import until
 from tests.unit.proxy.fakes import all_leave, arrives, control, key, new_run
@@ -116,7 +116,7 @@ def test_sessions_go_on_while_control_is_away_and_are_reported_when_it_is_back(w
 
 
 def test_questions_are_answered_by_number_and_kind(worker: Places) -> None:
-    def answer(message: Message) -> Message | None:
+    def answer(message: PipeMessage) -> PipeMessage | None:
         if isinstance(message, messages.TryNone):
             if message.user == "odd":
                 return messages.Trusted(session=message.session, ask=message.ask, trusted=True)
@@ -152,7 +152,7 @@ def test_control_ends_and_locks_sessions(worker: Places) -> None:
             there.pipe.send(messages.Terminate(session=key(5), reason="nobody"))
 
     places = on_worker(worker, test)
-    events = [record.content["event"] for record in trail(places.trails, 1).records() if record.kind is Kind.EVENT]
+    events = [record.content["event"] for record in trail(places.trails, 1).records() if record.kind is RecordKind.EVENT]
     assert events == ["locked"]
 
 
@@ -246,7 +246,7 @@ def test_the_end_of_what_is_followed_is_told(worker: Places) -> None:
             assert sorted(ends) == [1, 2, 3]
 
     places = on_worker(worker, test)
-    events = [record.content["event"] for record in trail(places.trails, 1).records() if record.kind is Kind.EVENT]
+    events = [record.content["event"] for record in trail(places.trails, 1).records() if record.kind is RecordKind.EVENT]
     assert events == ["watched", "watched", "no longer watched"]
 
 
@@ -275,7 +275,7 @@ def test_encrypted_trails_are_not_followed_unless_the_policy_says_so(worker: Pla
 
 @pytest.mark.parametrize("away", [False, True])
 def test_seals_also_of_what_ended_while_control_was_away(worker: Places, away: bool) -> None:
-    def seal(message: Message) -> Message | None:
+    def seal(message: PipeMessage) -> PipeMessage | None:
         if isinstance(message, messages.WantSeal):
             note = {
                 "at": "2026-11-30T00:00:00Z",

@@ -8,7 +8,7 @@ import pytest
 
 from doorward.sessions.catalogue.hits import Hit, hits
 from doorward.sessions.catalogue.query import QueryRefusedError
-from doorward.sessions.catalogue.rows import Line
+from doorward.sessions.catalogue.rows import IndexLine
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.text import CHUNK_LINES
 from tests.support.recorded import key_of, row, tell
@@ -60,7 +60,7 @@ def test_only_words_can_be_looked_for(told: SqliteCatalogue) -> None:
 
 
 def test_hits_are_those_of_one_session(told: SqliteCatalogue) -> None:
-    asyncio.run(told.text(key_of(2), 1, [Line(9000, "screen", "only here")]))
+    asyncio.run(told.text(key_of(2), 1, [IndexLine(9000, "screen", "only here")]))
     told.writer.flush()
     assert (found(told, "only"), [hit.at for hit in found(told, "only", 2)]) == ([], [9000])
 

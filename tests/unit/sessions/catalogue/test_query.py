@@ -17,7 +17,7 @@ from doorward.sessions.catalogue.conditions import ALL
 from doorward.sessions.catalogue.fields import FIELDS
 from doorward.sessions.catalogue.query import MAX_QUERY, QueryRefusedError, parsed
 from doorward.sessions.catalogue.readers import TooSlowError
-from doorward.sessions.catalogue.rows import End, Facts, Peer
+from doorward.sessions.catalogue.rows import Facts, Peer, SessionEnd
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.support.recorded import ORACLE, row, tell
 
@@ -28,7 +28,7 @@ OTHER = Facts(
     server=Peer("10.9.0.1", 2222, "ora_1"),
     auth_method="publickey",
 )
-BY_START = search.Order(((FIELDS["start_time"], False),))
+BY_START = search.SortOrder(((FIELDS["start_time"], False),))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteCatalo
         row(3),
         facts=Facts(),
         lines=("passwd", "alpha beta gamma"),
-        end=End(at=3_600_000, verdict="TERMINATED", reason="no"),
+        end=SessionEnd(at=3_600_000, verdict="TERMINATED", reason="no"),
     )
     yield made
     made.close()
@@ -240,12 +240,12 @@ def test_a_reader_can_not_write(catalogue: SqliteCatalogue) -> None:
 
 
 def test_pages_are_in_order_with_a_count(catalogue: SqliteCatalogue) -> None:
-    newest = search.Order(((FIELDS["start_time"], True),))
+    newest = search.SortOrder(((FIELDS["start_time"], True),))
     with catalogue.readers.reading() as connection:
         for condition in (ALL, parsed("passwd OR dual").condition):
             assert [list(search.page(connection, condition, newest, 2, at)[0]) for at in (0, 2, 4)] == [[3, 2], [1], []]
             assert {search.page(connection, condition, newest, 2, at)[1] for at in (0, 2, 4)} == {3}
-        by_user = search.Order(((FIELDS["user.name"], False), (FIELDS["start_time"], True)))
+        by_user = search.SortOrder(((FIELDS["user.name"], False), (FIELDS["start_time"], True)))
         assert list(search.ids(connection, ALL, by_user, 9)) == [3, 2, 1]
 
 

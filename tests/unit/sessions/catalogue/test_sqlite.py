@@ -21,16 +21,16 @@ from doorward.sessions.catalogue.rows import (
     AlertRow,
     ChannelRow,
     DownloadRow,
-    End,
     EventRow,
     Facts,
-    Line,
+    IndexLine,
+    SessionEnd,
     SessionRow,
 )
 from doorward.sessions.catalogue.sqlite import NUMBERS_AHEAD, SqliteCatalogue
 from tests.support.recorded import key_of, row, tell, told
 
-END = End(at=57_000, verdict="ACCEPT", reason="", down=1000, up=50)
+END = SessionEnd(at=57_000, verdict="ACCEPT", reason="", down=1000, up=50)
 
 
 def run(*work: Coroutine[Any, Any, Any]) -> list[Any]:
@@ -104,8 +104,8 @@ def test_what_is_told_again_changes_nothing(catalogue: SqliteCatalogue) -> None:
 
 def test_lines_of_the_very_same_moment_are_all_kept(catalogue: SqliteCatalogue) -> None:
     run(catalogue.begin(row()))
-    first = [Line(5, "screen", "one"), Line(5, "screen", "two")]
-    run(catalogue.text(key_of(1), 1, first), catalogue.text(key_of(1), 1, [*first, Line(5, "screen", "three")]))
+    first = [IndexLine(5, "screen", "one"), IndexLine(5, "screen", "two")]
+    run(catalogue.text(key_of(1), 1, first), catalogue.text(key_of(1), 1, [*first, IndexLine(5, "screen", "three")]))
     run(catalogue.text(key_of(1), 2, first))
     assert lines(catalogue) == ["one", "two", "three", "one", "two"]
 
@@ -137,7 +137,7 @@ def test_facts_add_to_a_row(catalogue: SqliteCatalogue) -> None:
 
 
 def test_an_end_stays_unless_it_was_only_a_recovery(catalogue: SqliteCatalogue) -> None:
-    recovered = End(at=9000, verdict=FAIL, reason="cut off")
+    recovered = SessionEnd(at=9000, verdict=FAIL, reason="cut off")
     run(catalogue.begin(row()), catalogue.recovered(key_of(1), recovered))
     assert kept(catalogue).verdict == FAIL
     run(catalogue.end(key_of(1), END))
@@ -155,7 +155,7 @@ def test_text_of_an_encrypted_trail_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_what_is_told_of_a_session_without_a_row_is_passed_over(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.text(key_of(9), 1, [Line(1, "screen", "x")]), catalogue.event(key_of(9), EventRow(at=1, type="x")))
+    run(catalogue.text(key_of(9), 1, [IndexLine(1, "screen", "x")]), catalogue.event(key_of(9), EventRow(at=1, type="x")))
     run(catalogue.synced(), catalogue.begin(row()))
     assert len(catalogue.open_sessions()) == 1
 
@@ -171,7 +171,7 @@ def test_a_command_of_a_channel_is_text_and_an_event(catalogue: SqliteCatalogue)
 def test_control_characters_are_not_kept_in_text(catalogue: SqliteCatalogue) -> None:
     run(
         catalogue.begin(row()),
-        catalogue.text(key_of(1), 1, [Line(1, "screen", "a\x1b[31m\tb\ue000\x9b"), Line(2, "screen", " \r")]),
+        catalogue.text(key_of(1), 1, [IndexLine(1, "screen", "a\x1b[31m\tb\ue000\x9b"), IndexLine(2, "screen", " \r")]),
     )
     assert lines(catalogue) == ["a\ufffd[31m b\ufffd\ufffd", "\ufffd"]
 
@@ -244,7 +244,7 @@ def test_nothing_begins_while_nothing_can_be_written_and_nothing_is_lost(catalog
 
     async def while_full() -> None:
         ending = asyncio.create_task(catalogue.end(key_of(1), END))
-        await catalogue.text(key_of(1), 1, [Line(9000, "screen", "still taken")])
+        await catalogue.text(key_of(1), 1, [IndexLine(9000, "screen", "still taken")])
         with pytest.raises(CatalogueUnavailableError, match="full"):
             await catalogue.begin(row(2))
         with pytest.raises(CatalogueUnavailableError, match="full"):
@@ -277,7 +277,7 @@ def test_a_work_that_fails_by_itself_fails_alone(catalogue: SqliteCatalogue) -> 
 def test_who_brings_too_much_waits(catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.sessions.catalogue.writer.MAX_WAITING", 1000)
     run(catalogue.begin(row()))
-    run(*(catalogue.text(key_of(1), 1, [Line(at, "screen", "x" * 500)]) for at in range(10)))
+    run(*(catalogue.text(key_of(1), 1, [IndexLine(at, "screen", "x" * 500)]) for at in range(10)))
     assert catalogue.writer._size <= 2000
     assert len(lines(catalogue)) == 10
 

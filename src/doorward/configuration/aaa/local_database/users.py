@@ -36,7 +36,7 @@ UserName = Annotated[
     StringConstraints(min_length=1, max_length=64),
     AfterValidator(matching(r"[A-Za-z0-9._@][A-Za-z0-9._@-]*", "Only letters, digits and . _ @ - are allowed, - not first.")),
 ]
-Password = Annotated[Reference[passwords.Password], RefersTo(passwords.NODE, form="hash")]
+Password = Annotated[Reference[passwords.StoredPassword], RefersTo(passwords.NODE, form="hash")]
 
 
 class User(Body):

@@ -14,7 +14,7 @@ from doorward.host.drivers import networkd
 from doorward.host.machine import Machine
 from doorward.host.network_resources import NetworkAddress, Networkd, Vlan
 from doorward.host.nics import SANDBOX, found_nics
-from doorward.host.resources import File, Resource
+from doorward.host.resources import File, HostResource
 from doorward.tree.changes import ORDER
 from doorward.tree.described import At
 from doorward.tree.nodes import Singleton
@@ -70,10 +70,10 @@ def overlap(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
             yield Problem("overlap", message, f"/interfaces/{key}/addresses", path)
 
 
-def render(at: At[Nic]) -> Callable[[Snapshot], Iterator[Resource]]:
+def render(at: At[Nic]) -> Callable[[Snapshot], Iterator[HostResource]]:
     """Return what asks the host for a NIC: its VLANs and addresses in the kernel, and the files of systemd-networkd."""
 
-    def of(snapshot: Snapshot) -> Iterator[Resource]:
+    def of(snapshot: Snapshot) -> Iterator[HostResource]:
         nic = snapshot.read(at)
         device = nic.name
         if device is None:
@@ -90,7 +90,7 @@ def render(at: At[Nic]) -> Callable[[Snapshot], Iterator[Resource]]:
     return of
 
 
-def _files(snapshot: Snapshot, path: str, device: str, interfaces: list[Interface]) -> Iterator[Resource]:
+def _files(snapshot: Snapshot, path: str, device: str, interfaces: list[Interface]) -> Iterator[HostResource]:
     routes = routes_by_interface(snapshot)
     vlans = [networkd.vlan_name(device, interface.tag) for interface in interfaces if interface.tag]
     written: dict[str, str] = {networkd.network_path(device): networkd.network_text(device, path, vlans=vlans)}

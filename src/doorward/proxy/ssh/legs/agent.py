@@ -28,7 +28,7 @@ class NoAgentError(Exception):
     """The client has no agent for us."""
 
 
-class Agent:
+class AgentChannel:
     """The agent behind a channel to the client. ``send`` sends a message to the client."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable
 
-from doorward.proxy.ssh.legs.exchange import HostKey
+from doorward.proxy.ssh.legs.exchange import SigningHostKey
 from doorward.proxy.ssh.legs.host_keys import bind_host_keys
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.negotiation import EXTENSIONS, STRICT_SERVER, Offer
 from doorward.proxy.ssh.wire.errors import ExchangeError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, boolean, names, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import Algorithms, Settings
+from doorward.sessions.rules import AlgorithmLists, SessionSettings
 
 SIGNATURES = (
     "ssh-ed25519",
@@ -33,7 +33,7 @@ class ClientLeg(Leg):
     is_client = False
     what = "client"
 
-    def __init__(self, sock: socket.socket, settings: Settings, host_keys: Iterable[bytes]) -> None:
+    def __init__(self, sock: socket.socket, settings: SessionSettings, host_keys: Iterable[bytes]) -> None:
         super().__init__(sock, settings.client, rekey_bytes=settings.rekey_bytes, rekey_seconds=settings.rekey_seconds)
         self._host_keys = bind_host_keys(host_keys, settings.client.host_key)
         self._wants_extensions = False
@@ -42,11 +42,11 @@ class ClientLeg(Leg):
         """See `key_exchange.Party`."""
         return (STRICT_SERVER,)
 
-    def offered(self) -> Algorithms:
+    def offered(self) -> AlgorithmLists:
         """See `key_exchange.Party`."""
         return replace_host_keys(self._algorithms, tuple(self._host_keys))
 
-    def host_key(self, algorithm: str) -> HostKey:
+    def host_key(self, algorithm: str) -> SigningHostKey:
         """See `key_exchange.Party`."""
         try:
             return self._host_keys[algorithm]
@@ -120,9 +120,9 @@ class ClientLeg(Leg):
         self.opened()
 
 
-def replace_host_keys(algorithms: Algorithms, host_keys: tuple[str, ...]) -> Algorithms:
+def replace_host_keys(algorithms: AlgorithmLists, host_keys: tuple[str, ...]) -> AlgorithmLists:
     """The same algorithms with other types of host keys."""
-    return Algorithms(
+    return AlgorithmLists(
         kex=algorithms.kex,
         host_key=host_keys,
         cipher=algorithms.cipher,

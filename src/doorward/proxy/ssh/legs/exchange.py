@@ -23,7 +23,7 @@ EXCHANGES: tuple[str, ...] = tuple(name.decode() for name in get_kex_algs() if n
 """The key exchanges that can be chosen, strongest first."""
 
 
-class HostKey(Protocol):
+class SigningHostKey(Protocol):
     """A host key of ours, bound to an algorithm of signatures."""
 
     public_data: bytes
@@ -47,7 +47,7 @@ class Side:
         send: Callable[[bytes], None],
         finish: Callable[[bytes, bytes], None],
         *,
-        host_key: HostKey | None = None,
+        host_key: SigningHostKey | None = None,
         judge: Callable[[bytes], SSHKey] | None = None,
     ) -> None:
         self._prefix = b"".join(string(part) for part in prefix)
@@ -77,7 +77,7 @@ class Side:
         """Take the result. asyncssh calls this only after the signature of the server was made or found right."""
         self._finish(k, h)
 
-    def get_server_host_key(self) -> HostKey | None:
+    def get_server_host_key(self) -> SigningHostKey | None:
         """The key to sign with."""
         return self._host_key
 
@@ -88,7 +88,7 @@ class Side:
         return self._judge(key_data)
 
 
-class Exchange:
+class KexComputation:
     """One key exchange."""
 
     def __init__(self, name: str, side: Side) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from asyncssh import SSHKey
 
-from doorward.proxy.ssh.legs.exchange import Exchange, HostKey, Side
+from doorward.proxy.ssh.legs.exchange import KexComputation, Side, SigningHostKey
 from doorward.proxy.ssh.legs.negotiation import (
     STRICT_CLIENT,
     STRICT_SERVER,
@@ -26,7 +26,7 @@ from doorward.proxy.ssh.wire.ciphers import make_opener, make_sealer
 from doorward.proxy.ssh.wire.errors import LegError, LegTimeoutError, ProtocolViolationError
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.wire import Wire
-from doorward.sessions.rules import Algorithms
+from doorward.sessions.rules import AlgorithmLists
 
 VERSION = b"SSH-2.0-Doorward"
 EXCHANGE_SECONDS = 120
@@ -47,13 +47,13 @@ class Party(Protocol):
     def extras(self) -> tuple[str, ...]:
         """Names that go along with the first offer."""
 
-    def offered(self) -> Algorithms:
+    def offered(self) -> AlgorithmLists:
         """What we offer."""
 
     def note_offer(self, offer: Offer) -> None:
         """Look at the first offer of the peer."""
 
-    def host_key(self, algorithm: str) -> HostKey:
+    def host_key(self, algorithm: str) -> SigningHostKey:
         """Our host key for an algorithm."""
 
     def judge_host_key(self, data: bytes) -> SSHKey:
@@ -95,7 +95,7 @@ class KeyExchange:
         self._is_strict = False
         self._ours: Offer | None = None
         self._theirs: Offer | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: KexComputation | None = None
         self._ignores_next = False
         self._next_opener: Callable[[], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -210,7 +210,7 @@ class KeyExchange:
             side = Side(prefix, leg.wire.send, self._finish, judge=leg.judge_host_key)
         else:
             side = Side(prefix, leg.wire.send, self._finish, host_key=leg.host_key(agreement.host_key))
-        self._exchange = Exchange(agreement.kex, side)
+        self._exchange = KexComputation(agreement.kex, side)
         self._exchange.start()
         leg.exchanging()
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from asyncssh import SSHKey
 
-from doorward.proxy.ssh.legs.exchange import HostKey
+from doorward.proxy.ssh.legs.exchange import SigningHostKey
 from doorward.proxy.ssh.legs.key_exchange import VERSION, KeyExchange
 from doorward.proxy.ssh.legs.negotiation import Offer
 from doorward.proxy.ssh.wire.ciphers import PAYLOAD
@@ -23,7 +23,7 @@ from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.packets import MAX_PACKET
 from doorward.proxy.ssh.wire.wire import Wire
-from doorward.sessions.rules import Algorithms
+from doorward.sessions.rules import AlgorithmLists
 
 MAX_WAITING = 64
 MAX_WAITING_BYTES = 256 * 1024
@@ -39,7 +39,7 @@ MAX_REASON = 400
 """Characters of what a peer gives as its reason to leave."""
 
 
-class Relay(Protocol):
+class MessageRelay(Protocol):
     """Takes the messages of one leg once both are logged in."""
 
     def take(self, leg: Leg, payload: bytes) -> None:
@@ -61,12 +61,12 @@ class Leg:
     is_client = False
     what = "peer"
 
-    def __init__(self, sock: socket.socket, algorithms: Algorithms, *, rekey_bytes: int, rekey_seconds: int) -> None:
+    def __init__(self, sock: socket.socket, algorithms: AlgorithmLists, *, rekey_bytes: int, rekey_seconds: int) -> None:
         self._algorithms = algorithms
         self._loop = asyncio.get_running_loop()
         self.wire = Wire(sock, self, lines_first=self.is_client)
         self.keys = KeyExchange(self, rekey_bytes=rekey_bytes, rekey_seconds=rekey_seconds)
-        self.relay: Relay | None = None
+        self.relay: MessageRelay | None = None
         self._flow: Callable[[int, memoryview, int], None] | None = None
         self.peer_version = b""
         self.error: LegError | None = None
@@ -186,7 +186,7 @@ class Leg:
             self.wire.release("waiting")
         return payload
 
-    def hand_over(self, relay: Relay, flow: Callable[[int, memoryview, int], None]) -> None:
+    def hand_over(self, relay: MessageRelay, flow: Callable[[int, memoryview, int], None]) -> None:
         """Give all messages of the connection to a relay from now on; what came before comes by `drain`.
 
         ``flow`` takes the number of a message and its ``size`` bytes in a buffer from `PAYLOAD` on.
@@ -239,14 +239,14 @@ class Leg:
         """Names that go along with the first offer."""
         return ()
 
-    def offered(self) -> Algorithms:
+    def offered(self) -> AlgorithmLists:
         """What we offer."""
         return self._algorithms
 
     def note_offer(self, offer: Offer) -> None:
         """Look at the first offer of the peer."""
 
-    def host_key(self, algorithm: str) -> HostKey:
+    def host_key(self, algorithm: str) -> SigningHostKey:
         """Our host key for an algorithm, where we are the server."""
         del algorithm
         raise LegError("Only a server has a host key")

@@ -9,7 +9,7 @@ from doorward.proxy.ssh.wire.ciphers import CIPHERS
 from doorward.proxy.ssh.wire.errors import ExchangeError
 from doorward.proxy.ssh.wire.fields import Fields, boolean, names, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import Algorithms
+from doorward.sessions.rules import AlgorithmLists
 
 STRICT_CLIENT = "kex-strict-c-v00@openssh.com"
 STRICT_SERVER = "kex-strict-s-v00@openssh.com"
@@ -43,7 +43,7 @@ class Agreement:
     mac: tuple[str, str]
 
 
-def make_offer(algorithms: Algorithms, *, extras: tuple[str, ...]) -> Offer:
+def make_offer(algorithms: AlgorithmLists, *, extras: tuple[str, ...]) -> Offer:
     """Make our KEXINIT. ``extras`` are names that are no algorithms and follow those of the key exchanges."""
     cipher, mac, compression = algorithms.cipher, algorithms.mac, ("none",)
     kex = (*algorithms.kex, *extras)

@@ -16,7 +16,7 @@ from doorward.proxy.ssh.legs.negotiation import EXTENSIONS, STRICT_CLIENT
 from doorward.proxy.ssh.wire.errors import ExchangeError, LegTimeoutError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import Algorithms, Settings
+from doorward.sessions.rules import AlgorithmLists, SessionSettings
 
 SERVICE = "ssh-connection"
 MAX_PROMPTS = 64
@@ -33,7 +33,7 @@ Sign = Callable[[bytes], Awaitable[bytes]]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LoginAttempt:
     """What came of a try to log in. ``methods``: those that can go on."""
 
     is_done: bool
@@ -50,7 +50,7 @@ class ServerLeg(Leg):
     def __init__(
         self,
         sock: socket.socket,
-        settings: Settings,
+        settings: SessionSettings,
         *,
         known: Iterable[str] = (),
         certified: bool = False,
@@ -70,7 +70,7 @@ class ServerLeg(Leg):
         """See `key_exchange.Party`."""
         return (EXTENSIONS, STRICT_CLIENT)
 
-    def offered(self) -> Algorithms:
+    def offered(self) -> AlgorithmLists:
         """See `key_exchange.Party`."""
         return replace_host_keys(self._algorithms, self._host_keys)
 
@@ -133,26 +133,26 @@ class ServerLeg(Leg):
             raise LegTimeoutError("The server does not answer the login") from None
 
     @staticmethod
-    def _read_end(payload: bytes) -> Attempt:
+    def _read_end(payload: bytes) -> LoginAttempt:
         if payload[0] == Message.USERAUTH_SUCCESS:
-            return Attempt(is_done=True)
+            return LoginAttempt(is_done=True)
         if payload[0] == Message.USERAUTH_FAILURE:
             fields = Fields(payload)
-            return Attempt(is_done=False, methods=fields.names(), is_partial=fields.boolean())
+            return LoginAttempt(is_done=False, methods=fields.names(), is_partial=fields.boolean())
         raise ProtocolViolationError(f"Message {payload[0]} is no answer to a login")
 
-    async def try_none(self, user: str) -> Attempt:
+    async def try_none(self, user: str) -> LoginAttempt:
         """Ask which ways there are."""
         return self._read_end(await self._try(self._request(user, "none", b"")))
 
-    async def try_password(self, user: str, password: str) -> Attempt:
+    async def try_password(self, user: str, password: str) -> LoginAttempt:
         """Try a password. A server that wants it changed refuses it."""
         payload = await self._try(self._request(user, "password", boolean(False) + string(password)))  # noqa: FBT003 - no change
         if payload[0] == Message.USERAUTH_PASSWD_CHANGEREQ:
-            return Attempt(is_done=False)
+            return LoginAttempt(is_done=False)
         return self._read_end(payload)
 
-    async def try_prompts(self, user: str, answer: Answer) -> Attempt:
+    async def try_prompts(self, user: str, answer: Answer) -> LoginAttempt:
         """Log in by keyboard-interactive (RFC 4256)."""
         payload = await self._try(self._request(user, "keyboard-interactive", string("") + string("")))
         while payload[0] == Message.USERAUTH_INFO_REQUEST:
@@ -165,13 +165,13 @@ class ServerLeg(Leg):
             prompts = tuple((fields.text(), fields.boolean()) for _ in range(count))
             answers = await answer(name, instruction, prompts)
             if answers is None or len(answers) != count:
-                return Attempt(is_done=False)
+                return LoginAttempt(is_done=False)
             payload = await self._try(
                 b"".join((bytes([Message.USERAUTH_INFO_RESPONSE]), uint32(count), *(string(given) for given in answers)))
             )
         return self._read_end(payload)
 
-    async def try_key(self, user: str, algorithm: str, key: bytes, sign: Sign) -> Attempt:
+    async def try_key(self, user: str, algorithm: str, key: bytes, sign: Sign) -> LoginAttempt:
         """Log in by a public key or certificate; asked first whether it would do."""
         named = string(algorithm) + string(key)
         payload = await self._try(self._request(user, "publickey", boolean(False) + named))  # noqa: FBT003 - no signature yet
@@ -180,7 +180,7 @@ class ServerLeg(Leg):
         request = self._request(user, "publickey", boolean(True) + named)  # noqa: FBT003 - with a signature
         signature = await sign(string(self.keys.session_id) + request)
         if not signature:
-            return Attempt(is_done=False)
+            return LoginAttempt(is_done=False)
         return self._read_end(await self._try(request + string(signature)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from doorward.recording.records import Kind, Record, encode_json, varint
+from doorward.recording.records import Record, RecordKind, encode_json, varint
 
 PIECE = 1 << 20
 """Bytes of content in one record, at most; a frame holds several."""
@@ -25,7 +25,7 @@ class ChannelLog:
     """Takes channel, time, kind and line."""
     next_file: Callable[[], int]
 
-    def content(self, at: int, kind: Kind, data: bytes) -> None:
+    def content(self, at: int, kind: RecordKind, data: bytes) -> None:
         """Record bytes, in pieces that fit."""
         for start in range(0, len(data), PIECE):
             self.write(Record(at, kind, self.number, data[start : start + PIECE]))
@@ -33,9 +33,9 @@ class ChannelLog:
     def content_of(self, at: int, number: int, data: bytes) -> None:
         """Record content of a kept file, in pieces that fit."""
         for start in range(0, len(data), PIECE):
-            self.write(Record(at, Kind.FILE_CONTENT, self.number, varint(number) + data[start : start + PIECE]))
+            self.write(Record(at, RecordKind.FILE_CONTENT, self.number, varint(number) + data[start : start + PIECE]))
 
-    def facts(self, at: int, kind: Kind, content: Mapping[str, Any]) -> None:
+    def facts(self, at: int, kind: RecordKind, content: Mapping[str, Any]) -> None:
         """Record an object."""
         self.write(Record(at, kind, self.number, encode_json(dict(content))))
 

@@ -11,14 +11,14 @@ import hashlib
 from typing import Any, Final
 
 from doorward.proxy.ssh.taps.channel import ChannelLog
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 
 MAX_EARLY: Final = 2 << 20
 """Bytes that may wait for a piece before them."""
 MAX_PIECES: Final = 128
 
 
-class Content:
+class FileContent:
     """What passes of one file in one direction. ``operation``: ``upload`` or ``download``."""
 
     def __init__(self, log: ChannelLog, operation: str, path: str, *, keep: bool) -> None:
@@ -60,7 +60,7 @@ class Content:
     def _begin(self, at: int, offset: int) -> None:
         """Go on elsewhere in the file: what came before is a run of its own."""
         if self._next > self._start:
-            self._log.facts(at, Kind.FILE, self._facts("ok", part=True))
+            self._log.facts(at, RecordKind.FILE, self._facts("ok", part=True))
             self._runs += 1
             self._number = self._log.next_file() if self._keep else None
         self._start = self._next = offset
@@ -80,7 +80,7 @@ class Content:
         if self._early:
             self._scatter(at)
         facts = self._facts(result, part=bool(self._runs or self._start))
-        self._log.facts(at, Kind.FILE, facts)
+        self._log.facts(at, RecordKind.FILE, facts)
         return facts
 
     def _facts(self, result: str, *, part: bool) -> dict[str, Any]:

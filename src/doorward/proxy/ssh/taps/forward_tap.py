@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from doorward.proxy.ssh.taps.channel import ChannelLog, QuietTap
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 
 
 class ForwardTap(QuietTap):
@@ -24,7 +24,7 @@ class ForwardTap(QuietTap):
         self._sizes[down] += len(data)
         self._digests[down].update(data)
         if self._keep:
-            self._log.content(at, Kind.FORWARD_DOWN if down else Kind.FORWARD_UP, data)
+            self._log.content(at, RecordKind.FORWARD_DOWN if down else RecordKind.FORWARD_UP, data)
 
     def close(self, at: int) -> Mapping[str, Any]:
         """End: record the ends, bytes and digests."""
@@ -33,5 +33,5 @@ class ForwardTap(QuietTap):
             "down": self._sizes[True], "down_sha256": self._digests[True].hexdigest(),
             "up": self._sizes[False], "up_sha256": self._digests[False].hexdigest(),
         }  # fmt: skip
-        self._log.facts(at, Kind.FORWARD, content)
+        self._log.facts(at, RecordKind.FORWARD, content)
         return {}

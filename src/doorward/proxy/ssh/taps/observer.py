@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from doorward.proxy.messages import Begin, ChannelOpened, Ended, Happened, Message, WantSeal
+from doorward.proxy.messages import Begin, ChannelOpened, Ended, Happened, PipeMessage, WantSeal
 from doorward.proxy.ssh.ports import Flow, NotRecordedError
 from doorward.proxy.ssh.taps.kinds import channel_type, plain, row_facts
 from doorward.proxy.ssh.taps.recorder import Recorder
@@ -31,10 +31,10 @@ SEAL_SECONDS: Final = 5.0
 log = structlog.get_logger()
 
 
-class Reports(Outlet, Protocol):
+class ReportOutlet(Outlet, Protocol):
     """Where an observer tells what it knows: `Outlet`, and what has to arrive."""
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: PipeMessage) -> None:
         """Send something that has to arrive, now or later."""
 
     def end_record(self, ended: Ended, unsealed: WantSeal | None) -> bytes:
@@ -47,7 +47,7 @@ class Reports(Outlet, Protocol):
 class SessionObserver:
     """Sees one session. ``node`` and ``release`` are for the head of its trail."""
 
-    def __init__(self, begin: Begin, recorder: Recorder, reports: Reports, *, node: str, release: str) -> None:
+    def __init__(self, begin: Begin, recorder: Recorder, reports: ReportOutlet, *, node: str, release: str) -> None:
         self._begin, self._recorder, self._reports = begin, recorder, reports
         self._node, self._version = node, release
         self._loop = asyncio.get_running_loop()

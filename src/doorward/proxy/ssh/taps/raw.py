@@ -8,7 +8,7 @@ from typing import Any
 
 from doorward.proxy.ssh.taps.channel import ChannelLog, QuietTap
 from doorward.proxy.ssh.taps.stream_tap import StreamTap
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 
 MAX_PATH = 4096
 """Characters of a path in a record."""
@@ -51,7 +51,7 @@ class DecodingTap(QuietTap, ABC):
                 self._give_up(at, str(error))
 
     def _give_up(self, at: int, reason: str) -> None:
-        self._log.facts(at, Kind.EVENT, {"event": "not_decoded", "reason": reason})
+        self._log.facts(at, RecordKind.EVENT, {"event": "not_decoded", "reason": reason})
         self._facts = self.finish(at, "unknown")
         self._raw = StreamTap(self._log, is_shell=False, stock=None)
         for down in (False, True):
@@ -66,7 +66,7 @@ class DecodingTap(QuietTap, ABC):
         facts = self.finish(at, "unfinished")
         for down in (False, True):
             if rest := self.undecoded(down=down):
-                self._log.content(at, Kind.OUTPUT if down else Kind.INPUT, rest)
+                self._log.content(at, RecordKind.OUTPUT if down else RecordKind.INPUT, rest)
         return facts
 
 

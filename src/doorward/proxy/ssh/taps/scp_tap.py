@@ -12,9 +12,9 @@ from collections import deque
 from typing import Any, Final
 
 from doorward.proxy.ssh.taps.channel import ChannelLog
-from doorward.proxy.ssh.taps.files import Content
+from doorward.proxy.ssh.taps.files import FileContent
 from doorward.proxy.ssh.taps.raw import DecodingTap, UndecodableError, path_text
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 
 MAX_LINE: Final = 8192
 MAX_DEPTH: Final = 256
@@ -48,10 +48,10 @@ class ScpTap(DecodingTap):
         self._directories: list[str] = []
         self._line = bytearray()
         self._answer_line = bytearray()
-        self._content: Content | None = None
+        self._content: FileContent | None = None
         self._left = 0
         self._ends = False
-        self._done: deque[Content] = deque()
+        self._done: deque[FileContent] = deque()
         self._awaits: deque[str] = deque(["begin"])
         self._files = 0
 
@@ -99,7 +99,9 @@ class ScpTap(DecodingTap):
 
     def _control(self, at: int, line: bytes) -> None:
         if line[:1] in {b"\1", b"\2"}:  # the sender says what it can't send
-            self._log.facts(at, Kind.FILE, {"operation": self._operation, "path": self._path, "result": path_text(line[1:])})
+            self._log.facts(
+                at, RecordKind.FILE, {"operation": self._operation, "path": self._path, "result": path_text(line[1:])}
+            )
             return
         found = _FILE.match(line)
         if found is None:
@@ -118,7 +120,7 @@ class ScpTap(DecodingTap):
             return
         self._left = int(found[3])
         path = "/".join([self._path, *self._directories, name])
-        self._content = Content(self._log, self._operation, path, keep=self._keep)
+        self._content = FileContent(self._log, self._operation, path, keep=self._keep)
         self._await("file")
 
     def _await(self, what: str) -> None:
@@ -165,7 +167,7 @@ class ScpTap(DecodingTap):
         elif what == "content" and self._done:
             self._close(at, self._done.popleft(), result)
 
-    def _close(self, at: int, content: Content, result: str) -> None:
+    def _close(self, at: int, content: FileContent, result: str) -> None:
         facts = content.close(at, result)
         self._files += 1
         self._log.text(at, "file", f"{facts['operation']} {facts['path']}")

@@ -44,7 +44,7 @@ RESULTS = (
 """What a status says, by its number."""
 
 
-class Fields:
+class PacketFields:
     """Reads the fields of a packet, one after the other. Raises UndecodableError beyond its end."""
 
     def __init__(self, packet: bytes) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from doorward.proxy.ssh.taps.channel import ChannelLog
-from doorward.proxy.ssh.taps.files import Content
+from doorward.proxy.ssh.taps.files import FileContent
 from doorward.proxy.ssh.taps.raw import DecodingTap, UndecodableError, path_text
-from doorward.proxy.ssh.taps.sftp_packets import RESULTS, Buffer, Fields, Packet
-from doorward.recording.records import Kind
+from doorward.proxy.ssh.taps.sftp_packets import RESULTS, Buffer, Packet, PacketFields
+from doorward.recording.records import RecordKind
 
 MAX_PENDING: Final = 65_536
 """Requests without an answer. Some clients ask for all pieces of a file at once."""
@@ -35,8 +35,8 @@ class _File:
     path: str
     writes: bool
     directory: bool = False
-    up: Content | None = None
-    down: Content | None = None
+    up: FileContent | None = None
+    down: FileContent | None = None
     failure: str = ""
 
 
@@ -67,7 +67,7 @@ class SftpTap(DecodingTap):
         buffer = self._buffers[down]
         buffer.feed(data)
         while (packet := buffer.next()) is not None:
-            fields = Fields(packet)
+            fields = PacketFields(packet)
             kind = fields.byte()
             if kind in {Packet.INIT, Packet.VERSION}:
                 continue
@@ -81,12 +81,12 @@ class SftpTap(DecodingTap):
         """Return what is no whole packet."""
         return self._buffers[down].rest()
 
-    def _ask(self, at: int, kind: int, number: int, fields: Fields) -> None:
+    def _ask(self, at: int, kind: int, number: int, fields: PacketFields) -> None:
         if len(self._pending) >= MAX_PENDING or number in self._pending:
             raise UndecodableError("too many requests without an answer, or two of one number")
         self._pending[number] = self._request(at, kind, fields)
 
-    def _request(self, at: int, kind: int, fields: Fields) -> _Request:
+    def _request(self, at: int, kind: int, fields: PacketFields) -> _Request:
         match kind:
             case Packet.OPEN:
                 path, flags = path_text(fields.string()), fields.number()
@@ -105,7 +105,7 @@ class SftpTap(DecodingTap):
                 request = _Request(kind, facts=self._operation(kind, fields))
         return request
 
-    def _operation(self, kind: int, fields: Fields) -> dict[str, Any]:
+    def _operation(self, kind: int, fields: PacketFields) -> dict[str, Any]:
         """Return what a request asks for that needs no open file; nothing for those that only look."""
         if kind not in _OPERATIONS:
             return {}
@@ -120,7 +120,7 @@ class SftpTap(DecodingTap):
             return {**operation, **path, "to": path_text(fields.string())}
         return {**operation, **path}
 
-    def _extended(self, fields: Fields) -> dict[str, Any]:
+    def _extended(self, fields: PacketFields) -> dict[str, Any]:
         name = fields.string()
         if name == b"copy-data":
             source, _, _, to = self._handle(fields), fields.long(), fields.long(), self._handle(fields)
@@ -131,7 +131,7 @@ class SftpTap(DecodingTap):
         path = {"operation": _EXTENSIONS[name], "path": path_text(fields.string())}
         return {**path, **_attributes(fields)} if name.startswith(b"lsetstat") else {**path, "to": path_text(fields.string())}
 
-    def _handle(self, fields: Fields) -> bytes:
+    def _handle(self, fields: PacketFields) -> bytes:
         handle = fields.string()
         if len(handle) > _MAX_HANDLE:
             raise UndecodableError("a handle is too long")
@@ -142,7 +142,7 @@ class SftpTap(DecodingTap):
         if file is None:  # the server will refuse it; what was sent is recorded all the same
             file = self._files[handle] = self._room(_File("", writes=True))
         if file.up is None:
-            file.up = Content(self._log, "upload", file.path, keep=self._keep)
+            file.up = FileContent(self._log, "upload", file.path, keep=self._keep)
         file.up.add(at, offset, data)
 
     def _room(self, file: _File) -> _File:
@@ -150,7 +150,7 @@ class SftpTap(DecodingTap):
             raise UndecodableError("too many open files")
         return file
 
-    def _answer(self, at: int, kind: int, number: int, fields: Fields) -> None:
+    def _answer(self, at: int, kind: int, number: int, fields: PacketFields) -> None:
         request = self._pending.pop(number, None)
         if request is None:
             raise UndecodableError("an answer to nothing")
@@ -176,7 +176,7 @@ class SftpTap(DecodingTap):
         if file is None:
             file = self._files[request.handle] = self._room(_File("", writes=False))
         if file.down is None:
-            file.down = Content(self._log, "download", file.path, keep=self._keep)
+            file.down = FileContent(self._log, "download", file.path, keep=self._keep)
         file.down.add(at, request.offset, data)
 
     def _status(self, at: int, request: _Request, code: int) -> None:
@@ -196,7 +196,7 @@ class SftpTap(DecodingTap):
             return
         if file.up is None and file.down is None:
             if file.writes:  # an empty file was made
-                file.up = Content(self._log, "upload", file.path, keep=False)
+                file.up = FileContent(self._log, "upload", file.path, keep=False)
             else:
                 self._done(at, {"operation": "open", "path": file.path}, result)
         for content, outcome in ((file.up, file.failure or result), (file.down, result)):
@@ -206,7 +206,7 @@ class SftpTap(DecodingTap):
                 self._log.text(at, "file", f"{facts['operation']} {file.path}")
 
     def _done(self, at: int, facts: dict[str, Any], result: str) -> None:
-        self._log.facts(at, Kind.FILE, {**facts, "result": result})
+        self._log.facts(at, RecordKind.FILE, {**facts, "result": result})
         to = f" {facts['to']}" if "to" in facts else ""
         self._log.text(at, "file", f"{facts['operation']} {facts['path']}{to}")
 
@@ -217,7 +217,7 @@ class SftpTap(DecodingTap):
         return {"files": self._transfers}
 
 
-def _attributes(fields: Fields) -> dict[str, Any]:
+def _attributes(fields: PacketFields) -> dict[str, Any]:
     """Return size and mode out of the attributes of version 3."""
     flags = fields.number()
     facts: dict[str, Any] = {}

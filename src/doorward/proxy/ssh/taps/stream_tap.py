@@ -18,7 +18,7 @@ from typing import Any, Final
 from doorward.proxy.ssh.taps.channel import MAX_LINE, ChannelLog, QuietTap
 from doorward.proxy.ssh.taps.echo import asks_for_secret
 from doorward.proxy.ssh.taps.screen_text import Budget, ScreenText
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 
 STOCK: Final = 4 << 20
 """Bytes of each direction that are recorded in full."""
@@ -48,7 +48,7 @@ def only_copies(command: str) -> bool:
 class _Direction:
     """One direction of a stream."""
 
-    def __init__(self, log: ChannelLog, kind: Kind, stock: int | None) -> None:
+    def __init__(self, log: ChannelLog, kind: RecordKind, stock: int | None) -> None:
         self._log, self._kind = log, kind
         self._budget = Budget(stock, REFILL) if stock is not None else None
         self._gap = 0
@@ -75,7 +75,7 @@ class _Direction:
         if not self._gap:
             return
         content = {"bytes": self._gap, "event": "not_kept", "of": self._kind.name.lower(), "sha256": self._gap_digest.hexdigest()}
-        self._log.facts(at, Kind.EVENT, content)
+        self._log.facts(at, RecordKind.EVENT, content)
         self._gap, self._gap_digest = 0, hashlib.sha256()
 
 
@@ -85,9 +85,9 @@ class StreamTap(QuietTap):
     def __init__(self, log: ChannelLog, *, is_shell: bool, stock: int | None = STOCK) -> None:
         self._log = log
         self._shell = is_shell
-        self._output = _Direction(log, Kind.OUTPUT, stock)
-        self._errors = _Direction(log, Kind.ERROR_OUTPUT, stock)
-        self._input = _Direction(log, Kind.INPUT, None if is_shell else stock)
+        self._output = _Direction(log, RecordKind.OUTPUT, stock)
+        self._errors = _Direction(log, RecordKind.ERROR_OUTPUT, stock)
+        self._input = _Direction(log, RecordKind.INPUT, None if is_shell else stock)
         self._text = ScreenText()
         self._tail = self._typed = b""
         self._secret = False
@@ -118,7 +118,7 @@ class StreamTap(QuietTap):
                 self._secret = asks_for_secret(self._tail.decode("utf-8", "replace"))
             piece = line + b"\n" if ends else line
             if self._secret and line:
-                self._log.content(at, Kind.HIDDEN_INPUT, piece)
+                self._log.content(at, RecordKind.HIDDEN_INPUT, piece)
                 self._input.digest.update(piece)
                 self._input.size += len(piece)
             elif piece:

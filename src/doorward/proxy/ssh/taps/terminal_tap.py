@@ -11,7 +11,7 @@ from doorward.proxy.ssh.taps.echo import Echo, asks_for_secret
 from doorward.proxy.ssh.taps.marks import Mark, MarkKind, Splitter
 from doorward.proxy.ssh.taps.screen_text import ScreenText
 from doorward.recording.channels import size_of
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.writer import REST_MILLISECONDS
 
@@ -35,7 +35,7 @@ class TerminalTap:
         """Take output or input."""
         self._active = at
         if down:
-            self._log.content(at, Kind.ERROR_OUTPUT if stream else Kind.OUTPUT, data)
+            self._log.content(at, RecordKind.ERROR_OUTPUT if stream else RecordKind.OUTPUT, data)
             self._echo.shown(data)
             for part in self._splitter.split(data):
                 if isinstance(part, Mark):
@@ -76,7 +76,7 @@ class TerminalTap:
     def _command(self, at: int, command: str) -> None:
         command = printable(command.replace("\n", " "))[:MAX_LINE]
         if command:
-            self._log.facts(at, Kind.EVENT, {"command": command, "event": "command"})
+            self._log.facts(at, RecordKind.EVENT, {"command": command, "event": "command"})
             self._log.text(at, "command", command)
 
     def _marked(self, at: int, mark: Mark) -> None:
@@ -107,7 +107,7 @@ class TerminalTap:
         """Take another size."""
         if request == "window-change":
             columns, rows = size_of(dict(facts))
-            self._log.facts(at, Kind.RESIZE, {"columns": columns, "rows": rows})
+            self._log.facts(at, RecordKind.RESIZE, {"columns": columns, "rows": rows})
             gone = self._terminal.resize(columns, rows)
             self._commands.shown(len(gone))
             self._gone(at, gone)
@@ -125,7 +125,7 @@ class TerminalTap:
 
     def _write_typed(self, now: int | None) -> None:
         for at, hidden, data in self._echo.take(now):
-            self._log.content(at, Kind.HIDDEN_INPUT if hidden else Kind.INPUT, data)
+            self._log.content(at, RecordKind.HIDDEN_INPUT if hidden else RecordKind.INPUT, data)
 
     def rest(self, at: int) -> None:
         """Give up the memory of the terminal, if nothing has happened for a while."""

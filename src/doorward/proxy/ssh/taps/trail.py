@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import structlog
 
-from doorward.proxy.messages import ChannelClosed, Message, Text
+from doorward.proxy.messages import ChannelClosed, PipeMessage, Text
 from doorward.proxy.ssh.taps.channel import ChannelLog, Tap
 from doorward.proxy.ssh.taps.kinds import channel_type, plain, tap_of
 from doorward.recording.journal import Journal, RecordingFailedError
-from doorward.recording.records import Kind, Record, encode_json
+from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.recording.writer import TrailWriter
 from doorward.sessions.rules import ChannelRule
 
@@ -53,7 +53,7 @@ class View:
 class Back:
     """What the thread hands back to the event loop."""
 
-    messages: list[Message] = field(default_factory=list)
+    messages: list[PipeMessage] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
 
 
@@ -193,25 +193,25 @@ class SessionTrail:
         assert self.writer is not None  # noqa: S101 - nothing is taken from the queue before
         self._frames.extend(self.writer.write(record))
 
-    def _json(self, at: int, kind: Kind, channel: int, content: Mapping[str, Any]) -> None:
+    def _json(self, at: int, kind: RecordKind, channel: int, content: Mapping[str, Any]) -> None:
         self._write(Record(at, kind, channel, encode_json(plain(content))))
 
     def facts(self, at: int, content: Mapping[str, Any]) -> None:
         """Record facts about the session."""
-        self._json(at, Kind.FACTS, 0, content)
+        self._json(at, RecordKind.FACTS, 0, content)
 
     def event(self, at: int, channel: int, content: Mapping[str, Any]) -> None:
         """Record that somebody watched, locked or approved."""
-        self._json(at, Kind.EVENT, channel, content)
+        self._json(at, RecordKind.EVENT, channel, content)
 
     def opened(self, at: int, number: int, kind: str, verdict: str, rule: ChannelRule | None, facts: Mapping[str, Any]) -> None:
         """Record a channel, and find out who follows it."""
         facts = plain(facts)
         content = {"kind": kind, "rule": rule.position if rule else None, "type": channel_type(kind, facts), "verdict": verdict}
-        self._json(at, Kind.OPEN, number, content if kind == "session" else {**facts, **content})
+        self._json(at, RecordKind.OPEN, number, content if kind == "session" else {**facts, **content})
         if kind == "session":
             for request in _requests(facts):
-                self._json(at, Kind.REQUEST, number, request)
+                self._json(at, RecordKind.REQUEST, number, request)
         if verdict != "accept":
             return
         channel_log = ChannelLog(number, self._level, self._write, self._line, self._next_file)
@@ -226,12 +226,12 @@ class SessionTrail:
         facts = plain(facts)
         channel = self._channels.get(number)
         if request in {"exit-status", "exit-signal"}:
-            self._json(at, Kind.EXIT, number, facts)
+            self._json(at, RecordKind.EXIT, number, facts)
             if channel is not None:
                 channel.exit = facts
             self._show(number, at, "x", str(facts.get("status", 1)).encode())
         elif request != "window-change":
-            self._json(at, Kind.REQUEST, number, {**facts, "down": down, "type": request})
+            self._json(at, RecordKind.REQUEST, number, {**facts, "down": down, "type": request})
         if channel is not None:
             channel.tap.requested(at, request, facts)
             if request == "window-change":
@@ -250,7 +250,7 @@ class SessionTrail:
 
     def eof(self, at: int, number: int, down: bool) -> None:  # noqa: FBT001
         """Record the end of one direction."""
-        self._json(at, Kind.REQUEST, number, {"down": down, "type": "eof"})
+        self._json(at, RecordKind.REQUEST, number, {"down": down, "type": "eof"})
 
     def closed(self, at: int, number: int) -> None:
         """End a channel."""
@@ -258,7 +258,7 @@ class SessionTrail:
         if channel is None:
             return
         facts = plain(channel.tap.close(at))
-        self._json(at, Kind.CLOSE, number, {"down": channel.down, "up": channel.up, **facts})
+        self._json(at, RecordKind.CLOSE, number, {"down": channel.down, "up": channel.up, **facts})
         shown = {name: value for name, value in facts.items() if name != "streams"}
         closed = ChannelClosed(
             session=self.name, number=number, at=at, down=channel.down, up=channel.up, facts={**channel.exit, **shown}

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from doorward.proxy.messages import Message, Shown
+from doorward.proxy.messages import PipeMessage, Shown
 from doorward.proxy.ssh.taps.trail import View
 
 MAX_QUEUE: Final = 256 << 10
@@ -22,7 +22,7 @@ _PIECE: Final = 128 << 10
 class Outlet(Protocol):
     """The way to control, as far as viewers need it."""
 
-    def pass_on(self, message: Message) -> bool:
+    def pass_on(self, message: PipeMessage) -> bool:
         """Send something that need not arrive; whether it went."""
 
     async def room(self) -> bool:

@@ -66,7 +66,7 @@ class Sealer(Protocol):
         """Encrypt ``length`` bytes of ``plain`` from `PLAIN` on; the whole packet comes to ``out`` at ``at``."""
 
 
-class Clear:
+class NoCipher:
     """No cipher: until the first keys."""
 
     header = 4

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from doorward.proxy.ssh.wire.ciphers import FORGED, PAYLOAD, PLAIN, Clear, Opener, Sealer
+from doorward.proxy.ssh.wire.ciphers import FORGED, PAYLOAD, PLAIN, NoCipher, Opener, Sealer
 from doorward.proxy.ssh.wire.errors import IntegrityError, ProtocolViolationError
 
 MAX_PACKET = 256 * 1024
@@ -22,13 +22,13 @@ _WRONG_LENGTH = "The length of a packet is wrong"
 _PADDING = os.urandom(256)
 
 
-class Receiver:
+class PacketReceiver:
     """Takes packets out of a buffer."""
 
     __slots__ = ("_length", "_opener", "_refused", "bytes", "limit", "packets", "sequence", "size")
 
     def __init__(self) -> None:
-        self._opener: Opener = Clear()
+        self._opener: Opener = NoCipher()
         self._length = 0
         self._refused: Exception | None = None
         self.sequence = 0
@@ -99,7 +99,7 @@ class Sender:
     __slots__ = ("_sealer", "bytes", "packets", "sequence")
 
     def __init__(self) -> None:
-        self._sealer: Sealer = Clear()
+        self._sealer: Sealer = NoCipher()
         self.sequence = 0
         self.bytes = 0
         self.packets = 0

@@ -12,7 +12,7 @@ from doorward.proxy.ssh.wire.buffers import READ, SLACK, START, shared
 from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, LostError, ProtocolViolationError
 from doorward.proxy.ssh.wire.failures import log_failure
-from doorward.proxy.ssh.wire.packets import MAX_PACKET, Receiver, Sender
+from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
 
 MAX_UNSENT = 128 * 1024
 """Bytes that wait for the kernel before the other leg is no longer read."""
@@ -51,7 +51,7 @@ class Wire:
         sock.setblocking(False)  # noqa: FBT003 - Python's own
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.receiver = Receiver()
+        self.receiver = PacketReceiver()
         self.sender = Sender()
         self._sock = sock
         self._fd = sock.fileno()

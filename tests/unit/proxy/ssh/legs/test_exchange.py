@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 from asyncssh import kex, kex_dh, packet, public_key
 
-from doorward.proxy.ssh.legs.exchange import EXCHANGES, Exchange, Side
+from doorward.proxy.ssh.legs.exchange import EXCHANGES, KexComputation, Side
 from doorward.proxy.ssh.legs.host_keys import BoundKey, ServerKey
 from doorward.proxy.ssh.wire.errors import ExchangeError
 
@@ -71,7 +71,7 @@ def exchanged(name: str, tamper: Any = None) -> tuple[list[tuple[bytes, bytes]],
         PREFIX, to_server.append, lambda k, h: client_got.append((k, h)), judge=lambda data: ServerKey(data, "ssh-ed25519")
     )
     server_side = Side(PREFIX, to_client.append, lambda k, h: server_got.append((k, h)), host_key=BoundKey(KEY, "ssh-ed25519"))
-    client, server = Exchange(name, client_side), Exchange(name, server_side)
+    client, server = KexComputation(name, client_side), KexComputation(name, server_side)
     server.start()
     client.start()
     while to_server or to_client:
@@ -109,4 +109,4 @@ def test_nonsense_ends_the_exchange(message: bytes) -> None:
     side = Side(PREFIX, lambda _: None, lambda _k, _h: None, host_key=BoundKey(KEY, "ssh-ed25519"))
     for name in ("curve25519-sha256", "mlkem768x25519-sha256", "diffie-hellman-group14-sha256", "ecdh-sha2-nistp256"):
         with pytest.raises(ExchangeError):
-            Exchange(name, side).take(message)
+            KexComputation(name, side).take(message)

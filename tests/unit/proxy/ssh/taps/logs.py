@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from doorward.proxy.ssh.taps.channel import ChannelLog, Tap
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Record, RecordKind
 
 
 class Log:
@@ -19,13 +19,13 @@ class Log:
     def _line(self, channel: int, at: int, kind: str, line: str) -> None:
         self.lines.append((kind, line))
 
-    def of(self, *kinds: Kind) -> list[Record]:
+    def of(self, *kinds: RecordKind) -> list[Record]:
         return [record for record in self.records if record.kind in kinds]
 
-    def data(self, *kinds: Kind) -> bytes:
+    def data(self, *kinds: RecordKind) -> bytes:
         return b"".join(record.data for record in self.of(*kinds))
 
-    def contents(self, kind: Kind) -> list[dict[str, Any]]:
+    def contents(self, kind: RecordKind) -> list[dict[str, Any]]:
         return [record.content for record in self.of(kind)]
 
     def text(self, kind: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from doorward.proxy.messages import Ended, Happened, Message, WantSeal
+from doorward.proxy.messages import Ended, Happened, PipeMessage, WantSeal
 from doorward.proxy.ssh.ports import NotRecordedError
 from doorward.proxy.ssh.taps import recorder
 from doorward.proxy.ssh.taps.observer import SessionObserver
@@ -20,7 +20,7 @@ from doorward.proxy.ssh.taps.recorder import Recorder, Room
 from doorward.proxy.ssh.taps.terminal_tap import TerminalTap
 from doorward.recording.journal import Journal, RecordingFailedError
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.sessions.rules import Audit, ChannelRule, ChannelType
 from tests.unit.proxy.fakes import SHELL, arrives, begin, key, new_run
 
@@ -29,12 +29,12 @@ EXEC = ChannelRule(channel=ChannelType.EXEC, position=1)
 
 class Reports:
     def __init__(self) -> None:
-        self.told: list[Message] = []
+        self.told: list[PipeMessage] = []
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: PipeMessage) -> None:
         self.told.append(message)
 
-    def pass_on(self, message: Message) -> bool:
+    def pass_on(self, message: PipeMessage) -> bool:
         return False
 
     async def room(self) -> bool:
@@ -108,7 +108,7 @@ def run(directory: Path, test: Callable[[Site], Coroutine[Any, Any, None]], audi
 
 
 def shown(reader: TrailReader) -> bytes:
-    return b"".join(record.data for record in reader.records() if record.kind is Kind.OUTPUT)
+    return b"".join(record.data for record in reader.records() if record.kind is RecordKind.OUTPUT)
 
 
 def test_a_slow_disk_holds_the_session_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_what_was_typed_last_is_decided_although_nothing_follows(tmp_path: Path)
         assert waiting is not None
         assert not site.observer._trail._channels[1].tap.waits
         await site.observer.end("ACCEPT", "over")
-        hidden = [record.data for record in site.trail.records() if record.kind is Kind.HIDDEN_INPUT]
+        hidden = [record.data for record in site.trail.records() if record.kind is RecordKind.HIDDEN_INPUT]
         assert hidden == [b"s3cret"]
 
     run(tmp_path, test)
@@ -283,6 +283,15 @@ def test_facts_of_any_kind_are_recorded(tmp_path: Path) -> None:
         site.observer.opened(2, "direct-tcpip", "deny", None, {"host": "db", "port": 1})
         await site.observer.end("ACCEPT", "over")
         kinds = [record.kind for record in site.trail.records()]
-        assert kinds == [Kind.FACTS, Kind.OPEN, Kind.REQUEST, Kind.EXIT, Kind.CLOSE, Kind.OPEN, Kind.END, Kind.INDEX]
+        assert kinds == [
+            RecordKind.FACTS,
+            RecordKind.OPEN,
+            RecordKind.REQUEST,
+            RecordKind.EXIT,
+            RecordKind.CLOSE,
+            RecordKind.OPEN,
+            RecordKind.END,
+            RecordKind.INDEX,
+        ]
 
     run(tmp_path, test)

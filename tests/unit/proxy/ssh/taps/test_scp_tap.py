@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.proxy.ssh.taps.scp_tap import MAX_LINE, ScpTap, scp_arguments
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from tests.unit.proxy.ssh.taps.logs import Log
 from tests.unit.proxy.ssh.taps.test_files import kept
 
@@ -39,10 +39,10 @@ def test_a_tree_with_times(receives: bool, piece: int) -> None:
     )  # fmt: skip
     assert tap.close(9) == {"files": 3}
     operation = "upload" if receives else "download"
-    assert [(c["operation"], c["path"], c["size"], c["result"]) for c in log.contents(Kind.FILE)] == [
+    assert [(c["operation"], c["path"], c["size"], c["result"]) for c in log.contents(RecordKind.FILE)] == [
         (operation, "/srv/dir/a b", 5, "ok"), (operation, "/srv/dir/empty", 0, "ok"), (operation, "/srv/last", 2, "ok"),
     ]  # fmt: skip
-    assert log.contents(Kind.FILE)[0]["sha256"] == hashlib.sha256(b"hello").hexdigest()
+    assert log.contents(RecordKind.FILE)[0]["sha256"] == hashlib.sha256(b"hello").hexdigest()
     assert kept(log) == {1: b"hello", 3: b"ok"}
 
 
@@ -53,7 +53,7 @@ def test_a_file_that_is_refused_is_not_sent() -> None:
         ("sender", b"C0644 3 yes\n"), ("sink", b"\0"), ("sender", b"abc\0"), ("sink", b"\1disk full\n"),
     )  # fmt: skip
     tap.close(9)
-    assert [(c["path"], c["result"]) for c in log.contents(Kind.FILE)] == [
+    assert [(c["path"], c["result"]) for c in log.contents(RecordKind.FILE)] == [
         ("/srv/no", "scp: no: Permission denied"), ("/srv/yes", "disk full"),
     ]  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_a_file_that_is_cut_off() -> None:
     log, tap = scp()
     talk(tap, True, ("sink", b"\0"), ("sender", b"C0644 500 f\n"), ("sink", b"\0"), ("sender", b"abc"))
     tap.close(9)
-    [facts] = log.contents(Kind.FILE)
+    [facts] = log.contents(RecordKind.FILE)
     assert (facts["size"], facts["result"]) == (3, "unfinished")
 
 
@@ -71,8 +71,8 @@ def test_what_is_no_scp_is_recorded_as_it_is(line: bytes) -> None:
     log, tap = scp()
     talk(tap, True, ("sink", b"\0"), ("sender", line + b"rest\n"), ("sender", b"more"))
     tap.close(9)
-    assert log.data(Kind.INPUT) == line + b"rest\n" + b"more"
-    assert [content["event"] for content in log.contents(Kind.EVENT)] == ["not_decoded"]
+    assert log.data(RecordKind.INPUT) == line + b"rest\n" + b"more"
+    assert [content["event"] for content in log.contents(RecordKind.EVENT)] == ["not_decoded"]
 
 
 @pytest.mark.parametrize(

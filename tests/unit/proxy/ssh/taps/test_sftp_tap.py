@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from doorward.proxy.ssh.taps import sftp_tap
 from doorward.proxy.ssh.taps.sftp_packets import MAX_PACKET, Packet
 from doorward.proxy.ssh.taps.sftp_tap import SftpTap
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from tests.unit.proxy.ssh.taps.logs import Log
 from tests.unit.proxy.ssh.taps.test_files import kept
 
@@ -86,7 +86,7 @@ def test_an_upload_and_a_download_byte_by_byte() -> None:
     server.down(status(14))
     assert server.tap.close(9999) == {"files": 2}
     digest = hashlib.sha256(whole).hexdigest()
-    assert server.log.contents(Kind.FILE) == [
+    assert server.log.contents(RecordKind.FILE) == [
         {"file": 1, "operation": "upload", "path": "/srv/new", "result": "ok", "sha256": digest, "size": 3000},
         {"file": 2, "operation": "download", "path": "/srv/ü", "result": "ok", "sha256": digest, "size": 3000},
     ]
@@ -114,13 +114,13 @@ def test_operations_and_what_came_of_them() -> None:
     server.up(packet(Packet.OPENDIR, 9, string(b"/home")))
     server.down(packet(Packet.HANDLE, 9, string(b"d")))
     server.tap.close(99)
-    found = [(c["operation"], c["path"], c["result"]) for c in server.log.contents(Kind.FILE)]
+    found = [(c["operation"], c["path"], c["result"]) for c in server.log.contents(RecordKind.FILE)]
     assert found == [
         ("make directory", "/b", "ok"), ("remove", "/a", "permission denied"), ("rename", "/c", "failure"),
         ("change attributes", "/e", "ok"), ("rename", "/f", "ok"), ("open", "/secret", "permission denied"),
         ("upload", "/empty", "ok"), ("list", "/home", "ok"),
     ]  # fmt: skip
-    assert server.log.contents(Kind.FILE)[3]["mode"] == "0600"
+    assert server.log.contents(RecordKind.FILE)[3]["mode"] == "0600"
 
 
 def test_without_keeping_there_is_no_content() -> None:
@@ -132,7 +132,7 @@ def test_without_keeping_there_is_no_content() -> None:
     server.down(status(2, 4))
     server.tap.close(9)
     assert b"secret" not in b"".join(record.data for record in server.log.records)
-    [facts] = server.log.contents(Kind.FILE)
+    [facts] = server.log.contents(RecordKind.FILE)
     assert (facts["size"], facts["result"]) == (6, "failure")
 
 
@@ -150,9 +150,9 @@ def test_what_is_no_sftp_is_recorded_as_it_is() -> None:
         server.up(b"rm -rf /\n")
         server.down(b"answer")
         server.tap.close(9)
-        assert [content["event"] for content in server.log.contents(Kind.EVENT)] == ["not_decoded"]
-        assert (garbage[-14:] + b"rm -rf /\n") in server.log.data(Kind.INPUT)
-        assert server.log.data(Kind.OUTPUT) == b"answer"
+        assert [content["event"] for content in server.log.contents(RecordKind.EVENT)] == ["not_decoded"]
+        assert (garbage[-14:] + b"rm -rf /\n") in server.log.data(RecordKind.INPUT)
+        assert server.log.data(RecordKind.OUTPUT) == b"answer"
 
 
 def test_answers_to_nothing_and_floods_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,12 +160,12 @@ def test_answers_to_nothing_and_floods_of_requests(monkeypatch: pytest.MonkeyPat
     server = Server()
     start(server)
     server.down(status(77))
-    assert server.log.contents(Kind.EVENT)
+    assert server.log.contents(RecordKind.EVENT)
     server = Server()
     start(server)
     for number in range(sftp_tap.MAX_PENDING + 1):
         server.up(packet(17, number, string(b"/")))
-    assert server.log.contents(Kind.EVENT)
+    assert server.log.contents(RecordKind.EVENT)
 
 
 packets = st.builds(
@@ -182,6 +182,6 @@ def test_hostile_bytes_never_escape(sent: list[tuple[bytes, bool]], piece: int) 
     for data, down in sent:
         server.sends(data, down)
     server.tap.close(10**6)
-    if server.log.contents(Kind.EVENT):  # from where it could not be followed everything is there
+    if server.log.contents(RecordKind.EVENT):  # from where it could not be followed everything is there
         last = b"".join(data for data, down in sent if not down)[-1:]
-        assert server.log.data(Kind.INPUT)[-1:] == last or not server.log.data(Kind.INPUT)
+        assert server.log.data(RecordKind.INPUT)[-1:] == last or not server.log.data(RecordKind.INPUT)

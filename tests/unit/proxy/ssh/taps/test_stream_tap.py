@@ -8,7 +8,7 @@ import os
 import pytest
 
 from doorward.proxy.ssh.taps.stream_tap import STOCK, StreamTap, only_copies
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from tests.unit.proxy.ssh.taps.logs import Log
 
 
@@ -21,7 +21,8 @@ def test_a_conversation_is_recorded_in_full() -> None:
     tap.data(4, b"ld\n", 0, down=True)
     facts = tap.close(5)
     assert [(record.at, record.kind, record.data) for record in log.records] == [
-        (1, Kind.INPUT, b"in"), (2, Kind.OUTPUT, b"hello\nwor"), (3, Kind.ERROR_OUTPUT, b"oops\n"), (4, Kind.OUTPUT, b"ld\n"),
+        (1, RecordKind.INPUT, b"in"), (2, RecordKind.OUTPUT, b"hello\nwor"), (3, RecordKind.ERROR_OUTPUT, b"oops\n"),
+        (4, RecordKind.OUTPUT, b"ld\n"),
     ]  # fmt: skip
     assert facts["streams"]["output"] == {"bytes": 12, "sha256": hashlib.sha256(b"hello\nworld\n").hexdigest()}
     assert "hello" in log.text("screen")
@@ -35,9 +36,9 @@ def test_bulk_is_told_of_by_digest() -> None:
         tap.data(at, piece, 0, down=True)
     tap.data(60_000, b"done\n", 0, down=True)
     tap.close(60_001)
-    kept = log.data(Kind.OUTPUT)
+    kept = log.data(RecordKind.OUTPUT)
     assert kept == piece * (STOCK >> 20) + b"done\n"
-    [gap] = log.contents(Kind.EVENT)
+    [gap] = log.contents(RecordKind.EVENT)
     missing = piece * 4
     assert gap == {"bytes": len(missing), "event": "not_kept", "of": "output", "sha256": hashlib.sha256(missing).hexdigest()}
 
@@ -51,7 +52,7 @@ def test_all_that_a_shell_is_told_is_kept() -> None:
     tap.data(7, b"rm -rf ", 0, down=False)
     tap.data(8, b"/srv\n", 0, down=False)
     tap.close(9)
-    assert log.data(Kind.INPUT) == noise * 6 + b"rm -rf /srv\n"
+    assert log.data(RecordKind.INPUT) == noise * 6 + b"rm -rf /srv\n"
     assert log.text("command")[-1] == "rm -rf /srv"
 
 
@@ -63,8 +64,8 @@ def test_an_answer_to_a_question_for_a_password_is_no_command() -> None:
     tap.data(3, b"hunter2\nid\n", 0, down=False)
     tap.close(4)
     assert log.text("command") == ["sudo -S id", "id"]
-    assert log.data(Kind.HIDDEN_INPUT) == b"hunter2\n"
-    assert log.data(Kind.INPUT) == b"sudo -S id\nid\n"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"hunter2\n"
+    assert log.data(RecordKind.INPUT) == b"sudo -S id\nid\n"
 
 
 @pytest.mark.parametrize(

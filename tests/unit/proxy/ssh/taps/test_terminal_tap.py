@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.proxy.ssh.taps.terminal_tap import TerminalTap
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from doorward.recording.terminal import AvtTerminal
 from tests.unit.proxy.ssh.taps.logs import Log, Typist
 
@@ -33,7 +33,7 @@ def test_commands_are_read_off_the_screen() -> None:
     alice.shows("date ")
     alice.types("\r")
     assert log.text("command") == ["ls -la", "date", "date"]
-    assert [content["command"] for content in log.contents(Kind.EVENT)] == ["ls -la", "date", "date"]
+    assert [content["command"] for content in log.contents(RecordKind.EVENT)] == ["ls -la", "date", "date"]
 
 
 def test_what_is_edited_is_the_command() -> None:
@@ -108,8 +108,8 @@ def test_a_password_is_hidden_and_in_no_text() -> None:
     alice.types("id\r")
     alice.waits(1000)
     tap.close(alice.at)
-    assert log.data(Kind.HIDDEN_INPUT) == b"hunter2"
-    assert log.data(Kind.INPUT) == b"sudo -i\r\rid\r"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"hunter2"
+    assert log.data(RecordKind.INPUT) == b"sudo -i\r\rid\r"
     assert not any("hunter2" in line for _, line in log.lines)
     assert log.text("command") == ["sudo -i", "id"]
 
@@ -120,7 +120,7 @@ def test_what_is_not_echoed_is_hidden_without_any_question() -> None:
     alice.types("s3cret", echo=False)
     alice.waits(500)
     alice.types("\r")
-    assert log.data(Kind.HIDDEN_INPUT) == b"s3cret"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"s3cret"
 
 
 def test_a_password_right_behind_a_command() -> None:
@@ -131,7 +131,7 @@ def test_a_password_right_behind_a_command() -> None:
     ):  # fmt: skip
         tap.data(index, text.encode(), 0, down=down)
     tap.close(9)
-    assert log.data(Kind.HIDDEN_INPUT) == b"hunter2\r"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"hunter2\r"
     assert log.text("command") == ["sudo id", "exit"]
 
 
@@ -143,7 +143,7 @@ def test_stars_are_no_echo() -> None:
         alice.shows("*")
     alice.types("\r")
     tap.close(alice.at)
-    assert log.data(Kind.HIDDEN_INPUT) == b"abc"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"abc"
 
 
 def test_a_password_stays_hidden_while_something_else_is_shown() -> None:
@@ -154,7 +154,7 @@ def test_a_password_stays_hidden_while_something_else_is_shown() -> None:
         alice.shows(character)  # of a program in the background
     alice.types("\r")
     tap.close(alice.at)
-    assert log.data(Kind.HIDDEN_INPUT) == b"abc"
+    assert log.data(RecordKind.HIDDEN_INPUT) == b"abc"
 
 
 def test_lines_are_told_once_when_they_scroll_and_when_they_stand() -> None:
@@ -202,8 +202,8 @@ def test_no_output_is_lost_or_harms(parts: list[bytes]) -> None:
             tap.rest(10**6)
     tap.close(10**6)
     output = b"".join(part for index, part in enumerate(parts) if index % 3 != 2)
-    assert log.data(Kind.OUTPUT) == output
-    assert log.data(Kind.INPUT, Kind.HIDDEN_INPUT) == b"".join(parts[2::3])
+    assert log.data(RecordKind.OUTPUT) == output
+    assert log.data(RecordKind.INPUT, RecordKind.HIDDEN_INPUT) == b"".join(parts[2::3])
     assert tap.drawing() == plain.drawing()
 
 
@@ -212,6 +212,6 @@ def test_sizes_change() -> None:
     alice.shows(PROMPT)
     tap.requested(10, "window-change", {"columns": 100, "rows": 30})
     assert tap.size() == (100, 30)
-    assert log.contents(Kind.RESIZE) == [{"columns": 100, "rows": 30}]
+    assert log.contents(RecordKind.RESIZE) == [{"columns": 100, "rows": 30}]
     tap.requested(11, "window-change", {"columns": 0, "rows": 4_000_000_000})
     assert tap.size() == (80, 24)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from doorward.proxy.ssh.wire.ciphers import CIPHERS, CODES, PAYLOAD, make_opener, make_sealer
 from doorward.proxy.ssh.wire.errors import IntegrityError, LegError, ProtocolViolationError
-from doorward.proxy.ssh.wire.packets import MAX_EARLY_PACKET, MAX_PACKET, Receiver, Sender
+from doorward.proxy.ssh.wire.packets import MAX_EARLY_PACKET, MAX_PACKET, PacketReceiver, Sender
 
 SUITES = [
     (cipher, code)
@@ -33,7 +33,7 @@ class Line:
     """A sender and a receiver with the bytes between them."""
 
     def __init__(self, cipher: str = "", code: str = "") -> None:
-        self.sender, self.receiver = Sender(), Receiver()
+        self.sender, self.receiver = Sender(), PacketReceiver()
         self.receiver.limit = MAX_PACKET
         self.out = memoryview(bytearray(MAX_PACKET + 1024))
         self.plain = memoryview(bytearray(MAX_PACKET + 512))
@@ -197,7 +197,7 @@ def test_padding_shows_nothing_of_what_the_buffer_held() -> None:
 
 @pytest.mark.parametrize("length", [0, 4, 11, MAX_EARLY_PACKET + 5, 0xFFFFFFFF])
 def test_lengths_that_can_not_be_are_refused(length: int) -> None:
-    receiver = Receiver()
+    receiver = PacketReceiver()
     buffer = memoryview(bytearray(16) + length.to_bytes(4, "big") + bytes(400))
     with pytest.raises(ProtocolViolationError):
         receiver.take(buffer, 16, len(buffer), memoryview(bytearray(MAX_PACKET)))
