@@ -17,9 +17,9 @@ from doorward.tree.nodes import Singleton, WriteOnce
 from doorward.tree.references import Reference, RefersTo
 from doorward.tree.registry import Endpoint
 from tests.contract.wire import Caller
+from tests.unit.configuration.material import certificate, key, pem, text
 from tests.unit.configuration.policies.samples import AUDIT, BACKUP, KEY
 from tests.unit.configuration.ssh.samples import RADIUS
-from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.configuration.test_models import GOOD, MODELLED, bodies, short
 
 Site = tuple[str, str]

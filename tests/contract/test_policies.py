@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.wire import GROUPS, PASSWORDS, TRANSACTION, Caller, make_user
+from tests.unit.configuration.material import certificate, key, pem, text
 from tests.unit.configuration.policies.checks import changed, expanded
 from tests.unit.configuration.policies.samples import (
     ALWAYS,
@@ -19,7 +20,6 @@ from tests.unit.configuration.policies.samples import (
     LDAP,
     OFFICE,
 )
-from tests.unit.configuration.stores.material import certificate, key, pem, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

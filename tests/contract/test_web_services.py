@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.contract.wire import Caller
-from tests.unit.configuration.stores.material import certificate, key, pem, text
+from tests.unit.configuration.material import certificate, key, pem, text
 
 ROOT = "/api/configuration"
 ADMIN_WEB, USER_WEB = f"{ROOT}/local_services/admin_web", f"{ROOT}/local_services/user_web"

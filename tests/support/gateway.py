@@ -14,8 +14,8 @@ import asyncssh
 import uvloop
 
 from doorward.proxy import messages
-from doorward.proxy.ssh.entry import SshProtocol
 from doorward.proxy.ssh.ports import Flow
+from doorward.proxy.ssh.protocols import SshProtocols
 from doorward.proxy.ssh.session import Outcome, SshSession
 from doorward.sessions.rules import (
     AlgorithmLists,
@@ -290,10 +290,15 @@ class Gateway:
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
 
+    async def _refuse(self, sock: socket.socket) -> None:
+        with sock:
+            sock.setblocking(False)
+            await SshProtocols().refuse(sock, self._reason)
+
     def _accept(self) -> None:
         sock, address = self._sock.accept()
         if self._reason:
-            self._keep(SshProtocol().refuse(sock, self._reason))
+            self._keep(self._refuse(sock))
             return
         control, observer = self._make_control(), self._make_observer()
         begin = messages.Begin(

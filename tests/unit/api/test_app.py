@@ -224,3 +224,28 @@ def test_rights_are_those_of_the_account(site: Site) -> None:
     app.state = "serving"
     nobody = Client(app, site.logins, Account("7", "7", Rights()))
     assert (nobody.send("GET", THING).status, Client(app, site.logins).send("GET", THING).status) == (403, 200)
+
+
+class Slow(Resource):
+    """A file that it takes its time to fetch; meanwhile the right to it goes."""
+
+    operations = {"GET": Operation("A file.")}
+    anonymous = frozenset({"GET"})
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.held = path, True
+
+    def may_read(self, _request: Request) -> bool:
+        return self.held
+
+    async def get(self, _request: Request) -> Response:
+        self.held = False
+        self._path.write_bytes(b"every secret")
+        return Response(LocalFile(self._path, remove=True))
+
+
+def test_a_file_that_was_fetched_for_somebody_without_the_right_by_now_is_not_sent(tmp_path: Path) -> None:
+    app = Application(Container({"api": Container({"slow": Slow(tmp_path / "fetched")})}), logins(), {})
+    app.state = "serving"
+    assert Client(app).send("GET", "/api/slow").status == 403
+    assert not (tmp_path / "fetched").exists()

@@ -10,9 +10,9 @@ from doorward.backup.signing import NodeSigningKeys
 from doorward.host.machine import Machine
 from doorward.transaction.startup import node_id
 from tests.support import openpgp
+from tests.unit.configuration.material import certificate, key, pem, text
 from tests.unit.configuration.policies.samples import BACKUP_NFS, BACKUP_SMB
 from tests.unit.configuration.ssh.samples import SHORT
-from tests.unit.configuration.stores.material import certificate, key, pem, text
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, TREE, USERS, ZONE, Rig, ip
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from doorward.configuration._setup import FirstSettings, Network
 from doorward.transaction.pipeline import ApplyFailed
 from doorward.transaction.setup import AlreadySetUpError, _asked_at, _with_address, awaited, set_up
 from doorward.tree.problems import Problem, SemanticError
-from tests.unit.configuration.stores.material import PSS, made_by_openssl
+from tests.unit.configuration.material import PSS, made_by_openssl
 from tests.unit.transaction.rig import GOOD_PASSWORD, SERVERS, USERS, ZONE, Rig
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.validation import check
-from tests.unit.configuration.stores.material import PSS, key, made_by_openssl
+from tests.unit.configuration.material import PSS, key, made_by_openssl
 
 TREE = discover(doorward.configuration)
 FIRST, _ = identified(TREE, TREE.defaults(Machine()))

@@ -9,7 +9,7 @@ import pytest
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.validation import check
-from tests.unit.configuration.stores.material import certificate, key, pem, text
+from tests.unit.configuration.material import certificate, key, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from doorward.configuration.policies.audit_policies import DEFAULT
+from tests.unit.configuration.material import key, pem
 from tests.unit.configuration.policies.checks import (
     AUDITS,
     changed,
@@ -19,7 +20,6 @@ from tests.unit.configuration.policies.checks import (
     warned,
 )
 from tests.unit.configuration.policies.samples import AUDIT, AUDIT_DEFAULT, KEY, REMOTE_AUTHORITY
-from tests.unit.configuration.stores.material import key, pem
 from tests.unit.transaction.rig import Rig
 
 OFF = {"enabled": False}

@@ -7,7 +7,7 @@ import sys
 
 
 def test_the_engine_knows_nothing_of_store_transaction_access_configuration_events_and_api() -> None:
-    script = "import sys, doorward.proxy.ssh.entry; print(*(name for name in sys.modules if name.startswith('doorward.')))"
+    script = "import sys, doorward.proxy.ssh.protocols; print(*(name for name in sys.modules if name.startswith('doorward.')))"
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
     rooms = {name.split(".")[1] for name in found}
     assert rooms == {"proxy", "sessions", "tree"}

@@ -1,4 +1,4 @@
-"""Restores and exports whose author lost the account or the right before they took effect."""
+"""Restores whose author lost the account or the right before they took effect."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doorward.api.app import Application
-from doorward.api.backup.exports import Exports
-from doorward.api.errors import ApiError
-from doorward.api.request import LocalFile, Request, Response
-from doorward.api.resources import Container, Operation, Resource
 from doorward.backup.archive import prepare
 from doorward.backup.restore.request import ArchiveSource, RestoreRequest
 from doorward.backup.restore.service import RestoreService
@@ -80,56 +75,3 @@ def test_a_restore_that_may_be_is_carried_out(site: Site) -> None:
     before = site.rig.value(ZONE)
     found = restored(site, lambda: True)
     assert (found.result, site.rig.value(ZONE)) == ("succeeded", before)
-
-
-def test_an_export_whose_author_lost_the_right_is_not_kept(site: Site) -> None:
-    shelf = TemporaryFiles(site.directory / "exports", site.rig.store, "export")
-    request = Request("POST", ("api", "backup", "exports"), {}, _nothing, "1", is_allowed=lambda: False)
-    with pytest.raises(ApiError) as refused:
-        Exports(site.node, shelf)._made(request, "none", "")
-    assert (refused.value.status, refused.value.details["code"]) == (403, "cancelled")
-    assert shelf.all() == []
-    assert list((site.directory / "exports").iterdir()) == []
-
-
-async def _nothing() -> Any:
-    """Receive nothing."""
-
-
-class Slow(Resource):
-    """A file that it takes its time to fetch; meanwhile the right to it goes."""
-
-    operations = {"GET": Operation("A file.")}
-    anonymous = frozenset({"GET"})
-
-    def __init__(self, path: Path) -> None:
-        self._path, self.held = path, True
-
-    def may_read(self, _request: Request) -> bool:
-        return self.held
-
-    async def get(self, _request: Request) -> Response:
-        self.held = False
-        self._path.write_bytes(b"every secret")
-        return Response(LocalFile(self._path, remove=True))
-
-
-def test_a_file_that_was_fetched_for_somebody_without_the_right_by_now_is_not_sent(tmp_path: Path) -> None:
-    app = Application(Container({"api": Container({"slow": Slow(tmp_path / "fetched")})}), logins(), {})
-    app.state = "serving"
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope: dict[str, Any] = {
-        "type": "http",
-        "method": "GET",
-        "raw_path": b"/api/slow",
-        "headers": [],
-        "query_string": b"",
-        "client": None,
-    }
-    asyncio.run(app(scope, _nothing, send))
-    assert sent[0]["status"] == 403
-    assert not (tmp_path / "fetched").exists()

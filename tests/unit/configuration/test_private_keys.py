@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from doorward.configuration import private_keys
 from doorward.tree.problems import InvalidBody, SemanticError
-from tests.unit.configuration.stores.material import certificate, key, openssh_dsa, pem, text
+from tests.unit.configuration.material import certificate, key, openssh_dsa, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from doorward.configuration import x509
 from doorward.tree.nodes import Made
 from doorward.tree.problems import InvalidBody, SemanticError
-from tests.unit.configuration.stores.material import NAMES, PSS, by_sha1, certificate, chain, key, made_by_openssl, pem, text
+from tests.unit.configuration.material import NAMES, PSS, by_sha1, certificate, chain, key, made_by_openssl, pem, text
 from tests.unit.transaction.rig import ROOT, TREE, Rig
 
 if TYPE_CHECKING:
