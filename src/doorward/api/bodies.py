@@ -14,6 +14,14 @@ from doorward.tree.validation import check
 _Sent = TypeVar("_Sent", bound=Body)
 
 
+class Empty(Body):
+    """No members."""
+
+
+EMPTY: TypeAdapter[Empty] = TypeAdapter(Empty)
+"""The body of a request that says all by itself."""
+
+
 async def sent(request: Request, adapter: TypeAdapter[_Sent]) -> tuple[_Sent, list[dict[str, str]]]:
     """Return the body of a request, and warnings about it. Raises InvalidBody with every problem."""
     raw = await request.read()

@@ -42,7 +42,7 @@ class OpenApi(Resource):
         error = schemas.answered(ERROR)
         paths: dict[str, Any] = {}
         hints: dict[str, Any] = {}
-        for path, resource in _walk(self._root, ""):
+        for path, resource in resources(self._root):
             if resource.hints:
                 hints[path] = resource.hints
             operations = {
@@ -174,12 +174,13 @@ def _response(
     return {**found, "content": {media_type: {"schema": schema}}} if schema else found
 
 
-def _walk(resource: Resource, path: str) -> Iterator[tuple[str, Resource]]:
+def resources(resource: Resource, path: str = "") -> Iterator[tuple[str, Resource]]:
+    """Yield all resources below one, with their paths; those whose names are not known beforehand by a template."""
     if path:
         yield path, resource
     for name, child in resource.children.items():
-        yield from _walk(child, f"{path}/{name}")
+        yield from resources(child, f"{path}/{name}")
     template = resource.template()
     if template is not None:
         name, child = template
-        yield from _walk(child, f"{path}/{{{name}}}")
+        yield from resources(child, f"{path}/{{{name}}}")

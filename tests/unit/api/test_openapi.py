@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import TypeAdapter
 
-from doorward.api.openapi import OpenApi
+from doorward.api.openapi import OpenApi, resources
+from doorward.api.resources import Resource
 from doorward.appliance import Appliance, Options
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Valued, WriteOnce
@@ -22,12 +24,17 @@ DESCRIBED = ("DELETE", "GET", "POST", "PUT")
 
 
 @pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Document]:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resource]:
     appliance = Appliance(Options(tmp_path_factory.mktemp("state"), port=0, admin_password="a password for admin"))
-    described = appliance.app.root.children["api"].children["openapi.json"]
-    assert isinstance(described, OpenApi)
-    yield described.document
+    yield appliance.app.root
     appliance.close()
+
+
+@pytest.fixture(scope="module")
+def document(api: Resource) -> Document:
+    described = api.children["api"].children["openapi.json"]
+    assert isinstance(described, OpenApi)
+    return described.document
 
 
 def test_it_is_a_valid_document_of_openapi_3_1(document: Document) -> None:
@@ -139,6 +146,17 @@ def schemas(value: Any, at: str = "") -> Iterator[tuple[str, Document]]:
     elif isinstance(value, list):
         for index, element in enumerate(value):
             yield from schemas(element, f"{at}/{index}")
+
+
+def test_what_is_described_as_a_body_is_what_reads_it(api: Resource) -> None:
+    # Outside the configuration, where nodes describe themselves, a schema by hand would be a second opinion.
+    by_hand = [
+        f"{method} {path}"
+        for path, resource in resources(api)
+        for method, operation in resource.operations.items()
+        if not path.startswith(ROOT) and operation.body and not isinstance(operation.body, TypeAdapter)
+    ]
+    assert by_hand == []
 
 
 def test_every_array_says_what_it_holds(document: Document) -> None:

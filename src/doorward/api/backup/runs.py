@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import TypeAdapter
-
 from doorward.api import errors
 from doorward.api.backup.answers import BACKUP, ONE, PAGE_QUERY, items, made, page
-from doorward.api.bodies import sent
+from doorward.api.bodies import EMPTY, sent
 from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope
 from doorward.backup.failure import BackupError
@@ -17,7 +15,6 @@ from doorward.backup.runner import AlreadyWaitingError
 from doorward.backup.service import Backups
 from doorward.backup.shown import run_body, run_href, status_body
 from doorward.configuration.management import system_backup
-from doorward.tree.models import Body
 from doorward.tree.problems import Problem
 
 
@@ -53,7 +50,7 @@ class Runs(Resource):
 
     operations = {
         "GET": Operation("Backup runs, newest first.", answer_schema(items=ITEMS), errors=(400,), query=PAGE_QUERY),
-        "POST": Operation("Back up now.", ONE, body={"type": "object"}, status=202, errors=(400, 403, 409)),
+        "POST": Operation("Back up now.", ONE, body=EMPTY, status=202, errors=(400, 403, 409)),
     }
     privilege = BACKUP
 
@@ -77,7 +74,7 @@ class Runs(Resource):
 
     async def post(self, request: Request) -> Response:
         """Put a run in line."""
-        _, warnings = await sent(request, _NOTHING)
+        _, warnings = await sent(request, EMPTY)
         try:
             run = await asyncio.to_thread(self._backups.runner.ask, request.member.name, request.is_allowed)
         except AlreadyWaitingError as other:
@@ -85,13 +82,6 @@ class Runs(Resource):
         except BackupError:
             raise no_policy() from None
         return made(request, run.id, run_body(run), 202, warnings)
-
-
-class _Nothing(Body):
-    """A request that says all by itself."""
-
-
-_NOTHING: TypeAdapter[_Nothing] = TypeAdapter(_Nothing)
 
 
 class OneRun(Resource):

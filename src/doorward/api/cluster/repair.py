@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from doorward.api.cluster.shared import ABOUT, EMPTY, ClusterResource, about
+from doorward.api.bodies import EMPTY
+from doorward.api.cluster.shared import ABOUT, ClusterResource, about
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, meta
 from doorward.membership import promote

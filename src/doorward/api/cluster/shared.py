@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import Field, TypeAdapter
 
+from doorward.api.bodies import EMPTY
 from doorward.api.candidates import written_in_turn
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
@@ -103,11 +104,6 @@ def about(request: Request, warnings: list[dict[str, str]], **links: Any) -> dic
     return {**meta(request), **links} | ({"warnings": warnings} if warnings else {})
 
 
-class Empty(Body):
-    """No members."""
-
-
-EMPTY: TypeAdapter[Empty] = TypeAdapter(Empty)
 ABOUT = meta_schema("ClusterMeta", "configuration", "self", "status", "transaction")
 """JSON schema of ``meta`` below ``/api/cluster``."""
 
