@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on, plan
-from doorward.cli.failures import CommandError, CommandRefusedError, Usage, problem_line
+from doorward.cli.failures import CommandError, Usage, explained, problem_line
 from doorward.cli.outside import NotFoundError, Outside, beside, body
 from doorward.cli.session import CommandSession
 from doorward.cli.values import read_file, read_input
 from doorward.cli.yamltext import NotReadableError, load
+from doorward.client.errors import ApiRefusedError
 from doorward.tree.nodes import Branch
 from doorward.tree.registry import Endpoint, Tree
 
@@ -136,8 +137,8 @@ def send(session: CommandSession, requests: Sequence[DescribedRequest], bodies: 
             continue  # what it needs was refused, which says enough
         try:
             answer = session.client.write(request.method, request.path, value, about=request.label)
-        except CommandRefusedError as error:
-            refused.extend(error.lines)
+        except ApiRefusedError as error:
+            refused.extend(explained(error))
         else:
             if request.makes is not None:
                 keys[request.makes] = answer.content["key"]

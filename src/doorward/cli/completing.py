@@ -34,6 +34,7 @@ def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
     from doorward.cli.remote import Remote
     from doorward.cli.session import opened
     from doorward.cli.target import asks_nobody, password, resolved
+    from doorward.client.errors import ClientError
     from doorward.tree.nodes import Collection
     from doorward.tree.places import ROOT
     from doorward.tree.registry import discover
@@ -57,5 +58,5 @@ def _objects(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str
                 name = f"{stem}/{remote.name(endpoint.path, key)}"
                 if name.startswith(typed) and time.monotonic() - began < _SECONDS:
                     yield f"{prefix}{name}", ", ".join(nameless(endpoint, body))
-    except CommandError:
+    except (CommandError, ClientError):
         return  # a shell has nowhere to say why

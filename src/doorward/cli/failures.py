@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from doorward.client.errors import ApiRefusedError, ClientError, LoginRefusedError, UnknownOutcomeError, UnreachableError
 
 ROOT = "/api/configuration/"
 
@@ -30,29 +32,6 @@ class Unreachable(CommandError):
     code = 3
 
 
-class Untrusted(Unreachable):
-    """What answers is not proven to be the server."""
-
-
-class LoginRefused(Unreachable):
-    """The server answers, but takes neither this account nor this password."""
-
-
-class CommandRefusedError(CommandError):
-    """The API refused a request. ``error`` is the ``error`` of the answer; ``about`` is what the request was about.
-
-    ``pointers`` are the places in the body that are wrong.
-    """
-
-    def __init__(self, status: int, error: Mapping[str, Any], about: str) -> None:
-        self.status, self.type = status, str(error.get("type", ""))
-        if self.type == "Unauthenticated":
-            self.code = Unreachable.code
-        details: Mapping[str, Any] = error.get("details", {})
-        self.pointers = [str(problem["pointer"]) for problem in details.get("errors", []) if "pointer" in problem]
-        super().__init__(*_explained(error, short(about)))
-
-
 def short(href: str) -> str:
     """Return a path without ``/api/configuration/``, as people give it."""
     return href.removeprefix(ROOT)
@@ -63,30 +42,45 @@ def problem_line(path: str, pointer: str, message: str) -> str:
     return f"{short(path)}{f' {pointer}' if pointer else ''}: {message}"
 
 
-def _explained(error: Mapping[str, Any], about: str) -> Iterator[str]:
-    details: Mapping[str, Any] = error.get("details", {})
-    message = str(error.get("message", "No reason was given."))
-    match error.get("type"):
-        case "InvalidQuery" | "InvalidRequestBody" | "SemanticError" if details.get("errors"):
-            for problem in details["errors"]:
-                place = problem.get("pointer", problem.get("parameter", ""))
-                yield problem_line(problem.get("path") or about, place, problem["message"])
+def failure_of(error: CommandError | ClientError) -> CommandError:
+    """Return how a command ends for what its client met."""
+    match error:
+        case CommandError():
+            return error
+        case LoginRefusedError():
+            return Unreachable(f"{error.about} can't log in: {error.message}")
+        case ApiRefusedError():
+            lines = tuple(explained(error))
+            return Unreachable(*lines) if error.login_ended else CommandError(*lines)
+        case UnknownOutcomeError():
+            return Unreachable("The answer to the commit got lost; `doorward history` tells whether it is in effect.")
+        case _:
+            return Unreachable(str(error)) if isinstance(error, UnreachableError) else Usage(str(error))
+
+
+def explained(refused: ApiRefusedError) -> Iterator[str]:
+    """Yield the lines that say why the API refused a request, and where."""
+    details, about = refused.details, short(refused.about)
+    match refused.type:
+        case "InvalidQuery" | "InvalidRequestBody" | "SemanticError" if refused.problems:
+            for problem in refused.problems:
+                yield problem_line(problem.path, problem.pointer, problem.message)
         case "Conflict" if "conflicts" in details:
-            yield message
+            yield refused.message
             for found in details["conflicts"]:
                 who = f"changed by {found['author']} in revision {found['revision']}"
                 yield problem_line(found["path"], "", f"{who}; it is {_brief(found['running_value'])} now")
         case "Conflict" if "confirm_remaining_seconds" in details:
-            yield f"{message} ({details['user']}, {details['confirm_remaining_seconds']} s left)"
+            yield f"{refused.message} ({details['user']}, {details['confirm_remaining_seconds']} s left)"
         case "Unauthenticated":
             yield "The login has ended: the server was restarted, or waited too long. Nothing has changed; begin again."
         case "TooManyRequests":
-            yield problem_line(about, "", f"{message} Try again in {details['retry_after']} s.")
+            yield problem_line(about, "", f"{refused.message} Try again in {details['retry_after']} s.")
         case "ApplyFailed":
-            yield message
+            yield refused.message
             yield problem_line(details["path"], "", f"{details['action']}: {details['reason']}")
         case _:
-            yield problem_line(about, "", message)
+            yield problem_line(about, "", refused.message)
             yield from (f"  {fingerprint}" for fingerprint in details.get("certificates", ()))
 
 

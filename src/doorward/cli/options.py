@@ -16,8 +16,9 @@ from typing import Annotated, Any, Self, get_args, get_type_hints
 
 import typer
 
-from doorward.cli.failures import CommandError, Usage
+from doorward.cli.failures import CommandError, Usage, failure_of
 from doorward.cli.times import seconds
+from doorward.client.errors import ClientError
 from doorward.tree.plaintext import plain
 
 _CONNECTION = "Connection, the same for every command that talks to a node"
@@ -221,7 +222,8 @@ def reported() -> Iterator[None]:
     """End the program where a block fails: the lines of the Failure on standard error, and its exit code."""
     try:
         yield
-    except CommandError as failure:
+    except (CommandError, ClientError) as error:
+        failure = failure_of(error)
         for line in failure.lines:
             typer.secho(plain(line), err=True, fg=typer.colors.RED)
         raise typer.Exit(failure.code) from None

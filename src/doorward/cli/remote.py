@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from doorward.cli import parts
-from doorward.cli.client import Client
-from doorward.cli.failures import CommandRefusedError, short
+from doorward.cli.failures import short
+from doorward.client.blocking import Client
+from doorward.client.errors import ApiRefusedError
 from doorward.tree.nodes import Collection
 from doorward.tree.references import RefersToPart
 from doorward.tree.registry import Tree
@@ -58,7 +59,7 @@ class Remote:
         try:
             if path not in self._known:
                 self._known[path] = self._before.get(path, {}) | self.objects(path)
-        except CommandRefusedError:  # the account may not read them
+        except ApiRefusedError:  # the account may not read them
             return key
         found = self._known[path]
         name = found.get(key, {}).get(endpoint.node.unique)
@@ -68,7 +69,7 @@ class Remote:
         """Return the names of the parts that can be referred to, by key; none that the account may not read."""
         try:
             return parts.names(self._tree, to, self.value)
-        except CommandRefusedError:
+        except ApiRefusedError:
             return {}
 
     def label(self, href: str) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from doorward.cli.failures import CommandRefusedError, short
+from doorward.cli.failures import short
 from doorward.cli.naming import bare
 from doorward.cli.referring import At, mapped
 from doorward.cli.remote import Remote
+from doorward.client.errors import ApiRefusedError
 from doorward.tree.nodes import Valued
 from doorward.tree.problems import pointer
 from doorward.tree.references import RefersTo
@@ -37,7 +38,7 @@ def described_secrets(node: Valued[Any], body: Any, remote: Remote, label: str) 
 def _certificate(remote: Remote, key: str, name: str) -> dict[str, str]:
     try:
         found = remote.value(f"{_CERTIFICATES}/{key}")
-    except CommandRefusedError:  # the account may not read it
+    except ApiRefusedError:  # the account may not read it
         return {"from_env": name}
     if found["has_private_key"]:
         return {"from_env": name, "private_key_env": f"{name}_KEY"}

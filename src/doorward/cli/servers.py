@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from doorward.cli.client import Client
-from doorward.cli.failures import CommandError, CommandRefusedError, Usage
+from doorward.cli.failures import CommandError, Usage
+from doorward.client.blocking import Client
+from doorward.client.errors import ApiRefusedError
 from doorward.sessions.admission import SSH_PORT, UnknownTargetError, parse_server
 from doorward.tree.plaintext import plain
 
@@ -113,7 +114,7 @@ def trust(client: Client, server: ServerName, keys: Sequence[ServerHostKey]) -> 
         for key in keys:
             order = {"host": server.host, "port": server.port, "public_key": key.public_key}
             made.append(client.write("POST", HOST_KEYS, order, about=server.label).content["key"])
-    except CommandRefusedError:
+    except ApiRefusedError:
         for name in made:
             forget(client, name)
         raise

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import doorward.configuration
-from doorward.cli.client import SECONDS, Client
-from doorward.cli.failures import CommandRefusedError, LoginRefused, Unreachable, Untrusted, Usage
-from doorward.cli.identity import shown_pin, trust
+from doorward.cli.failures import Unreachable, Usage
+from doorward.cli.identity import trust
 from doorward.cli.options import ConnectionOptions
 from doorward.cli.remote import Remote
 from doorward.cli.target import CommandTarget, password, resolved
+from doorward.client.blocking import Client
+from doorward.client.carrier import SECONDS
+from doorward.client.errors import ApiRefusedError, LoginRefusedError, UntrustedError
+from doorward.client.trust import shown_pin
 from doorward.tree.registry import Tree, discover
 
 
@@ -51,32 +54,33 @@ def connected(connection: ConnectionOptions) -> Iterator[CommandSession]:
 
 
 def _bear(client: Client, token: str) -> None:
-    """Have a token stand for the login. Raises Usage where it is none, LoginRefused where it is not accepted."""
+    """Have a token stand for the login. Raises Usage where it is none, Unreachable where it is not accepted."""
     if not (token.isascii() and token.isprintable() and token.startswith("dw_")):
         raise Usage(f"{TOKEN} holds no token: one begins with dw_.")
     client.bear(token)
     try:
         client.get("/api/authentication")
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.status == 401:  # noqa: PLR2004 - HTTP's number
-            raise LoginRefused(f"{client.url} does not accept the token in {TOKEN}, or not from here.") from None
+            raise Unreachable(f"{client.url} does not accept the token in {TOKEN}, or not from here.") from None
         if refused.type != "Unauthorized":  # a token for other paths only
             raise
 
 
 def _login(client: Client, target: CommandTarget) -> None:
-    """Log in. Raises LoginRefused, with a hint where the password tried may be an old one."""
+    """Log in. Raises Unreachable, with a hint where the password tried may be an old one."""
     try:
         client.login(target.user, password(target))
-    except LoginRefused as refused:
+    except LoginRefusedError as refused:
+        why = f"{target.user} can't log in at {client.url}: {refused.message}"
         first = None if os.environ.get("DOORWARD_PASSWORD") or target.password_file else target.first_password
         if first is None:
-            raise
+            raise Unreachable(why) from None
         hint = (
             f"The password tried is that of the first start, in {first}; if it is another one now, set DOORWARD_PASSWORD or"
             " give --password-file."
         )
-        raise LoginRefused(*refused.lines, hint) from None
+        raise Unreachable(why, hint) from None
 
 
 @contextmanager
@@ -85,8 +89,8 @@ def opened(target: CommandTarget, *, seconds: float = SECONDS) -> Iterator[Clien
     try:
         with Client(target.url, trust(target), target.server_name, seconds) as client:
             yield client
-    except Untrusted as error:
-        raise Unreachable(*error.lines, *_hints(target)) from None
+    except UntrustedError as error:
+        raise Unreachable(str(error), *_hints(target)) from None
 
 
 def _hints(target: CommandTarget) -> Iterator[str]:

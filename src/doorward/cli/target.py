@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doorward.cli.client import checked_url, on_this_machine
 from doorward.cli.failures import Unreachable, Usage
 from doorward.cli.options import ConnectionOptions
 from doorward.cli.state import LocalNode, local_node
+from doorward.client.errors import UnsendableError
+from doorward.client.trust import checked_url, on_this_machine
 
 _FIRST_ACCOUNT = "admin"
 _FIRST_PASSWORD = "initial-admin-password"  # noqa: S105 - the name of a file
@@ -53,7 +54,7 @@ def resolved(given: ConnectionOptions) -> CommandTarget:
         url, ca = None, str(given.ca) if given.ca else None
     if given.password_file is None and os.environ.get("DOORWARD_PASSWORD"):
         password_file = None
-    url = checked_url(url, origin["url"]) if url else None
+    url = _checked(url, origin["url"]) if url else None
     node = LocalNode(Path(state).absolute()) if state else local_node(url)
     if url is None and state and node and node.url is None:
         raise Unreachable(f"{origin['state']}: no server runs in {state} that this user may talk to.")
@@ -94,6 +95,13 @@ def password(target: CommandTarget) -> str:
 def asks_nobody(target: CommandTarget) -> bool:
     """Whether there is a password without a question."""
     return bool(target.password_file or os.environ.get("DOORWARD_PASSWORD") or target.first_password)
+
+
+def _checked(url: str, origin: str) -> str:
+    try:
+        return checked_url(url)
+    except UnsendableError as why:
+        raise Usage(f"{origin} {why}.") from None
 
 
 def _path(text: str | None) -> Path | None:

@@ -8,13 +8,13 @@ from typing import Any
 import typer
 
 from doorward.cli import render, stage, terminal
-from doorward.cli.client import TRANSACTION
 from doorward.cli.edits import CommandEdit, perform
 from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.options import Asking, Committing, Format
 from doorward.cli.render import OutputLine, show
 from doorward.cli.session import CommandSession
 from doorward.cli.times import words
+from doorward.client.exchanges import TRANSACTION
 
 CHANGED = 2
 """The exit code for "something would change", where it was asked for."""
@@ -52,7 +52,7 @@ def transact(
         raise typer.Exit(CHANGED if how.exit_code else 0)
     message = agreed(session, how, "Commit?", "Nothing was committed.")
     client.warnings.clear()
-    revision = client.commit(message, how.confirm)
+    revision = client.commit(message, how.confirm).revision
     said = found["plan"]["warnings"]
     late = [warning for warning in client.warnings if warning not in said]
     show(render.warnings(late), err=how.structured is not None)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from doorward.cli import identity, target
-from doorward.cli.client import checked_url, on_this_machine
 from doorward.cli.failures import CommandError, Unreachable, Usage
 from doorward.cli.main import app
 from doorward.cli.options import Committing, ConnectionOptions
@@ -36,36 +35,12 @@ def first_start(state: Path, password: str) -> None:
     (state / "initial-admin-password").write_text(f"{password}\n")
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:8443", "https://[::1]:8443", "https://door.example.com", "https://x/"])
-def test_addresses_of_servers(url: str) -> None:
-    assert checked_url(url) == url.removesuffix("/")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:8443",
-        "127.0.0.1:8443",
-        "https://",
-        "https://x:99999",
-        "https://[::1",
-        "https://x/api",
-        "https://u:p@x",
-        "https://x?a",
-        "",
-    ],
-)
-def test_what_is_no_address_of_a_server(url: str) -> None:
-    with pytest.raises(Usage, match="--url must be https://HOST:PORT"):
-        checked_url(url)
-
-
-def test_this_machine_is_known_by_its_loopback_addresses() -> None:
-    assert on_this_machine("https://127.0.0.9:1")
-    assert on_this_machine("https://[::1]")
-    assert on_this_machine("https://localhost:8443")
-    assert not on_this_machine("https://192.0.2.1:8443")
-    assert not on_this_machine("https://localhost.example.com")
+def test_what_is_no_address_of_a_server_is_said_with_where_it_was_given(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Usage, match="--url must be https://HOST:PORT, not http://x"):
+        target.resolved(ConnectionOptions(url="http://x"))
+    monkeypatch.setenv("DOORWARD_URL", "http://y")
+    with pytest.raises(Usage, match="DOORWARD_URL must be https://HOST:PORT, not http://y"):
+        target.resolved(ConnectionOptions())
 
 
 def password(given: ConnectionOptions) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from doorward.cli import render
-from doorward.cli.failures import CommandRefusedError
+from doorward.cli.failures import explained
 from doorward.cli.render import OutputLine
+from doorward.client.errors import ApiRefusedError
 from doorward.tree.changes import MISSING
 
 USERS = "/api/configuration/aaa/local_database/users"
@@ -150,4 +151,4 @@ PATH = "/api/configuration/datetime/ntp_servers"
     ],
 )  # fmt: skip
 def test_a_refusal_says_where_and_why_one_a_line(error: dict[str, Any], lines: list[str]) -> None:
-    assert list(CommandRefusedError(400, error, PATH).lines) == lines
+    assert list(explained(ApiRefusedError(400, error, PATH))) == lines

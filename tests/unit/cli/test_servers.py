@@ -11,8 +11,8 @@ from doorward.cli.servers import ServerHostKey, ServerName, login_of, server_of,
 from doorward.cli.starting import start
 
 if TYPE_CHECKING:
-    from doorward.cli.client import Client
     from doorward.cli.remote import Remote
+    from doorward.client.blocking import Client
 
 KEY = ServerHostKey("ssh-ed25519 AAAA", "SHA256:one")
 

@@ -18,8 +18,8 @@ from doorward.cli.options import ConnectionOptions, Output, command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from doorward.cli.client import Client
     from doorward.cli.render import OutputLine
+    from doorward.client.blocking import Client
 
 _BACKUP = "/api/backup"
 _LOOK_SECONDS = 0.5

@@ -88,11 +88,11 @@ def status(connection: ConnectionOptions, output: Output, watch: Watch = False) 
 
 def _report(session: CommandSession) -> Any:
     """Return what the API answers: the status of the nodes, or how far this node's request to join is."""
-    from doorward.cli.failures import CommandRefusedError
+    from doorward.client.errors import ApiRefusedError
 
     try:
         return session.client.get(f"{_CLUSTER}/status").content
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.type != "NotFound":
             raise
         return session.client.get(f"{_CLUSTER}/join_request").content
@@ -103,13 +103,13 @@ def _status(session: CommandSession) -> Iterator[Table | str]:
     from rich.markup import escape
     from rich.table import Table
 
-    from doorward.cli.failures import CommandRefusedError
     from doorward.cli.render import local_time
+    from doorward.client.errors import ApiRefusedError
     from doorward.tree.plaintext import plain
 
     try:
         answer = session.client.get(f"{_CLUSTER}/status").content
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.type != "NotFound":
             raise
         yield f"This node: {session.client.get(f'{_CLUSTER}/join_request').content['status']}."
@@ -260,11 +260,11 @@ def _delete(session: CommandSession, path: str) -> None:
 
 def _found(session: CommandSession, node: str) -> str:
     """Return the UUID of a node. Raises Usage."""
-    from doorward.cli.failures import CommandRefusedError
+    from doorward.client.errors import ApiRefusedError
 
     try:
         names = {item["key"]: item["fqdn"] for item in session.client.get(f"{_CLUSTER}/status").content["items"]}
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.type != "NotFound":
             raise
         raise CommandError("This node is in no cluster.") from None

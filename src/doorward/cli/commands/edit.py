@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from doorward.cli.commands.arguments import PathArgument
-from doorward.cli.failures import CommandError, Usage
+from doorward.cli.failures import CommandError, Usage, failure_of
 from doorward.cli.options import Committing, ConnectionOptions, command
 from doorward.cli.values import read_file
+from doorward.client.errors import ClientError
 
 if TYPE_CHECKING:
     from doorward.cli.addresses import ResourceAddress
@@ -47,7 +48,8 @@ def edit(path: PathArgument, connection: ConnectionOptions, how: Committing) -> 
             else:
                 with connected(connection) as session:  # a new one: editing may have taken longer than a login session lasts
                     _commit(session, how, path, value, etag)
-        except CommandError as failure:
+        except (CommandError, ClientError) as error:
+            failure = failure_of(error)
             reasons = tuple(failure.lines)
             if not _again(reasons):
                 ended = CommandError(*reasons, f"Your text is kept in {file}.")
@@ -105,12 +107,12 @@ def _value(text: str) -> Any:
 
 def _commit(session: CommandSession, how: Committing, path: str, value: Any, etag: str) -> None:
     from doorward.cli.edits import CommandEdit
-    from doorward.cli.failures import CommandRefusedError
     from doorward.cli.transact import carry_out
+    from doorward.client.errors import ApiRefusedError
 
     try:
         carry_out(session, how, CommandEdit("replace", path, value=value), etag)
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.type == "PreconditionFailed":
             raise CommandError("Somebody else changed it while you edited.") from None
         raise

@@ -91,7 +91,8 @@ def _description(session: CommandSession, branch: Endpoint) -> dict[str, Any]:
 
 def _values(session: CommandSession, branch: Endpoint, read: Callable[[Endpoint], Any]) -> dict[str, Any]:
     """Return what can be described below a branch, in the shape of the tree; what the account may not read is left out."""
-    from doorward.cli.failures import CommandRefusedError, short
+    from doorward.cli.failures import short
+    from doorward.client.errors import ApiRefusedError
 
     found: dict[str, Any] = {}
     for endpoint in session.tree:
@@ -99,10 +100,10 @@ def _values(session: CommandSession, branch: Endpoint, read: Callable[[Endpoint]
             continue
         try:
             value = read(endpoint)
-        except CommandRefusedError as refused:
+        except ApiRefusedError as refused:
             if refused.status != 403:  # noqa: PLR2004 - HTTP's number
                 raise
-            typer.secho(f"{short(endpoint.path)} is left out: {refused.lines[0].partition(': ')[2]}", err=True, dim=True)
+            typer.secho(f"{short(endpoint.path)} is left out: {refused.message}", err=True, dim=True)
             continue
         *above, last = endpoint.path.split("/")[3:]
         inner = found

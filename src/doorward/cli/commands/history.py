@@ -113,13 +113,13 @@ def _value(body: Any, pointer: str) -> str:
 
 def awaiting(session: CommandSession) -> tuple[int, int] | None:
     """Return the revision that awaits its confirmation, and the seconds that are left; None where none does."""
-    from doorward.cli.client import TRANSACTION
-    from doorward.cli.failures import CommandRefusedError
+    from doorward.client.errors import ApiRefusedError
+    from doorward.client.exchanges import TRANSACTION
 
     try:
         left = session.client.get(TRANSACTION).meta.get("confirm_remaining_seconds")
         return None if left is None else (_newest(session), int(left))
-    except CommandRefusedError:  # the account may not see it
+    except ApiRefusedError:  # the account may not see it
         return None
 
 

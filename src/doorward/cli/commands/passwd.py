@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.failures import CommandError, CommandRefusedError, Usage
+from doorward.cli.failures import CommandError, Usage, failure_of
 from doorward.cli.options import Committing, ConnectionOptions, command
+from doorward.client.errors import ApiRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,8 +98,6 @@ def _asked(change: Callable[[str], None], name: str) -> None:
         typed = terminal.secret(f"New password of {name}", twice=True)
         try:
             change(typed)
-        except CommandRefusedError:
-            raise
         except CommandError as failure:
             for line in failure.lines:
                 typer.secho(plain(line), err=True, fg=typer.colors.RED)
@@ -123,9 +122,9 @@ def _change_own(session: CommandSession, how: Committing, text: str) -> None:
 
     try:
         revision = session.client.change_password(text)
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.pointers and all(pointer == "/new" for pointer in refused.pointers):  # another one may be taken
-            raise CommandError(*refused.lines) from None
+            raise failure_of(refused) from None
         raise
     told = f"Your password is a new one, with revision {revision}. Your other login sessions and your tokens ended."
     emit({"revision": revision}, how.structured, [OutputLine(told, "green")])
@@ -150,7 +149,7 @@ def _policy(session: CommandSession) -> list[Any]:
 
     try:
         policy = session.client.body(_SETTINGS)["password_policy"]
-    except CommandRefusedError:
+    except ApiRefusedError:
         return []
     if not policy["enabled"]:
         return []

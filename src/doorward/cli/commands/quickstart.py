@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.commands.host_keys import offered
-from doorward.cli.failures import CommandError
+from doorward.cli.failures import CommandError, failure_of
 from doorward.cli.help import group, register
 from doorward.cli.options import Asking, ConnectionOptions, command
+from doorward.client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,12 +84,12 @@ def _commit(
     if not begun.described:
         return
     try:
-        revision = session.client.commit(message or f"Recorded SSH sessions to {server.label}")
-    except CommandError as error:
+        revision = session.client.commit(message or f"Recorded SSH sessions to {server.label}").revision
+    except (CommandError, ClientError) as error:
         for name in made:
             forget(session.client, name)
         hint = "Where another program has the port: --port takes another one."
-        raise CommandError(*error.lines, hint) from None
+        raise CommandError(*failure_of(error).lines, hint) from None
     show([OutputLine(f"Revision {revision} is in effect.", "bold green")])
 
 
@@ -113,7 +114,7 @@ def _own_keys(session: CommandSession) -> list[str]:
         for one in session.client.body(_HOST_KEYS)["keys"]:
             body: dict[str, Any] = session.client.body(f"{_PRIVATE_KEYS}/{one['key']}")
             found.append(f"{body['fingerprint']} ({body['type']})")
-    except CommandError:
+    except ClientError:
         pass
     return found
 

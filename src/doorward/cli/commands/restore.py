@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
-from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage, problem_line
+from doorward.cli.failures import CommandError, Usage, problem_line
 from doorward.cli.options import ConnectionOptions, Trying, command
+from doorward.client.errors import ApiRefusedError, UnreachableError
 
 if TYPE_CHECKING:
-    from doorward.cli.client import Client
     from doorward.cli.session import CommandSession
+    from doorward.client.blocking import Client
 
 _RESTORES, _UPLOADS = "/api/backup/restores", "/api/backup/uploads"
 _UNAUTHENTICATED = 401
@@ -81,7 +82,7 @@ def restore(file: ArchiveFile, connection: ConnectionOptions, how: Trying, what:
             _restore(session, how, order)
         finally:
             with suppress(
-                CommandRefusedError, Unreachable
+                ApiRefusedError, UnreachableError
             ):  # other accounts may be there now; then the server forgets the upload by itself
                 _forget(session.client, f"{_UPLOADS}/{key}")
 
@@ -90,7 +91,7 @@ def _forget(client: Client, upload: str) -> None:
     """Remove what was uploaded. The restore may have ended the login."""
     try:
         client.write("DELETE", upload)
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.status != _UNAUTHENTICATED:
             raise
         client.login_again()
@@ -152,7 +153,7 @@ def _ended(session: CommandSession, order: dict[str, Any]) -> dict[str, Any]:
     while body["status"] != "finished":
         try:
             body = client.poll(f"{_RESTORES}/{made['key']}")
-        except CommandRefusedError as refused:
+        except ApiRefusedError as refused:
             if refused.status != _UNAUTHENTICATED:
                 raise
             client.login_again()

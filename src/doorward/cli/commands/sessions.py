@@ -14,8 +14,8 @@ from doorward.cli.help import group, register
 from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from doorward.cli.client import Client
     from doorward.cli.render import OutputLine
+    from doorward.client.blocking import Client
 
 _HITS_EACH = 5
 

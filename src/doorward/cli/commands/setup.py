@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.failures import CommandError, CommandRefusedError, Unreachable, Usage
+from doorward.cli.failures import CommandError, Unreachable, Usage, explained
 from doorward.cli.options import ConnectionOptions, command
 from doorward.cli.questions import QUESTIONS, MemberAnswers, MemberQuestion
+from doorward.client.errors import ApiRefusedError, UnreachableError
 
 if TYPE_CHECKING:
-    from doorward.cli.client import Client
     from doorward.cli.target import CommandTarget
+    from doorward.client.blocking import Client
 
 _SETUP = "/api/setup"
 _LOOK_SECONDS = 0.5
@@ -95,17 +96,17 @@ def _asked(client: Client, code: str | None, *, yes: bool) -> None:
         _agreed(yes, answers.body())
         try:
             _send(client, answers.body(), code)
-        except CommandRefusedError as refused:
+        except ApiRefusedError as refused:
             again = {question.pointer for question in QUESTIONS if _is_about(refused, question)}
             if not again:
                 raise
-            for line in refused.lines:
+            for line in explained(refused):
                 typer.secho(plain(line), err=True, fg=typer.colors.RED)
         else:
             return
 
 
-def _is_about(refused: CommandRefusedError, question: MemberQuestion) -> bool:
+def _is_about(refused: ApiRefusedError, question: MemberQuestion) -> bool:
     return any(pointer == question.pointer or pointer.startswith(f"{question.pointer}/") for pointer in refused.pointers)
 
 
@@ -129,7 +130,7 @@ def _agreed(yes: bool, body: dict[str, Any]) -> None:  # noqa: FBT001 - an answe
 def _send(client: Client, body: dict[str, Any], code: str | None) -> None:
     try:
         client.set_up(_SETUP, body, code)
-    except Unreachable:
+    except UnreachableError:
         if "network" not in body:
             raise
         address = str(body["network"]["initial_address"]).partition("/")[0]

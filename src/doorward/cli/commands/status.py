@@ -21,9 +21,9 @@ _UNITS = (("days", 86_400), ("hours", 3600), ("min", 60), ("s", 1))
 @command
 def status(connection: ConnectionOptions, output: Output) -> None:
     """Show what the node is, what runs, its backups, cluster and sessions, and what is wrong. Exit code 1: something is."""
-    from doorward.cli.identity import shown_pin
     from doorward.cli.render import emit
     from doorward.cli.session import connected
+    from doorward.client.trust import shown_pin
 
     with connected(connection) as session:
         found = _found(session)
@@ -77,11 +77,11 @@ def _counted(session: CommandSession) -> int | None:
 
 def _readable(session: CommandSession, path: str, member: str) -> Any:
     """Return a member of an answer; None where the account may not read it."""
-    from doorward.cli.failures import CommandRefusedError
+    from doorward.client.errors import ApiRefusedError
 
     try:
         return session.client.get(path).content[member]
-    except CommandRefusedError as refused:
+    except ApiRefusedError as refused:
         if refused.status not in {403, 404}:  # a node that is in no cluster has no status of one
             raise
         return None
