@@ -19,7 +19,7 @@ from doorward.client.exchanges import (
     ClientReply,
     ClientRequest,
     Committed,
-    Conversation,
+    ApiConversation,
     EventReader,
     Exchange,
     LineSplitter,
@@ -46,7 +46,7 @@ class AsyncClient:
     ) -> None:
         self.url = checked_url(url)
         self.patience = patience
-        self.conversation = Conversation(self.url)
+        self.conversation = ApiConversation(self.url)
         self._extensions = with_name(server_name)
         self._http = httpx2.AsyncClient(
             base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False

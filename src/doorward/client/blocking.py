@@ -21,7 +21,7 @@ from doorward.client.exchanges import (
     ClientReply,
     ClientRequest,
     Committed,
-    Conversation,
+    ApiConversation,
     EventReader,
     Exchange,
     LineSplitter,
@@ -54,7 +54,7 @@ class Client:
     ) -> None:
         self.url = checked_url(url)
         self.patience = patience
-        self.conversation = Conversation(self.url)
+        self.conversation = ApiConversation(self.url)
         self._extensions = with_name(server_name)
         # A proxy is for what is far away.
         self._http = httpx2.Client(

@@ -115,7 +115,7 @@ def sent_path(path: str, query: Mapping[str, str] | None = None) -> str:
         raise UnsendableError("What was given is no text in UTF-8.") from None
 
 
-class Conversation:
+class ApiConversation:
     """All that a client knows of its login session. ``warnings`` collects the warnings of all answers."""
 
     def __init__(self, url: str) -> None:

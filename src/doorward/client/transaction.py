@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from doorward.client.exchanges import TRANSACTION, Committed, Conversation, Exchange
+from doorward.client.exchanges import TRANSACTION, Committed, ApiConversation, Exchange
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class AsyncCarrier(Protocol):
 class OpenTransaction:
     """What a ``transaction()`` block writes into. ``committed`` is what came of it, None where nothing changed."""
 
-    def __init__(self, run: Carrier, conversation: Conversation) -> None:
+    def __init__(self, run: Carrier, conversation: ApiConversation) -> None:
         self._run, self._conversation = run, conversation
         self.committed: Committed | None = None
 
@@ -59,7 +59,7 @@ class OpenTransaction:
 class AsyncOpenTransaction:
     """The same for an event loop, where writes have names of their own."""
 
-    def __init__(self, run: AsyncCarrier, conversation: Conversation) -> None:
+    def __init__(self, run: AsyncCarrier, conversation: ApiConversation) -> None:
         self._run, self._conversation = run, conversation
         self.committed: Committed | None = None
 

@@ -17,7 +17,7 @@ from doorward.client.errors import (
     UnreachableError,
     UnsendableError,
 )
-from doorward.client.exchanges import ClientReply, ClientRequest, Conversation, EventReader, Exchange, LineSplitter, encoded
+from doorward.client.exchanges import ClientReply, ClientRequest, ApiConversation, EventReader, Exchange, LineSplitter, encoded
 
 T = TypeVar("T")
 URL = "https://gate.example.com"
@@ -52,7 +52,7 @@ def played(exchange: Exchange[T], *replies: ClientReply | UnreachableError) -> t
 
 
 def commit(*replies: ClientReply | UnreachableError, patience: float = 2.0) -> tuple[int, list[ClientRequest]]:
-    conversation = Conversation(URL)
+    conversation = ApiConversation(URL)
     played(conversation.log_in("jane", "secret"), reply())
     committed, said = played(conversation.commit("why", None, patience), *replies)
     return committed.revision, said
@@ -129,7 +129,7 @@ def test_a_conflict_is_an_exception_of_its_own() -> None:
 
 
 def test_a_password_that_is_not_taken_is_not_remembered() -> None:
-    conversation = Conversation(URL)
+    conversation = ApiConversation(URL)
     with pytest.raises(LoginRefusedError, match="jane: No"):
         played(conversation.log_in("jane", "secret"), refused(401, "Unauthenticated"))
     assert list(conversation.log_in_again()) == []
@@ -139,11 +139,11 @@ def test_a_password_that_is_not_taken_is_not_remembered() -> None:
 def test_what_is_not_doorward_is_said(content: bytes) -> None:
     status = 500 if content == b'{"meta": {}}' else 200
     with pytest.raises(UnreachableError, match="not Doorward"):
-        played(Conversation(URL).read("datetime"), ClientReply(status, {}, content))
+        played(ApiConversation(URL).read("datetime"), ClientReply(status, {}, content))
 
 
 def test_paths_are_those_of_the_configuration_unless_they_are_whole() -> None:
-    conversation = Conversation(URL)
+    conversation = ApiConversation(URL)
     _, [below] = played(conversation.read("datetime/ntp_servers"), reply())
     _, [whole] = played(conversation.read("/api/info", {"q": "ä b"}), reply())
     assert (below.path, whole.path) == ("/api/configuration/datetime/ntp_servers", "/api/info?q=%C3%A4+b")
