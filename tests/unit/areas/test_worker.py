@@ -68,6 +68,7 @@ def test_who_is_woken_during_a_turn_takes_another_one(started: Make) -> None:
     work = Worker("test", turn)
     work.start()
     assert (turns.get(), turns.get()) == (True, True)
+    work.stop()  # it would never rest
 
 
 def test_an_error_is_logged_and_the_work_goes_on(started: Make, monkeypatch: pytest.MonkeyPatch) -> None:
