@@ -83,9 +83,9 @@ class DriftWatch(Area):
         self._worker.stop()
         self._changes.stop()
 
-    def published(self, before: object, after: object, edits: Sequence[Edit]) -> None:
+    def follow(self, revision: object, edits: Sequence[Edit]) -> None:
         """Look again if the host may have to be something else by now. Other rules for repairs have them begin anew."""
-        del before, after
+        del revision
         changed = {edit.place.path for edit in edits}
         if settings.PATH in changed:
             self._repairs.clear()

@@ -177,7 +177,7 @@ def test_who_commits_other_rules_has_repairs_begin_anew(site: Site) -> None:
     site.mode("repair")
     spoiled_again_and_again(site)
     site.mode("repair", "/nowhere")
-    site.watch.published(None, None, site.rig.store.edits(site.rig.number))
+    site.watch.follow(None, site.rig.store.edits(site.rig.number))
     site.lasting()
     site.look()
     assert b"66" not in site.rig.sources()
@@ -210,7 +210,7 @@ def test_commits_are_no_drift(site: Site) -> None:
 
 def test_commits_that_ask_nothing_of_the_host_have_nobody_look(site: Site) -> None:
     watch, rig = site.watch, site.rig
-    rig.pipeline.published.append(watch.published)
+    rig.pipeline.following.append(watch.follow)
     rig.committed((WEB, {"timeout": 20}))
     assert not watch._worker.is_woken
     rig.committed((ZONE, "Asia/Tokyo"))
@@ -225,7 +225,7 @@ def test_commits_in_a_row_are_looked_at_once(site: Site, monkeypatch: pytest.Mon
         return []
 
     monkeypatch.setattr(site.rig.host, "drift", look)
-    site.rig.pipeline.published.append(site.watch.published)
+    site.rig.pipeline.following.append(site.watch.follow)
     began, pause = site.clock.now, 0.0
     for number in range(10):
         site.rig.committed((SERVERS, [ip(f"192.0.2.{number + 10}")]))
@@ -236,7 +236,7 @@ def test_commits_in_a_row_are_looked_at_once(site: Site, monkeypatch: pytest.Mon
     assert site.watch._turn() == EVERY_SECONDS
     assert looks == [site.clock.now]
     while site.clock.now < began + 2 * EVERY_SECONDS:
-        site.watch.published(None, None, site.rig.store.edits(site.rig.number))
+        site.watch.follow(None, site.rig.store.edits(site.rig.number))
         site.watch._turn()
         site.clock.now += 0.4
     assert len(looks) == 2, "an endless row of commits is looked at now and then"
