@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 def follow(area: _Area, pipeline: Pipeline) -> _Area:
     """Have an area follow commits from now on."""
     pipeline.published.append(area.published)
+    pipeline.following.append(area.follow)
     return area

@@ -25,6 +25,7 @@ class Areas:
         for area in self._areas:
             if area.is_early is early:
                 self._pipeline.published.append(area.published)
+                self._pipeline.following.append(area.follow)
                 self._started.append(area)
                 area.start()
 
@@ -33,6 +34,7 @@ class Areas:
         for area in [area for area in reversed(self._started) if area.is_early is early]:
             self._started.remove(area)
             self._pipeline.published.remove(area.published)
+            self._pipeline.following.remove(area.follow)
             try:
                 area.stop()
             except Exception:

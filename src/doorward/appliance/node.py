@@ -101,6 +101,7 @@ class Appliance:
         self._prober = Prober()
         self.pipeline, keeping = self._configured()
         self._queue = CommitQueue()
+        self.pipeline.put_off = self._queue.put_off
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         accounts = Accounts(lambda: self.pipeline.running)
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
@@ -288,7 +289,8 @@ class Appliance:
                 hand_out(after.snapshot, self._trusted)
 
         def published(*_: object) -> None:
-            loop.call_soon_threadsafe(self.control.published)
+            if self.control.sessions:  # one that comes later is held against what runs by now
+                loop.call_soon_threadsafe(self.control.published)
 
         self.pipeline.published += [lambda *_: self.listeners.settle(), trusted, published]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from doorward.store.port import Edit
+from doorward.store.port import Edit, Revision
 from doorward.transaction.candidate import Running
 
 
@@ -44,8 +44,12 @@ class Area:
         """End what ``start`` began, also where that failed half-way. May block for some seconds."""
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-        """Follow a commit. In the commit thread, which waits: what takes long is for a worker. Only between start and stop."""
+        """Go over to a new revision before its commit answers. In the commit thread, which waits. Only between start and stop."""
         del before, after, edits
+
+    def follow(self, revision: Revision, edits: tuple[Edit, ...]) -> None:
+        """Do what follows from a commit and can wait until it has answered. In the commit thread. Only between start and stop."""
+        del revision, edits
 
     def issues(self) -> Iterable[Issue]:
         """Return what is wrong now, as far as that is known. In any thread; never waits for anything outside."""

@@ -140,8 +140,7 @@ class Runner:
         """Drop runs that a revision took away what they need: the policy of one that waits, the right of who asked for one."""
         with self._changing:
             self._cancel_forbidden()
-            selected = self._selected()
-            if self._waiting is not None and (selected is None or selected.key != self._waiting.policy):
+            if self._waiting is not None and ((selected := self._selected()) is None or selected.key != self._waiting.policy):
                 self._drop("skipped", "policy_changed", "Another policy was selected, or none, before its turn came.")
 
     def _cancel_forbidden(self) -> None:

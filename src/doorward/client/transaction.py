@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from doorward.client.exchanges import TRANSACTION, Committed, ApiConversation, Exchange
+from doorward.client.exchanges import TRANSACTION, ApiConversation, Committed, Exchange
 
 T = TypeVar("T")
 

@@ -123,7 +123,7 @@ class Cluster(Area):
         """
         ours = any(edit.place.path.startswith(ROOT) for edit in edits)
         moved = interface.listen_address(before.snapshot) != interface.listen_address(after.snapshot)
-        if self._pipeline.store.confirmation() is not None:
+        if self._pipeline.is_on_trial:
             self._await(after.number, edits)
         else:
             if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):

@@ -20,6 +20,7 @@ from doorward.events.events import Events
 from doorward.host.changes import HostChanges
 from doorward.host.plan import HostWarning
 from doorward.host.resources import Daemon, HostResource
+from doorward.store.port import Edit
 from doorward.transaction.pipeline import ApplyFailed, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.repair import repair
@@ -36,6 +37,8 @@ _SETTLE_SECONDS = {"configuration_drift": 0.3, "daemon_down": 3.0}
 _SOON_SECONDS = 0.3
 _CALM_SECONDS = 0.1
 """What changes together is looked at together."""
+_AFTER_COMMIT_SECONDS = 0.5
+"""How long after a commit that concerns the host. The commit has just verified it, and the next one should not have to share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class DriftWatch(Area):
         self._loop = Alarm(events, "drift_loop", settings.PATH)
         self._seen: dict[tuple[str, str, str], _Seen] = {}
         self._repairs = deque[float]()
+        self._looked = self._committed = -EVERY_SECONDS
         self._looking = threading.Lock()
         self._worker = Worker("drift", self._turn)
         self._changes = HostChanges(self._changed, network=pipeline.host.name == "system")
@@ -79,12 +83,15 @@ class DriftWatch(Area):
         self._worker.stop()
         self._changes.stop()
 
-    def published(self, before: object, after: object, edits: Sequence[object]) -> None:
-        """Look again by the new revision. Who commits other rules for repairs has them begin anew."""
-        del before, after
-        if any(getattr(edit, "place", ("",))[0] == settings.PATH for edit in edits):
+    def follow(self, revision: object, edits: Sequence[Edit]) -> None:
+        """Look again if the host may have to be something else by now. Other rules for repairs have them begin anew."""
+        del revision
+        changed = {edit.place.path for edit in edits}
+        if settings.PATH in changed:
             self._repairs.clear()
-        self._worker.wake()
+        if settings.PATH in changed or self._pipeline.tree.concerns_host(changed):
+            self._committed = self._clock()
+            self._worker.wake()
 
     def _changed(self) -> None:
         time.sleep(_CALM_SECONDS)
@@ -106,13 +113,16 @@ class DriftWatch(Area):
     # Looking
 
     def _turn(self) -> float:
-        return self.look(self._clock())
+        now = self._clock()
+        left = self._committed + _AFTER_COMMIT_SECONDS - now
+        return left if left > 0 and now < self._looked + EVERY_SECONDS else self.look(now)
 
     def look(self, now: float) -> float:
         """Compare the host with the running revision; return when to look again.
 
         What is seen in the middle of a commit counts for nothing.
         """
+        self._looked = now
         pipeline, running, host = self._pipeline, self._pipeline.running, self._pipeline.host
         rules = running.snapshot.read(settings.NODE)
         desired = self._wanted()

@@ -29,7 +29,8 @@ from doorward.events.queue import MailQueue
 from doorward.events.record_watch import RecordWatch
 from doorward.events.tap import TAP
 from doorward.events.verbosity import VERBOSITY
-from doorward.store.port import Edit
+from doorward.store.anchor import Anchor
+from doorward.store.port import Edit, Revision
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
 from doorward.tree.snapshot import Snapshot
@@ -102,24 +103,25 @@ class Notifications(Area):
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """Go over to a new revision; when this returns the senders work by it."""
-        del before
+        del before, edits
         self._configure(after)
-        revision = self._pipeline.revision
-        author = revision.author if revision else ""
+
+    def follow(self, revision: Revision, edits: tuple[Edit, ...]) -> None:
+        """Tell of a new revision."""
         self.events.raise_(
-            "config_change", f"Revision {after.number} by {author or 'unknown'}", f"/api/revisions/{after.number}",
-            address=(revision.address if revision else "") or None, message=revision.message if revision else None,
+            "config_change", f"Revision {revision.number} by {revision.author or 'unknown'}", f"/api/revisions/{revision.number}",
+            address=revision.address or None, message=revision.message,
             changed=[edit.place.href for edit in edits[:_MAX_PATHS]], changes=len(edits),
         )  # fmt: skip
-        self._tell_head()
+        self._tell_head(self._pipeline.store.anchor(revision))
 
     def tidy(self) -> None:
         """Tell the head of the history again, for receivers that missed it."""
-        self._tell_head()
+        self._tell_head(self._pipeline.store.anchor())
 
-    def _tell_head(self) -> None:
+    def _tell_head(self, anchor: Anchor | None) -> None:
         """Have the signed head in the log, and by that with the receivers of syslog: there it is out of reach of this node."""
-        if (anchor := self._pipeline.store.anchor()) is not None:
+        if anchor is not None:
             log.info("history head", head=anchor.as_json())
 
     def _configure(self, running: Running) -> None:

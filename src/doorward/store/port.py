@@ -246,7 +246,7 @@ class Store(Protocol):
     def close_journal(self, commit_record: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
 
-    def anchor(self) -> Anchor | None:
+    def anchor(self, revision: Revision | None = None) -> Anchor | None:
         """Return the signed head; None where there is no revision, or none that this store signs."""
 
     def revisions(

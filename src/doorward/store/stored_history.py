@@ -66,9 +66,9 @@ class StoredHistory(Database):
         found = self.revisions(limit=1)
         return found[0] if found else None
 
-    def anchor(self) -> Anchor | None:
-        """Return the signed head; None where there is no revision, or none that this store signs."""
-        head = self.head()
+    def anchor(self, revision: Revision | None = None) -> Anchor | None:
+        """Return the signed head, or one revision signed; None where there is none, or this store signs none."""
+        head = revision or self.head()
         if head is None or self._key is None:
             return None
         return Anchor(head.number, head.hash, head.time, self._key.public, _signature(self._key, head))

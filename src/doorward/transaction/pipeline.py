@@ -46,6 +46,7 @@ SYSTEM = "doorward"
 """The author of revisions that nobody asked for, such as the first one."""
 
 Published = Callable[[Running, Running, tuple[Edit, ...]], None]
+Followed = Callable[[Revision, tuple[Edit, ...]], None]
 
 
 class ApplyFailed(Exception):
@@ -108,9 +109,13 @@ class Pipeline:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
         self.clock = clock or SystemClock()
         self.running = running
-        self.revision: Revision | None = None
-        """The header of what runs, from the first commit on."""
+        self.is_on_trial = False
+        """Whether the revision that is being published awaits its confirmation."""
         self.published: list[Published] = []
+        """Told before a commit answers: what has to be in effect by then."""
+        self.following: list[Followed] = []
+        """Told of a commit by ``put_off``: what may as well be done a moment later."""
+        self.put_off: Callable[[Callable[[], None]], None] = _do
         self.advisers: list[Callable[[Merged], Iterable[Problem]]] = []
         """Asked in every plan for warnings that no snapshot shows."""
         self.dropping: list[Callable[[Snapshot, Snapshot], Iterable[Action]]] = []
@@ -245,8 +250,10 @@ class Pipeline:
             edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
         )  # fmt: skip
         revision = self._publish(report, revision, write)
-        self.revision = revision
+        self.is_on_trial = confirmation is not None
         self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
+        if self.following:
+            self.put_off(partial(self._follow, revision, merged.edits))
         return done
 
     def _close_late(self) -> None:
@@ -324,6 +331,13 @@ class Pipeline:
             except Exception:
                 log.exception("a listener failed after a commit", revision=running.number)
 
+    def _follow(self, revision: Revision, edits: tuple[Edit, ...]) -> None:
+        for follow in self.following:
+            try:
+                follow(revision, edits)
+            except Exception:
+                log.exception("a listener failed after a commit", revision=revision.number)
+
     def _intended(self, intent: Intent) -> Snapshot:
         """Return what a commit would have made of the running configuration, as far as this release knows what it wrote."""
         found = self.running.snapshot
@@ -375,6 +389,10 @@ def _commit_record(order: Order) -> CommitRecord:
 def requires_message(snapshot: Snapshot) -> bool:
     """Whether a commit with changes needs a message, by the running configuration."""
     return snapshot.read(accounting.NODE).require_commitlog
+
+
+def _do(work: Callable[[], None]) -> None:
+    work()
 
 
 def _why(error: Exception) -> str:

@@ -95,6 +95,10 @@ class Tree:
         """The endpoints that want addresses and ports for services."""
         return tuple(endpoint for endpoint in self if endpoint.node.claims)
 
+    def concerns_host(self, changed: AbstractSet[str]) -> bool:
+        """Whether the host can be asked for something else after a change of these paths."""
+        return any(endpoint.concerned(changed) for endpoint in (*self.rendering, *self.claiming))
+
     @cached_property
     def guarding(self) -> tuple[Endpoint, ...]:
         """The endpoints that look out for secrets that leave."""

@@ -17,7 +17,7 @@ from doorward.client.errors import (
     UnreachableError,
     UnsendableError,
 )
-from doorward.client.exchanges import ClientReply, ClientRequest, ApiConversation, EventReader, Exchange, LineSplitter, encoded
+from doorward.client.exchanges import ApiConversation, ClientReply, ClientRequest, EventReader, Exchange, LineSplitter, encoded
 
 T = TypeVar("T")
 URL = "https://gate.example.com"

@@ -10,7 +10,7 @@ from doorward.events.drift import EVERY_SECONDS, MAX_REPAIRS, REPAIR_SECONDS, Dr
 from doorward.host.files import FileEntry
 from doorward.transaction.queue import CommitQueue
 from tests.unit.events.parts import Bus
-from tests.unit.transaction.rig import SERVERS, SOURCES, ZONE, Rig, ip
+from tests.unit.transaction.rig import SERVERS, SOURCES, WEB, ZONE, Rig, ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_who_commits_other_rules_has_repairs_begin_anew(site: Site) -> None:
     site.mode("repair")
     spoiled_again_and_again(site)
     site.mode("repair", "/nowhere")
-    site.watch.published(None, None, site.rig.store.edits(site.rig.number))
+    site.watch.follow(None, site.rig.store.edits(site.rig.number))
     site.lasting()
     site.look()
     assert b"66" not in site.rig.sources()
@@ -206,3 +206,37 @@ def test_commits_are_no_drift(site: Site) -> None:
         site.rig.committed((SERVERS, [ip(f"192.0.2.{number + 10}")]), (ZONE, ("Asia/Tokyo", "Etc/UTC")[number % 2]))
         site.lasting()
     assert site.bus.keys == []
+
+
+def test_commits_that_ask_nothing_of_the_host_have_nobody_look(site: Site) -> None:
+    watch, rig = site.watch, site.rig
+    rig.pipeline.following.append(watch.follow)
+    rig.committed((WEB, {"timeout": 20}))
+    assert not watch._worker.is_woken
+    rig.committed((ZONE, "Asia/Tokyo"))
+    assert watch._worker.is_woken
+
+
+def test_commits_in_a_row_are_looked_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def look(desired: object) -> list[object]:
+        looks.append(site.clock.now)
+        return []
+
+    monkeypatch.setattr(site.rig.host, "drift", look)
+    site.rig.pipeline.following.append(site.watch.follow)
+    began, pause = site.clock.now, 0.0
+    for number in range(10):
+        site.rig.committed((SERVERS, [ip(f"192.0.2.{number + 10}")]))
+        pause = site.watch._turn()
+        site.clock.now += 0.01
+    assert looks == []
+    site.clock.now += pause
+    assert site.watch._turn() == EVERY_SECONDS
+    assert looks == [site.clock.now]
+    while site.clock.now < began + 2 * EVERY_SECONDS:
+        site.watch.follow(None, site.rig.store.edits(site.rig.number))
+        site.watch._turn()
+        site.clock.now += 0.4
+    assert len(looks) == 2, "an endless row of commits is looked at now and then"

@@ -196,3 +196,44 @@ def test_closing_waits_for_what_runs_and_takes_no_more() -> None:
     assert not never.is_set()
     with pytest.raises(RuntimeError):
         commits.later(never.set)
+
+
+def test_what_is_put_off_is_done_after_the_answer_in_the_commit_thread(commits: CommitQueue) -> None:
+    done: list[str] = []
+
+    def work() -> str:
+        commits.put_off(lambda: done.append(threading.current_thread().name))
+        return "answer"
+
+    async def ask() -> list[str]:
+        assert await commits.run(work) == "answer"
+        before = list(done)
+        assert await commits.run(work) == "answer"
+        await asyncio.to_thread(until, lambda: len(done) == 2)
+        return before
+
+    assert asyncio.run(ask()) == []
+    assert done == ["commit_0"] * 2
+
+
+def test_threads_that_wait_have_no_loop_and_put_off_as_well(commits: CommitQueue) -> None:
+    done: list[int] = []
+    commits.wait(lambda: commits.put_off(lambda: done.append(1)))
+    until(lambda: done == [1])
+    commits.later(lambda: commits.put_off(lambda: done.append(2)))
+    until(lambda: done == [1, 2])
+
+
+def test_what_was_put_off_is_done_when_the_queue_closes_whatever_goes_wrong(commits: CommitQueue) -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        commits.put_off(lambda: done.append(1))
+        commits.put_off(lambda: done.append(1 // 0))
+        commits.put_off(lambda: done.append(2))
+
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(commits.run(work))
+        commits.close()
+    assert done == [1, 2]
+    assert [entry["event"] for entry in logged] == ["work that follows from a commit failed"]
