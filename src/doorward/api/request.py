@@ -91,7 +91,8 @@ class Response:
     @property
     def meta(self) -> dict[str, Any]:
         """``meta`` of an answer that is a JSON object."""
-        assert isinstance(self.content, dict)  # noqa: S101 - asked of objects only
+        if not isinstance(self.content, dict):
+            raise TypeError("Only a JSON object has meta.")
         found: dict[str, Any] = self.content["meta"]
         return found
 
@@ -156,7 +157,8 @@ class Request:
     @property
     def member(self) -> LoginSession:
         """The login session, where the resource needs one."""
-        assert self.login is not None  # noqa: S101 - the application lets nobody else through
+        if self.login is None:
+            raise LookupError("Nobody is logged in, and the resource said that it needs no login.")
         return self.login
 
     @property

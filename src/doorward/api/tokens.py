@@ -105,7 +105,7 @@ class _TokenCollection(Resource):
 
     def template(self) -> tuple[str, Resource]:
         """Return what a token is like."""
-        return "id", OneToken(self._tokens, None, self)
+        return "id", OneToken(self._tokens, _ANY, self)
 
 
 class OwnTokens(_TokenCollection):
@@ -176,6 +176,12 @@ class AllTokens(_TokenCollection):
         return items(request, [(token.id, shown(token)) for token in found])
 
 
+_ANY = Token(
+    id="", digest="", account="", user="", password=None, name="", rights="read", created="", expires="",
+)  # fmt: skip
+"""What stands for any token where the API is described."""
+
+
 class OneToken(Resource):
     """One token."""
 
@@ -184,18 +190,16 @@ class OneToken(Resource):
         "DELETE": Operation("End the token, at once.", answer_schema(), errors=(403,)),
     }
 
-    def __init__(self, tokens: Tokens, token: Token | None, among: _TokenCollection) -> None:
+    def __init__(self, tokens: Tokens, token: Token, among: _TokenCollection) -> None:
         self._tokens, self._token = tokens, token
         self.privilege, self.personal = among.privilege, among.personal
 
     async def get(self, request: Request) -> Response:
         """Answer what is known of it."""
-        assert self._token is not None  # noqa: S101 - only a template has none
         return envelope(request, self._token.id, shown(self._token))
 
     async def delete(self, request: Request) -> Response:
         """End it."""
-        assert self._token is not None  # noqa: S101 - only a template has none
         await asyncio.to_thread(self._tokens.remove, self._token)
         return Response({"meta": meta(request)})
 

@@ -93,14 +93,14 @@ def read_back(checks: DrillChecks, levels: Levels, target: Target, name: str, wo
         yield archive
 
 
-def stored(checks: DrillChecks, target: Target, drill: Drill, workdir: Path, *, proven: bool) -> Drill:
-    """Read a pair back from the target and prove what can be proven.
+def stored(
+    checks: DrillChecks, target: Target, name: str, drill: Drill, workdir: Path, *, proven: bool
+) -> Drill:  # fmt: skip
+    """Read the pair of a name back from the target and prove what can be proven.
 
     ``proven``: this very archive passed the upper levels when it was made, before it was encrypted. Raises BackupError where
     the target can't be read.
     """
-    name = drill.file
-    assert name is not None  # noqa: S101 - a drill of stored files names one
     levels = Levels()
     with read_back(checks, levels, target, name, workdir) as archive:
         if not name.endswith(".gpg"):

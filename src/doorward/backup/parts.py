@@ -60,7 +60,7 @@ class NodeParts:
 
     def drill(self, target: Target, prepared: archive.Prepared, drill: Drill, workdir: Path) -> Drill:
         """Prove what is stored; what is in it was proven before it was encrypted."""
-        return drills.stored(self._checks, target, drill, workdir, proven=prepared.encrypted)
+        return drills.stored(self._checks, target, prepared.name, drill, workdir, proven=prepared.encrypted)
 
     def clean_up(self, target: Target, policy: Mapping[str, Any], workdir: Path) -> None:
         """Delete old backups as the policy says, and what broken uploads left."""

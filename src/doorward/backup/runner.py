@@ -105,7 +105,7 @@ class Runner:
         with self._changing:
             self._closing = True
             if self._waiting is not None:
-                self._drop("cancelled", "shutdown", "The server was shut down.")
+                self._drop(self._waiting, "cancelled", "shutdown", "The server was shut down.")
             self._stop.set("shutdown")
         self._schedule.stop()
         self._runs.stop()
@@ -129,7 +129,7 @@ class Runner:
         """Break a run off; whether it was not over yet."""
         with self._changing:
             if self._waiting is not None and self._waiting.id == run_id:
-                self._drop("cancelled", "cancelled", CANCELLED)
+                self._drop(self._waiting, "cancelled", "cancelled", CANCELLED)
                 return True
             if self._working is not None and self._working.id == run_id:
                 self._stop.set("cancelled", CANCELLED)
@@ -141,11 +141,12 @@ class Runner:
         with self._changing:
             self._cancel_forbidden()
             if self._waiting is not None and ((selected := self._selected()) is None or selected.key != self._waiting.policy):
-                self._drop("skipped", "policy_changed", "Another policy was selected, or none, before its turn came.")
+                why = "Another policy was selected, or none, before its turn came."
+                self._drop(self._waiting, "skipped", "policy_changed", why)
 
     def _cancel_forbidden(self) -> None:
         if self._waiting is not None and not self._may_go_on(self._waiting):
-            self._drop("cancelled", "cancelled", NOT_ALLOWED)
+            self._drop(self._waiting, "cancelled", "cancelled", NOT_ALLOWED)
         if self._working is not None and not self._may_go_on(self._working):
             self._stop.set("cancelled", NOT_ALLOWED)
 
@@ -202,9 +203,8 @@ class Runner:
         self._wake()
         return run
 
-    def _drop(self, result: Any, code: str, message: str) -> None:
-        run, self._waiting = self._waiting, None
-        assert run is not None  # noqa: S101 - asked before
+    def _drop(self, run: Run, result: Any, code: str, message: str) -> None:
+        self._waiting = None
         self._is_allowed.pop(run.id, None)
         ended = run.end(result, self._clock(), code, message)
         self._keep(ended)

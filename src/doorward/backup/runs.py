@@ -116,9 +116,9 @@ class Work:
         try:
             with on_this_node():
                 if self._prepared is None:
-                    self._prepare(steps)
+                    self._prepared = self._prepare(steps)
                     begun = stamp(self._clock())
-                self._deliver(steps)
+                self._deliver(steps, self._prepared)
         except BackupError as failed:
             failure = failed
         except Exception:
@@ -130,18 +130,17 @@ class Work:
         attempt = {"code": code, "ended": stamp(self._clock()), "message": message, "started": begun}
         return replace(steps.run, attempts=[*steps.run.attempts, attempt]), failure
 
-    def _prepare(self, steps: _Steps) -> None:
+    def _prepare(self, steps: _Steps) -> Prepared:
         steps.go(status="preparing")
         shutil.rmtree(self._spool, ignore_errors=True)
         self._spool.mkdir(mode=0o700, parents=True)
-        prepared = self._prepared = self._parts.prepare(self._spool, self._check_stop)
+        prepared = self._parts.prepare(self._spool, self._check_stop)
         self.paths = prepared.paths
         files = [{"name": prepared.name, "sha256": prepared.sha256, "size": prepared.size}]
         steps.go(files=files, revision=dict(prepared.revision))
+        return prepared
 
-    def _deliver(self, steps: _Steps) -> None:
-        prepared = self._prepared
-        assert prepared is not None  # noqa: S101 - made by the step before
+    def _deliver(self, steps: _Steps, prepared: Prepared) -> None:
         steps.go(status="uploading")
         self._check_stop()
         seconds = min(ATTEMPT_SECONDS, self._end - time.monotonic())

@@ -271,7 +271,7 @@ class Backups(Area):
             if name is None:
                 raise BackupError("no_such_path", "There is no backup of this node on the target.")
             drill = replace(drill, file=name)
-            return drills.stored(self._checks, target, drill, directory, proven=self._proven(name))
+            return drills.stored(self._checks, target, name, drill, directory, proven=self._proven(name))
 
     def _look_for(self, digest: str, levels: drills.Levels) -> str | None:
         """Look for our file on the target whose content has a digest, and try the level ``stored`` on it; return its name."""

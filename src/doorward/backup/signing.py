@@ -139,11 +139,11 @@ class NodeSigningKeys:
         if len(raw) != _RAW_BYTES:
             raise ValueError("An Ed25519 public key has 32 bytes.")
         name = fingerprint(raw)
-        if self.role(name) is None:
-            self._keys.put(_kept(raw, "trusted"))
-        found = self.get(name)
-        assert found is not None  # noqa: S101 - written just now
-        return found
+        if (found := self.get(name)) is not None:
+            return found
+        key = _kept(raw, "trusted")
+        self._keys.put(key)
+        return self._known(key)
 
     def distrust(self, name: str) -> None:
         """Forget a trusted key."""

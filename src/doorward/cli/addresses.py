@@ -79,7 +79,8 @@ def _object(endpoint: Endpoint, objects: ObjectNames, rest: str, member: tuple[s
     if isinstance(node, WriteOnce):  # keys without dots, and no list of them
         key, _, dots = rest.partition(".")
         return ResourceAddress(endpoint, key, tuple(dots.split(".")) if dots and dotted else member)
-    assert isinstance(node, Collection)  # noqa: S101 - nothing else holds objects
+    if not isinstance(node, Collection):
+        raise Usage(f"{endpoint.path.removeprefix(ROOT + '/')} holds no objects.")
     parts = rest.split(".")
     for length in range(len(parts), 0, -1):
         found = key_named(node, objects.objects(endpoint.path), ".".join(parts[:length]))

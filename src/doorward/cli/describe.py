@@ -99,8 +99,8 @@ class _Planning:
             if isinstance(endpoint.node, Collection):
                 for name, body in value.items():
                     self._object(endpoint, endpoint.node, name, body)
-            else:
-                self._single(endpoint, value)
+            elif isinstance(endpoint.node, Valued):
+                self._single(endpoint.path, endpoint.node, value)
         before, replaced, after = self._single_values()
         requests = [*self.made_first, *before, *self._created(), *replaced, *after, *self._removed()]
         return DescribedPlan(tuple(requests), tuple(self.problems))
@@ -132,13 +132,11 @@ class _Planning:
         else:
             self._wrong("unsuitable", "Is described where it is used, with from_env or from_file.", endpoint.path)
 
-    def _single(self, endpoint: Endpoint, described: Any) -> None:
-        node = endpoint.node
-        assert isinstance(node, Valued)  # noqa: S101 - leaves are
-        old = keys_only(node, self.present.value(endpoint.path))
-        new = self._resolved(node, merged(old, described, switch=is_switch(node.model)), old, endpoint.path)
+    def _single(self, path: str, node: Valued[Any], described: Any) -> None:
+        old = keys_only(node, self.present.value(path))
+        new = self._resolved(node, merged(old, described, switch=is_switch(node.model)), old, path)
         if not _same(node, old, new):
-            self.replaced.append(DescribedRequest("PUT", endpoint.path, new, label=endpoint.path))
+            self.replaced.append(DescribedRequest("PUT", path, new, label=path))
 
     def _intended(self, path: str) -> Any:
         """Return the body of a single value as it will be."""
@@ -250,8 +248,8 @@ class _Planning:
         """Yield the removals that ``prune`` asks for: who refers goes before who is referred to."""
         gone: dict[str, tuple[DescribedRequest, set[str]]] = {}
         for path, names in self.named.items() if self.prune else ():
-            node = self.tree[path].node
-            assert isinstance(node, Collection)  # noqa: S101 - only these have names
+            if not isinstance(node := self.tree[path].node, Collection):
+                continue
             for key, body in self.present.objects(path).items():
                 name = body.get(node.unique)
                 if folded(node, name) not in names and key not in node.default:

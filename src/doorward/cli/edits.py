@@ -112,7 +112,6 @@ def _valued(address: ResourceAddress) -> Valued[Any]:
     node = address.endpoint.node
     if isinstance(node, Branch):
         raise Usage(f"{short(address.href)} is a branch; name what is below it.")
-    if isinstance(node, WriteOnce):
+    if not isinstance(node, Valued):
         raise Usage(f"{short(address.href)} is written once and never changed.")
-    assert isinstance(node, Valued)  # noqa: S101 - there are no others
     return node

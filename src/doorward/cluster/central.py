@@ -120,8 +120,8 @@ class Central:
             except PairingRefusedError as refused:
                 self._tried(node_id, request, refused, now)
                 raise
-            assert psk is not None  # noqa: S101 - without it there is no right proof
-            assert life is not None  # noqa: S101 - as above
+            if psk is None or life is None:
+                raise PairingRefusedError("not_accepted")
             if life.pinned is None:
                 self._peers.pin(node_id, request.certificate, now)
                 used(self._store, psk, life, fingerprint(request.certificate), now)

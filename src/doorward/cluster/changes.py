@@ -49,12 +49,10 @@ class MembershipChanges:
 
     def repair(self, candidate: Candidate, forked: Sequence[Mapping[str, Any]]) -> int:
         """Begin a new line of history, newer than what the ``forked`` nodes hold. Returns its epoch."""
-        check_central(candidate.snapshot, REPAIR)
+        promotion = check_central(candidate.snapshot, REPAIR)
         if not forked:
             message = "No node holds another history than this one; nothing is to be repaired."
             raise refusal("no_history_fork", message, REPAIR)
-        promotion = candidate.snapshot.read(promote.NODE)
-        assert promotion is not None  # noqa: S101 - it is Central Management
         later = [int(node["applied"]["epoch"]) for node in forked if node["applied"]]
         # Newer than everything that a node may hold, whatever the clock of this machine says.
         epoch = max(int(time.time()), promotion.epoch + 1, *(one + 1 for one in later))
@@ -81,8 +79,7 @@ class MembershipChanges:
         is_central = node_id == cluster_role(snapshot).central_node_id
         if (nodes.CENTRAL in body.roles) != is_central:
             raise refusal("central_role", "This role can be neither given nor taken.", place.href, "/roles")
-        document = snapshot.document(place)
-        assert document is not None  # noqa: S101 - addressing made sure of it
+        document = snapshot.at(place)
         _check_free(snapshot, node_id, body.address)
         self._put(candidate, place, document.value | body.model_dump(mode="json"))
 
@@ -115,8 +112,7 @@ class MembershipChanges:
         known = cluster_role(candidate.snapshot)
         _check_joining(known)
         _check_other(interface.listen_address(candidate.snapshot), central_address)
-        document = candidate.snapshot.document(Place(join_request.PATH))
-        assert document is not None  # noqa: S101 - there is a request
+        document = candidate.snapshot.at(Place(join_request.PATH))
         old = document.value
         if central_address != old["central_management_address"]:
             moved = {"central_management_address": central_address, "previous_address": old["central_management_address"]}
@@ -149,10 +145,12 @@ def refusal(code: str, message: str, path: str, pointer: str = "") -> SemanticEr
     return SemanticError([Problem(code, message, pointer, path)])
 
 
-def check_central(snapshot: Snapshot, path: str) -> None:
-    """Raise SemanticError unless this node is Central Management."""
-    if cluster_role(snapshot).state != "central":
+def check_central(snapshot: Snapshot, path: str) -> promote.Promotion:
+    """Return since when this node is Central Management. Raises SemanticError where it is not."""
+    promotion = snapshot.read(promote.NODE)
+    if promotion is None or cluster_role(snapshot).state != "central":
         raise refusal("not_central", "Only Central Management can do this.", path)
+    return promotion
 
 
 def _drop_psk(candidate: Candidate, psk: str | None) -> None:

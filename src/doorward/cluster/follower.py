@@ -176,17 +176,18 @@ class Follower:
 
     def _pair(self, known: ClusterRole) -> float:
         """Try once to be paired, and to be told who else is there; a good answer makes the node a member."""
-        assert known.psk is not None  # noqa: S101 - the request is open
+        psk = known.psk
+        if psk is None:  # the request is no longer open
+            return 0.0
         now, store = self._clock.time(), self._pipeline.store
         if store.confirmation() is not None:
             return 1.0
-        text = self._pipeline.secrets.text(known.psk)
-        if text is None or psk_life(store, known.psk, now).over(now):
+        text = self._pipeline.secrets.text(psk)
+        if text is None or psk_life(store, psk, now).over(now):
             self._following.when_nothing_awaits(self._expired, known)
             return 0.0
         self.contact.attempt = now
-        self._become_member(known, known.psk, text)
-        psk = known.psk
+        self._become_member(known, psk, text)
         destroy(store, psk)
         self._went_well()
         self._reporting.wake()

@@ -67,7 +67,8 @@ class Ledger:
             content = self._reader.content(running.snapshot)
             self._digests = dict(content.secrets)
             promotion = running.snapshot.read(promote.NODE)
-            assert promotion is not None  # noqa: S101 - only Central Management has a ledger
+            if promotion is None:
+                raise ValueError("Only Central Management has a ledger.")
             epoch = promotion.epoch
             digest, last = content.digest(), self._last()
             if last is not None and last[0].epoch == epoch and last[1] == digest:

@@ -48,9 +48,8 @@ def read_private_key(text: str, at: str, *, openssh: bool) -> PrivateKey:
         raise _no_key(at) from None
     if is_weak(key.public_key()):
         raise SemanticError([weak(at)])
-    if type_of(key) is None:
+    if type_of(key) is None or not isinstance(key, PrivateKey):
         raise _no_key(at)
-    assert isinstance(key, PrivateKey)  # noqa: S101 - what has a type is one of these
     return key
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 
 from doorward.configuration.management import syslog
@@ -40,11 +39,7 @@ class Forwarder:
             receiver.stop(wait=False)
 
     def _receiver(self, block: syslog.Receiver) -> SyslogReceiver:
-        def made() -> ssl.SSLContext:
-            assert isinstance(block.transport, syslog.Tls)  # noqa: S101 - asked for by those alone
-            return context(self._snapshot, block.transport, self._secret)
-
-        return SyslogReceiver(block, lambda: self._origin, made)
+        return SyslogReceiver(block, lambda: self._origin, lambda transport: context(self._snapshot, transport, self._secret))
 
     def __call__(self, record: LogRecord) -> None:
         """Take a record of the log. Never waits."""

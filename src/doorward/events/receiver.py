@@ -35,8 +35,10 @@ class SyslogReceiver:
     """A receiver by its block of the configuration. ``context`` makes the TLS context, ``origin`` is asked for every record."""
 
     def __init__(
-        self, block: syslog.Receiver, origin: Callable[[], Origin], context: Callable[[], ssl.SSLContext], pause: float = 1.0
-    ) -> None:
+        self, block: syslog.Receiver, origin: Callable[[], Origin],
+        context: Callable[[syslog.Tls], ssl.SSLContext],
+        pause: float = 1.0,
+    ) -> None:  # fmt: skip
         self.block = block
         self.address = (block.address.value, block.port)
         self.away: str | None = None
@@ -95,7 +97,6 @@ class SyslogReceiver:
     def _sent(self, record: LogRecord) -> bool:
         """Send a record; before it, after an outage, how many were dropped."""
         try:
-            self._connect()
             if (untold := self._untold) > 0:
                 self._send(LogRecord(record.at, "warning", "records dropped", {"count": untold}))
                 self._untold -= untold
@@ -112,24 +113,33 @@ class SyslogReceiver:
             log.info("syslog receiver back", receiver=f"{self.address[0]}:{self.address[1]}")
         return True
 
-    def _connect(self) -> None:
-        if self._socket is not None and not self._ended(self._socket):
-            return
+    def _connected(self) -> socket.socket:
+        """Return the socket of the receiver; a new one if it has closed the last."""
+        if self._socket is None or self._ended(self._socket):
+            self._socket = self._connect()
+        return self._socket
+
+    def _connect(self) -> socket.socket:
         self._disconnect()
         if self._transport == "udp":
             self._addresses.extend(socket.getaddrinfo(*self.address, type=socket.SOCK_DGRAM))
-            self._socket = self._next_address()
-            return
+            return self._next_address()
         plain = socket.create_connection(self.address, _SOCKET_SECONDS)
         try:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            host = self.address[0]
-            self._socket = self._context().wrap_socket(plain, server_hostname=host) if self._transport == "tls" else plain
+            transport = self.block.transport
+            if not isinstance(transport, syslog.Tls):
+                return plain
+            secured = self._context(transport).wrap_socket(plain, server_hostname=self.address[0])
         except BaseException:
             plain.close()
             raise
-        if self._transport == "tls":
-            self._check_accepted(self._socket)
+        try:
+            self._check_accepted(secured)
+        except BaseException:
+            secured.close()
+            raise
+        return secured
 
     def _next_address(self) -> socket.socket:
         """Return a socket for the next address of the name to which something can be sent. Raises OSError where none is left."""
@@ -174,17 +184,17 @@ class SyslogReceiver:
             connection.settimeout(_SOCKET_SECONDS)
 
     def _send(self, record: LogRecord) -> None:
-        assert self._socket is not None  # noqa: S101 - connected
+        connection = self._connected()
         message = self._form(record, self._origin())
         if self._transport != "udp":
-            self._socket.sendall(framed(message))
+            connection.sendall(framed(message))
             return
         is_first, self._is_tried = not self._is_tried, True
-        self._socket.send(message)
-        while is_first and self._addresses and self._is_refused(self._socket):
-            self._socket.close()
-            self._socket = self._next_address()
-            self._socket.send(message)  # the same record, which nobody has got
+        connection.send(message)
+        while is_first and self._addresses and self._is_refused(connection):
+            connection.close()
+            connection = self._socket = self._next_address()
+            connection.send(message)  # the same record, which nobody has got
 
     def _disconnect(self) -> None:
         if self._socket is not None:

@@ -34,6 +34,11 @@ class KeyUnavailableError(Exception):
     """A content key could not be wrapped or opened; the message says why, without anything secret."""
 
 
+def fresh_key() -> bytes:
+    """Make a content key."""
+    return secrets.token_bytes(KEY_SIZE)
+
+
 @dataclass(frozen=True, slots=True)
 class ContentKeys:
     """The keys of one trail. None: this reader may not have it."""
@@ -44,7 +49,7 @@ class ContentKeys:
     @classmethod
     def fresh(cls) -> ContentKeys:
         """Make the keys of a new trail."""
-        return cls(secrets.token_bytes(KEY_SIZE), secrets.token_bytes(KEY_SIZE))
+        return cls(fresh_key(), fresh_key())
 
     def of(self, stream: Stream) -> bytes | None:
         """Return the key of a stream."""

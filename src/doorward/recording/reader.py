@@ -90,15 +90,14 @@ class TrailReader:
 
         Raises TrailDamagedError at the first frame that is not what was written.
         """
-        wanted = [stream for stream in streams or (Stream.SCREEN, Stream.KEYS) if self.keys.of(stream) is not None]
-        return merge(*(self._of(stream, since) for stream in wanted), key=lambda record: record.at)
+        asked = streams or (Stream.SCREEN, Stream.KEYS)
+        wanted = [(stream, key) for stream in asked if (key := self.keys.of(stream)) is not None]
+        return merge(*(self._of(stream, key, since) for stream, key in wanted), key=lambda record: record.at)
 
-    def _of(self, stream: Stream, since: int) -> Iterator[Record]:
+    def _of(self, stream: Stream, key: bytes, since: int) -> Iterator[Record]:
         begin = self._beginning
         if since:
             begin = restart(self._data, begin, stream, since)
-        key = self.keys.of(stream)
-        assert key is not None  # noqa: S101 - asked for streams with a key only
         cipher, unpack = AESGCM(key), None
         for frame in frames(self._data, begin.offset, begin.chain, begin.number):
             if frame.stream is not stream:

@@ -35,8 +35,7 @@ def replay(reader: TrailReader, channel: int, since: int = 0) -> Iterator[str]:
         if first.kind in _OUTPUT:
             text = decoder.decode(first.data)
             event = ["o", text] if text else None
-        elif first.kind in _SIZE and (new := terminal_size(first.content)) not in {None, size}:
-            assert new is not None  # noqa: S101 - just compared
+        elif first.kind in _SIZE and (new := terminal_size(first.content)) is not None and new != size:
             size, event = new, ["r", f"{new[0]}x{new[1]}"]
         if event is not None:
             yield _line([round((first.at - since) / 1000, 3), *event])

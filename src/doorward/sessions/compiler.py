@@ -172,5 +172,6 @@ def _certificates(snapshot: Snapshot, references: Recipients) -> Iterator[str]:
     """Yield certificates in PEM, each without its chain."""
     for reference in references:
         certificate = x509.certificate_of(snapshot, reference.key)
-        assert certificate is not None, reference.href  # noqa: S101 - no commit leaves a reference to nothing
+        if certificate is None:
+            raise LookupError(f"{reference.href} is gone; no commit leaves a reference to nothing.")
         yield certificate.public_bytes(Encoding.PEM).decode()

@@ -140,7 +140,8 @@ def _gathered(snapshot: Snapshot, key: str, connection: SshConnection) -> Connec
 def followed(snapshot: Snapshot, reference: Reference[M]) -> M:
     """Return what a reference of a committed configuration leads to."""
     found = snapshot.follow(reference)
-    assert found is not None, reference.href  # noqa: S101 - no commit leaves a reference to nothing
+    if found is None:
+        raise LookupError(f"{reference.href} is gone; no commit leaves a reference to nothing.")
     return found
 
 

@@ -117,7 +117,8 @@ def read_running(tree: Tree, machine: Machine, store: Store) -> tuple[Running, l
     from the machine is renewed.
     """
     head = store.head()
-    assert head is not None  # noqa: S101 - the first start wrote one
+    if head is None:
+        raise StoreDamagedError("The store has no revision.")
     rows, edits = [], []
     for place, position, body in store.documents():
         if place.path in tree.endpoints:

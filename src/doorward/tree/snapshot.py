@@ -209,6 +209,10 @@ class Snapshot:
         """Return the position of an object; 0 for a singleton and for what is not there."""
         return self.position(place) if self.document(place) else 0
 
+    def at(self, place: Place) -> Document:
+        """Return the body at a place that has one. KeyError: it has none."""
+        return self.collections[place.path].entries[place.key].document if place.key else self.singletons[place.path]
+
     def read(self, node: Described[M], key: str = "") -> M:
         """Return the model at a node: the body of a singleton, or the object with the key. KeyError: there is none."""
         if key:

@@ -6,7 +6,7 @@ import contextlib
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def no_tls() -> ssl.SSLContext:
+def no_tls(_settings: syslog.Tls) -> ssl.SSLContext:
     raise AssertionError
 
 
@@ -225,9 +225,7 @@ def test_a_key_that_can_not_be_had_keeps_a_receiver_away_and_the_thread_alive(co
         "transport": {"selection": "tls", **identity},
     }  # fmt: skip
     block = syslog.NODE.parse({"receivers": [settings]}).receivers[0]
-    receiver = SyslogReceiver(
-        block, lambda: Origin("node"), lambda: context(snapshot(), cast("syslog.Tls", block.transport), broken), pause=0.02
-    )
+    receiver = SyslogReceiver(block, lambda: Origin("node"), lambda transport: context(snapshot(), transport, broken), pause=0.02)
     receiver.start()
     receiver.put(record(1))
     until(lambda: receiver.away == "the private key of the client certificate can't be had: The secret was altered")

@@ -199,11 +199,18 @@ def _fields(text: str, problems: _Problems) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.removesuffix(".*") for name in names))
 
 
-def field_of(request: Request, parameter: str = "field", *, is_required: bool = True) -> Field | None:
+def inner_field_of(request: Request) -> Field | None:
+    """Return the first of the fields that are counted within another, where one is named. Raises 400."""
+    return field_of(request, "sub_fields") if _field_name(request, "sub_fields") else None
+
+
+def _field_name(request: Request, parameter: str) -> str:
+    return request.query.get(parameter, "").split(",")[0].strip()
+
+
+def field_of(request: Request, parameter: str = "field") -> Field:
     """Return the field that a parameter names. Raises 400."""
-    name = request.query.get(parameter, "").split(",")[0].strip()
-    if not name and not is_required:
-        return None
+    name = _field_name(request, parameter)
     if name not in FIELDS:
         code = "unknown_field" if name else "missing"
         raise errors.invalid_query([(code, f"Name a field. {fields_sentence()}", parameter)])

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from doorward.api import errors
-from doorward.api.audit.parameters import FILTERS, field_of, filter_of
+from doorward.api.audit.parameters import FILTERS, field_of, filter_of, inner_field_of
 from doorward.api.audit.service import Audited
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, envelope
@@ -40,8 +40,7 @@ class Statistics(Audited):
 
     async def get(self, request: Request) -> Response:
         """Count within what the caller may see."""
-        field, inner = field_of(request), field_of(request, "sub_fields", is_required=False)
-        assert field is not None  # noqa: S101 - it is required
+        field, inner = field_of(request), inner_field_of(request)
         size = _size(request)
         condition = joined(filter_of(request, self.service.zone), self.service.audience(request).condition())
         found, matching = await self.service.look(request, self._frequent, condition, field, size, inner)
@@ -93,7 +92,6 @@ class Histogram(Audited):
     async def get(self, request: Request) -> Response:
         """Count within what the caller may see."""
         field = field_of(request)
-        assert field is not None  # noqa: S101 - it is required
         width = request.query.get("bin-size", "hour" if field.kind is FieldKind.TIME else "1")
         _check(field, width)
         zone = self.service.zone

@@ -84,8 +84,7 @@ class Nodes(ClusterResource):
             self.shared.changes.accept(candidate, body.node_id, body.address, body.psk, is_paired=is_paired)
 
         await self.written(request, accept)
-        made = self.shared.snapshot(request).document(place)
-        assert made is not None  # noqa: S101 - just written
+        made = self.shared.snapshot(request).at(place)
         links = about(request, warnings, href=place.href, parent=nodes.PATH, status=f"{STATUS}/{place.key}")
         return Response({"body": shown(made.value), "key": place.key, "meta": links}, 201, {"Location": place.href})
 
@@ -104,8 +103,7 @@ class ClusterNode(ClusterResource):
         self._key, self._place = key, Place(nodes.PATH, key)
 
     def _answer(self, request: Request, warnings: list[dict[str, str]]) -> Response:
-        document = self.shared.snapshot(request).document(self._place)
-        assert document is not None  # noqa: S101 - addressing made sure of it
+        document = self.shared.snapshot(request).at(self._place)
         links = about(request, warnings, status=f"{STATUS}/{self._key}")
         return Response({"body": shown(document.value), "key": self._key, "meta": links})
 

@@ -24,17 +24,17 @@ def apply(node: NodeView, request: RestoreRequest, checked: RestoreCheck, commit
     """
     if not request.is_allowed():
         raise RestoreCancelledError
-    assert checked.opened is not None  # noqa: S101 - it passed
-    assert checked.loaded is not None  # noqa: S101 - it passed
-    opened = checked.opened
+    opened, loaded = checked.opened, checked.loaded
+    if opened is None or loaded is None:
+        raise ValueError("Only what passed its checks is applied.")
     past = checked.past if is_fresh(node.pipeline.store) else None
     if request.scope == "system":
         check_identity(node, request, opened)  # it may have joined a cluster since
     with _history_beside(node, opened) if past is None else contextlib.nullcontext():
-        candidate = restored_candidate(node, request, opened, checked.loaded)
+        candidate = restored_candidate(node, request, opened, loaded)
         written = records(node, opened) if request.scope == "system" else ()
         order = Order(
-            request.user, request.address, commit_message(request, checked), request.confirm_seconds, commit_id,
+            request.user, request.address, commit_message(request, opened), request.confirm_seconds, commit_id,
             records=written, past=past, everything=True, account=request.account,
         )  # fmt: skip
         return node.pipeline.commit(candidate, order)

@@ -71,11 +71,9 @@ class RestoreCheck:
         return failed["code"], failed["message"]
 
     @property
-    def file_name(self) -> str:
-        """The name of the archive by what is signed in it."""
-        assert self.opened is not None  # noqa: S101 - asked of what could be opened
-        manifest = self.opened.manifest
-        return archive_name(datetime.fromisoformat(manifest["created"]), manifest["node"]["id"], encrypted=False)
+    def file_name(self) -> str | None:
+        """The name of the archive by what is signed in it; None: it can't be opened."""
+        return name_of(self.opened) if self.opened is not None else None
 
     def close(self) -> None:
         """Let go of the archive."""
@@ -104,8 +102,8 @@ def check(node: NodeView, request: RestoreRequest, archive: Path, name: str | No
 def _look(node: NodeView, request: RestoreRequest, archive: Path, name: str | None, checked: RestoreCheck) -> None:
     opened = checked.opened = open_archive(archive, request.password)
     manifest = opened.manifest
-    if name not in {None, checked.file_name}:
-        raise ArchiveRefusedError("damaged", f"It is {checked.file_name} by what is signed in it: somebody gave it another name.")
+    if name not in {None, name_of(opened)}:
+        raise ArchiveRefusedError("damaged", f"It is {name_of(opened)} by what is signed in it: somebody gave it another name.")
     if node.signing.role(opened.signer) is None and request.accept_signer != opened.signer:
         maker = manifest["node"]
         message = (
@@ -121,7 +119,7 @@ def _look(node: NodeView, request: RestoreRequest, archive: Path, name: str | No
         records(node, opened)  # refused while nothing was done yet
     # Nobody else restores: a check tells what they would be told.
     by = Committer(request.account, everything=True)
-    candidate, message = restored_candidate(node, request, opened, loaded), commit_message(request, checked)
+    candidate, message = restored_candidate(node, request, opened, loaded), commit_message(request, opened)
     report = node.pipeline.plan(candidate, message, address=request.address, by=by)
     checked.report = report
     if request.scope == "system" and is_fresh(node.pipeline.store):
@@ -156,10 +154,15 @@ def _devices_there(node: NodeView, loaded: Loaded) -> None:
             raise ArchiveRefusedError("device_missing", message)
 
 
-def commit_message(request: RestoreRequest, checked: RestoreCheck) -> str:
+def name_of(opened: Opened) -> str:
+    """Return the name of an archive by what is signed in it."""
+    manifest = opened.manifest
+    return archive_name(datetime.fromisoformat(manifest["created"]), manifest["node"]["id"], encrypted=False)
+
+
+def commit_message(request: RestoreRequest, opened: Opened) -> str:
     """Return the message of the commit of a restore."""
-    assert checked.opened is not None  # noqa: S101 - asked of what could be opened
-    message = f"restore of {checked.file_name} ({checked.opened.manifest['revision']['number']})"
+    message = f"restore of {name_of(opened)} ({opened.manifest['revision']['number']})"
     return f"{message}: {request.message}" if request.message else message
 
 

@@ -110,13 +110,13 @@ def _candidate_of(loaded: Loaded, running: Running, tree: Tree, *, keep_network:
             continue
         if isinstance(endpoint.node, WriteOnce):
             _stores(candidate, loaded, endpoint)
-        elif endpoint.holds_objects:
-            _objects(candidate, loaded.snapshot, endpoint)
+        elif isinstance(endpoint.node, Collection):
+            _objects(candidate, loaded.snapshot, endpoint.path, endpoint.node)
         elif isinstance(endpoint.node, Valued):
             document = loaded.snapshot.document(Place(endpoint.path))
             if document is not None:
                 kept = keep_network and endpoint.path.startswith(f"{SERVICES}/")
-                candidate.put(Place(endpoint.path), _keeping_addresses(document, endpoint, running) if kept else document)
+                candidate.put(Place(endpoint.path), _keeping_addresses(document, endpoint.node, running) if kept else document)
     for place in [place for place in candidate.touched if isinstance(tree[place.path].node, WriteOnce)]:
         if not candidate.snapshot.who_refers_to(place.href):  # it belongs to something that was left out
             candidate.remove(place)
@@ -175,9 +175,7 @@ def _stores(candidate: Candidate, loaded: Loaded, endpoint: Endpoint) -> None:
                 candidate.kept[key] = loaded.secrets[key]
 
 
-def _objects(candidate: Candidate, wanted: Snapshot, endpoint: Endpoint) -> None:
-    node, path = endpoint.node, endpoint.path
-    assert isinstance(node, Collection)  # noqa: S101 - the stores of secrets are handled before
+def _objects(candidate: Candidate, wanted: Snapshot, path: str, node: Collection[Any]) -> None:
     objects = wanted.objects(path)
     for key in candidate.snapshot.objects(path).order:
         if objects.document(key) is None and key not in node.default:
@@ -200,11 +198,9 @@ def _placed(objects: Iterator[tuple[str, Document]], present: Snapshot, path: st
         yield position, key, document
 
 
-def _keeping_addresses(document: Document, endpoint: Endpoint, running: Running) -> Document:
+def _keeping_addresses(document: Document, node: Valued[Any], running: Running) -> Document:
     """Return the body with the members that name addresses of network interfaces as they run."""
-    present = running.snapshot.document(Place(endpoint.path))
-    node = endpoint.node
-    assert isinstance(node, Valued)  # noqa: S101 - only such have bodies
+    present = running.snapshot.document(Place(node.path))
     if present is None or not isinstance(document.value, dict):
         return document
     named = {at for body in (document, present) for at in _naming_addresses(node, body)}

@@ -181,7 +181,7 @@ class RestoreService:
             checks=checked.checks,
             problems=as_json(checked.problems, _HREF),
             warnings=as_json(checked.warnings, _HREF),
-            file=checked.file_name if checked.opened is not None else None,
+            file=checked.file_name,
             changes=as_changes(self.node.pipeline.tree, report.merged.edits) if report else [],
             plan=[{"action": a.action, "effect": a.effect, "path": a.origin} for a in report.plan.actions] if report else [],
         )

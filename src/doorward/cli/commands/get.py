@@ -13,6 +13,7 @@ from doorward.cli.options import ConnectionOptions, Format, Output, command
 if TYPE_CHECKING:
     from doorward.cli.addresses import ResourceAddress
     from doorward.cli.session import CommandSession
+    from doorward.tree.nodes import Collection
     from doorward.tree.registry import Endpoint
 
 
@@ -60,21 +61,21 @@ def _readable(session: CommandSession, address: ResourceAddress) -> Any:
     if isinstance(node, Branch):
         return _description(session, endpoint)
     if isinstance(node, Collection) and not address.key:
-        return _objects(session, endpoint)
+        return _objects(session, endpoint, node)
     if isinstance(node, WriteOnce) and not address.key:
         raise Usage(f"{short(address.href)} can be added to, but not listed; name a key.")
     body = session.client.body(address.href)
     return member(with_names(node, body, session.remote) if isinstance(node, Valued) else body, address.member)
 
 
-def _objects(session: CommandSession, endpoint: Endpoint, *, described: bool = False) -> dict[str, Any]:
+def _objects(
+    session: CommandSession, endpoint: Endpoint, node: Collection[Any], *, described: bool = False
+) -> dict[str, Any]:  # fmt: skip
     """Return the objects of a collection by name. ``described``: with secrets as a description has them."""
     from doorward.cli.naming import nameless, with_names
     from doorward.cli.secrets import described_secrets
-    from doorward.tree.nodes import Collection
 
-    node, remote = endpoint.node, session.remote
-    assert isinstance(node, Collection)  # noqa: S101 - asked for these only
+    remote = session.remote
     found = {}
     for key, body in remote.objects(endpoint.path).items():
         name = remote.name(endpoint.path, key)
@@ -118,11 +119,13 @@ def _whole(session: CommandSession, endpoint: Endpoint) -> Any:
     from doorward.cli.secrets import described_secrets
     from doorward.tree.nodes import Collection, Valued
 
-    if isinstance(endpoint.node, Collection):
-        return _objects(session, endpoint, described=True)
-    assert isinstance(endpoint.node, Valued)  # noqa: S101 - nothing else is described
-    body = described_secrets(endpoint.node, session.remote.value(endpoint.path), session.remote, endpoint.path)
-    return with_names(endpoint.node, body, session.remote)
+    node = endpoint.node
+    if isinstance(node, Collection):
+        return _objects(session, endpoint, node, described=True)
+    if not isinstance(node, Valued):
+        raise TypeError(f"{endpoint.path} has nothing to describe.")
+    body = described_secrets(node, session.remote.value(endpoint.path), session.remote, endpoint.path)
+    return with_names(node, body, session.remote)
 
 
 def _described(endpoint: Endpoint) -> bool:

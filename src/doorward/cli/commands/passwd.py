@@ -133,11 +133,9 @@ def _change_own(session: CommandSession, how: Committing, text: str) -> None:
 def _key(session: CommandSession, name: str) -> str:
     """Return the key of an account. Raises Usage."""
     from doorward.cli.naming import key_named
-    from doorward.tree.nodes import Collection
+    from doorward.configuration.aaa.local_database import users
 
-    node = session.tree[_USERS].node
-    assert isinstance(node, Collection)  # noqa: S101 - users are
-    found = key_named(node, session.remote.objects(_USERS), name)
+    found = key_named(users.NODE, session.remote.objects(_USERS), name)
     if found is None:
         raise Usage(f"There is no account {name}.")
     return found

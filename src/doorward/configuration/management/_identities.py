@@ -40,7 +40,8 @@ def made(names: Sequence[str], now: dt.datetime | None = None) -> dict[Role, New
 
 def server_identity(names: Sequence[str], authority: NewCertificate, now: dt.datetime | None = None) -> NewCertificate:
     """Make the server's identity for some names and addresses, signed by an authority that there is. Raises ValueError."""
-    assert authority.private_key is not None  # noqa: S101 - or it could not sign
+    if authority.private_key is None:
+        raise ValueError("An authority without its private key can't sign.")
     certificate = x509.load_pem_x509_certificate(authority.certificate.encode())
     key: Any = serialization.load_pem_private_key(authority.private_key.encode(), None)
     begin, end = _validity(now or dt.datetime.now(dt.UTC))

@@ -324,8 +324,7 @@ def _listing(path: Path) -> bytes | None:
         in_time = threading.Timer(_SECONDS, gpg.kill)
         in_time.start()
         try:
-            assert gpg.stdout is not None  # noqa: S101 - a pipe, as asked for
-            listing = gpg.stdout.read(_MAX_LISTING)
+            listing = gpg.stdout.read(_MAX_LISTING) if gpg.stdout is not None else b""
             if len(listing) == _MAX_LISTING:
                 gpg.kill()
             return listing if gpg.wait() >= 0 else None

@@ -91,7 +91,8 @@ class Answers:
             case messages.FindTarget():
                 return await self._find_target(session, question)
             case messages.JudgeHostKey():
-                assert session.target is not None  # noqa: S101 - by its phase
+                if session.target is None:
+                    raise MisbehaviourError("judged a host key before there was a target")
                 reason = await self.judge.judge(session, session.target, question)
                 return messages.Trusted(session=session.key, ask=question.ask, trusted=not reason, reason=reason)
             case messages.WantCredential():

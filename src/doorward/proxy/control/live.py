@@ -71,7 +71,7 @@ class Live:
 
     async def end(self, key: str, reason: str, by: str) -> None:
         """End a session. Returns when it is over, or after a second. Raises NotLiveError."""
-        session = self._reachable(key)
+        session, _ = self._reachable(key)
         terminate(session, f"Ended by {plain(by)}: {plain(reason, MAX_REASON)}" if reason else f"Ended by {plain(by)}.")
         try:
             async with asyncio.timeout(END_SECONDS):
@@ -82,10 +82,9 @@ class Live:
     async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: FBT001 - the port's signature
         """Hold what the client sends, or let it go on. Raises NotLiveError."""
         del by
-        session = self._reachable(key)
-        assert session.worker is not None  # noqa: S101 - reachable
+        session, worker = self._reachable(key)
         session.is_locked = locked
-        if not session.worker.send(messages.Lock(session=key, locked=locked)):
+        if not worker.send(messages.Lock(session=key, locked=locked)):
             raise NotLiveError(key)
 
     async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
@@ -132,11 +131,11 @@ class Live:
         for viewer in self._of(session):
             viewer.end()
 
-    def _reachable(self, key: str) -> Session:
+    def _reachable(self, key: str) -> tuple[Session, WorkerProxy]:
         session = self._sessions.find(key)
         if session is None or not session.is_kept or session.worker is None:
             raise NotLiveError(key)
-        return session
+        return session, session.worker
 
 
 def is_followable(session: Session) -> bool:

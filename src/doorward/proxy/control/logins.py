@@ -57,9 +57,7 @@ class GatewayLogin:
 
     async def try_password(self, message: messages.TryPassword) -> messages.Decision:
         """Judge a password."""
-        found = await self._judged(message, "password", lambda user: self._check(user, message.password))
-        assert isinstance(found, messages.Decision)  # noqa: S101 - nothing is asked of who sent a password
-        return found
+        return self._decided(message, await self._judged(message, "password", lambda user: self._check(user, message.password)))
 
     async def try_prompts(self, message: messages.TryPrompts) -> messages.Decision | messages.Prompts:
         """Ask, or judge an answer."""
@@ -95,8 +93,7 @@ class GatewayLogin:
             is_signed = await asyncio.to_thread(proofs.is_signed, shown, claim, message.signature or b"")
             return holder if is_signed else None
 
-        decision = await self._judged(message, method, judge)
-        assert isinstance(decision, messages.Decision)  # noqa: S101 - a key is no question
+        decision = self._decided(message, await self._judged(message, method, judge))
         if decision.outcome in {"accepted", "partial"}:
             self.shown.append(message.key)
         return decision
@@ -117,6 +114,10 @@ class GatewayLogin:
         return self._answer(message, "accepted" if holder is not None else "refused", methods=self._next())
 
     # How it is judged
+
+    def _decided(self, message: Any, found: messages.Decision | messages.Prompts) -> messages.Decision:
+        """Return a decision; a question to who may not be asked anything is a refusal."""
+        return found if isinstance(found, messages.Decision) else self._answer(message, "refused", methods=self._next())
 
     async def _judged(
         self, message: Any, method: str, judge: Callable[[str], Awaitable[Person | Challenge | None]]

@@ -64,7 +64,8 @@ def extra(session: Session) -> dict[str, Any]:
 def facts_of_target(session: Session) -> Facts:
     """Return what became known with the target."""
     target = session.target
-    assert target is not None  # noqa: S101 - it was found
+    if target is None:
+        raise ValueError("The session has no target yet.")
     return Facts(
         gateway_user=session.person.name,
         gateway_groups=session.person.groups,

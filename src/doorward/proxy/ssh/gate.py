@@ -142,9 +142,7 @@ class Gate:
         began = loop.time()
         try:
             async with asyncio.timeout(self._seconds):
-                await asyncio.shield(self.leg.keys.first)
-                agreement = self.leg.keys.agreement
-                assert agreement is not None  # noqa: S101 - the exchange is done
+                agreement = await asyncio.shield(self.leg.keys.first)
                 algorithms = {
                     "kex": agreement.kex,
                     "host_key": agreement.host_key,

@@ -209,10 +209,9 @@ class SshSession:
         return await self._destination.login(self._gate)
 
     async def _start_relay(self) -> None:
-        server, target = self._destination.leg, self._target
-        assert server is not None  # noqa: S101 - the gate went through it
-        assert target is not None  # noqa: S101 - as above
-        assert server.server_key is not None  # noqa: S101 - as above
+        server, target = self._destination.connected, self._target
+        if target is None or server.server_key is None:
+            raise RuntimeError("The gate let somebody through to no target.")
         destination = self._destination
         local = server.wire.local
         self._control.connected(

@@ -80,6 +80,13 @@ class SessionTarget:
         self.method = ""
         """How the login was done, once it was."""
 
+    @property
+    def connected(self) -> ServerLeg:
+        """The leg to the target, once there is one."""
+        if self.leg is None:
+            raise RuntimeError("The target is not connected.")
+        return self.leg
+
     async def connect(self, target: messages.TargetAnswer) -> ServerLeg:
         """Connect and check the host key; nothing of the login is sent before. Raises TargetError, LegError."""
         self._target = target
@@ -97,7 +104,8 @@ class SessionTarget:
                 await asyncio.shield(leg.keys.first)
         except TimeoutError:
             raise TargetError(f"{target.name} does not speak SSH", "connection_failed") from None
-        assert leg.server_key is not None  # noqa: S101 - the exchange is done
+        if leg.server_key is None:
+            raise TargetError(f"{target.name} showed no host key", "connection_failed")
         await self._judge(leg.server_key)
         await leg.ask_service()
         return leg
@@ -115,8 +123,7 @@ class SessionTarget:
 
     async def login(self, gate: Gate) -> LoginAttempt:
         """Try the ways that are offered, in order, with what the client showed. Partial successes are gone on from."""
-        leg, user = self.leg, self._target.user
-        assert leg is not None  # noqa: S101 - connected
+        leg, user = self.connected, self._target.user
         attempt = LoginAttempt(is_done=False, methods=self._methods or ())
         if self._methods is None:
             attempt = await leg.try_none(user)
@@ -150,8 +157,7 @@ class SessionTarget:
         return result if result.methods or result.is_done else LoginAttempt(is_done=False, methods=before.methods)
 
     async def _try_password(self, password: str | None, before: LoginAttempt) -> LoginAttempt:
-        leg, user = self.leg, self._target.user
-        assert leg is not None  # noqa: S101 - connected
+        leg, user = self.connected, self._target.user
         if password is None:
             return before
         if PASSWORD in before.methods:
@@ -172,8 +178,7 @@ class SessionTarget:
         return before
 
     async def _try_prompts(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
-        leg = self.leg
-        assert leg is not None  # noqa: S101 - connected
+        leg = self.connected
         if PROMPTS not in before.methods or not gate.can_ask:
             return before
         return await leg.try_prompts(self._target.user, gate.ask)
@@ -202,8 +207,7 @@ class SessionTarget:
         return attempt
 
     async def _try_key(self, key: bytes, sign: KeySign, before: LoginAttempt) -> LoginAttempt:
-        leg = self.leg
-        assert leg is not None  # noqa: S101 - connected
+        leg = self.connected
         algorithm = _signature_algorithm(Fields(key, 0).text(), leg.signatures)
 
         async def signed(data: bytes) -> bytes:

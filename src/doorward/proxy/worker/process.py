@@ -233,15 +233,10 @@ class WorkerProcess:
 
     def _take(self, message: ToWorker, descriptor: int | None) -> None:  # noqa: C901 - one case for each message
         match message:
-            case Begin():
-                assert descriptor is not None  # noqa: S101 - the pipe lets no other through
-                self._begin(message, socket.socket(fileno=descriptor))
-            case messages.Refuse():
-                assert descriptor is not None  # noqa: S101 - as above
-                self._start(self._refuse(socket.socket(fileno=descriptor), message.reason))
-            case messages.Show():
-                assert descriptor is not None  # noqa: S101 - as above
-                self._start(self._show(socket.socket(fileno=descriptor), message.host_keys))
+            case Begin() | messages.Refuse() | messages.Show():
+                if descriptor is None:
+                    raise PipeError("a client came without its socket")
+                self._take_client(message, socket.socket(fileno=descriptor))
             case messages.Sealed():
                 self._sealed(message)
             case messages.Terminate() | messages.Lock() | messages.Follow() | messages.Unfollow():
@@ -263,6 +258,15 @@ class WorkerProcess:
                 self._link.answered(message)
             case _:
                 assert_never(message)
+
+    def _take_client(self, message: Begin | messages.Refuse | messages.Show, client: socket.socket) -> None:
+        match message:
+            case Begin():
+                self._begin(message, client)
+            case messages.Refuse():
+                self._start(self._refuse(client, message.reason))
+            case messages.Show():
+                self._start(self._show(client, message.host_keys))
 
     def _begin(self, begin: Begin, client: socket.socket) -> None:
         if self._is_stopping or not self._recorder.is_able or begin.session in self._sessions:

@@ -82,8 +82,8 @@ class KeyExchange:
         self._rekey_seconds = rekey_seconds
         self.session_id = b""
         self.agreement: Agreement | None = None
-        self.first: asyncio.Future[None] = self._loop.create_future()
-        """Done once the first keys are in use; fails with the leg."""
+        self.first: asyncio.Future[Agreement] = self._loop.create_future()
+        """What was agreed on, once the first keys are in use; fails with the leg."""
         self.count = 0
         """How often keys were exchanged."""
         self.is_sending_held = True
@@ -120,15 +120,16 @@ class KeyExchange:
 
     # --- when ---
 
-    def begin(self) -> None:
-        """Send our KEXINIT."""
+    def begin(self) -> Offer:
+        """Send our KEXINIT, and return what it offers."""
         leg = self._leg
-        self._ours = make_offer(leg.offered(), extras=() if self.session_id else leg.extras())
+        ours = self._ours = make_offer(leg.offered(), extras=() if self.session_id else leg.extras())
         self.is_sending_held = True
-        leg.wire.send(self._ours.payload)
+        leg.wire.send(ours.payload)
         if self._deadline is None:
             self._deadline = self._loop.call_later(EXCHANGE_SECONDS, self._stalled)
         leg.exchanging()
+        return ours
 
     def _stalled(self) -> None:
         self._deadline = None
@@ -195,10 +196,7 @@ class KeyExchange:
             if self._is_strict and leg.wire.receiver.sequence != 1:
                 raise ProtocolViolationError("Something came before the first key exchange")
             leg.note_offer(theirs)
-        if self._ours is None:
-            self.begin()
-        ours = self._ours
-        assert ours is not None  # noqa: S101 - just made
+        ours = self._ours or self.begin()
         self._theirs = theirs
         self.is_receiving_held = True
         client, server = (ours, theirs) if leg.is_client else (theirs, ours)
@@ -217,8 +215,8 @@ class KeyExchange:
     def _finish(self, secret: bytes, digest: bytes) -> None:
         """Take new keys into use for sending; those for receiving wait for the peer's NEWKEYS."""
         leg, exchange, agreement = self._leg, self._exchange, self.agreement
-        assert exchange is not None  # noqa: S101 - it calls us
-        assert agreement is not None  # noqa: S101 - made before the exchange
+        if exchange is None or agreement is None:
+            raise ProtocolViolationError("A key exchange ended that had not begun")
         is_first = not self.session_id
         if is_first:
             self.session_id = digest
@@ -237,7 +235,8 @@ class KeyExchange:
         leg.keyed()
 
     def _take_new_keys(self, payload: bytes) -> None:
-        if self._next_opener is None or len(payload) != 1:
+        agreement = self.agreement
+        if self._next_opener is None or agreement is None or len(payload) != 1:
             raise ProtocolViolationError("New keys came that were not agreed on")
         self._next_opener()
         self._next_opener = None
@@ -249,5 +248,5 @@ class KeyExchange:
             self._deadline.cancel()
             self._deadline = None
         if not self.first.done():
-            self.first.set_result(None)
+            self.first.set_result(agreement)
         self._leg.exchanging()

@@ -21,7 +21,7 @@ from doorward.proxy.ssh.taps.recorder import Recorder
 from doorward.proxy.ssh.taps.trail import Back, SessionTrail
 from doorward.proxy.ssh.taps.viewers import Outlet, Viewers, nothing_more
 from doorward.recording.journal import RecordingFailedError
-from doorward.recording.keys import ContentKeys, KeyUnavailableError, in_clear, wrapped
+from doorward.recording.keys import ContentKeys, KeyUnavailableError, fresh_key, in_clear, wrapped
 from doorward.recording.writer import TrailWriter
 from doorward.sessions.rules import ChannelRule
 
@@ -104,16 +104,15 @@ class SessionObserver:
             self._sealing = self._loop.create_task(self._seal())
 
     def _writer(self) -> TrailWriter:
-        audit, keys = self._begin.rules.audit, ContentKeys.fresh()
-        assert keys.screen is not None and keys.keystrokes is not None  # noqa: S101, PT018 - they are fresh
+        audit, screen, keystrokes = self._begin.rules.audit, fresh_key(), fresh_key()
         certificates = audit.screen_certificates
         blocks = {
-            "screen": wrapped(keys.screen, certificates) if certificates else in_clear(keys.screen),
-            "keystrokes": wrapped(keys.keystrokes, audit.keystroke_certificates or certificates)
+            "screen": wrapped(screen, certificates) if certificates else in_clear(screen),
+            "keystrokes": wrapped(keystrokes, audit.keystroke_certificates or certificates)
             if certificates
-            else in_clear(keys.keystrokes),
+            else in_clear(keystrokes),
         }
-        return TrailWriter(self._header(), blocks, keys, self._trail.keyframes)
+        return TrailWriter(self._header(), blocks, ContentKeys(screen, keystrokes), self._trail.keyframes)
 
     def _header(self) -> dict[str, Any]:
         begin, rules = self._begin, self._begin.rules

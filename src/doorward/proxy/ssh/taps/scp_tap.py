@@ -131,7 +131,8 @@ class ScpTap(DecodingTap):
     def _ended(self, at: int, status: int) -> None:
         """Take the byte behind a file."""
         content, self._content = self._content, None
-        assert content is not None  # noqa: S101 - it is what is being sent
+        if content is None:
+            raise UndecodableError("a file ended that had not begun")
         if status:  # the sender could not read it; a line follows that says why
             self._close(at, content, "failure")
             self._line += bytes((status,))

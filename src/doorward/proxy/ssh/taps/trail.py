@@ -189,9 +189,14 @@ class SessionTrail:
         """Take that the disk is full."""
         self._failed("The disk for recordings is full.", True)  # noqa: FBT003
 
+    @property
+    def _begun(self) -> TrailWriter:
+        if self.writer is None:
+            raise RuntimeError("The trail has not begun.")
+        return self.writer
+
     def _write(self, record: Record) -> None:
-        assert self.writer is not None  # noqa: S101 - nothing is taken from the queue before
-        self._frames.extend(self.writer.write(record))
+        self._frames.extend(self._begun.write(record))
 
     def _json(self, at: int, kind: RecordKind, channel: int, content: Mapping[str, Any]) -> None:
         self._write(Record(at, kind, channel, encode_json(plain(content))))
@@ -271,18 +276,18 @@ class SessionTrail:
         """Take everything that waits and write the end; return the number of the last frame and the chain after it."""
         while self.work(journal, MAX_LINES):
             pass
-        assert self.writer is not None  # noqa: S101 - it began
+        writer = self._begun
         self._is_dead = False  # what a tap could not follow has its end all the same
         for number in list(self._channels):
             try:
                 self.closed(at, number)
             except BaseException as error:  # noqa: BLE001 - as in `work`
                 log.error("tap failed at the end", session=self.name, error=type(error).__name__, where=place_of(error))
-        for frame in (*self._frames, *self.writer.close(plain(content), at)):
+        for frame in (*self._frames, *writer.close(plain(content), at)):
             journal.append(self.name, frame)
         self._frames.clear()
         self._give_back()
-        return self.writer.frames, self.writer.chain
+        return writer.frames, writer.chain
 
     def claim(self, journal: Journal) -> tuple[int, bytes]:
         """Make everything up to now ready to be signed; return the number of the last frame and the chain after it."""

@@ -12,10 +12,10 @@ direction and one set of keys, never again.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -286,12 +286,28 @@ class Code:
 
 @dataclass(frozen=True)
 class Suite:
-    """A cipher: lengths of its key and initial vector, and what makes it. ``coded``: needs a `Code`."""
+    """A cipher: lengths of its key and initial vector."""
 
     key: int
     iv: int
-    coded: bool
-    make: Callable[..., object]
+    coded: ClassVar[bool]
+    """Whether it needs a `Code`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticating(Suite):
+    """A cipher that proves by itself that nobody changed anything."""
+
+    make: Callable[[bytes, bytes], Gcm | ChaCha]
+    coded = False
+
+
+@dataclass(frozen=True, slots=True)
+class Coded(Suite):
+    """A cipher beside a code."""
+
+    make: Callable[[bytes, bytes], Cipher[CTR] | Cipher[CBC]]
+    coded = True
 
 
 def _stream(key: bytes, iv: bytes) -> Cipher[CTR]:
@@ -306,17 +322,17 @@ def _triple(key: bytes, iv: bytes) -> Cipher[CBC]:
     return Cipher(TripleDES(key), CBC(iv))
 
 
-CIPHERS = {
-    "chacha20-poly1305@openssh.com": Suite(64, 0, coded=False, make=ChaCha),
-    "aes128-gcm@openssh.com": Suite(16, 12, coded=False, make=Gcm),
-    "aes256-gcm@openssh.com": Suite(32, 12, coded=False, make=Gcm),
-    "aes128-ctr": Suite(16, 16, coded=True, make=_stream),
-    "aes192-ctr": Suite(24, 16, coded=True, make=_stream),
-    "aes256-ctr": Suite(32, 16, coded=True, make=_stream),
-    "aes128-cbc": Suite(16, 16, coded=True, make=_blocks),
-    "aes192-cbc": Suite(24, 16, coded=True, make=_blocks),
-    "aes256-cbc": Suite(32, 16, coded=True, make=_blocks),
-    "3des-cbc": Suite(24, 8, coded=True, make=_triple),
+CIPHERS: Mapping[str, Authenticating | Coded] = {
+    "chacha20-poly1305@openssh.com": Authenticating(64, 0, ChaCha),
+    "aes128-gcm@openssh.com": Authenticating(16, 12, Gcm),
+    "aes256-gcm@openssh.com": Authenticating(32, 12, Gcm),
+    "aes128-ctr": Coded(16, 16, _stream),
+    "aes192-ctr": Coded(24, 16, _stream),
+    "aes256-ctr": Coded(32, 16, _stream),
+    "aes128-cbc": Coded(16, 16, _blocks),
+    "aes192-cbc": Coded(24, 16, _blocks),
+    "aes256-cbc": Coded(32, 16, _blocks),
+    "3des-cbc": Coded(24, 8, _triple),
 }
 CODES = {
     "hmac-sha2-256-etm@openssh.com": Code("sha256", 32, 32, after=True),
@@ -330,15 +346,17 @@ CODES = {
 }
 
 
-def _make(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: bytes, *, opens: bool) -> object:
+_Made = Gcm | ChaCha | EncryptThenMac | EncryptAndMac
+
+
+def _make(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: bytes, *, opens: bool) -> _Made:
     """A cipher of one direction. ``keys`` gives key material by the letter of RFC 4253, section 7.2."""
     suite = CIPHERS[cipher]
     iv, key = keys(letters[0:1], suite.iv), keys(letters[1:2], suite.key)
-    if not suite.coded:
+    if isinstance(suite, Authenticating):
         return suite.make(key, iv)
     chosen = CODES[code]
     pair = suite.make(key, iv)
-    assert isinstance(pair, Cipher)  # noqa: S101 - the table above says so
     context = pair.decryptor() if opens else pair.encryptor()
     kind = EncryptThenMac if chosen.after else EncryptAndMac
     made = kind(context, max(suite.iv, 8), chosen, keys(letters[2:3], chosen.key))
@@ -349,13 +367,9 @@ def _make(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: 
 
 def make_opener(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: bytes) -> Opener:
     """Make what opens packets of a direction; ``letters`` name its vector, key and code key: ``ACE`` or ``BDF``."""
-    made = _make(cipher, code, keys, letters, opens=True)
-    assert isinstance(made, Gcm | ChaCha | EncryptThenMac | EncryptAndMac)  # noqa: S101 - all there are
-    return made
+    return _make(cipher, code, keys, letters, opens=True)
 
 
 def make_sealer(cipher: str, code: str, keys: Callable[[bytes, int], bytes], letters: bytes) -> Sealer:
     """Make what seals packets of a direction."""
-    made = _make(cipher, code, keys, letters, opens=False)
-    assert isinstance(made, Gcm | ChaCha | EncryptThenMac | EncryptAndMac)  # noqa: S101 - all there are
-    return made
+    return _make(cipher, code, keys, letters, opens=False)
