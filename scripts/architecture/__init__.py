@@ -1,0 +1,1 @@
+"""Draws how the packages of the server build on each other, from their imports."""
