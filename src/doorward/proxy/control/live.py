@@ -89,9 +89,8 @@ class Live:
 
     async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
         """Yield what is shown from now on. Raises NotLiveError or FollowingFullError."""
-        session = self._reachable(key)
-        worker = session.worker
-        if worker is None or not is_followable(session):
+        session, worker = self._reachable(key)
+        if not is_followable(session):
             raise NotLiveError(key)
         if len(self._of(session)) >= MAX_VIEWERS:
             raise FollowingFullError(key)
