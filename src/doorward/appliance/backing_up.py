@@ -6,8 +6,8 @@ from uuid import UUID
 
 from doorward.backup.checking import Checks
 from doorward.backup.node import NodeView
+from doorward.backup.schedule import DueJobs
 from doorward.backup.service import Backups
-from doorward.backup.table import DueJobs
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.statuses import Backup
 from doorward.events.notifications import Notifications

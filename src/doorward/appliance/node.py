@@ -37,8 +37,8 @@ from doorward.areas.area import Area
 from doorward.backup.node import NodeView
 from doorward.backup.restore.records import Restores
 from doorward.backup.restore.settling import settle
+from doorward.backup.schedule import DueJobs
 from doorward.backup.signing import NodeSigningKeys
-from doorward.backup.table import DueJobs
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey

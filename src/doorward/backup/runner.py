@@ -16,8 +16,7 @@ from doorward.areas.worker import Worker
 from doorward.backup.failure import NOT_ALLOWED, BackupError
 from doorward.backup.records import Clock, Log, Run, utc_now
 from doorward.backup.runs import CANCELLED, RunStop
-from doorward.backup.schedule import Due
-from doorward.backup.table import NAME, DueJobs
+from doorward.backup.schedule import NAME, Due, DueJobs
 from doorward.tree.times import stamp
 
 log = structlog.get_logger()

@@ -26,8 +26,8 @@ from doorward.backup.parts import NodeParts
 from doorward.backup.records import Clock, Drill, Log, Run, utc_now
 from doorward.backup.runner import Runner, Selected
 from doorward.backup.runs import RunStop, Work
+from doorward.backup.schedule import DueJobs
 from doorward.backup.status import BackupWatch, Freshness, freshness
-from doorward.backup.table import DueJobs
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.backup.targets.port import Target, describe
 from doorward.backup.targets.probes import Probes

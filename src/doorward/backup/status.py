@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 
 from doorward.areas.area import Issue
 from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
-from doorward.backup.schedule import last_dues
-from doorward.backup.table import NAME, DueJobs
+from doorward.backup.schedule import NAME, DueJobs, last_dues
 from doorward.configuration.management import system_backup
 from doorward.events.alarm import Alarm
 from doorward.events.events import Events

@@ -8,7 +8,7 @@ from typing import Any
 from doorward.cli.reference import KINDS, members
 from doorward.cli.render import OutputLine
 from doorward.cli.yamltext import dump
-from doorward.tree.nodes import Branch, Collection, Singleton, Valued, WriteOnce
+from doorward.tree.nodes import Branch, Collection, Valued, WriteOnce
 from doorward.tree.places import ROOT
 from doorward.tree.registry import Endpoint, Tree
 
@@ -47,7 +47,7 @@ def _leads(member: str, wanted: str) -> bool:
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     node = endpoint.node
-    supported = node.supported and not (isinstance(node, Singleton) and node.read_only)
+    supported = not node.is_only_shown
     return {
         "path": endpoint.path,
         "title": node.title,

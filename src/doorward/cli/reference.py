@@ -41,7 +41,7 @@ def _section(endpoint: Endpoint) -> Iterator[str]:
     yield ""
     yield endpoint.doc
     yield ""
-    supported = node.supported and not (isinstance(node, Singleton) and node.read_only)
+    supported = not node.is_only_shown
     marks = [KINDS[type(node)], f"methods {', '.join(endpoint.methods)}"]
     if endpoint.holds_objects:
         marks.append(f"objects {', '.join(endpoint.object_methods)}")

@@ -14,7 +14,7 @@ from doorward.backup.failure import BackupError
 from doorward.backup.records import Log, Run
 from doorward.backup.runner import AlreadyWaitingError, Runner, Selected
 from doorward.backup.runs import RunStop
-from doorward.backup.table import NAME, DueJobs
+from doorward.backup.schedule import NAME, DueJobs
 from doorward.host.resources import Job
 from doorward.store.port import StoreDamagedError
 from doorward.store.sqlite import SqliteStore

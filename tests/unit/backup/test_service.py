@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from doorward.backup.checking import Checks
 from doorward.backup.failure import BackupError
 from doorward.backup.records import Drill
+from doorward.backup.schedule import DueJobs
 from doorward.backup.service import Backups
-from doorward.backup.table import DueJobs
 from doorward.events.notifications import Notifications
 from doorward.store.port import StoreDamagedError
 from tests.support.server import until

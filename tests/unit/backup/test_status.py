@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from doorward.backup.records import Drill, Log, Run
+from doorward.backup.schedule import NAME, DueJobs
 from doorward.backup.status import BackupWatch, freshness
-from doorward.backup.table import NAME, DueJobs
 from doorward.events.events import Event, Events
 from doorward.host.resources import Job
 from doorward.store.sqlite import SqliteStore

@@ -130,9 +130,9 @@ def _whole(session: CommandSession, endpoint: Endpoint) -> Any:
 
 def _described(endpoint: Endpoint) -> bool:
     """Whether an endpoint can be part of a description: it takes other bodies than its default."""
-    from doorward.tree.nodes import Collection, Singleton, Valued
+    from doorward.tree.nodes import Collection, Valued
 
     node = endpoint.node
     if isinstance(node, Collection) and not node.unique:
         return False
-    return isinstance(node, Valued) and node.supported and not (isinstance(node, Singleton) and node.read_only)
+    return isinstance(node, Valued) and not node.is_only_shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from doorward.backup.table import NAME, DueJobs
+from doorward.backup.schedule import NAME, DueJobs
 from doorward.host.resources import Job
 from doorward.store.sqlite import SqliteStore
 from tests.unit.backup.fakes import Clock
