@@ -4,6 +4,8 @@
 
 SHELL := /bin/sh
 MAKEFLAGS += --no-builtin-rules
+# pytest keeps what it makes of the tests, which takes as long as reading them.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -18,10 +20,12 @@ NEEDED := chromium chrony curl dropbear-bin freeradius git gnupg htop iproute2 l
 	samba slapd tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
+# Of each operation and mode, of generated requests.
+EXAMPLES ?= 20
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules mutants pairs check format bench lock directories console docs pictures screenshots clean
+.PHONY: help serve demo test coverage unit kills schedules generated mutants pairs check format bench lock directories console docs pictures screenshots clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,11 +40,13 @@ demo: $(VENV)/.run ## A minute: a node and a server of its own, a recorded sessi
 	@scripts/need openssh-client openssh-server
 	@scripts/offline scripts/demo
 
-test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: checks, then all tests, offline
+# Beside the tests: together they leave no core idle. What they find is printed when they find it.
+test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: all tests, offline, and checks beside them
 	@scripts/need $(NEEDED)
-	@$(MAKE) --no-print-directory check
-	@scripts/console --check
-	@scripts/offline $(BIN)/$(PYTEST) $(ARGS)
+	@{ $(MAKE) --no-print-directory check && scripts/console --check; } & beside=$$!; \
+	tested=0; scripts/offline $(BIN)/$(PYTEST) $(ARGS) || tested=$$?; \
+	wait $$beside || { echo "The checks failed: what they found stands above." >&2; exit 1; }; \
+	exit $$tested
 
 # Apart from `test`, since it takes half as long again.
 coverage: $(VENV)/.dev $(VENV)/.clients $(VENV)/.directories ## All tests with branch coverage, which must not fall below the threshold in pyproject.toml
@@ -59,9 +65,13 @@ kills: $(VENV)/.dev ## Kill nodes at every step of what they do (make test: wher
 schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (COUNT=; ARGS="--hypothesis-seed=7" repeats one run)
 	@DOORWARD_SCHEDULES=$(COUNT) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/schedules $(ARGS)
 
+generated: $(VENV)/.dev ## Send many generated requests to every operation of the API (EXAMPLES=; make test: two of each kind)
+	@DOORWARD_EXAMPLES=$(EXAMPLES) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/system/test_schemathesis.py $(ARGS)
+
 mutants: $(VENV)/.dev ## Change 200 small things in the sources, one at a time, and see that tests notice (ARGS="--seed 2 store")
 	@scripts/need $(NEEDED)
 	@scripts/offline $(BIN)/python -m tests.mutants $(ARGS)
+
 pairs: $(VENV)/.dev ## SSH through the gateway with every cipher of the client against every cipher of the server (make test: some)
 	@EVERY_PAIR=1 scripts/offline $(BIN)/pytest tests/system/test_ssh_peers.py -k cipher $(ARGS)
 

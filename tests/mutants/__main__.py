@@ -8,6 +8,7 @@ anew with ``--measure`` after tests were added. One process at a time.
 from __future__ import annotations
 
 import argparse
+import compileall
 import ctypes
 import difflib
 import hashlib
@@ -31,12 +32,18 @@ from tests.mutants.mutations import Mutation, mutations
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "doorward"
 CHOSEN = (
-    "access", "cluster", "store", "transaction", "backup/restore", "backup/checking.py",
+    "access", "cluster", "store", "transaction", "backup/restore", "backup/checking.py", "events/support_bundles.py",
+    "tree/nodes",
 )  # fmt: skip
 """What a fault would cost most in: files and folders below the sources."""
 UNIT = ("tests/unit/access", "tests/unit/api", "tests/unit/backup", "tests/unit/cluster", "tests/unit/events", "tests/unit/store",
-        "tests/unit/transaction")  # fmt: skip
-SERVERS = ("tests/contract",)
+        "tests/unit/transaction", "tests/unit/tree")  # fmt: skip
+SERVERS = (
+    "tests/contract", "tests/system/test_directory.py", "tests/system/test_radius.py", "tests/system/test_cluster.py",
+    "tests/system/test_cluster_copies.py", "tests/system/test_cluster_pairing.py", "tests/system/test_cluster_partition.py",
+    "tests/system/test_cluster_restored_central.py",
+)  # fmt: skip
+"""Tests with servers, ours and others: directories, RADIUS, and clusters of processes."""
 FIRST_TESTS = 40
 """The quickest tests, tried by themselves: they notice most, and not even the files of the others are read for them."""
 MAX_TESTS = 400
@@ -72,9 +79,12 @@ class Workshop:
         self.source = folder / "src" / "doorward"
         shutil.rmtree(folder / "src", ignore_errors=True)
         shutil.copytree(SOURCE, self.source, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(self.source, quiet=1)
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(self.source.parent),
+            # What is compiled of a mutant must not be taken for the next one of the same second and size.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
         }
 

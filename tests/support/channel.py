@@ -132,7 +132,7 @@ class Running:
         return sum(len(one.tasks) for one in self.service.connections(self.listener.name))
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(60)
+        asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(PATIENCE)
 
 
 @contextmanager
@@ -154,8 +154,8 @@ def running(directory: Path, *, hold: float = 0.2, address: str = "127.0.0.1", p
     try:
         yield Running(channel, handlers, node, Way((address,), port), loop, listeners, service, listener)
     finally:
-        asyncio.run_coroutine_threadsafe(listeners.stop(), loop).result(60)
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(listeners.stop(), loop).result(PATIENCE)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE)
         loop.close()

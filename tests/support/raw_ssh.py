@@ -18,6 +18,7 @@ from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
 from doorward.sessions.rules import AlgorithmLists
 from tests.support.gateway import MODERN
+from tests.support.waiting import PATIENCE
 
 VERSION = b"SSH-2.0-raw"
 
@@ -41,7 +42,7 @@ class RawPeer:
         algorithms: AlgorithmLists = MODERN,
         strict: bool = True,
     ) -> None:
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
         self.sock = sock
         self.host_key = host_key
         self.algorithms = algorithms

@@ -77,7 +77,7 @@ class WorkerGateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
 
     async def _listen(self) -> None:
         self.loop.add_reader(self._listener, self._accept)

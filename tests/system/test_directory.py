@@ -97,6 +97,13 @@ def test_a_directory_that_is_not_right_is_no_answer(slapd: Slapd, code: str, cha
     assert ALICE_PASSWORD not in str(caught.value)
 
 
+@pytest.mark.parametrize("base", ["user_base_dn", "group_base_dn"])
+def test_a_base_that_is_not_there_is_told(slapd: Slapd, base: str) -> None:
+    with pytest.raises(DirectoryError, match=f"shows no entry ou=nowhere,{BASE}|can't be searched") as caught:
+        asked_by(slapd, "disabled", **{base: f"ou=nowhere,{BASE}"}).probe()
+    assert caught.value.code == "search"
+
+
 def test_several_entries_of_one_name_are_nobody(slapd: Slapd) -> None:
     with pytest.raises(DirectoryError) as caught:
         asked_by(slapd, "starttls").find("twice")

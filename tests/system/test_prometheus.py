@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.ports import free_port
 from tests.support.server import running, until
+from tests.support.waiting import PATIENCE
 
 _CONFIGURATION = """
 global: {{scrape_interval: 1s}}
@@ -35,7 +36,7 @@ def test_prometheus_scrapes_with_a_token(tmp_path: Path) -> None:
         text = admin.post("/api/user/tokens", wanted).json()["body"]["token"]
         bearer = server.client().get("/api/metrics", headers={"Authorization": f"Bearer {text}"})
         checked = subprocess.run(
-            ["promtool", "check", "metrics"], input=bearer.text, capture_output=True, text=True, timeout=60, check=False
+            ["promtool", "check", "metrics"], input=bearer.text, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
         (tmp_path / "token").write_text(text)

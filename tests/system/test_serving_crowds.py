@@ -23,9 +23,10 @@ MIB = 1 << 20
 KEYS = "/api/configuration/private_keys"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "state", plain=True).start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all crowds: what each of them took has come back when the next one comes."""
+    made = Server(tmp_path_factory.mktemp("crowds") / "state", plain=True).start()
     yield made
     made.stop()
 

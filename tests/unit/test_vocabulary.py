@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "doorward"
@@ -16,9 +16,9 @@ EVENT = re.compile(r"[A-Za-z][^_{}\n]*[^.!?\s]")
 """An event in the log: words, without the values that belong into fields."""
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(SOURCES.rglob("*.py")):
-        yield path.relative_to(SOURCES).as_posix(), ast.parse(path.read_text("utf-8"))
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    return [(path.relative_to(SOURCES).as_posix(), ast.parse(path.read_text("utf-8"))) for path in sorted(SOURCES.rglob("*.py"))]
 
 
 def is_logged(node: ast.AST) -> bool:

@@ -214,6 +214,47 @@ def test_the_last_report_outlives_a_restart(central: PairedCentral, join: Join) 
     assert again.items() == [before]
 
 
+def test_over_a_restart_it_counts_when_a_node_reported_last(
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from doorward.cluster.central import Central
+
+    wall, passed = [1_000.0], [1_000.0]
+    monkeypatch.setattr("doorward.tree.times.SystemClock.time", lambda _clock: wall[0])
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: passed[0])
+    join("managed-host").report()
+    central.central.keep()
+
+    def status(later: float) -> str:
+        """What a Central Management says that starts so much later, on a machine that was started as well."""
+        wall[0], passed[0] = 1_000.0 + later, 5.0
+        again = Central(central.rig.pipeline, central.id, central.key, central.peers, central.events)
+        (item,) = again.items()
+        return str(item["status"])
+
+    assert status(61.0) == "offline"
+    assert status(0.0) != "offline"
+    assert status(-3_600.0) != "offline", "a clock that was set back makes nobody older"
+
+
+def test_two_machines_of_one_identity_raise_the_alert(
+    central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [1_000.0]
+    monkeypatch.setattr("doorward.tree.times.SystemClock.monotonic", lambda _clock: passed[0])
+    node = join("managed-host")
+    node.follow()
+    said = node.report()
+    for instance, sequence in (("a", 5), ("b", 1), ("a", 6), ("b", 2)):
+        node.wire.report(msgspec.structs.replace(said, instance=instance, sequence=sequence))
+    assert central.events.raised == [("cluster_sync_failed", False)]
+    passed[0] += 50
+    node.wire.report(msgspec.structs.replace(said, instance="b", sequence=3))
+    passed[0] += 50
+    node.wire.report(msgspec.structs.replace(said, instance="b", sequence=4))
+    assert central.events.raised[1:] == [("cluster_sync_failed", True)]
+
+
 def test_nodes_that_look_elsewhere_are_known(central: PairedCentral, join: Join) -> None:
     node = join()
     node.report()

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from doorward.cluster import connection
-from doorward.cluster.calls import CallRefusedError, Rate, Since
+from doorward.cluster.calls import Call, CallRefusedError, Rate, Since
 from doorward.cluster.client import CentralClient, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.links import Links
@@ -182,6 +182,32 @@ def test_roles_decide_what_a_peer_may_ask(central_node: Running, node: Node, rol
         else:
             assert code(call) == "role", name
     asking.close()
+
+
+def a_call(certificate: bytes, path: str) -> Call:
+    """A call that is only judged."""
+    asked = {"headers": (), "peer": certificate, "ending": bool, "client": ("127.0.0.2", 1), "path": f"/cluster/v1/{path}"}
+    return Call(asked, None)
+
+
+@pytest.mark.parametrize(
+    ("why", "status", "code", "close"),
+    [
+        ("nobody", 403, "not_accepted", True),
+        ("removed", 410, "removed", False),
+        ("elsewhere", 404, "not_found", False),
+        ("role", 403, "role", False),
+    ],
+)
+def test_a_call_is_refused_for_what_is_wrong_with_it(
+    central_node: Running, node: Node, why: str, status: int, code: str, close: bool
+) -> None:
+    peer = replace(node.peer(), removed=why == "removed")
+    central_node.channel.trust([] if why == "nobody" else [peer])
+    call = a_call(peer.certificate, "elsewhere" if why == "elsewhere" else "revision")
+    with pytest.raises(CallRefusedError) as refused:
+        central_node.channel._admit(call)
+    assert (refused.value.status, refused.value.code, call.close) == (status, code, close)
 
 
 def test_a_node_understands_that_it_has_no_role(central_node: Running, node: Node) -> None:

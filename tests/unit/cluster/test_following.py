@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from doorward import __version__
+from doorward.cluster.apply_revision import NotAppliedError, fill
 from doorward.cluster.following import Following
 from doorward.cluster.revisions import Envelope
 from doorward.cluster.statuses import NodeIssue
@@ -18,10 +19,10 @@ from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import CommitRecord, Confirmation, Revision
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
-from tests.unit.cluster.pairs import Node, PairedCentral, put
+from tests.unit.cluster.pairs import INTERFACE, Node, PairedCentral, put
 from tests.unit.configuration.policies.samples import BACKUP_NFS
 from tests.unit.configuration.ssh.samples import SHORT
-from tests.unit.transaction.rig import GROUPS, SERVERS, USERS, WEB, ZONE, ip, place
+from tests.unit.transaction.rig import GROUPS, ROOT, SERVERS, USERS, WEB, ZONE, ip, place
 
 Join = Callable[..., Node]
 OWN = "troubleshooting"
@@ -220,6 +221,24 @@ def test_a_role_of_another_release_is_told_as_what_is_wrong(central: PairedCentr
     assert node.rig.pipeline.running is before
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(ROOT + WEB, '{"timeout":"soon"}'), (f"{ROOT}datetime/sundial", "{}"), (ROOT + INTERFACE, '{"enabled":false}')],
+    ids=["unfit body", "unknown path", "not of the cluster"],
+)
+def test_everything_that_does_not_suit_is_named(central: PairedCentral, join: Join, path: str, body: str) -> None:
+    node = join("managed-host")
+    node.follow()
+    central.committed((ZONE, "Asia/Tokyo"))
+    envelope = node.wire.revision(None)
+    assert envelope is not None
+    rows = [*(row for row in envelope.content.tree if row[0] != path), (path, "", body)]
+    unsuitable = msgspec.structs.replace(envelope, content=msgspec.structs.replace(envelope.content, tree=rows))
+    with pytest.raises(NotAppliedError) as refused:
+        fill(node.rig.tree, node.rig.store, node.rig.candidate(), unsuitable)
+    assert [(issue.code, issue.paths) for issue in refused.value.issues] == [("unsuitable", [path])]
+
+
 def test_what_the_host_refuses_is_an_error_of_the_path(
     central: PairedCentral, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,8 +431,6 @@ def test_what_was_asked_for_before_a_node_left_is_not_taken_any_more(central: Pa
 
 
 def test_a_pairing_of_an_earlier_request_makes_no_member(central: PairedCentral, join: Join) -> None:
-    from doorward.cluster.apply_revision import NotAppliedError
-
     node = join()
     asked = cluster_role(node.rig.pipeline.running.snapshot)
     ask_elsewhere(node)
@@ -433,8 +450,6 @@ def test_a_node_that_left_forgets_what_it_took(central: PairedCentral, join: Joi
 
 
 def test_the_membership_of_another_cluster_is_refused(central: PairedCentral, join: Join) -> None:
-    from doorward.cluster.apply_revision import NotAppliedError
-
     node = join()
     document = node.rig.pipeline.running.snapshot.document(Place(join_request.PATH))
     assert document is not None
@@ -483,8 +498,6 @@ def test_a_managed_host_does_not_follow_an_older_history(central: PairedCentral,
 
 
 def test_no_node_takes_the_membership_of_an_older_history(central: PairedCentral, join: Join) -> None:
-    from doorward.cluster.apply_revision import NotAppliedError
-
     node = join()
     sync, running = node.following.sync, node.rig.pipeline.running
     _begins_earlier(central)
@@ -507,8 +520,6 @@ def test_no_node_takes_the_membership_of_an_older_history(central: PairedCentral
 def test_a_node_that_left_while_it_took_something_remembers_nothing_of_it(
     central: PairedCentral, join: Join, roles: tuple[str, ...]
 ) -> None:
-    from doorward.cluster.apply_revision import NotAppliedError
-
     node = join(*roles)
     node.follow()
 

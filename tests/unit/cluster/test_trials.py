@@ -15,13 +15,15 @@ from doorward.cluster.cluster import Cluster
 from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Header
 from doorward.cluster.statuses import NodeReport
-from doorward.membership import nodes
+from doorward.membership import nodes, promote
+from doorward.store.port import Edit
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.places import Place
 from tests.support.areas import follow
-from tests.unit.cluster.pairs import Node, PairedCentral
-from tests.unit.transaction.rig import SERVERS, WEB, ZONE, ip
+from tests.unit.cluster.pairs import INTERFACE, Node, PairedCentral
+from tests.unit.transaction.rig import ROOT, SERVERS, WEB, ZONE, ip
 
+NIC1 = "network/nics/nic1"
 Start = Callable[[], Cluster]
 
 
@@ -155,3 +157,38 @@ def test_nothing_is_overtaken_by_what_is_done_regularly(central: PairedCentral, 
     cluster._ticked -= 3600
     look(cluster)
     assert newest(cluster).number == before + 3
+
+
+def test_a_new_address_of_central_management_is_a_warning_while_nodes_look_for_the_old_one(
+    central: PairedCentral, join: Callable[..., Node], start: Start
+) -> None:
+    node = join("managed-host")
+    node.report()
+    body, on = central.rig.value(NIC1), central.rig.value(INTERFACE)
+    [interface] = body["interfaces"]["@order"]
+    addresses = body["interfaces"][interface]["addresses"]
+    addresses["@order"].append("second")
+    addresses["second"] = "10.0.0.9/8"
+    central.rig.committed((NIC1, body))
+
+    def warned(path: str, value: Any) -> list[str]:
+        record = central.rig.committed((path, value))
+        return [warning["message"] for warning in record.warnings if warning["code"] == "nodes_not_told"]
+
+    def listening(address: str) -> dict[str, Any]:
+        place, _, _ = on["listen_address"]["key"].rpartition(".")
+        return {"enabled": True, "listen_address": f"{place}.{address}"}
+
+    assert warned(INTERFACE, listening("second")) == [], "nobody has a word in it yet"
+    central.rig.committed((INTERFACE, listening(addresses["@order"][0])))
+    start()
+    assert warned(ZONE, "Asia/Tokyo") == []
+    assert warned(INTERFACE, listening("second")) == [f"These nodes look for Central Management elsewhere: {node.id}."]
+
+
+@pytest.mark.parametrize(
+    ("path", "travels"),
+    [(nodes.PATH, True), (ROOT + ZONE, True), (ROOT + INTERFACE, False), (promote.PATH, False)],
+)
+def test_what_nodes_are_told_of(start: Start, path: str, travels: bool) -> None:
+    assert start()._travels(Edit(Place(path), None, None)) is travels

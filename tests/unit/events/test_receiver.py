@@ -18,6 +18,7 @@ from doorward.events.tap import LogRecord
 from doorward.events.tls import context
 from doorward.store.vault import VaultError
 from tests.support.server import until
+from tests.support.waiting import PATIENCE
 from tests.unit.events.parts import snapshot
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ class Collector:
 
     def __init__(self, port: int = 0) -> None:
         self.listening = socket.create_server(("127.0.0.1", port))
-        self.listening.settimeout(20)
+        self.listening.settimeout(PATIENCE)
         self.port = self.listening.getsockname()[1]
         self.connection: socket.socket | None = None
         self.read = b""
 
     def accept(self) -> Self:
         self.connection = self.listening.accept()[0]
-        self.connection.settimeout(20)
+        self.connection.settimeout(PATIENCE)
         return self
 
     def messages(self, count: int) -> list[str]:
@@ -163,7 +164,7 @@ def test_a_connection_that_the_receiver_closed_is_made_anew(collector: Collector
 def test_datagrams_carry_one_record_each() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(20)
+        server.settimeout(PATIENCE)
         with sending(server.getsockname()[1], selection="udp") as receiver:
             for number in range(3):
                 receiver.put(record(number))
@@ -273,7 +274,7 @@ def test_datagrams_go_to_the_address_at_which_somebody_listens(monkeypatch: pyte
     """Of a name with several: where the kernel has no way, where nobody listens, and where the receiver is."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        server.settimeout(20)
+        server.settimeout(PATIENCE)
         settings = {
             "address": {"selection": "fqdn", "value": "logs.example"}, "message_format": "rfc3164",
             "port": server.getsockname()[1], "transport": {"selection": "udp"},

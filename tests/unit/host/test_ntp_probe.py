@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.host.ntp_probe import Prober, ProbeResult, probe, read_answer
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,7 +208,7 @@ def test_the_prober_is_bounded_and_forgets(server: Server, monkeypatch: pytest.M
 
     def slow(host: str, *, port: int, timeout: float) -> ProbeResult:
         running.append(1)
-        gate.wait(10)
+        gate.wait(PATIENCE)
         return ProbeResult(resolved=True, answered=True)
 
     monkeypatch.setattr("doorward.host.ntp_probe.probe", slow)

@@ -107,7 +107,7 @@ class Running:
         self.listeners.prove(listener, time.monotonic() + 5)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(30)
+        asyncio.run_coroutine_threadsafe(self.listeners.stop(), self.loop).result(PATIENCE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
@@ -276,7 +276,7 @@ def test_who_is_in_the_queue_is_served_when_it_closes(running: Running, monkeypa
 
     def hold() -> None:
         held.set()
-        holding.wait(10)
+        holding.wait(PATIENCE)
 
     running.loop.call_soon_threadsafe(hold)
     held.wait(PATIENCE)
@@ -370,7 +370,7 @@ def test_a_service_may_hand_on_its_connections(running: Running) -> None:
         [(taken, peer)] = handing.handed
         assert peer == client.getsockname()
         with taken:
-            taken.settimeout(10)
+            taken.settimeout(PATIENCE)
             assert taken.recv(100) == b"SSH-2.0-client\r\n"
             taken.sendall(b"SSH-2.0-server\r\n")
             assert client.recv(100) == b"SSH-2.0-server\r\n"
@@ -424,7 +424,7 @@ def test_what_goes_on_is_asked_to_end_before_it_is_made_to(running: Running, mon
         until(lambda: len(keeping.handed) == 3, what="the connections")
         running.open(AccessRule("ssh", ("127.0.0.3/32", "127.0.0.9/32")))
         until(lambda: keeping.asked == {"127.0.0.2"}, what="the end of the one that is not let in any more")
-        asyncio.run_coroutine_threadsafe(running.listeners.stop(), running.loop).result(30)
+        asyncio.run_coroutine_threadsafe(running.listeners.stop(), running.loop).result(PATIENCE)
         until(lambda: keeping.cancelled == 1, what="the one that does not listen")
         assert keeping.asked == {"127.0.0.2", "127.0.0.3", "127.0.0.9"}
         until(lambda: all(one.fileno() == -1 for one, _ in keeping.handed), what="their sockets to be closed")

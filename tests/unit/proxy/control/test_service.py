@@ -18,6 +18,7 @@ from doorward.host.resources import AccessRule, Listener, ShownHostKey
 from doorward.proxy import messages
 from doorward.proxy.control.service import SshAdmission
 from doorward.proxy.ssh.protocols import SshProtocols
+from tests.support.waiting import PATIENCE
 from tests.unit.proxy.control.site import Site, configured, play
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def listener(*keys: asyncssh.SSHKey) -> Listener:
 def served(*keys: asyncssh.SSHKey, said: bytes | None = None) -> Iterator[socket.socket]:
     """A client's end of a connection to a worker, or to whoever says something."""
     ours, theirs = socket.socketpair()
-    ours.settimeout(20)
+    ours.settimeout(PATIENCE)
 
     async def show() -> None:
         theirs.setblocking(False)
