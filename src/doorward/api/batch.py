@@ -160,7 +160,7 @@ class Staging:
                     raise RefusedChangesError(refusal) from None
                 except (InvalidBody, SemanticError) as refused:
                     wrong.append((index, refused))
-                    failed += [name] if (name := getattr(sent, "id", None)) else []
+                    failed += [sent.id] if isinstance(sent, Post) and sent.id else []
         if wrong:
             raise RefusedChangesError(_refused(wrong))
         self.staged = candidate
@@ -177,8 +177,9 @@ class Staging:
         endpoint, key = self._addressed(index, candidate)
         check_match(sent.if_match, candidate.snapshot, endpoint, key)
         place = Place(endpoint.path, key)
-        self.shared.check_scope(candidate, place)
-        name = getattr(sent, "id", None)
+        # No change here can make the node another one in its cluster.
+        self.shared.check_scope(candidate.base.snapshot, place)
+        name = sent.id if isinstance(sent, Post) else None
         if name is not None and not endpoint.holds_objects:
             raise SemanticError([Problem("contradiction", "Only an object gets a key; leave out the id.", "", place.href)])
         before = candidate.snapshot.document(place)

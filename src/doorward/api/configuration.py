@@ -43,9 +43,9 @@ class Configuration:
         """Return what runs."""
         return self.pipeline.running
 
-    def check_scope(self, candidate: Candidate, place: Place) -> None:
+    def check_scope(self, snapshot: Snapshot, place: Place) -> None:
         """Raise SemanticError where Central Management sets what stands at the place."""
-        problems = list(from_central_management(self.tree, candidate.snapshot, [place]))
+        problems = list(from_central_management(self.tree, snapshot, [place]))
         if problems and (since := self._away()) is not None:
             problems = [replace(p, message=f"{p.message} It has not answered since {since}.") for p in problems]
         if problems:
@@ -179,7 +179,7 @@ class NodeResource(Resource):
         async with written_in_turn(request, self._shared.running, copied=False) as draft:
             self._check_still_there(request)
             self._check_match(request)
-            self._shared.check_scope(draft.candidate, self.place)
+            self._shared.check_scope(draft.candidate.snapshot, self.place)
             self.endpoint.node.delete(draft.candidate, self.key, self._shared.tree.node)
         return Response({"meta": {"href": request.href, "parent": request.parent, "transaction": TRANSACTION}})
 
@@ -202,7 +202,7 @@ class NodeResource(Resource):
             if maker is not None:
                 value = await HEAVY.run(login.account, partial(maker, strict=request.strict), value)
             request.check_again()
-            self._shared.check_scope(candidate, place)
+            self._shared.check_scope(candidate.snapshot, place)
             before = candidate.snapshot.document(place)
             key, written = await asyncio.to_thread(write, candidate, value) if large else write(candidate, value)
             warnings = (*written, *self._shared.told(place))

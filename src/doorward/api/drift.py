@@ -119,7 +119,7 @@ class Adopt(Resource):
             if found is None:
                 warnings.append(Problem("not_adopted", "What is there can't be read back into the configuration.", "", path))
                 continue
-            self._shared.check_scope(candidate, Place(path))
+            self._shared.check_scope(candidate.snapshot, Place(path))
             warnings += self._written(candidate, path, found)
         return candidate, warnings
 
