@@ -21,7 +21,7 @@ EVERYTHING = ["/special/auth", "/special/basic", "/special/changelog", "/special
 SERVERS = [{"selection": "ip", "value": "192.0.2.77"}]
 
 
-class Office:
+class ApprovalSite:
     """ann writes, eve and bob approve, kim puts out fires; ``keys`` by name."""
 
     def __init__(self, server: Server) -> None:
@@ -68,14 +68,14 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(server: Server) -> Iterator[Office]:
-    found = Office(server)
+def office(server: Server) -> Iterator[ApprovalSite]:
+    found = ApprovalSite(server)
     yield found
     for caller in (found.admin, *found.callers.values()):
         caller.close()
 
 
-def test_it_is_reachable_and_not_listed(office: Office) -> None:
+def test_it_is_reachable_and_not_listed(office: ApprovalSite) -> None:
     assert office.admin.body(APPROVAL) == office.settings
     assert "change_approval" not in [item["key"] for item in office.admin.get("/api/configuration/management").json["items"]]
     assert "proposals" not in [item["key"] for item in office.admin.get("/api").json["items"]]
@@ -87,7 +87,7 @@ def test_it_is_reachable_and_not_listed(office: Office) -> None:
     office.admin.delete(TRANSACTION)
 
 
-def test_a_proposal_from_the_order_to_the_revision(office: Office) -> None:
+def test_a_proposal_from_the_order_to_the_revision(office: ApprovalSite) -> None:
     ann, eve, before = office.callers["ann"], office.callers["eve"], office.revision()
     zone = office.admin.body(ZONE)
     ann.put(ZONE, "Europe/Zurich").ok()
@@ -118,7 +118,7 @@ def test_a_proposal_from_the_order_to_the_revision(office: Office) -> None:
     eve.put(href, {"decision": "accept"}).is_error(409, "Conflict")
 
 
-def test_who_may_decide_and_who_may_look(office: Office) -> None:
+def test_who_may_decide_and_who_may_look(office: ApprovalSite) -> None:
     href = office.proposed(office.zone())
     office.callers["ann"].put(href, {"decision": "accept"}).is_error(403, "Unauthorized", code="no_approver")
     office.callers["kim"].put(href, {"decision": "reject"}).is_error(403, "Unauthorized", code="no_approver")
@@ -133,7 +133,7 @@ def test_who_may_decide_and_who_may_look(office: Office) -> None:
     assert (body["state"], body["error"]) == ("rejected", {"reason": "bob rejected it: no"})
 
 
-def test_a_conflict_is_told_and_kept(office: Office) -> None:
+def test_a_conflict_is_told_and_kept(office: ApprovalSite) -> None:
     first, second = office.proposed(office.zone()), None
     office.callers["kim"].put(ZONE, "Asia/Tokyo").ok()
     second = office.proposed(office.callers["kim"].commit())
@@ -145,7 +145,7 @@ def test_a_conflict_is_told_and_kept(office: Office) -> None:
     office.callers["ann"].delete(first).ok()
 
 
-def test_a_trial_begins_at_the_acceptance_and_its_author_confirms(office: Office) -> None:
+def test_a_trial_begins_at_the_acceptance_and_its_author_confirms(office: ApprovalSite) -> None:
     ann = office.callers["ann"]
     ann.put(NTP, SERVERS).ok()
     href = office.proposed(ann.commit(confirm_seconds=600))
@@ -156,7 +156,7 @@ def test_a_trial_begins_at_the_acceptance_and_its_author_confirms(office: Office
     assert office.admin.body(NTP) == SERVERS
 
 
-def test_an_emergency_goes_through_marked(office: Office) -> None:
+def test_an_emergency_goes_through_marked(office: ApprovalSite) -> None:
     kim, ann, before = office.callers["kim"], office.callers["ann"], office.revision()
     for caller in (kim, ann):
         caller.put(WEB, {"timeout": 30}).ok()
@@ -168,7 +168,7 @@ def test_an_emergency_goes_through_marked(office: Office) -> None:
     ann.delete(TRANSACTION)
 
 
-def test_the_own_password_needs_nobody(office: Office) -> None:
+def test_the_own_password_needs_nobody(office: ApprovalSite) -> None:
     bob = office.callers["bob"]
     bob.put("/api/user/password", {"current": SECRET, "new": SECRET + "!"}).ok()
     bob.put("/api/user/password", {"current": SECRET + "!", "new": SECRET}).ok()
@@ -177,37 +177,37 @@ def test_the_own_password_needs_nobody(office: Office) -> None:
 # No way around: every request that changes something, as admin, who may do everything
 
 
-def by_put(office: Office) -> Reply:
+def by_put(office: ApprovalSite) -> Reply:
     return office.zone(office.admin)
 
 
-def by_post(office: Office) -> Reply:
+def by_post(office: ApprovalSite) -> Reply:
     office.admin.post(USERS, {"name": "max"}).ok(201)
     return office.admin.commit()
 
 
-def by_delete(office: Office) -> Reply:
+def by_delete(office: ApprovalSite) -> Reply:
     office.admin.delete(f"{USERS}/{office.keys['kim']}").ok()
     office.admin.put(f"{GROUPS}/{office.keys['firemen']}", {"members": [], "name": "firemen"}).ok()
     return office.admin.commit()
 
 
-def by_batch(office: Office) -> Reply:
+def by_batch(office: ApprovalSite) -> Reply:
     change = {"body": "America/Lima", "method": "PUT", "path": ZONE}
     return office.admin.post("/api/commits", {"changes": [change], "commit_message": "at once"})
 
 
-def by_revision(office: Office) -> Reply:
+def by_revision(office: ApprovalSite) -> Reply:
     office.admin.post("/api/revisions/1/restore").ok()
     return office.admin.commit()
 
 
-def by_part_of_a_revision(office: Office) -> Reply:
+def by_part_of_a_revision(office: ApprovalSite) -> Reply:
     office.admin.post("/api/revisions/1/restore", {"paths": ["/api/configuration/datetime"]}).ok()
     return office.admin.commit()
 
 
-def by_token(office: Office) -> Reply:
+def by_token(office: ApprovalSite) -> Reply:
     bearer = Bearer(office.server, token(office.admin))
     reply = office.zone(bearer)
     href = office.proposed(reply)
@@ -218,7 +218,7 @@ def by_token(office: Office) -> Reply:
     return reply
 
 
-def by_drift(office: Office) -> Reply:
+def by_drift(office: ApprovalSite) -> Reply:
     file = office.server.state / "root/etc/timezone"
     (office.server.state / "root/etc/localtime").unlink()
     (office.server.state / "root/etc/localtime").symlink_to("/usr/share/zoneinfo/America/Lima")
@@ -228,37 +228,37 @@ def by_drift(office: Office) -> Reply:
     return office.admin.commit()
 
 
-def by_promotion(office: Office) -> Reply:
+def by_promotion(office: ApprovalSite) -> Reply:
     office.admin.put(INTERFACE, {"enabled": True, "listen_address": address_key(office.admin)}).ok()
     office.admin.post(PROMOTE, {}).ok(201)
     return office.admin.commit()
 
 
-def by_joining_a_cluster(office: Office) -> Reply:
+def by_joining_a_cluster(office: ApprovalSite) -> Reply:
     office.admin.put(INTERFACE, {"enabled": True, "listen_address": address_key(office.admin)}).ok()
     office.admin.post(JOIN, ASK).ok(201)
     return office.admin.commit()
 
 
-def by_switching_it_off(office: Office) -> Reply:
+def by_switching_it_off(office: ApprovalSite) -> Reply:
     office.admin.put(APPROVAL, {"enabled": False}).ok()
     return office.admin.commit()
 
 
-def by_joining_the_group(office: Office) -> Reply:
+def by_joining_the_group(office: ApprovalSite) -> Reply:
     body = office.admin.body(f"{GROUPS}/{office.keys['security']}")
     office.admin.put(f"{GROUPS}/{office.keys['security']}", {**body, "members": [*body["members"], "-1"]}).ok()
     return office.admin.commit()
 
 
-WAYS: list[Callable[[Office], Reply]] = [
+WAYS: list[Callable[[ApprovalSite], Reply]] = [
     by_put, by_post, by_delete, by_batch, by_revision, by_part_of_a_revision, by_token, by_drift, by_promotion,
     by_joining_a_cluster, by_switching_it_off, by_joining_the_group,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_every_way_to_change_something_makes_a_proposal(office: Office, way: Callable[[Office], Reply]) -> None:
+def test_every_way_to_change_something_makes_a_proposal(office: ApprovalSite, way: Callable[[ApprovalSite], Reply]) -> None:
     before, body = office.revision(), office.admin.body(APPROVAL)
     href = office.proposed(way(office))
     office.admin.put(href, {"decision": "accept"}).is_error(403, "Unauthorized", code="no_approver")
@@ -266,7 +266,7 @@ def test_every_way_to_change_something_makes_a_proposal(office: Office, way: Cal
     assert office.admin.delete(href).ok().json["body"]["state"] == "withdrawn"
 
 
-def test_an_archive_is_not_restored_past_it(office: Office, login: Callable[..., Caller]) -> None:
+def test_an_archive_is_not_restored_past_it(office: ApprovalSite, login: Callable[..., Caller]) -> None:
     office.zone(office.admin)  # what the archive does not have
     exported = office.admin.post(EXPORTS, {"encryption": {"selection": "none"}}).ok(201).meta["href"]
     data = office.admin.get(f"{exported}/download").body
@@ -279,11 +279,11 @@ def test_an_archive_is_not_restored_past_it(office: Office, login: Callable[...,
     assert office.revision() == before
 
 
-def test_setup_is_over(office: Office) -> None:
+def test_setup_is_over(office: ApprovalSite) -> None:
     office.admin.post("/api/setup", {"administration": {"admin_password": PASSWORD}}).is_error(409, "Conflict")
 
 
-def test_proposals_live_through_a_restart(office: Office, server: Server) -> None:
+def test_proposals_live_through_a_restart(office: ApprovalSite, server: Server) -> None:
     href = office.proposed(office.zone(office.callers["kim"]))
     office.admin.close()
     for caller in office.callers.values():

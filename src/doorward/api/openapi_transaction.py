@@ -35,8 +35,9 @@ STATUS = answer_schema(
 ORDERING: Mapping[str, Any] = {
     "headers": ("Idempotency-Key", "Prefer"),
     "sends": ("Idempotency-Replayed", "Preference-Applied"),
+    "also": (202,),
 }
-"""Header fields of what commits."""
+"""Header fields of what commits, and the status of what waits for somebody's approval."""
 
 CHANGE_LIST = answer_schema(
     meta_schema("ChangesMeta", "transaction"),

@@ -18,7 +18,7 @@ from doorward.transaction.reset import NotResetError, reset_approval
 from doorward.transaction.untold import tell
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
-from tests.support.two_people import APPROVAL, TwoPeople
+from tests.support.approval_rig import APPROVAL, ApprovalRig
 from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, PASSWORDS, SERVERS, USERS, WEB, ZONE, ip
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ A, B = [ip("198.51.100.1")], [ip("198.51.100.2")]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[TwoPeople]:
-    found = TwoPeople(tmp_path, "datetime")
+def office(tmp_path: Path) -> Iterator[ApprovalRig]:
+    found = ApprovalRig(tmp_path, "datetime")
     yield found
     found.close()
 
 
 @pytest.fixture
-def two_needed(tmp_path: Path) -> Iterator[TwoPeople]:
-    found = TwoPeople(tmp_path, "datetime", required=2)
+def two_needed(tmp_path: Path) -> Iterator[ApprovalRig]:
+    found = ApprovalRig(tmp_path, "datetime", required=2)
     yield found
     found.close()
 
 
-def test_a_guarded_commit_waits_as_a_whole_and_takes_effect_with_the_last_acceptance(office: TwoPeople) -> None:
+def test_a_guarded_commit_waits_as_a_whole_and_takes_effect_with_the_last_acceptance(office: ApprovalRig) -> None:
     before, timeout = office.rig.number, office.rig.value("management/email")
     name = office.proposed((SERVERS, A), ("management/email", timeout | {"sender_address": "node@example.com"}), message="new")
     assert office.rig.number == before
@@ -60,15 +60,15 @@ def test_a_guarded_commit_waits_as_a_whole_and_takes_effect_with_the_last_accept
     assert (record.state, record.revision, record.account) == ("done", before + 1, office.keys["ann"])
 
 
-def test_what_no_rule_names_takes_effect_at_once(office: TwoPeople) -> None:
+def test_what_no_rule_names_takes_effect_at_once(office: ApprovalRig) -> None:
     assert office.commit(("management/health_monitoring", _monitoring(office))).state == "done"
 
 
-def _monitoring(office: TwoPeople) -> Any:
+def _monitoring(office: ApprovalRig) -> Any:
     return office.rig.value("management/health_monitoring") | {"maximum_load1": 9}
 
 
-def test_two_different_people_have_to_accept(two_needed: TwoPeople) -> None:
+def test_two_different_people_have_to_accept(two_needed: ApprovalRig) -> None:
     name = two_needed.proposed((SERVERS, A))
     assert two_needed.decide(name, "eve").state == "waiting"
     assert two_needed.decide(name, "eve").state == "waiting"
@@ -79,7 +79,7 @@ def test_two_different_people_have_to_accept(two_needed: TwoPeople) -> None:
     assert revision.approvers == "bob eve"
 
 
-def test_the_author_does_not_count_though_in_the_group(office: TwoPeople) -> None:
+def test_the_author_does_not_count_though_in_the_group(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     with pytest.raises(NoApproverError, match="own account"):
         office.decide(name, "ann")
@@ -87,7 +87,7 @@ def test_the_author_does_not_count_though_in_the_group(office: TwoPeople) -> Non
         office.decide(name, "kim")
 
 
-def test_who_may_not_read_all_of_it_may_not_accept(office: TwoPeople) -> None:
+def test_who_may_not_read_all_of_it_may_not_accept(office: ApprovalRig) -> None:
     lines = [line for line in office.rig.value("aaa/acls") if line["group"] != "security"]
     lines += [{"group": "security", "objects": ["/api/configuration/datetime/timezone"], "permission": "read"}]
     office.rig.committed(("aaa/acls", lines), when_guarded="pass")
@@ -98,7 +98,7 @@ def test_who_may_not_read_all_of_it_may_not_accept(office: TwoPeople) -> None:
 
 
 @pytest.mark.parametrize("how", ["password", "group"])
-def test_an_acceptance_is_void_when_the_author_touched_the_account_since(two_needed: TwoPeople, how: str) -> None:
+def test_an_acceptance_is_void_when_the_author_touched_the_account_since(two_needed: ApprovalRig, how: str) -> None:
     office = two_needed
     name = office.proposed((SERVERS, A))
     office.decide(name, "eve")
@@ -116,7 +116,7 @@ def test_an_acceptance_is_void_when_the_author_touched_the_account_since(two_nee
     assert office.rig.sources() != b"server 198.51.100.1 iburst\n"
 
 
-def test_somebody_elses_change_of_an_account_makes_nothing_void(two_needed: TwoPeople) -> None:
+def test_somebody_elses_change_of_an_account_makes_nothing_void(two_needed: ApprovalRig) -> None:
     name = two_needed.proposed((SERVERS, A))
     two_needed.decide(name, "eve")
     members = [two_needed.keys["kim"], two_needed.keys["eve"]]
@@ -126,7 +126,7 @@ def test_somebody_elses_change_of_an_account_makes_nothing_void(two_needed: TwoP
     assert two_needed.decide(name, "bob").state == "done"
 
 
-def test_who_left_the_group_no_longer_counts(two_needed: TwoPeople) -> None:
+def test_who_left_the_group_no_longer_counts(two_needed: ApprovalRig) -> None:
     office, rig = two_needed, two_needed.rig
     name = office.proposed((SERVERS, A))
     office.decide(name, "eve")
@@ -137,7 +137,7 @@ def test_who_left_the_group_no_longer_counts(two_needed: TwoPeople) -> None:
     assert office.decide(name, "bob").state == "waiting"
 
 
-def test_a_group_that_became_too_small_is_a_contradiction(two_needed: TwoPeople) -> None:
+def test_a_group_that_became_too_small_is_a_contradiction(two_needed: ApprovalRig) -> None:
     office, rig = two_needed, two_needed.rig
     candidate = rig.candidate()
     rig.put(candidate, GROUPS, {"name": "security", "members": [office.keys["bob"], office.keys["eve"]]}, office.keys["security"])
@@ -150,7 +150,7 @@ def test_a_group_that_became_too_small_is_a_contradiction(two_needed: TwoPeople)
         rig.commit(candidate, when_guarded="pass")
 
 
-def test_a_rejection_ends_it_and_so_does_its_author(office: TwoPeople) -> None:
+def test_a_rejection_ends_it_and_so_does_its_author(office: ApprovalRig) -> None:
     first, second = office.proposed((SERVERS, A)), office.proposed((SERVERS, B))
     assert office.decide(first, "eve", "reject", "too early").state == "rejected"
     record = office.rig.store.commit_record(first)
@@ -164,14 +164,14 @@ def test_a_rejection_ends_it_and_so_does_its_author(office: TwoPeople) -> None:
     assert office.rig.store.records(SEALED_PROPOSAL) == []
 
 
-def test_it_is_merged_onto_what_runs_by_then(office: TwoPeople) -> None:
+def test_it_is_merged_onto_what_runs_by_then(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     office.rig.committed((ZONE, "Europe/Vienna"), when_guarded="pass")
     assert office.decide(name, "eve").state == "done"
     assert (office.rig.value(ZONE), office.rig.value(SERVERS)) == ("Europe/Vienna", A)
 
 
-def test_a_conflict_leaves_everything_there(office: TwoPeople) -> None:
+def test_a_conflict_leaves_everything_there(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     office.rig.committed((SERVERS, B), when_guarded="pass")
     with pytest.raises(ConflictingChangesError) as collided:
@@ -183,7 +183,7 @@ def test_a_conflict_leaves_everything_there(office: TwoPeople) -> None:
     assert office.decide(name, "eve").state == "done"
 
 
-def test_a_host_that_refuses_leaves_it_to_be_accepted_once_more(office: TwoPeople) -> None:
+def test_a_host_that_refuses_leaves_it_to_be_accepted_once_more(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     office.rig.host.fail_at = 0
     with pytest.raises(ApplyFailed):
@@ -193,7 +193,7 @@ def test_a_host_that_refuses_leaves_it_to_be_accepted_once_more(office: TwoPeopl
     assert office.decide(name, "eve").state == "done"
 
 
-def test_an_author_who_lost_the_right_gets_nothing_accepted(office: TwoPeople) -> None:
+def test_an_author_who_lost_the_right_gets_nothing_accepted(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     lines = [line for line in office.rig.value("aaa/acls") if line["group"] != "writers"]
     office.rig.committed(("aaa/acls", lines), when_guarded="pass")
@@ -203,7 +203,7 @@ def test_an_author_who_lost_the_right_gets_nothing_accepted(office: TwoPeople) -
     assert office.proposal(name).state == "failed"
 
 
-def test_a_secret_waits_sealed_and_is_gone_with_the_end(office: TwoPeople) -> None:
+def test_a_secret_waits_sealed_and_is_gone_with_the_end(office: ApprovalRig) -> None:
     rig = office.rig
     candidate = rig.candidate()
     password = rig.post(candidate, PASSWORDS, {"plain": "the next password of bob"})
@@ -217,7 +217,7 @@ def test_a_secret_waits_sealed_and_is_gone_with_the_end(office: TwoPeople) -> No
     assert (rig.secrets.text(password) or "").startswith("$argon2id$")
 
 
-def test_a_trial_begins_at_the_acceptance(office: TwoPeople) -> None:
+def test_a_trial_begins_at_the_acceptance(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A), confirm_seconds=600)
     second = office.proposed((ZONE, "Europe/Vienna"))
     assert office.rig.store.confirmation() is None
@@ -231,7 +231,7 @@ def test_a_trial_begins_at_the_acceptance(office: TwoPeople) -> None:
     assert office.rig.value(SERVERS) != A
 
 
-def test_an_emergency_is_marked_and_told(office: TwoPeople) -> None:
+def test_an_emergency_is_marked_and_told(office: ApprovalRig) -> None:
     snapshot = office.rig.pipeline.running.snapshot
     assert [in_emergency_group(snapshot, office.keys[name]) for name in ("kim", "ann")] == [True, False]
     office.commit((SERVERS, A), user="kim", when_guarded="pass", emergency=True, message="fire")
@@ -252,20 +252,20 @@ def test_an_emergency_is_marked_and_told(office: TwoPeople) -> None:
 @pytest.mark.parametrize(
     ("path", "value"), [("aaa/acls", []), (WEB, {"timeout": 9}), (APPROVAL, {"enabled": False})], ids=["aaa", "web", "approval"]
 )
-def test_what_could_switch_it_off_is_guarded_whatever_the_rules_say(office: TwoPeople, path: str, value: Any) -> None:
+def test_what_could_switch_it_off_is_guarded_whatever_the_rules_say(office: ApprovalRig, path: str, value: Any) -> None:
     assert office.commit((path, value), user="admin").state == "proposed"
     with pytest.raises(SemanticError, match="security must approve"):
         office.commit((path, value), user="admin", when_guarded="refuse")
 
 
-def test_who_belongs_to_the_cluster_is_guarded_too(office: TwoPeople) -> None:
+def test_who_belongs_to_the_cluster_is_guarded_too(office: ApprovalRig) -> None:
     candidate = office.rig.candidate()
     body = {"central_management_address": "192.0.2.1", "node_id": "46f97a58-4028-467d-9a22-9cfe78ae3e1c"}
     candidate.put(Place(join_request.PATH), office.rig.tree.load(Place(join_request.PATH), body))
     assert office.rig.commit(candidate, when_guarded="propose").state == "proposed"
 
 
-def test_it_waits_through_a_restart_and_a_crash_at_the_acceptance_says_what_runs(office: TwoPeople) -> None:
+def test_it_waits_through_a_restart_and_a_crash_at_the_acceptance_says_what_runs(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     proposals = office.approving.proposals
     proposals.save(_in_state(office, name, "accepted"))
@@ -279,7 +279,7 @@ def test_it_waits_through_a_restart_and_a_crash_at_the_acceptance_says_what_runs
     assert office.proposal(name).state == "done"
 
 
-def _in_state(office: TwoPeople, name: str, state: Any) -> Any:
+def _in_state(office: ApprovalRig, name: str, state: Any) -> Any:
     return msgspec.structs.replace(office.proposal(name), state=state)
 
 
@@ -300,7 +300,7 @@ class Moved:
         return self.name
 
 
-def test_time_ends_it_and_setting_the_clock_does_not(office: TwoPeople) -> None:
+def test_time_ends_it_and_setting_the_clock_does_not(office: ApprovalRig) -> None:
     clock = office.approving.proposals.clock = Moved()  # type: ignore[assignment]
     name, other = office.proposed((SERVERS, A)), office.proposed((SERVERS, B))
     for clock.set in (-1e7, 1e7):
@@ -317,7 +317,7 @@ def test_time_ends_it_and_setting_the_clock_does_not(office: TwoPeople) -> None:
     assert (record.state, record.error) == ("failed", {"reason": "Nobody accepted it in time.", "type": "Expired"})
 
 
-def test_another_boot_never_gives_it_more_time(office: TwoPeople) -> None:
+def test_another_boot_never_gives_it_more_time(office: ApprovalRig) -> None:
     clock = office.approving.proposals.clock = Moved()  # type: ignore[assignment]
     name = office.proposed((SERVERS, A))
     clock.passed, clock.name, clock.set = 36 * 3600, "next", -30 * 86400
@@ -327,7 +327,7 @@ def test_another_boot_never_gives_it_more_time(office: TwoPeople) -> None:
     assert office.proposal(name).state == "expired"
 
 
-def test_whoever_owns_the_machine_switches_it_off(office: TwoPeople) -> None:
+def test_whoever_owns_the_machine_switches_it_off(office: ApprovalRig) -> None:
     name = office.proposed((SERVERS, A))
     number = reset_approval(office.rig.pipeline)
     revision = office.rig.store.revision(number)
@@ -343,7 +343,7 @@ def test_whoever_owns_the_machine_switches_it_off(office: TwoPeople) -> None:
         reset_approval(office.rig.pipeline)
 
 
-def test_an_order_that_says_nothing_is_refused(office: TwoPeople) -> None:
+def test_an_order_that_says_nothing_is_refused(office: ApprovalRig) -> None:
     candidate = office.rig.candidate()
     office.rig.put(candidate, SERVERS, A)
     with pytest.raises(SemanticError, match="can't wait for that"):

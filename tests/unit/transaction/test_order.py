@@ -14,7 +14,7 @@ from doorward.configuration.management.change_approval import PATH, rules_for
 from doorward.tree.nodes import Branch
 from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import InvalidBody, SemanticError
-from tests.support.two_people import TwoPeople
+from tests.support.approval_rig import ApprovalRig
 from tests.unit.transaction.rig import TREE
 
 SOURCES = Path(doorward.__file__).parent
@@ -44,9 +44,9 @@ PUBLISHING = {
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoPeople]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovalRig]:
     """Everything is guarded."""
-    found = TwoPeople(tmp_path_factory.mktemp("office"), "")
+    found = ApprovalRig(tmp_path_factory.mktemp("office"), "")
     yield found
     found.close()
 
@@ -83,7 +83,7 @@ def test_nothing_else_publishes() -> None:
     assert counted | {"transaction/pipeline.py": partial} == PUBLISHING
 
 
-def test_a_rule_for_an_endpoint_guards_it_and_its_objects(office: TwoPeople) -> None:
+def test_a_rule_for_an_endpoint_guards_it_and_its_objects(office: ApprovalRig) -> None:
     snapshot, place = office.rig.pipeline.running.snapshot, Place(PATH)
     for path in [endpoint.path for endpoint in WRITTEN]:
         approval = office.settings | {"rules": [{"approvers": "security", "paths": [path], "required": 1}]}
@@ -93,7 +93,7 @@ def test_a_rule_for_an_endpoint_guards_it_and_its_objects(office: TwoPeople) -> 
         assert rules_for(ruled, [f"{ROOT}/alerting-of-another-name"]) == ()
 
 
-def test_every_endpoint_that_can_be_changed_makes_proposals(office: TwoPeople) -> None:
+def test_every_endpoint_that_can_be_changed_makes_proposals(office: ApprovalRig) -> None:
     before, proposed, unchanged = office.rig.number, 0, []
     for endpoint in WRITTEN:
         if not endpoint.path.startswith(ROOT) or endpoint.node.is_only_shown:
@@ -109,7 +109,7 @@ def test_every_endpoint_that_can_be_changed_makes_proposals(office: TwoPeople) -
     assert len(unchanged) < 25, unchanged
 
 
-def put(office: TwoPeople, endpoint: Any) -> Iterator[str]:
+def put(office: ApprovalRig, endpoint: Any) -> Iterator[str]:
     snapshot = office.rig.pipeline.running.snapshot
     keys = snapshot.objects(endpoint.path).order[:1] if endpoint.holds_objects else ("",)
     for key in keys:
@@ -124,7 +124,7 @@ def put(office: TwoPeople, endpoint: Any) -> Iterator[str]:
                 break
 
 
-def posted(office: TwoPeople, endpoint: Any) -> Iterator[str]:
+def posted(office: ApprovalRig, endpoint: Any) -> Iterator[str]:
     if "POST" in endpoint.methods:
         for body in ({"plain": "a long enough password"}, {"name": "made"}, {"name": "made", "members": []}):
             state = tried(office, lambda candidate, body=body: endpoint.node.add(candidate, body, strict=True))
@@ -132,7 +132,7 @@ def posted(office: TwoPeople, endpoint: Any) -> Iterator[str]:
                 yield state
 
 
-def deleted(office: TwoPeople, endpoint: Any) -> Iterator[str]:
+def deleted(office: ApprovalRig, endpoint: Any) -> Iterator[str]:
     if "DELETE" in endpoint.object_methods:
         for key in office.rig.pipeline.running.snapshot.objects(endpoint.path).order[-2:]:
             state = tried(office, lambda candidate, key=key: endpoint.node.delete(candidate, key, TREE.node))
@@ -140,7 +140,7 @@ def deleted(office: TwoPeople, endpoint: Any) -> Iterator[str]:
                 yield state
 
 
-def tried(office: TwoPeople, write: Any) -> str:
+def tried(office: ApprovalRig, write: Any) -> str:
     """Write and commit as admin; return what became of it, "" where the write itself was refused or changed nothing."""
     candidate = office.rig.candidate()
     try:

@@ -23,7 +23,7 @@ def nobody_objects() -> None:
     return
 
 
-class TwoPeople:
+class ApprovalRig:
     """``keys`` are those of the accounts and groups, by name. ``paths`` are guarded, "" is everything."""
 
     def __init__(self, directory: Path, *paths: str, required: int = 1) -> None:
