@@ -34,7 +34,8 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitService, NothingToConfirmError, PendingConfirmationError
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.conflicts import ConflictingChangesError
-from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import ApplyFailed, Pipeline
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import documents, first_revision, load_running, node_id
 from doorward.tree.jsontext import encode

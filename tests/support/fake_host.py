@@ -79,6 +79,10 @@ class FakeDaemon:
         """Nothing of its own."""
         return []
 
+    def is_altered(self) -> bool:
+        """See `Driver.is_altered`; nobody alters it."""
+        return False
+
 
 class FakeTable:
     """A due table that only holds jobs; each of them is due in an hour."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import Pipeline
 from doorward.tree.places import Place
 
 WEAK = "weak_password"
@@ -30,4 +31,5 @@ def change_password(
     body = {**document.value, "password": key}
     pipeline.tree.node(users.PATH).replace(candidate, account, body, strict=True)
     about_to_have(key)
-    pipeline.commit(candidate, Order(user.name, address, f"{user.name} changed the own password.", account=account))
+    message = f"{user.name} changed the own password."
+    pipeline.commit(candidate, Order(user.name, address, message, account=account, when_guarded="pass"))

@@ -29,7 +29,8 @@ from doorward.transaction.batch import BatchChange, ahead, mentions, write
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitMessage, CommitService
 from doorward.transaction.confirmation import LONGEST
-from doorward.transaction.pipeline import ApplyFailed, Order
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import ApplyFailed
 from doorward.tree.fields import matching
 from doorward.tree.models import Body, Elements, Variants
 from doorward.tree.places import ROOT, Place
@@ -277,7 +278,7 @@ class CommitsAndBatches(Commits):
         outcome = await self._service.once(
             commit_order(request, commit, key, raw), partial(self._commit, request, staging)
         )  # fmt: skip
-        answer = self._transaction.answer(request, outcome, request.member.candidate)
+        answer = await self._transaction.answer(request, outcome, request.member.candidate)
         return finished(request, answer, checked.warnings, HREF)
 
     async def _commit(self, request: Request, staging: Staging, order: Order) -> CommitRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from doorward.access.approving import LostRightsError, NoApproverError, ProposalEndedError
 from doorward.api import errors
 from doorward.api.errors import ApiError
 from doorward.areas.threads import StoppedError
@@ -49,10 +50,13 @@ _RESPONSES: Mapping[type[Exception], Callable[[Any, str], ApiError]] = {
     BuffersFullError: lambda _error, _id: errors.buffers_full(),
     ConflictingChangesError: _conflicting_changes,
     InvalidBody: lambda error, _id: errors.invalid_body(error.problems),
+    LostRightsError: lambda error, _id: errors.conflict(str(error), paths=error.paths),
+    NoApproverError: lambda error, _id: errors.no_approver(str(error)),
     NothingToConfirmError: lambda _error, _id: errors.conflict(
         "No commit of this account awaits a confirmation.", resource=_TRANSACTION
     ),
     PendingConfirmationError: _pending_confirmation,
+    ProposalEndedError: lambda error, _id: errors.conflict(str(error), resource="/api/proposals"),
     QueueTimeoutError: lambda _error, _id: errors.unavailable("Other commits are in the way."),
     ReusedKeyError: lambda _error, _id: errors.conflict(
         "The Idempotency-Key was used for another request.", resource=_TRANSACTION

@@ -19,7 +19,7 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitService
 from doorward.tree.nodes import Valued
 from doorward.tree.places import Place
-from doorward.tree.problems import InvalidBody, Problem, as_json
+from doorward.tree.problems import InvalidBody, Problem, SemanticError, as_json
 
 BASIC = "/special/basic"
 _DRIFT = {
@@ -126,6 +126,6 @@ class Adopt(Resource):
     def _written(self, candidate: Candidate, path: str, found: Any) -> list[Problem]:
         try:
             return list(self._service.pipeline.tree.node(path).replace(candidate, "", found, strict=True))
-        except InvalidBody as refused:
+        except (InvalidBody, SemanticError) as refused:
             reason = "; ".join(problem.message for problem in refused.problems)
             return [Problem("not_adopted", f"What is there can't be configured: {reason}", "", path)]

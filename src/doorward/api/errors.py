@@ -115,6 +115,17 @@ def setup_code_missing() -> ApiError:
     return ApiError(403, "Unauthorized", "Send the one-time code that the node showed at its start.", details)
 
 
+def not_for_emergencies(resource: str) -> ApiError:
+    """403: the account is not in the group for emergencies."""
+    details = {"code": "emergency_group", "resource": resource}
+    return ApiError(403, "Unauthorized", "This account is not in the group that may commit without approval.", details)
+
+
+def no_approver(message: str) -> ApiError:
+    """403: somebody who may not decide on a proposal."""
+    return ApiError(403, "Unauthorized", message, {"code": "no_approver"})
+
+
 def not_found(path: str, resource: str) -> ApiError:
     """Nothing is at the path; ``resource`` is its first element that is missing."""
     return ApiError(404, "NotFound", "No such resource.", {"mount_point": "/", "path": path, "resource": resource})

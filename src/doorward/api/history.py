@@ -42,6 +42,7 @@ def _body(revision: Revision) -> dict[str, Any]:
         "hash": revision.hash,
         "parent": revision.number - 1 or None,
         "time": revision.time,
+        **revision.approval,
     }
 
 
@@ -50,9 +51,15 @@ _REVISION = {
     "type": "object",
     "properties": {
         "address": {"type": "string", "description": "Where the commit came from; empty: the node itself."},
+        "approvers": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Who accepted it, where it took somebody's approval.",
+        },
         "author": {"type": "string"},
         "changes": {"type": "integer", "minimum": 0, "description": "How many documents it changed."},
         "commit_message": {"type": ["string", "null"]},
+        "emergency": {"const": True, "description": "It took somebody's approval, and went without."},
         "hash": {"type": "string", "description": "SHA-256 over the revision and the hash of its parent."},
         "parent": {"type": ["integer", "null"]},
         "time": TIME,
@@ -291,6 +298,6 @@ class RevisionRestore(Resource):
         try:
             candidate = rebased(pipeline.tree, before, pipeline.running)
         except MergeConflict as collided:
-            raise explained(pipeline.store, before, pipeline.running, collided) from None
+            raise explained(pipeline.store, before.base.number, pipeline.running, collided) from None
         restore(pipeline.tree, pipeline.store, candidate, self._number, [path.rstrip("/") for path in paths])
         return candidate

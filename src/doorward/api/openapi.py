@@ -120,6 +120,10 @@ class OpenApi(Resource):
             ],
             "responses": {str(operation.status): answered},
         }
+        for status in operation.also:
+            found["responses"][str(status)] = _response(
+                status, schemas.answered(operation.answer), operation.media_type, (*sends, "Location")
+            )  # fmt: skip
         if operation.content:
             content = {kind: {"schema": schemas.sent(schema)} for kind, schema in operation.content.items()}
             found["requestBody"] = {"required": True, "content": content}
@@ -140,7 +144,7 @@ class OpenApi(Resource):
         is_guarded = resource.privilege or type(resource).may_read is not Resource.may_read
         codes |= {403} if method != "GET" or is_guarded else set()
         codes |= {304} if "If-None-Match" in operation.headers else set()
-        return codes - {operation.status}
+        return codes - {operation.status, *operation.also}
 
     @cached_property
     def _packed(self) -> bytes:

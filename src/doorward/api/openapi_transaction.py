@@ -20,7 +20,9 @@ STATUS = answer_schema(
         confirm_revision={"type": "integer", "minimum": 1, "description": "The revision that awaits its confirmation."},
         confirm_user={"type": "string", "description": "Whose commit awaits its confirmation."},
         confirm_remaining_seconds={"type": "integer", "minimum": 0, "description": "Until the commit that runs goes back."},
+        proposal={"type": "string", "description": "What the commit became, where somebody has to accept it first (202)."},
         revision={"type": "integer", "minimum": 1, "description": "Number of the revision that runs."},
+        waits_for={"type": "array", "items": {"type": "string"}, "description": "The groups that have to accept it."},
     ),
     body={
         "type": "object",
@@ -33,8 +35,9 @@ STATUS = answer_schema(
 ORDERING: Mapping[str, Any] = {
     "headers": ("Idempotency-Key", "Prefer"),
     "sends": ("Idempotency-Replayed", "Preference-Applied"),
+    "also": (202,),
 }
-"""Header fields of what commits."""
+"""Header fields of what commits, and the status of what waits for somebody's approval."""
 
 CHANGE_LIST = answer_schema(
     meta_schema("ChangesMeta", "transaction"),

@@ -16,9 +16,10 @@ from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.changes import as_changes
 from doorward.transaction.merge import MergeConflict, Merged
-from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.pipeline import CommitReport, Pipeline
 from doorward.transaction.privileged import REQUIRED, Committer
-from doorward.tree.problems import Problem, as_json
+from doorward.transaction.proposals import Proposal, groups_of
+from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Tree
 
 HREF = "/api/transaction"
@@ -48,29 +49,21 @@ class Changes(Resource):
         return Response({"changes": shown["changes"], "meta": meta(request, transaction=HREF, **hidden)})
 
 
-class CommitPlan(Resource):
-    """What a commit would do."""
-
-    for_every_token = frozenset({"GET", "HEAD"})
-    operations = {
-        "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
-    }
+class Preview:
+    """Works out what a commit would do. Blocks: the host is looked at."""
 
     def __init__(self, pipeline: Pipeline, logins: Logins) -> None:
         self._pipeline, self._logins = pipeline, logins
 
-    async def get(self, request: Request) -> Response:
-        """Work out the plan."""
+    def of(self, candidate: Candidate, address: str, by: Committer, sight: Sight) -> dict[str, Any]:
+        """Return what the commit of a candidate from an address would do, as far as a reader may see it."""
         pipeline = self._pipeline
-        open_one = request.member.candidate
-        candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
-        by = Committer(request.member.account, request.member.rights.everything)
-        body: dict[str, Any] = {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
+        body = _nothing()
         body["changes"] = len(as_changes(pipeline.tree, candidate.edits()))
         try:
-            report = await asyncio.to_thread(pipeline.plan, candidate, address=request.address, asked=False, by=by)
+            report = pipeline.plan(candidate, address=address, asked=False, by=by)
         except MergeConflict as collided:
-            body["conflicts"] = sorted(collision.path for collision in collided.collisions)
+            body["conflicts"] = _conflicts(collided)
         except ApplyError as error:
             body["problems"] = as_json([Problem("host", f"{error.reason}.", "", error.origin)])
         else:
@@ -79,18 +72,19 @@ class CommitPlan(Resource):
             dropped = (action for ask in pipeline.dropping for action in ask(pipeline.running.snapshot, report.merged.snapshot))
             body["actions"] += [{"action": a.action, "effect": a.effect, "path": a.origin} for a in dropped]
             body["problems"] = as_json(report.problems, HREF)
-            body["warnings"] = as_json(report.warnings, HREF)
-        sight = _sight(pipeline.tree, request, candidate)
-        body["conflicts"] = [{"path": path} for path in body["conflicts"]]
-        body = sight.members(body, "actions", "conflicts", "problems", "warnings")
-        body["problems"] += as_json(self._lost(request, candidate), HREF)
-        body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
-        return envelope(request, "plan", body)
+            body["warnings"] = as_json((*_approval(report), *report.warnings), HREF)
+        return _seen(body, sight)
 
-    def _lost(self, request: Request, candidate: Candidate) -> Iterator[Problem]:
-        """Yield what a commit would be refused for since the caller may no longer change it."""
-        for path in not_writable(self._pipeline.tree, candidate, request.member.rights):
-            yield Problem(REQUIRED, "This account may no longer change the resource.", "", path)
+    def of_proposal(self, proposal: Proposal, by: Committer, sight: Sight) -> dict[str, Any]:
+        """Return what the acceptance of a proposal would do."""
+        pipeline = self._pipeline
+        try:
+            candidate = pipeline.proposals.candidate(proposal, pipeline.running)
+        except MergeConflict as collided:
+            return _seen(_nothing() | {"changes": len(proposal.rows), "conflicts": _conflicts(collided)}, sight)
+        except SemanticError as refused:
+            return _seen(_nothing() | {"changes": len(proposal.rows), "problems": as_json(refused.problems)}, sight)
+        return self.of(candidate, proposal.address, by, sight)
 
     def _ended(self, merged: Merged) -> list[dict[str, str]]:
         ended = self._logins.would_end(self._pipeline.running.snapshot, merged.snapshot, merged.edits)
@@ -102,3 +96,52 @@ class CommitPlan(Resource):
             }
             for place, name, count in ended
         ]
+
+
+def _nothing() -> dict[str, Any]:
+    return {"actions": [], "changes": 0, "conflicts": [], "problems": [], "warnings": []}
+
+
+def _conflicts(collided: MergeConflict) -> list[dict[str, str]]:
+    return [{"path": path} for path in sorted(collision.path for collision in collided.collisions)]
+
+
+def _seen(body: dict[str, Any], sight: Sight) -> dict[str, Any]:
+    body = sight.members(body, "actions", "conflicts", "problems", "warnings")
+    body["conflicts"] = [conflict["path"] for conflict in body["conflicts"]]
+    return body
+
+
+def _approval(report: CommitReport) -> Iterator[Problem]:
+    """Yield the warning that a commit would wait for somebody."""
+    if report.asked:
+        message = f"It takes effect once it was accepted by {' and '.join(groups_of(report.asked))}."
+        yield Problem("approval_required", message, "", HREF)
+
+
+class CommitPlan(Resource):
+    """What a commit would do."""
+
+    for_every_token = frozenset({"GET", "HEAD"})
+    operations = {
+        "GET": Operation("A dry run of the commit: the host is looked at, not touched.", answer_schema(body={"type": "object"}))
+    }
+
+    def __init__(self, pipeline: Pipeline, preview: Preview) -> None:
+        self._pipeline, self._preview = pipeline, preview
+
+    async def get(self, request: Request) -> Response:
+        """Work out the plan."""
+        pipeline = self._pipeline
+        open_one = request.member.candidate
+        candidate = open_one.copy() if open_one else Candidate.on(pipeline.running)
+        by = Committer(request.member.account, request.member.rights.everything)
+        sight = _sight(pipeline.tree, request, candidate)
+        body = await asyncio.to_thread(self._preview.of, candidate, request.address, by, sight)
+        body["problems"] += as_json(self._lost(request, candidate), HREF)
+        return envelope(request, "plan", body)
+
+    def _lost(self, request: Request, candidate: Candidate) -> Iterator[Problem]:
+        """Yield what a commit would be refused for since the caller may no longer change it."""
+        for path in not_writable(self._pipeline.tree, candidate, request.member.rights):
+            yield Problem(REQUIRED, "This account may no longer change the resource.", "", path)

@@ -37,6 +37,8 @@ class Operation:
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Further media types of the answer, with the schemas of that."""
+    also: tuple[int, ...] = ()
+    """Further statuses that come with the same answer, and with a ``Location``."""
 
     @property
     def body_schema(self) -> Mapping[str, Any] | None:

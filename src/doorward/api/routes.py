@@ -29,6 +29,8 @@ from doorward.api.live import LiveNews
 from doorward.api.metrics import Metrics
 from doorward.api.openapi import OpenApi
 from doorward.api.own_password import OwnPassword
+from doorward.api.previews import Preview
+from doorward.api.proposals import ProposalCollection, ProposalParts
 from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
@@ -162,7 +164,8 @@ def application(parts: ApiParts) -> Application:
     health = Health(pipeline, parts.issues)
     metrics = Metrics(pipeline, parts.logins, health, parts.metrics, parts.figures)
     configuration = Configuration(pipeline, parts.logins, parts.prober, cluster.unreachable_since)
-    transaction = Transaction(parts.service, parts.logins)
+    preview = Preview(pipeline, parts.logins)
+    transaction = Transaction(parts.service, preview)
     health_status = HealthStatus(health, parts.state, parts.figures)
     bundles = Bundles(parts.state / "bundles", pipeline, health_status.figures)
     backup = Deferred(partial(backup_resources, parts))
@@ -184,6 +187,7 @@ def application(parts: ApiParts) -> Application:
         "info": Info(lambda: pipeline.running, cluster.node_id),
         "live": LiveNews(lambda: pipeline.running.number, parts.service.confirmations, parts.logins),
         "metrics": metrics,
+        "proposals": ProposalCollection(ProposalParts(parts.service, preview)),
         "revisions": Revisions(parts.service),
         "sessions": live,
         "time_status": TimeStatusResource(pipeline.host),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,19 +11,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from doorward.access.logins import Logins, LoginSession
+from doorward.access.approving import Approving, in_emergency_group
+from doorward.access.logins import LoginSession
 from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api import errors
 from doorward.api.openapi_transaction import ORDERING, STATUS
-from doorward.api.previews import HREF, Changes, CommitPlan
+from doorward.api.previews import HREF, Changes, CommitPlan, Preview
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
+from doorward.configuration.management.change_approval import settings
 from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitMessage, CommitOutcome, CommitService
 from doorward.transaction.confirmation import LONGEST
-from doorward.transaction.pipeline import Order, requires_message
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import requires_message
 from doorward.tree.models import Body, Variants
 from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.validation import check
@@ -36,6 +40,9 @@ class CommitOrder(Body):
     status: Literal["commit"] = Field(description="What to do.")
     commit_message: CommitMessage | None = Field(None, description="Why; blank counts as missing.")
     confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
+    emergency: bool = Field(
+        default=False, description="Do not wait for approval, as a member of the group for emergencies; needs a message."
+    )
 
 
 class ConfirmOrder(Body):
@@ -81,9 +88,9 @@ class Transaction(Resource):
         "DELETE": Operation("Discard the changes.", answer_schema(), errors=(409,)),
     }
 
-    def __init__(self, service: CommitService, logins: Logins) -> None:
-        self._service = service
-        self.children = {"changes": Changes(service.pipeline.tree), "plan": CommitPlan(service.pipeline, logins)}
+    def __init__(self, service: CommitService, preview: Preview) -> None:
+        self._service, self._approving = service, Approving(service)
+        self.children = {"changes": Changes(service.pipeline.tree), "plan": CommitPlan(service.pipeline, preview)}
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""
@@ -118,8 +125,10 @@ class Transaction(Resource):
         if isinstance(checked.model, ConfirmOrder):
             answer = await self._confirm(request)
         else:
+            if checked.model.emergency and request.member.grant is not None:
+                raise errors.takes_a_person(request.href)
             order = commit_order(request, checked.model, key, raw)
-            answer = self.answer(request, await self._service.once(order, partial(self._commit, request)))
+            answer = await self.answer(request, await self._service.once(order, partial(self._commit, request)))
         return finished(request, answer, checked.warnings, HREF)
 
     async def _commit(self, request: Request, order: Order) -> CommitRecord:
@@ -131,6 +140,8 @@ class Transaction(Resource):
 
             def permitted() -> None:
                 still_permitted(request, login)
+                if order.emergency:
+                    self._check_emergency(order)
                 if paths := not_writable(service.pipeline.tree, candidate, login.rights):
                     raise errors.no_longer_writable(paths)
 
@@ -144,7 +155,19 @@ class Transaction(Resource):
             login.candidate = None
         return record
 
-    def answer(self, request: Request, outcome: CommitOutcome, candidate: Candidate | None = None) -> Response:
+    def _check_emergency(self, order: Order) -> None:
+        """Raise where somebody may not commit without approval. Runs in the commit thread."""
+        snapshot = self._service.pipeline.running.snapshot
+        if settings(snapshot) is None:
+            message = "Approval of changes is not switched on; commit as ever."
+            raise SemanticError([Problem("contradiction", message, "/emergency", HREF)])
+        if not in_emergency_group(snapshot, order.account):
+            raise errors.not_for_emergencies(HREF)
+        if not order.message:
+            message = "An emergency needs a commit message."
+            raise SemanticError([Problem("message_required", message, "/commit_message", HREF)])
+
+    async def answer(self, request: Request, outcome: CommitOutcome, candidate: Candidate | None = None) -> Response:
         """Return the answer to a commit; ``candidate`` is what the caller has open all the same.
 
         Raises the 500 that was answered the first time where the host did not take it.
@@ -152,12 +175,29 @@ class Transaction(Resource):
         record, headers = outcome.record, {"Idempotency-Replayed": "true"} if outcome.is_replayed else {}
         if record.error is not None and record.revision is None:
             raise errors.apply_failed_before(record.error, record.id, request.id, headers)
-        answer = self._done(request, record, candidate)
+        proposed = record.state == "proposed"
+        answer = await self._proposed(request, record, candidate) if proposed else self._done(request, record, candidate)
         answer.headers |= headers
         return answer
 
-    def _done(self, request: Request, record: CommitRecord, candidate: Candidate | None) -> Response:
-        links: dict[str, Any] = {"commit": f"/api/commits/{record.id}", "revision": record.revision}
+    async def _proposed(self, request: Request, record: CommitRecord, candidate: Candidate | None) -> Response:
+        """Answer 202: who has to accept what was to be committed."""
+
+        def groups() -> list[str]:
+            proposal = self._approving.proposals.get(record.id)
+            return [one.group for one in self._approving.awaited(proposal)] if proposal is not None else []
+
+        waits_for = list(dict.fromkeys(await asyncio.to_thread(groups)))
+        href = f"/api/proposals/{record.id}"
+        answer = self._done(request, record, candidate, proposal=href, waits_for=waits_for)
+        answer.status = 202
+        answer.headers["Location"] = href
+        return answer
+
+    def _done(self, request: Request, record: CommitRecord, candidate: Candidate | None, **links: Any) -> Response:
+        links |= {"commit": f"/api/commits/{record.id}"}
+        if record.revision is not None:
+            links["revision"] = record.revision
         if record.warnings:
             links |= self.sight(request).members({"warnings": list(record.warnings)}, "warnings")
         answer = status(self._service, candidate, **links)
@@ -209,6 +249,7 @@ def commit_order(request: Request, sent: CommitOrder, key: str | None, raw: byte
     return Order(
         login.name, request.address, sent.commit_message or None, sent.confirm_seconds,
         idempotency_key=key, request=hashlib.sha256(raw).hexdigest() if key is not None else None, account=login.account,
+        when_guarded="pass" if sent.emergency else "propose", emergency=sent.emergency,
     )  # fmt: skip
 
 

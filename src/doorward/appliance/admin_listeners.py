@@ -16,7 +16,8 @@ from doorward.host.resources import Listener
 from doorward.listening.listeners import Listeners
 from doorward.membership import channel
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Pipeline
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
 
@@ -95,7 +96,7 @@ class AdminListeners:
             candidate = Candidate.on(pipeline.running)
             candidate.put(place, pipeline.tree.load(place, wanted))
             try:
-                pipeline.commit(candidate, Order(SYSTEM, "", "The start option --cluster-port."))
+                pipeline.commit(candidate, Order(SYSTEM, "", "The start option --cluster-port.", when_guarded="pass"))
             except (ApplyFailed, SemanticError) as error:
                 raise StartError(f"--cluster-port {wanted} can't be used: {error}") from error
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from doorward.areas.area import Area, Issue
 from doorward.areas.worker import Worker
 from doorward.transaction.confirmation import Confirmations
-from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import SYSTEM, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.sweep import unowned
 from doorward.tree.times import stamp
@@ -44,6 +45,10 @@ class Transactions(Area):
     def __init__(self, pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations) -> None:
         self._pipeline, self._queue, self._confirmations = pipeline, queue, confirmations
 
+    def start(self) -> None:
+        """Find out what became of proposals while the node was down."""
+        self._pipeline.proposals.settle()
+
     def issues(self) -> Iterator[Issue]:
         """Yield what is wrong where a commit that nobody confirmed could not be taken back."""
         if (failure := self._confirmations.failure) is not None:
@@ -58,6 +63,7 @@ class Transactions(Area):
         before = stamp(datetime.now(UTC) - timedelta(days=1))
         pipeline = self._pipeline
         pipeline.store.forget_commit_records(before)
+        pipeline.proposals.tidy()
         candidate = unowned(pipeline.tree, pipeline.running, before)
         if candidate is not None and self._confirmations.pending is None:
-            pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to."))
+            pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to.", when_guarded="pass"))

@@ -36,7 +36,15 @@ class ResetPassword(msgspec.Struct, frozen=True, tag="reset_password", forbid_un
 
 
 @prepared
-class PasswordReset(msgspec.Struct, frozen=True, tag="password_reset"):
+class ResetApproval(msgspec.Struct, frozen=True, tag="reset_approval", forbid_unknown_fields=True):
+    """Switch the approval of changes off."""
+
+
+LocalRequest = ResetPassword | ResetApproval
+
+
+@prepared
+class ResetDone(msgspec.Struct, frozen=True, tag="reset"):
     """Done, with this revision."""
 
     revision: int
@@ -53,7 +61,7 @@ class NotAnsweredError(Exception):
     """What became of the request is not known, in a sentence."""
 
 
-def ask(state: Path, request: ResetPassword) -> PasswordReset | RequestRefused | None:
+def ask(state: Path, request: LocalRequest) -> ResetDone | RequestRefused | None:
     """Ask the server that has a state directory; None where no server listens. Raises NotAnsweredError. Blocks."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_SECONDS)
@@ -67,7 +75,7 @@ def ask(state: Path, request: ResetPassword) -> PasswordReset | RequestRefused |
         try:
             connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as answers:
-                return msgspec.json.decode(answers.readline(MAX_LINE), type=PasswordReset | RequestRefused)
+                return msgspec.json.decode(answers.readline(MAX_LINE), type=ResetDone | RequestRefused)
         except TimeoutError:
             raise NotAnsweredError(f"The server has not answered for {ANSWER_SECONDS:.0f} s; its history tells.") from None
         except (OSError, msgspec.DecodeError):

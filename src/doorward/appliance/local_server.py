@@ -6,18 +6,27 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from doorward.appliance.local_requests import MAX_LINE, SOCKET, PasswordReset, RequestRefused, ResetPassword, short_name
+from doorward.appliance.local_requests import (
+    MAX_LINE,
+    SOCKET,
+    LocalRequest,
+    RequestRefused,
+    ResetApproval,
+    ResetDone,
+    ResetPassword,
+    short_name,
+)
 from doorward.events.events import Events
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
-from doorward.transaction.reset import NotResetError, reset_password, untold_resets
+from doorward.transaction.reset import NotResetError, reset_approval, reset_password
+from doorward.transaction.untold import tell
 
 log = structlog.get_logger()
 
@@ -34,7 +43,7 @@ class LocalServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Begin to listen, and raise the alerts of resets that happened while no server ran. Without room there is no socket."""
+        """Begin to listen, and raise the alerts of what happened while no server ran. Without room there is no socket."""
         await asyncio.to_thread(self._tell)
         try:
             listening = _bound(self._path)
@@ -60,7 +69,7 @@ class LocalServer:
         finally:
             writer.close()
 
-    async def _answered(self, reader: asyncio.StreamReader, connection: socket.socket) -> PasswordReset | RequestRefused:
+    async def _answered(self, reader: asyncio.StreamReader, connection: socket.socket) -> ResetDone | RequestRefused:
         process, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         # Read before anything is answered: what is left unread at the end would take the response from the other side.
         async with asyncio.timeout(_READ_SECONDS):
@@ -69,14 +78,14 @@ class LocalServer:
             log.warning("a local request of another user was refused", user=user, process=process)
             return RequestRefused("Only root and the owner of the state directory may ask for this.")
         try:
-            request = msgspec.json.decode(line, type=ResetPassword)
+            request = msgspec.json.decode(line, type=LocalRequest)
         except msgspec.DecodeError:
             return RequestRefused("This server does not know the request; it may be of another release.")
         return await self._reset(request, user)
 
-    async def _reset(self, request: ResetPassword, user: int) -> PasswordReset | RequestRefused:
+    async def _reset(self, request: LocalRequest, user: int) -> ResetDone | RequestRefused:
         try:
-            revision = await self._queue.run(partial(self._commit, request.password))
+            revision = await self._queue.run(partial(self._commit, request))
         except NotResetError as why:
             return RequestRefused(str(why))
         except QueueTimeoutError:
@@ -84,22 +93,20 @@ class LocalServer:
         except Exception:
             log.exception("a local request failed")
             return RequestRefused("An internal error occurred; the log has the details.")
-        log.warning("the password of admin was reset by a local request", user=user, revision=revision)
-        return PasswordReset(revision)
+        what = "the password of admin" if isinstance(request, ResetPassword) else "the approval of changes"
+        log.warning("a local request was carried out", reset=what, user=user, revision=revision)
+        return ResetDone(revision)
 
-    def _commit(self, password: str) -> int:
-        revision = reset_password(self._pipeline, password)
+    def _commit(self, request: LocalRequest) -> int:
+        if isinstance(request, ResetApproval):
+            revision = reset_approval(self._pipeline)
+        else:
+            revision = reset_password(self._pipeline, request.password)
         self._tell()
         return revision
 
     def _tell(self) -> None:
-        tell_of_resets(self._pipeline, self._events.raise_)
-
-
-def tell_of_resets(pipeline: Pipeline, raise_: Callable[..., None]) -> None:
-    """Raise the alert of every reset that nobody was told of."""
-    for revision in untold_resets(pipeline.store):
-        raise_("password_reset", "The password of admin was reset on the machine", f"/api/revisions/{revision}")
+        tell(self._pipeline.store, self._events.raise_)
 
 
 def _bound(path: Path) -> socket.socket:

@@ -98,6 +98,7 @@ def header(revision: Revision) -> dict[str, Any]:
         "number": revision.number,
         "parent": revision.parent_hash,
         "time": revision.time,
+        **revision.approval,
     }
 
 
@@ -194,6 +195,7 @@ def revision_of(line: dict[str, Any]) -> tuple[Revision, list[Edit]]:
     """Return the revision of a line of the history, and its changes."""
     edits = [Edit.from_json(row) for row in line["changes"]]
     revision = Revision(
-        line["number"], line["author"], line["address"], line["time"], line["message"], len(edits), line["parent"], line["hash"]
+        line["number"], line["author"], line["address"], line["time"], line["message"], len(edits), line["parent"], line["hash"],
+        " ".join(line.get("approvers", [])), int(line.get("emergency", False)),
     )  # fmt: skip
     return revision, edits

@@ -30,6 +30,7 @@ from doorward.cli.commands import (
     history,
     host_keys,
     passwd,
+    proposals,
     quickstart,
     restore,
     sessions,
@@ -210,6 +211,7 @@ def reset_password(
     For whoever lost the password: as the owner of the state directory, or as root. It is asked for, or read from a file. All
     login sessions of admin end.
     """
+    from doorward.appliance.local_requests import ResetPassword
     from doorward.cli.reset import become_owner, reset
     from doorward.transaction.reset import NotResetError
 
@@ -217,11 +219,31 @@ def reset_password(
     text = passwd.new_password("admin", new_password_file)
     try:
         become_owner(directory)
-        number = reset(directory, host.value, text)
+        number = reset(directory, host.value, ResetPassword(text))
     except NotResetError as why:
         raise CommandError(f"The password was not changed: {why}") from None
     (directory / "initial-admin-password").unlink(missing_ok=True)
     typer.echo(f"The password of admin is a new one, with revision {number}.")
+
+
+@command
+def reset_approval(state: State = None, host: On = HostMode.sandbox) -> None:
+    """Switch the approval of changes off, on the machine itself, whether its server runs or not.
+
+    For where nobody is left who could accept: as the owner of the state directory, or as root. It is a revision of its own, and
+    everybody who gets alerts is told.
+    """
+    from doorward.appliance.local_requests import ResetApproval
+    from doorward.cli.reset import become_owner, reset
+    from doorward.transaction.reset import NotResetError
+
+    directory = state_directory(state, host)
+    try:
+        become_owner(directory)
+        number = reset(directory, host.value, ResetApproval())
+    except NotResetError as why:
+        raise CommandError(f"Nothing was changed: {why}") from None
+    typer.echo(f"Changes take effect without approval, since revision {number}.")
 
 
 def workers(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -260,6 +282,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "rotate-key": rotate_key,
     "reset-password": reset_password,
+    "reset-approval": reset_approval,
     "workers": workers,
     "reference": reference,
     "status": status.status,
@@ -294,6 +317,7 @@ for _name, _function in _COMMANDS.items():
 app.add_typer(change.stage)
 app.add_typer(backup.app)
 app.add_typer(cluster.app)
+app.add_typer(proposals.app)
 app.add_typer(quickstart.app)
 app.add_typer(host_keys.app)
 app.add_typer(sessions.app)

@@ -155,6 +155,10 @@ class Trying(Asking):
 class Committing(Trying, Output):
     """How far to go with a change of the configuration."""
 
+    emergency: Annotated[
+        bool,
+        _option("--emergency", text="Do not wait for approval; for the group for emergencies, with --message."),
+    ] = False
     stage: Annotated[bool, _option("--stage", text="Keep the change for `doorward commit` instead of committing it.")] = False
     exit_code: Annotated[bool, _option("--exit-code", text="With --dry-run: end with 2 where something would change.")] = False
 

@@ -1,4 +1,4 @@
-"""``doorward reset-password``: a way back in for whoever owns the state directory, through its server or without one."""
+"""``doorward reset-password`` and ``reset-approval``: ways back in for whoever owns the state directory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import os
 from pathlib import Path
 
 from doorward.access.passwords import LocalPasswords, common_passwords
-from doorward.appliance.local_requests import NotAnsweredError, PasswordReset, RequestRefused, ResetPassword, ask
+from doorward.appliance.local_requests import (
+    LocalRequest,
+    NotAnsweredError,
+    RequestRefused,
+    ResetApproval,
+    ResetDone,
+    ask,
+)
 from doorward.host.machine import Machine, MachineKind
 from doorward.host.ntp_probe import Prober
 from doorward.host.sandbox import sandbox
@@ -19,7 +26,7 @@ from doorward.store.rotation import DATABASE, KEY, settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
 from doorward.transaction.pipeline import Pipeline
-from doorward.transaction.reset import NotResetError, reset_password
+from doorward.transaction.reset import NotResetError, reset_approval, reset_password
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import read_running, whole_tree
 
@@ -43,30 +50,33 @@ def become_owner(state: Path) -> None:
     os.seteuid(found.st_uid)
 
 
-def reset(state: Path, machine: MachineKind, text: str) -> int:
-    """Give ``admin`` a password, as a revision of its own; return the number of that. Raises NotResetError.
+def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
+    """Do what is asked for, as a revision of its own; return the number of that. Raises NotResetError.
 
     The server of the state directory does it; where none runs, the state directory is worked on here.
     """
     try:
-        match ask(state, ResetPassword(text)):
-            case PasswordReset(revision):
+        match ask(state, request):
+            case ResetDone(revision):
                 return revision
             case RequestRefused(reason):
                 raise NotResetError(reason)
             case None:
-                return _reset_here(state, machine, text)
+                return _reset_here(state, machine, request)
     except NotAnsweredError as why:
         raise NotResetError(str(why)) from None
 
 
-def _reset_here(state: Path, machine: MachineKind, text: str) -> int:
+def _reset_here(state: Path, machine: MachineKind, request: LocalRequest) -> int:
     try:
         with locked(state):
             settle(state)
             store = SqliteStore(state / DATABASE, vault := Vault.at(state / KEY, create=False), key=HistoryKey.at(state))
             try:
-                return reset_password(_pipeline(state, machine, store, vault), text)
+                pipeline = _pipeline(state, machine, store, vault)
+                if isinstance(request, ResetApproval):
+                    return reset_approval(pipeline)
+                return reset_password(pipeline, request.password)
             finally:
                 store.close()
     except StateInUseError as why:

@@ -14,7 +14,7 @@ from doorward.cli.options import Asking, Committing, Format
 from doorward.cli.render import OutputLine, show
 from doorward.cli.session import CommandSession
 from doorward.cli.times import words
-from doorward.client.exchanges import TRANSACTION
+from doorward.client.exchanges import TRANSACTION, Committed
 
 CHANGED = 2
 """The exit code for "something would change", where it was asked for."""
@@ -34,7 +34,9 @@ def transact(
     write: Callable[[], Iterable[OutputLine] | None],
     changed: Callable[[Any], None] | None = None,
 ) -> int | None:
-    """Open a transaction, write into it and commit it; return the revision. What is not committed goes with the login session.
+    """Open a transaction, write into it and commit it; return the revision, None where there is none yet.
+
+    What is not committed goes with the login session.
 
     ``write`` may return what is worth saying, ``changed`` gets the changes before anybody is asked. Raises Failure where anything
     is refused; nothing has changed then.
@@ -52,13 +54,23 @@ def transact(
         raise typer.Exit(CHANGED if how.exit_code else 0)
     message = agreed(session, how, "Commit?", "Nothing was committed.")
     client.warnings.clear()
-    revision = client.commit(message, how.confirm).revision
+    done = client.commit(message, how.confirm, emergency=how.emergency)
     said = found["plan"]["warnings"]
     late = [warning for warning in client.warnings if warning not in said]
     show(render.warnings(late), err=how.structured is not None)
+    if done.proposal:
+        finished(how, {**found, "proposal": done.proposal, "waits_for": [*done.waits_for]}, waiting(done))
+        return None
+    revision = done.revision
     until = f", and goes back in {words(how.confirm)} unless you run `doorward confirm`" if how.confirm else ""
     finished(how, {**found, "revision": revision}, OutputLine(f"Revision {revision} is in effect{until}.", "bold green"))
     return revision
+
+
+def waiting(done: Committed) -> OutputLine:
+    """Say that a commit waits for somebody."""
+    name = done.proposal.rpartition("/")[2]
+    return OutputLine(f"It waits for {' and '.join(done.waits_for)}: `doorward proposals show {name}`.", "bold yellow")
 
 
 def prepare(

@@ -136,9 +136,12 @@ class Client:
         """Return what the transaction changes."""
         return self._run(self.conversation.changes())
 
-    def commit(self, message: str | None = None, confirm_seconds: int | None = None) -> Committed:
-        """Commit the transaction; carried out once, whatever becomes of the answer. Raises UnknownOutcomeError as well."""
-        return self._run(self.conversation.commit(message, confirm_seconds, self.patience))
+    def commit(self, message: str | None = None, confirm_seconds: int | None = None, *, emergency: bool = False) -> Committed:
+        """Commit the transaction; carried out once, whatever becomes of the answer. Raises UnknownOutcomeError as well.
+
+        ``emergency``: without the approval that it would wait for, as a member of the group for emergencies.
+        """
+        return self._run(self.conversation.commit(message, confirm_seconds, self.patience, emergency=emergency))
 
     def commit_changes(
         self, changes: Sequence[Mapping[str, Any]], message: str | None = None, confirm_seconds: int | None = None

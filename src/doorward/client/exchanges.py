@@ -75,11 +75,16 @@ class ApiAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A commit that is in effect: its revision, the Idempotency-Key it came with, and what became of each change of a batch."""
+    """What came of a commit: its revision, the Idempotency-Key it came with, and what became of each change of a batch.
 
-    revision: int
+    Where somebody has to accept it first there is no revision yet, but the path of a proposal, and the groups that it waits for.
+    """
+
+    revision: int | None
     key: str
     results: Sequence[Mapping[str, Any]] = ()
+    proposal: str = ""
+    waits_for: Sequence[str] = ()
 
 
 T = TypeVar("T")
@@ -190,9 +195,12 @@ class ApiConversation:
         found: list[dict[str, Any]] = (yield from self.read(f"{TRANSACTION}/changes")).content["changes"]
         return found
 
-    def commit(self, message: str | None, confirm_seconds: int | None, patience: float) -> Exchange[Committed]:
-        """Commit the transaction, once, whatever becomes of the answer; see ``settled``."""
-        return (yield from self.settled("PUT", TRANSACTION, {"status": "commit"}, message, confirm_seconds, patience))
+    def commit(
+        self, message: str | None, confirm_seconds: int | None, patience: float, *, emergency: bool = False
+    ) -> Exchange[Committed]:
+        """Commit the transaction, once, whatever becomes of the answer; see ``settled``. ``emergency``: without approval."""
+        order = {"status": "commit"} | ({"emergency": True} if emergency else {})
+        return (yield from self.settled("PUT", TRANSACTION, order, message, confirm_seconds, patience))
 
     def commit_changes(
         self, changes: Sequence[Mapping[str, Any]], message: str | None, confirm_seconds: int | None, patience: float
@@ -258,6 +266,8 @@ class ApiConversation:
                 continue
             if record["state"] in _IN_EFFECT and record["revision"] is not None:
                 return Committed(record["revision"], key)
+            if record["state"] == "proposed":
+                return Committed(None, key, proposal=f"/api/proposals/{record['id']}")
             if record["error"]:
                 raise refusal(400, record["error"], f"{COMMITS}/{key}")
             raise UnknownOutcomeError(key, f"its record says {record['state']}")
@@ -289,7 +299,8 @@ class ApiConversation:
 
 def _committed(answer: ApiAnswer, key: str) -> Committed:
     results = answer.content.get("results", ())
-    return Committed(int(answer.meta["revision"]), key, tuple(results))
+    meta = answer.meta
+    return Committed(meta.get("revision"), key, tuple(results), meta.get("proposal", ""), tuple(meta.get("waits_for", ())))
 
 
 def _delays(patience: float) -> Iterator[float]:

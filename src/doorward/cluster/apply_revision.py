@@ -19,7 +19,8 @@ from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import CommitRecord, Store, StoredRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.merge import MergeConflict
-from doorward.transaction.pipeline import ApplyFailed, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import ApplyFailed, Pipeline
 from doorward.transaction.probes import PROBED
 from doorward.transaction.rules import about_steps
 from doorward.tree.nodes import WriteOnce
@@ -178,7 +179,10 @@ def _put(tree: Tree, candidate: Candidate, place: Place, body: object) -> None:
 def _commit(pipeline: Pipeline, candidate: Candidate, author: str, message: str, *notes: StoredRecord) -> CommitRecord:
     address = cluster_role(candidate.snapshot).central_addresses
     try:
-        order = Order(author, address[0] if address else "", message[:_MAX_OF_MESSAGE], records=notes, everything=True)
+        order = Order(
+            author, address[0] if address else "", message[:_MAX_OF_MESSAGE],
+            records=notes, everything=True, when_guarded="pass",  # it was approved where it was committed
+        )  # fmt: skip
         return pipeline.commit(candidate, order)
     except SemanticError as refused:
         issues = [_issue(p.code, p.message, p.path + _at(p.pointer)) for p in refused.problems]

@@ -29,7 +29,8 @@ from doorward.membership import nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.records import Records
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import SYSTEM, Pipeline
 from doorward.tree.places import Place
 from doorward.tree.plaintext import plain
 from doorward.tree.times import SystemClock
@@ -322,7 +323,7 @@ class Central:
         candidate = Candidate.on(self._pipeline.running)
         candidate.put(place, self._pipeline.tree.load(place, member.model_dump(mode="json") | {"psk": None}))
         why = f"Paired with node {node_id}." if paired else f"The time to pair with node {node_id} is over."
-        self._pipeline.commit(candidate, Order(SYSTEM, "", why))
+        self._pipeline.commit(candidate, Order(SYSTEM, "", why, when_guarded="pass"))
         destroy(self._store, psk)
         self._trials.pop(node_id, None)
 

@@ -21,7 +21,8 @@ from doorward.events.events import Events
 from doorward.membership import ROOT, join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import SYSTEM, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import SYSTEM, Pipeline
 from doorward.tree.places import Place
 
 log = structlog.get_logger()
@@ -276,7 +277,7 @@ class Follower:
         if document is not None:
             candidate = Candidate.on(self._pipeline.running)
             candidate.put(place, self._pipeline.tree.load(place, document.value | {"psk": None}))
-            self._pipeline.commit(candidate, Order(SYSTEM, "", "The time to join is over."))
+            self._pipeline.commit(candidate, Order(SYSTEM, "", "The time to join is over.", when_guarded="pass"))
 
     def _was_removed(self, known: ClusterRole) -> None:
         """Turn standalone; the configuration stays and is the node's own."""
@@ -288,7 +289,7 @@ class Follower:
             for key in list(candidate.snapshot.objects(nodes.PATH).order):
                 candidate.remove(Place(nodes.PATH, key))
             candidate.from_central = True
-            self._pipeline.commit(candidate, Order(AUTHOR, "", "Removed by Central Management."))
+            self._pipeline.commit(candidate, Order(AUTHOR, "", "Removed by Central Management.", when_guarded="pass"))
 
         self._following.when_nothing_awaits(work, known)
         text = "Central Management removed this node from the cluster; it keeps its configuration."

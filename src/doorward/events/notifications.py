@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
 from doorward.areas.area import Area, Issue
 from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
-from doorward.events.alerts import Alerts
+from doorward.configuration.management.change_approval import ApprovalRule
+from doorward.events.alerts import Alerts, subject
+from doorward.events.alerts import text as mail_text
 from doorward.events.certificates import CertificateWatch, in_use
 from doorward.events.clock import TimeWatch
 from doorward.events.cores import CoreFileRetention
-from doorward.events.events import Events
+from doorward.events.events import Event, Events
 from doorward.events.forwarder import Forwarder
 from doorward.events.limits import Limits, figures_of
 from doorward.events.mail import Code, Mail, MailError, deliver
@@ -33,6 +35,8 @@ from doorward.store.anchor import Anchor
 from doorward.store.port import Edit, Revision
 from doorward.transaction.candidate import Running
 from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.proposals import Proposal, groups_of
+from doorward.transaction.untold import tell
 from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -68,6 +72,7 @@ class Notifications(Area):
         self.core_files = CoreFileRetention(state)
         self.revision = 0
         """The revision that the senders work by."""
+        pipeline.proposals.made.append(self._proposed)
         self.events.listeners.append(Alerts(lambda: pipeline.running, self.mails.post))
         watches = (
             Limits(self.events, self._snapshot, figures_of(state)),
@@ -113,7 +118,24 @@ class Notifications(Area):
             address=revision.address or None, message=revision.message,
             changed=[edit.place.href for edit in edits[:_MAX_PATHS]], changes=len(edits),
         )  # fmt: skip
+        if revision.emergency:
+            tell(self._pipeline.store, self.events.raise_)
         self._tell_head(self._pipeline.store.anchor(revision))
+
+    def _proposed(self, proposal: Proposal, rules: tuple[ApprovalRule, ...]) -> None:
+        """Tell who has to accept a commit. Runs in the commit thread."""
+        waits_for = " and ".join(groups_of(rules))
+        text = f"A change by {proposal.author} waits for {waits_for}"
+        path, clock = f"/api/proposals/{proposal.id}", self._pipeline.clock
+        details: dict[str, Any] = {
+            "author": proposal.author, "message": proposal.message, "changed": list(proposal.hrefs[:_MAX_PATHS]),
+            "changes": len(proposal.rows), "expires": proposal.expires(clock),
+        }  # fmt: skip
+        self.events.raise_("change_proposed", text, path, **details)
+        event = Event(key="change_proposed", text=text, path=path, details=details, at=clock.time())
+        about, content = subject(hostname(self._snapshot()), event), mail_text(event, self._pipeline.running, 0)
+        for address in dict.fromkeys(address for rule in rules for address in rule.mail_to):
+            self.mails.post(address, about, content)
 
     def tidy(self) -> None:
         """Tell the head of the history again, for receivers that missed it."""

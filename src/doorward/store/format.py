@@ -31,6 +31,12 @@ CREATE INDEX IF NOT EXISTS changes_by_place ON changes (path, key, revision);
 """
 """Run once on a store whose revisions have no signatures, and whose changes are not found by their place."""
 
+APPROVALS = """
+ALTER TABLE revisions ADD COLUMN approvers TEXT NOT NULL DEFAULT '';
+ALTER TABLE revisions ADD COLUMN emergency INTEGER NOT NULL DEFAULT 0;
+"""
+"""Run once on a store whose revisions do not say who approved them."""
+
 CONFIRMATION_COLUMNS = """
 ALTER TABLE confirmation ADD COLUMN seconds REAL NOT NULL DEFAULT 3600;
 ALTER TABLE confirmation ADD COLUMN boot TEXT NOT NULL DEFAULT '';
@@ -142,6 +148,8 @@ def upgrade(connection: sqlite3.Connection) -> None:
         add_checksums(connection)
     if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'signature'").fetchone():
         connection.executescript(f"BEGIN IMMEDIATE;{SIGNED_HISTORY}COMMIT;")
+    if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'approvers'").fetchone():
+        connection.executescript(f"BEGIN IMMEDIATE;{APPROVALS}COMMIT;")
 
 
 def newer(release: str) -> bool:

@@ -16,16 +16,18 @@ from doorward.tree.places import Place
 
 State = Literal[
     "queued", "validating", "applying", "verifying", "done", "awaiting_confirmation", "revert_failed", "reverted", "failed",
-    "unknown",
+    "unknown", "proposed",
 ]  # fmt: skip
 """The states of a commit record (protocol, section 13).
 
-``revert_failed``: nobody confirmed it in time, and the host refuses to go back.
+``revert_failed``: nobody confirmed it in time, and the host refuses to go back. ``proposed``: it waits for somebody's approval.
 """
 
 
 SEALED_FILE = "restored_file"
-"""The kind of records whose member ``sealed`` is a text sealed under their id, in base64. A new data key seals it anew."""
+SEALED_PROPOSAL = "proposal_secrets"
+SEALED = (SEALED_FILE, SEALED_PROPOSAL)
+"""The kinds of records whose member ``sealed`` is a text sealed under their id, in base64. A new data key seals it anew."""
 
 
 Scalar = str | int | float | bool | None
@@ -78,7 +80,11 @@ def _bytes(body: str | None) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A committed configuration. ``time`` is UTC (``2026-11-21T10:00:00Z``); ``parent`` 0 and "" stand for none."""
+    """A committed configuration. ``time`` is UTC (``2026-11-21T10:00:00Z``); ``parent`` 0 and "" stand for none.
+
+    ``approvers`` are the names of those who accepted it, separated by blanks; ``emergency`` 1: it needed their approval, and went
+    without.
+    """
 
     number: int
     author: str
@@ -88,6 +94,8 @@ class Revision:
     changes: int
     parent_hash: str = ""
     hash: str = ""
+    approvers: str = ""
+    emergency: int = 0
 
     def hashed(self, edits: Sequence[Edit]) -> str:
         """Return the SHA-256, in hex, of everything in the revision and of its parent's hash."""
@@ -100,8 +108,15 @@ class Revision:
             "number": self.number,
             "parent": self.parent_hash,
             "time": self.time,
+            **self.approval,
         }
         return hashlib.sha256(encode(content)).hexdigest()
+
+    @property
+    def approval(self) -> dict[str, Any]:
+        """How it came past the approval of changes, as members of a JSON object; none of what took no approval."""
+        found: dict[str, Any] = {"approvers": self.approvers.split(" ")} if self.approvers else {}
+        return found | ({"emergency": self.emergency == 1 or self.emergency} if self.emergency else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +305,8 @@ class Store(Protocol):
     def commit_records(self, limit: int = 100) -> list[CommitRecord]:
         """Return commit records, those made last first, whatever the clock said."""
 
-    def save_commit_record(self, commit_record: CommitRecord) -> None:
-        """Write a commit record that changes nothing else."""
+    def save_commit_record(self, commit_record: CommitRecord, records: Sequence[StoredRecord] = ()) -> None:
+        """Write a commit record that changes no configuration, and other records with it, in one step."""
 
     def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time."""

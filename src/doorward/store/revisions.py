@@ -20,9 +20,9 @@ def put_revision(connection: sqlite3.Connection, revision: Revision, proof: Proo
     """Write a revision with its edits and its proof, and what they make of the documents."""
     values = (
         revision.number, revision.author, revision.address, revision.time, revision.message, revision.changes,
-        revision.parent_hash, revision.hash, *proof,
+        revision.parent_hash, revision.hash, *proof, revision.approvers, revision.emergency,
     )  # fmt: skip
-    connection.execute("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("INSERT INTO revisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     rows = [
         (revision.number, ordinal, path, key, position, old, new)
         for ordinal, (path, key, position, old, new) in enumerate(edit.as_json() for edit in edits)

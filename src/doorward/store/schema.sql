@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS revisions (
   parent_hash TEXT NOT NULL,
   hash TEXT NOT NULL,
   mark TEXT NOT NULL,
-  signature TEXT NOT NULL DEFAULT ''
+  signature TEXT NOT NULL DEFAULT '',
+  approvers TEXT NOT NULL DEFAULT '',
+  emergency INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS changes (

@@ -23,7 +23,7 @@ from doorward.store.commits import (
 )
 from doorward.store.commits import ROW as COMMIT
 from doorward.store.port import (
-    SEALED_FILE,
+    SEALED,
     CommitRecord,
     Confirmation,
     DamagedRecordError,
@@ -146,9 +146,15 @@ class SqliteStore(StoredHistory):
                 self._tell(error)
         return found
 
-    def save_commit_record(self, commit_record: CommitRecord) -> None:
-        """Write a commit record that changes nothing else."""
-        self._write(lambda connection: put_commit_record(connection, commit_record))
+    def save_commit_record(self, commit_record: CommitRecord, records: Sequence[StoredRecord] = ()) -> None:
+        """Write a commit record that changes no configuration, and other records with it, in one step."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            put_commit_record(connection, commit_record)
+            for record in records:
+                put_record(connection, record)
+
+        self._write(work)
 
     def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""
@@ -210,10 +216,10 @@ class SqliteStore(StoredHistory):
             kept = [Secret(*row) for row in connection.execute("SELECT key, form, sealed FROM secrets")]
             sealed = [(vault.seal(s.name, self._vault.open(s.name, s.sealed)), s.key) for s in kept]
             connection.executemany("UPDATE secrets SET sealed = ? WHERE key = ?", sealed)
-            for record in self.records(SEALED_FILE):
+            for record in [record for kind in SEALED for record in self.records(kind)]:
                 text = self._vault.open(record.id, base64.b64decode(record.body["sealed"]))
                 again = base64.b64encode(vault.seal(record.id, text)).decode()
-                put_record(connection, StoredRecord(SEALED_FILE, record.id, {"sealed": again}))
+                put_record(connection, StoredRecord(record.kind, record.id, {"sealed": again}))
             marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
             connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
             return len(sealed), len(marks)

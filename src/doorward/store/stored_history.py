@@ -21,7 +21,7 @@ from doorward.tree.places import Place
 
 log = structlog.get_logger()
 
-_REVISION = "number, author, address, time, message, changes, parent_hash, hash"
+_REVISION = "number, author, address, time, message, changes, parent_hash, hash, approvers, emergency"
 _KEY = "history_key"
 """The name in ``meta`` of the public key that the revisions are signed with."""
 _NEWEST = 1 << 62

@@ -16,7 +16,8 @@ from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.conflicts import explained
 from doorward.transaction.merge import MergeConflict
-from doorward.transaction.pipeline import Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.tree.times import now
 
@@ -133,7 +134,7 @@ class CommitService:
         try:
             record = self.pipeline.commit(candidate, order)
         except MergeConflict as collided:
-            raise explained(self.pipeline.store, candidate, self.pipeline.running, collided) from None
+            raise explained(self.pipeline.store, candidate.base.number, self.pipeline.running, collided) from None
         if order.confirm_seconds is not None:
             self.confirmations.load()
         return record

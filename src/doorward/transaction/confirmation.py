@@ -14,7 +14,8 @@ from doorward.store.port import Confirmation, Store
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.history import restore
 from doorward.transaction.merge import MergeConflict
-from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import SYSTEM, ApplyFailed, Pipeline
 from doorward.tree.problems import SemanticError
 
 log = structlog.get_logger()
@@ -150,7 +151,9 @@ class Confirmations:
         candidate = Candidate.on(self._pipeline.running)
         message = f"Revision {pending.revision} was not confirmed in time."
         restore(self._pipeline.tree, self._store, candidate, pending.revision - 1, membership=True)
-        self._pipeline.commit(candidate, Order(SYSTEM, "", message, commit_id=self._record, everything=True))
+        # What ran before ran with everybody's approval.
+        order = Order(SYSTEM, "", message, commit_id=self._record, everything=True, when_guarded="pass")
+        self._pipeline.commit(candidate, order)
         record = self._store.commit_record(pending.commit_id)
         if self._store.confirmation() is not None and record is not None:  # there was nothing to take back
             self._store.confirmed(replace(record, state="reverted", error=None))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from doorward.store.port import Store
-from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.candidate import Running
 from doorward.transaction.merge import MergeConflict
 
 
@@ -29,12 +29,12 @@ class ConflictingChangesError(Exception):
         super().__init__(f"{places} changed by somebody else meanwhile.")
 
 
-def explained(store: Store, candidate: Candidate, running: Running, collided: MergeConflict) -> ConflictingChangesError:
-    """Return a conflict with the authors of the changes, sorted by path. Blocks: the store is asked."""
+def explained(store: Store, since: int, running: Running, collided: MergeConflict) -> ConflictingChangesError:
+    """Return a conflict with the authors of the changes since a revision, sorted by path. Blocks: the store is asked."""
     conflicts = []
     for one in sorted(collided.collisions, key=lambda found: found.path):
         changed = store.changes_of(one.place, running.number, 1)
-        revision = next((found for found, _ in changed if found.number > candidate.base.number), None)
+        revision = next((found for found, _ in changed if found.number > since), None)
         author, number = (revision.author, revision.number) if revision else ("", running.number)
         conflicts.append(ConflictingChange(author, one.path, number, one.running_value))
     return ConflictingChangesError(conflicts)

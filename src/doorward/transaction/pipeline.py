@@ -6,7 +6,6 @@ Everything here blocks and runs in one thread at a time: the commit thread. ``ru
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,22 +14,25 @@ from typing import Any
 import structlog
 
 from doorward.configuration.local_services import admin_web
-from doorward.configuration.management import accounting
+from doorward.configuration.management import accounting, change_approval
 from doorward.host.claims import listeners
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
-from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Revision, State, Store, StoredRecord
+from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Revision, State, Store
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.claims import claims
 from doorward.transaction.history import continued
 from doorward.transaction.merge import MergeConflict, Merged, merge
+from doorward.transaction.order import Order, begun
 from doorward.transaction.privileged import NOBODY, Committer, judged
 from doorward.transaction.probes import probe_warnings, reach_warnings
+from doorward.transaction.proposals import Proposals
 from doorward.transaction.rules import check_rules
 from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.supply import supplied
+from doorward.transaction.untold import untold
 from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Tree
@@ -59,37 +61,14 @@ class ApplyFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Who asks for a commit, and with what. ``account`` is the key of the account that asks, "" for the appliance itself.
-
-    ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together
-    with the revision, ``past`` takes the place of the store's own history. ``everything``: whoever asks may do
-    everything. ``results`` and ``warnings`` of the changes that came with the order become part of its record.
-    """
-
-    user: str
-    address: str
-    message: str | None = None
-    confirm_seconds: int | None = None
-    commit_id: str = ""
-    idempotency_key: str | None = None
-    request: str | None = None
-    records: tuple[StoredRecord, ...] = ()
-    past: Past | None = None
-    everything: bool = False
-    account: str = ""
-    results: list[dict[str, Any]] | None = None
-    warnings: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class CommitReport:
-    """What a commit would do: host actions, all problems and warnings, what was merged."""
+    """What a commit would do: host actions, all problems and warnings, what was merged, and who has to accept it."""
 
     merged: Merged
     plan: Plan
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    asked: tuple[change_approval.ApprovalRule, ...] = ()
 
 
 class Pipeline:
@@ -109,6 +88,7 @@ class Pipeline:
         self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
         self.clock = clock or SystemClock()
         self.running = running
+        self.proposals = Proposals(tree, store, secrets, self.clock)
         self.is_on_trial = False
         """Whether the revision that is being published awaits its confirmation."""
         self.published: list[Published] = []
@@ -172,7 +152,9 @@ class Pipeline:
         reached = () if problems else reach_warnings(self.tree, merged.edits)
         advised = [problem for advise in self.advisers for problem in advise(merged)]
         advised += self.secrets.returning(merged.snapshot, merged.edits, candidate)
-        return CommitReport(merged, plan, tuple(problems), (*findings.warnings, *leaving, *advised, *probed, *reached, *absent))
+        rules = change_approval.rules_for(running.snapshot, (edit.place.href for edit in merged.edits))
+        warnings = (*findings.warnings, *leaving, *advised, *probed, *reached, *absent)
+        return CommitReport(merged, plan, tuple(problems), warnings, rules)
 
     def _look(self, before: Snapshot, merged: Merged) -> Plan:
         """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
@@ -187,7 +169,7 @@ class Pipeline:
 
         Raises MergeConflict, SemanticError or ApplyFailed; then the running configuration is as before.
         """
-        commit_record = _commit_record(order)
+        commit_record = begun(order)
         self.now_doing[commit_record.id] = commit_record
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
@@ -198,6 +180,8 @@ class Pipeline:
             if report.problems:
                 raise SemanticError(report.problems)
             commit_record = replace(commit_record, warnings=[*order.warnings, *as_json(report.warnings)])
+            if report.asked and order.when_guarded != "pass":
+                return self.proposals.make(order, commit_record, candidate, report.merged.edits, self.running)
             return self._carry_out(report, commit_record, order, candidate)
         except (MergeConflict, SemanticError) as refused:
             paths = sorted({problem.path for problem in refused.problems}) if isinstance(refused, SemanticError) else None
@@ -211,7 +195,7 @@ class Pipeline:
 
     def refuse(self, order: Order, kind: str, reason: str) -> None:
         """Keep the record of a commit whose changes could not even be put into a candidate. ``kind`` is the error type."""
-        self._record_refusal(_commit_record(order), kind, reason)
+        self._record_refusal(begun(order), kind, reason)
 
     def _record_refusal(self, commit_record: CommitRecord, kind: str, reason: str, paths: list[str] | None = None) -> None:
         error = {"reason": reason, "type": kind} | ({} if paths is None else {"paths": paths})
@@ -231,7 +215,14 @@ class Pipeline:
         if order.past is not None:
             number = order.past.head.number
             snapshot, edits = continued(self.tree, order.past, snapshot)
-        revision = Revision(number + 1, order.user, order.address, now(), order.message, len(edits))
+        is_emergency = order.emergency and bool(report.asked)
+        revision = Revision(
+            number + 1, order.user, order.address, now(), order.message, len(edits),
+            approvers=" ".join(order.approvers), emergency=int(is_emergency),
+        )  # fmt: skip
+        records = [*order.records]
+        if is_emergency:
+            records.append(untold("emergency_change", f"{order.user} changed without approval", revision.number))
         kept = self.secrets.prepare(merged.snapshot, merged.edits, candidate.secrets) + self.secrets.sealed(candidate.kept)
         if report.plan.actions:
             with self.secrets.uncommitted(candidate.texts):
@@ -247,7 +238,7 @@ class Pipeline:
         done = replace(commit_record, state=state, finished=now(), revision=revision.number)
         write = partial(
             self.store.publish,
-            edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=order.records, past=order.past,
+            edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=records, past=order.past,
         )  # fmt: skip
         revision = self._publish(report, revision, write)
         self.is_on_trial = confirmation is not None
@@ -376,14 +367,6 @@ class Pipeline:
             )
             self.store.close_journal(ended)
             log.warning("an unfinished commit was undone", commit=intent.commit_id, revision=self.running.number)
-
-
-def _commit_record(order: Order) -> CommitRecord:
-    """Return the record of a commit that begins."""
-    return CommitRecord(
-        order.commit_id or str(uuid.uuid4()), order.user, now(), "validating",
-        idempotency_key=order.idempotency_key, request=order.request, account=order.account, results=order.results,
-    )  # fmt: skip
 
 
 def requires_message(snapshot: Snapshot) -> bool:

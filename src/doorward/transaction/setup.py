@@ -14,7 +14,8 @@ from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
 from doorward.configuration.management import email
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.pipeline import Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import Pipeline
 from doorward.tree.changes import ORDER
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, Problem, SemanticError

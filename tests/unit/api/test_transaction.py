@@ -12,6 +12,7 @@ import pytest
 from doorward.access.logins import LoginSession
 from doorward.api.commit_records import OneCommit
 from doorward.api.errors import ApiError
+from doorward.api.previews import Preview
 from doorward.api.request import Request
 from doorward.api.transaction import Transaction
 from doorward.transaction import queue as module
@@ -58,7 +59,9 @@ def behind_another(
         let_go = threading.Event()
         other = asyncio.create_task(service.queue.run(lambda: let_go.wait(PATIENCE)))
         await asyncio.sleep(0)  # it comes first
-        commit = asyncio.create_task(Transaction(service, logins()).put(request(login, b'{"status":"commit"}')))
+        commit = asyncio.create_task(
+            Transaction(service, Preview(service.pipeline, logins())).put(request(login, b'{"status":"commit"}'))
+        )
         try:
             await then(commit, let_go)
         finally:

@@ -51,7 +51,7 @@ def played(exchange: Exchange[T], *replies: ClientReply | UnreachableError) -> t
         return end.value, said
 
 
-def commit(*replies: ClientReply | UnreachableError, patience: float = 2.0) -> tuple[int, list[ClientRequest]]:
+def commit(*replies: ClientReply | UnreachableError, patience: float = 2.0) -> tuple[int | None, list[ClientRequest]]:
     conversation = ApiConversation(URL)
     played(conversation.log_in("jane", "secret"), reply())
     committed, said = played(conversation.commit("why", None, patience), *replies)
@@ -63,6 +63,15 @@ def test_a_commit_is_one_request_with_a_key() -> None:
     assert (revision, request.method, request.path) == (7, "PUT", "/api/transaction")
     assert json.loads(request.content or b"") == {"status": "commit", "commit_message": "why"}
     assert len(request.headers["Idempotency-Key"]) == 36
+
+
+def test_a_commit_that_waits_for_somebody_has_a_proposal_and_no_revision() -> None:
+    conversation = ApiConversation(URL)
+    played(conversation.log_in("jane", "secret"), reply())
+    waiting = ClientReply(202, {}, json.dumps({"meta": {"proposal": "/api/proposals/p", "waits_for": ["security"]}}).encode())
+    committed, [request] = played(conversation.commit("why", None, 2.0, emergency=True), waiting)
+    assert (committed.revision, committed.proposal, committed.waits_for) == (None, "/api/proposals/p", ("security",))
+    assert json.loads(request.content or b"")["emergency"] is True
 
 
 def test_a_lost_answer_is_asked_for_with_the_same_key_and_ever_longer_waits() -> None:

@@ -45,6 +45,12 @@ GOOD: dict[str, Any] = {
     "datetime/ntp_servers": [{"selection": "fqdn", "value": "pool.ntp.org"}, {"selection": "ip", "value": "192.0.2.1"}],
     "datetime/timezone": "Etc/UTC",
     "management/accounting": {"require_commitlog": True},
+    "management/change_approval": {
+        "emergency_group": "firemen",
+        "enabled": True,
+        "expires_hours": 24,
+        "rules": [{"approvers": "security", "mail_to": ["security@example.com"], "paths": ["/api/configuration"], "required": 2}],
+    },
     "management/drift": {"exceptions": ["/etc/timezone", "/api/configuration/network"], "mode": "repair"},
     "management/webinterface": {"timeout": 5},
     "passwords": {"plain": "correct horse battery"},

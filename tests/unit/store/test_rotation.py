@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.store.port import SEALED_FILE, Secret, StoredRecord
+from doorward.store.port import SEALED, Secret, StoredRecord
 from doorward.store.rotation import KEY, NEXT, Rotated, rotate, settle, unsettled
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault, VaultError
@@ -70,17 +70,18 @@ def test_everything_is_under_the_new_key_and_nothing_under_the_old(state: Path) 
     assert (state / KEY).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_a_restore_left_sealed_is_sealed_anew(state: Path) -> None:
+@pytest.mark.parametrize("kind", SEALED)
+def test_what_waits_sealed_is_sealed_anew(state: Path, kind: str) -> None:
     vault = Vault.at(state / KEY, create=False)
     store = SqliteStore(state / "doorward.db", vault)
     sealed = base64.b64encode(vault.seal("cluster/key.pem", "a key")).decode()
-    store.put_record(StoredRecord(SEALED_FILE, "cluster/key.pem", {"sealed": sealed}))
+    store.put_record(StoredRecord(kind, "cluster/key.pem", {"sealed": sealed}))
     store.put_record(StoredRecord("other", "cluster/key.pem", "not sealed"))
     store.close()
     rotate(state)
     vault = Vault.at(state / KEY, create=False)
     store = SqliteStore(state / "doorward.db", vault)
-    [kept] = store.records(SEALED_FILE)
+    [kept] = store.records(kind)
     assert vault.open("cluster/key.pem", base64.b64decode(kept.body["sealed"])) == "a key"
     assert store.check_records() == []
     assert store.records("other") == [StoredRecord("other", "cluster/key.pem", "not sealed")]

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = {
-    "revisions": ["number", "author", "address", "time", "message", "changes", "parent_hash", "hash", "mark", "signature"],
+    "revisions": [
+        "number", "author", "address", "time", "message", "changes", "parent_hash", "hash", "mark", "signature", "approvers",
+        "emergency",
+    ],
     "changes": ["revision", "ordinal", "path", "key", "position", "old", "new"],
     "documents": ["path", "key", "position", "body"],
-}
+}  # fmt: skip
 ROWS = {"revisions": len(HISTORY), "changes": sum(map(len, HISTORY)), "documents": 4}
 KEYS = {"revisions": ["number"], "changes": ["revision", "ordinal"], "documents": ["path", "key"]}
 CELLS = [(table, row, column) for table, columns in COLUMNS.items() for row in range(ROWS[table]) for column in columns]

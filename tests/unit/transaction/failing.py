@@ -58,6 +58,6 @@ class FailingStore(SqliteStore):
         self._may("close_journal")
         super().close_journal(commit_record)
 
-    def save_commit_record(self, commit_record: CommitRecord) -> None:
+    def save_commit_record(self, commit_record: CommitRecord, records: Sequence[StoredRecord] = ()) -> None:
         self._may("save_commit_record")
-        super().save_commit_record(commit_record)
+        super().save_commit_record(commit_record, records)

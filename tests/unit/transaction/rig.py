@@ -15,7 +15,8 @@ from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.confirmation import Confirmations
-from doorward.transaction.pipeline import Order, Pipeline
+from doorward.transaction.order import Order
+from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.privileged import Committer
 from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.startup import first_revision, load_running, whole_tree

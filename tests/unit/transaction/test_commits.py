@@ -17,7 +17,7 @@ from doorward.transaction.commits import (
     ReusedKeyError,
 )
 from doorward.transaction.conflicts import ConflictingChange, ConflictingChangesError
-from doorward.transaction.pipeline import Order
+from doorward.transaction.order import Order
 from doorward.transaction.queue import CommitQueue
 from tests.unit.transaction.rig import ROOT, ZONE, Rig
 

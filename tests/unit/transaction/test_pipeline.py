@@ -12,7 +12,7 @@ from doorward.host.engine import ApplyError
 from doorward.host.errors import HostError
 from doorward.host.ntp_probe import ProbeResult
 from doorward.store.port import CommitRecord, Edit, Intent
-from doorward.transaction.pipeline import Order
+from doorward.transaction.order import Order
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError

@@ -13,7 +13,7 @@ from doorward.backup.restore.opening import Opened
 from doorward.backup.restore.replacing import records, restored_candidate
 from doorward.backup.restore.request import RestoreCancelledError, RestoreRequest
 from doorward.store.port import CommitRecord
-from doorward.transaction.pipeline import Order
+from doorward.transaction.order import Order
 from doorward.transaction.startup import is_fresh
 
 

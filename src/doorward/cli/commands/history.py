@@ -135,6 +135,10 @@ def _row(body: dict[str, Any], awaited: tuple[int, int] | None) -> list[str]:
     message = (body["commit_message"] or "").replace("\n", " ")
     if awaited and body["number"] == awaited[0]:
         message = f"[awaits confirmation, {words(awaited[1])} left] {message}".rstrip()
+    if body.get("emergency"):
+        message = f"[emergency] {message}"
+    if body.get("approvers"):
+        message = f"[accepted by {', '.join(body['approvers'])}] {message}".rstrip()
     return [
         str(body["number"]), local_time(body["time"]), body["author"], body["address"] or "-", str(body["changes"]), message
     ]  # fmt: skip

@@ -79,18 +79,19 @@ def _commit(
     """Trust the keys and commit; neither without the other."""
     from doorward.cli.render import OutputLine, show
     from doorward.cli.servers import forget, trust
+    from doorward.cli.transact import waiting
 
     made = trust(session.client, server, keys)
     if not begun.described:
         return
     try:
-        revision = session.client.commit(message or f"Recorded SSH sessions to {server.label}").revision
+        done = session.client.commit(message or f"Recorded SSH sessions to {server.label}")
     except (CommandError, ClientError) as error:
         for name in made:
             forget(session.client, name)
         hint = "Where another program has the port: --port takes another one."
         raise CommandError(*failure_of(error).lines, hint) from None
-    show([OutputLine(f"Revision {revision} is in effect.", "bold green")])
+    show([waiting(done) if done.proposal else OutputLine(f"Revision {done.revision} is in effect.", "bold green")])
 
 
 def _promises(begun: QuickstartPlan, server: ServerName) -> Iterator[OutputLine]:

@@ -23,9 +23,11 @@ PATH = "/api/configuration/alerting/system_alerts"
 
 IDS: Mapping[str, str] = {
     "alert": "xcbAlert",
+    "approval_reset": "doorwardApprovalReset",
     "backup_failed": "xcbBackupFailed",
     "backup_overdue": "doorwardBackupOverdue",
     "certificate_expiring": "doorwardCertificateExpiring",
+    "change_proposed": "doorwardChangeProposed",
     "clock_stepped": "doorwardClockStepped",
     "cluster_central_lost": "doorwardClusterCentralLost",
     "cluster_node_offline": "doorwardClusterNodeOffline",
@@ -35,6 +37,7 @@ IDS: Mapping[str, str] = {
     "db_error": "xcbDBError",
     "disk_full": "doorwardDiskFull",
     "drift_loop": "doorwardDriftLoop",
+    "emergency_change": "doorwardEmergencyChange",
     "error": "xcbError",
     "load_high": "doorwardLoadHigh",
     "login": "xcbLogin",
@@ -91,9 +94,11 @@ class SystemAlerts(Body):
 
     alert: Quiet = Field(_QUIET, description="A log record of level critical.")
     archive_failed: Never = Field(_NEVER, description="An archive run failed; not raised by this release.")
+    approval_reset: Mailed = extension(_MAILED, description="Approval of changes was switched off on the machine.")
     backup_failed: Mailed = Field(_MAILED, description="A backup failed after its last attempt.")
     backup_overdue: Mailed = Field(_MAILED, description="No backup succeeded since the last two times it was due.")
     certificate_expiring: Mailed = Field(_MAILED, description="A certificate or the key of backups ends in 30, 14, 7 or 1 days.")
+    change_proposed: Mailed = extension(_MAILED, description="A commit waits for somebody's approval.")
     clock_stepped: Mailed = extension(_MAILED, description="The clock was stepped by more than 10 seconds.")
     cluster_central_lost: Mailed = Field(_MAILED, description="Central Management did not answer for 60 seconds.")
     cluster_node_offline: Mailed = Field(_MAILED, description="A node of the cluster went offline.")
@@ -103,6 +108,7 @@ class SystemAlerts(Body):
     db_error: Mailed = Field(_MAILED, description="The store refused to read or write.")
     disk_full: Mailed = Field(_MAILED, description="The limit of disk use is crossed.")
     drift_loop: Mailed = extension(_MAILED, description="Repairs of the host did not last, so that there are no more.")
+    emergency_change: Mailed = extension(_MAILED, description="A guarded place was changed without approval.")
     error: Quiet = Field(_QUIET, description="A log record of level error.")
     ha_node_changed: Never = Field(_NEVER, description="The other node took over; not raised by this release.")
     limit_reached: Never = Field(_NEVER, description="A limit of the licence is reached; not raised by this release.")

@@ -7,8 +7,8 @@ a sandbox only the files are written.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 from doorward.configuration.network._addresses import addresses
 from doorward.configuration.network._nics import NIC, PATHS
@@ -38,11 +38,25 @@ def gateway_unreachable(snapshot: Snapshot, _place: Place) -> Iterator[Problem]:
 
 def render(snapshot: Snapshot) -> Iterator[Route]:
     """Ask the host for the routes; the files of systemd-networkd belong to the interfaces."""
-    for route in snapshot.read(NODE):
-        way = way_to(snapshot, route.gateway)
-        device = snapshot.read(NIC[PATHS.index(way[0])]).name if way is not None else None
-        if device is not None:
-            yield Route(device, route.target_network, route.gateway, origin=PATH)
+    yield from (route for one in snapshot.read(NODE) if (route := _asked(snapshot, one)) is not None)
+
+
+def _asked(snapshot: Snapshot, route: StaticRoute) -> Route | None:
+    """Return what a route asks the host for; None where no device leads to its gateway."""
+    way = way_to(snapshot, route.gateway)
+    device = snapshot.read(NIC[PATHS.index(way[0])]).name if way is not None else None
+    return Route(device, route.target_network, route.gateway, origin=PATH) if device is not None else None
+
+
+def adopt(snapshot: Snapshot, found: Callable[[Any], object]) -> list[dict[str, str]] | None:
+    """Return the routes with the gateways that the host has for them, without those that it does not have."""
+    configured, adopted = snapshot.read(NODE), []
+    for route in configured:
+        asked = _asked(snapshot, route)
+        gateway = found(asked) if asked is not None else route.gateway
+        if isinstance(gateway, str):
+            adopted.append({"gateway": gateway, "target_network": route.target_network})
+    return adopted if adopted != [route.model_dump(mode="json") for route in configured] else None
 
 
 def first_routes(machine: Machine) -> list[dict[str, str]]:
@@ -71,4 +85,5 @@ NODE: ListSingleton[StaticRoute] = ListSingleton(
     reads=PATHS,
     rules=(gateway_unreachable,),
     render=render,
+    adopt=adopt,
 )

@@ -112,11 +112,8 @@ class Chrony(Driver):
     def drift(self, daemon: Daemon) -> list[HostWarning]:
         """A changed `chrony.conf`, and source files of others."""
         found = []
-        try:
-            conf = self._files.read(CONF)
-        except HostError:
-            conf = None
-        if conf is None or (conf.content, conf.target) != (self._layout.text, None):
+        conf = self._conf()
+        if not self._is_ours(conf):
             message = f"{CONF} is missing" if conf is None else f"{CONF} was changed by someone else"
             found.append(HostWarning("configuration_drift", message, daemon.origin, f"file {CONF}"))
         for name in self._files.names(SOURCES_DIRECTORY):
@@ -126,6 +123,21 @@ class Chrony(Driver):
                 message = f"{path} is not ours and may add time sources"
                 found.append(HostWarning("foreign_source", message, daemon.origin))
         return found
+
+    @override
+    def is_altered(self) -> bool:
+        """Whether `chrony.conf` is not ours any more."""
+        return not self._is_ours(self._conf())
+
+    def _conf(self) -> FileEntry | None:
+        """`chrony.conf` as it stands, None where it can't be read."""
+        try:
+            return self._files.read(CONF)
+        except HostError:
+            return None
+
+    def _is_ours(self, conf: FileEntry | None) -> bool:
+        return conf is not None and (conf.content, conf.target) == (self._layout.text, None)
 
     def _answers(self) -> bool:
         try:
@@ -146,7 +158,7 @@ class Chrony(Driver):
     def _write_conf(self) -> bool:
         """Put `chrony.conf` in place when it differs; whether it did."""
         found = self._files.read(CONF)
-        if found is not None and (found.content, found.target) == (self._layout.text, None):
+        if self._is_ours(found):
             return False
         self._check_conf()
         if self._layout.keep_old and found is not None and self._files.read(KEPT) is None:

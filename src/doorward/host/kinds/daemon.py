@@ -51,6 +51,9 @@ class Driver(Protocol):
     def drift(self, daemon: Daemon) -> list[HostWarning]:
         """What else is not as desired: its own configuration, foreign files."""
 
+    def is_altered(self) -> bool:
+        """Whether its own configuration is not ours any more; a restart puts it right."""
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonState:
@@ -86,6 +89,8 @@ class DaemonKind(Kind[Daemon]):
             return change.action(f"skip {daemon.name}"), [_absent(daemon, absence)]
         if not driver.running():
             return change.action(f"start {daemon.name}", "restart"), []
+        if driver.is_altered():
+            return change.action(f"restart {daemon.name}", "restart"), []
         if not touched.isdisjoint(daemon.reload_on) or self._missing(daemon) or self._lingering(change):
             return change.action(f"reload {daemon.name}", "reload"), []
         return None, []
@@ -107,6 +112,9 @@ class DaemonKind(Kind[Daemon]):
             return
         if not driver.running():
             driver.start(daemon, within(deadline))
+            return
+        if driver.is_altered():
+            driver.restart(daemon, within(deadline))
             return
         try:
             driver.reload(daemon, within(deadline))

@@ -18,7 +18,7 @@ from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import StoredRecord
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import Order
+from doorward.transaction.order import Order
 from doorward.tree.places import Place
 from tests.unit.backup.restore.test_restore import archived, outcome, restored, tried
 from tests.unit.backup.test_archive import unpacked

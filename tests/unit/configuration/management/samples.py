@@ -35,7 +35,7 @@ ALERTS: dict[str, Any] = {
     **{key: {"email": False, "snmp": False} for key in (*MAILED, *NEVER)},
     **{key: {"email": True, "snmp": False} for key in QUIET},
 }
-EXTENDED = ("clock_stepped", "drift_loop", "password_reset")
+EXTENDED = ("approval_reset", "change_proposed", "clock_stepped", "drift_loop", "emergency_change", "password_reset")
 """Mailed too, and shown only where that is switched off."""
 TRAFFIC: dict[str, Any] = {
     key: {"email": key == "host_key_learned", "snmp": False}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import combinations
 from operator import attrgetter
 from typing import Any
@@ -11,6 +13,7 @@ from doorward.configuration.network._addresses import addresses_in, first_body
 from doorward.configuration.network._nics import NAMES, NIC, NICS, PATHS, Interface, Nic
 from doorward.configuration.network._routes import ROUTING, routes_by_interface
 from doorward.host.drivers import networkd
+from doorward.host.kinds.network import Addressing
 from doorward.host.machine import Machine
 from doorward.host.network_resources import NetworkAddress, Networkd, Vlan
 from doorward.host.nics import SANDBOX, found_nics
@@ -90,6 +93,44 @@ def render(at: At[Nic]) -> Callable[[Snapshot], Iterator[HostResource]]:
     return of
 
 
+def adopt(at: At[Nic]) -> Callable[[Snapshot, Callable[[Any], object]], dict[str, Any] | None]:
+    """Return what gives the body of a NIC with the addresses that the device has.
+
+    An address that is gone is replaced by one that came on the same interface, else left out; what came beside is not taken.
+    """
+
+    def of(snapshot: Snapshot, found: Callable[[Any], object]) -> dict[str, Any] | None:
+        nic, body = snapshot.read(at), snapshot.value(at.path)
+        if nic.name is None:
+            return None
+        interfaces = dict(body["interfaces"])
+        for key, interface in nic.interfaces.items():
+            one = next(iter(interface.addresses.values()), None)
+            there = found(NetworkAddress(nic.name, interface.tag, one, origin=at.path)) if one is not None else None
+            if isinstance(there, Addressing):  # without its device nothing is known of it
+                interfaces[key] = interfaces[key] | {"addresses": _adopted(interface.addresses, there.addresses)}
+        return {**body, "interfaces": interfaces} if interfaces != body["interfaces"] else None
+
+    return of
+
+
+def _adopted(configured: Mapping[str, str], there: AbstractSet[str]) -> dict[str, Any]:
+    """Return the addresses of an interface by id, as the device has them."""
+    came = [ipaddress.ip_interface(text) for text in sorted(there - set(configured.values()))]
+    came = [address for address in came if not address.ip.is_link_local]
+    adopted: dict[str, str] = {}
+    for key, text in configured.items():
+        if text in there:
+            adopted[key] = text
+            continue
+        version = ipaddress.ip_interface(text).version
+        other = next((address for address in came if address.version == version), None)
+        if other is not None:
+            came.remove(other)
+            adopted[key] = str(other)
+    return {ORDER: list(adopted), **adopted}
+
+
 def _files(snapshot: Snapshot, path: str, device: str, interfaces: list[Interface]) -> Iterator[HostResource]:
     routes = routes_by_interface(snapshot)
     vlans = [networkd.vlan_name(device, interface.tag) for interface in interfaces if interface.tag]
@@ -140,6 +181,7 @@ def nic(index: int) -> Singleton[Nic]:
         scope="node",
         reads=(ROUTING,),
         render=render(NIC[index]),
+        adopt=adopt(NIC[index]),
         at_write=(in_use,),
         rules=(in_use, no_device, loopback, once_on_the_node),
         advice=(overlap,),
