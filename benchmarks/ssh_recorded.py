@@ -235,7 +235,7 @@ def ssh_recorded(bench: Bench) -> Table:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     is_quick = bench.effort.rounds < 5  # noqa: PLR2004 - of the usual effort
-    sessions, idle, commits = (200, 100, 30) if is_quick else (5000, 2000, 150)
+    sessions, idle, commits = (200, 100, 30) if is_quick else (3000, 2000, 150)
     rows: list[dict[str, Any]] = []
 
     def add(what: str, times: list[float], alone: list[float] | None = None) -> None:
@@ -254,7 +254,7 @@ def ssh_recorded(bench: Bench) -> Table:
         until(lambda: not _live(node), what="the end of idle sessions")
         commits_alone, reads_alone = _serve(node, commits)
         direct_alone, alone = _echo(node.target, USER, 300), _echo(node.port, node.login, 300)
-        stack.enter_context(Room(node.port, node.login, PASSWORD)).fill(BUSY)
+        stack.enter_context(Room(node.port, node.login, PASSWORD, pause=0.2)).fill(BUSY)
         commits_beside, reads_beside = _serve(node, commits)
         direct, beside = _echo(node.target, USER, 300), _echo(node.port, node.login, 300)
         add("commit, ms", commits_alone)

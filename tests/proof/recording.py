@@ -20,10 +20,14 @@ class Recording:
     root: Path
     entries: list[Entry]
 
-    def cuts(self, count: int, dice: random.Random, into: Path) -> Iterator[tuple[int, Path]]:
+    def places(self, count: int, dice: random.Random) -> list[int]:
+        """Return places to cut at, by chance."""
+        return [dice.randint(0, len(self.entries)) for _ in range(count)]
+
+    def cuts(self, places: list[int], dice: random.Random, into: Path) -> Iterator[tuple[int, Path]]:
         """Yield a directory for each cut, with the entry that it came before."""
         disk, fed = Disk(self.root, dice), 0
-        for number, at in enumerate(sorted(dice.randint(0, len(self.entries)) for _ in range(count))):
+        for number, at in enumerate(sorted(places)):
             while fed < at:
                 disk.feed(self.entries[fed])
                 fed += 1

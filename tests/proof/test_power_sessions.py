@@ -74,7 +74,8 @@ def check_sessions(state: Path, told: Told, where: str) -> None:
 
 
 def cut(recording: Recording, count: int, directory: Path) -> None:
-    for at, disk in recording.cuts(count, chance("power sessions"), directory):
+    dice = chance("power sessions")
+    for at, disk in recording.cuts(recording.places(count, dice), dice, directory):
         told = Told()
         for said in recording.marks(at):
             told.take(said)

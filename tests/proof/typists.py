@@ -14,7 +14,7 @@ import asyncssh
 from tests.support.server import until
 
 PAUSE = 0.05
-"""Seconds between two lines of a user."""
+"""Seconds between two lines of a user, where nothing else is said."""
 
 _T = TypeVar("_T")
 
@@ -22,8 +22,8 @@ _T = TypeVar("_T")
 class Typist:
     """One session. ``name`` begins each of its lines; ``seen``: when each line came back, by its number."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, pause: float) -> None:
+        self.name, self._pause = name, pause
         self.seen: list[float] = []
         self.is_over = False
         self.failure = ""
@@ -54,14 +54,14 @@ class Typist:
             while True:
                 process.stdin.write(f"{self.name} {number}\n".encode())
                 number += 1
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(self._pause)
 
 
 class Room:
     """Typists on a thread of their own."""
 
-    def __init__(self, port: int, user: str, password: str) -> None:
-        self.port = port
+    def __init__(self, port: int, user: str, password: str, pause: float = PAUSE) -> None:
+        self.port, self._pause = port, pause
         self._login = port, user, password
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -103,7 +103,7 @@ class Room:
         """Let so many type; return when each has seen a line of its own. Who is refused meanwhile tries again."""
         while len(self.typists) < count:
             self._count += 1
-            typist = Typist(f"typist-{self._count}")
+            typist = Typist(f"typist-{self._count}", self._pause)
             self.typists.append(typist)
             self._run(self._begin(typist))
         until(lambda: all(typist.seen or typist.is_over for typist in self.typists), what="lines of all typists")
