@@ -28,7 +28,7 @@ from doorward.configuration.management import webinterface
 from doorward.proxy.ssh.taps.trail import FRAME_MILLISECONDS
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.recording.keys import ContentKeys, in_clear
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Record, RecordKind
 from doorward.recording.writer import TrailWriter
 from doorward.sessions.catalogue.rows import Facts
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
@@ -214,9 +214,12 @@ def _typed() -> float:
     for at in range(0, HOUR * 1000, 16_000):
         for index, letter in enumerate(" ".join(dice.choices(words, weights, k=3))):
             when = at + 150 * index
-            records += [Record(when, Kind.INPUT, 1, letter.encode()), Record(when + 1, Kind.OUTPUT, 1, letter.encode())]
+            records += [
+                Record(when, RecordKind.INPUT, 1, letter.encode()),
+                Record(when + 1, RecordKind.OUTPUT, 1, letter.encode()),
+            ]
         text = "\r\n".join(" ".join(dice.choices(words, weights, k=8)) for _ in range(12))
-        records.append(Record(at + 8000, Kind.OUTPUT, 1, f"\r\n{text}\r\n$ ".encode()))
+        records.append(Record(at + 8000, RecordKind.OUTPUT, 1, f"\r\n{text}\r\n$ ".encode()))
     keys = ContentKeys.fresh()
     blocks = {"screen": in_clear(keys.screen or b""), "keystrokes": in_clear(keys.keystrokes or b"")}
     writer, due = TrailWriter({"session": "bench", "started": "2026-11-30T10:00:00Z"}, blocks, keys, tuple), 0

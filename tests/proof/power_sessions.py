@@ -13,9 +13,9 @@ from doorward.host.files import sync_directory
 from doorward.proxy.worker.places import Places
 from doorward.recording.journal import Journal
 from doorward.recording.keys import ContentKeys, in_clear
-from doorward.recording.records import Kind, Record
+from doorward.recording.records import Record, RecordKind
 from doorward.recording.writer import TrailWriter
-from doorward.sessions.catalogue.rows import ACCEPT, End
+from doorward.sessions.catalogue.rows import ACCEPT, SessionEnd
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.proof.disk_log import mark
 from tests.support.recorded import key_of, row
@@ -39,7 +39,7 @@ class Session:
 
     def say(self) -> None:
         self.said += 1
-        record = Record(self.said, Kind.OUTPUT, 1, b"%d\n" % self.said)
+        record = Record(self.said, RecordKind.OUTPUT, 1, b"%d\n" % self.said)
         for frame in (*self.writer.write(record), *self.writer.flush()):
             self.journal.append(self.key, frame)
 
@@ -74,7 +74,7 @@ def main() -> None:
             mark(log, said={session.key: session.said for session in sessions})
         for session in sessions[1:]:
             session.close()
-            asyncio.run(catalogue.end(session.key, End(at=session.said, verdict=ACCEPT, reason="", down=1, up=1)))
+            asyncio.run(catalogue.end(session.key, SessionEnd(at=session.said, verdict=ACCEPT, reason="", down=1, up=1)))
             mark(log, ended=session.key)
     journal.sync()
     catalogue.close()

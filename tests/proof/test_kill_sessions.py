@@ -16,7 +16,7 @@ import pytest
 
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from tests.proof.effort import SOAK, Outcome, chance, percentile, tries
 from tests.proof.typists import Room, Typist
 from tests.support.ports import free_port
@@ -73,7 +73,7 @@ class Bench:
         verdict = reader.verify()
         assert verdict.damage is None, key
         assert verdict.cut == 0, key
-        lines = b"".join(record.data for record in reader.records() if record.kind is Kind.OUTPUT).splitlines(keepends=True)
+        lines = b"".join(record.data for record in reader.records() if record.kind is RecordKind.OUTPUT).splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
         assert whole == [f"{typist.name} {number}\n".encode() for number in range(len(whole))], key
         seen = typist.seen
@@ -90,7 +90,7 @@ def typed_by(path: Path) -> str:
     """The name of the typist whose first line is in a trail; empty if there is none yet."""
     with suppress(TrailDamagedError):
         for record in TrailReader(path.read_bytes()).records():
-            if record.kind is Kind.OUTPUT:
+            if record.kind is RecordKind.OUTPUT:
                 return record.data.decode().partition(" ")[0]
     return ""
 

@@ -194,7 +194,8 @@ def test_jumps_of_the_clock_neither_shorten_nor_lengthen_a_right(sick: Sick) -> 
             assert left - passed - 2 <= sick.remaining() <= left, where
             assert look(client) == after, where
         shim.move_clock(-jump)
-        assert sick.token_works(token), where
+        if jump < DAY:  # one that has ended may be removed by now
+            assert sick.token_works(token), where
         assert sick.remaining() <= left, where
         accepted(client.put("/api/transaction", {"status": "confirm"}))
         assert look(client) == after != before, where

@@ -16,7 +16,7 @@ from doorward.proxy.worker.crashed import recover_all
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.journal import SUFFIX
 from doorward.recording.reader import TrailReader
-from doorward.recording.records import Kind
+from doorward.recording.records import RecordKind
 from tests.proof.disk_log import read_log
 from tests.proof.effort import Outcome, chance, tries
 from tests.proof.recording import Recording
@@ -68,7 +68,7 @@ def check_sessions(state: Path, told: Told, where: str) -> None:
         verdict = reader.verify()
         assert (verdict.damage, verdict.cut) == (None, 0), f"{where}: {key}"
         assert verdict.ended or key not in told.ended, f"{where}: {key}"
-        lines = [record.data for record in reader.records() if record.kind is Kind.OUTPUT]
+        lines = [record.data for record in reader.records() if record.kind is RecordKind.OUTPUT]
         assert lines == [b"%d\n" % (number + 1) for number in range(len(lines))], f"{where}: {key}"
         assert len(lines) >= told.said.get(key, 0), f"{where}: {key}"
 
