@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
-NEEDED := chromium chrony curl dropbear-bin freeradius git gnupg htop iproute2 ldap-utils libnfs13 mosh nfs-ganesha \
+NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
 	samba slapd tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
@@ -25,7 +25,7 @@ EXAMPLES ?= 20
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules generated mutants pairs check format bench lock directories console docs pictures screenshots clean
+.PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories console docs pictures screenshots clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ schedules: $(VENV)/.dev ## A cluster through 1,000 random schedules of faults (C
 
 generated: $(VENV)/.dev ## Send many generated requests to every operation of the API (EXAMPLES=; make test: two of each kind)
 	@DOORWARD_EXAMPLES=$(EXAMPLES) scripts/offline $(BIN)/pytest -o faulthandler_timeout=0 tests/system/test_schemathesis.py $(ARGS)
+
+soak: $(VENV)/.dev ## The long form of what docs/reliability.md tells (ARGS="-k power" chooses; TRIES= how often, SEED= by which chance)
+	@scripts/need $(NEEDED)
+	@DOORWARD_SOAK=1 scripts/offline $(BIN)/pytest -s -o faulthandler_timeout=0 tests/proof $(ARGS)
 
 mutants: $(VENV)/.dev ## Change 200 small things in the sources, one at a time, and see that tests notice (ARGS="--seed 2 store")
 	@scripts/need $(NEEDED)

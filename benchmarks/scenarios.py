@@ -24,6 +24,7 @@ from benchmarks.measure import Connection, in_turns, percentile, ratio_of_median
 from benchmarks.ours import Doorward
 from benchmarks.report import Table
 from benchmarks.ssh import ssh_relay
+from benchmarks.ssh_recorded import ssh_recorded
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers
 from doorward.configuration.management import webinterface
@@ -347,5 +348,6 @@ SCENARIOS: dict[str, Callable[[Bench], Table]] = {
         following,
         hosts,
         ssh_relay,
+        ssh_recorded,
     )
 }

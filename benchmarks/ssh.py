@@ -117,7 +117,8 @@ def _idle(party: Party, key: asyncssh.SSHKey) -> float:
 
 
 @contextmanager
-def _middle(*words: str) -> Iterator[tuple[int, psutil.Process]]:
+def middle(*words: str) -> Iterator[tuple[int, psutil.Process]]:
+    """Start one of the other parties: its port and its process."""
     command = [sys.executable, "-m", "benchmarks.ssh_parties", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_CHECKOUT, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - it was asked for
@@ -134,9 +135,9 @@ def ssh_relay(bench: Bench) -> Table:
         key = asyncssh.read_private_key(site.private)
         host_key = Path(folder) / "host_key"
         host_key.write_text(site.sshd.host_key)
-        port, process = stack.enter_context(_middle("gateway", str(site.sshd.port), str(site.private), str(host_key)))
+        port, process = stack.enter_context(middle("gateway", str(site.sshd.port), str(site.private), str(host_key)))
         gateway = Party(site, port, process=process)
-        port, process = stack.enter_context(_middle("tcp", str(site.sshd.port)))
+        port, process = stack.enter_context(middle("tcp", str(site.sshd.port)))
         relay = Party(site, port, process=process)
         jump = "ssh " + " ".join(site.options(site.sshd.port)) + f" -W 127.0.0.1:{site.sshd.port} {ACCOUNT}@127.0.0.1"
         parties = {

@@ -1,7 +1,7 @@
-"""The middle of an SSH connection, in a process of its own: ``python -m benchmarks.ssh_parties gateway|tcp PORT [KEY HOSTKEY]``.
+"""Others of an SSH connection, in a process of their own, which prints its port.
 
-``gateway`` is the SSH engine with an observer that only counts; ``tcp`` hands on bytes as a plain Python relay does. Each prints
-its port.
+``python -m benchmarks.ssh_parties gateway|tcp|echo PORT [KEY HOSTKEY]``: ``gateway`` is the SSH engine with an observer that only
+counts; ``tcp`` hands on bytes as a plain Python relay does; ``echo`` is a target that lets everybody in and echoes.
 """
 
 from __future__ import annotations
@@ -71,6 +71,32 @@ async def _relay(port: int) -> None:
     await server.serve_forever()
 
 
+class _Open(asyncssh.SSHServer):
+    """Lets everybody in who has a password."""
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        del username, password
+        return True
+
+
+async def _echo_back(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    while piece := await process.stdin.read(4096):
+        process.stdout.write(piece)
+    process.exit(0)
+
+
+async def _target(port: int) -> None:
+    server = await asyncssh.create_server(
+        _Open, "127.0.0.1", port, server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")], encoding=None,
+        process_factory=_echo_back, backlog=1024, line_editor=False,
+    )  # fmt: skip
+    print(server.get_port(), flush=True)
+    await server.wait_closed()
+
+
 def _control(port: int, key: asyncssh.SSHKey, host_key: str) -> FakeControl:
     public = key.export_public_key().decode().strip()
     return FakeControl(
@@ -90,6 +116,9 @@ def main() -> None:
     kind, port = sys.argv[1], int(sys.argv[2])
     if kind == "tcp":
         uvloop.run(_relay(port))
+        return
+    if kind == "echo":
+        uvloop.run(_target(port))
         return
     key = asyncssh.read_private_key(sys.argv[3])
     host_key = Path(sys.argv[4]).read_text().strip()

@@ -26,6 +26,8 @@ LONG = (
     "contract/test_privileges.py",
     "schedules/test_schedules.py",
     "faults/test_disk_full.py",
+    "proof/test_machine_faults.py",
+    "proof/test_kill_sessions.py",
     "system/test_demo.py",
     "system/test_sessions_served.py",
     "system/test_cluster.py",

@@ -43,6 +43,22 @@ def accepted(answer: httpx2.Response) -> httpx2.Response:
     return answer
 
 
+def refused(answer: httpx2.Response) -> bool:
+    """The commit was refused in the shape of the contract. Whether the host is as before."""
+    assert answer.status_code == 500, answer.text
+    error = answer.json()["error"]
+    assert set(answer.json()) == {"error", "meta"}
+    assert set(error) == {"details", "message", "type"}
+    assert error["type"] == "ApplyFailed"
+    details = error["details"]
+    assert set(details) == {"action", "commit", "error_id", "path", "reason", "restored"}
+    assert details["error_id"] == answer.headers["x-request-id"]
+    assert details["commit"].startswith("/api/commits/")
+    assert details["reason"]
+    restored: bool = details["restored"]
+    return restored
+
+
 def look(client: Client) -> Seen:
     """Everything that the commits here touch, as the caller sees it."""
     seen: Seen = {path: client.body(path) for path in (NTP, ZONE, WEB, ADMIN_WEB, NIC1, NAMING)}

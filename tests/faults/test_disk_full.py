@@ -17,6 +17,7 @@ from tests.faults.checks import (
     check,
     issues,
     look,
+    refused,
     servers,
     write_everything,
     write_servers,
@@ -49,22 +50,6 @@ def server(disk: Disk, tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path / "disk" / "state", QUICK, {"HASTY": WITHOUT_ROOM}).start()
     yield made
     made.stop()
-
-
-def refused(answer: httpx2.Response) -> bool:
-    """The commit was refused in the shape of the contract. Whether the host is as before."""
-    assert answer.status_code == 500, answer.text
-    error = answer.json()["error"]
-    assert set(answer.json()) == {"error", "meta"}
-    assert set(error) == {"details", "message", "type"}
-    assert error["type"] == "ApplyFailed"
-    details = error["details"]
-    assert set(details) == {"action", "commit", "error_id", "path", "reason", "restored"}
-    assert details["error_id"] == answer.headers["x-request-id"]
-    assert details["commit"].startswith("/api/commits/")
-    assert details["reason"]
-    restored: bool = details["restored"]
-    return restored
 
 
 def commit(client: Client) -> httpx2.Response:

@@ -202,6 +202,10 @@ class Journal:
         """End: everything is in the files of the sessions, and the journal is gone."""
         for name in list(self._trails):
             self.close(name)
+        try:
+            os.fsync(self._directory)  # the names of the files, which the journal knows until now
+        except OSError as error:
+            raise _failed(error) from error
         for segment, which in zip(self._segments, SEGMENTS, strict=True):
             segment.free.wait()
             os.unlink(self._reserve.removesuffix("reserve") + which, dir_fd=self._directory)
@@ -253,7 +257,7 @@ class Journal:
         """Go over to the other segment; the one that is full is free again once the files that it covers are synced."""
         full = self._segment
         full.free.clear()
-        threading.Thread(target=_checkpoint, args=(full,), name="trail-checkpoint", daemon=True).start()
+        threading.Thread(target=_checkpoint, args=(full, self._directory), name="trail-checkpoint", daemon=True).start()
         self._epoch += 1
         following = self._segment
         following.free.wait()  # slower than it fills: then everybody waits
@@ -264,10 +268,12 @@ class Journal:
             self.set_tail(name, frames)
 
 
-def _checkpoint(segment: _Segment) -> None:
+def _checkpoint(segment: _Segment, directory: int) -> None:
+    """Make safe what a segment covers, the names of the files too: what is not safe can't be made again without it."""
     try:
         for trail in segment.trails.values():
             trail.sync()
+        os.fsync(directory)
         segment.trails = {}
     except OSError as error:
         segment.failure = error

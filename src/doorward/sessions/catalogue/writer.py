@@ -97,6 +97,7 @@ class Writer:
         self._connection.close()
 
     def _put(self, item: _Item) -> Future[Any]:
+        item.done.set_running_or_notify_cancel()  # whoever waits for it may go, but can't take it back
         with self._changed:
             if self._stopping:
                 item.done.set_exception(CatalogueUnavailableError("the node is stopping"))

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from doorward.sessions.catalogue.rows import (
 )
 from doorward.sessions.catalogue.sqlite import NUMBERS_AHEAD, SqliteCatalogue
 from tests.support.recorded import key_of, row, tell, told
+from tests.support.waiting import PATIENCE
 
 END = SessionEnd(at=57_000, verdict="ACCEPT", reason="", down=1000, up=50)
 
@@ -272,6 +274,22 @@ def test_a_work_that_fails_by_itself_fails_alone(catalogue: SqliteCatalogue) -> 
     with pytest.raises(ValueError, match=r"^$"):
         failed.result()
     assert len(catalogue.open_sessions()) == 2
+
+
+def test_who_waits_no_longer_holds_up_nobody(catalogue: SqliteCatalogue) -> None:
+    """As control does when a worker is gone of which it was about to note something."""
+    gate = threading.Event()
+    catalogue.writer.durable(lambda _: gate.wait())
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(catalogue.synced())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(leave())
+    gate.set()
+    assert catalogue.writer.durable(lambda _: "written").result(PATIENCE) == "written"
 
 
 def test_who_brings_too_much_waits(catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
