@@ -67,8 +67,8 @@ class Served:
         opened.awaits("here-42")
         return opened
 
-    def follow(self, key: str) -> Terminal:
-        return self.cli.on_terminal("sessions", "follow", key)
+    def follow(self, key: str, *words: str) -> Terminal:
+        return self.cli.on_terminal("sessions", "follow", key, *words)
 
     def live(self) -> list[str]:
         """Return the keys of the sessions that run."""

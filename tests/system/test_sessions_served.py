@@ -129,8 +129,13 @@ def test_what_the_policy_does_not_let_through_is_refused(site: Served) -> None:
 def test_a_session_is_followed_held_let_go_and_ended(site: Served) -> None:
     with site.terminal() as user:
         key = site.only()
-        with site.follow(key) as watcher:
+        user.types("printf '\\033c'; echo wiped-$((4+4))")
+        user.awaits("wiped-8")
+        with site.follow(key) as late, site.follow(key, "--from", "0") as watcher:
+            late.awaits("wiped-8")
+            assert "here-42" not in late.shown
             watcher.awaits("here-42")
+            watcher.awaits("wiped-8")
             user.types("echo seen-$((50+5))")
             user.awaits("seen-55")
             watcher.awaits("seen-55")
@@ -153,7 +158,7 @@ def test_a_session_is_followed_held_let_go_and_ended(site: Served) -> None:
     site.cli.ok("sessions", "download", key)
     assert "seen-55" in site.cli.ok("trail", "text", f"{key}.dwr")
     assert site.cli("sessions", "download", key).code == 1
-    assert len(site.body(key)["trail_downloads"]) == 2
+    assert len(site.body(key)["trail_downloads"]) == 3  # followed from the beginning, replayed, downloaded
 
 
 def test_a_session_goes_on_while_the_server_is_dead(site: Served) -> None:
