@@ -79,6 +79,10 @@ class Served:
         [key] = until(lambda: len(found := self.live()) == 1 and found, what="one session")
         return str(key)
 
+    def last(self) -> str:
+        """Return the key of the session that began last."""
+        return str(json.loads(self.cli.ok("sessions", "list", "--limit", "1", "--json"))[0]["key"])
+
     def body(self, key: str) -> Any:
         return json.loads(self.cli.ok("sessions", "show", key, "--json"))
 

@@ -1,8 +1,8 @@
 """``/api/sessions/live/<key>/follow``: what a session shows, while it shows it, as server-sent events (HTML, section 9.2).
 
 The first event, ``start``, has the head of an asciicast; those without name are its events, ``[seconds, code, data]``, with
-``<channel>:<milliseconds>`` as their id; ``end`` says why no more comes. What was typed is never in it. Nothing is stored; but that
-somebody read the trail, for what was before (``from``), is written down as for a replay.
+``<channel>:<milliseconds>`` as their id; ``end`` says why no more comes. What was typed is never in it. Nothing is stored; but
+that somebody read the trail, for what was before (``from``), is written down as for a replay.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class LiveScreen(OfTrail):
                 "from": {
                     "type": "number",
                     "minimum": 0,
-                    "description": "Seconds since the session began; 0: all of it. Without: from now on, after the screen as it is.",
+                    "description": "Seconds since the session began; 0: all of it. Without: from now on, the screen first.",
                 },
             },
             description="Server-sent events: start, then events of an asciicast (version 2), then end.",
