@@ -15,7 +15,7 @@ PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius git gnupg htop iproute2 ldap-utils libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
-	samba slapd tmux util-linux vim x11-utils xauth xvfb
+	samba slapd tcpdump tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Only folders that hold code: mypy refuses a path that has none.

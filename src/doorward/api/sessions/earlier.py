@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,21 +36,34 @@ class Earlier:
         Nobody watches while the long part is read: a viewer who takes nothing would be dropped. Raises what ``live`` and
         `Trails.reading` do.
         """
+        try:
+            async with aclosing(self._before(live, since)) as shown:
+                async for one in shown:
+                    yield one
+        finally:
+            if isinstance(live, AsyncGenerator):
+                await live.aclose()
+
+    async def _before(self, live: AsyncIterator[Shown], since: int) -> AsyncGenerator[Shown, None]:
         last = since
-        async for one in self._recorded(since, None):
-            last = one.at
-            yield one
+        async with aclosing(self._recorded(since, None)) as recorded:
+            async for one in recorded:
+                last = one.at
+                yield one
+        over: NotLiveError | None = None
+        first = None
         try:
             first = await anext(live, None)
-        except NotLiveError:
-            async for one in self._recorded(last, last):
-                yield one
-            raise
+        except NotLiveError as error:
+            over = error
         if first is not None:
             await self._wait_for(first.at)
-        async for one in self._recorded(last, last):
-            if first is None or one.at <= first.at:
-                yield one
+        async with aclosing(self._recorded(last, last)) as recorded:
+            async for one in recorded:
+                if first is None or one.at <= first.at:
+                    yield one
+        if over is not None:
+            raise over
         if first is not None:
             yield first
         async for one in live:

@@ -222,6 +222,7 @@ def test_a_viewer_may_begin_in_between(site: Site) -> None:
     found = asyncio.run(seen(site, "?from=2.5&channel=1", 4))
     assert [one[0] for one in found] == ["start", "1:2500", "1:3000", "1:3500"]
     assert "one two" in found[1][1][2]
+    assert site.live.watching == 0  # who has gone
 
 
 def test_a_session_that_ends_meanwhile_is_shown_to_its_end(site: Site) -> None:
