@@ -44,7 +44,7 @@ class Earlier:
             if isinstance(live, AsyncGenerator):
                 await live.aclose()
 
-    async def _before(self, live: AsyncIterator[Shown], since: int) -> AsyncGenerator[Shown, None]:
+    async def _before(self, live: AsyncIterator[ShownEvent], since: int) -> AsyncGenerator[ShownEvent, None]:
         last = since
         async with aclosing(self._recorded(since, None)) as recorded:
             async for one in recorded:

@@ -267,9 +267,7 @@ def export(
     from doorward.recording.export import asciicast, extract
     from doorward.tree.plaintext import plain
 
-    suffix = {TrailFormat.asciicast: ".cast", TrailFormat.txt: ".txt", TrailFormat.files: ".files", TrailFormat.pcap: ".pcap"}[
-        form
-    ]
+    suffix = ".cast" if form is TrailFormat.asciicast else f".{form}"
     target = output or Path(file.name).with_suffix(suffix)
     with opened(file, key) as reader:
         readable(reader, file)
