@@ -17,7 +17,7 @@ PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
-	samba slapd tmux util-linux vim x11-utils xauth xvfb
+	samba slapd tcpdump tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Of each operation and mode, of generated requests.

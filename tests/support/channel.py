@@ -19,6 +19,7 @@ import uvloop
 from doorward.cluster.calls import Since
 from doorward.cluster.channel import ChannelApp
 from doorward.cluster.connection import Way
+from doorward.cluster.host_keys import HostKeyReport
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import (
     PSK_SECONDS,
@@ -71,6 +72,7 @@ class Handlers:
     number: int = 1
     answer: Any = field(default_factory=lambda: {"secret": "s" * 4096})
     reports: list[tuple[str, Any]] = field(default_factory=list)
+    told: list[tuple[str, HostKeyReport]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def accept(self, node: Node) -> str:
@@ -105,6 +107,10 @@ class Handlers:
 
     def status(self, peer: PinnedPeer, report: Any) -> Any | None:
         self.reports.append((peer.id, report))
+        return None
+
+    def host_keys(self, peer: PinnedPeer, told: HostKeyReport) -> Any | None:
+        self.told.append((peer.id, told))
         return None
 
 

@@ -67,8 +67,8 @@ class Served:
         opened.awaits("here-42")
         return opened
 
-    def follow(self, key: str) -> Terminal:
-        return self.cli.on_terminal("sessions", "follow", key)
+    def follow(self, key: str, *words: str) -> Terminal:
+        return self.cli.on_terminal("sessions", "follow", key, *words)
 
     def live(self) -> list[str]:
         """Return the keys of the sessions that run."""
@@ -78,6 +78,10 @@ class Served:
         """Return the key of the one session that runs."""
         [key] = until(lambda: len(found := self.live()) == 1 and found, what="one session")
         return str(key)
+
+    def last(self) -> str:
+        """Return the key of the session that began last."""
+        return str(json.loads(self.cli.ok("sessions", "list", "--limit", "1", "--json"))[0]["key"])
 
     def body(self, key: str) -> Any:
         return json.loads(self.cli.ok("sessions", "show", key, "--json"))

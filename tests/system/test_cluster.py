@@ -13,11 +13,13 @@ import pytest
 from tests.support.members import INTERFACE, JOIN, NIC, NODES, NTP, STATUS, ZONE, Member, members
 from tests.support.server import PASSWORD, until
 from tests.system.chrony_support import SOURCES, listed, need_chrony
+from tests.system.sshd_support import key_pair
 
 SECONDS = 3.0
 """Within which a change is in effect on every node."""
 OWN = "/api/configuration/troubleshooting"
 USERS, PASSWORDS = "/api/configuration/aaa/local_database/users", "/api/configuration/passwords"
+HOST_KEYS = "/api/ssh-host-keys"
 SECRET = "correct horse battery"
 
 
@@ -71,6 +73,23 @@ def test_a_change_is_in_effect_and_proven_on_every_node_within_seconds(nodes: tu
         assert (revision["author"], revision["commit_message"]) == (
             "central-management: admin", "central-management: time for all"
         )  # fmt: skip
+
+
+def test_host_keys_of_servers_are_trusted_on_every_node(nodes: tuple[Member, Member, Member], tmp_path: Path) -> None:
+    central, one, other = nodes
+    keys = [key_pair(tmp_path, name)[1] for name in ("first", "second")]
+    for member, host, key in ((central, "db1", keys[0]), (one, "db2", keys[1])):
+        assert member.send("POST", HOST_KEYS, {"host": host, "port": 22, "public_key": key}).status_code == 201
+
+    def trusted(*members: Member) -> list[list[str]]:
+        return [[item["body"]["public_key"] for item in member.shown(HOST_KEYS)["items"]] for member in members]
+
+    until(lambda: trusted(*nodes) == [keys] * 3, what="the keys")
+    known = f"{HOST_KEYS}/ssh-ed25519-db2:22"
+    refused = one.send("DELETE", known)
+    assert (refused.status_code, refused.json()["error"]["details"]["code"]) == (409, "from_central_management")
+    assert central.send("DELETE", known).status_code == 200
+    until(lambda: trusted(one, other) == [keys[:1]] * 2, what="the end of trust")
 
 
 def test_every_node_knows_its_roles_and_the_others(nodes: tuple[Member, Member, Member]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.support.ports import free_port
 from tests.support.server import until
 from tests.system.command_line import SECONDS
+from tests.system.mail_server import MailServer
 from tests.system.served import PASSWORD, Served, left_behind, served
 from tests.system.sshd_support import ACCOUNT, Sshd, key_pair
 
@@ -129,8 +130,13 @@ def test_what_the_policy_does_not_let_through_is_refused(site: Served) -> None:
 def test_a_session_is_followed_held_let_go_and_ended(site: Served) -> None:
     with site.terminal() as user:
         key = site.only()
-        with site.follow(key) as watcher:
+        user.types("printf '\\033c'; echo wiped-$((4+4))")
+        user.awaits("wiped-8")
+        with site.follow(key) as late, site.follow(key, "--from", "0") as watcher:
+            late.awaits("wiped-8")
+            assert "here-42" not in late.shown
             watcher.awaits("here-42")
+            watcher.awaits("wiped-8")
             user.types("echo seen-$((50+5))")
             user.awaits("seen-55")
             watcher.awaits("seen-55")
@@ -153,7 +159,31 @@ def test_a_session_is_followed_held_let_go_and_ended(site: Served) -> None:
     site.cli.ok("sessions", "download", key)
     assert "seen-55" in site.cli.ok("trail", "text", f"{key}.dwr")
     assert site.cli("sessions", "download", key).code == 1
-    assert len(site.body(key)["trail_downloads"]) == 2
+    assert len(site.body(key)["trail_downloads"]) == 3  # followed from the beginning, replayed, downloaded
+
+
+def test_alerts_of_sessions_come_by_mail(site: Served) -> None:
+    alerts, email = "/api/configuration/alerting/traffic_alerts", "/api/configuration/management/email"
+    admin = site.server.login()
+    chosen = admin.body(alerts)
+    with MailServer() as mail:
+        server = {"selection": "ip", "value": "127.0.0.1"}
+        for path, body in (
+            (email, {"admin_address": "admin@example.com", "smtp_port": mail.port, "smtp_server": server}),
+            (alerts, {name: {**way, "email": name == "channel_denied"} for name, way in chosen.items()}),
+        ):
+            assert admin.put(path, body).status_code == 200
+        assert admin.commit().status_code == 200
+        assert site.ssh("-W", "127.0.0.1:1").returncode == 255
+        [told] = until(lambda: [one.message for one in mail.mails if "Channel" in one.message["Subject"]], what="the mail")
+        content = told.get_content()
+        for path, body in ((alerts, chosen), (email, {})):
+            assert admin.put(path, body).status_code == 200
+        assert admin.commit().status_code == 200
+    assert "local-forwards" in content
+    assert "quickstart" in content
+    assert site.body(site.last())["session"]["recording"]["session_id"] in content
+    assert PASSWORD not in content
 
 
 def test_a_session_goes_on_while_the_server_is_dead(site: Served) -> None:

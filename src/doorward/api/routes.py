@@ -191,7 +191,7 @@ def application(parts: ApiParts) -> Application:
         "revisions": Revisions(parts.service),
         "sessions": live,
         "time_status": TimeStatusResource(pipeline.host),
-        "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys),
+        "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys, lambda: cluster.cluster_role.managed),
         "tokens": AllTokens(tokens, pipeline.tree[ACCOUNTS].privilege),
         "tools": tools(lambda: pipeline.running, parts.notifications.try_mail, pipeline.secrets.text),
         "transaction": transaction,

@@ -105,17 +105,17 @@ class SshHostKeys(Resource):
     }
     privilege = SSH
 
-    def __init__(self, host_keys: TrustedHostKeys, scan: Scan) -> None:
-        self._host_keys, self._scan = host_keys, scan
+    def __init__(self, host_keys: TrustedHostKeys, scan: Scan, is_managed: Callable[[], bool]) -> None:
+        self._host_keys, self._scan, self._is_managed = host_keys, scan, is_managed
 
     def child(self, segment: str, _request: Request) -> Resource | None:
         """Return one key."""
         key = self._host_keys.find(segment)
-        return OneHostKey(self._host_keys, key) if key is not None else None
+        return OneHostKey(self._host_keys, key, self._is_managed) if key is not None else None
 
     def template(self) -> tuple[str, Resource]:
         """Return what a key is like."""
-        return "key", OneHostKey(self._host_keys, HostKey("", "", 0, "", "", "", ""))
+        return "key", OneHostKey(self._host_keys, HostKey("", "", 0, "", "", "", ""), self._is_managed)
 
     async def get(self, request: Request) -> Response:
         """List a page."""
@@ -147,12 +147,16 @@ class OneHostKey(Resource):
 
     operations = {
         "GET": Operation("The key, since when it is trusted, and who trusted it.", _ONE),
-        "DELETE": Operation("Trust the key no more. Running sessions go on.", answer_schema(), errors=(403,)),
+        "DELETE": Operation(
+            "Trust the key no more. Running sessions go on. On a managed host: at Central Management.",
+            answer_schema(),
+            errors=(403, 409),
+        ),
     }
     privilege = SSH
 
-    def __init__(self, host_keys: TrustedHostKeys, key: HostKey) -> None:
-        self._host_keys, self._key = host_keys, key
+    def __init__(self, host_keys: TrustedHostKeys, key: HostKey, is_managed: Callable[[], bool]) -> None:
+        self._host_keys, self._key, self._is_managed = host_keys, key, is_managed
 
     async def get(self, _request: Request) -> Response:
         """Answer the key."""
@@ -161,6 +165,9 @@ class OneHostKey(Resource):
 
     async def delete(self, request: Request) -> Response:
         """Forget it."""
+        if self._is_managed():
+            message = "Host keys are trusted by all nodes of the cluster; delete this one at Central Management."
+            raise errors.conflict(message, code="from_central_management", resource=request.href)
         if not await asyncio.to_thread(self._host_keys.remove, self._key.id):
             raise errors.not_found(request.href, request.href)
         return Response({"meta": {"href": _href(self._key.id), "parent": ROOT}})

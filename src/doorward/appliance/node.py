@@ -117,10 +117,10 @@ class Appliance:
         self._temporary_files = uploads, exports
         view = NodeView(self.pipeline, state, self.node, directory.machine, NodeSigningKeys(state, self.store))
         self.backups = backups(view, table, self.notifications, uploads)
+        self.host_keys = TrustedHostKeys(self.store)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
-        self.host_keys = TrustedHostKeys(self.store)
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
         self.notifications.monitor.watches.append(ClockSteps(self.notifications.events, self._going_on))
@@ -191,6 +191,7 @@ class Appliance:
             state=state,
             backup=lambda: report(self.backups),
             version=__version__,
+            host_keys=self.host_keys,
         )
 
     def _parts(self, keeping: SecretKeeping) -> ApiParts:

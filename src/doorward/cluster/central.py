@@ -16,6 +16,7 @@ from doorward.cluster import statuses
 from doorward.cluster.calls import CallRefusedError, Since
 from doorward.cluster.doubles import Doubles
 from doorward.cluster.envelopes import Envelopes
+from doorward.cluster.host_keys import HostKeyReport, take
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.ledger import Ledger
 from doorward.cluster.pairing import Acceptance, PairAnswer, PairedCentral, PairingRefusedError, PairRequest
@@ -27,6 +28,7 @@ from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.store.records import Records
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.order import Order
@@ -57,7 +59,9 @@ class Central:
         *,
         clock: SystemClock | None = None,
         version: str = __version__,
+        host_keys: TrustedHostKeys | None = None,
     ) -> None:
+        self._host_keys = host_keys or TrustedHostKeys(pipeline.store)
         self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
         self._store, self._clock, self._version = pipeline.store, clock or SystemClock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
@@ -184,6 +188,11 @@ class Central:
             if document is not None:
                 self._alert(peer.id, self._item(peer.id, document.value, self._head(), came), came)
         return {"time": now}
+
+    def host_keys(self, peer: PinnedPeer, told: HostKeyReport) -> Any | None:
+        """Take the host keys that a node came to trust; return all where it has others."""
+        self._standing()
+        return take(self._host_keys, peer, told)
 
     def keep(self) -> None:
         """Write the reports that came since the last time, all in one step."""

@@ -13,7 +13,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import structlog
 
+from doorward.cluster import host_keys
 from doorward.cluster.calls import Call, CallRefusedError, GoneError, Rate, Since, decoded, packed
+from doorward.cluster.host_keys import HostKeyReport
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PairAnswer, PairingRefusedError, PairRequest
 from doorward.cluster.pins import PinnedPeer, Pins
@@ -65,6 +67,9 @@ class ClusterHandlers(Protocol):
 
     def status(self, peer: PinnedPeer, report: Any) -> Any | None:
         """Take the status that a node reports of itself; a msgspec.ValidationError is answered with 400."""
+
+    def host_keys(self, peer: PinnedPeer, told: HostKeyReport) -> Any | None:
+        """Take the host keys that a node came to trust; return all where it has others."""
 
 
 class ChannelApp:
@@ -133,6 +138,10 @@ class ChannelApp:
             call.only("POST")
             report = decoded(await call.body(REPORT_LIMIT), Any)
             return await asyncio.to_thread(lambda: handlers.status(peer, report)) or {}
+        if ask == "host_keys":
+            call.only("POST")
+            told = decoded(await call.body(host_keys.LIMIT), HostKeyReport)
+            return await asyncio.to_thread(lambda: handlers.host_keys(peer, told))
         call.only("GET")
         since, wait = call.since()
         if ask == "hello":
@@ -183,6 +192,7 @@ _ALLOWED: dict[str, Callable[[PinnedPeer], bool]] = {
     "membership": lambda peer: CENTRAL not in peer.roles,
     "status": lambda peer: CENTRAL not in peer.roles,
     "revision": lambda peer: MANAGED in peer.roles,
+    "host_keys": lambda peer: MANAGED in peer.roles,
 }
 """Which pinned peer may make which call; ``pair`` is for those who are not pinned yet."""
 

@@ -100,6 +100,10 @@ class CentralClient:
         """Report the status of this node."""
         return self._value("POST", "status", msgspec.json.encode(report))
 
+    def host_keys(self, told: Any) -> Any | None:
+        """Tell of host keys that are new here; return all of Central Management, None: the same."""
+        return self._value("POST", "host_keys", msgspec.json.encode(told))
+
     def close(self) -> None:
         """End; from any thread. A call that runs raises, and so does every later one."""
         self._closed = True

@@ -22,6 +22,7 @@ from doorward.cluster.channel import ChannelApp
 from doorward.cluster.figures import figures
 from doorward.cluster.follower import Connector, Follower
 from doorward.cluster.following import Following
+from doorward.cluster.host_keys import exchange
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers, destroy, psk_life, psks
 from doorward.cluster.pins import PinnedPeer
@@ -32,6 +33,7 @@ from doorward.events.events import Events
 from doorward.events.node import full_name
 from doorward.membership import ROOT, nodes, promote
 from doorward.membership.cluster_role import ClusterRole, cluster_role
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import confirmed_revision
@@ -64,11 +66,15 @@ class Cluster(Area):
         backup: Callable[[], Backup | None] = lambda: None,
         clock: SystemClock | None = None,
         version: str = __version__,
+        host_keys: TrustedHostKeys | None = None,
     ) -> None:
+        host_keys = host_keys or TrustedHostKeys(pipeline.store)
         self._pipeline, self._queue, self.node_id, self._state, self._backup = pipeline, queue, node_id, state, backup
         self._connector, self._clock, self._version = connector, clock or SystemClock(), version
         self._peers = Peers(pipeline.store)
-        self._central = Central(pipeline, node_id, key, self._peers, events, clock=self._clock, version=version)
+        self._central = Central(
+            pipeline, node_id, key, self._peers, events, clock=self._clock, version=version, host_keys=host_keys
+        )  # fmt: skip
         self._central.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = ChannelApp(key, self._central, clock=self._clock)
         self._following = Following(pipeline, queue.wait, self._clock, version)
@@ -80,6 +86,8 @@ class Cluster(Area):
             report=self._report,
             events=events,
         )
+        self.follower.exchange = partial(exchange, host_keys)
+        host_keys.learned = self.follower.report_soon
         self._jobs: deque[Callable[[], object]] = deque()
         self._trusting = threading.Lock()
         self._worker = Worker("cluster", self._turn)

@@ -13,6 +13,7 @@ from doorward.areas.area import Issue
 from doorward.areas.worker import Worker
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
 from doorward.cluster.following import CentralLink, Following, StoppingError
+from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.statuses import NodeReport, utc
 from doorward.configuration.local_services.cluster import listen_address
@@ -54,6 +55,9 @@ class ReportingLink(CentralLink, Protocol):
 
     def report(self, report: NodeReport) -> None:
         """Report."""
+
+    def host_keys(self, told: HostKeyReport) -> SharedHostKeys | None:
+        """Tell of new host keys; return those that Central Management trusts, None: the same."""
 
     def close(self) -> None:
         """Give up; a call that waits fails."""
@@ -100,6 +104,8 @@ class Follower:
     ) -> None:
         self._pipeline, self._following, self._peers, self._connector = pipeline, following, peers, connector
         self._report, self._events, self._clock = report, events, following.clock
+        self.exchange: Callable[[ReportingLink], None] = lambda _link: None
+        """Called after each report of a managed host: what travels beside the configuration."""
         self._failures = 0
         self.contact = Contact()
         self._lost = Alarm(events, "cluster_central_lost", f"{ROOT}/status")
@@ -127,6 +133,10 @@ class Follower:
         self._asking.wake()
         self._reporting.wake()
         self._cut("follow")
+
+    def report_soon(self) -> None:
+        """Tell Central Management that there is something new."""
+        self._reporting.wake()
 
     # Asking and taking
 
@@ -310,7 +320,10 @@ class Follower:
 
     def _push_once(self, known: ClusterRole) -> None:
         try:
-            self._linked(known, "report").report(self._report())
+            link = self._linked(known, "report")
+            link.report(self._report())
+            if known.managed:
+                self.exchange(link)
         except (CentralRefusedError, RemovedError) as refused:  # said by the other thread, which meets the same
             log.debug("no report", reason=str(refused))
 

@@ -14,6 +14,7 @@ from doorward.cluster.calls import Since
 from doorward.cluster.client import CentralClient, pair
 from doorward.cluster.connection import ChannelError, Way
 from doorward.cluster.follower import CentralRefusedError, RemovedError, ReportingLink
+from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Pinned
 from doorward.cluster.pins import PinnedPeer
@@ -94,6 +95,11 @@ class _Link:
         """Report."""
         with _explained():
             self._central.status(report)
+
+    def host_keys(self, told: HostKeyReport) -> SharedHostKeys | None:
+        """Tell of new host keys; return those that Central Management trusts, None: the same."""
+        with _explained():
+            return _as(self._central.host_keys(told), SharedHostKeys)
 
     def close(self) -> None:
         """Give up; a call that waits fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,27 +20,62 @@ _OUTPUT = frozenset({RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT, RecordKind.KEYF
 _SIZE = frozenset({RecordKind.RESIZE, RecordKind.REQUEST})
 
 
-def replay(reader: TrailReader, channel: int, since: int = 0) -> Iterator[str]:
-    """Yield the lines of an asciicast of a channel from a moment on, in ms since the session began. What was typed is not in it.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that was shown. ``at``: ms since the session began; ``code``: ``o`` output, ``r`` size (``80x24``)."""
+
+    at: int
+    code: str
+    data: bytes
+
+
+def moments(reader: TrailReader, channel: int, since: int = 0) -> Iterator[Moment]:
+    """Yield what a channel showed from a moment on: the size first, then the screen as it was, if anything was on it.
 
     Raises TrailDamagedError.
     """
     before = _Before()
     records = shown(reader, channel, since)
     first = next((record for record in records if not before.takes(record, since)), None)
-    yield from before.lines(reader.header, since)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    yield from before.moments(since)
     size = before.size
     while first is not None:
-        event: list[str] | None = None
         if first.kind in _OUTPUT:
-            text = decoder.decode(first.data)
-            event = ["o", text] if text else None
+            yield Moment(first.at, "o", first.data)
         elif first.kind in _SIZE and (new := terminal_size(first.content)) is not None and new != size:
-            size, event = new, ["r", f"{new[0]}x{new[1]}"]
-        if event is not None:
-            yield _line([round((first.at - since) / 1000, 3), *event])
+            size = new
+            yield Moment(first.at, "r", _written(new))
         first = next(records, None)
+
+
+def replay(reader: TrailReader, channel: int, since: int = 0) -> Iterator[str]:
+    """Yield the lines of an asciicast of a channel from a moment on, in ms since the session began. What was typed is not in it.
+
+    Raises TrailDamagedError.
+    """
+    seen = moments(reader, channel, since)
+    yield _line(_head(reader, next(seen).data, since))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for one in seen:
+        text = decoder.decode(one.data) if one.code == "o" else one.data.decode()
+        if text:
+            yield _line([round((one.at - since) / 1000, 3), one.code, text])
+
+
+def _head(reader: TrailReader, size: bytes, since: int) -> dict[str, Any]:
+    columns, _, rows = size.decode().partition("x")
+    head: dict[str, Any] = {"version": VERSION, "width": int(columns), "height": int(rows)}
+    began = str(reader.header.get("started", ""))
+    try:
+        head["timestamp"] = int(datetime.fromisoformat(began).timestamp() + since / 1000)
+        head["title"] = f"Session of {began}"
+    except (ValueError, OverflowError):
+        pass
+    return head
+
+
+def _written(size: tuple[int, int]) -> bytes:
+    return b"%dx%d" % size
 
 
 class _Before:
@@ -67,19 +103,11 @@ class _Before:
             self._terminal.feed(record.data)
         return True
 
-    def lines(self, header: dict[str, Any], since: int) -> Iterator[str]:
-        """Yield the head of the asciicast, and the screen."""
-        columns, rows = self.size
-        head: dict[str, Any] = {"version": VERSION, "width": columns, "height": rows}
-        began = str(header.get("started", ""))
-        try:
-            head["timestamp"] = int(datetime.fromisoformat(began).timestamp() + since / 1000)
-            head["title"] = f"Session of {began}"
-        except (ValueError, OverflowError):
-            pass
-        yield _line(head)
+    def moments(self, since: int) -> Iterator[Moment]:
+        """Yield the size, and the screen."""
+        yield Moment(since, "r", _written(self.size))
         if self._terminal is not None:
-            yield _line([0, "o", self._terminal.drawing().decode()])
+            yield Moment(since, "o", self._terminal.drawing())
 
 
 def _line(value: object) -> str:

@@ -10,8 +10,8 @@ import base64
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from doorward.sessions.admission import one_address
 from doorward.store.port import Store, StoredRecord
@@ -37,7 +37,10 @@ class TooManyKeysError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """A trusted key. ``public_key``: ``type base64``; ``learned``: since when, RFC 3339; ``by``: who trusted it."""
+    """A trusted key. ``public_key``: ``type base64``; ``learned``: since when, RFC 3339; ``by``: who trusted it.
+
+    ``is_told``: Central Management knows it.
+    """
 
     type: str
     host: str
@@ -46,6 +49,7 @@ class HostKey:
     fingerprint: str
     learned: str
     by: str
+    is_told: bool = False
 
     @property
     def id(self) -> str:
@@ -61,6 +65,9 @@ class TrustedHostKeys:
         self._lock = threading.Lock()
         self._keys: dict[str, HostKey] = {}
         self._by_host: dict[tuple[str, int], dict[str, HostKey]] = {}
+        self._digest = ""
+        self.learned: Callable[[], None] = lambda: None
+        """Called in whatever thread when a key was added here."""
         for record in reversed(store.records(KIND)):
             self._keep(HostKey(**record.body))
 
@@ -91,24 +98,78 @@ class TrustedHostKeys:
                 return known
             if len(self._keys) >= MAX_KEYS:
                 raise TooManyKeysError
-            self._store.put_record(StoredRecord(KIND, made.id, asdict(made)))
-            self._keep(made)
+            self._put(made)
+        self.learned()
         return made
 
     def remove(self, name: str) -> bool:
         """Trust a key no longer; whether there was one. Blocks."""
         with self._lock:
             known = self._keys.get(name)
-            if known is None:
-                return False
-            self._store.remove_record(KIND, name)
-            del self._keys[name]
-            self._by_host[known.host, known.port].pop(known.type)
-        return True
+            if known is not None:
+                self._drop(known)
+        return known is not None
+
+    # In a cluster
+
+    @property
+    def digest(self) -> str:
+        """What differs where any key does."""
+        with self._lock:
+            return self._digest_of_all()
+
+    def untold(self, most: int) -> tuple[str, list[HostKey]]:
+        """Return the digest of all keys, and some that Central Management was not told of."""
+        with self._lock:
+            return self._digest_of_all(), [key for _, key in sorted(self._keys.items()) if not key.is_told][:most]
+
+    def take(self, keys: Sequence[HostKey]) -> list[HostKey]:
+        """Trust what a node of the cluster came to trust, where no key of the same id is trusted; return those. Blocks."""
+        with self._lock:
+            room = MAX_KEYS - len(self._keys)
+            taken = list({key.id: key for key in keys if key.id not in self._keys}.values())[:room]
+            if taken:
+                self._put(*taken)
+        return taken
+
+    def settle(self, told: Sequence[HostKey], trusted: Sequence[HostKey] | None) -> None:
+        """Trust what Central Management does, and beside it only what it was not told of yet. None: the same keys. Blocks."""
+        with self._lock:
+            if trusted is None:
+                trusted = [replace(key, is_told=True) for key in told if self._keys.get(key.id) == key]
+                gone: list[HostKey] = []
+            else:
+                wanted = {key.id for key in trusted}
+                sent = {key.id for key in told}
+                gone = [key for key in self._keys.values() if key.id not in wanted and (key.is_told or key.id in sent)]
+            news = [key for key in trusted if self._keys.get(key.id) != key]
+            if gone:
+                self._drop(*gone)
+            if news:
+                self._put(*news)
+
+    def _digest_of_all(self) -> str:
+        if not self._digest:
+            lines = "".join(f"{name} {key.public_key}\n" for name, key in sorted(self._keys.items()))
+            self._digest = hashlib.sha256(lines.encode()).hexdigest()
+        return self._digest
+
+    def _put(self, *keys: HostKey) -> None:
+        self._store.put_record(*(StoredRecord(KIND, key.id, asdict(key)) for key in keys))
+        for key in keys:
+            self._keep(key)
+
+    def _drop(self, *keys: HostKey) -> None:
+        self._store.remove_record(KIND, *(key.id for key in keys))
+        for key in keys:
+            del self._keys[key.id]
+            self._by_host[key.host, key.port].pop(key.type)
+        self._digest = ""
 
     def _keep(self, key: HostKey) -> None:
         self._keys[key.id] = key
         self._by_host.setdefault((key.host, key.port), {})[key.type] = key
+        self._digest = ""
 
 
 def canonical(host: str) -> str:

@@ -13,7 +13,7 @@ from doorward.cli.failures import Usage
 from doorward.cli.main import app
 from doorward.cli.trails import clock, milliseconds
 from doorward.proxy.control.stamping import local_stamp
-from doorward.recording.records import Record, RecordKind
+from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.recording.seals import Seal, signed
 from doorward.recording.writer import TrailWriter
 from tests.support.recorded import shell, trail
@@ -150,6 +150,15 @@ def test_what_was_typed_is_in_nothing(file: Path, tmp_path: Path) -> None:
         assert run("export", file, "--format", form, "-o", tmp_path / form).exit_code == 0
         assert "secret" not in (tmp_path / form).read_text()
     assert "secret" not in run("text", file).output
+
+
+def test_forwards_become_a_capture(tmp_path: Path) -> None:
+    forward = {"host": "evil\x1b[2J", "kind": "direct-tcpip", "originator": "192.0.2.7", "port": 80, "verdict": "accept"}
+    file = put(tmp_path / "f.dwr", trail([Record(0, RecordKind.OPEN, 1, encode_json(forward))]))
+    done = run("export", file, "--format", "pcap", "-o", tmp_path / "f.pcap")
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith("f.pcap: 1 connections.\n  198.51.100.1 stands for evil\\x1b[2J\n")
+    assert (tmp_path / "f.pcap").stat().st_size == 24 + 3 * (16 + 40)
 
 
 def test_exports_overwrite_nothing_and_names_are_harmless(file: Path, tmp_path: Path) -> None:

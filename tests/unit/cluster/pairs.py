@@ -13,6 +13,7 @@ from doorward import __version__
 from doorward.cluster.calls import EncodedAnswer, Since
 from doorward.cluster.central import Central
 from doorward.cluster.following import Following
+from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers
 from doorward.cluster.pins import PinnedPeer
@@ -22,6 +23,7 @@ from doorward.configuration.network._addresses import addresses
 from doorward.events.events import Event, Events
 from doorward.membership import join_request, nodes, promote
 from doorward.membership.cluster_role import cluster_role
+from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.tree.places import Place
 from tests.unit.transaction.rig import Rig
 
@@ -64,7 +66,8 @@ class Machine:
         self.rig.committed((INTERFACE, {"enabled": True, "listen_address": key}))
         self.key = NodeKey.at(directory, self.id)
         self.peers, self.events = Peers(self.rig.store), Told()
-        self.central = Central(self.rig.pipeline, self.id, self.key, self.peers, self.events)
+        self.host_keys = TrustedHostKeys(self.rig.store)
+        self.central = Central(self.rig.pipeline, self.id, self.key, self.peers, self.events, host_keys=self.host_keys)
 
     def write(self, place: Place, body: Any, **order: Any) -> None:
         """Commit a document of the membership."""
@@ -156,6 +159,11 @@ class Wire:
     def report(self, report: NodeReport) -> None:
         self.central.central.status(self.peer, in_json(report, dict[str, Any]))
 
+    def host_keys(self, told: HostKeyReport) -> SharedHostKeys | None:
+        self.calls.append("host_keys")
+        found = self.central.central.host_keys(self.peer, in_json(told, HostKeyReport))
+        return None if found is None else in_json(found, SharedHostKeys)
+
 
 def _since(header: Header | None) -> Since | None:
     return Since(header.epoch, header.number) if header else None
@@ -164,7 +172,7 @@ def _since(header: Header | None) -> Since | None:
 class Node(Machine):
     """A node that asked to join the cluster of a Central Management, and was accepted and paired."""
 
-    def __init__(self, directory: Path, central: PairedCentral, *roles: str) -> None:
+    def __init__(self, directory: Path, central: PairedCentral, *roles: str, address: str = "10.0.0.2") -> None:
         super().__init__(directory)
         self.paired = central
         candidate = self.rig.candidate()
@@ -174,7 +182,7 @@ class Node(Machine):
         self.rig.commit(candidate)
         self.wire = Wire(central, PinnedPeer(self.id, self.key.certificate, frozenset(roles)))
         central.peers.pin(self.id, self.key.certificate, 0.0)
-        central.give(self, *roles)
+        central.give(self, *roles, address=address)
         self.following = Following(self.rig.pipeline, lambda work: work())
         self.following.join(self.wire, cluster_role(self.rig.pipeline.running.snapshot))
 

@@ -150,7 +150,14 @@ def test_without_a_certificate_nothing_but_pairing_is_reached(central_node: Runn
     central_node.channel.trust([node.peer("managed-host")])
     from doorward.cluster.pins import unverified_context
 
-    for method, path in (("GET", "hello"), ("GET", "head"), ("GET", "revision"), ("POST", "status"), ("GET", "nothing")):
+    for method, path in (
+        ("GET", "hello"),
+        ("GET", "head"),
+        ("GET", "revision"),
+        ("POST", "status"),
+        ("POST", "host_keys"),
+        ("GET", "nothing"),
+    ):
         anonymous = connection.connected(central_node.way, unverified_context())
         assert code(anonymous.ask, method, path, b"{}") == "not_accepted"
         anonymous.close()
@@ -160,7 +167,7 @@ def test_without_a_certificate_nothing_but_pairing_is_reached(central_node: Runn
 @pytest.mark.parametrize(
     ("roles", "allowed"),
     [
-        (("managed-host", "search-local"), {"hello", "head", "membership", "revision", "status"}),
+        (("managed-host", "search-local"), {"hello", "head", "host_keys", "membership", "revision", "status"}),
         (("search-local",), {"hello", "head", "membership", "status"}),
         ((), {"hello", "head", "membership", "status"}),
         (("central-management",), {"hello"}),
@@ -175,6 +182,7 @@ def test_roles_decide_what_a_peer_may_ask(central_node: Running, node: Node, rol
         "membership": lambda: asking.membership(None),
         "revision": lambda: asking.revision(None),
         "status": lambda: asking.status({}),
+        "host_keys": lambda: asking.host_keys({"digest": ""}),
     }
     for name, call in calls.items():
         if name in allowed:

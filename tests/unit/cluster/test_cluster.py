@@ -13,6 +13,7 @@ import pytest
 from doorward.cluster.apply_revision import NotAppliedError
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.follower import CentralRefusedError, RemovedError
+from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.peers import Peers, Pinned, psk_life, used
 from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
@@ -89,6 +90,10 @@ class Link:
         self.channel._check()
         self.channel.reports += 1
         self.wire.report(report)
+
+    def host_keys(self, told: HostKeyReport) -> SharedHostKeys | None:
+        del told
+        return None
 
     def close(self) -> None:
         self.closed = True

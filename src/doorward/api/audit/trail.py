@@ -37,7 +37,7 @@ _CHANNEL = re.compile(r"[1-9]\d{0,8}\Z", re.ASCII)
 _TERMINALS: Final = ("session-shell", "session-exec", "session")
 
 
-class _OfTrail(Audited):
+class OfTrail(Audited):
     """Something that is read from the trail of a session."""
 
     seconds = LOOK_SECONDS
@@ -105,7 +105,7 @@ class _OfTrail(Audited):
                 yield b"".join(waiting)
 
 
-class AuditTrail(_OfTrail):
+class AuditTrail(OfTrail):
     """The trail of a session: a file that ``doorward trail`` reads, or whoever follows ``docs/trail-format.md``."""
 
     operations = {
@@ -157,7 +157,7 @@ def _range(request: Request, size: int) -> tuple[int, int]:
     return (int(first), end - int(first)) if int(first) < end else (0, size)
 
 
-class Replay(_OfTrail):
+class Replay(OfTrail):
     """What a terminal showed, from any moment on."""
 
     operations = {
@@ -176,7 +176,7 @@ class Replay(_OfTrail):
 
     async def get(self, request: Request) -> Response:
         """Answer the lines."""
-        channel, since = _moment(request)
+        channel, since = moment_of(request)
         found = await self.service.look(request, self.found, request)
         if channel is None:
             channel = await self.service.look(request, first_terminal, self.service, found)
@@ -188,7 +188,7 @@ class Replay(_OfTrail):
         return Response(content, headers={"Content-Type": "application/x-asciicast"})
 
 
-def _moment(request: Request) -> tuple[int | None, int]:
+def moment_of(request: Request) -> tuple[int | None, int]:
     """Return channel and moment (ms) that are asked for. Raises 400."""
     wrong: list[tuple[str, str, str]] = []
     channel, since = request.query.get("channel"), request.query.get("from", "0")
@@ -209,7 +209,7 @@ def first_terminal(service: AuditService, found: Found) -> int | None:
     return min((channel.number for channel in shown), default=None)
 
 
-class TrailFiles(_OfTrail):
+class TrailFiles(OfTrail):
     """The files that a session copied, by sftp or scp."""
 
     operations = {
@@ -265,7 +265,7 @@ def transfer_body(found: Found, one: Transfer) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value not in ("", None)}
 
 
-class OneFile(_OfTrail):
+class OneFile(OfTrail):
     """An operation on a file."""
 
     operations = {
@@ -296,7 +296,7 @@ def transfer(service: AuditService, found: Found, number: int) -> Transfer | Non
         return next((one for one in transfers(reader) if one.number == number), None)
 
 
-class TrailFileDownload(_OfTrail):
+class TrailFileDownload(OfTrail):
     """The contents of a file that the trail kept."""
 
     operations = {

@@ -1,7 +1,8 @@
 """``/api/sessions/live/<key>/follow``: what a session shows, while it shows it, as server-sent events (HTML, section 9.2).
 
 The first event, ``start``, has the head of an asciicast; those without name are its events, ``[seconds, code, data]``, with
-``<channel>:<milliseconds>`` as their id; ``end`` says why no more comes. What was typed is never in it. Nothing is stored.
+``<channel>:<milliseconds>`` as their id; ``end`` says why no more comes. What was typed is never in it. Nothing is stored; but
+that somebody read the trail, for what was before (``from``), is written down as for a replay.
 """
 
 from __future__ import annotations
@@ -14,60 +15,69 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
 from doorward.api import errors
-from doorward.api.audit.service import Audited, AuditService, encrypted
-from doorward.api.audit.trail import first_terminal
+from doorward.api.audit.service import encrypted, refusals
+from doorward.api.audit.trail import OfTrail, first_terminal, moment_of
 from doorward.api.errors import ApiError
 from doorward.api.request import Request, Response, StreamedBody
 from doorward.api.resources import Operation
+from doorward.api.sessions.earlier import Earlier
+from doorward.recording.format import TrailDamagedError
 from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.search import Found
+from doorward.sessions.trails import TrailMissingError
 
 CHECK_SECONDS: Final = 2.0
 """How often the rights of a viewer are looked at while nothing is shown."""
 KEEPALIVE: Final = 15.0
-_CHANNEL = re.compile(r"[1-9]\d{0,8}\Z", re.ASCII)
+FULL: Final = "So many watch already that there is no room for another."
 _DEFAULT_SIZE = (80, 24)
 
 
-class LiveScreen(Audited):
+class LiveScreen(OfTrail):
     """The screen of a session, live."""
 
     operations = {
         "GET": Operation(
-            "What the session shows from now on, the screen as it is first.",
+            "What the session shows from now on, or from an earlier moment on.",
             {"type": "string"},
             errors=(400, 404, 409, 503),
             media_type="text/event-stream",
-            query={"channel": {"type": "integer", "minimum": 1, "description": "Without: the first one with a terminal."}},
+            query={
+                "channel": {"type": "integer", "minimum": 1, "description": "Without: the first one with a terminal."},
+                "from": {
+                    "type": "number",
+                    "minimum": 0,
+                    "description": "Seconds since the session began; 0: all of it. Without: from now on, the screen first.",
+                },
+            },
             description="Server-sent events: start, then events of an asciicast (version 2), then end.",
         )
     }
 
-    def __init__(self, service: AuditService, key: str) -> None:
-        super().__init__(service)
-        self._key = key
-
     async def get(self, request: Request) -> Response:
         """Answer the events."""
-        asked = request.query.get("channel")
-        if asked is not None and not _CHANNEL.match(asked):
-            raise errors.invalid_query([("range", "Must be the number of a channel.", "channel")])
-        found = await self.service.look(request, self.service.find, request, self._key)
-        one = self.service.live.find(self._key)
+        asked, begin = moment_of(request)
+        since = begin if "from" in request.query else None
+        found = await self.service.look(request, self.found, request)
+        one = self.service.live.find(self.key)
         if one is None:
-            raise errors.not_found(request.href, self._key)
-        if not one.is_followable:
+            raise errors.not_found(request.href, self.key)
+        if not one.is_followable or (since is not None and not self.service.trails.may_read(found.row)):
             raise encrypted(request.href, found.row.recipients)
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(b"", headers=headers)
-        channel = int(asked) if asked else await self.service.look(request, first_terminal, self.service, found)
-        shown = self.service.live.follow(self._key, channel, request.member.name)
+        channel = asked or await self.service.look(request, first_terminal, self.service, found)
+        shown = self.service.live.follow(self.key, channel, request.member.name)
+        if since is not None and channel is not None:
+            await self.note(request, found, "follow")
+            shown = Earlier(self.service.trails, found.row, channel).before(shown, since)
         first = asyncio.ensure_future(anext(shown, None))
         # Whether there is room for another viewer is known at once; the first thing to see may take its time.
         await asyncio.wait({first}, timeout=CHECK_SECONDS)
         if first.done() and (failure := first.exception()) is not None:
-            raise _refused(request, self._key, failure)
+            with refusals(request):
+                raise _refused(request, self.key, failure)
         return Response(StreamedBody(self._events(request, found, shown, first)), headers=headers)
 
     async def _events(
@@ -97,6 +107,10 @@ class LiveScreen(Audited):
                 following = asyncio.ensure_future(anext(shown, None))
         except NotLiveError:
             yield viewer.end("The session is over.")
+        except FollowingFullError:
+            yield viewer.end(FULL)
+        except (TrailDamagedError, TrailMissingError):
+            yield viewer.end("The trail can't be read.")
         finally:
             following.cancel()
             await asyncio.wait({following})
@@ -116,7 +130,7 @@ def _refused(request: Request, key: str, failure: BaseException) -> BaseExceptio
     if isinstance(failure, NotLiveError):
         return errors.not_found(request.href, key)
     if isinstance(failure, FollowingFullError):
-        return errors.unavailable("So many watch already that there is no room for another.", 30)
+        return errors.unavailable(FULL, 30)
     return failure
 
 

@@ -49,6 +49,7 @@ class TrailFormat(StrEnum):
     asciicast = "asciicast"
     txt = "txt"
     files = "files"
+    pcap = "pcap"
 
 
 @command
@@ -247,7 +248,11 @@ def _lines(reader: TrailReader, channel: int, *, times: bool) -> Iterator[str]:
 def export(
     file: File,
     form: Annotated[
-        TrailFormat, typer.Option("--format", help="asciicast: for players; txt: lines with times; files: what was copied.")
+        TrailFormat,
+        typer.Option(
+            "--format",
+            help="asciicast: for players; txt: lines with times; files: what was copied; pcap: forwarded TCP connections.",
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File or directory to write; it must not exist.", show_default=False)
@@ -258,9 +263,11 @@ def export(
 ) -> None:
     """Write a trail in a form that other programs read. Names of files are made harmless; nothing is overwritten."""
     from doorward.cli.trails import opened, readable, shown_channel
+    from doorward.recording.capture import Capture
     from doorward.recording.export import asciicast, extract
+    from doorward.tree.plaintext import plain
 
-    suffix = {TrailFormat.asciicast: ".cast", TrailFormat.txt: ".txt", TrailFormat.files: ".files"}[form]
+    suffix = ".cast" if form is TrailFormat.asciicast else f".{form}"
     target = output or Path(file.name).with_suffix(suffix)
     with opened(file, key) as reader:
         readable(reader, file)
@@ -268,9 +275,16 @@ def export(
             count = _extracted(target, lambda: extract(reader, target))
             typer.echo(f"{target}: {count} files.")
             return
+        if form is TrailFormat.pcap:
+            capture = Capture(reader)
+            _written(target, capture.pieces())
+            typer.echo(f"{target}: {capture.count} connections.")
+            for name, address in capture.names.items():
+                typer.echo(f"  {address} stands for {plain(name)}")
+            return
         number = shown_channel(reader, channel).number
         lines = asciicast(reader, number, version) if form is TrailFormat.asciicast else _text(reader, number)
-        _written(target, lines)
+        _written(target, (line.encode("utf-8", "replace") for line in lines))
     typer.echo(f"{target}: written.")
 
 
@@ -278,14 +292,14 @@ def _text(reader: TrailReader, channel: int) -> Iterator[str]:
     return (f"{line}\n" for line in _lines(reader, channel, times=True))
 
 
-def _written(path: Path, lines: Iterator[str]) -> None:
+def _written(path: Path, pieces: Iterator[bytes]) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CommandError(f"{path} can't be written: {error.strerror}.") from None
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as written:
-            written.writelines(lines)
+        with os.fdopen(descriptor, "wb") as written:
+            written.writelines(pieces)
     except BaseException:
         path.unlink(missing_ok=True)  # half an export is none
         raise

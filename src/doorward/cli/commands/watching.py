@@ -81,18 +81,34 @@ def download(
 
 
 @command
-def follow(connection: ConnectionOptions, output: Output, session: SessionArgument, channel: ChannelNumber = None) -> None:
+def follow(
+    connection: ConnectionOptions,
+    output: Output,
+    session: SessionArgument,
+    channel: ChannelNumber = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Show first what there was since: seconds, or h:m:s, since the session began. That you did is written down.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Watch a session that runs, until it ends. On a terminal it is drawn; with -o json its events come as lines."""
     from doorward.cli.session import connected
+    from doorward.cli.trails import milliseconds
 
     key = key_of(session)
+    asked = ({} if since is None else {"from": str(milliseconds(since) / 1000)}) | ({"channel": str(channel)} if channel else {})
     is_drawn = output.structured is None
     if is_drawn and not sys.stdout.isatty():
         raise Usage("To follow a session needs a terminal; -o json gives its events as lines.")
     if output.structured is Format.yaml:
         raise Usage("Events are drawn, or lines of JSON.")
     with connected(connection) as opened:
-        events = opened.client.events(f"{LIVE}/{key}/follow", {"channel": str(channel)} if channel else {})
+        events = opened.client.events(f"{LIVE}/{key}/follow", asked)
         try:
             reason = _drawn(events) if is_drawn else _printed(events)
         except KeyboardInterrupt:

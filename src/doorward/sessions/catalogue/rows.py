@@ -172,7 +172,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
 
 @prepared
 class DownloadRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody had the content of a session. ``what``: ``audit_trail``, ``replay``, ``file``."""
+    """Somebody had the content of a session. ``what``: ``audit_trail``, ``replay``, ``file``, ``follow``."""
 
     at: int
     user: str

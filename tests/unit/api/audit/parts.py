@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,8 @@ class FakeLive:
         self.shown: asyncio.Queue[ShownEvent | None] = asyncio.Queue()
         self.watching = 0
         self.is_full = False
+        self.at_follow: Callable[[], None] = lambda: None
+        """Called when somebody begins to follow."""
 
     def all(self) -> Sequence[LiveSession]:
         return list(self.sessions.values())
@@ -51,6 +53,7 @@ class FakeLive:
         self.sessions[key] = LiveSession(key, one.channels, one.down, one.up, one.activity, is_locked=locked)
 
     async def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
+        self.at_follow()
         if self.is_full:
             raise FollowingFullError
         if key not in self.sessions:

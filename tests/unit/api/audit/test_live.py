@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from doorward.access.rights import Rights
@@ -19,8 +20,10 @@ from doorward.api.request import Request, StreamedBody
 from doorward.api.sessions import follow
 from doorward.api.sessions.follow import LiveScreen
 from doorward.api.sessions.live import LiveCollection, OneLive
-from doorward.sessions.catalogue.port import LiveSession, ShownEvent
-from tests.support.recorded import key_of, row, tell
+from doorward.recording.records import Record, RecordKind, encode_json
+from doorward.sessions.catalogue.port import LiveSession, NotLiveError, ShownEvent
+from doorward.sessions.catalogue.rows import DownloadRow
+from tests.support.recorded import key_of, row, tell, trail
 from tests.unit.api.audit.parts import ADMIN, NOBODY, SEARCH, FakeLive, request, service
 from tests.unit.sessions.test_audience import line, snapshot
 
@@ -34,7 +37,7 @@ class Site:
     def __init__(self, state: Path) -> None:
         self.live = FakeLive(LiveSession(KEY, 1, 10, 5, row().began, watchers=("bob",)))
         self.service: AuditService = service(state, snapshot(linux=LINES), self.live)
-        tell(self.service.catalogue, row(1), end=None)
+        tell(self.service.catalogue, row(1, trail=f"{KEY}.dwr"), end=None)
         tell(self.service.catalogue, row(2, recipients=("ab" * 32,)), end=None)
 
     def do(self, path: str, rights: Rights = ADMIN, method: str = "GET", body: bytes = b"") -> Any:
@@ -173,6 +176,84 @@ def test_a_viewer_gets_the_screen_and_what_follows(site: Site) -> None:
         assert site.live.watching == 0
 
     asyncio.run(watch())
+
+
+def write_trail(site: Site, *texts: bytes) -> None:
+    """Let the session have a trail with some output, a second apart."""
+    request = encode_json({"columns": 100, "rows": 30, "type": "pty-req"})
+    records = [Record(0, RecordKind.OPEN, 1, encode_json({"type": "session-shell"})), Record(0, RecordKind.REQUEST, 1, request)]
+    records += [Record(1000 * at, RecordKind.OUTPUT, 1, text) for at, text in enumerate(texts, 1)]
+    made = trail([*records, Record(1000 * len(texts) + 500, RecordKind.EVENT, 0, encode_json({"event": "shown"}))])
+    directory = site.service.trails.directory
+    directory.mkdir(exist_ok=True)
+    (directory / f"{KEY}.dwr").write_bytes(made)
+
+
+async def seen(site: Site, query: str, count: int) -> list[tuple[str, Any]]:
+    viewer = Viewer(site, request(f"{LIVE}/follow{query}", AUDITOR, user="joe"))
+    await viewer.begin()
+    found = await viewer.events(count)
+    await viewer.pieces.aclose()
+    return found
+
+
+def test_a_viewer_may_begin_at_the_beginning(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What there was comes from the trail, up to the moment that the viewer came; then what there is."""
+    write_trail(site, b"one ", b"two ")
+    site.live.at_follow = lambda: write_trail(site, b"one ", b"two ", b"three ", b"later")
+    for event in shown((3500, "r", b"100x30"), (3500, "o", b"one two three"), (3600, "o", b" four")):
+        site.live.shown.put_nowait(event)
+    found = asyncio.run(seen(site, "?from=0", 7))
+    assert found[0][1]["width"] == 100
+    assert [one[1] for one in found[1:]] == [
+        [1.0, "o", "one "],
+        [2.0, "o", "two "],
+        [3.0, "o", "three "],
+        [3.5, "r", "100x30"],
+        [3.5, "o", "one two three"],
+        [3.6, "o", " four"],
+    ]
+    assert had(site) == ["follow"]
+
+
+def test_a_viewer_may_begin_in_between(site: Site) -> None:
+    write_trail(site, b"one ", b"two ", b"three ")
+    site.live.shown.put_nowait(ShownEvent(1, 3500, "o", b"now"))
+    found = asyncio.run(seen(site, "?from=2.5&channel=1", 4))
+    assert [one[0] for one in found] == ["start", "1:2500", "1:3000", "1:3500"]
+    assert "one two" in found[1][1][2]
+    assert site.live.watching == 0  # who has gone
+
+
+def test_a_session_that_ends_meanwhile_is_shown_to_its_end(site: Site) -> None:
+    write_trail(site, b"one ")
+
+    def end() -> None:
+        write_trail(site, b"one ", b"two ")
+        raise NotLiveError
+
+    site.live.at_follow = end
+    found = asyncio.run(seen(site, "?from=0", 4))
+    assert [one[1] for one in found[1:]] == [[1.0, "o", "one "], [2.0, "o", "two "], {"reason": "The session is over."}]
+
+
+def test_without_a_trail_there_is_no_beginning(site: Site) -> None:
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(seen(site, "?from=0", 1))
+    assert caught.value.status == 404
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(seen(site, "?from=soon&channel=0", 1))
+    assert [one["parameter"] for one in caught.value.details["errors"]] == ["channel", "from"]
+    assert had(site) == ["follow"]
+
+
+def had(site: Site) -> list[str]:
+    """What callers had of the session, as it was written down."""
+    site.service.catalogue.writer.flush()
+    with site.service.catalogue.readers.reading() as connection:
+        return [
+            msgspec.msgpack.decode(body, type=DownloadRow).what for (body,) in connection.execute("SELECT body FROM downloads")
+        ]
 
 
 def test_who_loses_the_right_is_shown_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -305,7 +305,9 @@ class SessionTrail:
                 journal.append(self.name, frame)
 
     def draw(self, at: int) -> None:
-        """Show viewers all terminals as they are."""
+        """Show viewers all terminals as they are. What was before comes into the trail at once, for who asks for that as well."""
+        self._due = 0
+        self._json(at, RecordKind.EVENT, 0, {"event": "shown"})
         for number in self._channels:
             self._draw(at, number)
 
