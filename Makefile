@@ -17,15 +17,17 @@ PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
-	samba slapd tcpdump tmux util-linux vim x11-utils xauth xvfb
+	samba slapd systemd tcpdump tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
 # Of each operation and mode, of generated requests.
 EXAMPLES ?= 20
+# Of Debian, that a package is for.
+RELEASE ?= 12
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories console docs pictures screenshots clean
+.PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories deb deb-test console docs pictures screenshots clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -108,6 +110,14 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 		--python-version 3.11 $(ARGS) --group pyproject.toml:console -o requirements/console.txt
 
 directories: $(VENV)/.run $(VENV)/.directories ## Build what logins against directories (LDAP) need, which has to be compiled
+
+deb: $(VENV)/.dev ## Build a Debian package into dist/ (RELEASE=13 for another one than Debian 12)
+	@$(BIN)/python -m scripts.deb --release $(RELEASE) $(ARGS)
+
+# Needs root and the network: it makes a Debian and installs the packages there.
+deb-test: $(VENV)/.dev ## Install the package in a minimal Debian, run, upgrade, remove and purge it (RELEASE=13)
+	@scripts/need iproute2 mmdebstrap util-linux
+	@BIN=$(BIN) scripts/deb-test $(RELEASE)
 
 console: $(VENV)/.dev ## Build the web console again, from console/ into src/doorward/console
 	@scripts/console

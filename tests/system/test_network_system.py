@@ -20,18 +20,25 @@ FILE = Path("/etc/systemd/network/10-doorward-door0.network")
 READ = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 
 
+ACCOUNTS = {"doorward": 64701, "_doorward-workers": 64702}
+STATE = Path("/run/node")
+"""Of a server in namespaces: on a file system of its own, where other accounts than root get to."""
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     need_chrony()
-    made = Server(tmp_path / "state", options=("--host", "system", "--listen", "192.0.2.5:0"), plain=True)
+    made = Server(STATE, options=("--host", "system", "--listen", "192.0.2.5:0"), plain=True)
     yield made
     if made.process is not None:
         made.stop()
 
 
 def machine(directory: Path) -> None:
-    """A machine with one network device, in use."""
+    """A machine with one network device, in use, and with the accounts that the package makes."""
     private_system(directory)
+    with Path("/etc/passwd").open("a") as accounts:
+        accounts.writelines(f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n" for name, number in ACCOUNTS.items())
     for command in (
         "link add door0 type veth peer name far0",
         "link set far0 up",

@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.namespaces import apart
 from tests.support.server import PASSWORD, Client, Server, until
 from tests.system.chrony_support import need_chrony
-from tests.system.test_network_system import machine
+from tests.system.test_network_system import STATE, machine
 
 SETUP = "/api/setup"
 ANSWERS: dict[str, Any] = {"accept_eula": True, "administration": {"admin_password": PASSWORD}}
@@ -45,9 +45,9 @@ def test_first_settings_need_the_code_of_the_start(tmp_path: Path) -> None:
     need_chrony()
     machine(tmp_path)
     options = ("--host", "system", "--listen", "192.0.2.5:0", "--setup", "wizard")
-    server = Server(tmp_path / "state", options=options, environment={"DOORWARD_ADMIN_PASSWORD": ""}, plain=True).start()
+    server = Server(STATE, options=options, environment={"DOORWARD_ADMIN_PASSWORD": ""}, plain=True).start()
     try:
-        earlier, file = shown(server), tmp_path / "state" / "setup-code"
+        earlier, file = shown(server), STATE / "setup-code"
         assert re.fullmatch(r"[A-Z2-7]{20}", earlier)
         assert (file.read_text().strip(), file.stat().st_mode & 0o777) == (earlier, 0o600)
         server.stop()

@@ -17,7 +17,7 @@ import pytest
 
 from doorward.configuration.ssh._algorithms import TOWARDS_CLIENTS, TOWARDS_SERVERS
 from doorward.proxy import messages
-from doorward.sessions.rules import Algorithms
+from doorward.sessions.rules import AlgorithmLists
 from tests.support.gateway import Gateway, make_rules
 from tests.system.ssh_support import Site, ended, gateway, open_site, run
 from tests.system.sshd_support import ACCOUNT, key_pair
@@ -221,10 +221,10 @@ def test_what_openssh_7_4_offers_is_enough_for_modern_rules(cipher: str) -> None
         public = key_pair(older.directory, "rsa", "rsa")[1]
         older.sshd.authorize(public)
         rsa = asyncssh.read_private_key(older.directory / "rsa")
-        modern = {"client": Algorithms(**_tuples(TOWARDS_CLIENTS)), "server": Algorithms(**_tuples(TOWARDS_SERVERS))}
+        modern = {"client": AlgorithmLists(**_tuples(TOWARDS_CLIENTS)), "server": AlgorithmLists(**_tuples(TOWARDS_SERVERS))}
         control = older.by_key(make_rules(gateway_login=True, settings=modern))
         control.user_keys = (public,)
-        control.credential = messages.Credential(session="", ask=0, public_keys=(public,))
+        control.credential = messages.CredentialAnswer(session="", ask=0, public_keys=(public,))
         control.signer = lambda _text, algorithm, data: rsa.sign(data, algorithm.encode())
         with Gateway(lambda: control) as relay:
             words = [word for name, value in listed.items() for word in ("-o", f"{name}={value}")]

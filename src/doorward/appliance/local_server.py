@@ -77,6 +77,9 @@ class LocalServer:
         if user not in {0, os.geteuid()}:
             log.warning("a local request of another user was refused", user=user, process=process)
             return RequestRefused("Only root and the owner of the state directory may ask for this.")
+        if user != 0 and self._pipeline.host.name == "system" and is_restricted(process):
+            log.warning("a local request of a program that may gain no rights was refused", process=process)
+            return RequestRefused("A program that the server started may not ask for this; ask as root.")
         try:
             request = msgspec.json.decode(line, type=LocalRequest)
         except msgspec.DecodeError:
@@ -107,6 +110,15 @@ class LocalServer:
 
     def _tell(self) -> None:
         tell(self._pipeline.store, self._events.raise_)
+
+
+def is_restricted(process: int) -> bool:
+    """Whether a process can gain no rights, as all that a server of a system host starts; one that is gone counts as such."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    return "NoNewPrivs:\t0\n" not in status
 
 
 def _bound(path: Path) -> socket.socket:

@@ -27,7 +27,6 @@ from doorward.appliance.local_server import LocalServer
 from doorward.appliance.login_sessions import LoginSessions
 from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
-from doorward.appliance.session_workers import start_workers, worker_account
 from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
@@ -52,6 +51,7 @@ from doorward.configuration.ssh._rules import SERVICE
 from doorward.events.clock_steps import ClockSteps
 from doorward.events.drift import DriftWatch
 from doorward.events.notifications import Notifications
+from doorward.host import unprivileged
 from doorward.host.engine import Host
 from doorward.host.errors import HostError
 from doorward.host.kinds.job import JobKind
@@ -65,10 +65,12 @@ from doorward.listening.tls import ConfiguredTls
 from doorward.membership import channel
 from doorward.proxy.control.control import ProxyControl, Surroundings
 from doorward.proxy.control.service import SshAdmission
+from doorward.proxy.starting import have_workers_started, start_workers
 from doorward.proxy.worker.places import Places
 from doorward.sessions.ending import drops
 from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.policies import decryption_keys
+from doorward.store.lock import SPOOL
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
 from doorward.transaction.commits import CommitService
@@ -95,6 +97,7 @@ class Appliance:
         self._options, state = options, options.state
         self.listeners = Listeners()
         self._directory = directory = opened(options, self.listeners, say)
+        unprivileged.hide(state, state / SPOOL)
         self.store = directory.store
         self.node = node_id(self.store)
         self.host: Host = sandbox(state) if options.machine == "sandbox" else system(state)
@@ -215,8 +218,8 @@ class Appliance:
         self.pipeline.advisers.append(control.advise)
         self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))
         # The sandbox belongs to one user, whoever that is.
-        user = worker_account if self._options.machine != "sandbox" else lambda: None
-        self.listeners.services[SERVICE] = SshAdmission(control, partial(start_workers, state, user))
+        start = start_workers if self._options.machine == "sandbox" else have_workers_started
+        self.listeners.services[SERVICE] = SshAdmission(control, partial(start, state))
         return control
 
     def _going_on(self) -> list[str]:

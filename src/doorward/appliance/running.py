@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -19,6 +20,7 @@ from doorward.appliance.options import Options, StartError
 from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
 from doorward.host.errors import HostError
+from doorward.host.notify import notify, watchdog_seconds
 from doorward.sessions.catalogue.tables import CatalogueDamagedError
 from doorward.store.anchor import HistoryKeyError
 from doorward.store.lock import StateInUseError, locked
@@ -63,6 +65,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         gc.freeze()  # what a start makes stays; later collections need not look at it
         gc.enable()
         say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
+        notify("READY=1")
         if appliance.app.state != "serving":
             _say_how_to_set_up(address, appliance.setup_code, say)
 
@@ -70,15 +73,27 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        telling = asyncio.create_task(_tell_systemd(stop))
         try:
             await appliance.serve(ready, stop)
         except _DAMAGED as error:
             raise StartError(str(error)) from error
+        finally:
+            telling.cancel()
 
     try:
         uvloop.run(main())
     finally:
         appliance.close()
+
+
+async def _tell_systemd(stop: asyncio.Event) -> None:
+    """Tell systemd that the event loop lives, as often as it wants to know, and when it is to end."""
+    seconds = watchdog_seconds()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+        notify("STOPPING=1" if stop.is_set() else "WATCHDOG=1")
 
 
 def _say_how_to_set_up(address: str, code: SetupCode | None, say: Callable[[str], None]) -> None:

@@ -114,6 +114,20 @@ _doorward.__annotations__ = {parameter.name: parameter.annotation for parameter 
 app.callback(cls=PlainHelpGroup, context_settings=CONTEXT, epilog=MANUAL)(_doorward)
 
 
+def _give_up_root(state: Path, *, serves: bool) -> None:
+    """Go on as another account, with a helper that stays root, where this process is root: then this does not return."""
+    from doorward.cli import splitting
+
+    if not splitting.is_needed():
+        return
+    split = splitting.serve_split if serves else splitting.look_split
+    try:
+        split(state, sys.argv[1:])
+    except splitting.SplitError as why:
+        typer.echo(f"doorward can't start: {why}", err=True)
+        raise typer.Exit(1) from None
+
+
 def serve(
     state: State = None,
     listen: Annotated[
@@ -144,6 +158,8 @@ def serve(
     --setup wizard it comes with the first settings, and nobody can log in before.
     """
     bind_host, port = address(listen or _LISTEN[host])
+    if host is HostMode.system:
+        _give_up_root(state_directory(state, host), serves=True)
     with lean.start():
         from doorward.appliance import Options, StartError, run
         from doorward.cli.logging import configure
@@ -177,6 +193,8 @@ def verify(
     """
     from doorward.cli.verify import findings
 
+    if host is HostMode.system and (state_directory(state, host) / "doorward.db").exists():
+        _give_up_root(state_directory(state, host), serves=False)
     found = findings(state_directory(state, host), host.value, anchor)
     for finding in found:
         typer.echo(finding)

@@ -45,9 +45,12 @@ class LocalNode:
 
     @property
     def trusted(self) -> bool:
-        """Whether it belongs to this user or to root: what somebody else put there would say whom to send passwords to."""
+        """Whether it belongs to this user or to root: what somebody else put there would say whom to send passwords to.
+
+        That of the system, which root alone can make, belongs to the account of its server.
+        """
         try:
-            return self.state.stat().st_uid in {0, os.geteuid()}
+            return self.state == SYSTEM or self.state.stat().st_uid in {0, os.geteuid()}
         except OSError:
             return False
 

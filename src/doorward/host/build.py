@@ -121,9 +121,9 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
     run: Callable[[], None],
     clear: Callable[[], None],
     network: NetworkParts,
-    state: Path,
+    state: Path | None = None,
 ) -> Host:
-    """A host on disk with files, links, zones, chronyd and a network."""
+    """A host on disk with files, links, zones, chronyd and a network; `state` remembers what was taken over."""
     files = DiskFiles(root)
     client = find_program("chronyc")
     ask = Chronyc(client or "chronyc", layout.socket)

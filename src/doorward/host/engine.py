@@ -88,6 +88,11 @@ class Host:
         self._managed = managed if managed is not None else Managed()
         self._lock = RLock()
 
+    @property
+    def kinds(self) -> Mapping[type[HostResource], Kind[Any]]:
+        """The handler of each resource class, for whoever carries out single steps for an engine elsewhere."""
+        return self._kinds
+
     def handle(self, resource_class: type[R], kind: Kind[R]) -> None:
         """Add the handler of a later kind, such as listeners that the composition root serves."""
         self._kinds[resource_class] = kind
@@ -173,9 +178,9 @@ class Host:
             return [warning for one in ours for warning in self._kind(one).drift(one)]
 
     def found(self, resource: HostResource) -> object:
-        """What the host has of a resource, in the form of its kind; of a path its `Entry`. `HostError` when it can't be read."""
+        """What the host has of a resource, in the form of its kind; of a path its `FileEntry`. `HostError` when unreadable."""
         with self._lock:
-            return self._kind(resource).observe(Change(resource, None))
+            return self._kind(resource).found(resource)
 
     def path_of(self, resource: HostResource) -> str | None:
         """The path on the host that a resource is written to, None where it is no file."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _MAX_LINKS: Final = 40
@@ -28,12 +28,13 @@ class UntrustedPathError(Exception):
     """Something of the state directory that somebody else owns, could change, or has planted; in one sentence."""
 
 
-def check_tree(directory: Path, *, links_in: str = "", discarded: Path = Path()) -> None:
+def check_tree(directory: Path, *, links_in: str = "", discarded: Path = Path(), lent: Collection[str] = ()) -> None:
     """Check a directory that exists, the way to it and all that is in it; `UntrustedPathError` names the first fault.
 
     All of it must belong to this process's user or to root, and nobody else may write there. There are no symbolic links, but
     below `links_in`, a name in the directory, those of ours to files. What lies in `discarded`, a directory below, is left out,
-    for nothing reads it before it is removed. OSError where something can't be looked at.
+    for nothing reads it before it is removed, and so are directories with a name in `lent` that were given to somebody else.
+    OSError where something can't be looked at.
     """
     _check_way(directory)
     facts = directory.stat()
@@ -43,7 +44,13 @@ def check_tree(directory: Path, *, links_in: str = "", discarded: Path = Path())
             " owner, or give the directory and all that is in it to the user it runs as."
         )
     _check(directory, facts)
-    _check_below(directory, links_in, directory / discarded, links=False)
+    given = {directory / name for name in lent if _is_given(directory / name)}
+    _check_below(directory, links_in, (directory / discarded, given), links=False)
+
+
+def _is_given(directory: Path) -> bool:
+    """Whether a directory was given to another user than this one."""
+    return directory.is_dir() and not directory.is_symlink() and directory.stat().st_uid not in {0, os.geteuid()}
 
 
 def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
@@ -95,7 +102,7 @@ def _way(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
             at = following
 
 
-def _check_below(directory: Path, links_in: str, discarded: Path, *, links: bool) -> None:
+def _check_below(directory: Path, links_in: str, left_out: tuple[Path, Collection[Path]], *, links: bool) -> None:
     with os.scandir(directory) as found:
         for entry in found:
             path = Path(entry.path)
@@ -107,9 +114,12 @@ def _check_below(directory: Path, links_in: str, discarded: Path, *, links: bool
                 if not links or facts.st_uid not in {0, os.geteuid()} or path.is_dir():
                     raise UntrustedPathError(f"{path} is a symbolic link, which Doorward does not make there. Remove it.")
                 continue
+            discarded, given = left_out
+            if path in given:
+                continue
             _check(path, facts)
             if entry.is_dir(follow_symlinks=False) and path != discarded:
-                _check_below(path, "", discarded, links=links or entry.name == links_in)
+                _check_below(path, "", left_out, links=links or entry.name == links_in)
 
 
 def _check(path: Path, facts: os.stat_result) -> None:

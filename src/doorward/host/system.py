@@ -1,4 +1,4 @@
-"""The system host: the machine itself, as root; systemd runs the daemons where it is the init."""
+"""The system host: the machine itself, changed by a helper that is root; systemd runs the daemons where it is the init."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from doorward.host.drivers.chrony_conf import system_layout
 from doorward.host.drivers.kernel import KernelNetwork
 from doorward.host.drivers.service import UnitService
 from doorward.host.errors import HostError
+from doorward.host.helper.places import helper_socket
+from doorward.host.helper.remote import HelperClient, remote
+from doorward.host.managed import Managed
 from doorward.host.systemd import Unit, booted
 
 if TYPE_CHECKING:
@@ -34,12 +37,17 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 def system(state: Path) -> Host:
-    """The machine itself; `state` remembers what of it was taken over. `HostError` unless we are root.
+    """The machine itself, by way of its helper; `state` remembers what of it was taken over.
 
-    Nothing is touched until `start`.
+    Nothing is asked until `start`.
     """
+    return remote("system", Path("/"), HelperClient(helper_socket()), Managed(state))
+
+
+def own_machine() -> Host:
+    """The machine itself, as the helper has it. `HostError` unless we are root. Nothing is touched until `start`."""
     if os.geteuid() != 0:
-        raise HostError("the system host changes the machine itself and needs root; use the sandbox host instead")
+        raise HostError("the machine itself can be changed by root alone")
     may_set_clock = _may_set_clock(Path("/proc/self/status").read_text(encoding="ascii"))
     layout = system_layout(may_set_clock=may_set_clock)
     if booted():
@@ -53,7 +61,6 @@ def system(state: Path) -> Host:
             run=lambda: None,
             clear=lambda: None,
             network=network,
-            state=state,
         )
     if not may_set_clock:
         _log.warning("clock is set by somebody else", reason="this machine may not set the clock; chronyd only watches it")
@@ -69,7 +76,6 @@ def system(state: Path) -> Host:
         run=clear_way,
         clear=lambda: None,
         network=network,
-        state=state,
     )
 
 

@@ -1,7 +1,8 @@
 """Programs that are started with no more than they need: without root, without capabilities, with limits of files and memory.
 
-Where this process is root they run as another account, elsewhere as the same one; in both cases nothing that they start can gain
-rights again. What a program has to read or write is given to it: open files, or directories that belong to its account.
+Where this process is root they run as another account, elsewhere as the same one, to which the state directory is closed then
+(`confined`); in both cases nothing that they start can gain rights again. What a program has to read or write is given to it:
+open files, or directories that belong to its account.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import pwd
 import resource
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from pathlib import Path
 ACCOUNTS = ("_doorward", "nobody")
 """Who programs run as where this process is root: the first that the machine has. One of their own is shared with nobody else."""
 
+_CONFINED = str(Path(__file__).with_name("confined.py"))
 _PLACE, _PREFIX = Path("/var/tmp"), "doorward-"  # noqa: S108 - what is made there has a name that nobody can foresee
 """On a disk: what lies there for a while can be as large as an archive, and would take memory elsewhere."""
 
@@ -39,6 +42,23 @@ class UnprivilegedAccount:
 
     uid: int
     gid: int
+
+
+_hidden: list[tuple[Path, Path]] = []
+"""The state directory that programs of this account do not get at, and the part of it that they are given; one at most."""
+
+
+def hide(state: Path, given: Path) -> None:
+    """Close a state directory, but for ``given`` in it, to programs that run as the account that it belongs to."""
+    _hidden[:] = [(state.absolute(), given.absolute())]
+
+
+def confinement() -> list[str]:
+    """Return what is put before a program of this account, so that it does not get at the state directory; none elsewhere."""
+    if account() is not None or not _hidden:
+        return []
+    [(state, given)] = _hidden
+    return [sys.executable, "-I", "-S", _CONFINED, str(state), str(given), "--"]
 
 
 @cache
@@ -66,7 +86,7 @@ def command(program: Sequence[str], max_file: int = MAX_FILE) -> list[str]:
     limits = [f"--fsize={max_file}:{max_file}", f"--data={MAX_MEMORY}:{MAX_MEMORY}", "--core=0:0"]
     return [
         "setpriv", "--no-new-privs", "--inh-caps=-all", *other, "--pdeathsig=KILL", "--",
-        "prlimit", *limits, "--", *program,
+        "prlimit", *limits, "--", *confinement(), *program,
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import array
 import asyncio
 import os
 import socket
+import stat
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Collection
@@ -255,14 +256,14 @@ async def connect(path: Path, users: Collection[int] | None = None) -> ControlEn
 
 
 def listen(path: Path) -> socket.socket:
-    """Listen on a Unix socket that only this user can reach; one that nobody listens on any more is replaced."""
+    """Listen on a Unix socket that whoever may write in its directory can reach; one that nobody listens on is replaced."""
     # It gets its name only once it listens: whoever finds it can connect, and is never told that nobody is there.
     hidden = path.with_name(f"{path.name}.new")
     hidden.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with _short(hidden) as short:
         listener.bind(short)
-    hidden.chmod(0o600)
+    hidden.chmod(0o660 if path.parent.stat().st_mode & stat.S_IWGRP else 0o600)
     listener.listen(16)
     hidden.rename(path)
     listener.setblocking(False)  # noqa: FBT003

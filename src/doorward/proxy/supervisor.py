@@ -26,6 +26,7 @@ from typing import Final
 
 import structlog
 
+from doorward.host.notify import notify
 from doorward.proxy.pipe import PipeError, check_peer, dial, listen
 from doorward.proxy.worker import crashed, privileges, process
 from doorward.proxy.worker.places import Places
@@ -95,6 +96,7 @@ class Supervisor:
             os.write(ready, b"ready\n")
             os.close(ready)
             self._ready = None
+        notify("READY=1")
         log.info("workers run", count=len(self._workers))
         while not self._is_stopping and self._places.stand() == self._stands:
             for key, _ in self._selector.select(LOOK_SECONDS):
@@ -201,6 +203,7 @@ class Supervisor:
     def _end(self) -> None:
         """End all workers, by force those that take too long."""
         self._is_stopping = True
+        notify("STOPPING=1")
         for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, END_SECONDS)):
             for descriptor in self._workers:
                 with suppress(ProcessLookupError):
@@ -312,19 +315,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(places: Places, given: argparse.Namespace) -> int:
-    os.umask(0o077)
+    controls = [privileges.user_named(name) for name in given.control_user]
+    # Of control's group, where control is another user: it reads trails and removes old ones.
+    group = controls[0][1] if controls and controls[0][0] not in {0, os.geteuid()} else None
+    os.umask(0o077 if group is None else 0o007)
     _configure_log()
     account = privileges.user_named(given.user) if given.user and os.geteuid() == 0 else None
     _protocols()  # before root is given up: another account may not get at all of Python
-    places.prepare(account[0] if account else None)
+    places.prepare(account[0] if account else None, group)
     if account is not None:
         places = places.held()
         privileges.drop(*account)
     privileges.limit()
-    users = [privileges.user_named(name)[0] for name in given.control_user]
     ready = detach(places.log) if given.detach else None
     try:
-        supervisor = Supervisor(WorkerSettings(places, _protocols, users), max(1, given.workers))
+        supervisor = Supervisor(WorkerSettings(places, _protocols, [user for user, _ in controls]), max(1, given.workers))
     except AlreadyRunningError:
         if ready is not None:
             os.write(ready, b"running\n")

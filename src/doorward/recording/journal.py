@@ -28,6 +28,8 @@ SEGMENT_BYTES: Final = 32 << 20
 RESERVE_BYTES: Final = 16 << 20
 """Room that is kept back for the ends of sessions that run when the disk is full."""
 SUFFIX: Final = ".dwr"
+TRAIL_MODE: Final = 0o640
+"""Of a trail. The group is whoever reads trails beside the worker; where nobody does, the umask leaves it nothing."""
 SEGMENTS: Final = ("a", "b")
 
 _HEAD = struct.Struct(">IIQQ22s")
@@ -67,7 +69,7 @@ class _Trail:
 
     def __init__(self, directory: int, name: str) -> None:
         self.name = name
-        self.descriptor = os.open(name + SUFFIX, _NEW, 0o600, dir_fd=directory)
+        self.descriptor = os.open(name + SUFFIX, _NEW, TRAIL_MODE, dir_fd=directory)
         self.size = 0
         self.waiting: list[bytes] = []
         self.lock = threading.Lock()

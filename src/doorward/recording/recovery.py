@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doorward.recording.format import TrailDamagedError, frames, is_tail, read_beginning
-from doorward.recording.journal import SEGMENTS, SUFFIX, entries
+from doorward.recording.journal import SEGMENTS, SUFFIX, TRAIL_MODE, entries
 
 
 class JournalInUseError(Exception):
@@ -74,7 +74,7 @@ def _replayed(directory: Path, found: list[tuple[int, str, int, bytes]]) -> list
 
 def _session(path: Path, name: str, parts: list[tuple[int, bytes]]) -> Recovered:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, TRAIL_MODE)
     try:
         before = os.fstat(descriptor).st_size
         for offset, frame in _standing(parts):

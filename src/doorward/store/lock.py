@@ -16,6 +16,9 @@ SANDBOX_ROOT = "root"
 SPOOL = Path("backup", "spool")
 """Where backups are made. What a killed process left there may belong to whom programs run as, and is removed at a start."""
 
+LENT = frozenset({"workers", "trails"})
+"""Directories that may belong to whom session workers run as; what is in them is never trusted."""
+
 
 class StateInUseError(Exception):
     """Why the state directory can't be had, in one sentence for the operator."""
@@ -58,6 +61,6 @@ def _make(state: Path) -> None:
 def check_state(state: Path) -> None:
     """Raise StateInUseError where a state directory is somebody else's, or others can write in it; OSError if unreadable."""
     try:
-        check_tree(state, links_in=SANDBOX_ROOT, discarded=SPOOL)
+        check_tree(state, links_in=SANDBOX_ROOT, discarded=SPOOL, lent=LENT)
     except UntrustedPathError as why:
         raise StateInUseError(f"The state directory {state} is not safe to use: {why}") from why

@@ -19,7 +19,7 @@ from doorward.host.engine import ApplyError, HostError, HostRefusedError
 from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.resources import Daemon, File, Symlink
 from doorward.host.sandbox import run_directory, sandbox
-from doorward.host.system import system
+from doorward.host.system import own_machine, system
 from doorward.host.systemd import Unit
 from doorward.host.time_status import ZoneStatus, clock_status, source_status
 
@@ -328,8 +328,11 @@ def test_a_run_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
 
 def test_the_system_host_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(HostError, match="needs root"):
-        system(tmp_path)
+    with pytest.raises(HostError, match="by root alone"):
+        own_machine()
+    monkeypatch.setenv("DOORWARD_HELPER", str(tmp_path / "nobody"))
+    with pytest.raises(HostError, match=r"does not answer at .*nobody: No such file"):
+        system(tmp_path).start()
 
 
 @pytest.mark.parametrize("systemd", [True, False])
@@ -338,9 +341,9 @@ def test_the_system_host_is_made_without_touching_anything(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(system_module, "booted", lambda: systemd)
-    host = system(tmp_path)
-    assert (host.name, host.root) == ("system", Path("/"))
-    host.stop()
+    for host in (own_machine(), system(tmp_path)):
+        assert (host.name, host.root) == ("system", Path("/"))
+        host.stop()
     assert system_module._is_chronyd(["/usr/sbin/chronyd", "-F", "1"])
     assert not system_module._is_chronyd(["/bin/sh"])
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from doorward.appliance.session_workers import start_workers, worker_account
 from doorward.proxy.control.adoption import is_held
 from doorward.proxy.messages import Ended, Hello, Settle
 from doorward.proxy.pipe import connect, dial
+from doorward.proxy.starting import command, worker_account
 from doorward.proxy.supervisor import find, stop
 from doorward.proxy.worker.crashed import CUT
 from doorward.proxy.worker.places import Places
@@ -87,7 +87,7 @@ def test_workers_of_a_server_that_is_root_are_somebody_else(tmp_path: Path) -> N
     state = tmp_path / "private" / "state"
     state.mkdir(parents=True)
     state.parent.chmod(0o700)
-    start_workers(state, worker_account)
+    subprocess.run(command(state, worker_account() if os.geteuid() == 0 else None), check=True)
     places, count = Places.of(state), len(os.sched_getaffinity(0))
     try:
         until(lambda: len(pids(places)) == count)

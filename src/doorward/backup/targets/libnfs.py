@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, cast
 from doorward.backup.targets.attempt import TargetAttempt
 from doorward.backup.targets.files import LocalStorageError, PathStatus
 from doorward.backup.targets.limits import MAX_LISTING
+from doorward.host import unprivileged
 
 _CHILD = "doorward.backup.targets.libnfs_child"
 _TICK_SECONDS = 0.1
@@ -37,8 +38,8 @@ class LibnfsFiles:
         self._calls, theirs = socket.socketpair()
         with theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-I", "-m", _CHILD], stdin=theirs.fileno(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env=environment, start_new_session=True, restore_signals=False,
+                [*unprivileged.confinement(), sys.executable, "-I", "-m", _CHILD], stdin=theirs.fileno(),
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, start_new_session=True, restore_signals=False,
             )  # fmt: skip
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)

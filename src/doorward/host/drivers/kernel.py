@@ -28,8 +28,6 @@ _NEIGHBOUR_SECONDS: Final = 1.0
 _PATIENCE_SECONDS, _FORGOTTEN_SECONDS = 3.0, 30.0
 """How long all gateways together may be waited for within how long a time."""
 
-_DISCARD_PORT: Final = 9
-
 
 class KernelNetwork:
     """`Network` of this machine."""
@@ -125,13 +123,12 @@ class KernelNetwork:
                     kernel.route("del", **_asked(route))
 
     def answers(self, gateway: str) -> bool | None:
-        """See `Network.answers`: asks the gateway's neighbours' protocol by a datagram that nobody has to answer."""
+        """See `Network.answers`: has the kernel ask, as if there were a packet for the gateway."""
         with _kernel(f"asking {gateway}") as kernel:
-            if not netlink.on_link(kernel, gateway):
+            device = netlink.way_to(kernel, gateway)
+            if device is None:
                 return None
-            family = _family(gateway)
-            with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as datagram:
-                datagram.sendto(b"", (gateway, _DISCARD_PORT))
+            netlink.look_for_neighbour(kernel, device, gateway)
             begun = time.monotonic()
             end = begun + self._wait(begun)
             while (answered := netlink.neighbour_answers(kernel, gateway)) is None and time.monotonic() < end:

@@ -28,6 +28,8 @@ _SET_BY_SOMEBODY: Final = frozenset({0, 3, 4, 16})
 """Origins of routes: unknown, boot, static, DHCP."""
 
 _INCOMPLETE, _FAILED = 0x01, 0x20
+_USE: Final = 0x01
+"""NTF_USE of <linux/neighbour.h>."""
 _NO_ARP: Final = 0x80
 
 
@@ -143,15 +145,21 @@ def read_routes() -> list[tuple[str, str]]:
     return list({route.target: route.gateway for route in found if route.gateway}.items())
 
 
-def on_link(kernel: Any, address: str) -> bool:
-    """Whether packets to an address go straight to it, over a device other than loopback."""
+def way_to(kernel: Any, address: str) -> int | None:
+    """Return the number of the device over which packets go straight to an address; None where they don't."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
         [message, *_] = kernel.route("get", dst=address, family=_family(address))
     except (NetlinkError, ValueError):
-        return False
-    return message["type"] == _UNICAST and not message.get_attr("RTA_GATEWAY")
+        return None
+    straight = message["type"] == _UNICAST and not message.get_attr("RTA_GATEWAY")
+    return message.get_attr("RTA_OIF") if straight else None
+
+
+def look_for_neighbour(kernel: Any, device: int, address: str) -> None:
+    """Have the kernel ask whether a neighbour is there, as if there were a packet for it."""
+    kernel.neigh("replace", dst=address, ifindex=device, family=_family(address), flags=_USE, state=0)
 
 
 def neighbour_answers(kernel: Any, address: str) -> bool | None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from doorward.host.plan import HostWarning
+from doorward.host.plan import Change, HostWarning
 from doorward.host.resources import HostResource
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from doorward.host.plan import Action, Change
+    from doorward.host.plan import Action
 
 READ_BACK_SECONDS = 5.0
 """How long a daemon may take to start or to show its new configuration."""
@@ -28,17 +28,17 @@ R = TypeVar("R", bound=HostResource)
 class Kind(ABC, Generic[R]):
     """What the engine asks of a resource kind. `deadline` is a `time.monotonic()` value; failures are `HostError`."""
 
-    rank: ClassVar[int]
+    rank: int
     """Place in a plan: lower ranks first.
 
     VLANs -31, addresses -30, listeners -20, addresses and VLANs that go -10 and -9, files 0, networkd 3, routes 8, names 9,
     proofs 10, daemons 20, jobs 30.
     """
 
-    removal_rank: ClassVar[int | None] = None
+    removal_rank: int | None = None
     """Place in a plan of what goes, where that is another one."""
 
-    is_restored_last: ClassVar[bool] = False
+    is_restored_last: bool = False
     """True when putting back makes sense only after the other kinds are back: a daemon re-reads its files."""
 
     def rank_of(self, change: Change[R]) -> int:
@@ -58,6 +58,10 @@ class Kind(ABC, Generic[R]):
     @abstractmethod
     def observe(self, change: Change[R]) -> object:
         """Return what the host has now, whole enough to put it back."""
+
+    def found(self, resource: R) -> object:
+        """Return what the host has of `resource`, for whoever takes it over; of a path its `FileEntry`."""
+        return self.observe(Change(resource, None))
 
     @abstractmethod
     def apply(self, change: Change[R], deadline: float) -> None:

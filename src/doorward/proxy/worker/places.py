@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 SOCKET = ".sock"
+_PRIVATE, _SHARED = 0o700, 0o2770
+"""What is made in a shared directory belongs to its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,19 @@ class Places:
         """
         return {os.geteuid(), self.sockets.stat().st_uid}
 
-    def prepare(self, user: int | None = None) -> None:
-        """Make both directories, for nobody else. ``user``: whose they are to be. Raises OSError."""
+    def prepare(self, user: int | None = None, group: int | None = None) -> None:
+        """Make both directories, for nobody else but ``group``. ``user``: whose they are to be. Raises OSError."""
+        mode = _PRIVATE if group is None else _SHARED
+        owner, members = (-1 if one is None else one for one in (user, group))
         for directory in (self.sockets, self.trails):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if user is not None and directory.stat(follow_symlinks=False).st_uid != user:
+            directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            facts = directory.stat(follow_symlinks=False)
+            if any(wanted not in {-1, found} for wanted, found in ((owner, facts.st_uid), (members, facts.st_gid))):
                 for left in directory.iterdir():  # by workers that ran as somebody else
-                    os.chown(left, user, -1, follow_symlinks=False)
-                os.chown(directory, user, -1, follow_symlinks=False)
-            directory.chmod(0o700)
+                    os.chown(left, owner, members, follow_symlinks=False)
+                os.chown(directory, owner, members, follow_symlinks=False)
+            if stat.S_IMODE(directory.stat(follow_symlinks=False).st_mode) != mode:
+                directory.chmod(mode)
 
     def held(self) -> Places:
         """Return the same places by directories that are open: whoever gives up root then need not get to them by their paths."""

@@ -12,9 +12,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def user_named(name: str) -> tuple[int, int]:
-    """Return user and group of an account. Raises OSError."""
+    """Return user and group of an account, given by name or number. Raises OSError."""
     try:
-        found = pwd.getpwnam(name)
+        found = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except KeyError:
         raise OSError(f"there is no account {name}") from None
     return found.pw_uid, found.pw_gid

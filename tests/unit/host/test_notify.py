@@ -1,0 +1,38 @@
+"""Word to systemd."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from doorward.host.notify import notify, watchdog_seconds
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_systemd_is_told_and_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_abstract: bool) -> None:
+    name = f"{tmp_path}/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"\0{name}" if is_abstract else name)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}" if is_abstract else name)
+        notify("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+    notify("STOPPING=1")  # nobody listens any more
+    monkeypatch.setenv("NOTIFY_SOCKET", "elsewhere")
+    notify("READY=1")
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    notify("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "process", "seconds"),
+    [("30000000", "", 15.0), ("30000000", str(os.getpid()), 15.0), ("30000000", "1", None), ("0", "", None), ("", "", None)],
+)
+def test_the_watchdog_is_fed_twice_in_its_time(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, process: str, seconds: float | None
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", wanted)
+    monkeypatch.setenv("WATCHDOG_PID", process)
+    assert watchdog_seconds() == seconds
