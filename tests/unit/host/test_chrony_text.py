@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from doorward.host import build
+from doorward.host import own_machine as own_module
 from doorward.host import sandbox as sandbox_module
-from doorward.host import system as system_module
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony import Chrony
 from doorward.host.drivers.chrony_clock import ChronyClock
 from doorward.host.drivers.chrony_conf import Layout, sandbox_layout, sandbox_text, system_layout, system_text
 from doorward.host.engine import ApplyError, HostError, HostRefusedError
 from doorward.host.files import DiskFiles, FileEntry
+from doorward.host.own_machine import own_machine
 from doorward.host.resources import Daemon, File, Symlink
 from doorward.host.sandbox import run_directory, sandbox
-from doorward.host.system import own_machine, system
+from doorward.host.system import system
 from doorward.host.systemd import Unit
 from doorward.host.time_status import ZoneStatus, clock_status, source_status
 
@@ -50,9 +51,9 @@ def test_the_sandbox_never_touches_the_clock_or_a_well_known_port() -> None:
 def test_a_system_host_without_the_right_to_set_the_clock_only_watches() -> None:
     assert system_layout(may_set_clock=True).options == ("-d",)
     assert system_layout(may_set_clock=False).options == ("-x", "-d")
-    assert system_module._may_set_clock("Name:\tx\nCapEff:\t000001ffffffffff\n")
-    assert not system_module._may_set_clock("CapEff:\t00000000a80425fb\n")
-    assert not system_module._may_set_clock("")
+    assert own_module._may_set_clock("Name:\tx\nCapEff:\t000001ffffffffff\n")
+    assert not own_module._may_set_clock("CapEff:\t00000000a80425fb\n")
+    assert not own_module._may_set_clock("")
 
 
 @pytest.mark.parametrize(
@@ -340,12 +341,12 @@ def test_the_system_host_is_made_without_touching_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemd: bool
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(system_module, "booted", lambda: systemd)
+    monkeypatch.setattr(own_module, "booted", lambda: systemd)
     for host in (own_machine(), system(tmp_path)):
         assert (host.name, host.root) == ("system", Path("/"))
         host.stop()
-    assert system_module._is_chronyd(["/usr/sbin/chronyd", "-F", "1"])
-    assert not system_module._is_chronyd(["/bin/sh"])
+    assert own_module._is_chronyd(["/usr/sbin/chronyd", "-F", "1"])
+    assert not own_module._is_chronyd(["/bin/sh"])
 
 
 def test_systemd_verbs(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import structlog
 from doorward.host.errors import HostError
 from doorward.host.helper.serving import HelperServer, Rules
 from doorward.host.notify import notify
-from doorward.host.system import own_machine
+from doorward.host.own_machine import own_machine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
