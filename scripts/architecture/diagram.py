@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -68,13 +68,11 @@ def reduced(graph: Graph) -> dict[str, set[str]]:
 
 def diagram() -> str:
     """Return the diagram as Mermaid, between its marks."""
-    graph = imports()
-    arrows = reduced(graph)
-    users = Counter(name for to in graph.values() for name in to)
+    arrows = reduced(imports())
     lines = ["flowchart TD"]
     for number, names in enumerate(floors()):
         lines.append(f'  subgraph floor{number}[" "]')
-        lines += [f'    {name}["{name}{f"<br/>used by {users[name]}" if users[name] else ""}"]' for name in names]
+        lines += [f"    {name}" for name in names]
         lines.append("  end")
     lines += [f"  {name} --> {to}" for name in sorted(arrows) for to in sorted(arrows[name])]
     return "\n".join([BEGIN + "```mermaid", *lines, "```", END])
