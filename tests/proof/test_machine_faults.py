@@ -141,8 +141,8 @@ FAULTS = {
     "full": (errno.ENOSPC, WRITES, -1),
     "broken": (errno.EIO, ALL, -1),
     "read-only": (errno.EROFS, ALL, -1),
-    "a sync fails once": (errno.EIO, SYNCS, 1),
-    "a change fails once": (errno.EIO, ALL, 1),
+    "sync-fails-once": (errno.EIO, SYNCS, 1),
+    "change-fails-once": (errno.EIO, ALL, 1),
 }
 """Which error, of which changes of files, and how often in a row; -1: until it is mended."""
 
