@@ -8,7 +8,7 @@ import pytest
 
 from doorward.access.rights import Rights
 from doorward.access.writable import not_writable
-from tests.unit.transaction.rig import GROUPS, ROOT, TREE, USERS, ZONE
+from tests.unit.transaction.rig import GOOD_PASSWORD, GROUPS, PASSWORDS, ROOT, TREE, USERS, ZONE, place
 
 if TYPE_CHECKING:
     from tests.unit.transaction.rig import Rig
@@ -57,3 +57,18 @@ def test_everything_that_may_not_be_written_is_named_in_order(rig: Rig) -> None:
     group = rig.post(candidate, GROUPS, {"name": "friends", "members": []})
     assert not_writable(TREE, candidate, JANE) == [f"{ROOT}{GROUPS}/{group}", ROOT + ZONE]
     assert not_writable(TREE, candidate, Rights(everything=True)) == []
+
+
+def test_secrets_come_and_go_with_whoever_may_write_something(rig: Rig) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, PASSWORDS, {"plain": GOOD_PASSWORD})
+    user = rig.post(candidate, USERS, {"name": "joe", "password": key})
+    assert not_writable(TREE, candidate, JANE) == []
+    assert not_writable(TREE, candidate, Rights()) == [f"{ROOT}{USERS}/{user}", f"{ROOT}{PASSWORDS}/{key}"]
+    elsewhere = Rights(writable=JANE.writable, paths=(f"{ROOT}{USERS}",))
+    assert not_writable(TREE, candidate, elsewhere) == [f"{ROOT}{PASSWORDS}/{key}"]
+    rig.commit(candidate)
+    candidate = rig.candidate()
+    rig.put(candidate, USERS, {"name": "joe", "password": None}, user)
+    candidate.remove(place(PASSWORDS, key))
+    assert not_writable(TREE, candidate, JANE) == []
