@@ -15,7 +15,7 @@ from doorward.host.engine import Host
 from doorward.store.anchor import HistoryKey
 from doorward.store.database import Database
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.pipeline import Order
+from doorward.transaction.order import Order
 from doorward.tree.places import Place
 
 if TYPE_CHECKING:
