@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 from doorward.access.sight import UNSEEN, Sight
 from doorward.store.port import Store
 from doorward.store.records import Records
+from doorward.tree.jsontext import prepared
 from doorward.tree.times import now
 
 KIND = "backup_restore"
@@ -21,6 +22,7 @@ Status = Literal["checking", "applying", "verifying", "finished"]
 Result = Literal["succeeded", "failed", "reverted", "unknown", "cancelled"]
 
 
+@prepared
 class Restore(msgspec.Struct, frozen=True):
     """One restore. ``file`` is the name of the archive by what is signed in it. Records call ``commit_id`` as they always did."""
 
