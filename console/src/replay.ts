@@ -107,10 +107,10 @@ async function play(into: HTMLElement): Promise<void> {
 async function commands(go: (seconds: number) => void): Promise<void> {
   const root = `/api/audit/sessions/${session}`;
   const about = await fetched<{ body: { start_time: string } }>(root);
-  const events = await fetched<{ items: { body: Event }[] }>(`${root}/events?limit=500`);
+  const events = await fetched<{ items: Event[] }>(`${root}/events?limit=500`);
   const begun = Date.parse(about.body.start_time);
   const list = document.getElementById('list');
-  const found = events.items.map((one) => one.body).filter((one) => one.type === 'command' && (!channel || one.channels_id === channel));
+  const found = events.items.filter((one) => one.type === 'command' && (!channel || one.channels_id === channel));
   for (const one of found) {
     const seconds = Math.max(0, (Date.parse(`${one.time}Z`) - begun) / 1000);
     const button = document.createElement('button');

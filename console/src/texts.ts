@@ -179,6 +179,7 @@ export const texts = {
     endTitle: 'End this session?',
     reason: 'Reason, which the user is told',
     follow: 'Follow',
+    where: 'Where it is',
     replay: 'Replay',
     matches: (count: number) => (count === 1 ? '1 session' : `${count} sessions`),
     more: 'Next page',

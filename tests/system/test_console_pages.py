@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.support.ports import free_port
 from tests.support.server import PASSWORD, Client, Server, running, until
 from tests.system.browsing import Visits, chromium, go, visits
 
@@ -19,7 +20,9 @@ USERS = "/api/configuration/aaa/local_database/users"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("console") / "state") as found:
+    # A port of its own: it comes back there.
+    state = tmp_path_factory.mktemp("console") / "state"
+    with running(state, options=("--listen", f"127.0.0.1:{free_port()}")) as found:
         yield found
 
 

@@ -54,7 +54,7 @@ class DriftResource(Resource):
 
     def __init__(self, service: CommitService, shared: Configuration, watch: DriftWatch) -> None:
         self._service, self._watch = service, watch
-        self.children = {"adopt": Adopt(service, shared, watch), "repair": Repair(service, watch)}
+        self.children = {"adopt": Adopt(service, shared, watch), "repair": HostRepair(service, watch)}
 
     async def get(self, request: Request) -> Response:
         """List what may be seen."""
@@ -77,7 +77,7 @@ def _shown(drift: DriftEntry) -> dict[str, str]:
     }
 
 
-class Repair(Resource):
+class HostRepair(Resource):
     """Making the host what the running revision says, once."""
 
     operations = {
