@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from doorward.recording.records import Kind, Record, encode_json
+from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.support.recorded import key_of, put_trail, row, tell, trail
 from tests.support.server import Server, running
@@ -27,12 +27,12 @@ USERS = "/api/configuration/aaa/local_database/users"
 
 def flood() -> Iterator[Record]:
     """A terminal that is written to for hours."""
-    yield Record(0, Kind.OPEN, 1, encode_json({"type": "session-shell"}))
-    yield Record(0, Kind.REQUEST, 1, encode_json({"columns": 80, "rows": 24, "term": "xterm", "type": "pty-req"}))
+    yield Record(0, RecordKind.OPEN, 1, encode_json({"type": "session-shell"}))
+    yield Record(0, RecordKind.REQUEST, 1, encode_json({"columns": 80, "rows": 24, "term": "xterm", "type": "pty-req"}))
     each = HOURS * 3_600_000 // CHUNKS
     for number in range(CHUNKS):
         lines = (b"\r\n\x1b[3%dm%08d %s\x1b[0m" % (line % 8, number * 100 + line, b"build of a part " * 3) for line in range(64))
-        yield Record(number * each + 1, Kind.OUTPUT, 1, b"".join(lines)[:CHUNK])
+        yield Record(number * each + 1, RecordKind.OUTPUT, 1, b"".join(lines)[:CHUNK])
 
 
 def users(server: Server, count: int, prefix: str) -> None:
@@ -48,7 +48,7 @@ def users(server: Server, count: int, prefix: str) -> None:
 
 def first_load(visit: Visits) -> int:
     """Bytes on the wire until somebody can log in."""
-    page = visit.anonymous("about:blank")
+    page = visit.anonymous("assets/none")
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     received: list[int] = []
@@ -67,9 +67,8 @@ def shown(page: Page, path: str, text: str) -> float:
     return time.perf_counter() - began
 
 
-def review(server: Server, page: Page) -> float:
+def review(page: Page) -> float:
     """Seconds until a review of many changes is there."""
-    del server
     page.evaluate(
         """async ([path, count]) => {
             const me = await (await fetch('/api/user/info')).json();
@@ -108,22 +107,25 @@ def replay(page: Page) -> tuple[float, list[float], float]:
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "state") as server, chromium() as browser:
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "state") as server:
         catalogue = SqliteCatalogue(server.state / "sessions.db")
         recording = trail(flood())
         tell(catalogue, row(1, trail=put_trail(server.state / "trails", key_of(1), recording)))
         catalogue.close()
-        with visits(browser, server) as visit:
-            print(f"first load: {first_load(visit) / 1000:.0f} kB", flush=True)
-            page = visit()
-            print(f"review of {CHANGES} changes: {review(server, page):.2f} s", flush=True)
-            ready, seeks, heap = replay(visit())
-            size, middle, slowest = CHUNK * CHUNKS / 1e6, statistics.median(seeks), max(seeks)
-            print(f"recording of {HOURS} h, {size:.0f} MB: ready {ready:.2f} s, heap {heap:.0f} MB", flush=True)
-            print(f"a seek in it: {middle:.2f} s (slowest of {len(seeks)}: {slowest:.2f} s)", flush=True)
-            users(server, OBJECTS, "user")
-            seconds = shown(visit(), "settings/aaa/local_database/users", "user42")
-            print(f"list of {OBJECTS} objects: {seconds:.2f} s", flush=True)
+        with chromium() as browser, visits(browser, server) as visit:
+            measure(server, visit)
+
+
+def measure(server: Server, visit: Visits) -> None:
+    """Print the figures, one after another."""
+    print(f"first load: {first_load(visit) / 1000:.0f} kB", flush=True)
+    print(f"review of {CHANGES} changes: {review(visit()):.2f} s", flush=True)
+    ready, seeks, heap = replay(visit())
+    size, middle, slowest = CHUNK * CHUNKS / 1e6, statistics.median(seeks), max(seeks)
+    print(f"recording of {HOURS} h, {size:.0f} MB: ready {ready:.2f} s, heap {heap:.0f} MB", flush=True)
+    print(f"a seek in it: {middle:.2f} s (slowest of {len(seeks)}: {slowest:.2f} s)", flush=True)
+    users(server, OBJECTS, "user")
+    print(f"list of {OBJECTS} objects: {shown(visit(), 'settings/aaa/local_database/users', 'user42'):.2f} s", flush=True)
 
 
 if __name__ == "__main__":
