@@ -60,9 +60,11 @@ def segment(reader: TrailReader, channel: int, since: int, until: int | None) ->
         seen, screen = chain([screen], seen), None
     drawing = "" if screen is None else decoder.decode(screen.data)
     events: list[list[object]] = [[since / 1000, "o", ""]]
-    for one in takewhile(lambda one: until is None or one.at < until, seen):
-        if text := decoder.decode(one.data) if one.code == "o" else one.data.decode():
-            events.append([max(one.at, since) / 1000, one.code, text])
+    events.extend(
+        [max(one.at, since) / 1000, one.code, text]
+        for one in takewhile(lambda one: until is None or one.at < until, seen)
+        if (text := decoder.decode(one.data) if one.code == "o" else one.data.decode())
+    )
     if until is None:
         events.append([max(reader.until, since) / 1000, "o", ""])
     return {"events": events, "snapshot": {"cols": int(columns), "init": drawing, "rows": int(rows)}}
