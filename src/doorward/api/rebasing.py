@@ -74,7 +74,7 @@ class Rebase(Resource):
         try:
             return rebased(pipeline.tree, before, running)
         except MergeConflict as collided:
-            conflicts = explained(pipeline.store, before, running, collided).conflicts
+            conflicts = explained(pipeline.store, before.base.number, running, collided).conflicts
         newer = [one for one in conflicts if one.path in choices and revision is not None and one.revision > revision]
         undecided = [one for one in conflicts if one.path not in choices or one in newer]
         if undecided:
@@ -82,7 +82,7 @@ class Rebase(Resource):
         try:
             return rebased(pipeline.tree, before, running, choices)
         except MergeConflict as collided:  # what was chosen does not fit together
-            raise explained(pipeline.store, before, running, collided) from None
+            raise explained(pipeline.store, before.base.number, running, collided) from None
 
 
 def _choices(order: RebaseOrder) -> dict[str, Choice]:
