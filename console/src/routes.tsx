@@ -3,14 +3,19 @@ import { createRootRoute, createRoute, createRouter } from '@tanstack/react-rout
 
 import { Frame, Missing } from './frame/Frame';
 import { Gate } from './frame/Gate';
+import { Account } from './pages/Account';
+import { Alerts } from './pages/Alerts';
 import { Backups } from './pages/Backups';
+import { Certificates } from './pages/Certificates';
 import { Cluster } from './pages/Cluster';
-import { History } from './pages/History';
+import { Drift } from './pages/Drift';
+import { History, type HistorySearch } from './pages/History';
 import { Overview } from './pages/Overview';
 import { Review } from './pages/Review';
 import { Rights } from './pages/Rights';
 import { Sessions, type SessionSearch } from './pages/Sessions';
 import { Settings } from './pages/Settings';
+import { Support } from './pages/Support';
 import { Time } from './pages/Time';
 
 const root = createRootRoute({
@@ -36,6 +41,13 @@ export const sessionsRoute = createRoute({
     offset: typeof search.offset === 'number' ? search.offset : undefined,
   }),
 });
+const whole = (value: unknown) => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined);
+const history = createRoute({
+  getParentRoute: () => root,
+  path: '/history',
+  component: History,
+  validateSearch: (search: Record<string, unknown>): HistorySearch => ({ path: text(search.path), from: whole(search.from), to: whole(search.to) }),
+});
 const settings = createRoute({ getParentRoute: () => root, path: '/settings/$', component: Settings });
 
 export const router = createRouter({
@@ -49,8 +61,13 @@ export const router = createRouter({
     at('/time', Time),
     at('/backups', Backups),
     at('/cluster', Cluster),
-    at('/history', History),
+    history,
     at('/review', Review),
+    at('/alerts', Alerts),
+    at('/certificates', Certificates),
+    at('/drift', Drift),
+    at('/support', Support),
+    at('/account', Account),
   ]),
 });
 

@@ -399,6 +399,25 @@ def test_a_replay_begins_at_any_second(caller: Caller) -> None:
         caller.get(f"{ONE}/replay?{query}").is_error(400, "InvalidQuery")
 
 
+def test_a_replay_comes_in_segments_and_is_written_down_once(caller: Caller) -> None:
+    before = caller.get(f"{ONE}/trail_downloads").meta["match_count"]
+    index = caller.get(f"{ONE}/segments").ok().json
+    assert (index["version"], index["term"], index["segments"][0]["start"]) == (1, {"cols": 80, "rows": 24}, 0)
+    last = index["segments"][-1]
+    whole = caller.get(last["url"]).ok().json
+    assert whole["snapshot"].keys() == {"cols", "init", "rows"}
+    assert whole["events"][0] == [last["start"], "o", ""]
+    assert whole["events"][-1] == [index["duration"], "o", ""]
+    part = caller.get(f"{ONE}/segments/30000?until=31000").ok().json
+    assert "second 29" in part["snapshot"]["init"]
+    assert part["events"] == [[30.0, "o", ""], [30.5, "o", "\r\nsecond 30"]]
+    assert "secret typing" not in json.dumps(whole)
+    assert caller.get(f"{ONE}/trail_downloads").meta["match_count"] <= before + 1
+    caller.get(f"{ONE}/segments?channel=0").is_error(400, "InvalidQuery")
+    caller.get(f"{ONE}/segments/0?until=x").is_error(400, "InvalidQuery")
+    caller.get(f"{ONE}/segments/x").is_error(404, "NotFound")
+
+
 def test_files_are_listed_and_kept_ones_given(caller: Caller) -> None:
     first, second = caller.get(f"{ONE}/files").ok().json["items"]
     assert (first["body"]["path"], first["body"]["operation"], first["body"]["size"]) == ("/tmp/../etc/pass\x1bwd", "get", 6)
@@ -411,7 +430,7 @@ def test_files_are_listed_and_kept_ones_given(caller: Caller) -> None:
         caller.get(f"{ONE}/files/{name}").is_error(404, "NotFound")
 
 
-@pytest.mark.parametrize("name", ["replay", "files", "files/1", "files/1/download", "content?q=ls"])
+@pytest.mark.parametrize("name", ["replay", "segments", "segments/0", "files", "files/1", "files/1/download", "content?q=ls"])
 def test_an_encrypted_trail_says_who_can_open_it(caller: Caller, name: str) -> None:
     reply = caller.get(f"{SESSIONS}/{key_of(4)}/{name}")
     reply.is_error(409, "Conflict", code="encrypted_trail", certificates=[FINGERPRINT])

@@ -55,6 +55,18 @@ def test_a_file_that_somebody_changes_is_seen_at_once_and_put_back_by_repair(adm
     admin.commit().ok()
 
 
+def test_repair_puts_the_host_back_once_in_the_name_of_who_asks(admin: Caller, host: Path) -> None:
+    file = host / "etc/timezone"
+    before = file.read_text()
+    file.write_text("Asia/Tokyo\n")
+    until(lambda: found(admin), what="the change is seen")
+    commit = admin.post(f"{DRIFT}/repair").ok().meta["commit"]
+    assert file.read_text() == before
+    record = admin.body(commit)
+    assert (record["user"], record["state"]) == ("admin", "done")
+    until(lambda: found(admin) == [], what="it is over")
+
+
 def test_the_kernel_tells_of_a_change_well_ahead_of_the_next_look(admin: Caller, host: Path) -> None:
     file = host / "etc/timezone"
     before, began = file.read_text(), time.monotonic()

@@ -63,3 +63,28 @@ def test_it_ends_with_the_login_session(server: Server) -> None:
 
 def test_nobody_else_is_told_anything(server: Server) -> None:
     assert server.client().get("/api/live").status_code == 401
+
+
+def test_it_tells_how_often_each_topic_has_changed(server: Server) -> None:
+    client = server.login()
+    with events(server.login()) as states:
+        first = next(states)["news"]
+        assert set(first) == {"cluster", "health", "runs", "sessions"}
+        client.post("/api/troubleshooting/support-bundle", {})
+        told = next(state["news"] for state in states if state["news"] != first)
+    assert told["runs"] > first["runs"]
+    assert told["sessions"] == first["sessions"]
+
+
+def test_requests_in_the_background_do_not_extend_the_login_session(server: Server) -> None:
+    client = server.login()
+    before = client.get("/api/info").json()["meta"]["remaining_seconds"]
+
+    def seconds() -> int:
+        background = {"X-Background": "1"}
+        answer = client.get("/api/configuration/datetime/timezone", headers=background).json()
+        return int(answer["meta"]["remaining_seconds"])
+
+    assert until(lambda: (now := seconds()) < before and now)
+    assert seconds() < before
+    assert client.get("/api/configuration/datetime/timezone").json()["meta"]["remaining_seconds"] == before

@@ -220,3 +220,48 @@ def test_plan_shows_collisions_without_touching_anything(admin: Caller, jane: Ca
     assert (plan["conflicts"], plan["changes"], plan["actions"]) == ([NTP], 2, [])
     assert admin.status() == "open"
     assert jane.body(NTP) == theirs
+
+
+REBASE = f"{TRANSACTION}/rebase"
+
+
+def test_rebase_solves_collisions_place_by_place_and_keeps_everything_else(admin: Caller, jane: Caller) -> None:
+    gone, changed = (admin.post(USERS, {"name": name}).ok(201).json["key"] for name in ("rebased-gone", "rebased-changed"))
+    committed(admin)
+    number, _, zone = collide(admin, jane)
+    jane.delete(f"{USERS}/{gone}").ok()
+    jane.put(f"{USERS}/{changed}", {"name": "as-jane-wants"}).ok()
+    number = committed(jane)
+    admin.put(f"{USERS}/{gone}", {"name": "kept-by-admin"}).ok()
+    admin.delete(f"{USERS}/{changed}").ok()
+    added = admin.post(USERS, {"name": "rebased-added"}).ok(201).json["key"]
+    conflicts = admin.post(REBASE).is_error(409, "Conflict").error["details"]["conflicts"]
+    assert [one["path"] for one in conflicts] == sorted([NTP, f"{USERS}/{gone}", f"{USERS}/{changed}"])
+    choices = {"mine": [NTP, f"{USERS}/{gone}"], "theirs": [f"{USERS}/{changed}"], "revision": number}
+    admin.post(REBASE, choices).ok()
+    assert {change["path"] for change in admin.changes()} == {NTP, ZONE, f"{USERS}/{gone}", f"{USERS}/{added}"}
+    committed(admin)
+    assert (admin.body(NTP), admin.body(ZONE)) == ([ip(10)], zone)
+    assert admin.body(f"{USERS}/{gone}")["name"] == "kept-by-admin"
+    assert admin.body(f"{USERS}/{changed}")["name"] == "as-jane-wants"
+    admin.put(NTP, [ip(next(_fresh))]).ok()  # others of these tests set what stands there now
+    committed(admin)
+
+
+def test_rebase_asks_again_about_what_changed_after_it_was_looked_at(admin: Caller, jane: Caller) -> None:
+    number, _, _ = collide(admin, jane)
+    jane.put(NTP, [ip(60)]).ok()
+    later = committed(jane)
+    changes = admin.changes()
+    answer = admin.post(REBASE, {"theirs": [NTP], "revision": number}).is_error(409, "Conflict")
+    (conflict,) = answer.error["details"]["conflicts"]
+    assert (conflict["revision"], conflict["running_value"]) == (later, [ip(60)])
+    assert admin.changes() == changes
+    admin.post(REBASE, {"theirs": [NTP], "revision": later}).ok()
+    assert [change["path"] for change in admin.changes()] == [ZONE]
+
+
+def test_rebase_refuses_two_choices_for_a_place_and_needs_a_transaction(admin: Caller) -> None:
+    admin.post(REBASE).is_error(409, "Conflict")
+    admin.put(NTP, [ip(70)]).ok()
+    admin.post(REBASE, {"mine": [NTP], "theirs": [NTP]}).refuses("InvalidRequestBody", ("contradiction", "/theirs/0"))

@@ -21,7 +21,9 @@ expect.set_options(timeout=PATIENCE)
 def chromium() -> Iterator[Browser]:
     """A browser, without its pages."""
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+        # The certificate is one of a node's own authority. What a context ignores does not hold for connections of its workers.
+        options = ["--no-sandbox", "--disable-gpu", "--ignore-certificate-errors"]
+        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=options)
         yield launched
         launched.close()
 
@@ -35,7 +37,21 @@ class Visits:
         self.wrong: list[str] = []
         """What a policy forbade, and what failed in a script."""
 
-    def __call__(self, path: str = "", **options: Any) -> Page:
+    def __call__(self, path: str = "", *, user: str = "admin", password: str = PASSWORD, **options: Any) -> Page:
+        page = self.anonymous(path, **options)
+        self.log_in(page, user, password)
+        return page
+
+    @staticmethod
+    def log_in(page: Page, user: str = "admin", password: str = PASSWORD) -> None:
+        """Fill the form of the login."""
+        page.get_by_label("User name").fill(user)
+        page.get_by_label("Password").fill(password)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+    def anonymous(self, path: str = "", **options: Any) -> Page:
+        """Open a page without logging in."""
         context = self._browser.new_context(ignore_https_errors=True, base_url=self._server.url, **options)
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -44,10 +60,6 @@ class Visits:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("console", lambda message: self.wrong.append(message.text) if "Content Security" in message.text else None)
         page.goto(f"/console/{path}")
-        page.get_by_label("User name").fill("admin")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("button", name="Log out")).to_be_visible()
         return page
 
     def close(self) -> None:
@@ -63,3 +75,10 @@ def visits(browser: Browser, server: Server) -> Iterator[Visits]:
     yield found
     found.close()
     assert found.wrong == []
+
+
+def go(page: Page, path: str) -> None:
+    """Go to another page as a link within the console does."""
+    page.evaluate(
+        "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/console/{path}"
+    )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.support.server import PASSWORD, Server, running
-from tests.system.browsing import Visits, chromium, visits
+from tests.support.server import PASSWORD, Client, Server, running
+from tests.system.browsing import Visits, chromium, go, visits
 
 NTP = "datetime/ntp_servers"
-PAGES = ("", "sessions", "settings", f"settings/{NTP}", "rights", "time", "backups", "cluster", "history", "review")
+PAGES = (
+    "", "sessions", "alerts", "time", "settings", f"settings/{NTP}", "rights", "certificates", "review", "history", "backups",
+    "cluster", "drift", "support", "account",
+)  # fmt: skip
+
+LOG_OUT = (
+    "async () => { const me = await (await fetch('/api/user/info')).json();"
+    " await fetch('/api/authentication', {method: 'DELETE', headers: {'X-Token': me.body.token}}); }"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +40,6 @@ def browser() -> Iterator[Browser]:
 def visit(server: Server, browser: Browser) -> Iterator[Visits]:
     with visits(browser, server) as found:
         yield found
-
-
-def go(page: Page, path: str) -> None:
-    """Go to another page as a link within the console does."""
-    page.evaluate(
-        "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }", f"/console/{path}"
-    )
 
 
 def test_the_journey_of_an_administrator(server: Server, visit: Visits) -> None:
@@ -83,8 +86,8 @@ def test_the_journey_of_an_administrator(server: Server, visit: Visits) -> None:
     assert server.login().body(f"/api/configuration/{NTP}")[0]["value"] == "pool.ntp.org"
 
 
-def test_every_form_sends_back_what_it_got(server: Server, visit: Visits) -> None:
-    reader = server.login()
+def writable(reader: Client) -> list[str]:
+    """The paths of everything that can be written: settings, and the first object of each collection."""
     endpoints = reader.get("/api/openapi.json").json()["x-doorward"]["endpoints"]
     paths = []
     for path, about in endpoints.items():
@@ -95,16 +98,72 @@ def test_every_form_sends_back_what_it_got(server: Server, visit: Visits) -> Non
             paths += [item["meta"]["href"] for item in items[:1]]
         else:
             paths.append(path)
+    return paths
+
+
+def test_every_form_sends_back_what_it_got_and_shows_a_mistake_at_its_field(server: Server, visit: Visits) -> None:
+    paths = writable(server.login())
     assert len(paths) > 30
     page = visit("settings")
     expect(page.get_by_role("tree")).to_be_visible()
+    told_at: list[str] = []
     for path in paths:
         go(page, f"settings/{path.removeprefix('/api/configuration/')}")
+        stage = page.get_by_role("button", name="Stage the change")
         with page.expect_response(lambda answer, path=path: answer.request.method == "PUT" and answer.url.endswith(path)) as told:  # type: ignore[misc]
-            page.get_by_role("button", name="Stage the change").click()
+            stage.click()
         assert told.value.ok, (path, told.value.text())
+        field = page.locator("form.pf-v6-c-form input[type=text]:not([disabled])").first
+        if field.count() == 0:
+            continue
+        # No text may have this character, and no number, address or name is made of it.
+        field.fill("\x07")
+        stage.click()
+        name = field.get_attribute("id")
+        expect(page.locator(f"[id='{name}-help'] .pf-m-error").first).to_be_visible()
+        told_at.append(path)
+    assert len(told_at) > 20
     changes = page.evaluate("async () => (await (await fetch('/api/transaction/changes')).json()).changes")
     assert changes == []
+
+
+def test_an_account_sees_and_can_do_only_what_it_may(server: Server, visit: Visits) -> None:
+    root = "/api/configuration"
+    admin = server.login()
+    admin.post("/api/transaction")
+    secret = admin.post(f"{root}/passwords", {"plain": PASSWORD}).json()["key"]
+    member = admin.post(f"{root}/aaa/local_database/users", {"name": "few", "password": secret}).json()["key"]
+    admin.post(f"{root}/aaa/local_database/groups", {"name": "few", "members": [member]})
+    lines = admin.body(f"{root}/aaa/acls")
+    reading = {"group": "few", "objects": ["/special/basic"], "permission": "read"}
+    writing = {"group": "few", "objects": [f"{root}/datetime"], "permission": "write"}
+    admin.put(f"{root}/aaa/acls", [*lines, reading, writing])
+    assert admin.commit().status_code == 200
+
+    few = server.login("few")
+    page = visit("settings", user="few")
+    for path in writable(admin):
+        body = few.get(path)
+        go(page, f"settings/{path.removeprefix(root + '/')}")
+        stage = page.get_by_role("button", name="Stage the change")
+        if body.status_code == 403:
+            expect(page.get_by_text("Your account has no right to see this.")).to_be_visible()
+            expect(stage).to_have_count(0)
+            continue
+        may = few.put(path, body.json()["body"]).status_code == 200
+        expect(page.get_by_text("Your account may read this, not change it.")).to_have_count(0 if may else 1)
+        expect(stage).to_have_count(1 if may else 0)
+    few.delete("/api/transaction")
+    for path in PAGES:
+        go(page, path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("progressbar", name="Loading")).to_have_count(0)
+        if not path.startswith("settings"):
+            for forbidden in ("Back up now", "Put the host back", "Go back to this", "Begin a cluster", "Restore"):
+                expect(page.get_by_role("button", name=forbidden)).to_have_count(0)
+    links = page.get_by_role("navigation").get_by_role("link")
+    expect(links.filter(has_text="Time")).to_have_count(1)
+    expect(links.filter(has_text="Backups")).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +190,7 @@ def test_the_end_of_the_login_session_leaves_what_was_typed(server: Server, visi
     page = visit(f"settings/{NTP}")
     field = page.get_by_label("Value")
     field.fill("typed.example.org")
-    page.evaluate(
-        "async () => { const me = await (await fetch('/api/user/info')).json();"
-        " await fetch('/api/authentication', {method: 'DELETE', headers: {'X-Token': me.body.token}}); }"
-    )
+    page.evaluate(LOG_OUT)
     expect(page.get_by_text("Your login session has ended")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
@@ -142,3 +198,67 @@ def test_the_end_of_the_login_session_leaves_what_was_typed(server: Server, visi
     expect(field).to_have_value("typed.example.org")
     page.get_by_role("button", name="Stage the change").click()
     expect(page.get_by_text("1 change is not in effect yet")).to_be_visible()
+
+
+def test_twelve_tabs_share_one_stream(server: Server, visit: Visits) -> None:
+    first = visit("time")
+    tabs = [first, *(first.context.new_page() for _ in range(11))]
+    for tab in tabs[1:]:
+        tab.goto("/console/time")
+        expect(tab.get_by_role("heading", name="Sources")).to_be_visible()
+    admin = server.login()
+    admin.post("/api/transaction")
+    admin.put(f"/api/configuration/{NTP}", [{"selection": "fqdn", "value": "tabs.example.org"}])
+    assert admin.put("/api/transaction", {"status": "commit", "confirm_seconds": 600}).status_code == 200
+    for tab in tabs:
+        expect(tab.get_by_text("by admin is on trial")).to_be_visible()
+    admin.put("/api/transaction", {"status": "confirm"})
+
+
+def test_an_idle_console_warns_and_does_not_keep_itself_alive(server: Server, visit: Visits) -> None:
+    settings = "/api/configuration/management/webinterface"
+    page = visit("drift")
+    admin = server.login()
+    admin.post("/api/transaction")
+    admin.put(settings, {**admin.body(settings), "timeout": 1})
+    assert admin.commit().status_code == 200
+    expect(page.get_by_text("Your login session is about to end")).to_be_visible()
+    page.get_by_role("button", name="Stay logged in").click()
+    # News of the host make the page ask again, which does not count as use once nobody touched it for ten seconds.
+    page.wait_for_timeout(10_500)
+    file = server.state / "root/etc/timezone"
+    before = file.read_text()
+    file.write_text("Asia/Tokyo\n")
+    expect(page.get_by_text("file /etc/timezone")).to_be_visible()
+    file.write_text(before)
+    left = page.evaluate("async () => (await (await fetch('/api/info')).json()).meta.remaining_seconds")
+    assert left < 50
+    # When it ends the page says so, and what it shows stays.
+    page.evaluate(LOG_OUT)
+    expect(page.get_by_text("Your login session has ended")).to_be_visible()
+    restored = server.login()
+    restored.post("/api/transaction")
+    restored.put(settings, {**restored.body(settings), "timeout": 10})
+    assert restored.commit().status_code == 200
+
+
+def test_the_first_settings_are_asked_before_the_first_login(browser: Browser, tmp_path: Path) -> None:
+    waiting: dict[str, Any] = {"options": ("--setup", "wizard"), "environment": {"DOORWARD_ADMIN_PASSWORD": ""}}
+    with running(tmp_path / "state", **waiting) as fresh, visits(browser, fresh) as visit:
+        page = visit.anonymous()
+        submit = page.get_by_role("button", name="Set up")
+        expect(submit).to_be_disabled()
+        page.get_by_label("Password of admin").fill("short")
+        page.get_by_label("The password again").fill("short")
+        page.get_by_label("Time zone").fill("Mars/Olympus")
+        page.get_by_label("I accept the licence").check()
+        violations = page.evaluate("async () => (await axe.run()).violations.map((one) => one.id)")
+        assert violations == []
+        submit.click()
+        expect(page.locator("#setup-timezone-help")).not_to_be_empty()
+        page.get_by_label("Time zone").fill("Asia/Seoul")
+        page.get_by_label("Password of admin").fill(PASSWORD)
+        page.get_by_label("The password again").fill(PASSWORD)
+        submit.click()
+        visit.log_in(page)
+        assert fresh.login().body("/api/configuration/datetime/timezone") == "Asia/Seoul"

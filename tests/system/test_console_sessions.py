@@ -46,9 +46,18 @@ def test_a_session_is_found_by_a_word_and_replayed(site: Served, visit: Visits) 
     page = visit("sessions?content=found-42")
     row = page.get_by_role("row").filter(has_text="127.0.0.1")
     expect(row).to_have_count(1)
+    row.get_by_role("button", name="Where it is").click()
+    hit = row.get_by_role("listitem").filter(has_text="found-42").first
+    expect(hit).to_be_visible()
     row.get_by_role("link", name="Replay").click()
     page.locator(".ap-player").click()
     _screen(page, "found-42")
+    page.go_back()
+    # A hit opens it at its second, and so does a command that the player lists.
+    row.get_by_role("button", name="Where it is").click()
+    hit.get_by_role("link").click()
+    expect(page.locator(".ap-player")).to_be_visible()
+    expect(page.locator("#told")).to_be_empty()
 
 
 def test_a_session_is_followed_locked_and_ended(site: Served, visit: Visits) -> None:

@@ -55,9 +55,19 @@ export function whenLoggedOut(listener: Listener): () => void {
   return () => onUnauthenticated.delete(listener);
 }
 
+const IDLE_MS = 10_000;
+let lastInput = 0;
+for (const event of ['pointerdown', 'keydown'] as const) {
+  addEventListener(event, () => (lastInput = performance.now()), { capture: true, passive: true });
+}
+
+/** What a page asks for by itself while nobody touches it must not keep the login session alive. */
+const isIdle = () => performance.now() - lastInput > IDLE_MS;
+
 const carry: Middleware = {
   onRequest({ request }) {
     request.headers.set('X-Requested-With', 'fetch');
+    if (isIdle()) request.headers.set('X-Background', '1');
     if (request.method !== 'GET' && request.method !== 'HEAD') request.headers.set('X-Token', token);
     return request;
   },
@@ -95,10 +105,11 @@ async function unreachable<T>(asked: Promise<T>): Promise<T> {
 
 /** An answer whose path, and so whose type, is known only when it comes: anything of the configuration tree. */
 export async function call<T = unknown>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
-  const fields: Record<string, string> = { 'X-Requested-With': 'fetch', ...headers };
+  const fields: Record<string, string> = { 'X-Requested-With': 'fetch', ...(isIdle() ? { 'X-Background': '1' } : {}), ...headers };
   if (method !== 'GET') fields['X-Token'] = token;
   if (method === 'POST' || method === 'PUT') fields['Content-Type'] = 'application/json';
-  const sent = method === 'GET' || method === 'DELETE' ? undefined : body === undefined ? '' : JSON.stringify(body);
+  if (body instanceof Blob) fields['Content-Type'] = 'application/octet-stream';
+  const sent = method === 'GET' || method === 'DELETE' ? undefined : body === undefined ? '' : body instanceof Blob ? body : JSON.stringify(body);
   const response = await unreachable(fetch(path, { method, headers: fields, body: sent }));
   const text = await response.text();
   let value: unknown;

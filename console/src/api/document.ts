@@ -84,6 +84,28 @@ export function childrenOf(document: ApiDocument, path: string): Endpoint[] {
     .map(([other, found]) => ({ ...found, path: other }));
 }
 
+/** Settings that may refer to objects of a collection, or to secrets of a store. */
+export function endpointsReferring(document: ApiDocument, to: string): string[] {
+  const known = new Map<string, boolean>();
+  const refers = (schema: unknown): boolean => {
+    if (Array.isArray(schema)) return schema.some(refers);
+    if (typeof schema !== 'object' || schema === null) return false;
+    if ((schema as Schema)['x-doorward']?.reference === to) return true;
+    const name = (schema as Schema).$ref?.split('/').at(-1);
+    if (name !== undefined) {
+      if (!known.has(name)) {
+        known.set(name, false);
+        known.set(name, refers(document.components.schemas[name]));
+      }
+      if (known.get(name)) return true;
+    }
+    return Object.values(schema).some(refers);
+  };
+  return Object.entries(document['x-doorward'].endpoints)
+    .filter(([path, one]) => one.supported && one.writable && one.kind !== 'store' && refers(bodySchema(document, { ...one, path })))
+    .map(([path]) => path);
+}
+
 /** Whether there is anything below that this release honours. */
 export function isUseful(document: ApiDocument, endpoint: Endpoint): boolean {
   if (endpoint.kind === 'store') return false;

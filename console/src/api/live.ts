@@ -12,8 +12,12 @@ export interface Trial {
   user: string;
 }
 
+export type Topic = 'cluster' | 'health' | 'runs' | 'sessions';
+
 export interface LiveState {
   login: number;
+  /** How often what pages show has changed, topic by topic. */
+  news: Record<Topic, number>;
   revision: number;
   trial: Trial | null;
 }

@@ -3,6 +3,7 @@ import { type QueryClient, useMutation, useQuery, useQueryClient } from '@tansta
 
 import { ApiError, call } from './client';
 import type { Json } from './document';
+import type { Topic } from './live';
 
 export interface User {
   acls: { group: string; objects: string[]; permission: string }[];
@@ -76,9 +77,12 @@ export const useTransaction = () =>
 export const useNode = (path: string, enabled = true) =>
   useQuery({ queryKey: ['configuration', path], queryFn: get<Answer<Json> & List<Json>>(path), enabled });
 
-/** Any other answer, by its path. */
-export const useAnswer = <T>(path: string, every?: number) =>
-  useQuery({ queryKey: ['answer', path], queryFn: get<T>(path), refetchInterval: every ?? false });
+/** Any other answer, by its path; asked for again when the server tells that its topic has changed. */
+export const useAnswer = <T>(path: string, topic?: Topic, enabled = true) =>
+  useQuery({ queryKey: ['answer', path], queryFn: get<T>(path), meta: { topic }, enabled });
+
+/** Ask again for what belongs to a topic. */
+export const renew = (cache: QueryClient, topic: Topic) => cache.invalidateQueries({ predicate: (query) => query.meta?.topic === topic });
 
 /** Forget what a change of the candidate, or of what runs, may have changed. */
 export function forget(cache: QueryClient): Promise<unknown> {

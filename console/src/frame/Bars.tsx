@@ -4,8 +4,8 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 
-import { useLive } from '../api/live';
-import { forget, useChanges, useOrder, useUser } from '../api/queries';
+import { type Topic, useLive } from '../api/live';
+import { forget, renew, useChanges, useOrder, useUser } from '../api/queries';
 import { texts } from '../texts';
 import { useSeconds } from './useSeconds';
 
@@ -18,6 +18,20 @@ export function Bars() {
     if (revision !== null && seen.current !== null && revision !== seen.current) void forget(cache);
     seen.current = revision;
   }, [revision, cache]);
+  const news = live.state?.news;
+  const heard = useRef(news);
+  useEffect(() => {
+    for (const topic of Object.keys(news ?? {}) as Topic[]) {
+      if (heard.current && heard.current[topic] !== news?.[topic]) void renew(cache, topic);
+    }
+    if (news) heard.current = news;
+  }, [news, cache]);
+  // What could not be asked for while the server was away.
+  const wasLost = useRef(false);
+  useEffect(() => {
+    if (wasLost.current && live.link === 'open') void cache.invalidateQueries();
+    wasLost.current = live.link === 'lost';
+  }, [live.link, cache]);
   return (
     <div className="bars">
       {live.link === 'lost' ? <Alert isInline variant="warning" component="h2" title={texts.frame.lost} /> : null}

@@ -8,8 +8,8 @@ import {
   MastheadMain,
   MastheadToggle,
   Nav,
+  NavGroup,
   NavItem,
-  NavList,
   Page,
   PageSection,
   PageSidebar,
@@ -23,20 +23,51 @@ import { useEffect } from 'react';
 
 import { call } from '../api/client';
 import { useInfo, useUser } from '../api/queries';
+import { useRights } from '../api/rights';
 import { texts } from '../texts';
 import { Bars } from './Bars';
 
-const PAGES = [
-  ['/', texts.pages.overview],
-  ['/sessions', texts.pages.sessions],
-  ['/settings', texts.pages.settings],
-  ['/rights', texts.pages.rights],
-  ['/time', texts.pages.time],
-  ['/backups', texts.pages.backups],
-  ['/cluster', texts.pages.cluster],
-  ['/history', texts.pages.history],
-  ['/review', texts.pages.review],
+const GROUPS = [
+  [
+    texts.groups.watch,
+    [
+      ['/', texts.pages.overview],
+      ['/sessions', texts.pages.sessions],
+      ['/alerts', texts.pages.alerts],
+      ['/time', texts.pages.time],
+    ],
+  ],
+  [
+    texts.groups.configure,
+    [
+      ['/settings', texts.pages.settings],
+      ['/rights', texts.pages.rights],
+      ['/certificates', texts.pages.certificates],
+      ['/review', texts.pages.review],
+      ['/history', texts.pages.history],
+    ],
+  ],
+  [
+    texts.groups.operate,
+    [
+      ['/backups', texts.pages.backups],
+      ['/cluster', texts.pages.cluster],
+      ['/drift', texts.pages.drift],
+      ['/support', texts.pages.support],
+      ['/account', texts.pages.account],
+    ],
+  ],
 ] as const;
+/** The right without which there is nothing to see on a page. */
+const NEEDED: Record<string, string> = {
+  '/time': '/special/basic',
+  '/rights': '/special/auth',
+  '/history': '/special/changelog',
+  '/backups': '/special/backup',
+  '/cluster': '/special/cluster',
+  '/drift': '/special/basic',
+};
+const PAGES = GROUPS.flatMap(([, pages]) => [...pages]);
 
 function Header() {
   const info = useInfo();
@@ -56,7 +87,9 @@ function Header() {
       <MastheadContent>
         <div className="row">
           <span>{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
-          <strong>{user.data?.body.name}</strong>
+          <Link to="/account">
+            <strong>{user.data?.body.name}</strong>
+          </Link>
           <Button
             variant="link"
             isInline
@@ -77,17 +110,20 @@ function Header() {
 
 function Sidebar() {
   const path = useRouterState({ select: (state) => state.location.pathname });
+  const rights = useRights();
   return (
     <PageSidebar>
       <PageSidebarBody>
         <Nav aria-label={texts.frame.navigation}>
-          <NavList>
-            {PAGES.map(([to, title]) => (
-              <NavItem key={to} isActive={to === '/' ? path === '/' : path.startsWith(to)}>
-                <Link to={to}>{title}</Link>
-              </NavItem>
-            ))}
-          </NavList>
+          {GROUPS.map(([group, pages]) => (
+            <NavGroup key={group} title={group}>
+              {pages.filter(([to]) => rights.mayRead(NEEDED[to] ?? '')).map(([to, title]) => (
+                <NavItem key={to} isActive={to === '/' ? path === '/' : path.startsWith(to)}>
+                  <Link to={to}>{title}</Link>
+                </NavItem>
+              ))}
+            </NavGroup>
+          ))}
         </Nav>
       </PageSidebarBody>
     </PageSidebar>

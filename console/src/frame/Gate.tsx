@@ -8,6 +8,7 @@ import { listen, useLive } from '../api/live';
 import { forget, useUser } from '../api/queries';
 import { texts } from '../texts';
 import { LoginForm } from './Login';
+import { SetupForm, useSetup } from './Setup';
 import { useSeconds } from './useSeconds';
 
 const WARN_SECONDS = 60;
@@ -33,6 +34,8 @@ export function Gate({ children }: { children: ReactNode }) {
     if (live.link === 'open') setOver(false);
   }, [live.link, live.at]);
 
+  const setup = useSetup(user.isError && !user.data);
+
   async function enter() {
     await cache.refetchQueries({ queryKey: ['user'] });
     setOver(false);
@@ -48,6 +51,13 @@ export function Gate({ children }: { children: ReactNode }) {
     );
   }
   if (!user.data) {
+    if (setup.data?.status === 'uninitialized') {
+      return (
+        <main className="narrow first">
+          <SetupForm onDone={() => void setup.refetch()} />
+        </main>
+      );
+    }
     const unreachable = user.error instanceof ApiError && user.error.status !== 401;
     return (
       <main className="narrow">

@@ -8,7 +8,7 @@ import { texts } from '../texts';
 
 export function Shown<T>({ of, children }: { of: UseQueryResult<T>; children: (data: T) => ReactNode }) {
   if (of.data !== undefined) return <>{children(of.data)}</>;
-  if (of.isPending) return <Spinner size="lg" aria-label={texts.waiting} />;
+  if (of.isPending) return <Waiting />;
   const isForbidden = of.error instanceof ApiError && of.error.status === 403;
   return (
     <Alert isInline variant={isForbidden ? 'info' : 'warning'} component="h2" title={isForbidden ? texts.forbidden : texts.failed}>
@@ -23,6 +23,8 @@ export function Shown<T>({ of, children }: { of: UseQueryResult<T>; children: (d
     </Alert>
   );
 }
+
+export const Waiting = () => <Spinner size="lg" aria-label={texts.waiting} />;
 
 export function Empty({ title, text, children }: { title: string; text: string; children?: ReactNode }) {
   return (

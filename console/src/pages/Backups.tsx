@@ -2,10 +2,17 @@
 import { Alert, Button, Card, CardBody, CardTitle, Label, List, ListItem, Stack } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { type Answer, type List as Listed, useAnswer, useOrder } from '../api/queries';
+import { useRights } from '../api/rights';
+import { Refusal } from '../forms/OrderForm';
 import { Empty, Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
+import { Drills } from './backups/Drills';
+import { Files } from './backups/Files';
+import { Restore } from './backups/Restore';
+import { TargetTest } from './backups/TargetTest';
 
 interface Freshness {
   last_success: { at: string; file: string } | null;
@@ -25,19 +32,24 @@ interface Run {
 }
 
 export function Backups() {
-  const status = useAnswer<Answer<Freshness>>('/api/backup/status');
+  const status = useAnswer<Answer<Freshness>>('/api/backup/status', 'runs');
   const isRunning = !!status.data?.body.running;
-  const runs = useAnswer<Listed<Run>>('/api/backup/runs');
+  const runs = useAnswer<Listed<Run>>('/api/backup/runs', 'runs');
   const order = useOrder();
+  const [restored, setRestored] = useState('');
+  const rights = useRights();
+  const mayBackUp = rights.mayWrite('/special/backup');
   return (
     <Stack hasGutter>
       <Heading>{texts.pages.backups}</Heading>
       <div className="row">
-        <Button variant="primary" isDisabled={isRunning || order.isPending} onClick={() => order.mutate({ method: 'POST', path: '/api/backup/runs', body: {} })}>
-          {texts.backups.now}
-        </Button>
+        {mayBackUp ? (
+          <Button variant="primary" isDisabled={isRunning || order.isPending} onClick={() => order.mutate({ method: 'POST', path: '/api/backup/runs', body: {} })}>
+            {texts.backups.now}
+          </Button>
+        ) : null}
         <Button variant="link" onClick={() => void Promise.all([status.refetch(), runs.refetch()])}>
-          {texts.retry}
+          {texts.refresh}
         </Button>
         <Link to="/settings/$" params={{ _splat: 'policies/backup_policies' }}>
           {texts.backups.policy}
@@ -46,15 +58,22 @@ export function Backups() {
           {texts.backups.schedule}
         </Link>
       </div>
-      {order.error ? <Alert isInline variant="danger" component="h2" title={order.error.message}>{told(order.error)}</Alert> : null}
+      <Refusal error={order.error} />
       {order.isSuccess ? <Alert isInline variant="success" component="h2" title={texts.backups.started} /> : null}
       <Shown of={status}>{({ body }) => <Fresh body={body} />}</Shown>
       <Shown of={runs}>{({ items }) => (items.length ? <Runs items={items} /> : <Empty title={texts.backups.none} text={texts.backups.noneText} />)}</Shown>
+      {mayBackUp ? <TargetTest /> : null}
+      <Files
+        onRestore={(name) => {
+          setRestored(name);
+          document.getElementById('restore')?.scrollIntoView();
+        }}
+      />
+      <Drills mayBegin={mayBackUp} />
+      {rights.everything ? <Restore name={restored} /> : null}
     </Stack>
   );
 }
-
-const told = (error: Error) => ('problems' in error ? (error.problems as { message: string }[]).map((one) => one.message).join(' ') : '');
 
 function Fresh({ body }: { body: Freshness }) {
   return (

@@ -1,13 +1,17 @@
-// Every commit: who, when, why, what; and the way back.
-import { Alert, Button, ExpandableSection, Stack } from '@patternfly/react-core';
+// Every commit: who, when, why, what; what set a place; the difference of any two; and the way back, of everything or of one place.
+import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Label, Stack, TextInput } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
-import { useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { type Change, type List, useAnswer, useOrder } from '../api/queries';
+import { trail, useDocument } from '../api/document';
+import { type Change, type Item, type List, useAnswer, useOrder } from '../api/queries';
+import { useRights } from '../api/rights';
+import { Refusal } from '../forms/OrderForm';
 import { Empty, Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { Changes } from './review/Changes';
+import { settingsPath } from './settings/paths';
 
 interface Revision {
   address: string;
@@ -16,55 +20,39 @@ interface Revision {
   commit_message: string | null;
   time: string;
 }
+export interface HistorySearch {
+  path?: string | undefined;
+  from?: number | undefined;
+  to?: number | undefined;
+}
 const PAGE = 50;
 
 export function History() {
+  const search: HistorySearch = useSearch({ strict: false });
   const [before, setBefore] = useState<number | null>(null);
-  const revisions = useAnswer<List<Revision>>(`/api/revisions?limit=${PAGE}${before ? `&before=${before}` : ''}`);
+  const asked = new URLSearchParams({ limit: String(PAGE) });
+  if (before) asked.set('before', String(before));
+  if (search.path) asked.set('path', search.path);
+  const revisions = useAnswer<List<Revision>>(`/api/revisions?${asked.toString()}`);
   const navigate = useNavigate();
   const order = useOrder();
-  const undo = (number: string) =>
-    order.mutate({ method: 'POST', path: `/api/revisions/${number}/restore` }, { onSuccess: () => void navigate({ to: '/review' }) });
+  const mayUndo = useRights().everything;
+  const undo = (number: number, paths: string[]) =>
+    order.mutate(
+      { method: 'POST', path: `/api/revisions/${number}/restore`, body: { paths } },
+      { onSuccess: () => void navigate({ to: '/review' }) },
+    );
   return (
     <Stack hasGutter>
       <Heading>{texts.pages.history}</Heading>
-      {order.error ? <Alert isInline variant="danger" component="h2" title={order.error.message} /> : null}
+      {search.path ? <Place path={search.path} /> : null}
+      <Compare key={`${search.from ?? ''}-${search.to ?? ''}`} search={search} />
+      <Refusal error={order.error} />
       <Shown of={revisions}>
         {({ items }) =>
           items.length ? (
             <>
-              <Table variant="compact" aria-label={texts.pages.history}>
-                <Thead>
-                  <Tr>
-                    <Th>{texts.history.revision}</Th>
-                    <Th>{texts.history.time}</Th>
-                    <Th>{texts.history.author}</Th>
-                    <Th>{texts.history.message}</Th>
-                    <Th>{texts.history.changes}</Th>
-                    <Th>{texts.settings.actions}</Th>
-                  </Tr>
-                </Thead>
-                <Tbody>
-                  {items.map((item) => (
-                    <Tr key={item.key}>
-                      <Td dataLabel={texts.history.revision}>{item.key}</Td>
-                      <Td dataLabel={texts.history.time}>
-                        <Moment at={item.body?.time} />
-                      </Td>
-                      <Td dataLabel={texts.history.author}>{item.body?.author}</Td>
-                      <Td dataLabel={texts.history.message}>{item.body?.commit_message}</Td>
-                      <Td dataLabel={texts.history.changes}>
-                        <Changed number={item.key} count={item.body?.changes ?? 0} />
-                      </Td>
-                      <Td dataLabel={texts.settings.actions}>
-                        <Button variant="link" isInline aria-label={`${texts.history.undo}: ${item.key}`} onClick={() => undo(item.key)}>
-                          {texts.history.undo}
-                        </Button>
-                      </Td>
-                    </Tr>
-                  ))}
-                </Tbody>
-              </Table>
+              <Rows items={items} path={search.path} onUndo={mayUndo ? undo : undefined} />
               <div className="row">
                 {before ? (
                   <Button variant="link" onClick={() => setBefore(null)}>
@@ -79,7 +67,7 @@ export function History() {
               </div>
             </>
           ) : (
-            <Empty title={texts.history.none} text={texts.history.noneText} />
+            <Empty title={texts.history.none} text={search.path ? texts.history.noneOf : texts.history.noneText} />
           )
         }
       </Shown>
@@ -87,16 +75,118 @@ export function History() {
   );
 }
 
-function Changed({ number, count }: { number: string; count: number }) {
+/** That only what changed one place is shown. */
+function Place({ path }: { path: string }) {
+  const document = useDocument();
+  return (
+    <Alert isInline isPlain variant="info" component="h2" title={texts.history.of(document.data ? trail(document.data, path).join(' › ') || path : path)}>
+      <Link to="/settings/$" params={{ _splat: settingsPath(path) }}>
+        {texts.settings.open}
+      </Link>{' '}
+      <Link to="/history">{texts.history.all}</Link>
+    </Alert>
+  );
+}
+
+interface RowsProps {
+  items: Item<Revision>[];
+  path: string | undefined;
+  onUndo: ((number: number, paths: string[]) => void) | undefined;
+}
+
+function Rows({ items, path, onUndo }: RowsProps) {
+  return (
+    <Table variant="compact" aria-label={texts.pages.history}>
+      <Thead>
+        <Tr>
+          <Th modifier="nowrap">{texts.history.revision}</Th>
+          <Th>{texts.history.time}</Th>
+          <Th>{texts.history.author}</Th>
+          <Th>{texts.history.message}</Th>
+          <Th>{texts.history.changes}</Th>
+          <Th>{texts.settings.actions}</Th>
+        </Tr>
+      </Thead>
+      <Tbody>
+        {items.map((item) => (
+          <Tr key={item.key}>
+            <Td dataLabel={texts.history.revision}>{item.key}</Td>
+            <Td dataLabel={texts.history.time}>
+              <Moment at={item.body?.time} />
+            </Td>
+            <Td dataLabel={texts.history.author}>{item.body?.author}</Td>
+            <Td dataLabel={texts.history.message}>{item.body?.commit_message}</Td>
+            <Td dataLabel={texts.history.changes}>
+              <Changed number={Number(item.key)} count={item.body?.changes ?? 0} onUndo={onUndo} />
+            </Td>
+            <Td dataLabel={texts.settings.actions}>
+              {onUndo ? (
+                <Button variant="link" isInline aria-label={`${texts.history.undo}: ${item.key}`} onClick={() => onUndo(Number(item.key), path ? [path] : [])}>
+                  {texts.history.undo}
+                </Button>
+              ) : null}
+            </Td>
+          </Tr>
+        ))}
+      </Tbody>
+    </Table>
+  );
+}
+
+function Changed({ number, count, onUndo }: { number: number; count: number; onUndo: RowsProps['onUndo'] }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <ExpandableSection toggleText={`${texts.history.show} (${count})`} isExpanded={isOpen} onToggle={(_, open) => setOpen(open)}>
-      {isOpen ? <Fetched number={number} /> : null}
+      {isOpen ? <Fetched asked={`/api/revisions/${number}/changes`} undo={onUndo && number > 1 ? (path) => onUndo(number - 1, [path]) : undefined} /> : null}
     </ExpandableSection>
   );
 }
 
-function Fetched({ number }: { number: string }) {
-  const changes = useAnswer<{ changes: Change[] }>(`/api/revisions/${number}/changes`);
-  return <Shown of={changes}>{(found) => <Changes changes={found.changes} />}</Shown>;
+function Fetched({ asked, undo }: { asked: string; undo?: ((path: string) => void) | undefined }) {
+  const changes = useAnswer<{ changes: Change[]; meta: { hidden?: Record<string, number> } }>(asked);
+  return (
+    <Shown of={changes}>
+      {(found) => (
+        <>
+          {found.meta.hidden ? <Label>{texts.history.hidden}</Label> : null}
+          {found.changes.length ? <Changes changes={found.changes} {...(undo ? { onUndo: undo } : {})} /> : <p>{texts.history.same}</p>}
+        </>
+      )}
+    </Shown>
+  );
+}
+
+/** What differs between two revisions; both stand in the address. */
+function Compare({ search }: { search: HistorySearch }) {
+  const navigate = useNavigate();
+  const [from, setFrom] = useState(String(search.from ?? ''));
+  const [to, setTo] = useState(String(search.to ?? ''));
+  const isReady = /^\d+$/.test(from) && /^\d+$/.test(to);
+  return (
+    <Card>
+      <CardTitle component="h2">{texts.history.compare}</CardTitle>
+      <CardBody>
+        <Form
+          isHorizontal
+          onSubmit={(event) => {
+            event.preventDefault();
+            void navigate({ to: '/history', search: { ...search, from: Number(from), to: Number(to) } });
+          }}
+        >
+          <FormGroup label={texts.history.from} fieldId="compare-from">
+            <TextInput id="compare-from" inputMode="numeric" value={from} onChange={(_, value) => setFrom(value)} />
+          </FormGroup>
+          <FormGroup label={texts.history.to} fieldId="compare-to">
+            <TextInput id="compare-to" inputMode="numeric" value={to} onChange={(_, value) => setTo(value)} />
+          </FormGroup>
+          <div>
+            <Button type="submit" variant="secondary" isDisabled={!isReady}>
+              {texts.history.compareDo}
+            </Button>
+          </div>
+        </Form>
+        {search.from && search.to ? <Fetched asked={`/api/revisions/${search.to}/changes?since=${search.from}`} /> : null}
+      </CardBody>
+    </Card>
+  );
 }

@@ -29,7 +29,7 @@ interface Health {
 }
 
 export function Overview() {
-  const health = useAnswer<Health>('/api/health_status');
+  const health = useAnswer<Health>('/api/health_status', 'health');
   const info = useInfo();
   const live = useLive();
   return (

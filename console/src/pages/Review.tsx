@@ -1,18 +1,18 @@
 // What the transaction changes, what its commit would do, and the commit.
 import {
-  ActionGroup, Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption,
+  ActionGroup, Alert, Button, Card, CardBody, CardTitle, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption,
   HelperText, HelperTextItem, Label, List, ListItem, Stack, StackItem, TextInput,
 } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { ApiError, type Conflict } from '../api/client';
+import { ApiError } from '../api/client';
 import { useDocument } from '../api/document';
 import { type Answer, type PlanBody, type Told, forget, useChanges, useOrder, usePlan, useTransaction } from '../api/queries';
 import { Empty, Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
-import { Changes } from './review/Changes';
+import { Changes, Raw } from './review/Changes';
 import { Conflicts } from './review/Conflicts';
 import { settingsPath } from './settings/paths';
 
@@ -29,6 +29,7 @@ export function Review() {
         {(found) =>
           found.changes.length ? (
             <>
+              <Collisions />
               <Changes changes={found.changes} />
               <Plan />
               <Commit onDone={setDone} />
@@ -61,6 +62,11 @@ function ToldList({ title, variant, told }: { title: string; variant: 'danger' |
       </List>
     </Alert>
   );
+}
+
+function Collisions() {
+  const paths = usePlan().data?.body.conflicts ?? [];
+  return paths.length ? <Conflicts paths={paths} /> : null;
 }
 
 function Plan() {
@@ -96,9 +102,7 @@ function PlanShown({ body }: { body: PlanBody }) {
           texts.review.noActions
         )}
       </StackItem>
-      <ExpandableSection toggleText={texts.review.raw}>
-        <pre className="value">{JSON.stringify(body, null, 2)}</pre>
-      </ExpandableSection>
+      <Raw value={body} />
     </Stack>
   );
 }
@@ -127,7 +131,7 @@ function Commit({ onDone }: { onDone: (revision: number) => void }) {
       <CardTitle component="h2">{texts.review.commit}</CardTitle>
       <CardBody>
         <Form onSubmit={(event) => event.preventDefault()}>
-          {error ? <Refused error={error} conflicts={error.conflicts} /> : null}
+          {error ? <Refused error={error} /> : null}
           <FormGroup label={texts.review.message} fieldId="message" isRequired={isRequired}>
             <TextInput id="message" value={message} onChange={(_, value) => setMessage(value)} maxLength={4096} aria-describedby="message-help" />
             <FormHelperText>
@@ -157,8 +161,9 @@ function Commit({ onDone }: { onDone: (revision: number) => void }) {
   );
 }
 
-function Refused({ error, conflicts }: { error: ApiError; conflicts: Conflict[] }) {
-  if (conflicts.length) return <Conflicts conflicts={conflicts} />;
+function Refused({ error }: { error: ApiError }) {
+  // Conflicts are asked for by the plan, which is new by now.
+  if (error.conflicts.length) return null;
   const told = error.problems.map((one) => ({ path: '', pointer: '', ...one }));
   return (
     <>

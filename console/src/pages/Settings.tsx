@@ -3,7 +3,9 @@ import { Content, Grid, GridItem, SearchInput, Stack, StackItem, TreeView, type 
 import { useNavigate, useParams } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 
-import { type ApiDocument, type Endpoint, ROOT, childrenOf, isUseful, locate, useDocument } from '../api/document';
+import { type ApiDocument, type Endpoint, ROOT, childrenOf, endpointAt, isUseful, locate, useDocument } from '../api/document';
+import { useUser } from '../api/queries';
+import { type Rights, useRights } from '../api/rights';
 import { Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { BranchPage } from './settings/BranchPage';
@@ -33,18 +35,21 @@ export function Settings() {
   );
 }
 
-function items(document: ApiDocument, path: string, wanted: string): TreeViewDataItem[] {
+function items(document: ApiDocument, path: string, wanted: string, rights: Rights): TreeViewDataItem[] {
   return childrenOf(document, path)
-    .filter((one) => isUseful(document, one))
+    .filter((one) => isUseful(document, one) && (one.kind === 'branch' || rights.mayRead(one.privilege, one.path)))
     .map((one): TreeViewDataItem => {
-      const below = one.kind === 'branch' ? items(document, one.path, wanted) : [];
+      const below = one.kind === 'branch' ? items(document, one.path, wanted, rights) : [];
       return { id: one.path, name: one.title, ...(below.length ? { children: below } : {}) };
     })
+    .filter((one) => one.children || endpointAt(document, String(one.id))?.kind !== 'branch')
     .filter((one) => !wanted || one.children || String(one.name).toLowerCase().includes(wanted));
 }
 
 function Tree({ document, path }: { document: ApiDocument; path: string }) {
   const navigate = useNavigate();
+  const user = useUser();
+  const rights = useRights();
   const [filter, setFilter] = useState('');
   const wanted = filter.trim().toLowerCase();
   const data = useMemo(() => {
@@ -53,8 +58,9 @@ function Tree({ document, path }: { document: ApiDocument; path: string }) {
         ...one,
         ...(one.children ? { children: open(one.children), defaultExpanded: !!wanted || path.startsWith(`${one.id}/`) } : {}),
       }));
-    return open(items(document, ROOT, wanted));
-  }, [document, path, wanted]);
+    return open(items(document, ROOT, wanted, rights));
+    // The rights are new objects each time; what they say changes with the account alone.
+  }, [document, path, wanted, user.data]);
   const active = locate(document, path)?.endpoint.path;
   return (
     <Stack hasGutter>

@@ -23,7 +23,7 @@ interface Status {
 }
 
 export function Time() {
-  const status = useAnswer<Answer<Status>>('/api/time_status');
+  const status = useAnswer<Answer<Status>>('/api/time_status', 'health');
   return (
     <Stack hasGutter>
       <Heading>{texts.pages.time}</Heading>

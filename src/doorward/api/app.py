@@ -58,6 +58,9 @@ _ALWAYS = frozenset({"/", "/api/setup"})
 _FOR_USERS = frozenset({"authentication", "health_status", "info", "user"})
 """What below ``/api`` is open to those who come by a listener for users, with all that is below it; nothing else is."""
 
+BACKGROUND = "x-background"
+"""The header field of requests that nobody asked for, such as those of a page that renews itself: they extend no session."""
+
 
 class Application:
     """The API below ``/``.
@@ -166,14 +169,15 @@ class Application:
 
     def _look_for_login(self, request: Request) -> None:
         fixed = self._fixed(request)
+        extends = (fixed is None or fixed.extends) and BACKGROUND not in request.headers
         if (bearer := request.bearer) is not None:
             grant = self._tokens.find(bearer, request.address) if self._tokens is not None else None
             if grant is not None:
-                request.login = self.logins.by_token(grant, extend=fixed is None or fixed.extends)
+                request.login = self.logins.by_token(grant, extend=extends)
             return
         request.cookie = cookie_value(request.headers.get("cookie", ""))
         if request.cookie:
-            request.extended = fixed is None or fixed.extends
+            request.extended = extends
             request.login = self.logins.find(request.cookie, extend=request.extended)
 
     def _fixed(self, request: Request) -> Resource | None:

@@ -12,9 +12,11 @@ from doorward.api.configuration import Configuration, may_write
 from doorward.api.openapi_transaction import STATUS
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, meta, meta_schema
-from doorward.api.transaction import status
+from doorward.api.transaction import still_permitted
+from doorward.api.transaction_status import status
 from doorward.events.drift import DriftEntry, DriftWatch
 from doorward.host.errors import HostError
+from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitService
 from doorward.tree.nodes import Valued
@@ -52,7 +54,7 @@ class DriftResource(Resource):
 
     def __init__(self, service: CommitService, shared: Configuration, watch: DriftWatch) -> None:
         self._service, self._watch = service, watch
-        self.children = {"adopt": Adopt(service, shared, watch)}
+        self.children = {"adopt": Adopt(service, shared, watch), "repair": HostRepair(service, watch)}
 
     async def get(self, request: Request) -> Response:
         """List what may be seen."""
@@ -73,6 +75,37 @@ def _shown(drift: DriftEntry) -> dict[str, str]:
         "resource": warning.resource,
         "since": drift.since,
     }
+
+
+class HostRepair(Resource):
+    """Making the host what the running revision says, once."""
+
+    operations = {
+        "POST": Operation(
+            "Put the host back to what runs, at once, as a commit would.",
+            answer_schema(meta_schema("RepairMeta", "commit")),
+            body={},
+            errors=(403, 409, 500, 503),
+        )
+    }
+    reserved = frozenset({"POST"})
+    personal = frozenset({"POST"})
+
+    def __init__(self, service: CommitService, watch: DriftWatch) -> None:
+        self._service, self._watch = service, watch
+
+    async def post(self, request: Request) -> Response:
+        """Answer the commit record of it, once the host has it all."""
+        await request.read()
+        user = request.member.name
+
+        def work() -> CommitRecord:
+            still_permitted(request, request.member)
+            self._service.check_pending()
+            return self._watch.repair(user)
+
+        record = await self._service.queue.run(work)
+        return Response({"meta": meta(request, commit=f"/api/commits/{record.id}")})
 
 
 class Adopt(Resource):

@@ -24,7 +24,7 @@ from doorward.tree.snapshot import Snapshot
 
 _COOKIE = b"session_id="
 _COOKIE_LENGTH = len(_COOKIE) + 40
-_LONG_WAY = frozenset({b"if-none-match", b"expect", b"upgrade", b"transfer-encoding", b"content-length"})
+_LONG_WAY = frozenset({b"if-none-match", b"expect", b"upgrade", b"transfer-encoding", b"content-length", b"x-background"})
 _ids = random.SystemRandom().getrandbits(64)
 
 

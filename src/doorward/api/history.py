@@ -16,7 +16,7 @@ from doorward.api.openapi_transaction import CHANGE_LIST, STATUS
 from doorward.api.past import number_in
 from doorward.api.request import Request, Response
 from doorward.api.resources import TIME, Operation, Resource, answer_schema, envelope, items_of, meta, meta_schema
-from doorward.api.transaction import status
+from doorward.api.transaction_status import status
 from doorward.store.port import Edit, Revision, Store
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.changes import as_changes

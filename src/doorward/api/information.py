@@ -7,7 +7,7 @@ from typing import Any
 
 from doorward import BUILD_DATE, SPS_LEVEL, __version__
 from doorward.api.request import Request, Response
-from doorward.api.resources import Operation, Resource, answer_schema, envelope
+from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta_schema
 from doorward.configuration.network import naming
 from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Running
@@ -79,13 +79,18 @@ class Info(Resource):
         return envelope(request, "about_info", body)
 
 
+_META = meta_schema(
+    "UserMeta", everything={"type": "boolean", "const": True, "description": "The account may do everything, whatever its acls."}
+)
+
+
 class UserInfo(Resource):
     """The caller's account, rights and X-Token."""
 
     operations = {
         "GET": Operation(
             "The caller's account, rights and token.",
-            answer_schema(body=_USER, key={"type": "string", "const": "user_info"}),
+            answer_schema(_META, body=_USER, key={"type": "string", "const": "user_info"}),
         )
     }
 
@@ -99,4 +104,4 @@ class UserInfo(Resource):
             "name": login.name,
             "token": login.token,
         }
-        return envelope(request, "user_info", body)
+        return envelope(request, "user_info", body, **({"everything": True} if login.rights.everything else {}))

@@ -1,15 +1,16 @@
 """``/api/live``: what every page of a console shows, as server-sent events (HTML, section 9.2), as soon as it changes.
 
 Each event is named ``state`` and tells all of it: the revision that runs, the commit that awaits its confirmation if there is
-one, how many seconds the login session has left. It does not extend the login session: a console that is left open ends like any
-other, and is told so by an event named ``over``. Comments every quarter of a minute show that the connection lives.
+one, how many seconds the login session has left, and how often each topic has changed: cluster, health, runs, sessions. It does
+not extend the login session: a console that is left open ends like any other, and is told so by an event named ``over``. Comments
+every quarter of a minute show that the connection lives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 from doorward.access.logins import Logins, LoginSession
@@ -74,6 +75,24 @@ class News:
                     event.set()
 
 
+class Topics:
+    """Counts how often what pages show has changed, topic by topic; the values themselves are for who may read them."""
+
+    def __init__(self, looks: Mapping[str, Callable[[], object]]) -> None:
+        self._looks = looks
+        self._last: dict[str, object] = {}
+        self.counts = dict.fromkeys(looks, 0)
+
+    def look(self) -> tuple[int, ...]:
+        """Return the counts as they are by now."""
+        for name, look in self._looks.items():
+            now = look()
+            if now != self._last.setdefault(name, now):
+                self._last[name] = now
+                self.counts[name] += 1
+        return tuple(self.counts.values())
+
+
 class LiveNews(Resource):
     """What changes by itself, for consoles."""
 
@@ -83,16 +102,23 @@ class LiveNews(Resource):
             {"type": "string"},
             errors=(503,),
             media_type="text/event-stream",
-            description="Server-sent events named state, each with revision, trial and login (seconds). "
-            "Does not extend the login session.",
+            description="Server-sent events named state, each with revision, trial, login (seconds), and news: how often each "
+            "topic has changed. Does not extend the login session.",
         )
     }
     extends = False
     listed = False
 
-    def __init__(self, revision: Callable[[], int], confirmations: Confirmations, logins: Logins) -> None:
+    def __init__(
+        self,
+        revision: Callable[[], int],
+        confirmations: Confirmations,
+        logins: Logins,
+        looks: Mapping[str, Callable[[], object]],
+    ) -> None:
         self._revision, self._confirmations, self._logins = revision, confirmations, logins
-        self._news = News(lambda: (revision(), confirmations.pending))
+        self._topics = topics = Topics(looks)
+        self._news = News(lambda: (revision(), confirmations.pending, topics.look()))
 
     async def get(self, request: Request) -> Response:
         """Answer the events."""
@@ -135,6 +161,7 @@ class LiveNews(Resource):
     def _event(self, login: LoginSession) -> bytes:
         state = {
             "login": self._logins.remaining(login),
+            "news": self._topics.counts,
             "revision": self._revision(),
             "trial": shown_trial(self._confirmations),
         }

@@ -12,6 +12,7 @@ from doorward.access.writable import not_writable
 from doorward.api.openapi_transaction import CHANGE_LIST
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.api.transaction_status import HREF
 from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.changes import as_changes
@@ -21,8 +22,6 @@ from doorward.transaction.privileged import REQUIRED, Committer
 from doorward.transaction.proposals import Proposal, groups_of
 from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.registry import Tree
-
-HREF = "/api/transaction"
 
 
 def _sight(tree: Tree, request: Request, candidate: Candidate | None) -> Sight:

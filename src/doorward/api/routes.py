@@ -157,6 +157,24 @@ def backup_resources(parts: ApiParts) -> dict[str, Resource]:
     }
 
 
+def news_of(parts: ApiParts, bundles: Bundles) -> dict[str, Callable[[], object]]:
+    """Return what pages show that changes by itself, by its topic: values in memory, compared several times a second."""
+    pipeline, cluster, drift = parts.service.pipeline, parts.cluster, parts.drift
+    seen = ("key", "status", "sync_status")
+
+    def nodes() -> object:
+        if cluster.cluster_role.state == "central":
+            return [[item.get(name) for name in seen] for item in cluster.statuses()]
+        return cluster.cluster_role.state, cluster.unreachable_since()
+
+    return {
+        "cluster": nodes,
+        "health": lambda: (pipeline.unknown, [one.warning.message for one in drift.found()], nodes()),
+        "runs": lambda: (pipeline.store.record_writes, [(one.key, one.status) for one in bundles.all()]),
+        "sessions": lambda: [(one.key, one.is_locked) for one in parts.live.all()],
+    }
+
+
 def application(parts: ApiParts) -> Application:
     """Put the API together."""
     pipeline = parts.service.pipeline
@@ -185,7 +203,7 @@ def application(parts: ApiParts) -> Application:
         "drift": DriftResource(parts.service, configuration, parts.drift),
         "health_status": health_status,
         "info": Info(lambda: pipeline.running, cluster.node_id),
-        "live": LiveNews(lambda: pipeline.running.number, parts.service.confirmations, parts.logins),
+        "live": LiveNews(lambda: pipeline.running.number, parts.service.confirmations, parts.logins, news_of(parts, bundles)),
         "metrics": metrics,
         "proposals": ProposalCollection(ProposalParts(parts.service, preview)),
         "revisions": Revisions(parts.service),

@@ -17,21 +17,20 @@ from doorward.access.sight import Sight
 from doorward.access.writable import not_writable
 from doorward.api import errors
 from doorward.api.openapi_transaction import ORDERING, STATUS
-from doorward.api.previews import HREF, Changes, CommitPlan, Preview
+from doorward.api.previews import Changes, CommitPlan, Preview
+from doorward.api.rebasing import Rebase
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta
+from doorward.api.transaction_status import HREF, status
 from doorward.configuration.management.change_approval import settings
 from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitMessage, CommitOutcome, CommitService
 from doorward.transaction.confirmation import LONGEST
 from doorward.transaction.order import Order
-from doorward.transaction.pipeline import requires_message
 from doorward.tree.models import Body, Variants
 from doorward.tree.problems import Problem, SemanticError, as_json
 from doorward.tree.validation import check
-
-CHANGES = "/api/transaction/changes"
 
 
 class CommitOrder(Body):
@@ -54,28 +53,6 @@ class ConfirmOrder(Body):
 ORDER: TypeAdapter[Any] = TypeAdapter(Annotated[CommitOrder | ConfirmOrder, Variants("status")])
 
 
-def status(service: CommitService, candidate: Candidate | None, **links: Any) -> Response:
-    """Return the status body."""
-    state = "closed" if candidate is None else "open"
-    message = "required" if requires_message(service.pipeline.running.snapshot) else "optional"
-    if candidate is not None and candidate.changed:
-        links["changes"] = CHANGES
-    if service.confirmations.remaining_seconds is not None:
-        links["confirm_remaining_seconds"] = service.confirmations.remaining_seconds
-    if (pending := service.confirmations.pending) is not None:
-        links["confirm_deadline"] = round(pending.deadline)
-        links["confirm_revision"], links["confirm_user"] = pending.revision, pending.user
-    if service.confirmations.failure is not None:
-        links["revert_failed"], links["commit"] = service.confirmations.failure
-    content = {
-        "body": {"commit_message": message, "status": state},
-        "key": "transaction",
-        "meta": {"href": HREF, "parent": "/api", **links},
-        "transaction": {"status": state},
-    }
-    return Response(content)
-
-
 class Transaction(Resource):
     """The transaction of the caller's login session."""
 
@@ -90,7 +67,11 @@ class Transaction(Resource):
 
     def __init__(self, service: CommitService, preview: Preview) -> None:
         self._service, self._approving = service, Approving(service)
-        self.children = {"changes": Changes(service.pipeline.tree), "plan": CommitPlan(service.pipeline, preview)}
+        self.children = {
+            "changes": Changes(service.pipeline.tree),
+            "plan": CommitPlan(service.pipeline, preview),
+            "rebase": Rebase(service),
+        }
 
     def may_write(self, request: Request) -> bool:
         """Whoever may write something may have a transaction."""

@@ -20,7 +20,7 @@ from doorward.events.events import Events
 from doorward.host.changes import HostChanges
 from doorward.host.plan import HostWarning
 from doorward.host.resources import Daemon, HostResource
-from doorward.store.port import Edit
+from doorward.store.port import CommitRecord, Edit
 from doorward.transaction.pipeline import ApplyFailed, Pipeline
 from doorward.transaction.queue import CommitQueue
 from doorward.transaction.repair import repair
@@ -191,6 +191,15 @@ class DriftWatch(Area):
         except ApplyFailed as error:
             log.error("the host was not put back", reason=str(error))
         self._worker.wake()
+
+    def repair(self, user: str) -> CommitRecord:
+        """Put back what differs, as somebody asks, which counts as none of the repairs of its own. In the commit thread.
+
+        Raises ApplyFailed.
+        """
+        record = repair(self._pipeline, self._wanted, user)
+        self._worker.wake()
+        return record
 
     def _loop_over(self, now: float, *, is_calm: bool) -> None:
         """Repair again once nothing was repaired for as long as repairs are counted, or somebody committed other rules."""

@@ -76,12 +76,16 @@ class TrailReader:
         """Yield the whole frames, in order. Raises TrailDamagedError where one can't begin."""
         return frames(self._data, self._first, self._beginning.chain)
 
+    def heads(self) -> Iterator[Frame]:
+        """Yield the whole frames without what they hold, in order, which is quick. Raises TrailDamagedError."""
+        return frames(self._data, self._first)
+
     @property
     def until(self) -> int:
         """The milliseconds up to which the trail records."""
         last = 0
         with suppress(TrailDamagedError):
-            for frame in frames(self._data, self._first):
+            for frame in self.heads():
                 last = max(last, frame.at)
         return last
 

@@ -222,6 +222,9 @@ class Intent:
 class Store(Protocol):
     """A store. Writing methods return when the data is on the disk; all methods may block and are safe in any thread."""
 
+    record_writes: int
+    """How often records were written since it was opened, for whoever wants to know whether there are new ones."""
+
     failed: list[Callable[[str], None]]
     """Called, in the thread that asked, with the reason of every read or write that the disk or the file refused."""
 

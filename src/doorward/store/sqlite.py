@@ -54,6 +54,7 @@ class SqliteStore(StoredHistory):
 
     def __init__(self, path: Path, vault: Vault, *, room: bool = True, key: HistoryKey | None = None) -> None:
         self._told = set[str]()
+        self.record_writes = 0
         super().__init__(path, vault, room=room, key=key)
 
     # Running revision and journal
@@ -267,11 +268,13 @@ class SqliteStore(StoredHistory):
                 put_record(connection, record)
 
         self._write(work)
+        self.record_writes += 1
 
     def remove_record(self, kind: str, *record_ids: str) -> None:
         """Forget records in one step."""
         rows = [(kind, name) for name in record_ids]
         self._write(lambda connection: connection.executemany("DELETE FROM records WHERE kind = ? AND id = ?", rows))
+        self.record_writes += 1
 
     def trim_records(self, kind: str, keep: int) -> None:
         """Forget all records of a kind but so many that were made last."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
-from doorward.tree.changes import MISSING, carry, differences, overlapping, same, value_at
+from doorward.tree.changes import MISSING, At, Difference, carry, differences, overlapping, same, value_at
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import pointer
@@ -24,6 +25,11 @@ class Collision:
     place: Place
     path: str
     running_value: Any
+
+
+Choice = Literal["mine", "theirs"]
+"""Whose change of a place stays, where two people changed it."""
+UNDECIDED: Mapping[str, Choice] = {}
 
 
 class MergeConflict(Exception):
@@ -42,8 +48,11 @@ class Merged:
     edits: tuple[Edit, ...]
 
 
-def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
-    """Return the running configuration with the candidate's changes. Raises MergeConflict with every collision."""
+def merge(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[str, Choice] = UNDECIDED) -> Merged:
+    """Return the running configuration with the candidate's changes.
+
+    ``choices`` say what becomes of collisions, by their paths. Raises MergeConflict with all others.
+    """
     if candidate.base is running and _keeps_order(candidate):
         return _unmerged(tree, candidate)
     snapshot = running.snapshot
@@ -55,11 +64,13 @@ def merge(tree: Tree, candidate: Candidate, running: Running) -> Merged:
         if mine in (base, theirs):
             continue
         if theirs != base:
-            if base is None or mine is None or theirs is None:
-                collisions.append(Collision(place, place.href, theirs.shown_value if theirs else None))
-                continue
-            mine = _merged(tree, place, _Three(base, mine, theirs), collisions)
-            if mine == theirs:
+            if base is not None and mine is not None and theirs is not None:
+                mine = _merged(tree, place, _Three(base, mine, theirs), collisions, choices)
+                if mine == theirs:
+                    continue
+            elif (choice := choices.get(place.href)) != "mine":
+                if choice is None:
+                    collisions.append(Collision(place, place.href, theirs.shown_value if theirs else None))
                 continue
         position = candidate.snapshot.position(place) if mine else 0
         snapshot = snapshot.remove(place) if mine is None else snapshot.put(place, mine, _position(candidate, place, position))
@@ -90,11 +101,11 @@ def _unmerged(tree: Tree, candidate: Candidate) -> Merged:
     return Merged(snapshot, (*edits, *(_edit(place, before, snapshot) for place in further)))
 
 
-def rebased(tree: Tree, candidate: Candidate, running: Running) -> Candidate:
-    """Return a copy of a candidate as if it had been opened just now. Raises MergeConflict."""
+def rebased(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[str, Choice] = UNDECIDED) -> Candidate:
+    """Return a copy of a candidate as if it had been opened just now. ``choices`` and errors: see ``merge``."""
     if candidate.base is running:
         return candidate.copy()
-    merged = merge(tree, candidate, running)
+    merged = merge(tree, candidate, running, choices)
     return replace(
         candidate.copy(), base=running, snapshot=merged.snapshot, touched=dict.fromkeys(edit.place for edit in merged.edits)
     )
@@ -120,8 +131,8 @@ class _Three:
     theirs: Document
 
 
-def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision]) -> Document:
-    """Return their document with my changes; adds what collides."""
+def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision], choices: Mapping[str, Choice]) -> Document:
+    """Return their document with my changes; adds what collides and was not chosen."""
     base, mine, theirs = three.base.value, three.mine.value, three.theirs
     shape = tree.shape(place.path)
     their_places = [difference.at for difference in differences(base, theirs.value, shape)]
@@ -130,14 +141,29 @@ def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision]
         if not any(overlapping(difference.at, at) for at in their_places):
             body = carry(difference, body)
         elif not same(value_at(theirs.value, difference.at), value_at(mine, difference.at)):
-            shown = value_at(theirs.shown_value, difference.at)
             inner = "#" + pointer(difference.at)[1:] if difference.at else ""
-            collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))
+            choice = choices.get(place.href + inner)
+            if choice == "mine":
+                body = carry(_widened(difference, their_places, theirs.value, mine), body)
+            elif choice is None:
+                shown = value_at(theirs.shown_value, difference.at)
+                collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))
     try:
         return tree.load(place, body)
     except ValidationError:  # members that exclude each other, changed by two people
-        collisions.append(Collision(place, place.href, theirs.shown_value))
-        return theirs
+        choice = choices.get(place.href)
+        if choice is None:
+            collisions.append(Collision(place, place.href, theirs.shown_value))
+        return three.mine if choice == "mine" else theirs
+
+
+def _widened(mine: Difference, their_places: list[At], theirs: Any, body: Any) -> Difference:
+    """Return a change of mine with as much around it as somebody else changed, so that it fits into what they made."""
+    at = min((at for at in their_places if overlapping(at, mine.at)), key=len)
+    if len(at) >= len(mine.at):
+        return mine
+    there = value_at(theirs, at)
+    return Difference("create" if there is MISSING else "replace", at, there, value_at(body, at))
 
 
 def _without_abandoned(tree: Tree, after: Snapshot, before: Snapshot, changed: dict[Place, None]) -> Snapshot:

@@ -17,13 +17,13 @@ from doorward.tree.times import now
 log = structlog.get_logger()
 
 
-def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[HostResource]]) -> CommitRecord:
+def repair(pipeline: Pipeline, wanted: Callable[[], Sequence[HostResource]], user: str = SYSTEM) -> CommitRecord:
     """Make the host have what the running revision says again, through the engine. Runs in the commit thread.
 
-    ``wanted`` returns the resources that count, of what runs by then. It is journalled like a commit, and its record names the
-    revision that runs. Raises ApplyFailed.
+    ``wanted`` returns the resources that count, of what runs by then; ``user`` is who asked for it. It is journalled like a
+    commit, and its record names the revision that runs. Raises ApplyFailed.
     """
-    record = CommitRecord(str(uuid.uuid4()), SYSTEM, now(), "applying")
+    record = CommitRecord(str(uuid.uuid4()), user, now(), "applying")
     pipeline.now_doing[record.id] = record
     try:
         desired = wanted()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from doorward.api import live
-from doorward.api.live import News
+from doorward.api.live import News, Topics
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,14 @@ async def _woken() -> None:
 
 def test_everybody_who_listens_is_woken() -> None:
     asyncio.run(_woken())
+
+
+def test_a_topic_counts_its_own_changes() -> None:
+    state = {"one": 1, "other": "a"}
+    topics = Topics({name: lambda name=name: state[name] for name in state})  # type: ignore[misc]
+    assert topics.look() == topics.look() == (0, 0)
+    state["one"] = 2
+    assert topics.look() == (1, 0)
+    state.update(one=1, other="b")
+    assert topics.look() == (2, 1)
+    assert topics.counts == {"one": 2, "other": 1}

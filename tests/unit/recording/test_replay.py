@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from doorward.recording import segments
 from doorward.recording.channels import shown
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.recording.replay import replay
+from doorward.recording.segments import segment, timeline
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.trail_file import TrailFile
 from doorward.recording.writer import RESTART_MILLISECONDS
@@ -145,3 +147,34 @@ def test_a_panic_of_the_emulator_costs_the_picture_alone(
     terminal.resize(20, 4)
     terminal.feed(b"new")
     assert terminal.lines()[0] == "new"
+
+
+def test_segments_together_show_what_the_whole_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 2_000)
+    reader = TrailReader(TRAIL)
+    line = timeline(reader)
+    assert len(line.starts) > 5
+    assert (line.starts[0], line.until) == (0, MINUTES * 60_000)
+    whole = list(replay(reader, 1))
+    shown_so_far = 0.0
+    for start, end in zip(line.starts, [*line.starts[1:], None], strict=True):
+        made = segment(reader, 1, start, end)
+        times = [event[0] for event in made["events"]]
+        assert times == sorted(times)
+        assert times[0] == start / 1000 >= shown_so_far
+        shown_so_far = times[-1]
+        assert shown_so_far < end / 1000 if end is not None else shown_so_far == line.until / 1000
+        size = made["snapshot"]
+        lines = [json.dumps({"width": size["cols"], "height": size["rows"]}), json.dumps([0, "o", size["init"]])]
+        lines += [json.dumps(event) for event in made["events"]]
+        assert screen(lines, shown_so_far) == screen(whole, shown_so_far)
+
+
+def test_the_timeline_knows_when_nothing_was_shown() -> None:
+    made = writer()
+    parts = [made.head]
+    for record in (*opening(), output(1_000, "one"), output(61_000, "two")):
+        parts.extend(made.write(record))
+        parts.extend(made.flush())
+    parts.extend(made.close({"reason": "client"}, 62_000))
+    assert timeline(TrailReader(b"".join(parts))).idle == ((1_000, 60_000),)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from doorward.transaction.candidate import Candidate
-from doorward.transaction.merge import MergeConflict, merge
+from doorward.transaction.merge import Choice, MergeConflict, merge, rebased
 from tests.unit.transaction.rig import (
     ACCOUNTING,
     GROUPS,
@@ -201,3 +201,65 @@ def test_a_conflict_is_recorded(rig: Rig) -> None:
     assert record is not None
     assert (record.state, record.error) == ("failed", {"reason": ROOT + SERVERS, "type": "Conflict"})
     assert record.finished
+
+
+@pytest.mark.parametrize(("choice", "servers"), [("mine", A), ("theirs", B)])
+def test_a_choice_settles_a_collision_and_keeps_the_rest(rig: Rig, choice: Choice, servers: object) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.put(mine, ZONE, "Europe/Budapest")
+    rig.put(mine, WEB, {"timeout": 5})
+    added = rig.post(mine, GROUPS, {"name": "added"})
+    rig.committed((SERVERS, B), (WEB, {"timeout": 6}))
+    choices: dict[str, Choice] = {ROOT + SERVERS: choice, f"{ROOT}{WEB}#timeout": "mine"}
+    rig.commit(rebased(TREE, mine, rig.pipeline.running, choices))
+    assert (rig.value(SERVERS), rig.value(WEB), rig.value(ZONE)) == (servers, {"timeout": 5}, "Europe/Budapest")
+    assert rig.value(GROUPS, added)["name"] == "added"
+
+
+@pytest.mark.parametrize("choice", ["mine", "theirs"])
+@pytest.mark.parametrize(("my", "their"), [(change, remove), (remove, change)])
+def test_a_choice_between_a_change_and_a_removal(rig: Rig, my: Step, their: Step, choice: Choice) -> None:
+    candidate = rig.candidate()
+    key = rig.post(candidate, GROUPS, {"name": "own"})
+    rig.commit(candidate)
+    mine, theirs = rig.candidate(), rig.candidate()
+    my(rig, mine, key)
+    their(rig, theirs, key)
+    rig.commit(theirs)
+    rig.commit(rebased(TREE, mine, rig.pipeline.running, {f"{ROOT}{GROUPS}/{key}": choice}))
+    step = my if choice == "mine" else their
+    assert (rig.value(GROUPS, key) is None) == (step is remove)
+
+
+def test_a_collision_without_a_choice_stays_one(rig: Rig) -> None:
+    mine = rig.candidate()
+    rig.put(mine, SERVERS, A)
+    rig.put(mine, WEB, {"timeout": 5})
+    rig.committed((SERVERS, B), (WEB, {"timeout": 6}))
+    with pytest.raises(MergeConflict) as caught:
+        rebased(TREE, mine, rig.pipeline.running, {ROOT + SERVERS: "mine"})
+    assert [one.path for one in caught.value.collisions] == [f"{ROOT}{WEB}#timeout"]
+
+
+NIC = "network/nics/nic1"
+
+
+def interface(name: str, address: str) -> dict[str, object]:
+    addresses = {"@order": ["one"], "one": address}
+    return {"addresses": addresses, "name": name, "vlantag": 7}
+
+
+def test_what_stays_of_mine_fits_into_what_somebody_else_removed(rig: Rig) -> None:
+    nic = dict(rig.value(NIC))
+    interfaces = {key: value for key, value in nic["interfaces"].items() if key != "@order"}
+    both = {**interfaces, "@order": [*interfaces, "x"], "x": interface("extra", "192.0.2.9/24")}
+    rig.committed((NIC, {**nic, "interfaces": both}))
+    mine = rig.candidate()
+    rig.put(mine, NIC, {**nic, "interfaces": {**both, "x": interface("renamed", "192.0.2.9/24")}})
+    rig.committed((NIC, nic))
+    path = f"{ROOT}{NIC}#interfaces/x/name"
+    assert conflict(rig, mine) == [(path.removeprefix(ROOT), None)]
+    rig.commit(rebased(TREE, mine, rig.pipeline.running, {path: "mine"}))
+    found = rig.value(NIC)["interfaces"]
+    assert (list(found["@order"]), found["x"]) == ([*interfaces, "x"], interface("renamed", "192.0.2.9/24"))

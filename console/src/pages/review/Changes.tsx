@@ -1,7 +1,8 @@
 // The difference, setting by setting: titles and names instead of paths and keys.
-import { Card, CardBody, CardTitle, ExpandableSection, Label } from '@patternfly/react-core';
+import { Button, Card, CardBody, CardTitle, ExpandableSection, Label } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { type ApiDocument, type Json, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
 import { type Change, useNode } from '../../api/queries';
@@ -14,8 +15,18 @@ import { leaves } from './leaves';
 const WORDS = { create: texts.review.added, delete: texts.review.removed, reorder: texts.review.moved, replace: texts.review.changed };
 const COLOURS = { create: 'green', delete: 'red', reorder: 'blue', replace: 'blue' } as const;
 
-export function Changes({ changes }: { changes: Change[] }) {
+/** So many rows at first: a review of thousands of changes has to be there at once. */
+const FIRST = 200;
+
+interface Props {
+  changes: Change[];
+  /** What takes the change of one resource back, where that can be. */
+  onUndo?: (path: string) => void;
+}
+
+export function Changes({ changes, onUndo }: Props) {
   const document = useDocument();
+  const [count, setCount] = useState(FIRST);
   return (
     <Card>
       <CardTitle component="h2">{texts.review.changes}</CardTitle>
@@ -28,19 +39,23 @@ export function Changes({ changes }: { changes: Change[] }) {
                   <Th>{texts.review.setting}</Th>
                   <Th>{texts.review.before}</Th>
                   <Th>{texts.review.after}</Th>
+                  {onUndo ? <Th>{texts.settings.actions}</Th> : null}
                 </Tr>
               </Thead>
               <Tbody>
-                {changes.map((one) => (
-                  <OneChange key={one.path} change={one} document={found} />
+                {changes.slice(0, count).map((one) => (
+                  <OneChange key={one.path} change={one} document={found} {...(onUndo ? { onUndo } : {})} />
                 ))}
               </Tbody>
             </Table>
           )}
         </Shown>
-        <ExpandableSection toggleText={texts.review.raw}>
-          <pre className="value">{JSON.stringify(changes, null, 2)}</pre>
-        </ExpandableSection>
+        {changes.length > count ? (
+          <Button variant="link" onClick={() => setCount(count + 1000)}>
+            {texts.review.more(changes.length - count)}
+          </Button>
+        ) : null}
+        <Raw value={changes} />
       </CardBody>
     </Card>
   );
@@ -67,7 +82,17 @@ function Title({ change, document }: { change: Change; document: ApiDocument }) 
   );
 }
 
-function OneChange({ change, document }: { change: Change; document: ApiDocument }) {
+/** The same as JSON, which is made when somebody wants to see it. */
+export function Raw({ value }: { value: unknown }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <ExpandableSection toggleText={texts.review.raw} isExpanded={isOpen} onToggle={(_, open) => setOpen(open)}>
+      {isOpen ? <pre className="value">{JSON.stringify(value, null, 2)}</pre> : null}
+    </ExpandableSection>
+  );
+}
+
+function OneChange({ change, document, onUndo }: { change: Change; document: ApiDocument; onUndo?: (path: string) => void }) {
   const [path = '', place = ''] = change.path.split('#');
   const found = locate(document, path);
   const schema = found ? bodySchema(document, found.endpoint) : null;
@@ -84,6 +109,13 @@ function OneChange({ change, document }: { change: Change; document: ApiDocument
       <Td dataLabel={texts.review.after} className="added">
         <Value value={after} document={document} schema={schema} place={place} />
       </Td>
+      {onUndo ? (
+        <Td dataLabel={texts.settings.actions}>
+          <Button variant="link" isInline aria-label={`${texts.history.undoOne}: ${path}`} onClick={() => onUndo(path)}>
+            {texts.history.undoOne}
+          </Button>
+        </Td>
+      ) : null}
     </Tr>
   );
 }
@@ -97,7 +129,7 @@ interface ValueProps {
 
 const LONG = 400;
 
-function Value({ value, document, schema, place }: ValueProps) {
+export function Value({ value, document, schema, place }: ValueProps) {
   if (value === undefined) return <>{texts.rights.nothing}</>;
   const lines = leaves(value).map(([pointer, leaf]) => {
     const at = placeTitle(document, schema, `${place ? `/${place.replace(/^\//, '')}` : ''}${pointer}`);

@@ -1,5 +1,5 @@
 // The search through all sessions.
-import { Button, Card, CardBody, CardTitle, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
+import { Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -38,7 +38,7 @@ export function Found() {
             items.length ? (
               <>
                 <p role="status">{texts.sessions.matches(Number(meta.match_count))}</p>
-                <Rows items={items} />
+                <Rows items={items} content={search.content} />
                 <div className="row">
                   {search.offset ? (
                     <Button variant="link" onClick={() => go({ ...search, offset: Math.max(0, (search.offset ?? 0) - PAGE) || undefined })}>
@@ -98,7 +98,41 @@ function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (searc
   );
 }
 
-function Rows({ items }: { items: { key: string; body?: SessionBody }[] }) {
+interface Hit {
+  channel_id: string;
+  content: string;
+  offset: number;
+}
+
+/** The lines of a session with the words that were looked for; each opens the replay at its second. */
+function Hits({ session, content }: { session: string; content: string }) {
+  const hits = useAnswer<{ items: Hit[] }>(`/api/audit/sessions/${session}/content?q=${encodeURIComponent(content)}&limit=50`);
+  return (
+    <Shown of={hits}>
+      {({ items }) => (
+        <ol>
+          {items.map((hit, index) => (
+            <li key={index}>
+              <a href={`/console/replay.html?session=${session}&channel=${hit.channel_id}&at=${hit.offset}`}>{lasting(hit.offset)}</a>{' '}
+              <span className="value">{hit.content}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Shown>
+  );
+}
+
+function Where({ session, content }: { session: string; content: string }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <ExpandableSection toggleText={texts.sessions.where} isExpanded={isOpen} onToggle={(_, open) => setOpen(open)}>
+      {isOpen ? <Hits session={session} content={content} /> : null}
+    </ExpandableSection>
+  );
+}
+
+function Rows({ items, content }: { items: { key: string; body?: SessionBody }[]; content: string | undefined }) {
   return (
     <Table variant="compact" aria-label={texts.sessions.search}>
       <Thead>
@@ -131,6 +165,7 @@ function Rows({ items }: { items: { key: string; body?: SessionBody }[] }) {
                 <a href={`/console/replay.html?session=${key}`} aria-label={`${texts.sessions.replay}: ${user}`}>
                   {texts.sessions.replay}
                 </a>
+                {content ? <Where session={key} content={content} /> : null}
               </Td>
             </Tr>
           );

@@ -11,7 +11,7 @@ import { type LiveBody, peerName } from './rows';
 const HREF = '/api/sessions/live';
 
 export function LiveSessions() {
-  const live = useAnswer<List<LiveBody>>(HREF);
+  const live = useAnswer<List<LiveBody>>(HREF, 'sessions');
   const order = useOrder();
   const [ended, setEnded] = useState<Item<LiveBody> | null>(null);
   return (

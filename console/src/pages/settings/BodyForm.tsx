@@ -5,6 +5,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { ApiError, type Problem } from '../../api/client';
 import { type ApiDocument, type Endpoint, type Json, bodySchema, placeTitle } from '../../api/document';
 import { useChange } from '../../api/queries';
+import { useRights } from '../../api/rights';
 import { FormContext, idOf } from '../../forms/context';
 import { Field } from '../../forms/Field';
 import { initial } from '../../forms/schema';
@@ -32,7 +33,8 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
   const [isSaved, setSaved] = useState(false);
   const base = useRef(begun);
   const change = useChange();
-  const isReadOnly = !endpoint.writable || !schema;
+  const mayWrite = useRights().mayWrite(endpoint.privilege, path);
+  const isReadOnly = !endpoint.writable || !schema || !mayWrite;
 
   // What the server has now takes the place of what was there, unless something was typed.
   useEffect(() => {
@@ -89,7 +91,7 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
           save();
         }}
       >
-        {isReadOnly ? <Alert isInline isPlain variant="info" component="h3" title={texts.settings.readOnly} /> : null}
+        {isReadOnly ? <Alert isInline isPlain variant="info" component="h3" title={endpoint.writable && !mayWrite ? texts.settings.mayOnlyRead : texts.settings.readOnly} /> : null}
         {error ? <Refused error={error} document={document} schema={schema} /> : null}
         {isSaved && !change.isPending && sameAs(value, base.current) ? (
           <Alert isInline isPlain variant="success" component="h3" title={texts.settings.saved} />

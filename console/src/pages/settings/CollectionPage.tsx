@@ -6,6 +6,7 @@ import { useState } from 'react';
 
 import { type ApiDocument, type Endpoint, type Json, useDocument } from '../../api/document';
 import { type Item, useChange, useNode } from '../../api/queries';
+import { useRights } from '../../api/rights';
 import { nameOf } from '../../forms/schema';
 import { Empty, Shown } from '../../frame/Shown';
 import { texts } from '../../texts';
@@ -20,13 +21,15 @@ export function CollectionPage({ endpoint }: { endpoint: Endpoint }) {
   const document = useDocument();
   const node = useNode(endpoint.path);
   const [isAdding, setAdding] = useState(false);
+  const mayWrite = useRights().mayWrite(endpoint.privilege, endpoint.path);
+  const isWritable = endpoint.writable && mayWrite;
   return (
     <Shown of={document}>
       {(found) => (
         <>
           <About document={found} endpoint={endpoint} />
-          <Shown of={node}>{(list) => <Objects endpoint={endpoint} items={list.items} />}</Shown>
-          {endpoint.writable && !isAdding ? (
+          <Shown of={node}>{(list) => <Objects endpoint={endpoint} items={list.items} isWritable={isWritable} />}</Shown>
+          {isWritable && !isAdding ? (
             <Button variant="secondary" onClick={() => setAdding(true)}>
               {texts.settings.add(endpoint.title)}
             </Button>
@@ -49,7 +52,7 @@ function Adding({ document, endpoint, onDone }: { document: ApiDocument; endpoin
   );
 }
 
-function Objects({ endpoint, items }: { endpoint: Endpoint; items: Item<Json>[] }) {
+function Objects({ endpoint, items, isWritable }: { endpoint: Endpoint; items: Item<Json>[]; isWritable: boolean }) {
   const change = useChange();
   const [count, setCount] = useState(PAGE);
   const [removed, setRemoved] = useState<Item<Json> | null>(null);
@@ -82,7 +85,7 @@ function Objects({ endpoint, items }: { endpoint: Endpoint; items: Item<Json>[] 
                 </Td>
                 <Td dataLabel={texts.settings.summary}>{summary(item.body)}</Td>
                 <Td dataLabel={texts.settings.actions}>
-                  {endpoint.ordered ? (
+                  {endpoint.ordered && isWritable ? (
                     <>
                       <Button variant="plain" size="sm" aria-label={`${texts.settings.up}: ${name}`} isDisabled={index === 0} onClick={() => move(index, -1)}>
                         ↑
@@ -92,7 +95,7 @@ function Objects({ endpoint, items }: { endpoint: Endpoint; items: Item<Json>[] 
                       </Button>
                     </>
                   ) : null}
-                  {endpoint.writable && !endpoint.built_in.includes(item.key) ? (
+                  {isWritable && !endpoint.built_in.includes(item.key) ? (
                     <Button variant="link" isInline aria-label={`${texts.settings.remove}: ${name}`} onClick={() => setRemoved(item)}>
                       {texts.settings.remove}
                     </Button>

@@ -22,7 +22,7 @@ export function EndpointPage({ endpoint, objectKey }: { endpoint: Endpoint; obje
         <Shown of={node}>
           {(answer) => (
             <Stack hasGutter>
-              <About document={found} endpoint={endpoint} name={objectKey ? nameOf(answer.body) || objectKey : ''} />
+              <About document={found} endpoint={endpoint} path={path} name={objectKey ? nameOf(answer.body) || objectKey : ''} />
               <BodyForm
                 document={found}
                 endpoint={endpoint}

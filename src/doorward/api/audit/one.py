@@ -16,6 +16,7 @@ from typing_extensions import override
 from doorward import __version__
 from doorward.api import errors
 from doorward.api.audit.parameters import PAGES, Page, page_of
+from doorward.api.audit.segments import Segments
 from doorward.api.audit.service import Audited, AuditService, encrypted, scalars, session_href
 from doorward.api.audit.shown import body_of, plain_time_of, time_of
 from doorward.api.audit.trail import AuditTrail, Replay, TrailFiles
@@ -76,6 +77,7 @@ class OneSession(Audited):
             "files": TrailFiles(service, key),
             "indexing": IndexState(service, key),
             "replay": Replay(service, key),
+            "segments": Segments(service, key),
             "trail_downloads": TrailDownloads(service, key),
         }
 

@@ -43,6 +43,8 @@ class AuditService:
     live: LiveSessions
     running: Callable[[], Snapshot]
     snapshots: Snapshots = field(default_factory=Snapshots)
+    replayed: dict[tuple[str, str], None] = field(default_factory=dict, repr=False)
+    """Replays that were written down: the token of a login session, and the key of the session that it has seen."""
 
     def audience(self, request: Request) -> Audience:
         """Return what the caller may see and do now."""
