@@ -1,6 +1,6 @@
-"""Memory that a crowd of connections took is given back to the machine.
+"""Memory that a crowd of connections, a backup or a restore took is given back to the machine.
 
-What ended connections leave behind are cycles, which Python looks for late, and holes in the heap, which the C library keeps.
+What work leaves behind are cycles, which Python looks for late, and holes in the heap, which the C library keeps.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 import gc
 
 from doorward.areas.area import Area
+from doorward.areas.resident import resident_bytes
 from doorward.areas.worker import Worker
-from doorward.listening.http.framed import FramedConnection
 
 _EVERY_SECONDS = 5.0
-_MANY = 20
-"""So many connections that ended are worth the look, which takes some 30 ms."""
+_MUCH = 16 << 20
+"""Bytes more than after the last time are worth the look, which takes some 30 ms."""
 
 
 class Memory(Area):
     """Looks every few seconds whether memory can be given back."""
 
     def __init__(self) -> None:
-        self._before = FramedConnection.ended
+        self._before = 0
         self._worker = Worker("memory", self._turn, delay=_EVERY_SECONDS)
 
     def start(self) -> None:
@@ -32,10 +32,10 @@ class Memory(Area):
         self._worker.stop()
 
     def _turn(self) -> float:
-        if FramedConnection.ended >= self._before + _MANY:
-            self._before = FramedConnection.ended
+        if resident_bytes() > self._before + _MUCH:
             gc.collect()
             _trim()
+            self._before = resident_bytes()
         return _EVERY_SECONDS
 
 

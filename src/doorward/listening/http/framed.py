@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import ClassVar, cast
+from typing import cast
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -26,8 +26,6 @@ class FramedConnection(HttpToolsProtocol):
     ``state`` holds the connections that a listener has for the service; the tasks of requests are the connection's own.
     """
 
-    ended: ClassVar[int] = 0
-    """Connections of this process that ended."""
     source = ""
     """What the client's address counts as."""
     peer: bytes | None = None
@@ -55,7 +53,6 @@ class FramedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection; nobody answers the requests that still wait for their turn."""
-        FramedConnection.ended += 1
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Final, Protocol, assert_never
 
 import structlog
 
+from doorward.areas.resident import resident_bytes
 from doorward.proxy import messages
 from doorward.proxy.messages import Begin, Counts, Ended, PipeMessage, ToWorker, WantSeal
 from doorward.proxy.pipe import PipeError, WorkerEnd, check_peer, listen
@@ -168,7 +168,7 @@ class WorkerProcess:
             name: (running.observer.channels, running.observer.down, running.observer.up, running.observer.active)
             for name, running in self._sessions.items()
         }
-        return Counts(sessions=sessions, memory=_memory(), lag=self._recorder.lag)
+        return Counts(sessions=sessions, memory=resident_bytes(), lag=self._recorder.lag)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -345,15 +345,6 @@ def _tell(running: _Running, message: PipeMessage) -> None:
             running.observer.unfollow(message.viewer)
         case _:
             pass
-
-
-def _memory() -> int:
-    """Return the bytes that this process occupies (proc(5), statm)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * resource.getpagesize()
 
 
 def run(name: str, settings: WorkerSettings) -> None:
