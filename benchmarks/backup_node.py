@@ -146,7 +146,7 @@ class Node:
         held = 0
         for one in self._processes():
             with suppress(psutil.NoSuchProcess):
-                held += one.memory_info().rss
+                held += one.memory_full_info().pss  # a program that is about to begin shares all of the server's
         for link in Path(f"/proc/{self._processes()[0].pid}/fd").iterdir():
             with suppress(OSError):
                 held += link.stat().st_blocks * 512 if str(link.readlink()).startswith("/memfd:") else 0
