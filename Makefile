@@ -25,7 +25,7 @@ EXAMPLES ?= 20
 # Of Debian, that a package is for.
 RELEASE ?= 12
 # Only folders that hold code: mypy refuses a path that has none.
-CODE := src tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
+CODE := src tests scripts ansible_collections $(if $(wildcard benchmarks/*.py),benchmarks)
 
 .PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories deb deb-test console docs pictures screenshots clean
 

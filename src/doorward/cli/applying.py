@@ -10,10 +10,12 @@ from typing import Any
 from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on, plan
 from doorward.cli.failures import CommandError, Usage, explained, problem_line
 from doorward.cli.outside import NotFoundError, Outside, beside, body
+from doorward.cli.remote import Remote
 from doorward.cli.session import CommandSession
 from doorward.cli.values import read_file, read_input
 from doorward.cli.yamltext import NotReadableError, load
-from doorward.client.errors import ApiRefusedError
+from doorward.client.blocking import Client
+from doorward.client.errors import ApiRefusedError, ReportedProblem
 from doorward.tree.nodes import Branch
 from doorward.tree.registry import Endpoint, Tree
 
@@ -100,16 +102,34 @@ def without_own(tree: Tree, described: Any) -> tuple[Any, list[str]]:
 
 def write(session: CommandSession, described: Any, *, prune: bool) -> None:
     """Write what a description asks for into the transaction of a session. Raises Failure with every problem."""
-    found = plan(session.tree, session.remote, described, prune=prune)
+    wrong = write_described(session.client, session.tree, session.remote, described, prune=prune)
+    if wrong.problems or wrong.refused:
+        lines = [problem_line(problem.path, problem.pointer, problem.message) for problem in wrong.problems]
+        raise CommandError(*lines, *(line for refused in wrong.refused for line in explained(refused)))
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionFaults:
+    """What is wrong with a description: what was seen before anything was sent, and what the API refused."""
+
+    problems: tuple[ReportedProblem, ...]
+    refused: tuple[ApiRefusedError, ...]
+
+
+def write_described(client: Client, tree: Tree, remote: Remote, described: Any, *, prune: bool) -> DescriptionFaults:
+    """Write what a description asks for into the open transaction; return everything that is wrong.
+
+    Where something is, what could be written stands in the transaction, which is for the caller to discard.
+    """
+    found = plan(tree, remote, described, prune=prune)
     bodies, unreadable = _read_secrets(found)
-    lines = [problem_line(problem.path, problem.pointer, problem.message) for problem in found.problems]
+    problems = [ReportedProblem(problem.message, problem.path, problem.pointer) for problem in found.problems]
     faulty = {problem.path for problem in found.problems}
-    refused = send(session, [request for request in found.requests if request.label not in faulty], bodies)
-    if lines or unreadable or refused:
-        raise CommandError(*lines, *unreadable, *refused)
+    refused = _send(client, [request for request in found.requests if request.label not in faulty], bodies)
+    return DescriptionFaults((*problems, *unreadable), tuple(refused))
 
 
-def _read_secrets(found: DescribedPlan) -> tuple[dict[New, Any], list[str]]:
+def _read_secrets(found: DescribedPlan) -> tuple[dict[New, Any], list[ReportedProblem]]:
     """Return what is posted to make the secrets, and why some can't be made."""
     bodies: dict[New, Any] = {}
     problems = []
@@ -118,14 +138,14 @@ def _read_secrets(found: DescribedPlan) -> tuple[dict[New, Any], list[str]]:
             try:
                 bodies[request.makes] = body(request.value)
             except NotFoundError as error:
-                problems.append(problem_line(request.label, "", str(error)))
+                problems.append(ReportedProblem(str(error), request.label))
     return bodies, problems
 
 
-def send(session: CommandSession, requests: Sequence[DescribedRequest], bodies: dict[New, Any]) -> list[str]:
-    """Send every request that can be sent. Returns what was refused, and why."""
+def _send(client: Client, requests: Sequence[DescribedRequest], bodies: dict[New, Any]) -> list[ApiRefusedError]:
+    """Send every request that can be sent. Returns what was refused."""
     keys: dict[New, str] = {}
-    refused: list[str] = []
+    refused: list[ApiRefusedError] = []
     for request in requests:
         if isinstance(request.value, Outside):
             if request.makes not in bodies:
@@ -136,9 +156,9 @@ def send(session: CommandSession, requests: Sequence[DescribedRequest], bodies: 
         else:
             continue  # what it needs was refused, which says enough
         try:
-            answer = session.client.write(request.method, request.path, value, about=request.label)
+            answer = client.write(request.method, request.path, value, about=request.label)
         except ApiRefusedError as error:
-            refused.extend(explained(error))
+            refused.append(error)
         else:
             if request.makes is not None:
                 keys[request.makes] = answer.content["key"]
