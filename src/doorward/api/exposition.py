@@ -8,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from doorward.areas import area
 from doorward.proxy.control.figures import Figures
 
-__all__ = ["CONTENT_TYPE_LATEST", "answers", "commits", "gauge", "of_sessions", "text"]
+__all__ = ["CONTENT_TYPE_LATEST", "answers", "commits", "gauge", "gauges", "of_sessions", "text"]
 
 
 def answers(counted: Mapping[tuple[str, int], int]) -> Metric:
@@ -29,6 +30,16 @@ def commits(number: int, since: float) -> Metric:
 def gauge(name: str, about: str, value: float) -> Metric:
     """A figure of the moment."""
     return GaugeMetricFamily(name, about, value)
+
+
+def gauges(figures: Iterable[area.Metric]) -> Iterator[Metric]:
+    """Yield figures of the moment: those of one name together, as the format wants them."""
+    families: dict[str, GaugeMetricFamily] = {}
+    for figure in figures:
+        if figure.name not in families:
+            families[figure.name] = GaugeMetricFamily(figure.name, figure.about, labels=list(figure.labels))
+        families[figure.name].add_metric(list(figure.labels.values()), figure.value)
+    yield from families.values()
 
 
 def of_sessions(figures: Figures) -> Iterator[Metric]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import psutil
 
+from doorward import __version__
 from doorward.access.logins import Logins
 from doorward.api.fast_response import FastResponses
 from doorward.api.request import Request, Response
@@ -54,7 +55,7 @@ class Metrics(Resource):
         return await asyncio.to_thread(self._answer, answered, len(self._logins))
 
     def _answer(self, answered: Counter[tuple[str, int]], logins: int) -> Response:
-        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, of_sessions, text
+        from doorward.api.exposition import CONTENT_TYPE_LATEST, answers, commits, gauge, gauges, of_sessions, text
 
         pipeline = self._pipeline
         families = [
@@ -64,8 +65,15 @@ class Metrics(Resource):
             gauge("doorward_login_sessions", "Live login sessions.", logins),
             gauge("doorward_host_state_unknown", "1 while the state of the host is unknown.", pipeline.unknown is not None),
             gauge("doorward_host_warnings", "Places where the host differs.", len(self._health.warnings())),
-            *(gauge(metric.name, metric.about, metric.value) for metric in self._areas()),
+            *gauges(self._own()),
+            *gauges(self._areas()),
             *of_sessions(self._sessions()),
             gauge("process_resident_memory_bytes", "Resident memory.", psutil.Process().memory_info().rss),
         ]
         return Response(text(families), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _own(self) -> Iterator[Metric]:
+        yield Metric("doorward_build_info", "1, with the release as a label.", 1, {"version": __version__})
+        for level, found in self._health.issues().items():
+            label = level.removesuffix("s")
+            yield Metric("doorward_health_issues", "What is wrong, by health_status.", len(found), {"level": label})

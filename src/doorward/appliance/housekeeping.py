@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from doorward.areas.area import Area, Issue
+from doorward.areas.area import Area, Issue, Metric
 from doorward.areas.worker import Worker
 from doorward.transaction.confirmation import Confirmations
 from doorward.transaction.order import Order
@@ -53,6 +53,12 @@ class Transactions(Area):
         """Yield what is wrong where a commit that nobody confirmed could not be taken back."""
         if (failure := self._confirmations.failure) is not None:
             yield Issue(*failure, level="error")
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield whether a commit awaits its confirmation, and whether it could not be taken back."""
+        awaited, failed = self._confirmations.pending is not None, self._confirmations.failure is not None
+        yield Metric("doorward_commit_awaits_confirmation", "1 while a commit awaits its confirmation.", awaited)
+        yield Metric("doorward_commit_revert_failed", "1 while a commit that nobody confirmed can't be taken back.", failed)
 
     def tidy(self) -> None:
         """Forget what is older than a day: Idempotency-Keys, and secrets that nothing came to refer to."""

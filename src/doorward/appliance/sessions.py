@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from doorward.areas.area import Area, Issue
+from doorward.areas.area import Area, Issue, Metric
 from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.tables import FILE
@@ -47,6 +47,12 @@ class SessionParts(Area):
         """Tell where nothing can be written about sessions."""
         if (failure := self.catalogue.writer.failing) is not None:
             yield Issue(f"No session can begin: the session catalogue can't be written ({failure}).", "/api/audit", level="error")
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield whether nothing can be written about sessions."""
+        is_failing = self.catalogue.writer.failing is not None
+        about = "1 while no session can begin: the catalogue can't be written."
+        yield Metric("doorward_session_catalogue_failing", about, is_failing)
 
     def stop(self) -> None:
         """End what goes on, and write what waits."""

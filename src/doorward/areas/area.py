@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from doorward.store.port import Edit, Revision
@@ -21,11 +21,16 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure of the moment for ``/api/metrics``: its name in Prometheus, what it says, the value, in units of the name."""
+    """A figure of the moment for ``/api/metrics``: its name in Prometheus, what it says, the value, in units of the name.
+
+    Figures that differ in the values of their ``labels`` alone have one name and say the same. The values come from sets that
+    Doorward knows: whatever clients could name would grow without end.
+    """
 
     name: str
     about: str
     value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Area:

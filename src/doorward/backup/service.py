@@ -299,9 +299,10 @@ class Backups(Area):
         return freshness(self.runs, self.drills, self._table, self._clock())
 
     def metrics(self) -> Iterator[Metric]:
-        """Yield when the last backup succeeded, and the last drill, and whether one is overdue."""
+        """Yield when a backup last succeeded and last failed, when a drill last passed, and whether a backup is overdue."""
         fresh = self.freshness()
-        success, drill = (kept.ended_at if kept else 0 for kept in (fresh.success, fresh.drill))
+        success, failure, drill = (kept.ended_at if kept else 0 for kept in (fresh.success, fresh.failure, fresh.drill))
         yield Metric("doorward_backup_last_success_timestamp_seconds", "When the last backup succeeded; 0: never.", success)
+        yield Metric("doorward_backup_last_failure_timestamp_seconds", "When the last backup failed; 0: never.", failure)
         yield Metric("doorward_backup_last_drill_timestamp_seconds", "When a restore drill last passed; 0: never.", drill)
         yield Metric("doorward_backup_overdue", "1 while a backup is overdue.", fresh.overdue)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 
 from doorward import __version__
-from doorward.areas.area import Area, Issue
+from doorward.areas.area import Area, Issue, Metric
 from doorward.areas.worker import Worker
 from doorward.cluster import statuses
 from doorward.cluster.central import Central
@@ -365,6 +365,22 @@ class Cluster(Area):
             *self.follower.issues(),
             *(Issue(i.message, i.paths[0] if i.paths else "", "error") for i in self._following.issues.errors),
         ]
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield how the nodes do, as Central Management sees the others, and how this one does as a member."""
+        items = self._central.items() if self.cluster_role.state == "central" else []
+        about = "Other nodes of the cluster, on Central Management, by how they do."
+        counted = Counter(item["status"] for item in items)
+        for status in get_args(statuses.StatusWord):
+            yield Metric("doorward_cluster_nodes", about, counted[status], {"status": status})
+        about = "Other nodes of the cluster, on Central Management, by how far they follow its configuration."
+        counted = Counter(item["sync_status"] for item in items)
+        for status in get_args(statuses.SyncWord):
+            yield Metric("doorward_cluster_sync_nodes", about, counted[status], {"sync_status": status})
+        about = "For how long Central Management has not answered; 0: it does, or there is none."
+        yield Metric("doorward_cluster_central_lost_seconds", about, self.follower.lost_seconds() or 0)
+        about = "Errors for which this node does not follow Central Management."
+        yield Metric("doorward_cluster_node_errors", about, len(self._following.issues.errors))
 
 
 def _carried_out(work: Callable[[], object]) -> None:

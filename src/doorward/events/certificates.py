@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from doorward.areas.area import Issue
+from doorward.areas.area import Issue, Metric
 from doorward.configuration import x509
 from doorward.configuration.management import certificates, exported_configuration_encryption
 from doorward.events.events import Events
@@ -14,20 +14,22 @@ from doorward.tree.plaintext import plain
 from doorward.tree.snapshot import Snapshot
 
 _NAMES = {
-    "/ca": "The certificate of the appliance's own authority",
-    "/server": "The TLS certificate of the server",
-    "/tsa": "The certificate of the time stamping authority",
+    "ca": "The certificate of the appliance's own authority",
+    "server": "The TLS certificate of the server",
+    "tsa": "The certificate of the time stamping authority",
 }
+_BACKUP_KEY = "backup_key"
 _DAYS = (0, 1, 7, 14, 30)
 
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """A certificate or key that ends: what it is, the resource, its end."""
+    """A certificate or key that ends: what it is, the resource, its end, and a word for it in metrics."""
 
     name: str
     path: str
     end: datetime
+    label: str
 
 
 def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
@@ -35,14 +37,14 @@ def in_use(snapshot: Snapshot) -> Iterator[Expiring]:
     for at, key in certificates.in_place(snapshot):
         chain = x509.chain_of(snapshot, key)
         if chain:
-            name = next(name for start, name in _NAMES.items() if at.startswith(start))
+            label, name = next((label, name) for label, name in _NAMES.items() if at.startswith(f"/{label}"))
             first = certificates.ends_first(chain)
             if first is not chain[0]:
                 name += f", by its issuer {plain(first.subject.rfc4514_string(), 200)},"
-            yield Expiring(name, certificates.PATH, first.not_valid_after_utc)
+            yield Expiring(name, certificates.PATH, first.not_valid_after_utc, label)
     end = exported_configuration_encryption.expiry(snapshot)
     if end is not None:
-        yield Expiring("The OpenPGP key of backups and exports", exported_configuration_encryption.PATH, end)
+        yield Expiring("The OpenPGP key of backups and exports", exported_configuration_encryption.PATH, end, _BACKUP_KEY)
 
 
 class CertificateWatch:
@@ -57,11 +59,13 @@ class CertificateWatch:
         self._events, self._expiring, self._today = events, expiring, today
         self._told: dict[Expiring, int] = {}
         self._issues: tuple[Issue, ...] = ()
+        self._ends: dict[str, float] = {}
 
     def look(self, _now: float) -> None:
         """Raise an alert for every certificate that has come closer to its end."""
-        issues, told = [], {}
+        issues, told, ends = [], {}, {}
         for found in self._expiring():
+            ends[found.label] = found.end.timestamp()
             left = (found.end - self._today()).total_seconds() / 86_400
             reached = next((days for days in _DAYS if left <= days), None)
             if reached is None:
@@ -71,8 +75,14 @@ class CertificateWatch:
                 self._events.raise_("certificate_expiring", text, found.path, days_left=max(0, int(left)))
             told[found] = reached
             issues.append(Issue(text, found.path, "error" if left <= 0 else "warning"))
-        self._told, self._issues = told, tuple(issues)
+        self._told, self._issues, self._ends = told, tuple(issues), ends
 
     def issues(self) -> Iterator[Issue]:
         """Yield the certificates that end within 30 days."""
         yield from self._issues
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield the ends, as of the last look."""
+        for label, end in self._ends.items():
+            about = "When a certificate ends, or the key of backups."
+            yield Metric("doorward_certificate_end_timestamp_seconds", about, end, {"certificate": label})

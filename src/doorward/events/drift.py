@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import structlog
 
-from doorward.areas.area import Area, Issue
+from doorward.areas.area import Area, Issue, Metric
 from doorward.areas.worker import Worker
 from doorward.configuration.management import drift as settings
 from doorward.events.alarm import Alarm
@@ -109,6 +109,11 @@ class DriftWatch(Area):
         """Yield that nothing is repaired any more; what differs is looked at again whenever health is asked for."""
         if (issue := self._loop.issue) is not None:
             yield Issue(issue.message, issue.path, "error")
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield whether repairs were given up."""
+        is_over = self._loop.issue is not None
+        yield Metric("doorward_drift_repairs_given_up", "1 while drift is repaired no more: repairs did not last.", is_over)
 
     # Looking
 

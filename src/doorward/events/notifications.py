@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import structlog
 
-from doorward.areas.area import Area, Issue
+from doorward.areas.area import Area, Issue, Metric
 from doorward.configuration import troubleshooting
 from doorward.configuration.management import email
 from doorward.configuration.management.change_approval import ApprovalRule
@@ -74,10 +75,12 @@ class Notifications(Area):
         """The revision that the senders work by."""
         pipeline.proposals.made.append(self._proposed)
         self.events.listeners.append(Alerts(lambda: pipeline.running, self.mails.post))
+        self._certificates = CertificateWatch(self.events, lambda: in_use(self._snapshot()))
+        self._state = state
         watches = (
             Limits(self.events, self._snapshot, figures_of(state)),
             TimeWatch(self.events, self._snapshot, pipeline.host.time_status),
-            CertificateWatch(self.events, lambda: in_use(self._snapshot())),
+            self._certificates,
             RecordWatch(self.events, pipeline.store),
             self.core_files,
         )
@@ -136,6 +139,13 @@ class Notifications(Area):
         about, content = subject(hostname(self._snapshot()), event), mail_text(event, self._pipeline.running, 0)
         for address in dict.fromkeys(address for rule in rules for address in rule.mail_to):
             self.mails.post(address, about, content)
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield when certificates end, and the room on the disk of the state directory."""
+        yield from self._certificates.metrics()
+        disk = psutil.disk_usage(str(self._state))
+        yield Metric("doorward_disk_size_bytes", "Size of the disk of the state directory.", disk.total)
+        yield Metric("doorward_disk_free_bytes", "Free bytes of the disk of the state directory.", disk.free)
 
     def tidy(self) -> None:
         """Tell the head of the history again, for receivers that missed it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from doorward import __version__
 from doorward.api.metrics import Metrics
 from doorward.backup.service import Backups
 from doorward.proxy.control.figures import Figures, WorkerFigures
@@ -16,8 +17,12 @@ from tests.support.accounts import logins
 
 def test_every_figure() -> None:
     pipeline: Any = SimpleNamespace(published=[], running=SimpleNamespace(number=7), unknown="half applied")
-    health: Any = SimpleNamespace(warnings=lambda: ["one", "two"])
-    fresh: Any = SimpleNamespace(success=SimpleNamespace(ended_at=1.5), drill=None, overdue=True)
+    health: Any = SimpleNamespace(
+        warnings=lambda: ["one", "two"], issues=lambda: {"errors": ["one"], "warnings": ["two", "three"]}
+    )
+    fresh: Any = SimpleNamespace(
+        success=SimpleNamespace(ended_at=1.5), failure=SimpleNamespace(ended_at=2.5), drill=None, overdue=True
+    )
     backups: Any = SimpleNamespace(freshness=lambda: fresh)
     figures = Figures(
         sessions=3, before_login=1, channels=5, down=700, up=70, workers={"w1": WorkerFigures(3, 1 << 20, 12)},
@@ -47,6 +52,10 @@ def test_every_figure() -> None:
         ("doorward_host_state_unknown",): 1,
         ("doorward_host_warnings",): 2,
         ("doorward_backup_last_success_timestamp_seconds",): 1.5,
+        ("doorward_build_info", __version__): 1,
+        ("doorward_health_issues", "error"): 1,
+        ("doorward_health_issues", "warning"): 2,
+        ("doorward_backup_last_failure_timestamp_seconds",): 2.5,
         ("doorward_backup_last_drill_timestamp_seconds",): 0,
         ("doorward_backup_overdue",): 1,
         ("doorward_sessions", "ssh"): 3,

@@ -188,6 +188,10 @@ def test_an_error_while_it_reports_does_not_end_the_reports(
     until(lambda: channel.reports > before)
 
 
+def values(cluster: Cluster) -> dict[tuple[str, ...], float]:
+    return {(figure.name, *figure.labels.values()): figure.value for figure in cluster.metrics()}
+
+
 def test_a_central_that_is_lost_is_missed_and_welcomed(channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("doorward.cluster.follower.LOST_SECONDS", 0.2)
     follow(node.cluster, node.cluster._pipeline).start()
@@ -202,9 +206,11 @@ def test_a_central_that_is_lost_is_missed_and_welcomed(channel: Channel, node: R
     assert node.cluster.unreachable_since()
     (issue,) = node.cluster.issues()
     assert "has not answered since" in issue.message
+    assert values(node.cluster)["doorward_cluster_central_lost_seconds",] > 0
     channel.broken = None
     until(lambda: node.events.raised[1:] == [("cluster_central_lost", True)])
     until(lambda: (node.cluster.central_management() or {})["reachable"])
+    assert values(node.cluster)["doorward_cluster_central_lost_seconds",] == 0
 
 
 def test_a_central_that_is_back_is_told_at_once(
@@ -411,6 +417,13 @@ def test_a_node_that_does_not_answer_at_its_address_is_named(
     central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.99", "roles": []})
     follow(cluster, cluster._pipeline).start()
     until(lambda: "address_unreachable" in codes(cluster, node.id))
+    found = values(cluster)
+    assert {name[1]: value for name, value in found.items() if name[0] == "doorward_cluster_nodes"} == {
+        "offline": 1,
+        "issues": 0,
+        "ok": 0,
+    }, "itself is not counted, one that was never there is offline"
+    assert found["doorward_cluster_sync_nodes", "n/a"] == 1
     central.write(Place(nodes.PATH, node.id), {"address": "10.0.0.2", "roles": []})
     until(lambda: "address_unreachable" not in codes(cluster, node.id))
     cluster.stop()

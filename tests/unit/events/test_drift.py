@@ -163,11 +163,13 @@ def test_repairs_that_do_not_last_come_to_an_end(site: Site) -> None:
     (issue,) = site.watch.issues()
     assert issue.level == "error"
     assert SOURCES in issue.message
+    assert [figure.value for figure in site.watch.metrics()] == [1]
     site.look(REPAIR_SECONDS + 1)
     assert b"66" in site.rig.sources(), "while it differs nobody begins anew"
     site.rig.pipeline.recover()
     site.look()
     assert site.bus.keys[-1] == "-drift_loop"
+    assert [figure.value for figure in site.watch.metrics()] == [0]
     site.spoil()
     site.lasting()
     assert b"66" not in site.rig.sources()

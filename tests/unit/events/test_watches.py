@@ -111,7 +111,7 @@ class Calendar:
 
     def __init__(self, bus: Bus, days: float) -> None:
         self.bus, self.today = bus, TODAY
-        self.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=days))]
+        self.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=days), "server")]
         self.watch = CertificateWatch(bus, lambda: self.found, lambda: self.today)
 
     def pass_days(self, days: float) -> int:
@@ -144,10 +144,23 @@ def test_health_tells_of_it_as_long_as_it_lasts(bus: Bus) -> None:
     assert list(calendar.watch.issues()) == []
 
 
+def test_metrics_tell_of_ends_that_are_far_as_well(bus: Bus) -> None:
+    calendar = Calendar(bus, 300)
+    assert list(calendar.watch.metrics()) == []
+    calendar.pass_days(0)
+    (figure,) = calendar.watch.metrics()
+    end = (TODAY + timedelta(days=300)).timestamp()
+    assert (figure.name, figure.value, figure.labels) == (
+        "doorward_certificate_end_timestamp_seconds",
+        end,
+        {"certificate": "server"},
+    )
+
+
 def test_a_new_certificate_is_another_one(bus: Bus) -> None:
     calendar = Calendar(bus, 5)
     assert calendar.pass_days(0) == 1
-    calendar.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=6))]
+    calendar.found = [Expiring("The certificate", "/api/x", TODAY + timedelta(days=6), "server")]
     assert calendar.pass_days(0) == 1
 
 
@@ -158,6 +171,7 @@ def test_the_certificates_of_the_configuration_are_watched(rig: Rig) -> None:
         "The TLS certificate of the server",
         "The certificate of the time stamping authority",
     ]
+    assert [one.label for one in found] == ["ca", "server", "tsa"]
     assert {one.path for one in found} == {"/api/configuration/management/certificates"}
     years = {(one.end - datetime.now(UTC)).days / 365 for one in found}
     assert all(9.9 < left <= 10 for left in years)

@@ -31,7 +31,7 @@ from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.names import Resolver, SystemResolver
 from doorward.proxy.control.notices import Bus, Notices
 from doorward.proxy.control.ports import Secret
-from doorward.proxy.control.reports import Reports
+from doorward.proxy.control.reports import EVENTS, Reports
 from doorward.proxy.control.sealing import TrailSealer
 from doorward.proxy.control.sessions import Sessions
 from doorward.proxy.control.targets import Targets
@@ -205,5 +205,6 @@ class ProxyControl:
             up=sum(session.up for session in live),
             workers={one.name: WorkerFigures(len(one.sessions), one.memory, one.lag) for one in self.workers},
             refused={name.removeprefix("refused_"): count for name, count in counts.items() if name.startswith("refused_")},
-            events={name: count for name, count in counts.items() if not name.startswith("refused_")},
+            # Who counts increases does not see what is not there before it happens for the first time.
+            events=dict.fromkeys(sorted(EVENTS), 0) | {n: count for n, count in counts.items() if not n.startswith("refused_")},
         )

@@ -75,6 +75,7 @@ def test_counts_and_figures(rig: Rig) -> None:
         figures = site.control.figures()
         assert (figures.sessions, figures.channels, figures.down, figures.up) == (1, 2, 300, 40)
         assert figures.workers["w1"].lag == 12
+        assert figures.events["recording_failed"] == 0, "there before it happens, so that an increase is seen"
         live = site.control.live.find(key)
         assert live is not None
         assert (live.channels, live.down) == (2, 300)

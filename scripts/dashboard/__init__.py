@@ -1,0 +1,1 @@
+"""The dashboard for Grafana: what it shows (`panels`), in the form that Grafana imports (`model`)."""
