@@ -46,7 +46,9 @@ class Ansible:
             "ANSIBLE_NOCOLOR": "1",
         }
         command = [str(BIN / program), *arguments]
-        done = subprocess.run(command, env=kept | own, cwd=self.home, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=kept | own, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 

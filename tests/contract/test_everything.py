@@ -32,6 +32,7 @@ RESERVED: dict[str, tuple[str, str, Any]] = {
     "promote": ("POST", PROMOTE, {}),
     "join": ("POST", JOIN, ASK),
     "accept": ("POST", NODES, ACCEPT),
+    "repair": ("POST", "/api/drift/repair", None),
 }
 OPEN: dict[str, tuple[str, str, Any]] = {
     "trial": ("POST", RESTORES, {**UPLOAD, "dry_run": True}),

@@ -98,6 +98,7 @@ class Site:
 
 def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a program and take what it says."""
+    options.setdefault("input", b"")  # never what the tests themselves were started with
     return subprocess.run(command, capture_output=True, check=False, **options)
 
 

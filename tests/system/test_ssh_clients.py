@@ -62,7 +62,10 @@ async def by_asyncssh(site: Site, port: int) -> list[object]:
         async with connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", site.sshd.port) as listener:
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.get_port())
             got.append((await reader.readline()).startswith(b"SSH-2.0-OpenSSH"))
+            writer.write_eof()
+            await reader.read()  # until the other end has closed, or its socket would outlive the event loop
             writer.close()
+            await writer.wait_closed()
         many = await asyncio.gather(*(connection.run(f"head -c 70000 /dev/zero | wc -c; exit {number}") for number in range(30)))
         got.append([(one.stdout, one.exit_status) for one in many])
     return got
