@@ -208,6 +208,9 @@ def test_only_what_was_observed_is_put_back(client: HelperClient) -> None:
     client.ask(wire.Carry("apply", change, 5), wire.Done)
     with pytest.raises(HostError, match="not known any more"):
         client.ask(wire.PutBack("restore", change, number + 1, 5), wire.Done)
+    other = wire.TaggedChange.of(Change(File("/etc/timezone", b"UTC\n"), None))
+    with pytest.raises(HostError, match="not known any more"):  # of another file
+        client.ask(wire.PutBack("restore", other, number, 5), wire.Done)
     client.ask(wire.PutBack("restore", change, number, 5), wire.Done)
     assert not client.ask(wire.Find(change.resource), wire.FoundEntry).is_there
     # The next plan begins another change.

@@ -118,7 +118,8 @@ class HelperConversation:
     host: Host
     rules: Rules
     machine: AbstractContextManager[object]
-    observed: dict[int, object] = field(default_factory=dict)
+    observed: dict[int, tuple[tuple[str, str], object]] = field(default_factory=dict)
+    """What was there, by number, with the identity of the resource that it was observed of."""
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def answer(self, request: wire.Requests) -> wire.HelperResponse:
@@ -164,7 +165,7 @@ class HelperConversation:
         if len(self.observed) >= MAX_OBSERVED:
             raise HostError("a change has too many steps")
         number = next(self.numbers)
-        self.observed[number] = kind.observe(change)
+        self.observed[number] = change.subject.identity, kind.observe(change)
         return wire.Observed(number)
 
     def carry(self, request: wire.Carry) -> wire.Done:
@@ -176,9 +177,9 @@ class HelperConversation:
     def put_back(self, request: wire.PutBack) -> wire.Done:
         """See `wire.PutBack`."""
         change, kind = self._change(request.change)
-        if request.observed not in self.observed:
+        identity, before = self.observed.get(request.observed, (None, None))
+        if identity != change.subject.identity:  # nor is what was observed of one resource put in the place of another
             raise HostError("what was there before the change is not known any more")
-        before = self.observed[request.observed]
         (kind.restore if request.verb == "restore" else kind.confirm)(change, before, _deadline(request.seconds))
         return wire.Done()
 
