@@ -12,15 +12,19 @@ from doorward.areas.resident import resident_bytes
 from doorward.areas.worker import Worker
 
 _EVERY_SECONDS = 5.0
+_MAX_SECONDS = 40.0
 _MUCH = 16 << 20
-"""Bytes more than after the last time are worth the look, which takes some 30 ms."""
+"""Bytes more than what is needed for long are worth looks, of which each takes some 30 ms."""
+_MAX_LOOKS = 30
+"""After so many looks in some twenty minutes, what is still held is needed."""
 
 
 class Memory(Area):
     """Looks every few seconds whether memory can be given back."""
 
     def __init__(self) -> None:
-        self._before = 0
+        self._needed = resident_bytes()
+        self._looks = 0
         self._worker = Worker("memory", self._turn, delay=_EVERY_SECONDS)
 
     def start(self) -> None:
@@ -32,11 +36,16 @@ class Memory(Area):
         self._worker.stop()
 
     def _turn(self) -> float:
-        if resident_bytes() > self._before + _MUCH:
-            gc.collect()
-            _trim()
-            self._before = resident_bytes()
-        return _EVERY_SECONDS
+        """Give back what can be, again and again while much is held: the work that took it may still go on."""
+        if resident_bytes() <= self._needed + _MUCH:
+            self._looks = 0
+            return _EVERY_SECONDS
+        gc.collect()
+        _trim()
+        self._looks += 1
+        if self._looks >= _MAX_LOOKS:
+            self._needed, self._looks = resident_bytes(), 0
+        return float(min(_EVERY_SECONDS * 2**self._looks, _MAX_SECONDS))
 
 
 def _trim() -> None:
