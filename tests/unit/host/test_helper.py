@@ -190,8 +190,8 @@ def test_a_front_that_was_taken_over_can_change_nothing_else(machine: Host, clie
                 wire.Observe(change),
                 wire.Carry("apply", change, 1),
                 wire.Carry("verify", change, 1),
-                wire.PutBack("restore", change, 0, 1),
-                wire.PutBack("confirm", change, 0, 1),
+                wire.RestoreStep("restore", change, 0, 1),
+                wire.RestoreStep("confirm", change, 0, 1),
                 wire.Compare(told),
                 wire.Find(told),
                 wire.Locate(told),
@@ -207,16 +207,16 @@ def test_only_what_was_observed_is_put_back(client: HelperClient) -> None:
     number = client.ask(wire.Observe(change), wire.Observed).number
     client.ask(wire.Carry("apply", change, 5), wire.Done)
     with pytest.raises(HostError, match="not known any more"):
-        client.ask(wire.PutBack("restore", change, number + 1, 5), wire.Done)
+        client.ask(wire.RestoreStep("restore", change, number + 1, 5), wire.Done)
     other = wire.TaggedChange.of(Change(File("/etc/timezone", b"UTC\n"), None))
     with pytest.raises(HostError, match="not known any more"):  # of another file
-        client.ask(wire.PutBack("restore", other, number, 5), wire.Done)
-    client.ask(wire.PutBack("restore", change, number, 5), wire.Done)
+        client.ask(wire.RestoreStep("restore", other, number, 5), wire.Done)
+    client.ask(wire.RestoreStep("restore", change, number, 5), wire.Done)
     assert not client.ask(wire.Find(change.resource), wire.FoundEntry).is_there
     # The next plan begins another change.
     client.ask(wire.PlanStep(change, ()), wire.Planned)
     with pytest.raises(HostError, match="not known any more"):
-        client.ask(wire.PutBack("restore", change, number, 5), wire.Done)
+        client.ask(wire.RestoreStep("restore", change, number, 5), wire.Done)
 
 
 @pytest.mark.parametrize(

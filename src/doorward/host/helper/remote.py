@@ -77,7 +77,7 @@ class HelperClient:
                 return self._exchange(request, kind, seconds)
             except _LostError:
                 # A helper that was started anew takes the request like the old one, as long as nothing of it was carried out.
-                if is_new or isinstance(request, wire.Carry | wire.PutBack | wire.StartWorkers):
+                if is_new or isinstance(request, wire.Carry | wire.RestoreStep | wire.StartWorkers):
                     raise
                 return self._exchange(request, kind, seconds)
 
@@ -200,13 +200,13 @@ class RemoteKind(Kind[R]):
     def restore(self, change: Change[R], before: object, deadline: float) -> None:
         """See `Kind.restore`."""
         seconds = _left(deadline)
-        self._client.ask(wire.PutBack("restore", _told(change), _number(before), seconds), wire.Done, seconds)
+        self._client.ask(wire.RestoreStep("restore", _told(change), _number(before), seconds), wire.Done, seconds)
 
     @override
     def confirm(self, change: Change[R], before: object, deadline: float) -> None:
         """See `Kind.confirm`."""
         seconds = _left(deadline)
-        self._client.ask(wire.PutBack("confirm", _told(change), _number(before), seconds), wire.Done, seconds)
+        self._client.ask(wire.RestoreStep("confirm", _told(change), _number(before), seconds), wire.Done, seconds)
 
     @override
     def drift(self, resource: R) -> list[HostWarning]:

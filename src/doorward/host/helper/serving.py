@@ -174,8 +174,8 @@ class HelperConversation:
         (kind.apply if request.verb == "apply" else kind.verify)(change, _deadline(request.seconds))
         return wire.Done()
 
-    def put_back(self, request: wire.PutBack) -> wire.Done:
-        """See `wire.PutBack`."""
+    def restore(self, request: wire.RestoreStep) -> wire.Done:
+        """See `wire.RestoreStep`."""
         change, kind = self._change(request.change)
         identity, before = self.observed.get(request.observed, (None, None))
         if identity != change.subject.identity:  # nor is what was observed of one resource put in the place of another
@@ -248,7 +248,7 @@ _STEPS: Final[dict[type[wire.HelperRequest], Callable[[HelperConversation, Any],
     wire.PlanStep: HelperConversation.plan,
     wire.Observe: HelperConversation.observe,
     wire.Carry: HelperConversation.carry,
-    wire.PutBack: HelperConversation.put_back,
+    wire.RestoreStep: HelperConversation.restore,
     wire.Compare: HelperConversation.compare,
     wire.Find: HelperConversation.find,
     wire.Locate: HelperConversation.locate,

@@ -123,7 +123,7 @@ class Carry(HelperRequest, frozen=True):
     seconds: float
 
 
-class PutBack(HelperRequest, frozen=True):
+class RestoreStep(HelperRequest, frozen=True):
     """Restore, or confirm, what was observed."""
 
     verb: Literal["restore", "confirm"]
@@ -163,7 +163,7 @@ class StartWorkers(HelperRequest, frozen=True):
 
 
 Requests = (
-    Prepare | Release | PlanStep | Observe | Carry | PutBack | Compare | Find | Locate | AskTime | Synchronise | StartWorkers
+    Prepare | Release | PlanStep | Observe | Carry | RestoreStep | Compare | Find | Locate | AskTime | Synchronise | StartWorkers
 )
 
 
