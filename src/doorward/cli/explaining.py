@@ -76,7 +76,7 @@ def lines(found: dict[str, Any]) -> Iterator[OutputLine]:
     title = f": {found['title']}" if found["title"] else ""
     yield OutputLine(f"{found['path']}{title}", "bold")
     yield OutputLine("")
-    yield from (OutputLine(text) for text in found["description"].splitlines())
+    yield from (OutputLine(_plain(text)) for text in found["description"].splitlines())
     yield OutputLine("")
     yield OutputLine(f"Kind:       {found['kind']}{'' if found['honoured'] else ', only shown by this release'}")
     yield OutputLine(f"Scope:      {_SCOPES[found['scope']]}")
@@ -88,12 +88,17 @@ def lines(found: dict[str, Any]) -> Iterator[OutputLine]:
     if found["members"]:
         yield OutputLine("Members:")
         for row in found["members"]:
-            yield OutputLine(f"  {row['member']}  ({row['type']}, {_given(row['default'])})", "cyan")
+            yield OutputLine(f"  {row['member']}  ({_plain(row['type'])}, {_given(row['default'])})", "cyan")
             if row["meaning"]:
-                yield OutputLine(f"      {row['meaning']}")
+                yield OutputLine(f"      {_plain(row['meaning'])}")
     if found["default"] not in (None, {}):
         yield OutputLine("On a fresh appliance:")
         yield from (OutputLine(f"  {text}") for text in dump(found["default"]).splitlines())
+
+
+def _plain(text: str) -> str:
+    """Return a text without the marks for code, which are for documents: in a terminal they are noise."""
+    return text.replace("`", "")
 
 
 def _given(default: str) -> str:
