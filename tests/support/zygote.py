@@ -227,6 +227,7 @@ def _prepare() -> None:
     """Do once what every start does: validators of what can be configured, the command line, a cheap hash of passwords."""
     from argon2 import PasswordHasher
     from typer import main as typer
+    from typer.core import TyperGroup
 
     import doorward.cli
     from doorward.access import passwords
@@ -242,6 +243,8 @@ def _prepare() -> None:
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     doorward.cli.main = run  # hidden by the module of the same name, once that is imported
     command = typer.get_command(app)
+    assert isinstance(command, TyperGroup)
+    dict(command.commands)  # each is imported when it is asked for
     typer.get_command = lambda typer_instance: command
 
 

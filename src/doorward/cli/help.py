@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import importlib
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, ClassVar
 
 import typer
+import typer.main
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 MANUAL = "Manual: docs/operations.md. Options for the connection: doorward --help"
@@ -30,6 +32,52 @@ class PlainHelpGroup(TyperGroup):
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters; switches show no type."""
         return _plain(super().get_params(ctx))
+
+
+class LazyGroup(PlainHelpGroup):
+    """A group whose commands are imported when they are asked for: who runs one does not wait for the others."""
+
+    where: ClassVar[Mapping[str, str]] = {}
+    """Where each command is, as ``module:function``, or ``module:group`` for commands below it. In the order of the help."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _ImportedCommands(self.where)
+
+
+class _ImportedCommands(MutableMapping[str, Any]):
+    """The commands of a group by name, imported one by one."""
+
+    def __init__(self, where: Mapping[str, str]) -> None:
+        self._found: dict[str, Any] = dict(where)
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._found[name]
+        if isinstance(found, str):
+            found = self._found[name] = _imported(name, found)
+        return found
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._found[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def _imported(name: str, where: str) -> Any:
+    module, _, member = where.partition(":")
+    found = getattr(importlib.import_module(module), member)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    alone = group(name)
+    register(alone, name, found)
+    return typer.main.get_group(alone).commands[name]
 
 
 def _plain(parameters: Any) -> Any:

@@ -194,3 +194,17 @@ def _workers(state: Path, account: FrontAccount) -> list[str]:
         return [*command(state, worker_account()), f"--control-user={account.uid}"]
     except HostError:
         return []
+
+
+def give_up_root(state: Path, *, serves: bool) -> None:
+    """Go on as another account, with a helper that stays root, where this process is root: then this does not return.
+
+    Raises SystemExit, with the reason on standard error.
+    """
+    if not is_needed():
+        return
+    split = serve_split if serves else look_split
+    try:
+        split(state, sys.argv[1:])
+    except SplitError as why:
+        sys.exit(f"doorward can't start: {why}")

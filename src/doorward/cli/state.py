@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 SYSTEM = Path("/var/lib/doorward")
@@ -59,6 +60,20 @@ def sandbox_state() -> Path:
     """Return the default state directory of the sandbox."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "doorward"
+
+
+class HostMode(StrEnum):
+    """Which host the settings take effect on."""
+
+    sandbox = "sandbox"
+    system = "system"
+
+
+def state_directory(given: Path | None, machine: HostMode) -> Path:
+    """Return the state directory: the given one, else that of the host kind."""
+    if given is not None:
+        return given.absolute()
+    return SYSTEM if machine is HostMode.system else sandbox_state()
 
 
 def local_node(url: str | None = None) -> LocalNode | None:

@@ -8,7 +8,9 @@ import pytest
 import typer
 
 from doorward import __version__
-from doorward.cli.main import HostMode, address, app, state_directory
+from doorward.cli.commands.serve import address
+from doorward.cli.main import app
+from doorward.cli.state import HostMode, state_directory
 from tests.support.runner import CliRunner
 
 run = CliRunner().invoke

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from doorward.cli.completing import paths
+from doorward.cli.state import HostMode
 
 PATH_HELP = "Path below /api/configuration, objects by name or key; a member follows after . or #"
 PathArgument = Annotated[str, typer.Argument(help=PATH_HELP, metavar="PATH", autocompletion=paths, show_default=False)]
@@ -21,3 +23,9 @@ ValueArgument = Annotated[
     ),
 ]
 RevisionArgument = Annotated[int, typer.Argument(help="Number of a revision.", metavar="N", min=1, show_default=False)]
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="Directory of everything that is kept.", show_default=False, readable=False)
+]
+HostOption = Annotated[
+    HostMode, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")
+]

@@ -1,0 +1,111 @@
+"""The commands that need no server: they work on a state directory, on the machine itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from doorward.cli.commands.arguments import HostOption, StateOption
+from doorward.cli.commands.passwd import NewPassword, new_password
+from doorward.cli.failures import CommandError
+from doorward.cli.options import command
+from doorward.cli.state import HostMode, state_directory
+
+
+@command
+def verify(
+    state: StateOption = None,
+    host: HostOption = HostMode.sandbox,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(help="File with signed heads kept elsewhere: the history must go on from them.", show_default=False),
+    ] = None,
+) -> None:
+    """Check the hash chain of the history, and the host against the running revision.
+
+    With --anchor also that nothing was cut off or put back: the file is an answer of /api/revisions/head, a manifest of a
+    backup, or lines that a syslog receiver kept.
+    """
+    from doorward.cli.verify import findings
+
+    if host is HostMode.system and (state_directory(state, host) / "doorward.db").exists():
+        from doorward.cli.splitting import give_up_root
+
+        give_up_root(state_directory(state, host), serves=False)
+    found = findings(state_directory(state, host), host.value, anchor)
+    for finding in found:
+        typer.echo(finding)
+    if found:
+        raise typer.Exit(1)
+    typer.echo("The history is whole and the host is as the running revision says.")
+
+
+def rotate_key(state: StateOption = None, host: HostOption = HostMode.sandbox) -> None:
+    """Change the key under which secrets lie on the disk. The server of the state directory must not run.
+
+    Everything is sealed anew under a new key, and the old one is destroyed. A kill at any moment leaves one whole key.
+    """
+    from doorward.cli.rotate import RotationError, rotated
+
+    try:
+        done = rotated(state_directory(state, host))
+    except RotationError as why:
+        typer.echo(f"The data key was not changed: {why}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"The data key is a new one. {done.secrets} secrets and {done.revisions} revisions are under it.")
+
+
+@command
+def reset_password(
+    state: StateOption = None,
+    host: HostOption = HostMode.sandbox,
+    new_password_file: NewPassword = None,
+) -> None:
+    """Give admin a new password, on the machine itself, whether its server runs or not.
+
+    For whoever lost the password: as the owner of the state directory, or as root. It is asked for, or read from a file. All
+    login sessions of admin end.
+    """
+    from doorward.appliance.local_requests import ResetPassword
+    from doorward.cli.reset import become_owner, reset
+    from doorward.transaction.reset import NotResetError
+
+    directory = state_directory(state, host)
+    text = new_password("admin", new_password_file)
+    try:
+        become_owner(directory)
+        number = reset(directory, host.value, ResetPassword(text))
+    except NotResetError as why:
+        raise CommandError(f"The password was not changed: {why}") from None
+    (directory / "initial-admin-password").unlink(missing_ok=True)
+    typer.echo(f"The password of admin is a new one, with revision {number}.")
+
+
+@command
+def reset_approval(state: StateOption = None, host: HostOption = HostMode.sandbox) -> None:
+    """Switch the approval of changes off, on the machine itself, whether its server runs or not.
+
+    For where nobody is left who could accept: as the owner of the state directory, or as root. It is a revision of its own, and
+    everybody who gets alerts is told.
+    """
+    from doorward.appliance.local_requests import ResetApproval
+    from doorward.cli.reset import become_owner, reset
+    from doorward.transaction.reset import NotResetError
+
+    directory = state_directory(state, host)
+    try:
+        become_owner(directory)
+        number = reset(directory, host.value, ResetApproval())
+    except NotResetError as why:
+        raise CommandError(f"Nothing was changed: {why}") from None
+    typer.echo(f"Changes take effect without approval, since revision {number}.")
+
+
+@command
+def reference() -> None:
+    """Print the manual of every configuration node, in Markdown."""
+    from doorward.cli.reference import manual
+
+    typer.echo(manual(), nl=False)
