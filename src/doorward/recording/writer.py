@@ -34,6 +34,8 @@ _PARAMETERS = zstandard.ZstdCompressionParameters.from_level(3, window_log=17, h
 """Those of level 3 take 1.7 MB for each session; so do what can be reached in 128 KiB, and hardly cost any size."""
 REST_MILLISECONDS = 60_000
 """After so long a pause the memory of a compressor is given up: the next frame begins anew."""
+FEW_BYTES = 4096
+"""Where a stream has no more so far, a compressor keeps hardly anything worth its 77 kB: each frame begins anew."""
 _TAIL_LEVEL = 1
 
 TAG_SIZE = 16
@@ -55,6 +57,7 @@ class _Block:
         self.renew = True
         self.restarted = 0
         self.written = 0
+        self.total = 0
 
     def add(self, record: Record) -> None:
         part = encode(record, self.last if self.parts else 0)
@@ -76,6 +79,7 @@ class _Block:
         content = b"".join(self.parts)
         packed = self.compressor.compress(content) + self.compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
         self.written += self.size
+        self.total += self.size
         self.parts, self.size = [], 0
         return packed
 
@@ -151,8 +155,10 @@ class TrailWriter:
 
     def flush(self) -> Iterator[bytes]:
         """Yield frames of everything that waits."""
-        for stream in self._blocks:
+        for stream, block in self._blocks.items():
             yield from self._sealed(stream)
+            if block.total <= FEW_BYTES:
+                block.compressor = None
 
     def rest(self, at: int) -> None:
         """Give up the memory of compressors that had nothing to do for a while."""
@@ -167,7 +173,8 @@ class TrailWriter:
     def close(self, content: dict[str, Any], at: int) -> Iterator[bytes]:
         """Yield the last frames: everything that waits, the end and the index."""
         yield from self.write(Record(at, RecordKind.END, 0, encode_json(content)))
-        yield from self.flush()
+        for stream in self._blocks:
+            yield from self._sealed(stream)
         index = {"channels": list(self._channels.values()), "keyframes": [list(pair) for pair in self._shown]}
         block = self._blocks[Stream.SCREEN]
         block.renew = False

@@ -12,7 +12,7 @@ from doorward.recording.format import MAGIC, Flag, Stream, TrailDamagedError, fr
 from doorward.recording.keys import ContentKeys
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Record, RecordKind, decode, encode, encode_json, read_varint, varint
-from doorward.recording.writer import RESTART_MILLISECONDS, TrailWriter
+from doorward.recording.writer import FEW_BYTES, RESTART_MILLISECONDS, TrailWriter
 from tests.unit.recording.trails import HEADER, opening, output, typed, writer, written
 
 SHELL = [
@@ -144,6 +144,7 @@ def test_keystrokes_take_their_own_key() -> None:
 
 def test_any_second_is_reached_from_the_restart_before_it() -> None:
     drawn: list[int] = []
+    spoken = [*opening(), *(output(at * 1000, f"line {at}") for at in range(700))]
 
     def keyframes() -> list[tuple[int, bytes]]:
         drawn.append(len(drawn))
@@ -151,16 +152,40 @@ def test_any_second_is_reached_from_the_restart_before_it() -> None:
 
     made = writer(keyframes=keyframes)
     parts = [made.head]
-    for record in (*opening(), *(output(at * 1000, f"line {at}") for at in range(700))):
+    early = 0
+    for record in spoken:
         parts += [*made.write(record), *made.flush()]
+        if made._blocks[Stream.SCREEN].compressor is None:
+            early = len(drawn)
     data = b"".join([*parts, *made.close({}, 700_000)])
     reader = TrailReader(data)
-    assert len(drawn) == 1 + 700_000 // RESTART_MILLISECONDS
+    assert len(drawn) - early == 1 + 700_000 // RESTART_MILLISECONDS
     since = list(reader.records(Stream.SCREEN, since=500_000))
     assert [record.kind for record in since[:2]] == [RecordKind.RESIZE, RecordKind.KEYFRAME]
     assert 500_000 - RESTART_MILLISECONDS <= since[0].at <= 500_000
     assert [record for record in since if record.kind is RecordKind.OUTPUT][-1].data == b"line 699"
     assert [r.at for r in reader.records(since=0)] == [r.at for r in reader.records()]
+
+
+def test_a_stream_that_has_said_little_keeps_no_compressor_and_begins_anew_with_each_frame() -> None:
+    made = writer()
+    parts = [made.head, *(frame for record in opening() for frame in made.write(record))]
+    said = 0
+    while said <= FEW_BYTES + 400:
+        record = output(said, f"{said:0100}")
+        parts += [*made.write(record), *made.flush()]
+        said += 100
+        assert made._blocks[Stream.KEYS].compressor is None
+        if said < FEW_BYTES // 2:
+            assert made._blocks[Stream.SCREEN].compressor is None
+    assert made._blocks[Stream.SCREEN].compressor is not None
+    data = b"".join([*parts, *made.close({}, said)])
+    _, first = read_beginning(data)
+    anew = [bool(frame.flags & Flag.RESTART) for frame in frames(data, first)]
+    assert anew.index(False) > FEW_BYTES // 200
+    assert not any(anew[anew.index(False) :])
+    assert TrailReader(data).verify().ended
+    assert [record.data for record in content(data)][-1] == f"{said - 100:0100}".encode()
 
 
 def test_much_output_is_cut_into_frames_of_their_own() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from doorward.proxy.ssh.wire.errors import ProtocolViolationError
@@ -28,8 +27,9 @@ class Replies:
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
-        self._owed: deque[_Slot] = deque()
-        self._awaited: deque[_Slot | None] = deque()
+        # Lists, not deques: each session has four of them, hardly ever with anything in them.
+        self._owed: list[_Slot] = []
+        self._awaited: list[_Slot | None] = []
 
     def expect(self, on_answer: Callable[[bytes], None] | None = None) -> None:
         """A question went on to the other side; its answer goes back."""
@@ -54,7 +54,7 @@ class Replies:
         """Take an answer of the other side."""
         if not self._awaited:
             raise ProtocolViolationError("An answer came to no request")
-        slot = self._awaited.popleft()
+        slot = self._awaited.pop(0)
         if slot is None:
             return
         slot.payload = payload
@@ -64,4 +64,4 @@ class Replies:
 
     def _flush(self) -> None:
         while self._owed and self._owed[0].payload is not None:
-            self._send(self._owed.popleft().payload or b"")
+            self._send(self._owed.pop(0).payload or b"")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,11 +16,11 @@ from asyncssh import SSHKey
 from doorward.proxy.ssh.legs.exchange import SigningHostKey
 from doorward.proxy.ssh.legs.key_exchange import VERSION, KeyExchange
 from doorward.proxy.ssh.legs.negotiation import Offer
-from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, LostError, PeerDisconnectedError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.packets import MAX_PACKET
+from doorward.proxy.ssh.wire.protection import PAYLOAD
 from doorward.proxy.ssh.wire.wire import Wire
 from doorward.sessions.rules import AlgorithmLists
 
@@ -76,7 +75,7 @@ class Leg:
         """Whether the peer may speak of channels: after its login."""
         self._deferred: list[bytes] = []
         self._deferred_size = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._waiter: asyncio.Future[None] | None = None
         self.aside: Callable[[bytes], None] | None = None
@@ -180,7 +179,7 @@ class Leg:
                 await self._waiter
             finally:
                 self._waiter = None
-        payload = self._waiting.popleft()
+        payload = self._waiting.pop(0)
         self._waiting_size -= len(payload)
         if not self._waiting:
             self.wire.release("waiting")
@@ -196,8 +195,7 @@ class Leg:
 
     def drain(self) -> None:
         """Give to the relay what came before there was one."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
         self._waiting_size = 0
         try:
             for payload in waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ class ServerLeg(Leg):
         for _ in range(min(fields.uint32(), 64)):
             name, value = fields.text(), fields.text()
             if name == "server-sig-algs":
-                self.signatures = tuple(value.split(","))
+                self.signatures = tuple(map(sys.intern, value.split(",")))
 
     def _take_authentication(self, number: int, payload: bytes) -> None:
         if number == Message.USERAUTH_BANNER and not self._is_open:
