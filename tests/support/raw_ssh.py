@@ -12,10 +12,11 @@ import asyncssh
 from doorward.proxy.ssh.legs.exchange import KexComputation, Side
 from doorward.proxy.ssh.legs.host_keys import BoundKey, ServerKey
 from doorward.proxy.ssh.legs.negotiation import Agreement, agree, make_offer, read_offer
-from doorward.proxy.ssh.wire.ciphers import PAYLOAD, make_opener, make_sealer
+from doorward.proxy.ssh.wire.ciphers import make_opener, make_sealer
 from doorward.proxy.ssh.wire.fields import Fields, boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
+from doorward.proxy.ssh.wire.protection import PAYLOAD
 from doorward.sessions.rules import AlgorithmLists
 from tests.support.gateway import MODERN
 from tests.support.waiting import PATIENCE

@@ -18,10 +18,10 @@ from doorward.proxy.ssh.policy import SessionPolicy
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.programs import Programs
 from doorward.proxy.ssh.table import MAX_WINDOW, RESERVE, Channel, Table
-from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
+from doorward.proxy.ssh.wire.protection import PAYLOAD
 from doorward.sessions.rules import SessionSettings
 
 MAX_PARKED = 16 * 1024 * 1024

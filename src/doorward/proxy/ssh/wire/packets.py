@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from doorward.proxy.ssh.wire.ciphers import FORGED, PAYLOAD, PLAIN, NoCipher, Opener, Sealer
 from doorward.proxy.ssh.wire.errors import IntegrityError, ProtocolViolationError
+from doorward.proxy.ssh.wire.protection import FORGED, PAYLOAD, PLAIN, NoCipher, Opener, Sealer
 
 MAX_PACKET = 256 * 1024
 """Bytes of a packet without its code: what OpenSSH takes."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import deque
 from typing import Protocol
 
 from doorward.proxy.ssh.wire.buffers import READ, SLACK, START, shared
-from doorward.proxy.ssh.wire.ciphers import PAYLOAD
 from doorward.proxy.ssh.wire.errors import LegError, LostError, ProtocolViolationError
 from doorward.proxy.ssh.wire.failures import log_failure
 from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
+from doorward.proxy.ssh.wire.protection import PAYLOAD
 
 MAX_UNSENT = 128 * 1024
 """Bytes that wait for the kernel before the other leg is no longer read."""
@@ -64,8 +63,7 @@ class Wire:
         self._is_identified = False
         self._holds: set[str] = set()
         self._is_reading = False
-        self._unsent: deque[memoryview] = deque()
-        self._unsent_size = 0
+        self._unsent = bytearray()
         self._is_congested = False
         self._is_closing = False
         self._linger: asyncio.TimerHandle | None = None
@@ -255,9 +253,8 @@ class Wire:
                 return
             data = data[sent:]
             self._loop.add_writer(self._fd, self._writable)
-        self._unsent.append(memoryview(bytes(data)))
-        self._unsent_size += len(data)
-        if self._unsent_size > MAX_UNSENT and not self._is_congested:
+        self._unsent += data
+        if len(self._unsent) > MAX_UNSENT and not self._is_congested:
             self._is_congested = True
             self._handler.congested(True)  # noqa: FBT003 - a state
 
@@ -268,14 +265,7 @@ class Wire:
     def _writable(self) -> None:
         unsent = self._unsent
         try:
-            while unsent:
-                data = unsent[0]
-                sent = self._sock.send(data)
-                self._unsent_size -= sent
-                if sent < len(data):
-                    unsent[0] = data[sent:]
-                    break
-                unsent.popleft()
+            del unsent[: self._sock.send(unsent)]
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -285,7 +275,7 @@ class Wire:
             self._loop.remove_writer(self._fd)
             if self._is_closing:
                 self._shut()
-        if self._is_congested and self._unsent_size < FEW_UNSENT:
+        if self._is_congested and len(unsent) < FEW_UNSENT:
             self._is_congested = False
             self._handler.congested(False)  # noqa: FBT003 - a state
 

@@ -11,9 +11,10 @@ from asyncssh.encryption import get_encryption, get_encryption_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doorward.proxy.ssh.wire.ciphers import CIPHERS, CODES, PAYLOAD, make_opener, make_sealer
+from doorward.proxy.ssh.wire.ciphers import CIPHERS, CODES, make_opener, make_sealer
 from doorward.proxy.ssh.wire.errors import IntegrityError, LegError, ProtocolViolationError
 from doorward.proxy.ssh.wire.packets import MAX_EARLY_PACKET, MAX_PACKET, PacketReceiver, Sender
+from doorward.proxy.ssh.wire.protection import PAYLOAD
 
 SUITES = [
     (cipher, code)
