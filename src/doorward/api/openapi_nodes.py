@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, singledispatch
 from typing import Any
 
 from doorward.api.past import PARAMETERS
 from doorward.api.resources import HREF, ITEMS, META, TIME, WARNINGS, Operation
 from doorward.tree.changes import ORDER
-from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Singleton, Valued, WriteOnce
+from doorward.tree.nodes import ListSingleton, Node, WriteOnce
 from doorward.tree.references import COMPONENT
 from doorward.tree.registry import Endpoint
 from doorward.tree.titles import title_of
@@ -67,7 +67,7 @@ def node_operations(endpoint: Endpoint, *, is_object: bool) -> Mapping[str, Oper
     methods = endpoint.object_methods if is_object else endpoint.methods
     about, name = about_node(endpoint), _name(endpoint)
     written, answer = _written_schema(node), _answer(endpoint, is_object=is_object)
-    matched = () if isinstance(node, WriteOnce) else ("If-Match",)
+    matched = ("If-Match",) if node.is_conditional else ()
     taken = Operation(
         "", answer, body=written, errors=_REFUSED, description=about, headers=("Prefer", *matched),
         sends=("ETag", "Preference-Applied"), body_name=name if "properties" in written else "",
@@ -80,17 +80,29 @@ def node_operations(endpoint: Endpoint, *, is_object: bool) -> Mapping[str, Oper
         )  # fmt: skip
     if "PUT" in methods:
         found["PUT"] = replace(taken, summary=f"{title}: replace.")
-        if isinstance(node, Collection) and not is_object:
+        if node.is_ordered and not is_object:
             found["PUT"] = replace(taken, summary=f"{title}: put in order.", body=_ORDER, body_name=f"{name}Order")
     if "POST" in methods:
         added = _answer(endpoint, is_object=endpoint.holds_objects)
-        found["POST"] = replace(taken, summary=f"{title}: add.", answer=added, status=201)
-        if isinstance(node, ListSingleton) and written:
-            one = {"anyOf": [{k: v for k, v in written.items() if k != "$defs"}, written["items"]], **_defs(written)}
-            found["POST"] = replace(found["POST"], body=one, body_name="")
+        found["POST"] = _adding(node, replace(taken, summary=f"{title}: add.", answer=added, status=201), written)
     if "DELETE" in methods:
         found["DELETE"] = Operation(f"{title}: remove.", _REMOVED, errors=_REFUSED, headers=("If-Match",), description=about)
     return found
+
+
+@singledispatch
+def _adding(_node: Node, adding: Operation, _written: dict[str, Any]) -> Operation:
+    """Return how something is added to a node: as it is replaced, where nothing else is said of its kind."""
+    return adding
+
+
+@_adding.register(ListSingleton)
+def _(_node: ListSingleton[Any], adding: Operation, written: dict[str, Any]) -> Operation:
+    """A list takes one element or a list of them."""
+    if not written:
+        return adding
+    one = {"anyOf": [{k: v for k, v in written.items() if k != "$defs"}, written["items"]], **_defs(written)}
+    return replace(adding, body=one, body_name="")
 
 
 def about_node(endpoint: Endpoint) -> str:
@@ -98,22 +110,17 @@ def about_node(endpoint: Endpoint) -> str:
     node = endpoint.node
     if not node.supported:
         return f"{endpoint.doc}\n\n{_LATER}"
-    return f"{endpoint.doc}\n\n{_READ_ONLY}" if isinstance(node, Singleton) and node.read_only else endpoint.doc
-
-
-_KINDS: Mapping[type[Node], str] = {
-    Branch: "branch", Collection: "collection", ListSingleton: "list", Singleton: "value", WriteOnce: "store",
-}  # fmt: skip
+    return f"{endpoint.doc}\n\n{_READ_ONLY}" if node.is_only_shown else endpoint.doc
 
 
 def node_hints(endpoint: Endpoint) -> dict[str, Any]:
     """Return what a page of an endpoint needs to know beside its schemas."""
     node = endpoint.node
     return {
-        "built_in": sorted(node.default) if isinstance(node, Collection) else [],
-        "kind": _KINDS[type(node)],
+        "built_in": sorted(node.built_in),
+        "kind": node.kind,
         "listed": node.listed,
-        "ordered": isinstance(node, Collection) and node.ordered,
+        "ordered": node.is_ordered,
         "privilege": endpoint.privilege,
         "scope": node.scope,
         "supported": node.supported,
@@ -139,7 +146,7 @@ def _answer(endpoint: Endpoint, *, is_object: bool) -> dict[str, Any]:
     if node.links:
         links = dict.fromkeys(node.links, HREF)
         about = {**_NODE_META, COMPONENT: f"{name}Meta", "properties": {**_META_MEMBERS, **links}}
-    if not is_object and isinstance(node, (Branch, Collection)):
+    if not is_object and node.shows_items:
         return {
             COMPONENT: f"{name}List" if node.links else "NodeList",
             "type": "object",
@@ -157,12 +164,18 @@ def _answer(endpoint: Endpoint, *, is_object: bool) -> dict[str, Any]:
 
 def _written_schema(node: Node) -> dict[str, Any]:
     """Return the JSON schema of a written body; anything for endpoints that take nothing but their default."""
-    if not isinstance(node, (Valued, WriteOnce)) or not node.supported:
+    if node.written is None:
         return {}
-    return node.adapter.json_schema(mode="validation", ref_template="#/$defs/{model}")
+    return node.written.json_schema(mode="validation", ref_template="#/$defs/{model}")
 
 
+@singledispatch
 def _shown_schema(node: Node) -> dict[str, Any]:
-    if isinstance(node, Valued):
-        return _written_schema(node)
+    """Return the JSON schema of a body as GET shows it."""
+    return _written_schema(node)
+
+
+@_shown_schema.register(WriteOnce)
+def _(_node: WriteOnce[Any]) -> dict[str, Any]:
+    """A store shows what is public of a secret."""
     return {"type": "object"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import singledispatchmethod
 from typing import Any, Protocol, TypeVar
 
 from doorward.cli import outside, parts
@@ -17,13 +18,13 @@ from doorward.cli.naming import bare, by_name, folded, keys_only
 from doorward.cli.outside import Outside
 from doorward.cli.referring import At, is_switch, mapped
 from doorward.tree.changes import MISSING, same
-from doorward.tree.nodes import Branch, Collection, Valued
+from doorward.tree.nodes import Branch, Collection, Node, Valued
 from doorward.tree.problems import InvalidBody, Problem, pointer
 from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.validation import check
 
-Node = TypeVar("Node", bound=Hashable)
+Item = TypeVar("Item", bound=Hashable)
 
 
 class Present(Protocol):
@@ -87,56 +88,73 @@ class _Planning:
     """The single values and lists of the description."""
 
     def plan(self, described: Any) -> DescribedPlan:
-        leaves = list(self._leaves(self.tree.root, described))
+        leaves = list(self._leaves(self.tree.root.node, self.tree.root, described))
         for endpoint, value in leaves:
-            if isinstance(endpoint.node, Collection):
-                names = self.named[endpoint.path] = {folded(endpoint.node, name): name for name in value}
-                if len(names) < len(value):
-                    self._wrong("duplicate", "Two names differ only in case.", endpoint.path)
-            else:
-                self.singles[endpoint.path] = value
+            self._note(endpoint.node, endpoint, value)
         for endpoint, value in leaves:
-            if isinstance(endpoint.node, Collection):
-                for name, body in value.items():
-                    self._object(endpoint, endpoint.node, name, body)
-            elif isinstance(endpoint.node, Valued):
-                self._single(endpoint.path, endpoint.node, value)
+            self._compare(endpoint.node, endpoint, value)
         before, replaced, after = self._single_values()
         requests = [*self.made_first, *before, *self._created(), *replaced, *after, *self._removed()]
         return DescribedPlan(tuple(requests), tuple(self.problems))
 
-    def _leaves(self, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
-        """Yield what is described, endpoint by endpoint; says what the tree does not have."""
-        node = endpoint.node
-        if isinstance(node, Branch):
-            if value is None:
-                return
-            if not isinstance(value, dict):
-                self._wrong("type", "Must be a mapping from the names below it.", endpoint.path)
-                return
-            for name, member in value.items():
-                if name in endpoint.children:
-                    yield from self._leaves(endpoint.children[name], member)
-                else:
-                    self._wrong("unknown_member", "There is no such path.", f"{endpoint.path}/{name}")
-        elif isinstance(node, Collection):
-            if not node.unique or not node.supported:
-                message = "Its objects have no names to describe them by." if node.supported else "Not supported by this release."
-                self._wrong("not_supported", message, endpoint.path)
-            elif value is not None and not isinstance(value, dict):
-                self._wrong("type", "Must be a mapping from names to bodies.", endpoint.path)
-            else:
-                yield endpoint, value or {}
-        elif isinstance(node, Valued):
-            yield endpoint, value
-        else:
-            self._wrong("unsuitable", "Is described where it is used, with from_env or from_file.", endpoint.path)
+    @singledispatchmethod
+    def _leaves(self, _node: Node, endpoint: Endpoint, _value: Any) -> Iterator[tuple[Endpoint, Any]]:
+        """Yield what is described, endpoint by endpoint; says what the tree does not have, and what is not described there."""
+        self._wrong("unsuitable", "Is described where it is used, with from_env or from_file.", endpoint.path)
+        yield from ()
 
-    def _single(self, path: str, node: Valued[Any], described: Any) -> None:
+    @_leaves.register(Branch)
+    def _(self, _node: Branch, endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            self._wrong("type", "Must be a mapping from the names below it.", endpoint.path)
+            return
+        for name, member in value.items():
+            child = endpoint.children.get(name)
+            if child is not None:
+                yield from self._leaves(child.node, child, member)
+            else:
+                self._wrong("unknown_member", "There is no such path.", f"{endpoint.path}/{name}")
+
+    @_leaves.register(Collection)
+    def _(self, node: Collection[Any], endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
+        if not node.unique or not node.supported:
+            message = "Its objects have no names to describe them by." if node.supported else "Not supported by this release."
+            self._wrong("not_supported", message, endpoint.path)
+        elif value is not None and not isinstance(value, dict):
+            self._wrong("type", "Must be a mapping from names to bodies.", endpoint.path)
+        else:
+            yield endpoint, value or {}
+
+    @_leaves.register(Valued)
+    def _(self, _node: Valued[Any], endpoint: Endpoint, value: Any) -> Iterator[tuple[Endpoint, Any]]:
+        yield endpoint, value
+
+    @singledispatchmethod
+    def _note(self, _node: Node, endpoint: Endpoint, value: Any) -> None:
+        """Remember what is described, for what refers to it."""
+        self.singles[endpoint.path] = value
+
+    @_note.register(Collection)
+    def _(self, node: Collection[Any], endpoint: Endpoint, value: Any) -> None:
+        names = self.named[endpoint.path] = {folded(node, name): name for name in value}
+        if len(names) < len(value):
+            self._wrong("duplicate", "Two names differ only in case.", endpoint.path)
+
+    @singledispatchmethod
+    def _compare(self, node: Valued[Any], endpoint: Endpoint, described: Any) -> None:
+        """Find out what has to be requested for what is described of an endpoint."""
+        path = endpoint.path
         old = keys_only(node, self.present.value(path))
         new = self._resolved(node, merged(old, described, switch=is_switch(node.model)), old, path)
         if not _same(node, old, new):
             self.replaced.append(DescribedRequest("PUT", path, new, label=path))
+
+    @_compare.register(Collection)
+    def _(self, node: Collection[Any], endpoint: Endpoint, described: Any) -> None:
+        for name, body in described.items():
+            self._object(endpoint, node, name, body)
 
     def _intended(self, path: str) -> Any:
         """Return the body of a single value as it will be."""
@@ -267,7 +285,7 @@ class _Planning:
         order = self._in_order(graph, labels, "Objects that are new can't refer to each other in a circle.")
         return [by_object[made] for made in order]
 
-    def _in_order(self, graph: Mapping[Node, set[Node]], labels: Mapping[Node, str], message: str) -> list[Node]:
+    def _in_order(self, graph: Mapping[Item, set[Item]], labels: Mapping[Item, str], message: str) -> list[Item]:
         """Return the nodes so that each one comes after those that it is mapped to; in a circle, none and a problem for each."""
         try:
             return list(graphlib.TopologicalSorter(graph).static_order())

@@ -35,6 +35,8 @@ class Collection(Valued[M]):
 
     object_methods = ("DELETE", *READS, "PUT")
     holds_objects = True
+    kind = "collection"
+    shows_items = True
 
     default: Mapping[str, Any] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
@@ -50,6 +52,16 @@ class Collection(Valued[M]):
     @override
     def methods(self) -> tuple[str, ...]:
         return (*READS, "POST", "PUT") if self.ordered else (*READS, "POST")
+
+    @property
+    @override
+    def is_ordered(self) -> bool:
+        return self.ordered
+
+    @property
+    @override
+    def built_in(self) -> Iterable[str]:
+        return self.default.keys()
 
     @property
     @override

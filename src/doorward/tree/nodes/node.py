@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
+from pydantic import TypeAdapter
 from typing_extensions import override
 
 from doorward.tree.places import Place
@@ -92,6 +93,15 @@ class Node:
     holds_objects: ClassVar[bool] = False
     """Whether there are objects with keys below the node."""
 
+    kind: ClassVar[str] = ""
+    """What clients call such nodes: ``branch``, ``collection``, ``list``, ``store`` or ``value``."""
+
+    shows_items: ClassVar[bool] = False
+    """Whether GET of the node lists what is below it, in place of a body."""
+
+    is_conditional: ClassVar[bool] = True
+    """Whether a write may say with If-Match what it replaces."""
+
     path: str = field(default="", compare=False)
     title: str = ""
     scope: Scope = "cluster"
@@ -116,6 +126,21 @@ class Node:
     def is_only_shown(self) -> bool:
         """Whether this release takes nothing but what there is."""
         return not self.supported
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the objects below it have an order, which PUT changes."""
+        return False
+
+    @property
+    def built_in(self) -> Iterable[str]:
+        """The keys of the objects below it that every appliance has."""
+        return ()
+
+    @property
+    def written(self) -> TypeAdapter[Any] | None:
+        """What a written body has to be; None where none is taken but the default."""
+        return None
 
     @property
     def branches(self) -> Mapping[str, Node]:
@@ -165,6 +190,9 @@ class Node:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Node):
     """Fixed children and nothing else: the modules beside its own, or ``children`` by name, where each takes but a line."""
+
+    kind = "branch"
+    shows_items = True
 
     children: Mapping[str, Node] = field(default_factory=dict)
 

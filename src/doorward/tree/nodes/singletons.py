@@ -56,6 +56,8 @@ class Singleton(_OneBody[M]):
     program; it may raise InvalidBody or SemanticError. ``supply`` is what commits make for it.
     """
 
+    kind = "value"
+
     supply: Supply | None = None
     read_only: bool = False
     make: Callable[[M], tuple[M, Iterable[Problem]]] | None = None
@@ -93,6 +95,8 @@ class Singleton(_OneBody[M]):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ListSingleton(_OneBody[list[E]], Generic[E]):
     """A body that is a list of ``E``: PUT replaces it, POST appends. ``accepts_one``: PUT of one object stands for a list."""
+
+    kind = "list"
 
     accepts_one: bool = False
 

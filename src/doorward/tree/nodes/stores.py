@@ -48,6 +48,8 @@ class WriteOnce(Node, Generic[M]):
     """
 
     holds_objects = True
+    kind = "store"
+    is_conditional = False
 
     model: Any = Any
     make: Callable[[Any], tuple[dict[str, Any], str | None]] = _nothing_made
@@ -59,6 +61,11 @@ class WriteOnce(Node, Generic[M]):
     def adapter(self) -> TypeAdapter[Any]:
         """The validator of a posted body."""
         return TypeAdapter(self.model)
+
+    @property
+    @override
+    def written(self) -> TypeAdapter[Any] | None:
+        return self.adapter if self.supported else None
 
     @cached_property
     def _public(self) -> TypeAdapter[Any]:

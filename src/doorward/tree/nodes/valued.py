@@ -53,6 +53,11 @@ class Valued(Node, Generic[M]):
         """The validator of one body."""
         return TypeAdapter(self.model)
 
+    @property
+    @override
+    def written(self) -> TypeAdapter[Any] | None:
+        return self.adapter if self.supported else None
+
     @cached_property
     def shape(self) -> Shape:
         """The places of the bodies, for differences."""
