@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 import httpx2
 
-from doorward.client.carrier import SECONDS, as_arguments, as_reply, reaching, with_name
+from doorward.client.carrier import ApiClient, as_arguments, as_reply, reaching
 from doorward.client.errors import ClientError, UnreachableError
 from doorward.client.exchanges import (
     LOGIN,
-    PATIENCE,
     ApiAnswer,
-    ApiConversation,
     ClientReply,
     ClientRequest,
     Committed,
@@ -28,34 +25,14 @@ from doorward.client.exchanges import (
     sent_path,
 )
 from doorward.client.transaction import AsyncOpenTransaction
-from doorward.client.trust import checked_url, on_this_machine
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(ApiClient[httpx2.AsyncClient]):
     """One login session, as `doorward.client.Client`; one request at a time."""
 
-    def __init__(
-        self,
-        url: str,
-        context: ssl.SSLContext,
-        server_name: str | None = None,
-        seconds: float = SECONDS,
-        patience: float = PATIENCE,
-    ) -> None:
-        self.url = checked_url(url)
-        self.patience = patience
-        self.conversation = ApiConversation(self.url)
-        self._extensions = with_name(server_name)
-        self._http = httpx2.AsyncClient(
-            base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False
-        )
-
-    @property
-    def warnings(self) -> list[Mapping[str, str]]:
-        """The warnings of all answers."""
-        return self.conversation.warnings
+    _kind = httpx2.AsyncClient
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,10 +45,6 @@ class AsyncClient:
         except ClientError:
             pass  # the login session ends by itself
         await self._http.aclose()
-
-    def bear(self, token: str) -> None:
-        """Bring a token with each request, in place of a login."""
-        self.conversation.token = token
 
     async def login(self, user: str, password: str) -> None:
         """Log in. Raises LoginRefusedError."""

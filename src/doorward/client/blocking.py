@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,14 +10,12 @@ from typing import IO, Any, Self, TypeVar
 
 import httpx2
 
-from doorward.client.carrier import PIECE, SECONDS, as_arguments, as_reply, reaching, with_name
+from doorward.client.carrier import PIECE, ApiClient, as_arguments, as_reply, reaching
 from doorward.client.errors import ClientError, UnreachableError
 from doorward.client.exchanges import (
     LOGIN,
-    PATIENCE,
     WAIT_SECONDS,
     ApiAnswer,
-    ApiConversation,
     ClientReply,
     ClientRequest,
     Committed,
@@ -30,12 +27,11 @@ from doorward.client.exchanges import (
     sent_path,
 )
 from doorward.client.transaction import OpenTransaction
-from doorward.client.trust import checked_url, on_this_machine
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(ApiClient[httpx2.Client]):
     """One login session. Writes are strict: a member that the server does not know is an error.
 
     ``context`` says what the server is checked with (`doorward.client.trust`), ``server_name`` what its certificate has to be
@@ -44,27 +40,7 @@ class Client:
     ApiRefusedError where the API refuses, UnreachableError where there is none, UntrustedError where another one answers.
     """
 
-    def __init__(
-        self,
-        url: str,
-        context: ssl.SSLContext,
-        server_name: str | None = None,
-        seconds: float = SECONDS,
-        patience: float = PATIENCE,
-    ) -> None:
-        self.url = checked_url(url)
-        self.patience = patience
-        self.conversation = ApiConversation(self.url)
-        self._extensions = with_name(server_name)
-        # A proxy is for what is far away.
-        self._http = httpx2.Client(
-            base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False
-        )
-
-    @property
-    def warnings(self) -> list[Mapping[str, str]]:
-        """The warnings of all answers."""
-        return self.conversation.warnings
+    _kind = httpx2.Client
 
     def __enter__(self) -> Self:
         return self
@@ -77,10 +53,6 @@ class Client:
         except ClientError:
             pass  # the login session ends by itself
         self._http.close()
-
-    def bear(self, token: str) -> None:
-        """Bring a token with each request, in place of a login."""
-        self.conversation.token = token
 
     def login(self, user: str, password: str) -> None:
         """Log in. Raises LoginRefusedError."""

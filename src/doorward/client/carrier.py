@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import httpx2
 
 from doorward.client.errors import UnreachableError, UntrustedError
-from doorward.client.exchanges import ClientReply, ClientRequest
+from doorward.client.exchanges import PATIENCE, ApiConversation, ClientReply, ClientRequest
+from doorward.client.trust import checked_url, on_this_machine
 
 SECONDS = 60.0
 """Longer than any answer of the server takes."""
 PIECE = 1 << 18
 """Bytes of a file that are sent or written at a time."""
+H = TypeVar("H", httpx2.Client, httpx2.AsyncClient)
 _NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+
+
+class ApiClient(Generic[H]):
+    """One login session over an HTTP client of httpx; see `doorward.client.Client`."""
+
+    _kind: ClassVar[Callable[..., Any]]
+    """Makes the HTTP client, of the type ``H``."""
+
+    def __init__(
+        self,
+        url: str,
+        context: ssl.SSLContext,
+        server_name: str | None = None,
+        seconds: float = SECONDS,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.url = checked_url(url)
+        self.patience = patience
+        self.conversation = ApiConversation(self.url)
+        self._extensions = with_name(server_name)
+        # A proxy is for what is far away.
+        self._http: H = self._kind(
+            base_url=self.url, verify=context, timeout=seconds, trust_env=not on_this_machine(self.url), follow_redirects=False
+        )
+
+    @property
+    def warnings(self) -> list[Mapping[str, str]]:
+        """The warnings of all answers."""
+        return self.conversation.warnings
+
+    def bear(self, token: str) -> None:
+        """Bring a token with each request, in place of a login."""
+        self.conversation.token = token
 
 
 def as_arguments(request: ClientRequest, common: Mapping[str, str], extensions: Mapping[str, Any]) -> dict[str, Any]:
