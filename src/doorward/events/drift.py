@@ -140,7 +140,7 @@ class DriftWatch(Area):
         settled, is_settled = self._noted(warnings, now)
         self._tell(settled, now)
         if settled and rules.mode == "repair":
-            self._put_back(settled, now)
+            self._repair_settled(settled, now)
         self._loop_over(now, is_calm=not warnings)
         return EVERY_SECONDS if is_settled else _SOON_SECONDS
 
@@ -180,7 +180,7 @@ class DriftWatch(Area):
 
     # Repairing
 
-    def _put_back(self, settled: list[HostWarning], now: float) -> None:
+    def _repair_settled(self, settled: list[HostWarning], now: float) -> None:
         if self._loop.raised:
             return
         while self._repairs and now - self._repairs[0] >= REPAIR_SECONDS:

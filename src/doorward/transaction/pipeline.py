@@ -277,7 +277,7 @@ class Pipeline:
             if written is not None:
                 return written
             log.error("store refused a revision", error=_why(error))
-            restored = self._put_back(report)
+            restored = self._revert_host(report)
             raise ApplyError("store the revision", "", _why(error), restored=restored) from error
 
     def _written(self, revision: Revision) -> Revision | None:
@@ -287,7 +287,7 @@ class Pipeline:
             return None
         return head if head is not None and head.number == revision.number else None
 
-    def _put_back(self, report: CommitReport) -> bool:
+    def _revert_host(self, report: CommitReport) -> bool:
         old, new = self.running.snapshot, report.merged.snapshot
         try:
             back = self.host.plan(self.desired(new, report.merged.edits), self.desired(old, report.merged.edits))

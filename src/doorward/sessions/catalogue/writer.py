@@ -114,7 +114,7 @@ class Writer:
             if not batch:
                 return
             if not self._write(batch):
-                self._put_back(batch)
+                self._requeue(batch)
 
     def _next(self) -> list[_Item]:
         """Wait for works; return them. Empty: it is time to end."""
@@ -181,7 +181,7 @@ class Writer:
             log.error("the session catalogue can't be written", reason=str(error))
         self._failing = str(error)
 
-    def _put_back(self, batch: list[_Item]) -> None:
+    def _requeue(self, batch: list[_Item]) -> None:
         """Fail what can't wait; the rest comes again, in the same order."""
         stopping = self._stopping
         lost = [item for item in batch if item.urgent or stopping]
