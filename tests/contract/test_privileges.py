@@ -378,3 +378,41 @@ def test_the_accounts_are_those_that_they_seem_to_be(matrix: Matrix) -> None:
         info = matrix.ask(grant, "GET", "/api/user/info").ok().json["body"]
         lines = [{"group": ACCOUNTS[grant], "objects": [grant.object], "permission": grant.permission}]
         assert info["acls"] == ([] if grant == NOBODY else lines)
+
+
+# By tokens
+
+
+LIMIT = f"{ROOT}/datetime"
+TOKENS: dict[str, dict[str, Any]] = {"own": {}, "reading": {"rights": "read"}, "limited": {"paths": [LIMIT]}}
+OWNERS = [NOBODY, *GRANTS[: 2 * len(OBJECTS)], Grant(LIMIT, "write"), ADMIN]
+NODES = [endpoint for endpoint in ENDPOINTS if not isinstance(endpoint.node, (Branch, WriteOnce))]
+
+
+def reaches(kind: str, verb: str, path: str) -> bool:
+    """Whether a token is for a request, whoever has it."""
+    return {"own": True, "reading": verb in {"GET", "HEAD"}, "limited": path == LIMIT or path.startswith(f"{LIMIT}/")}[kind]
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_a_token_opens_what_it_is_for_and_its_owner_may(matrix: Matrix, kind: str) -> None:
+    """Each node by each sort of token, of owners that come in turn; of both the narrower one counts."""
+    order = {"name": kind, "expires_days": 1, "rights": "own", **TOKENS[kind]}
+    tokens = {owner: matrix.ask(owner, "POST", "/api/user/tokens", order).ok(201).json["body"]["token"] for owner in OWNERS}
+    matrix.caller.cookie = ""
+    for number, endpoint in enumerate(NODES, list(TOKENS).index(kind)):
+        path, guard = endpoint.path, f"/special/{GUARDS.get(endpoint.path.removeprefix(f'{ROOT}/').partition('/')[0], 'basic')}"
+        for owner in (OWNERS[number % len(OWNERS)], Grant(guard, "read"), Grant(guard, "write")):
+            for verb in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+                value = ["no such value"] if verb in {"PUT", "POST"} else []
+                reply = matrix.caller.call(verb, path, *value, headers={"Authorization": f"Bearer {tokens[owner]}"})
+                what = (kind, verb, path, owner, reply.status, reply.body)
+                right = owner.reads(path) if verb in {"GET", "HEAD"} else owner.writes(path)
+                if verb not in methods(endpoint):
+                    assert reply.status in ({405} if reaches(kind, verb, path) else {403, 405}), what
+                elif not reaches(kind, verb, path) or not right:
+                    assert reply.status == 403, what
+                elif verb in {"GET", "HEAD"}:
+                    assert reply.status == 200, what
+                else:
+                    assert reply.status in {400, 404}, what

@@ -12,6 +12,9 @@ COMMIT_TO_CONFIRM = 33
 CONFIRMATION = 6
 """Steps of a commit, by what it is about."""
 
+ACCEPTANCE = 36
+"""Steps of the acceptance of a proposal of other time servers."""
+
 RETURN = 41
 RECOVERY = 29
 FIRST_START = 86

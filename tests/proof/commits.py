@@ -8,12 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from doorward.configuration.management import webinterface
+from doorward.host.drivers.networkd import network_path
 from doorward.host.machine import Machine
 from doorward.store.anchor import HistoryKey
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
 from doorward.transaction.startup import read_running, whole_tree
-from tests.faults.checks import WEB, Seen, accepted, check, look, write_everything, write_network, write_previous, write_web
+from tests.faults.checks import (
+    NAMING,
+    NIC1,
+    WEB,
+    Seen,
+    accepted,
+    check,
+    look,
+    write_everything,
+    write_network,
+    write_previous,
+    write_web,
+)  # fmt: skip
 from tests.faults.victim import COMMIT
 from tests.proof.disk_log import mark
 from tests.proof.effort import SOAK
@@ -21,15 +34,29 @@ from tests.proof.recording import Recording
 from tests.proof.shim import Shim
 from tests.support.server import Client, Server, until
 
+_TREE = whole_tree()
 
-def look_at(client: Client) -> dict[str, Any]:
-    """What runs, and whether it awaits its confirmation."""
-    return {"seen": look(client), "awaits": "confirm_remaining_seconds" in client.get("/api/transaction").json()["meta"]}
+
+def look_at(client: Client, state: Path) -> dict[str, Any]:
+    """What runs, whether it awaits its confirmation, and what lies on the host."""
+    awaits = "confirm_remaining_seconds" in client.get("/api/transaction").json()["meta"]
+    return {"seen": look(client), "awaits": awaits, "files": files_of(state)}
+
+
+def files_of(state: Path) -> dict[str, str]:
+    """Return what the host has below ``/etc``: contents of files, and where links lead."""
+    root = state / "root"
+    found = (path for path in (root / "etc").rglob("*") if path.is_symlink() or path.is_file())
+    return {
+        str(path.relative_to(root)): f"-> {path.readlink()}" if path.is_symlink() else path.read_text(errors="replace")
+        for path in found
+        if not path.name.startswith(".doorward-")
+    }
 
 
 def record_commits(server: Server, shim: Shim) -> None:
     client = server.login()
-    mark(shim.log, ready=look_at(client))
+    mark(shim.log, ready=look_at(client, server.state))
     orders: list[tuple[Callable[[Client, int], object] | None, dict[str, Any]]] = [
         (write_web, COMMIT), (write_everything, COMMIT), (write_web, {**COMMIT, "confirm_seconds": 600}),
         (None, {"status": "confirm"}), (write_network, COMMIT), (write_everything, COMMIT),
@@ -42,11 +69,11 @@ def record_commits(server: Server, shim: Shim) -> None:
             write(client, number + 20)
         mark(shim.log, asked=number)
         accepted(client.put("/api/transaction", order))
-        mark(shim.log, done=look_at(client))
+        mark(shim.log, done=look_at(client, server.state))
     if SOAK:
         mark(shim.log, asked=len(orders))
-        until(lambda: not look_at(client)["awaits"])
-        mark(shim.log, done=look_at(client))
+        until(lambda: not look_at(client, server.state)["awaits"])
+        mark(shim.log, done=look_at(client, server.state))
 
 
 def allowed(marks: Iterator[dict[str, Any]], recording: Recording, at: int) -> list[dict[str, Any]]:
@@ -59,9 +86,7 @@ def allowed(marks: Iterator[dict[str, Any]], recording: Recording, at: int) -> l
         else:
             found, asked = [said.get("ready") or said["done"]], False
     if asked:  # what came of it is said by the next mark
-        found += [
-            next(said["done"] for entry in recording.entries[at:] if entry.kind == "M" for said in [json.loads(entry.name)])
-        ]
+        found += [next(said["done"] for number, said in recording.said if number >= at)]
     return found
 
 
@@ -73,11 +98,24 @@ def check_store(state: Path, wanted: list[dict[str, Any]], where: str) -> None:
         assert store.check_records() == [], where
         for secret in store.secrets():
             vault.open(secret.name, secret.sealed)
-        snapshot = read_running(whole_tree(), Machine("sandbox"), store)[0].snapshot
+        snapshot = read_running(_TREE, Machine("sandbox"), store)[0].snapshot
         runs = (snapshot.read(webinterface.NODE).timeout, store.confirmation() is not None)
-        assert runs in [(one["seen"][WEB]["timeout"], one["awaits"]) for one in wanted], where
+        running = [one for one in wanted if runs == (one["seen"][WEB]["timeout"], one["awaits"])]
+        assert running, where
+        check_files(state, store, wanted, running, where)
     finally:
         store.close()
+
+
+def check_files(state: Path, store: SqliteStore, wanted: list[dict[str, Any]], running: list[dict[str, Any]], where: str) -> None:
+    """What lies on the host is whole, and it is what runs; or the journal says what else it may be."""
+    found, allowed = files_of(state), [one["files"] for one in wanted]
+    for path in {*found, *(path for files in allowed for path in files)}:
+        assert found.get(path) in [files.get(path) for files in allowed], f"{where}: {path}"
+    assert found in [one["files"] for one in running] or store.intent() is not None, f"{where}: no journal tells of that"
+    managed = json.loads((state / "managed.json").read_text()) if (state / "managed.json").exists() else []
+    for path, origin in ((network_path("sandbox0"), NIC1), ("/etc/hostname", NAMING)):
+        assert path.lstrip("/") not in found or origin in managed, f"{where}: {path}"
 
 
 def check_server(state: Path, wanted: list[Seen], where: str) -> None:

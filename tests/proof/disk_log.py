@@ -165,11 +165,8 @@ class Disk:
         dice = self._dice
         keep = dice.choice((0.0, 0.1, 0.5, 0.9, 1.0))
         names = dict(self._names)
-        in_order = dice.random() < 0.5
-        until = dice.randint(0, len(self._pending))
-        for index, change in enumerate(self._pending):
-            if index < until if in_order else dice.random() < keep:
-                change.carry_out(names)
+        for change in self._left_names(keep):
+            change.carry_out(names)
         for name in sorted(names):
             path = into / PurePath(name).relative_to(self._root)
             thing = names[name]
@@ -182,6 +179,18 @@ class Disk:
             else:
                 path.write_bytes(self._left(thing, keep))
                 path.chmod(0o600)
+
+    def _left_names(self, keep: float) -> list[_Renamed]:
+        """Choose among the changes of names that are not safe: a beginning of them, any, or all but one."""
+        pending, dice = self._pending, self._dice
+        match dice.choice(("a beginning", "any", "all but one")):
+            case "a beginning":
+                return pending[: dice.randint(0, len(pending))]
+            case "any":
+                return [change for change in pending if dice.random() < keep]
+            case _:
+                lost = dice.randrange(len(pending)) if pending else 0
+                return [change for index, change in enumerate(pending) if index != lost]
 
     def _left(self, file: _File, keep: float) -> bytes:
         if not file.pending:

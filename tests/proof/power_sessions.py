@@ -1,17 +1,23 @@
 """What a worker and control do for sessions, with a journal that is soon full: recorded by the shim, and told in marks.
 
-``python -m tests.proof.power_sessions STATE LOG``
+``python tests/proof/sites.py LOG tests.proof.power_sessions STATE LOG``
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 from doorward.host.files import sync_directory
+from doorward.proxy.messages import Ended
+from doorward.proxy.worker.crashed import recover_all
+from doorward.proxy.worker.outbox import packed, write_end
 from doorward.proxy.worker.places import Places
-from doorward.recording.journal import Journal
+from doorward.proxy.worker.sealing import add_seal
+from doorward.recording.format import first_chain, frames, read_beginning
+from doorward.recording.journal import SUFFIX, Journal
 from doorward.recording.keys import ContentKeys, in_clear
 from doorward.recording.records import Record, RecordKind
 from doorward.recording.writer import TrailWriter
@@ -58,7 +64,7 @@ def main() -> None:
     places.prepare()
     catalogue = SqliteCatalogue(state / "sessions.db")
     journal = Journal(places.trails, "worker", segment=24_000, reserve=4096)
-    number = 0
+    number, sessions = 0, list[Session]()
     for _ in range(ROUNDS):
         sessions = []
         for _ in range(SESSIONS):
@@ -76,8 +82,51 @@ def main() -> None:
             session.close()
             asyncio.run(catalogue.end(session.key, SessionEnd(at=session.said, verdict=ACCEPT, reason="", down=1, up=1)))
             mark(log, ended=session.key)
+    seal(places.trails, sessions[1].key)
+    mark(log, sealed=sessions[1].key)
+    for _ in range(2):  # it is written anew when control has noted a part of it
+        tell(places.trails, sessions[2].key)
+        mark(log, told=sessions[2].key)
     journal.sync()
     catalogue.close()
+    recover_as_after_a_crash(places, log)
+
+
+def tell(trails: Path, key: str) -> None:
+    """Keep the end of a session beside its trail until control notes it."""
+    ended = Ended(session=key, at=1, verdict=ACCEPT, reason="client", down=1, up=1, trail_bytes=1, recorded=True, serial=1)
+    write_end(trails, key, packed([ended]))
+
+
+def seal(trails: Path, key: str) -> None:
+    """Put the last seal behind a trail that was closed, as a worker does when control is back."""
+    data = (trails / f"{key}{SUFFIX}").read_bytes()
+    _, begin = read_beginning(data)
+    last = list(frames(data, begin, first_chain(data[:begin])))[-1]
+    assert add_seal(trails / f"{key}{SUFFIX}", {"seal": "the last one"}, last.number, last.next_chain)
+
+
+def recover_as_after_a_crash(places: Places, log: Path) -> None:
+    """Die in the middle of a session, and bring its trail to what its journal holds; then end another journal well."""
+    child = os.fork()
+    if not child:
+        journal = Journal(places.trails, "other", segment=24_000, reserve=4096)
+        session = Session(journal, key_of(1000))
+        mark(log, opened=session.key)
+        session.say()
+        journal.sync()
+        mark(log, said={session.key: session.said})
+        os._exit(0)
+    os.waitpid(child, 0)
+    recover_all(places.trails)
+    mark(log, told=key_of(1000))
+    journal = Journal(places.trails, "third", segment=24_000, reserve=4096)
+    session = Session(journal, key_of(1001))
+    session.say()
+    journal.sync()
+    mark(log, opened=session.key, said={session.key: session.said})
+    journal.stop()
+    mark(log, opened=session.key)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,12 @@ class Recording:
             yield at, directory
             shutil.rmtree(directory)
 
+    @cached_property
+    def said(self) -> list[tuple[int, dict[str, Any]]]:
+        """What the test knew, each with the number of its entry."""
+        marks = [(number, json.loads(entry.name)) for number, entry in enumerate(self.entries) if entry.kind == "M"]
+        return [(number, said) for number, said in marks if "site" not in said]
+
     def marks(self, until: int) -> Iterator[dict[str, Any]]:
         """Yield what the test knew before a cut."""
-        for entry in self.entries[:until]:
-            if entry.kind == "M":
-                yield json.loads(entry.name)
+        return (said for number, said in self.said if number < until)

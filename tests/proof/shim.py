@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
+import os
 import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+_NAME = "DOORWARD_DISK_ORDERS"
 _ORDERS = struct.Struct("<6iq64s")
 _SOURCE = Path(__file__).with_name("disk.c")
 WRITES, SYNCS, NAMES = 1, 2, 4
@@ -27,37 +27,20 @@ def library() -> Path:
     return built
 
 
-@dataclass
-class Shim:
-    """What a server under orders gets. ``root``: whose files count; ``log``: whether they are written down."""
+class Orders:
+    """What processes under orders are told, and how often that was carried out."""
 
-    directory: Path
-    root: Path
-    logs: bool = False
-    log: Path = field(init=False)
-    _memory: mmap.mmap = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.log = self.directory / "disk.log"
-        path = self.directory / "orders"
-        path.write_bytes(bytes(_ORDERS.size))
+    def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), _ORDERS.size)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment of a process that is to be under orders."""
-        recorded = {"DOORWARD_DISK_LOG": str(self.log)} if self.logs else {}
-        return {
-            "LD_PRELOAD": str(library()),
-            "DOORWARD_DISK_ROOT": str(self.root),
-            "DOORWARD_DISK_ORDERS": str(self.directory / "orders"),
-            **recorded,
-        }
+    @classmethod
+    def of_this_process(cls) -> Orders:
+        """Return the orders that this process is under itself."""
+        return cls(Path(os.environ[_NAME]))
 
     def _order(self, kinds: int, error: int, after: int, times: int, only: str = "") -> None:
-        clock = self.clock
-        self._memory[:] = _ORDERS.pack(kinds, error, after, times, 0, 0, clock, only.encode())
+        self._memory[:] = _ORDERS.pack(kinds, error, after, times, 0, 0, self.clock, only.encode())
 
     @property
     def failed(self) -> int:
@@ -89,4 +72,17 @@ class Shim:
             self._memory[:] = _ORDERS.pack(*values)
 
 
-ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EROFS": errno.EROFS}
+class Shim(Orders):
+    """What a server under orders gets. ``root``: whose files count; ``logs``: whether they are written down."""
+
+    def __init__(self, directory: Path, root: Path, *, logs: bool = False) -> None:
+        self.root, self.logs, self.log = root, logs, directory / "disk.log"
+        self._path = directory / "orders"
+        self._path.write_bytes(bytes(_ORDERS.size))
+        super().__init__(self._path)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a process that is to be under orders."""
+        recorded = {"DOORWARD_DISK_LOG": str(self.log)} if self.logs else {}
+        return {"LD_PRELOAD": str(library()), "DOORWARD_DISK_ROOT": str(self.root), _NAME: str(self._path), **recorded}

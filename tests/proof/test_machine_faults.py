@@ -12,11 +12,14 @@ import pytest
 
 from tests.faults.checks import WEB, Seen, accepted, check, issues, look, refused, write_everything, write_web
 from tests.faults.victim import COMMIT, Write
-from tests.proof.commits import allowed, check_server, check_store, record_commits
+from tests.proof.boundaries import Boundary
+from tests.proof.commits import allowed, check_server, check_store, files_of, record_commits
 from tests.proof.disk_log import read_log
 from tests.proof.effort import SOAK, Outcome, chance, tries
+from tests.proof.faults import FAULTS
+from tests.proof.matrix import COMMITS, is_noticed, planned, recorded
 from tests.proof.recording import Recording
-from tests.proof.shim import ALL, SYNCS, WRITES, Shim
+from tests.proof.shim import SYNCS, Shim
 from tests.support.server import Client, Server, until
 
 REAL_STARTS = 40 if SOAK else 2
@@ -100,7 +103,8 @@ class Sick:
         until(lambda: issues(self.client)["errors"] == [], what="health")
         now, dice = Recording(self.shim.root, read_log(self.shim.log)), chance("power and syncs that fail")
         for _, directory in now.cuts([len(now.entries)] * (20 if SOAK else 4), dice, into):
-            check_store(directory / "state", [{"seen": self.seen, "awaits": False}], "after syncs that failed")
+            wanted = {"seen": self.seen, "awaits": False, "files": files_of(self.server.state)}
+            check_store(directory / "state", [wanted], "after syncs that failed")
 
     def remaining(self) -> int:
         """Seconds until the trial ends."""
@@ -118,7 +122,8 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sick]:
     root: Path = directory / "disk"
     root.mkdir()
     shim = Shim(directory, root, logs=True)
-    server = Server(root / "state", environment=shim.environment, plain=True)
+    launcher = tuple(recorded(directory, "doorward")[1:])
+    server = Server(root / "state", launcher, environment=shim.environment, plain=True)
     yield Sick(server, shim)
     server.stop()
 
@@ -129,22 +134,21 @@ def test_what_was_committed_outlives_a_loss_of_power(sick: Sick, tmp_path: Path)
     whole = set(dice.sample(range(count), min(count, REAL_STARTS)))
     for number, (at, directory) in enumerate(recording.cuts(recording.places(count, dice), dice, tmp_path)):
         where = f"cut before entry {at} of {len(recording.entries)}"
+        check_cut(recording, at, directory)
         wanted = allowed(recording.marks(at), recording, at)
-        if wanted:
-            check_store(directory / "state", wanted, where)
         if number in whole:
             check_server(directory / "state", [one["seen"] for one in wanted], where)
     Outcome("power cut: commits", count, {"changes_recorded": len(recording.entries), "whole_starts": len(whole)}).keep()
 
 
-FAULTS = {
-    "full": (errno.ENOSPC, WRITES, -1),
-    "broken": (errno.EIO, ALL, -1),
-    "read-only": (errno.EROFS, ALL, -1),
-    "sync-fails-once": (errno.EIO, SYNCS, 1),
-    "change-fails-once": (errno.EIO, ALL, 1),
-}
-"""Which error, of which changes of files, and how often in a row; -1: until it is mended."""
+def check_cut(recording: Recording, at: int, disk: Path) -> None:
+    if wanted := allowed(recording.marks(at), recording, at):
+        check_store(disk / "state", wanted, f"cut before entry {at} of {len(recording.entries)}")
+
+
+@pytest.mark.parametrize("boundary", planned(COMMITS), ids=lambda boundary: boundary.name)
+def test_no_boundary_of_commits_can_be_left_out(sick: Sick, boundary: Boundary, tmp_path: Path) -> None:
+    assert is_noticed(sick.recording, boundary, check_cut, tmp_path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

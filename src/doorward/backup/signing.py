@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from doorward.host.files import DiskFiles, FileEntry
+from doorward.host.files import DiskFiles, FileEntry, make_directory
 from doorward.store.port import Store, StoredRecord
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
@@ -181,7 +181,7 @@ def _private_key(state: Path) -> Ed25519PrivateKey:
     key = read_key(state)
     if key is None:
         key = Ed25519PrivateKey.generate()
-        (state / NAME).parent.mkdir(mode=0o700, exist_ok=True)
+        make_directory((state / NAME).parent)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         DiskFiles(state).write(f"/{NAME}", FileEntry(pem, 0o600))
     return key

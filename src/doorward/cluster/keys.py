@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from doorward.host.files import DiskFiles, FileEntry
+from doorward.host.files import DiskFiles, FileEntry, make_directory
 
 NAME = "cluster/node-key.pem"
 """Where the key lies below the state directory."""
@@ -77,7 +77,7 @@ def replace(state: Path, pem: bytes) -> NodeKey:
     """Put a key with its certificate, one of a backup or a new one, in place durably. Raises NodeKeyError or HostError."""
     _, certificate = _read(pem)
     path = state / NAME
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    make_directory(path.parent)
     DiskFiles(state).write(f"/{NAME}", FileEntry(pem, 0o600))
     return NodeKey(path, pem, certificate)
 

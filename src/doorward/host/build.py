@@ -17,7 +17,7 @@ from doorward.host.drivers.chronyc import Chronyc
 from doorward.host.drivers.service import ChildService, DaemonService
 from doorward.host.engine import Host
 from doorward.host.errors import HostError, os_reason
-from doorward.host.files import DiskFiles
+from doorward.host.files import DiskFiles, make_directory
 from doorward.host.kinds.daemon import DaemonKind
 from doorward.host.kinds.line import LineKind
 from doorward.host.kinds.name_servers import NameServersKind
@@ -52,7 +52,7 @@ class FilesPart:
     def start(self) -> None:
         """Make the root, sweep."""
         try:
-            self._files.root.mkdir(parents=True, exist_ok=True)
+            make_directory(self._files.root, 0o755)
             self._files.sweep(self._directories)
         except OSError as error:
             raise HostError(os_reason(f"preparing {self._files.root} failed", error)) from error

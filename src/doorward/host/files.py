@@ -166,7 +166,7 @@ class DiskFiles:
         """
         root = os.path.realpath(self.root)
         if make and not os.path.lexists(root):
-            Path(root).mkdir(parents=True, exist_ok=True)
+            make_directory(Path(root), 0o755)
         directory = os.open(root, _DIRECTORY)
         try:
             for name in place.relative_to(root).parts:
@@ -200,6 +200,14 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_directory(directory: Path, mode: int = 0o700) -> None:
+    """Make a directory, and those above it that are missing; a loss of power takes none of them away again. Raises OSError."""
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    directory.mkdir(mode, parents=True, exist_ok=True)
+    for one in missing:
+        sync_directory(one.parent)
 
 
 def _fill(temporary: str, directory: int, entry: FileEntry) -> None:

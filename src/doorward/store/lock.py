@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from doorward.host.files import sync_directory
+from doorward.host.files import make_directory
 from doorward.host.ownership import UntrustedPathError, check_tree, open_own
 
 SANDBOX_ROOT = "root"
@@ -31,7 +31,7 @@ def locked(state: Path) -> Iterator[None]:
     Raises StateInUseError where another process has it, and where anybody else could change what is in it, or has planted a link.
     """
     try:
-        _make(state)
+        make_directory(state)
         check_state(state)
         descriptor = open_own(state / "lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
@@ -48,14 +48,6 @@ def locked(state: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _make(state: Path) -> None:
-    """Make a state directory that a loss of power does not take away with all that is in it."""
-    missing = [directory for directory in (state, *state.parents) if not directory.exists()]
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for directory in missing:
-        sync_directory(directory.parent)
 
 
 def check_state(state: Path) -> None:

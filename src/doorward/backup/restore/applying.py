@@ -12,6 +12,7 @@ from doorward.backup.restore.checking import RestoreCheck, check_identity, commi
 from doorward.backup.restore.opening import Opened
 from doorward.backup.restore.replacing import records, restored_candidate
 from doorward.backup.restore.request import RestoreCancelledError, RestoreRequest
+from doorward.host.files import make_directory, sync_directory
 from doorward.store.port import CommitRecord
 from doorward.transaction.order import Order
 from doorward.transaction.startup import is_fresh
@@ -42,19 +43,25 @@ def apply(node: NodeView, request: RestoreRequest, checked: RestoreCheck, commit
 
 @contextlib.contextmanager
 def _history_beside(node: NodeView, opened: Opened) -> Iterator[None]:
-    """Keep the history of an archive as a file, unless the block fails."""
+    """Keep the history of an archive as a file, unless the block fails. It is safe before the block begins."""
     manifest = opened.manifest
     name = f"history-{manifest['node']['id'][:8]}-{manifest['revision']['number']}.jsonl"
     path = node.state / "backup" / name
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    make_directory(path.parent)
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
+    was_there = path.exists()
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.writelines(opened.lines(HISTORY))
             file.flush()
             os.fsync(file.fileno())
-        yield
         part.rename(path)
+        sync_directory(path.parent)
+        yield
+    except BaseException:
+        if not was_there:
+            path.unlink(missing_ok=True)
+        raise
     finally:
         part.unlink(missing_ok=True)

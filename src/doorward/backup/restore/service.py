@@ -220,7 +220,7 @@ def carry_out(node: NodeView, request: RestoreRequest, checked: RestoreCheck, co
     done = apply(node, request, checked, commit_id)
     try:
         settle(node.state, node.pipeline.store, node.pipeline.secrets)
-    except OSError as error:
+    except Exception:
         # The restore is done all the same, and the node takes its identity at the next start anyway.
-        log.warning("files of a restore are put in place at the next start", error=error.strerror)
+        log.exception("files of a restore are put in place at the next start")
     return done

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-from doorward.host.files import DiskFiles, FileEntry
+from doorward.host.files import DiskFiles, FileEntry, make_directory
 from doorward.store.port import SEALED_FILE, Store
 from doorward.transaction.secrets import SecretKeeping
 
@@ -18,6 +18,6 @@ def settle(state: Path, store: Store, secrets: SecretKeeping) -> None:
     """Put files in place that a restore brought; called after it, and at every start before anything reads them."""
     for record in store.records(SEALED_FILE):
         text = secrets.unseal(record.id, base64.b64decode(record.body["sealed"]))
-        (state / record.id).parent.mkdir(mode=0o700, exist_ok=True)
+        make_directory((state / record.id).parent)
         DiskFiles(state).write(f"/{record.id}", FileEntry(text.encode(), 0o600))
         store.remove_record(SEALED_FILE, record.id)

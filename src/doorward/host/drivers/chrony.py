@@ -13,7 +13,7 @@ from typing_extensions import override
 from doorward.host.drivers import chronyc
 from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
 from doorward.host.errors import HostError, os_reason
-from doorward.host.files import DiskFiles, FileEntry
+from doorward.host.files import DiskFiles, FileEntry, make_directory
 from doorward.host.kinds import READ_BACK_SECONDS
 from doorward.host.kinds.daemon import Driver
 from doorward.host.plan import HostWarning
@@ -61,7 +61,7 @@ class Chrony(Driver):
         """Directories and `chrony.conf` as they must be; whether the latter was not."""
         try:
             for directory in self._layout.directories:
-                Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+                make_directory(Path(directory), 0o755)
             return self._write_conf()
         except OSError as error:
             raise HostError(os_reason(f"preparing {Path(self._layout.conf).parent} for chronyd failed", error)) from error
