@@ -168,6 +168,19 @@ def test_an_emergency_goes_through_marked(office: ApprovalSite) -> None:
     ann.delete(TRANSACTION)
 
 
+def test_an_emergency_in_one_request_goes_through_marked(office: ApprovalSite) -> None:
+    kim, ann, before = office.callers["kim"], office.callers["ann"], office.revision()
+    batch = {"changes": [{"method": "PUT", "path": WEB, "body": {"timeout": 31}}], "emergency": True}
+    ann.post("/api/commits", batch | {"commit_message": "I say so"}).is_error(403, "Unauthorized", code="emergency_group")
+    kim.post("/api/commits", batch).refuses("SemanticError", ("message_required", "/commit_message"))
+    bearer = Bearer(office.server, token(kim))
+    bearer.post("/api/commits", batch | {"commit_message": "fire"}).is_error(403, "Unauthorized", code="takes_a_person")
+    bearer.close()
+    assert office.revision() == before
+    assert kim.post("/api/commits", batch | {"commit_message": "fire"}).ok().meta["revision"] == before + 1
+    assert office.admin.body(f"/api/revisions/{before + 1}")["emergency"] is True
+
+
 def test_the_own_password_needs_nobody(office: ApprovalSite) -> None:
     bob = office.callers["bob"]
     bob.put("/api/user/password", {"current": SECRET, "new": SECRET + "!"}).ok()

@@ -12,9 +12,10 @@ from typing import Any
 import httpx2
 
 from doorward.cli.verify import findings
-from doorward.configuration.datetime.ntp_servers import NODE, SOURCES, sources
+from doorward.configuration.datetime.ntp_servers import NODE, sources
 from doorward.configuration.network._addresses import addresses_in
 from doorward.configuration.network._nics import NIC
+from doorward.host.drivers.chrony_conf import SOURCES
 from doorward.host.drivers.networkd import network_path
 from doorward.host.sandbox import run_directory
 from doorward.host.supervise import find_program

@@ -41,19 +41,21 @@ class Authority:
         self._certificate = self._sign(self._name, self._key, None)
         self.pem = _pem(self._certificate)
 
-    def identity(self, name: str, address: str = "127.0.0.1") -> Identity:
-        """Make an identity for an address."""
+    def identity(self, name: str, address: str = "127.0.0.1", *, has_ended: bool = False) -> Identity:
+        """Make an identity for an address; it ``has_ended`` already, or lasts for a day."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        return Identity(_pem(self._sign(subject, key, address)), private)
+        return Identity(_pem(self._sign(subject, key, address, hours=-1 if has_ended else 24)), private)
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, address: str | None) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, address: str | None, hours: int = 24
+    ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1)).not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(hours=2)).not_valid_after(now + dt.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca=address is None, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )  # fmt: skip

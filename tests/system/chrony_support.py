@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.pki import Identity
+
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
 NTP = "/api/configuration/datetime/ntp_servers"
 
@@ -56,8 +58,8 @@ def pid_of(state: Path) -> int:
 
 
 @contextmanager
-def time_server(directory: Path, address: str) -> Iterator[None]:
-    """A chronyd that serves its own clock on `address`, UDP port 123, without ever touching the clock."""
+def time_server(directory: Path, address: str, nts: Identity | None = None) -> Iterator[None]:
+    """A chronyd that serves its own clock on `address`, UDP port 123, without ever touching the clock; with NTS as `nts`."""
     run = directory / "run"
     run.mkdir(parents=True)
     run.chmod(0o700)
@@ -65,6 +67,10 @@ def time_server(directory: Path, address: str) -> Iterator[None]:
     conf.write_text(
         f"local stratum 8\nallow\nbindaddress {address}\nport 123\ncmdport 0\nbindcmdaddress {run}/s\npidfile {run}/pid\n"
     )
+    if nts is not None:
+        certificate, key = nts.written(run, "nts")
+        with conf.open("a") as more:
+            more.write(f"ntsserverkey {key}\nntsservercert {certificate}\nntsdumpdir {run}\n")
     user = pwd.getpwuid(os.geteuid()).pw_name
     program = find_program("chronyd")
     assert program is not None

@@ -22,7 +22,15 @@ from doorward.api.configuration import Configuration, check_match, may_write
 from doorward.api.openapi_transaction import ORDERING, STATUS
 from doorward.api.request import BATCH_LIMIT, Request, Response, path_segments
 from doorward.api.resources import Operation, answer_schema
-from doorward.api.transaction import CommitOrder, Transaction, commit_order, finished, idempotency_key, still_permitted
+from doorward.api.transaction import (
+    CommitOrder,
+    Transaction,
+    check_emergency,
+    commit_order,
+    finished,
+    idempotency_key,
+    still_permitted,
+)
 from doorward.areas.threads import HEAVY
 from doorward.store.port import CommitRecord
 from doorward.transaction.batch import BatchChange, ahead, mentions, write
@@ -85,6 +93,9 @@ class BatchOrder(Body):
     changes: Annotated[list[AnyChange], Elements(most=MAX_CHANGES)] = Field(description="Carried out in this order.")
     commit_message: CommitMessage | None = Field(None, description="Why; blank counts as missing.")
     confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
+    emergency: bool = Field(
+        default=False, description="Do not wait for approval, as a member of the group for emergencies; needs a message."
+    )
 
 
 _ORDER: TypeAdapter[BatchOrder] = TypeAdapter(BatchOrder)
@@ -274,7 +285,12 @@ class CommitsAndBatches(Commits):
         if staging.takes_time:
             await HEAVY.run(staging.login.account, staging.look_ahead)
 
-        commit = CommitOrder(status="commit", commit_message=order.commit_message, confirm_seconds=order.confirm_seconds)
+        commit = CommitOrder(
+            status="commit",
+            commit_message=order.commit_message,
+            confirm_seconds=order.confirm_seconds,
+            emergency=order.emergency,
+        )
         outcome = await self._service.once(
             commit_order(request, commit, key, raw), partial(self._commit, request, staging)
         )  # fmt: skip
@@ -283,10 +299,13 @@ class CommitsAndBatches(Commits):
 
     async def _commit(self, request: Request, staging: Staging, order: Order) -> CommitRecord:
         async with request.turn() as login:
+
+            def permitted() -> None:
+                still_permitted(request, login)
+                check_emergency(self._service, order, HREF)
+
             try:
-                record = await self._service.commit(
-                    order, partial(still_permitted, request, login), partial(self._staged, staging)
-                )  # fmt: skip
+                record = await self._service.commit(order, permitted, partial(self._staged, staging))
             except RefusedChangesError as refused:
                 raise refused.answer from None
             except SemanticError as refused:

@@ -62,7 +62,7 @@ class Configuration:
         node = self.tree[place.path].node
         if isinstance(node, Valued) and node.probe and (document := candidate.snapshot.document(place)) is not None:
             for _, host in node.probe(before and before.read(node), document.read(node)):
-                self.prober.start(host)
+                self.prober.begin(host)
 
     def snapshot(self, request: Request) -> Snapshot:
         """Return the configuration that the caller sees."""

@@ -35,8 +35,9 @@ from doorward.api.request import Request
 from doorward.api.resources import Container, Deferred, Resource
 from doorward.api.setup import Setup
 from doorward.api.ssh_host_keys import SshHostKeys
-from doorward.api.status import Health, HealthStatus, TimeStatusResource
+from doorward.api.status import Health, HealthStatus
 from doorward.api.support_bundles import SupportBundles
+from doorward.api.time_status import TimeStatusResource
 from doorward.api.tokens import ACCOUNTS, AllTokens, OwnTokens
 from doorward.api.tools import tools
 from doorward.api.transaction import Transaction
@@ -208,7 +209,7 @@ def application(parts: ApiParts) -> Application:
         "proposals": ProposalCollection(ProposalParts(parts.service, preview)),
         "revisions": Revisions(parts.service),
         "sessions": live,
-        "time_status": TimeStatusResource(pipeline.host),
+        "time_status": TimeStatusResource(pipeline),
         "ssh-host-keys": SshHostKeys(parts.host_keys, parts.backups.host_keys, lambda: cluster.cluster_role.managed),
         "tokens": AllTokens(tokens, pipeline.tree[ACCOUNTS].privilege),
         "tools": tools(lambda: pipeline.running, parts.notifications.try_mail, pipeline.secrets.text),

@@ -1,4 +1,4 @@
-"""``/api/health_status`` and ``/api/time_status``: how the machine and the appliance do."""
+"""``/api/health_status``: how the machine and the appliance do."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from typing import Any
 
 import psutil
 
-from doorward.api import errors
 from doorward.api.request import Request, Response
-from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta
+from doorward.api.resources import Operation, Resource, answer_schema, meta
 from doorward.areas.area import Issue
-from doorward.host.engine import Host, HostRefusedError
 from doorward.host.plan import HostWarning
 from doorward.proxy.control.figures import Figures
 from doorward.transaction.pipeline import Pipeline
-from doorward.tree.problems import Problem
 
 BASIC = "/special/basic"
 PROXIES = ("http", "ica", "mssql", "rdp", "ssh", "telnet", "vnc")
@@ -94,46 +91,3 @@ class HealthStatus(Resource):
                 "disk": {"free": disk.free, "total": disk.total, "used": disk.used},
             },
         }
-
-
-class TimeStatusResource(Resource):
-    """How the clock and its sources do."""
-
-    operations = {
-        "GET": Operation(
-            "Clock, daemon, sources and time zone.",
-            answer_schema(body={"type": "object"}, key={"const": "time_status"}),
-        )
-    }
-    privilege = BASIC
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.children = {"sync": TimeSync(host)}
-
-    async def get(self, request: Request) -> Response:
-        """Answer what the daemon says, at most a second old."""
-        found = await asyncio.to_thread(self._host.time_status)
-        return envelope(request, "time_status", found.as_dict())
-
-
-class TimeSync(Resource):
-    """Stepping the clock."""
-
-    operations = {"POST": Operation("Measure all sources now and step the clock.", answer_schema(), body={}, errors=(400, 403))}
-    privilege = BASIC
-    listed = False
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    async def post(self, request: Request) -> Response:
-        """Measure, step and answer the status after it."""
-        await request.read()
-        try:
-            stepped = await asyncio.to_thread(self._host.sync)
-        except HostRefusedError as refused:
-            raise errors.meaning([Problem(refused.code, refused.message, "", request.href)]) from None
-        body = stepped.status.as_dict()
-        about = {"href": "/api/time_status", "parent": "/api"}
-        return Response({"body": body, "key": "time_status", "meta": about, "stepped_seconds": stepped.stepped_seconds})

@@ -106,8 +106,6 @@ class Transaction(Resource):
         if isinstance(checked.model, ConfirmOrder):
             answer = await self._confirm(request)
         else:
-            if checked.model.emergency and request.member.grant is not None:
-                raise errors.takes_a_person(request.href)
             order = commit_order(request, checked.model, key, raw)
             answer = await self.answer(request, await self._service.once(order, partial(self._commit, request)))
         return finished(request, answer, checked.warnings, HREF)
@@ -121,8 +119,7 @@ class Transaction(Resource):
 
             def permitted() -> None:
                 still_permitted(request, login)
-                if order.emergency:
-                    self._check_emergency(order)
+                check_emergency(service, order, HREF)
                 if paths := not_writable(service.pipeline.tree, candidate, login.rights):
                     raise errors.no_longer_writable(paths)
 
@@ -135,18 +132,6 @@ class Transaction(Resource):
                 raise _refused(refused, sight) from None
             login.candidate = None
         return record
-
-    def _check_emergency(self, order: Order) -> None:
-        """Raise where somebody may not commit without approval. Runs in the commit thread."""
-        snapshot = self._service.pipeline.running.snapshot
-        if settings(snapshot) is None:
-            message = "Approval of changes is not switched on; commit as ever."
-            raise SemanticError([Problem("contradiction", message, "/emergency", HREF)])
-        if not in_emergency_group(snapshot, order.account):
-            raise errors.not_for_emergencies(HREF)
-        if not order.message:
-            message = "An emergency needs a commit message."
-            raise SemanticError([Problem("message_required", message, "/commit_message", HREF)])
 
     async def answer(self, request: Request, outcome: CommitOutcome, candidate: Candidate | None = None) -> Response:
         """Return the answer to a commit; ``candidate`` is what the caller has open all the same.
@@ -207,6 +192,21 @@ def still_permitted(request: Request, login: LoginSession) -> None:
         raise errors.unauthorized(request.href, write=True)
 
 
+def check_emergency(service: CommitService, order: Order, href: str) -> None:
+    """Raise where an order is to pass without approval, and may not. ``href``: where it was sent. Runs in the commit thread."""
+    if not order.emergency:
+        return
+    snapshot = service.pipeline.running.snapshot
+    if settings(snapshot) is None:
+        message = "Approval of changes is not switched on; commit as ever."
+        raise SemanticError([Problem("contradiction", message, "/emergency", href)])
+    if not in_emergency_group(snapshot, order.account):
+        raise errors.not_for_emergencies(href)
+    if not order.message:
+        message = "An emergency needs a commit message."
+        raise SemanticError([Problem("message_required", message, "/commit_message", href)])
+
+
 def _refused(refused: SemanticError, sight: Sight) -> errors.ApiError:
     """Tell what is wrong, as far as whoever asks may read it; the rest is counted."""
     refusal = errors.meaning(refused.problems, "commit")
@@ -225,8 +225,13 @@ def finished(request: Request, answer: Response, warnings: Iterable[Problem], pa
 
 
 def commit_order(request: Request, sent: CommitOrder, key: str | None, raw: bytes) -> Order:
-    """Return the order for a commit on behalf of who sent it; ``raw`` is the whole body, whose hash belongs to the key."""
+    """Return the order for a commit on behalf of who sent it; ``raw`` is the whole body, whose hash belongs to the key.
+
+    Raises 403 where a token is used for an emergency.
+    """
     login = request.member
+    if sent.emergency and login.grant is not None:
+        raise errors.takes_a_person(request.href)
     return Order(
         login.name, request.address, sent.commit_message or None, sent.confirm_seconds,
         idempotency_key=key, request=hashlib.sha256(raw).hexdigest() if key is not None else None, account=login.account,

@@ -9,10 +9,11 @@ from pathlib import Path
 from doorward.areas.area import Area, Issue, Metric
 from doorward.sessions.catalogue.port import LiveSessions
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.catalogue.tables import FILE
+from doorward.sessions.catalogue.tables import FILE, PURPOSE
 from doorward.sessions.live import NoLiveSessions
 from doorward.sessions.retention import SessionRetention
 from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
+from doorward.store.anchor import HistoryKey
 from doorward.tree.snapshot import Snapshot
 
 
@@ -34,7 +35,7 @@ class SessionParts(Area):
         directory = state / DIRECTORY
         directory.mkdir(mode=0o700, exist_ok=True)
         trails = Trails(directory, keys)
-        catalogue = SqliteCatalogue(state / FILE, trails.may_read)
+        catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=HistoryKey.at(state).derived(PURPOSE))
         return cls(catalogue, trails, SessionRetention(catalogue, trails, snapshot))
 
     is_early = True

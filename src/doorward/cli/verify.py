@@ -12,8 +12,9 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.sessions.catalogue.checking import check_catalogue
-from doorward.sessions.catalogue.tables import FILE
+from doorward.sessions.catalogue.checking import check_catalogue, check_trails
+from doorward.sessions.catalogue.tables import FILE, PURPOSE
+from doorward.sessions.trails import DIRECTORY, Trails
 from doorward.store.anchor import MAX_TEXT, HistoryKey, HistoryKeyError, anchors_in
 from doorward.store.lock import StateInUseError, check_state
 from doorward.store.port import Store, StoreDamagedError
@@ -45,7 +46,8 @@ def findings(state: Path, machine: MachineKind, anchors: Path | None = None) -> 
         return (
             [*store.check(), *_anchored(store, anchors)]
             or store.check_records()
-            or [*_sealed(store, vault), *_keys(state, store), *_sessions(state), *_effect(store, state, machine)]
+            or [*_sealed(store, vault)]
+            or [*store.check_tally(), *_keys(state, store), *_sessions(state, store), *_effect(store, state, machine)]
         )
     except (HostError, StoreDamagedError) as error:
         return [str(error)]
@@ -95,10 +97,12 @@ def _keys(state: Path, store: Store) -> Iterator[str]:
         yield str(error)
 
 
-def _sessions(state: Path) -> Iterator[str]:
-    """Yield which rows of sessions are not what was written; a node that never had a session has none."""
+def _sessions(state: Path, store: Store) -> Iterator[str]:
+    """Yield which rows of sessions are not what was written, and which trails are gone; a node without sessions has none."""
     if (state / FILE).exists():
-        yield from check_catalogue(state / FILE)
+        key = HistoryKey.read(state)
+        yield from check_catalogue(state / FILE, key.derived(PURPOSE) if key else None)
+        yield from check_trails(state / FILE, Trails(state / DIRECTORY), node_id(store))
 
 
 def _effect(store: Store, state: Path, machine: MachineKind) -> Iterator[str]:

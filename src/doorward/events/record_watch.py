@@ -13,7 +13,7 @@ _MAX_NAMED = 10
 
 
 class RecordWatch:
-    """Raises ``db_error`` when records are damaged. Looks at all of them at the start, and once a day."""
+    """Raises ``db_error`` when records are damaged, or gone. Looks at all of them at the start, and once a day."""
 
     def __init__(self, events: Events, store: Store) -> None:
         self._store = store
@@ -25,7 +25,7 @@ class RecordWatch:
         if self._looked is not None and now - self._looked < DAY:
             return
         self._looked = now
-        found = self._store.check_records()
+        found = self._store.check_records() or self._store.check_tally()
         more = [f"{len(found) - _MAX_NAMED} more."] if len(found) > _MAX_NAMED else []
         self._alarm.update(now, begun=bool(found), text=" ".join(found[:_MAX_NAMED] + more) or self._alarm.text)
 

@@ -10,10 +10,10 @@ import selectors
 import socket
 import struct
 import time
-from collections import OrderedDict, deque
 from dataclasses import dataclass
-from threading import Lock, Thread
 from typing import Final
+
+from doorward.host.background_prober import BackgroundProber
 
 _SIZE: Final = 48
 _CLIENT: Final = 0x23
@@ -25,9 +25,6 @@ _UNIX_EPOCH: Final = 2_208_988_800
 _NO_STRATUM: Final = 16
 _NO_LEAP: Final = 3
 _ADDRESSES: Final = 8
-_THREADS: Final = 16
-_FRESH_SECONDS: Final = 60.0
-_REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,51 +134,17 @@ def _since(stamp: bytes, unix: float) -> float:
     return (difference + _ERA_SECONDS / 2) % _ERA_SECONDS - _ERA_SECONDS / 2
 
 
-class Prober:
-    """Probes in the background: `start` and `known` never wait. At most 16 run at a time, the rest queue."""
+class Prober(BackgroundProber[tuple[str, int], ProbeResult]):
+    """Asks time servers, by host in lower case and port, in the background."""
 
     def __init__(self, timeout: float = 2.0) -> None:
         """`timeout` in seconds of one probe."""
-        self._timeout = timeout
-        self._lock = Lock()
-        self._waiting: deque[tuple[str, int]] = deque()
-        self._busy: set[tuple[str, int]] = set()
-        self._results: OrderedDict[tuple[str, int], tuple[float, ProbeResult]] = OrderedDict()
-        self._threads = 0
+        super().__init__(lambda key: probe(key[0], port=key[1], timeout=timeout))
 
-    def start(self, host: str, port: int = 123) -> None:
+    def begin(self, host: str, port: int = 123) -> None:
         """Begin a probe unless one of the last 60 s is known or under way."""
-        key = (host.lower(), port)
-        with self._lock:
-            if key in self._busy or self._fresh(key) is not None:
-                return
-            self._busy.add(key)
-            self._waiting.append(key)
-            if self._threads < _THREADS:
-                self._threads += 1
-                # Daemon threads: a resolver that hangs must not hold up the end of the process.
-                Thread(target=self._work, name="ntp-probe", daemon=True).start()
+        self.start((host.lower(), port))
 
-    def known(self, host: str, port: int = 123) -> ProbeResult | None:
+    def found(self, host: str, port: int = 123) -> ProbeResult | None:
         """The result of the last 60 s, None while there is none."""
-        with self._lock:
-            return self._fresh((host.lower(), port))
-
-    def _fresh(self, key: tuple[str, int]) -> ProbeResult | None:
-        at, result = self._results.get(key, (0.0, None))
-        return result if result is not None and time.monotonic() - at < _FRESH_SECONDS else None
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._threads -= 1
-                    return
-                key = self._waiting.popleft()
-            result = probe(key[0], port=key[1], timeout=self._timeout)
-            with self._lock:
-                self._busy.discard(key)
-                self._results[key] = (time.monotonic(), result)
-                self._results.move_to_end(key)
-                while len(self._results) > _REMEMBERED:
-                    self._results.popitem(last=False)
+        return self.known((host.lower(), port))

@@ -101,14 +101,15 @@ class Zone(HostResource):
 class Daemon(HostResource):
     """A running daemon ("chronyd").
 
-    It is reloaded when a file in `reload_on` (absolute paths) changes. `lists` is what its read-back must show, names
-    without regard to case; entries that the old value had and this one has not must be gone.
+    It is reloaded when a file in `reload_on` (absolute paths) changes, restarted when one in `restart_on` does. `lists` is what
+    its read-back must show, names without regard to case; entries that the old value had and this one has not must be gone.
     """
 
     name: str
     reload_on: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
     origin: str = ""
+    restart_on: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str]:

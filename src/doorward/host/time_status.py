@@ -41,10 +41,27 @@ class DaemonStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class NtsStatus:
+    """How a source authenticates itself by NTS.
+
+    `cookies` it has left for us, bits of the agreed key (0: there is none), `attempts` to agree on keys since that worked last,
+    and how many seconds ago that was (None: never). `reason` why it does not, None where it does or that is not known (yet).
+    """
+
+    is_authenticated: bool
+    cookies: int = 0
+    key_bits: int = 0
+    attempts: int = 0
+    agreed_seconds: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """One source; `selection` and `value` as configured, or for a foreign one as the daemon names it.
 
-    Seconds; None before an answer.
+    Seconds; None before an answer. `nts` is None where the source is not meant to authenticate itself.
     """
 
     address: str | None
@@ -58,6 +75,12 @@ class SourceStatus:
     last_sample_seconds: int | None
     offset_seconds: float | None
     error_bound_seconds: float | None
+    nts: NtsStatus | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The source as it is shown: `nts` only where it means something."""
+        body = asdict(self)
+        return body if self.nts is not None else {name: value for name, value in body.items() if name != "nts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,7 @@ class TimeStatus:
     def as_dict(self) -> dict[str, Any]:
         """The JSON body of `GET /api/time_status`."""
         body = asdict(self)
-        body["sources"] = list(body["sources"])
+        body["sources"] = [source.as_dict() for source in self.sources]
         return body
 
 
@@ -126,8 +149,8 @@ def clock_status(tracking: list[str], sources: tuple[SourceStatus, ...]) -> Cloc
     )
 
 
-def source_status(fields: list[str], name: str, *, configured: bool) -> SourceStatus:
-    """From the fields of one line of `chronyc -n -c sources`.
+def source_status(fields: list[str], name: str, *, configured: bool, keys: list[str] | None = None) -> SourceStatus:
+    """From the fields of one line of `chronyc -n -c sources`, and of its line of `authdata`.
 
     Mode, mark, address, stratum, poll, reach, age, offset, measured, ± bound.
     """
@@ -152,7 +175,14 @@ def source_status(fields: list[str], name: str, *, configured: bool) -> SourceSt
         last_sample_seconds=age if sampled else None,
         offset_seconds=float(fields[7]) if sampled else None,
         error_bound_seconds=float(fields[9]) if sampled else None,
+        nts=_nts_status(keys) if keys is not None and keys[1] == "NTS" else None,
     )
+
+
+def _nts_status(keys: list[str]) -> NtsStatus:
+    bits, agreed, attempts, cookies = (int(keys[at]) for at in (4, 5, 6, 8))
+    known = None if agreed == _NEVER else agreed
+    return NtsStatus(bool(bits and cookies), cookies, bits, attempts, known)
 
 
 def is_address(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -107,6 +108,10 @@ class HistoryKey:
         if not isinstance(key, Ed25519PrivateKey):
             raise HistoryKeyError(f"The file {path} holds no private key. Remove it: the next start makes one and signs anew.")
         return cls(key)
+
+    def derived(self, purpose: bytes) -> bytes:
+        """Return a secret of 32 bytes for one purpose, which tells nothing about the key."""
+        return hmac.digest(self._key.private_bytes_raw(), purpose, "sha256")
 
     def sign(self, number: int, digest: str, time: str) -> str:
         """Return the signature of a revision, in base64."""

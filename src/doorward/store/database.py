@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from doorward.store import log
 from doorward.store.format import bring_up
 from doorward.store.port import StoreDamagedError
+from doorward.store.tally import Tally
 
 _T = TypeVar("_T")
 _LOG_PAGES = 256
@@ -52,6 +53,7 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
         self._writing = threading.Lock()
         self.failed: list[Callable[[str], None]] = []
+        self._tally: Tally | None = None
         self._writer = self._open(room=room)
         if room:
             log.make_room(wal)
@@ -81,11 +83,17 @@ class Database:
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     result = work(self._writer)
+                    if self._tally is not None:
+                        self._tally.settle()
                     self._writer.execute("COMMIT")
                 except BaseException:
+                    if self._tally is not None:
+                        self._tally.undone()
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
                     raise
+                if self._tally is not None:
+                    self._tally.committed()
                 return result
         except sqlite3.Error as error:
             self._refused(error)
@@ -96,6 +104,10 @@ class Database:
             tell(str(error))
 
     def _read(self, sql: str, *values: Any) -> list[Any]:
+        return self._read_with(lambda connection: connection.execute(sql, values).fetchall())
+
+    def _read_with(self, look: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return what a look with this thread's connection finds."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         try:
             if connection is None:
@@ -103,7 +115,7 @@ class Database:
                 connection.execute("PRAGMA busy_timeout = 5000")
                 self._local.connection = connection
                 self._readers.append(connection)
-            return connection.execute(sql, values).fetchall()
+            return look(connection)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._refused(error)
             raise StoreDamagedError(f"{self._path} can't be read: {error}.") from error

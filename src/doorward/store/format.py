@@ -99,7 +99,8 @@ def add_checksums(connection: sqlite3.Connection) -> None:
     """Give records checksums, in one step."""
     connection.execute("BEGIN IMMEDIATE")
     for table in ("commits", "records"):
-        connection.execute(CHECKSUMS.format(table))
+        if not _has_checksums(connection, table):
+            connection.execute(CHECKSUMS.format(table))
     for statement in OBJECTS.split(";")[:-1]:
         connection.execute(statement)
     casts = ", ".join(f"CAST({name} AS BLOB)" for name in ("kind", "id", "body"))
@@ -113,6 +114,11 @@ def add_checksums(connection: sqlite3.Connection) -> None:
             sums.append((sum_of(commit_record_of(row, is_checked=False)), number))
     connection.executemany("UPDATE commits SET checksum = ? WHERE rowid = ?", sums)
     connection.execute("COMMIT")
+
+
+def _has_checksums(connection: sqlite3.Connection, table: str) -> bool:
+    sql = "SELECT 1 FROM pragma_table_info(?) WHERE name = 'checksum'"
+    return connection.execute(sql, (table,)).fetchone() is not None
 
 
 def bring_up(connection: sqlite3.Connection, path: Path, *, note_release: bool) -> None:
@@ -136,7 +142,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables of a store that an earlier release made to those of now."""
     if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
         give_accounts(connection)
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone():
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
         make_tables(connection)  # the youngest table: the store was made before there was one
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
         connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
@@ -144,7 +150,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN IMMEDIATE;{CONFIRMATION_COLUMNS}COMMIT;")
     if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
         connection.execute(RESULTS_OF_CHANGES)
-    if not connection.execute("SELECT 1 FROM pragma_table_info('records') WHERE name = 'checksum'").fetchone():
+    if not all(_has_checksums(connection, table) for table in ("commits", "records")):
         add_checksums(connection)
     if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'signature'").fetchone():
         connection.executescript(f"BEGIN IMMEDIATE;{SIGNED_HISTORY}COMMIT;")

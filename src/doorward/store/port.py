@@ -355,6 +355,9 @@ class Store(Protocol):
     def check_records(self) -> list[str]:
         """Return which records and commit records are damaged, a sentence each."""
 
+    def check_tally(self) -> list[str]:
+        """Return of which records, commit records and secrets some were taken out, put in, exchanged or moved."""
+
     def check(self) -> list[str]:
         """Return what is wrong with the file and the history: any edit, removal or reordering. Empty: nothing."""
 

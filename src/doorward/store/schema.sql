@@ -74,6 +74,9 @@ CREATE INDEX IF NOT EXISTS commits_by_account ON commits (account, idempotency_k
 
 CREATE TABLE IF NOT EXISTS secrets (key TEXT PRIMARY KEY, form TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
 
+-- One row: how many rows of each sort there are, and their keyed sums.
+CREATE TABLE IF NOT EXISTS tally (only INTEGER PRIMARY KEY CHECK (only = 1), totals BLOB NOT NULL, mark TEXT NOT NULL) STRICT;
+
 CREATE TABLE IF NOT EXISTS records (
   number INTEGER PRIMARY KEY,
   kind TEXT NOT NULL,

@@ -39,6 +39,7 @@ from doorward.store.port import (
 from doorward.store.records import ROW, filtered, put_record, record_of
 from doorward.store.revisions import put_revision, take_over
 from doorward.store.stored_history import StoredHistory
+from doorward.store.tally import Counted, Tally, check
 from doorward.store.vault import Vault
 
 log = structlog.get_logger()
@@ -47,6 +48,15 @@ _MAX_COMMIT_RECORDS = 100_000
 _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FROM confirmation WHERE only = 1"
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 _CHECKED_AT_ONCE = 1_000
+_PURPOSE = b"doorward tally"
+_COUNTED = (
+    Counted("commits", ("rowid", "id", "checksum"), "commit records"),
+    Counted("confirmation", tuple(name.strip() for name in CONFIRMATION.split(",")), "commits that await confirmation"),
+    Counted("journal", ("intent",), "entries of the journal"),
+    Counted("records", ("number", "id", "checksum"), "records of the kind", sort="kind"),
+    Counted("secrets", ("key", "form", "sealed"), "secrets"),
+)
+"""What is durable without being part of the chain of the history."""
 
 
 class SqliteStore(StoredHistory):
@@ -56,6 +66,8 @@ class SqliteStore(StoredHistory):
         self._told = set[str]()
         self.record_writes = 0
         super().__init__(path, vault, room=room, key=key)
+        if room:
+            self._tally = Tally(self._writer, _COUNTED, vault.derived(_PURPOSE))
 
     # Running revision and journal
 
@@ -223,6 +235,8 @@ class SqliteStore(StoredHistory):
                 put_record(connection, StoredRecord(record.kind, record.id, {"sealed": again}))
             marks = [(vault.mark(digest), number) for number, digest in connection.execute("SELECT number, hash FROM revisions")]
             connection.executemany("UPDATE revisions SET mark = ? WHERE number = ?", marks)
+            if self._tally is not None:
+                self._tally.anew(vault.derived(_PURPOSE))
             return len(sealed), len(marks)
 
         done = self._write(work)
@@ -297,3 +311,7 @@ class SqliteStore(StoredHistory):
                     except DamagedRecordError as error:
                         found.append(f"{error.name} is damaged and left out.")
         return found
+
+    def check_tally(self) -> list[str]:
+        """Return where rows were taken out, put in, exchanged or moved; see the port."""
+        return self._read_with(lambda connection: list(check(connection, _COUNTED, self._vault.derived(_PURPOSE))))

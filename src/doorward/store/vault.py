@@ -55,6 +55,10 @@ class Vault:
         except (InvalidTag, ValueError):
             raise VaultError(f"The secret {name} was altered, or the data key is not the one it was sealed with.") from None
 
+    def derived(self, purpose: bytes) -> bytes:
+        """Return a key of 32 bytes for one purpose, which tells nothing about others."""
+        return hmac.digest(self._mac_key, purpose, "sha256")
+
     def mark(self, digest: str) -> str:
         """Return a keyed mark of a digest, in hex: only who holds the data key can make it."""
         return hmac.digest(self._mac_key, hashlib.sha256(digest.encode()).digest(), "sha256").hex()

@@ -34,7 +34,7 @@ def probe_warnings(tree: Tree, edits: Iterable[Edit], prober: Prober) -> Iterato
         if not isinstance(node, Valued) or node.probe is None or edit.new is None:
             continue
         for at, host in node.probe(_parsed(node, edit.old), node.parse(decode_own(edit.new))):
-            result = prober.known(host)
+            result = prober.found(host)
             if result is not None and (found := _judged(host, result)) is not None:
                 yield Problem(found[0], found[1], at, edit.place.href)
 

@@ -64,6 +64,7 @@ GOOD: dict[str, Any] = {
     **SESSIONS,
 }
 REFERRING = {
+    "datetime/ntp_servers",
     "aaa/local_database/groups", "aaa/local_database/users", "management/email", "management/syslog",
     "management/system_backup", *POLICIES, *SERVING, *REFERRING_IN_SESSIONS
 } - {"policies/time_policies"}  # fmt: skip
@@ -250,7 +251,7 @@ def bodies(parent: type[Body] = Body) -> Iterator[type[Body]]:
         yield from bodies(child)
 
 
-FIELDS = [(body, name, field) for body in bodies() for name, field in body.model_fields.items()]
+FIELDS = [(body, name, field) for body in dict.fromkeys(bodies()) for name, field in body.model_fields.items()]
 
 
 def field_id(value: Any) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import doorward.configuration
-from doorward.configuration import troubleshooting
+from doorward.configuration import troubleshooting, x509
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers, timezone
 from doorward.configuration.local_services import admin_web, cluster, user_web
 from doorward.configuration.management import system_backup
 from doorward.configuration.policies import backup_policies
 from doorward.configuration.ssh import connections
+from doorward.host.files import FileEntry
 from doorward.host.machine import Machine
 from doorward.host.resources import Daemon, File, Job, Symlink, Zone
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
+from tests.support.pki import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +42,50 @@ def fqdn(name: str) -> dict[str, str]:
     return {"selection": "fqdn", "value": name}
 
 
+def secured(entry: dict[str, Any], authority: str | None = None) -> dict[str, Any]:
+    return {**entry, "nts": True} | ({} if authority is None else {"server_certificate_ca": authority})
+
+
+def with_authorities(servers: list[dict[str, Any]]) -> Snapshot:
+    body, _ = x509.make(x509.NewCertificate(certificate=Authority().pem))
+    place = Place(x509.PATH, "ca")
+    snapshot = TREE.defaults(Machine()).put(place, TREE.load(place, body))
+    return snapshot.put(Place(ntp_servers.PATH), TREE.load(Place(ntp_servers.PATH), servers))
+
+
+def test_servers_with_nts_name_the_authority_in_their_place() -> None:
+    servers = [ip("192.0.2.1"), secured(fqdn("ntp.example")), secured(ip("192.0.2.2"), "ca"), secured(fqdn("x"), "ca")]
+    made = with_authorities(servers)
+    sources, third, fourth, daemon = ntp_servers.render(made)
+    assert isinstance(sources, File)
+    assert sources.content.decode().splitlines() == [
+        "server 192.0.2.1 iburst",
+        "pool ntp.example iburst nts maxsources 4",
+        "server 192.0.2.2 iburst nts certset 3",
+        "pool x iburst nts certset 4 maxsources 4",
+    ]
+    pem = x509.chain_of(made, "ca")[0].public_bytes(Encoding.PEM)
+    assert [(one.path, one.content) for one in (third, fourth) if isinstance(one, File)] == [
+        ("/etc/chrony/doorward-nts-3.pem", pem), ("/etc/chrony/doorward-nts-4.pem", pem)
+    ]  # fmt: skip
+    assert daemon.identity == ("daemon", "chronyd")
+    written = FileEntry(sources.content)
+    assert ntp_servers.adopt(made, lambda _: written) == servers
+    foreign = ("server 192.0.2.1 iburst certset 3", "server 192.0.2.1 iburst nts certset 1", "server 192.0.2.1 nts iburst")
+    entries = iter([FileEntry(f"{line}\n".encode()) for line in foreign])
+    assert [ntp_servers.adopt(made, lambda _: next(entries)) for _ in foreign] == [None] * len(foreign)
+
+
+def test_few_time_sources_are_worth_a_warning() -> None:
+    for few in ([ip("192.0.2.1")], [ip("192.0.2.1"), ip("192.0.2.2")]):
+        assert [one.code for one in ntp_servers.few_time_sources(with_body(ntp_servers.PATH, few), Place(ntp_servers.PATH))] == [
+            "few_time_sources"
+        ]
+    enough: list[list[dict[str, str]]] = [[], [fqdn("pool.ntp.org")], [ip(f"192.0.2.{number}") for number in (1, 2, 3)]]
+    for servers in enough:
+        assert list(ntp_servers.few_time_sources(with_body(ntp_servers.PATH, servers), Place(ntp_servers.PATH))) == []
+
+
 @pytest.mark.parametrize(
     ("servers", "content"),
     [
@@ -56,7 +103,13 @@ def test_time_servers_become_the_sources_of_chronyd(servers: Sequence[dict[str, 
     sources = "/etc/chrony/sources.d/doorward.sources"
     assert list(ntp_servers.render(with_body(path, servers))) == [
         File(sources, content, 0o644, origin=path, label="sources"),
-        Daemon("chronyd", reload_on=(sources,), lists=tuple(server["value"] for server in servers), origin=path),
+        Daemon(
+            "chronyd",
+            reload_on=(sources,),
+            restart_on=ntp_servers.AUTHORITIES,
+            lists=tuple(server["value"] for server in servers),
+            origin=path,
+        ),
     ]
 
 

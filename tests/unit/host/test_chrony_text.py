@@ -22,22 +22,22 @@ from doorward.host.resources import Daemon, File, Symlink
 from doorward.host.sandbox import run_directory, sandbox
 from doorward.host.system import system
 from doorward.host.systemd import Unit
-from doorward.host.time_status import ZoneStatus, clock_status, source_status
+from doorward.host.time_status import NtsStatus, ZoneStatus, clock_status, source_status
 
 NEVER = "4294967295"
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
 
 
-def test_the_system_text_is_the_contracts() -> None:
+def test_the_system_text() -> None:
     assert system_text().decode().splitlines() == [
         "sourcedir /etc/chrony/sources.d",
         "driftfile /var/lib/chrony/chrony.drift",
-        "ntsdumpdir /var/lib/chrony",
         "logdir /var/log/chrony",
         "makestep 1.0 3",
         "maxupdateskew 100.0",
         "rtcsync",
         "port 0",
+        *(f"ntstrustedcerts {slot} /etc/chrony/doorward-nts-{slot}.pem" for slot in range(1, 17)),
     ]
 
 
@@ -79,6 +79,27 @@ def test_the_state_of_a_source(fields: str, name: str, state: str, address: str 
     else:
         assert (source.reachability, source.poll_seconds, source.last_sample_seconds) == (255, 64, 12)
         assert (source.offset_seconds, source.error_bound_seconds) == (0.000014, 0.0031)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("192.0.2.7,-,0,0,0,4294967295,0,0,0,0", None),
+        ("192.0.2.7,NTS,1,15,256,4,0,0,8,100", NtsStatus(True, 8, 256, 0, 4)),
+        ("192.0.2.7,NTS,1,15,256,90,2,1,0,100", NtsStatus(False, 0, 256, 2, 90)),
+        (f"192.0.2.7,NTS,0,0,0,{NEVER},3,0,0,0", NtsStatus(False, attempts=3)),
+    ],
+)
+def test_how_a_source_authenticates_itself(keys: str, expected: NtsStatus | None) -> None:
+    fields = ["^", "*", "192.0.2.7", "3", "6", "377", "12", "0", "0", "0"]
+    source = source_status(fields, "192.0.2.7", configured=True, keys=keys.split(","))
+    assert source.nts == expected
+    assert ("nts" in source.as_dict()) == (expected is not None)
+
+
+def test_keys_of_other_sources_are_not_taken_for_those_of_a_source(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="do not fit together"):
+        chronyc.figures(answers(sources=told(TRACKING.format(leap="Normal"), ROW).replace("192.0.2.7,-", "192.0.2.8,-")))
 
 
 TRACKING = "C0000207,192.0.2.7,4,1795292039.5,0.00000165,0.0,0.0,1.0,0.0,0.1,0.0123,0.0031,64.0,{leap}"
@@ -152,14 +173,20 @@ def clock(
     return ChronyClock(chrony, DiskFiles(root), ask, lambda: ZoneStatus("Etc/UTC", "UTC", 0))
 
 
-ROW = "^,*,192.0.2.7,3,6,377,1,0,0,0\n"
+ROW = "^,*,192.0.2.7,3,6,377,1,0,0,0"
+
+
+def told(tracking: str, *rows: str) -> str:
+    """The figures of the clock and of sources, none of which has keys."""
+    keys = [f"{row.split(',')[2]},-,0,0,0,{NEVER},0,0,0,0" for row in rows]
+    return "\n".join([tracking, *rows, *keys]) + "\n"
 
 
 def answers(**changes: str) -> Script:
     plain = {
         "burst": "200 OK\n",
         "activity": "1,0,0,0,0\n",
-        "sources": TRACKING.format(leap="Normal") + "\n" + ROW,
+        "sources": told(TRACKING.format(leap="Normal"), ROW),
         "sourcename": "a.example\n",
         "makestep": "200 OK\n",
         "tracking": TRACKING.format(leap="Normal"),
@@ -186,7 +213,7 @@ def test_sync_measures_and_steps(tmp_path: Path) -> None:
         (
             (),
             "/bin/true",
-            {"sources": TRACKING.format(leap="Not synchronised") + "\n" + f"^,?,192.0.2.7,0,6,0,{NEVER},0,0,0\n"},
+            {"sources": told(TRACKING.format(leap="Not synchronised"), f"^,?,192.0.2.7,0,6,0,{NEVER},0,0,0")},
             "no_reachable_source",
         ),
     ],
@@ -223,7 +250,7 @@ def test_sources_come_in_configured_order_and_pools_by_address(tmp_path: Path) -
         "^,?,192.0.2.100,2,6,377,1,0,0,0",
     ]
     names = ["other.example", "192.0.2.7", "b.example", "b.example", "c.example", "c.example", "503 No such source"]
-    ask = answers(sources="\n".join([TRACKING.format(leap="Normal"), *rows]) + "\n", sourcename="\n".join(names) + "\n")
+    ask = answers(sources=told(TRACKING.format(leap="Normal"), *rows), sourcename="\n".join(names) + "\n")
     status = clock(tmp_path, ask).status()
     assert [(one.value, one.address, one.state, one.origin) for one in status.sources] == [
         ("B.example", "192.0.2.8", "combined", "configuration"),
@@ -231,7 +258,7 @@ def test_sources_come_in_configured_order_and_pools_by_address(tmp_path: Path) -
         ("c.example", None, "unresolved", "configuration"),
         ("other.example", "192.0.2.99", "not_selectable", "foreign"),
     ]
-    broken = clock(tmp_path, answers(sources=TRACKING.format(leap="Normal") + "\n" + ROW, sourcename="a\nb\n"))
+    broken = clock(tmp_path, answers(sources=told(TRACKING.format(leap="Normal"), ROW), sourcename="a\nb\n"))
     assert broken.status().daemon.running is False
 
 

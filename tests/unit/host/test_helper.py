@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from doorward.configuration import x509
 from doorward.host import build
 from doorward.host.drivers.networkd import netdev_path, network_path
 from doorward.host.engine import ApplyError
@@ -29,6 +30,7 @@ from doorward.host.resources import Daemon, File, HostResource, Job, Listener, S
 from doorward.host.sandbox import sandbox
 from doorward.tree.places import Place
 from tests.support.helping import helping
+from tests.support.pki import Authority
 from tests.support.waiting import until
 from tests.unit.configuration.network.test_rendering import TREE, interface, nic, snapshot
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from doorward.host.engine import Host
 
 SOURCES = "/etc/chrony/sources.d/doorward.sources"
+AUTHORITY = Authority().pem.encode()
 NETWORK = network_path("eth0")
 NETDEV = netdev_path("eth0.7")
 GOOD_NETWORK = "[Match]\nName=eth0\n\n[Network]\nDHCP=no\n"
@@ -71,6 +74,14 @@ HOSTILE: list[HostResource] = [
     File("/etc/hostname", "naïve\n".encode()),
     File(SOURCES, b"server 192.0.2.1 iburst\nrefclock SHM 0\n"),
     File(SOURCES, b"server 192.0.2.1 iburst key 7\n"),
+    File(SOURCES, b"server 192.0.2.1 iburst nts certset 17\n"),
+    File(SOURCES, b"pool pool.example.com iburst maxsources 4 nts\n"),
+    File("/etc/chrony/doorward-nts-17.pem", AUTHORITY),
+    File("/etc/chrony/doorward-nts-1.pem", b""),
+    File("/etc/chrony/doorward-nts-1.pem", b"server 192.0.2.1\n"),
+    File("/etc/chrony/doorward-nts-1.pem", AUTHORITY + b"refclock SHM 0\n"),
+    File("/etc/chrony/doorward-nts-1.pem", AUTHORITY.replace(b"MII", b"M I")),
+    Daemon("chronyd", (SOURCES,), restart_on=("/etc/shadow",)),
     File(SOURCES, b"pool pool.example.com iburst maxsources 4 copy\n"),
     File(SOURCES, b"server 192.0.2.1 iburst\n" * 17),
     network_file("IPForward=yes\n"),
@@ -157,7 +168,15 @@ def test_whatever_a_configuration_asks_for_is_permitted() -> None:
         dns={"primary": "192.0.2.53", "secondary": "2001:db8::53"},
         naming={"hostname": "node-7", "domainname": "example.com", "nickname": "ü"},
     )
-    servers = [{"selection": "ip", "value": "2001:db8::7b"}, {"selection": "fqdn", "value": "0.pool-a.ntp.org"}]
+    key, secured = "3b1c9a4e-0d7f-4c5b-9a51-6f1e2d3c4b5a", {"nts": True}
+    public, _ = x509.make(x509.NewCertificate(certificate=AUTHORITY.decode()))
+    made = made.put(Place(x509.PATH, key), TREE.load(Place(x509.PATH, key), public))
+    servers = [
+        {"selection": "ip", "value": "2001:db8::7b"},
+        {"selection": "fqdn", "value": "0.pool-a.ntp.org", **secured},
+        {"selection": "ip", "value": "192.0.2.7", **secured, "server_certificate_ca": key},
+        {"selection": "fqdn", "value": "ntp.example", **secured, "server_certificate_ca": key},
+    ]
     for path, body in {"timezone": "America/Argentina/Buenos_Aires", "ntp_servers": servers}.items():
         place = Place(f"/api/configuration/datetime/{path}")
         made = made.put(place, TREE.load(place, body))

@@ -156,12 +156,12 @@ def until(condition: Callable[[], object]) -> None:
 
 def test_the_prober_never_waits_and_asks_once(server: Server) -> None:
     prober = Prober()
-    assert prober.known(ADDRESS, server.port) is None
+    assert prober.found(ADDRESS, server.port) is None
     for _ in range(5):
-        prober.start(ADDRESS, server.port)
-    until(lambda: prober.known(ADDRESS, server.port))
-    prober.start(ADDRESS, server.port)
-    result = prober.known(ADDRESS, server.port)
+        prober.begin(ADDRESS, server.port)
+    until(lambda: prober.found(ADDRESS, server.port))
+    prober.begin(ADDRESS, server.port)
+    result = prober.found(ADDRESS, server.port)
     assert result is not None
     assert result.answered
     assert len(server.asked) == 1
@@ -193,16 +193,16 @@ def test_addresses_that_nothing_can_be_sent_to_take_no_places(server: Server, mo
 
 def test_the_prober_asks_again_when_the_result_is_old(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     prober = Prober()
-    prober.start(ADDRESS, server.port)
-    until(lambda: prober.known(ADDRESS, server.port))
-    monkeypatch.setattr("doorward.host.ntp_probe._FRESH_SECONDS", 0.0)
-    assert prober.known(ADDRESS, server.port) is None
-    prober.start(ADDRESS, server.port)
+    prober.begin(ADDRESS, server.port)
+    until(lambda: prober.found(ADDRESS, server.port))
+    monkeypatch.setattr("doorward.host.background_prober._FRESH_SECONDS", 0.0)
+    assert prober.found(ADDRESS, server.port) is None
+    prober.begin(ADDRESS, server.port)
     until(lambda: len(server.asked) == 2)
 
 
 def test_the_prober_is_bounded_and_forgets(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.host.ntp_probe._REMEMBERED", 4)
+    monkeypatch.setattr("doorward.host.background_prober._REMEMBERED", 4)
     running: list[int] = []
     gate = threading.Event()
 
@@ -214,7 +214,7 @@ def test_the_prober_is_bounded_and_forgets(server: Server, monkeypatch: pytest.M
     monkeypatch.setattr("doorward.host.ntp_probe.probe", slow)
     prober = Prober()
     for number in range(40):
-        prober.start(f"host{number}")
+        prober.begin(f"host{number}")
     until(lambda: len(running) == 16)
     gate.set()
     until(lambda: len(running) == 40 and prober._threads == 0)

@@ -54,6 +54,7 @@ def older(connection: sqlite3.Connection) -> None:
     """Make of a store one from before records had checksums."""
     for table in ("commits", "records"):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+    connection.execute("DROP TABLE tally")
 
 
 def test_a_store_made_before_there_were_records_gets_them(open_store: Callable[[], Store], tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ class Probes(Prober):
         super().__init__()
         self.results: dict[str, ProbeResult] = {}
 
-    def start(self, host: str, port: int = 123) -> None:
+    def begin(self, host: str, port: int = 123) -> None:
         return
 
-    def known(self, host: str, port: int = 123) -> ProbeResult | None:
+    def found(self, host: str, port: int = 123) -> ProbeResult | None:
         return self.results.get(host)
 
 

@@ -262,7 +262,10 @@ def test_a_plan_touches_nothing(rig: Rig) -> None:
 def test_a_daemon_that_is_not_installed_is_warned_about(rig: Rig) -> None:
     rig.host.daemon.absent = "chronyd is not installed"
     done = rig.commit(servers(rig, A))
-    assert [(w["code"], w["path"]) for w in done.warnings] == [("daemon_absent", ROOT + SERVERS)]
+    assert [(w["code"], w["path"]) for w in done.warnings] == [
+        ("few_time_sources", ROOT + SERVERS),
+        ("daemon_absent", ROOT + SERVERS),
+    ]
     assert rig.sources() == b"server 198.51.100.1 iburst\n"
 
 
@@ -285,10 +288,12 @@ def test_what_is_known_of_added_time_servers_is_warned_about(rig: Rig, result: P
         rig.prober.results["198.51.100.2"] = result
     rig.committed((SERVERS, A))
     done = rig.commit(servers(rig, [*A, *B]), commit_id="t1")
-    expected = [] if code is None else [(code, ROOT + SERVERS, "/1/value")]
+    few = [("few_time_sources", ROOT + SERVERS, "")]
+    expected = few if code is None else [*few, (code, ROOT + SERVERS, "/1/value")]
     assert [(w["code"], w["path"], w["pointer"]) for w in done.warnings] == expected
     assert commit_record(rig).warnings == done.warnings
-    assert rig.commit(servers(rig, [*B, *A])).warnings == []
+    again = rig.commit(servers(rig, [*B, *A])).warnings
+    assert [(w["code"], w["path"], w["pointer"]) for w in again] == few
 
 
 def test_a_record_keeps_the_key_of_its_request(rig: Rig) -> None:

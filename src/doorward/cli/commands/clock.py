@@ -68,5 +68,13 @@ def _row(source: dict[str, Any]) -> list[str]:
         source["address"] or "-",
         "-" if stratum is None else str(stratum),
         "-" if offset is None else f"{1000 * offset:+.3f} ms",
-        str(source["state"]).replace("_", " "),
+        str(source["state"]).replace("_", " ") + _authenticated(source.get("nts")),
     ]
+
+
+def _authenticated(nts: dict[str, Any] | None) -> str:
+    if nts is None:
+        return ""
+    return (
+        ", authenticated" if nts["is_authenticated"] else f", not authenticated: {nts['message'] or 'the reason is looked for'}"
+    )

@@ -56,11 +56,18 @@ def _found(session: CommandSession) -> dict[str, Any]:
         "revision": {"number": int(newest[0]["key"]), **newest[0]["body"]} if newest else None,
         "awaits_confirmation": awaited and {"revision": awaited[0], "remaining_seconds": awaited[1]},
         "staged": len(staged(session.target).edits),
+        "proposals": _proposed(session),
         "backup": _readable(session, "/api/backup/status", "body"),
         "cluster": _readable(session, "/api/cluster/status", "items") if body["roles"] else None,
         "sessions": _counted(session),
         "health": health and health["issues"],
     }
+
+
+def _proposed(session: CommandSession) -> int | None:
+    """Return how many proposals of the account, and for it, wait."""
+    found = _readable(session, "/api/proposals?state=open", "items")
+    return None if found is None else len(found)
 
 
 def _counted(session: CommandSession) -> int | None:
@@ -110,6 +117,8 @@ def _lines(found: dict[str, Any]) -> Iterator[OutputLine]:
         )
     if found["staged"]:
         yield OutputLine(f"Staged:    {found['staged']}, not committed; `doorward plan` shows it")
+    if found["proposals"]:
+        yield OutputLine(f"Proposals: {found['proposals']} waiting; `doorward proposals list` shows them", "yellow")
     yield from _surroundings(found)
     issues = found["health"]
     if issues is None:

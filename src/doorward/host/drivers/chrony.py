@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ import structlog
 from typing_extensions import override
 
 from doorward.host.drivers import chronyc
-from doorward.host.drivers.chrony_conf import CONF, KEPT, SOURCES, SOURCES_DIRECTORY, Layout
+from doorward.host.drivers.chrony_conf import CONF, KEPT, MAX_SERVERS, SOURCES, SOURCES_DIRECTORY, Layout, authority_path
 from doorward.host.errors import HostError, os_reason
 from doorward.host.files import DiskFiles, FileEntry, make_directory
 from doorward.host.kinds import READ_BACK_SECONDS
@@ -48,12 +49,18 @@ class Chrony(Driver):
         self._ask = ask
         self._absence = None if program else _MISSING
         self.touches_clock = layout.touches_clock
+        self._trusted: dict[str, bytes] | None = None
+        """The authorities by path as they were at its start; None where that is not known."""
         self.generation = 0
         """Grows with every start and reload: what was read before is then out of date."""
 
     def prepare(self) -> None:
         """Make directories, take over `chrony.conf`; a daemon that already runs with another one is restarted."""
-        if self._ready() and self._absence is None and self._service.active():
+        altered = self._ready()
+        if self._absence is not None or not self._service.active():
+            return
+        self._trusted = self._authorities()
+        if altered:
             self._service.restart()
             self._await_answer("chronyd", time.monotonic() + READ_BACK_SECONDS)
 
@@ -126,8 +133,18 @@ class Chrony(Driver):
 
     @override
     def is_altered(self) -> bool:
-        """Whether `chrony.conf` is not ours any more."""
-        return not self._is_ours(self._conf())
+        """Whether `chrony.conf` is not ours any more, or an authority is not what it was at the start."""
+        return not self._is_ours(self._conf()) or (self._trusted is not None and self._trusted != self._authorities())
+
+    def _authorities(self) -> dict[str, bytes]:
+        """The authorities of time servers as they lie there; one that can't be read counts as none."""
+        there, found = set(self._files.names(str(Path(CONF).parent))), {}
+        for path in map(authority_path, range(1, MAX_SERVERS + 1)):
+            if Path(path).name in there:
+                with suppress(HostError):
+                    if (entry := self._files.read(path)) is not None:
+                        found[path] = entry.content
+        return found
 
     def _conf(self) -> FileEntry | None:
         """`chrony.conf` as it stands, None where it can't be read."""
@@ -150,6 +167,7 @@ class Chrony(Driver):
         began = time.monotonic()
         socket = Path(self._layout.socket)
         self.generation += 1
+        self._trusted = self._authorities()
         while not (socket.exists() and self._service.active() and self._answers()):
             if time.monotonic() >= deadline:
                 raise HostError(f"{name} did not start within {max(deadline - began, 0):.2g} s")

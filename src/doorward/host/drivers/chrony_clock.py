@@ -90,7 +90,7 @@ class ChronyClock:
             time.sleep(0.1)
         _, rows = chronyc.figures(self._ask)
         elapsed = time.monotonic() - began
-        return any(int(fields[6]) <= elapsed + 1 for fields, _ in rows)
+        return any(int(fields[6]) <= elapsed + 1 for fields, _, _ in rows)
 
     def _read(self) -> TimeStatus:
         version = self._installed_version()
@@ -105,13 +105,13 @@ class ChronyClock:
         clock = ClockStatus(time=iso(datetime.now(UTC)))
         return TimeStatus(clock, DaemonStatus("chrony", running=False, version=version), (), self._zone())
 
-    def _sources(self, rows: list[tuple[list[str], str]]) -> tuple[SourceStatus, ...]:
+    def _sources(self, rows: list[tuple[list[str], str, list[str]]]) -> tuple[SourceStatus, ...]:
         configured = self._configured()
         by_name: dict[str, list[SourceStatus]] = {normal(name): [] for name in configured}
         spelled = {normal(name): name for name in configured}
-        for fields, name in rows:
+        for fields, name, keys in rows:
             key = normal(name)
-            one = source_status(fields, spelled.get(key, name), configured=key in spelled)
+            one = source_status(fields, spelled.get(key, name), configured=key in spelled, keys=keys)
             by_name.setdefault(key, []).append(one)
         # A pool keeps unresolved places for addresses it may still learn; they say nothing once one of its addresses
         # is in use.

@@ -14,8 +14,20 @@ SOURCES_DIRECTORY: Final = "/etc/chrony/sources.d"
 SOURCES: Final = f"{SOURCES_DIRECTORY}/doorward.sources"
 """Host path of the file that holds the configured sources."""
 
+MAX_SERVERS: Final = 16
+"""Entries that a list of time servers may have."""
+
 KEPT: Final = f"{CONF}.before-doorward"
 """Host path under which the configuration found at the first start is kept."""
+
+
+def authority_path(slot: int) -> str:
+    """Host path of the authority for the server with a place in the list, from 1 on: chronyd's set of that number."""
+    return f"/etc/chrony/doorward-nts-{slot}.pem"
+
+
+def _trusted(root: str = "") -> str:
+    return "".join(f"ntstrustedcerts {slot} {root}{authority_path(slot)}\n" for slot in range(1, MAX_SERVERS + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +54,19 @@ class Layout:
 
 
 def system_text() -> bytes:
-    """`chrony.conf` of a system host: our sources and no others, no service for others."""
+    """`chrony.conf` of a system host: our sources and no others, no service for others.
+
+    Without `ntsdumpdir`: keys that outlive a restart would outlive the trust in the authority that they were agreed under.
+    """
     return (
         b"sourcedir /etc/chrony/sources.d\n"
         b"driftfile /var/lib/chrony/chrony.drift\n"
-        b"ntsdumpdir /var/lib/chrony\n"
         b"logdir /var/log/chrony\n"
         b"makestep 1.0 3\n"
         b"maxupdateskew 100.0\n"
         b"rtcsync\n"
         b"port 0\n"
-    )
+    ) + _trusted().encode()
 
 
 def sandbox_text(root: str, run: str) -> bytes:
@@ -65,7 +79,6 @@ def sandbox_text(root: str, run: str) -> bytes:
     return (
         f"sourcedir {root}{SOURCES_DIRECTORY}\n"
         f"driftfile {root}/var/lib/chrony/chrony.drift\n"
-        f"ntsdumpdir {root}/var/lib/chrony\n"
         f"logdir {root}/var/log/chrony\n"
         f"pidfile {run}/chronyd.pid\n"
         f"bindcmdaddress {run}/chronyd.sock\n"
@@ -73,6 +86,7 @@ def sandbox_text(root: str, run: str) -> bytes:
         "makestep 1.0 3\n"
         "maxupdateskew 100.0\n"
         "port 0\n"
+        f"{_trusted(root)}"
     ).encode()
 
 

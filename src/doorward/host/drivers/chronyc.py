@@ -55,22 +55,28 @@ def tracking(ask: AskChronyd) -> list[str]:
     return _one(ask("-n", "-c", "tracking"))
 
 
-def figures(ask: AskChronyd) -> tuple[list[str], list[tuple[list[str], str]]]:
-    """The tracking fields, and for every source its fields (address or "ID#…" in [2]) and its configured name.
+def figures(ask: AskChronyd) -> tuple[list[str], list[tuple[list[str], str, list[str]]]]:
+    """The tracking fields, and for every source its fields (address or "ID#…" in [2]), its configured name and its keys.
+
+    Keys: address, mode ("NTS"), number of the key, its algorithm and bits, seconds since keys were agreed on, tries since, NAKs,
+    cookies and their length.
 
     Names and addresses never stand in one answer of chronyc, so the names are asked for by address; a source that
     goes away in between is left out.
     """
-    answer = ask("-n", "-c", "-m", "tracking", "sources -a")
+    answer = ask("-n", "-c", "-m", "tracking", "sources -a", "authdata -a")
     first, _, rest = answer.partition("\n")
-    rows = _rows(rest, _ADDRESS_FIELDS)
+    both = _rows(rest, _ADDRESS_FIELDS)
+    rows, keys = both[: len(both) // 2], both[len(both) // 2 :]
+    if [row[2] for row in rows] != [row[0] for row in keys]:
+        raise HostError("chronyd's answers about its sources do not fit together")
     if not rows:
         return _one(first), []
     names = ask("-c", "-m", *(f"sourcename {fields[2]}" for fields in rows)).splitlines()
     if len(names) != len(rows):
         raise HostError("chronyd's answers about its sources do not fit together")
     # A declined question is answered by a line such as "503 No such source"; no host name holds a space.
-    return _one(first), [(fields, name) for fields, name in zip(rows, names, strict=True) if " " not in name]
+    return _one(first), [one for one in zip(rows, names, keys, strict=True) if " " not in one[1]]
 
 
 def bursting(ask: AskChronyd) -> int:

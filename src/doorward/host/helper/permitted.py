@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from doorward.host.drivers.chrony_conf import SOURCES
+from doorward.host.drivers.chrony_conf import MAX_SERVERS, SOURCES, authority_path
 from doorward.host.drivers.networkd import netdev_path, network_path, vlan_name
 from doorward.host.errors import HostError
 from doorward.host.kinds.path import ZONEINFO
@@ -28,7 +28,7 @@ MAX_FILE: Final = 1 << 20
 """Bytes of a file; one of systemd-networkd with all addresses and routes that fit in takes less."""
 MAX_TOUCHED: Final = 4096
 """Paths that may change before a step."""
-_MAX_SERVERS, _MAX_NAME_SERVERS, _MAX_TAG, _MAX_ZONE = 16, 2, 4094, 128
+_MAX_NAME_SERVERS, _MAX_TAG, _MAX_ZONE = 2, 4094, 128
 _MODE: Final = 0o644
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?")
@@ -36,7 +36,12 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _DEVICE: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._@+-]{1,15}")
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9/_.#-]{0,200}")
 _TEXT: Final = re.compile(r"[A-Za-z0-9 /_.-]{0,64}")
-_SOURCE: Final = re.compile(r"server (?P<address>\S+) iburst|pool (?P<name>\S+) iburst maxsources 4")
+_NTS = r"( nts( certset ([1-9]|1[0-6]))?)?"
+_SOURCE: Final = re.compile(rf"server (?P<address>\S+) iburst{_NTS}|pool (?P<name>\S+) iburst{_NTS} maxsources 4")
+_AUTHORITIES: Final = frozenset(authority_path(slot) for slot in range(1, MAX_SERVERS + 1))
+_MAX_AUTHORITY: Final = 256
+"""Lines of a certificate in PEM, its head and its foot beside them."""
+_PEM_LINE: Final = re.compile(r"[A-Za-z0-9+/]{1,64}={0,2}")
 _UNIT_FILE: Final = re.compile(r"/etc/systemd/network/10-doorward-(?P<device>[^/]+)\.(?P<kind>network|netdev)")
 _HOST: Final = re.compile(r"127\.0\.1\.1\t(?P<whole>\S+) (?P<name>\S+)")
 _HEAD: Final = re.compile(r"# Written by Doorward from [A-Za-z0-9/_.#-]{0,200}; a change by hand counts as drift\.")
@@ -83,7 +88,9 @@ def _check_file(file: File) -> None:
         _require(file.path == make(unit["device"]), "file of a network device")
         _require(_is_network_file(lines) if unit["kind"] == "network" else _is_netdev_file(lines), "content of a file")
     elif file.path == SOURCES:
-        _require(len(lines) <= _MAX_SERVERS and all(map(_is_source, lines)), "content of a file")
+        _require(len(lines) <= MAX_SERVERS and all(map(_is_source, lines)), "content of a file")
+    elif file.path in _AUTHORITIES:
+        _require(_is_certificate(lines), "content of a file")
     elif file.path == "/etc/timezone":
         _require(len(lines) == 1, "content of a file")
         _check_zone(lines[0])
@@ -98,6 +105,11 @@ def _is_source(line: str) -> bool:
     return found is not None and _is_host(found["address"] or found["name"])
 
 
+def _is_certificate(lines: list[str]) -> bool:
+    framed = [lines[0], lines[-1]] == ["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"] if lines else False
+    return framed and len(lines) <= _MAX_AUTHORITY + 2 and all(_PEM_LINE.fullmatch(line) for line in lines[1:-1])
+
+
 def _check_symlink(link: Symlink) -> None:
     _require(_TEXT.fullmatch(link.label), "label of a link")
     _require(link.path == "/etc/localtime" and link.target.startswith(ZONEINFO), "link")
@@ -110,8 +122,8 @@ def _check_proof(zone: Zone) -> None:
 
 
 def _check_daemon(daemon: Daemon) -> None:
-    _require(daemon.name == "chronyd" and set(daemon.reload_on) <= {SOURCES}, "daemon")
-    _require(len(daemon.lists) <= _MAX_SERVERS and all(map(_is_host, daemon.lists)), "list of a daemon")
+    _require(daemon.name == "chronyd" and set(daemon.reload_on) <= {SOURCES} and set(daemon.restart_on) <= _AUTHORITIES, "daemon")
+    _require(len(daemon.lists) <= MAX_SERVERS and all(map(_is_host, daemon.lists)), "list of a daemon")
 
 
 def _check_line(line: NetworkLine) -> None:

@@ -52,7 +52,7 @@ class Driver(Protocol):
         """What else is not as desired: its own configuration, foreign files."""
 
     def is_altered(self) -> bool:
-        """Whether its own configuration is not ours any more; a restart puts it right."""
+        """Whether its configuration is not ours any more, or whom it trusts changed since its start; a restart puts it right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class DaemonKind(Kind[Daemon]):
             return change.action(f"skip {daemon.name}"), [_absent(daemon, absence)]
         if not driver.running():
             return change.action(f"start {daemon.name}", "restart"), []
-        if driver.is_altered():
+        if driver.is_altered() or not touched.isdisjoint(daemon.restart_on):
             return change.action(f"restart {daemon.name}", "restart"), []
         if not touched.isdisjoint(daemon.reload_on) or self._missing(daemon) or self._lingering(change):
             return change.action(f"reload {daemon.name}", "reload"), []

@@ -1,5 +1,8 @@
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
+-- One row: how many rows of each sort there are, and their keyed sums.
+CREATE TABLE tally (only INTEGER PRIMARY KEY CHECK (only = 1), totals BLOB NOT NULL, mark TEXT NOT NULL) STRICT;
+
 -- The last number of each connection policy that was given away.
 CREATE TABLE numbers (policy_key TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 

@@ -31,6 +31,7 @@ from doorward.sessions.catalogue.rows import (
     SessionRow,
 )
 from doorward.sessions.catalogue.writer import Work, Writer
+from doorward.store.tally import Tally
 
 log = structlog.get_logger()
 
@@ -51,14 +52,18 @@ class UnknownSessionError(Exception):
 class SqliteCatalogue:
     """See `port.Catalogue`. ``is_readable`` tells whether the text of an encrypted session may be kept in clear here.
 
-    Raises CatalogueDamagedError where the file can't be used.
+    With ``key`` a tally of the rows is kept under it. Raises CatalogueDamagedError where the file can't be used.
     """
 
-    def __init__(self, path: Path, is_readable: Callable[[SessionRow], bool] = lambda _: False) -> None:
+    def __init__(
+        self, path: Path, is_readable: Callable[[SessionRow], bool] = lambda _: False, *, key: bytes | None = None
+    ) -> None:
         self.path, self._is_readable = path, is_readable
         self._known: dict[str, tuple[int, SessionRow, bool]] = {}
         """Rows that are open, and some others: id, row, whether a recovery closed it. Belongs to the writing thread."""
-        self.writer = Writer(tables.open_for_writing(path), self._known.clear)
+        connection = tables.open_for_writing(path)
+        tally = Tally(connection, tables.COUNTED, key, follows_key=True) if key is not None else None
+        self.writer = Writer(connection, self._known.clear, tally)
         self._numbers: dict[str, tuple[int, int]] = {}
         """Of each policy the last number given away, and the last that is set aside."""
         self._setting: dict[str, Future[tuple[int, int]]] = {}

@@ -14,6 +14,7 @@ import msgspec
 
 from doorward.host.ownership import open_own
 from doorward.sessions.catalogue.rows import SessionRow
+from doorward.store.tally import Counted
 
 FORMAT: Final = "1"
 FILE: Final = "sessions.db"
@@ -29,6 +30,21 @@ _WRITING = (
 
 CHECKED: Final = "SELECT 1 FROM pragma_table_info('bodies') WHERE name = 'checksum'"
 """Whether the bodies have checksums."""
+
+TALLIED: Final = "SELECT 1 FROM sqlite_master WHERE name = 'tally'"
+"""Whether there is room for a tally."""
+PURPOSE: Final = b"doorward sessions"
+"""What the key of the tally is derived for."""
+_ALERT = ("session", "number", "at", "channel", "type", "rule", "regexp", "action", "content")
+COUNTED: Final = (
+    Counted("alerts", _ALERT, "alerts of sessions"),
+    Counted("bodies", ("id", "checksum"), "sessions"),
+    Counted("channels", ("session", "number", "body"), "channels of sessions"),
+    Counted("downloads", ("session", "number", "body"), "downloads of sessions"),
+    Counted("events", ("session", "number", "at", "channel", "type", "action", "content"), "events of sessions"),
+    Counted("numbers", ("policy_key", "last"), "numbers of sessions"),
+)
+"""What nobody may take out, put in or change."""
 
 _SEPARATOR: Final = "\x1f"
 """Stands around each group of a user."""
@@ -54,6 +70,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN IMMEDIATE;{script}INSERT INTO meta VALUES ('format', '{FORMAT}');COMMIT;")
         if not connection.execute(CHECKED).fetchone():
             _add_sums(connection)
+        if not connection.execute(TALLIED).fetchone():
+            connection.execute(
+                "CREATE TABLE tally (only INTEGER PRIMARY KEY CHECK (only = 1), totals BLOB NOT NULL, mark TEXT NOT NULL) STRICT"
+            )
         found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise CatalogueDamagedError(f"{path} can't be used: {error}.") from error

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
+from doorward.store.tally import Tally
 
 log = structlog.get_logger()
 
@@ -53,11 +54,11 @@ class Writer:
 
     A work that raises changes nothing and fails alone. Where the database can't be written, urgent works fail at once with
     CatalogueUnavailableError; the others wait, and are tried again. ``taken_back`` is called, in the thread, whenever something
-    that works did was undone.
+    that works did was undone. ``tally`` keeps count of what is written.
     """
 
-    def __init__(self, connection: sqlite3.Connection, taken_back: Callable[[], None]) -> None:
-        self._connection, self._taken_back = connection, taken_back
+    def __init__(self, connection: sqlite3.Connection, taken_back: Callable[[], None], tally: Tally | None = None) -> None:
+        self._connection, self._taken_back, self._tally = connection, taken_back, tally
         self._waiting: deque[_Item] = deque()
         self._size = 0
         self._changed = threading.Condition()
@@ -140,10 +141,14 @@ class Writer:
             connection.execute(f"PRAGMA synchronous = {'FULL' if any(item.durable for item in batch) else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             outcomes.extend(self._one(item) for item in batch)
+            if self._tally is not None:
+                self._tally.settle()
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._note_failure(error)
             return False
+        if self._tally is not None:
+            self._tally.committed()
         if self._failing is not None:
             log.info("the session catalogue can be written again")
             self._failing = None
@@ -160,6 +165,7 @@ class Writer:
     def _one(self, item: _Item) -> tuple[_Item, Any, BaseException | None]:
         """Do one work; what it changed is taken back where it fails by itself. Raises sqlite3.Error where writing fails."""
         self._connection.execute("SAVEPOINT one")
+        noted = self._tally.noted() if self._tally is not None else {}
         try:
             result = item.work(self._connection)
         except Exception as error:
@@ -168,6 +174,8 @@ class Writer:
             log.exception("a work of the session catalogue failed")
             self._connection.execute("ROLLBACK TO one")
             self._connection.execute("RELEASE one")
+            if self._tally is not None:
+                self._tally.back_to(noted)
             self._taken_back()
             return item, None, error
         self._connection.execute("RELEASE one")
@@ -176,6 +184,8 @@ class Writer:
     def _note_failure(self, error: sqlite3.Error) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+        if self._tally is not None:
+            self._tally.undone()
         self._taken_back()
         if self._failing is None:
             log.error("the session catalogue can't be written", reason=str(error))
