@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract.test_backup_archives import EXPORTS, RESTORES, UPLOAD
-from tests.contract.test_cluster import ASK, INTERFACE, JOIN, PROMOTE, address_key
+from tests.contract.test_cluster import ACCEPT, ASK, INTERFACE, JOIN, NODES, PROMOTE, address_key
 from tests.contract.test_tokens import Bearer, token
 from tests.contract.wire import GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, Reply, logged_in, make_user
 from tests.support.server import PASSWORD, Server, until
@@ -279,6 +279,29 @@ def test_every_way_to_change_something_makes_a_proposal(office: ApprovalSite, wa
     assert office.admin.delete(href).ok().json["body"]["state"] == "withdrawn"
 
 
+def test_a_trial_that_nobody_confirms_goes_back_by_itself(office: ApprovalSite) -> None:
+    """What was accepted was accepted as a trial: its end needs nobody, and leaves what was there before."""
+    before, ann = office.admin.body(NTP), office.callers["ann"]
+    ann.put(NTP, [*SERVERS, {"selection": "ip", "value": "192.0.2.78"}]).ok()
+    href = office.proposed(ann.commit(confirm_seconds=10))
+    tried = office.accepted(href)["revision"]
+    until(lambda: office.revision() > tried, what="the way back")
+    assert office.admin.body(NTP) == before
+    assert office.admin.body(f"/api/revisions/{office.revision()}")["author"] == "doorward"
+    assert office.admin.get(f"{PROPOSALS}?state=open").ok().json["items"] == []
+
+
+def test_a_repair_of_the_host_changes_no_setting_and_needs_nobody(office: ApprovalSite) -> None:
+    before, file = office.revision(), office.server.state / "root/etc/timezone"
+    zone = file.read_text()
+    file.write_text("America/Lima\n")
+    until(lambda: office.admin.get("/api/drift").ok().json["drift"], what="the drift")
+    office.callers["ann"].post("/api/drift/repair").is_error(403, "Unauthorized")
+    office.admin.post("/api/drift/repair").ok()
+    assert file.read_text() == zone
+    assert office.revision() == before
+
+
 def test_an_archive_is_not_restored_past_it(office: ApprovalSite, login: Callable[..., Caller]) -> None:
     office.zone(office.admin)  # what the archive does not have
     exported = office.admin.post(EXPORTS, {"encryption": {"selection": "none"}}).ok(201).meta["href"]
@@ -290,6 +313,22 @@ def test_an_archive_is_not_restored_past_it(office: ApprovalSite, login: Callabl
     done = office.admin.post(RESTORES, order, headers={"Prefer": "wait=60"}).ok(202).json["body"]
     assert (done["result"], done["code"]) == ("failed", "approval_required"), done
     assert office.revision() == before
+
+
+def test_a_node_is_not_accepted_past_it(office: ApprovalSite) -> None:
+    """On Central Management, which the node becomes by a proposal like any other."""
+    office.accepted(office.proposed(by_promotion(office)))
+    before = office.revision()
+    office.admin.post(NODES, ACCEPT).ok(201)
+    href = office.proposed(office.admin.commit())
+    assert [item["key"] for item in office.admin.get(NODES).ok().json["items"]] != [ACCEPT["node_id"]]
+    assert office.revision() == before
+    office.admin.put(href, {"decision": "accept"}).is_error(403, "Unauthorized", code="no_approver")
+    office.accepted(href)
+    assert ACCEPT["node_id"] in [item["key"] for item in office.admin.get(NODES).ok().json["items"]]
+    office.admin.delete(f"{NODES}/{ACCEPT['node_id']}").ok()
+    gone = office.proposed(office.admin.commit())
+    assert office.admin.delete(gone).ok().json["body"]["state"] == "withdrawn"
 
 
 def test_setup_is_over(office: ApprovalSite) -> None:

@@ -66,9 +66,9 @@ def test_chronyd_follows_a_server_that_was_committed(server: Server, curl: Curl,
         assert status["clock"]["last_update"].endswith("Z")
         assert status["daemon"]["running"] is True
         # A server that answers is no cause for a warning.
-        curl("PUT", NTP, ip(TIME_SERVER, "127.0.0.50"))
-        until(lambda: curl.get("/api/transaction/plan")["warnings"], 10, "the probe of the dead one has ended")
-        assert {warning["pointer"] for warning in curl.get("/api/transaction/plan")["warnings"]} == {"/1/value"}
+        curl("PUT", NTP, [*ip(TIME_SERVER, "127.0.0.50"), {"selection": "ip", "value": TIME_SERVER.replace("127.0", "127.1")}])
+        until(lambda: len(curl.get("/api/transaction/plan")["warnings"]) == 2, 10, "the probes of the dead ones have ended")
+        assert {warning["pointer"] for warning in curl.get("/api/transaction/plan")["warnings"]} == {"/1/value", "/2/value"}
         curl("DELETE", "/api/transaction")
 
 

@@ -40,6 +40,7 @@ def test_from_the_proposal_to_the_revision(terminals: dict[str, CommandLine]) ->
     assert last.startswith("It waits for security: `doorward proposals show ")
     assert "It takes effect once it was accepted by security." in done.out
     [one] = json.loads(eve("proposals", "list", "--json").out)
+    assert "Proposals: 1 waiting; `doorward proposals list` shows them" in eve("status").out
     assert (one["author"], one["state"], one["commit_message"]) == ("ann", "waiting", "closer to home")
     head, row = eve("proposals", "list").out.splitlines()
     assert head.split()[:3] == ["ID", "AUTHOR", "STATE"]
@@ -67,6 +68,23 @@ def test_what_is_not_wanted_ends(terminals: dict[str, CommandLine]) -> None:
         [one] = json.loads(ann("proposals", "list", "--json").out)
         assert who("proposals", verb, one["id"]).out == said
     assert ann("get", "datetime/timezone").out == "Europe/Vienna\n"
+
+
+def test_descriptions_batches_of_edits_and_rollbacks_make_proposals_too(
+    terminals: dict[str, CommandLine], tmp_path: Path
+) -> None:
+    ann = terminals["ann"]
+    (tmp_path / "site.yaml").write_text("configuration:\n  datetime:\n    timezone: Asia/Tokyo\n")
+    before = json.loads(ann("history", "-n", "1", "--json").out)[0]["number"]
+    ann("set", "datetime/timezone", "Asia/Seoul", "--stage")
+    ways = [("apply", str(tmp_path / "site.yaml")), ("commit",), ("rollback", "1", "--path", "datetime")]
+    for way in ways:
+        done = ann(*way, "--yes")
+        assert "It waits for security: " in done.out, (way, done.out, done.err)
+        [one] = json.loads(ann("proposals", "list", "--json").out)
+        assert ann("proposals", "withdraw", one["id"]).out == "It is withdrawn.\n"
+    assert json.loads(ann("history", "-n", "1", "--json").out)[0]["number"] == before
+    assert "Proposals:" not in ann("status").out
 
 
 def test_an_emergency_does_not_wait(terminals: dict[str, CommandLine]) -> None:

@@ -17,6 +17,9 @@ _DOWN_SECONDS = 60.0
 _WELL_SECONDS = 5 * 60.0
 _LARGE_OFFSET = 1.0
 _SMALL_OFFSET = 0.1
+_FEW_SECONDS = 15 * 60.0
+_ENOUGH = 3
+"""Fewer sources can't outvote one that is wrong (RFC 8633, section 3.2)."""
 
 
 class TimeWatch:
@@ -26,6 +29,7 @@ class TimeWatch:
         self._snapshot, self._status = snapshot, status
         self._alarm = Alarm(events, "time_sync_lost", PATH)
         self._since: dict[str, float] = {}
+        self._few: Issue | None = None
 
     def look(self, now: float) -> None:
         """Ask the time daemon how it does."""
@@ -45,6 +49,10 @@ class TimeWatch:
         text = " ".join(found) or self._alarm.text
         sources = {f"source {source.value} {source.address or ''}".rstrip(): source.state for source in status.sources}
         self._alarm.update(now, begun=bool(found), over=over, text=text, **sources)
+        answering = sum(source.reachability > 0 for source in status.sources)
+        few = wanted and status.daemon.running and answering < _ENOUGH
+        text = f"Of the time servers {answering} answer; with fewer than three one that is wrong can't be told from the others."
+        self._few = Issue(text, PATH) if self._lasting("few", now, few, _FEW_SECONDS) else None
 
     def _lasting(self, name: str, now: float, holds: bool, seconds: float) -> bool:  # noqa: FBT001 - the condition itself
         """Whether a condition has held for so long."""
@@ -57,3 +65,5 @@ class TimeWatch:
         """Yield what is wrong with the clock."""
         if self._alarm.issue is not None:
             yield self._alarm.issue
+        if self._few is not None:
+            yield self._few

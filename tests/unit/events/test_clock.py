@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,12 +24,13 @@ class Clock:
     def __init__(self, bus: Bus, servers: Any = SERVERS) -> None:
         self.bus, self.now = bus, 0.0
         self.synchronised, self.offset, self.running = True, 0.0, True
+        self.sources: tuple[SourceStatus, ...] = (SOURCE,)
         self.snapshot = snapshot(datetime__ntp_servers=list(servers))
         self.watch = TimeWatch(bus, lambda: self.snapshot, self.status)
 
     def status(self) -> TimeStatus:
         clock = ClockStatus("2026-11-21T10:00:00Z", self.synchronised, offset_seconds=self.offset)
-        return TimeStatus(clock, DaemonStatus("chrony", self.running, "4.3"), (SOURCE,), ZoneStatus("Etc/UTC", "UTC", 0))
+        return TimeStatus(clock, DaemonStatus("chrony", self.running, "4.3"), self.sources, ZoneStatus("Etc/UTC", "UTC", 0))
 
     def minutes(self, count: int) -> list[int]:
         """Look so often; return after how many minutes something was raised."""
@@ -53,6 +55,19 @@ def test_not_synchronised_for_15_minutes(bus: Bus) -> None:
     assert (event.key, event.path) == ("time_sync_lost", "/api/configuration/datetime/ntp_servers")
     assert event.text == "The clock is not synchronised."
     assert event.details == {"source ntp.example.com 192.0.2.1": "unreachable"}
+
+
+def test_fewer_than_three_servers_that_answer_show_in_health_after_15_minutes(bus: Bus) -> None:
+    clock, answering = Clock(bus), replace(SOURCE, state="selected", reachability=255)
+    clock.sources = (answering, answering, SOURCE)
+    assert clock.minutes(15) == []
+    assert list(clock.watch.issues()) == []
+    assert clock.minutes(1) == [], "no alert: nothing is lost"
+    [issue] = clock.watch.issues()
+    assert issue.message.startswith("Of the time servers 2 answer; ")
+    clock.sources = (answering,) * 3
+    clock.minutes(1)
+    assert list(clock.watch.issues()) == []
 
 
 def test_an_outage_that_is_shorter_does_not_count(bus: Bus) -> None:
@@ -91,6 +106,7 @@ def test_a_daemon_that_is_down_for_a_minute(bus: Bus) -> None:
 def test_it_is_over_after_5_good_minutes(bus: Bus) -> None:
     clock = Clock(bus)
     clock.synchronised = False
+    clock.sources = (replace(SOURCE, reachability=255),) * 3
     clock.minutes(20)
     [issue] = clock.watch.issues()
     assert issue.message == "The clock is not synchronised."

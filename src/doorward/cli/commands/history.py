@@ -23,8 +23,9 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE, help="Max
 RevisionOrPath = Annotated[
     str,
     typer.Argument(
-        metavar="N|PATH",
-        help="Number of a revision, shown alone with its changes; or a path below /api/configuration: what changed it.",
+        metavar="N|PATH|head",
+        help="Number of a revision, shown alone with its changes; a path below /api/configuration: what changed it; or head: the "
+        "signed head of the history, which `doorward verify --anchor` takes.",
         autocompletion=paths,
         show_default=False,
     ),
@@ -57,8 +58,13 @@ def history(connection: ConnectionOptions, output: Output, subject: RevisionOrPa
     """List what was committed, by whom and why, newest first: all of it, or what changed one setting; or show one revision."""
     from doorward.cli import render
     from doorward.cli.session import connected
+    from doorward.tree.jsontext import encode
 
     with connected(connection) as session:
+        if subject == "head":
+            head = session.client.body(f"{_REVISIONS}/head")
+            render.emit(head, output.structured, [render.OutputLine(encode(head).decode())])
+            return
         awaited = awaiting(session)
         if not subject.isdecimal():
             query = f"limit={limit}{f'&path={_located(session, subject).href}' if subject else ''}"
