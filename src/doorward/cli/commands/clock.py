@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 60.0
 """How long a source is waited for."""
 _LOOK_SECONDS = 0.5
+_REASON_SECONDS = 2.0
+"""How long the answer to why a source does not authenticate itself may take."""
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the clock has a source to follow, at most a minute.")]
 
@@ -27,10 +29,12 @@ def time_(connection: ConnectionOptions, output: Output, wait: Wait = False) -> 
     from doorward.cli.session import connected
 
     with connected(connection) as session:
-        end = time.monotonic() + WAIT_SECONDS
+        began = time.monotonic()
         while True:
             found = session.client.body("/api/time_status")
-            if not wait or _selected(found) or time.monotonic() > end:
+            waited = time.monotonic() - began
+            is_done = waited > WAIT_SECONDS or _selected(found) if wait else waited > _REASON_SECONDS or not _wants_reason(found)
+            if is_done:
                 break
             time.sleep(_LOOK_SECONDS)
         emit(found, output.structured, _lines(found))
@@ -40,6 +44,12 @@ def time_(connection: ConnectionOptions, output: Output, wait: Wait = False) -> 
 
 def _answering(found: dict[str, Any]) -> bool:
     return any(source["reachability"] for source in found["sources"])
+
+
+def _wants_reason(found: dict[str, Any]) -> bool:
+    """Whether it is still looked for why a source does not authenticate itself."""
+    tried = [nts for source in found["sources"] if (nts := source.get("nts")) and nts["attempts"]]
+    return any(not nts["is_authenticated"] and nts["reason"] is None for nts in tried)
 
 
 def _selected(found: dict[str, Any]) -> bool:
