@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,9 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.tables import CHECKED, COUNTED, TALLIED, columns_of, decode_row, sum_of
-from doorward.sessions.trails import TrailMissingError, Trails
 from doorward.store.tally import check
 
 _AT_ONCE = 500
@@ -66,39 +63,3 @@ def _rows(connection: sqlite3.Connection) -> Iterator[str]:
             wrong = sorted(name for name, value in expected.items() if row[name] != value)
             if wrong:
                 yield f"What is searched of the session {row['key']} is not what is kept of it: {', '.join(wrong)}."
-
-
-def check_trails(path: Path, trails: Trails, node: str) -> Iterator[str]:
-    """Yield which trails that a node recorded are gone, or shorter than what was recorded; archived ones may be elsewhere.
-
-    What is in a trail is for ``doorward trail verify``.
-    """
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.execute("PRAGMA busy_timeout = 5000")
-            number = 0
-            while rows := connection.execute(_ENDED, (number, node, _AT_ONCE)).fetchall():
-                number = rows[-1][0]
-                for _, body in rows:
-                    yield from _trail(trails, decode_row(body))
-    except (sqlite3.Error, msgspec.DecodeError) as error:
-        yield f"{path} can't be read: {error}."
-
-
-_ENDED = """
-SELECT sessions.id, body FROM sessions JOIN bodies USING (id)
-WHERE sessions.id > ? AND node = ? AND ended IS NOT NULL AND NOT is_archived ORDER BY sessions.id LIMIT ?
-"""
-
-
-def _trail(trails: Trails, row: SessionRow) -> Iterator[str]:
-    if not row.trail:
-        return
-    try:
-        with trails.open(row) as file:
-            size = file.seek(0, os.SEEK_END)
-    except (TrailMissingError, OSError):
-        yield f"The trail of the session {row.key} is missing."
-        return
-    if size < row.trail_bytes:
-        yield f"The trail of the session {row.key} was cut off: it has {size} bytes, and {row.trail_bytes} were recorded."

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.sessions.catalogue.checking import check_catalogue, check_trails
+from doorward.sessions.catalogue.checking import check_catalogue
 from doorward.sessions.catalogue.rows import ChannelRow, DownloadRow, EventRow, Peer, SessionEnd, SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.tables import change, columns_of, find, insert, open_for_writing
-from doorward.sessions.trails import Trails
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,12 +111,12 @@ def test_a_file_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
 KEY = b"k" * 32
 
 
-async def _told(catalogue: SqliteCatalogue, directory: Path) -> None:
+async def _told(catalogue: SqliteCatalogue) -> None:
     """Three sessions with a channel, events, a download and an end; one of them deleted by retention, one told twice."""
     for number, key in enumerate(KEYS, 1):
         row = SessionRow(
             key=key, number=number, began=number, node="n", policy="p", policy_key="k", channel_policy="c",
-            client=Peer("192.0.2.1", 22), target=Peer("192.0.2.2", 22), trail=f"{key}.trail",
+            client=Peer("192.0.2.1", 22), target=Peer("192.0.2.2", 22),
         )  # fmt: skip
         await catalogue.begin(row)
         await catalogue.channel_opened(key, ChannelRow(number=1, opened=1, type="session-shell", verdict="accept"))
@@ -126,18 +125,16 @@ async def _told(catalogue: SqliteCatalogue, directory: Path) -> None:
         await catalogue.event(key, EventRow(at=1, type="command", action="ls"))
         await catalogue.event(key, EventRow(at=2, type="command", action="rm"))
         await catalogue.downloaded(key, DownloadRow(at=3, user="admin", address="192.0.2.9", what="replay"))
-        await catalogue.end(key, SessionEnd(at=4, verdict="ACCEPT", reason="", trail_bytes=5))
-        (directory / f"{key}.trail").write_bytes(b"trail")
+        await catalogue.end(key, SessionEnd(at=4, verdict="ACCEPT", reason=""))
     await catalogue.number("k")
     await asyncio.wrap_future(catalogue.delete([1]))
-    (directory / f"{KEYS[0]}.trail").unlink()
 
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("counted")
     catalogue = SqliteCatalogue(directory / "sessions.db", key=KEY)
-    asyncio.run(_told(catalogue, directory))
+    asyncio.run(_told(catalogue))
     failed = catalogue.writer.durable(_fails)
     assert failed.exception() is not None
     catalogue.close()
@@ -157,7 +154,6 @@ def copied(counted: Path, tmp_path: Path) -> Path:
 
 def test_what_was_told_and_deleted_in_order_is_whole(copied: Path) -> None:
     assert list(check_catalogue(copied, KEY)) == []
-    assert list(check_trails(copied, Trails(copied.parent), "n")) == []
     SqliteCatalogue(copied, key=KEY).close()
     assert list(check_catalogue(copied, KEY)) == []
 
@@ -200,13 +196,3 @@ def test_a_tally_under_another_key_is_counted_anew_at_the_next_start(copied: Pat
     assert list(check_catalogue(copied, other)) == ["The rows were not counted yet; the next start does it."]
     SqliteCatalogue(copied, key=other).close()
     assert list(check_catalogue(copied, other)) == []
-
-
-def test_trails_that_are_gone_or_cut_off_are_named(copied: Path) -> None:
-    (copied.parent / f"{KEYS[1]}.trail").unlink()
-    (copied.parent / f"{KEYS[2]}.trail").write_bytes(b"tra")
-    assert list(check_trails(copied, Trails(copied.parent), "n")) == [
-        f"The trail of the session {KEYS[1]} is missing.",
-        f"The trail of the session {KEYS[2]} was cut off: it has 3 bytes, and 5 were recorded.",
-    ]
-    assert list(check_trails(copied, Trails(copied.parent), "another node")) == []
