@@ -293,8 +293,8 @@ def test_a_trial_that_nobody_confirms_goes_back_by_itself(office: ApprovalSite) 
 
 def test_a_repair_of_the_host_changes_no_setting_and_needs_nobody(office: ApprovalSite) -> None:
     before, file = office.revision(), office.server.state / "root/etc/timezone"
-    zone = file.read_text()
-    file.write_text("America/Lima\n")
+    zone = f"{office.admin.body(ZONE)}\n"
+    file.write_text("America/Bogota\n")
     until(lambda: office.admin.get("/api/drift").ok().json["drift"], what="the drift")
     office.callers["ann"].post("/api/drift/repair").is_error(403, "Unauthorized")
     office.admin.post("/api/drift/repair").ok()
