@@ -22,6 +22,7 @@ from doorward.store.commits import (
     put_confirmation,
 )
 from doorward.store.commits import ROW as COMMIT
+from doorward.store.database import reason
 from doorward.store.port import (
     SEALED,
     CommitRecord,
@@ -34,6 +35,7 @@ from doorward.store.port import (
     Scalar,
     Secret,
     StaleHeadError,
+    StoreDamagedError,
     StoredRecord,
 )
 from doorward.store.records import ROW, filtered, put_record, record_of
@@ -67,7 +69,11 @@ class SqliteStore(StoredHistory):
         self.record_writes = 0
         super().__init__(path, vault, room=room, key=key)
         if room:
-            self._tally = Tally(self._writer, _COUNTED, vault.derived(_PURPOSE))
+            try:
+                self._tally = Tally(self._writer, _COUNTED, vault.derived(_PURPOSE))
+            except sqlite3.DatabaseError as error:
+                self.close()
+                raise StoreDamagedError(f"{path} can't be opened: {reason(error)}.") from error
 
     # Running revision and journal
 

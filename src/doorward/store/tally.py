@@ -128,9 +128,14 @@ class Tally:
     def _begin(self) -> _Totals:
         """Count what is there for the first time."""
         self._connection.execute("BEGIN IMMEDIATE")
-        totals = _counted(self._connection, self._tables, self._key)
-        _put(self._connection, totals, self._key)
-        self._connection.execute("COMMIT")
+        try:
+            totals = _counted(self._connection, self._tables, self._key)
+            _put(self._connection, totals, self._key)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
         if totals:
             log.warning("rows that were never counted are counted from now on", rows=sum(total.rows for total in totals.values()))
         return totals

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.store.port import CommitRecord, Confirmation, Intent, Secret, StoredRecord
+from doorward.store.port import CommitRecord, Confirmation, Intent, Secret, StoreDamagedError, StoredRecord
 from doorward.store.rotation import rotate
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -153,3 +153,12 @@ def test_a_new_data_key_counts_anew(state: Path) -> None:
     assert found(state) == []
     tamper(state, "DELETE FROM records WHERE kind = 'run' AND id = 'a'")
     assert found(state)
+
+
+def test_a_store_whose_tally_can_not_be_written_says_why(state: Path) -> None:
+    refuse = "CREATE TRIGGER no BEFORE INSERT ON tally BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    tamper(state, "DELETE FROM tally")
+    with closing(sqlite3.connect(state / "doorward.db")) as connection:
+        connection.execute(refuse)
+    with pytest.raises(StoreDamagedError, match="can't be opened: database or disk is full"):
+        opened(state)

@@ -62,7 +62,11 @@ class SqliteCatalogue:
         self._known: dict[str, tuple[int, SessionRow, bool]] = {}
         """Rows that are open, and some others: id, row, whether a recovery closed it. Belongs to the writing thread."""
         connection = tables.open_for_writing(path)
-        tally = Tally(connection, tables.COUNTED, key, follows_key=True) if key is not None else None
+        try:
+            tally = Tally(connection, tables.COUNTED, key, follows_key=True) if key is not None else None
+        except sqlite3.Error as error:
+            connection.close()
+            raise tables.CatalogueDamagedError(f"{path} can't be used: {error}.") from error
         self.writer = Writer(connection, self._known.clear, tally)
         self._numbers: dict[str, tuple[int, int]] = {}
         """Of each policy the last number given away, and the last that is set aside."""
