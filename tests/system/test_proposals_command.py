@@ -70,14 +70,12 @@ def test_what_is_not_wanted_ends(terminals: dict[str, CommandLine]) -> None:
     assert ann("get", "datetime/timezone").out == "Europe/Vienna\n"
 
 
-def test_descriptions_batches_of_edits_and_rollbacks_make_proposals_too(
-    terminals: dict[str, CommandLine], tmp_path: Path
-) -> None:
+def test_descriptions_and_what_was_staged_make_proposals_too(terminals: dict[str, CommandLine], tmp_path: Path) -> None:
     ann = terminals["ann"]
     (tmp_path / "site.yaml").write_text("configuration:\n  datetime:\n    timezone: Asia/Tokyo\n")
     before = json.loads(ann("history", "-n", "1", "--json").out)[0]["number"]
     ann("set", "datetime/timezone", "Asia/Seoul", "--stage")
-    ways = [("apply", str(tmp_path / "site.yaml")), ("commit",), ("rollback", "1", "--path", "datetime")]
+    ways = [("apply", str(tmp_path / "site.yaml")), ("commit",)]
     for way in ways:
         done = ann(*way, "--yes")
         assert "It waits for security: " in done.out, (way, done.out, done.err)
