@@ -23,7 +23,7 @@ def test_trails_that_are_gone_or_cut_off_are_named(tmp_path: Path) -> None:
     }  # fmt: skip
     with closing(open_for_writing(tmp_path / "sessions.db")) as connection:
         for number, (key, changes) in enumerate(rows.items(), 1):
-            common = {
+            common: dict[str, Any] = {
                 "key": key, "number": number, "began": number, "ended": 9, "node": "n", "policy": "p", "policy_key": "k",
                 "channel_policy": "c", "client": HERE, "target": HERE, "trail": f"{key}.dwr", "trail_bytes": 5,
             }  # fmt: skip
