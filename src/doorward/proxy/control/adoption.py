@@ -9,26 +9,29 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
+from doorward.proxy import messages
 from doorward.proxy.control import rows
 from doorward.proxy.control.connections import Sealing, active
 from doorward.proxy.control.notices import Notices
-from doorward.proxy.control.session import Located, Phase, Session
+from doorward.proxy.control.session import Located, MisbehaviourError, Phase, Session
 from doorward.proxy.control.sessions import Sessions
 from doorward.recording.format import TrailDamagedError, frames, read_beginning
 from doorward.recording.journal import SEGMENTS, SUFFIX
 from doorward.recording.records import MAX_TIME
 from doorward.recording.trail_file import TrailFile
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
-from doorward.sessions.catalogue.rows import SessionRow
+from doorward.sessions.catalogue.rows import Facts, SessionRow
 from doorward.transaction.candidate import Running
 
 WAIT_SECONDS = 10.0
 """How long workers have to come before rows are closed."""
+MAX_LAST = 1000
+"""Last seals that are remembered beside the rows."""
 _CUT = "The session was cut off: its worker is gone."
 
 log = structlog.get_logger()
@@ -43,6 +46,8 @@ class Adoption:
     notices: Notices
     running: Callable[[], Running]
     trails: Path
+    _last: dict[str, str] = field(default_factory=dict)
+    """What the last seals of trails are over, until their rows have it."""
 
     async def adopt(self, key: str, worker: str | None = None) -> Session | None:
         """Return a session that control knows nothing of, by its row; None: there is no such session, or it is closed.
@@ -73,12 +78,36 @@ class Adoption:
         """Whether a worker lives, connected or not: what it left is nobody else's to hand in."""
         return await asyncio.to_thread(is_held, self.trails, worker)
 
-    async def sealing(self, key: str) -> Sealing | None:
-        """Return how the trail of a session that is over is sealed, by its policy of now; None: there is no such session."""
-        row = await asyncio.to_thread(self.catalogue.session, key)
+    async def last_sealing(self, worker: str, wanted: messages.WantSeal) -> Sealing | None:
+        """Return how the trail of a session that is over gets its last seal, by its policy of now; None: it gets none.
+
+        Whoever could have another end signed later could write the trail anew: there is one last seal, for the worker that had
+        the session, or where that is dead for the one that hands in what it left. Raises MisbehaviourError, and
+        CatalogueUnavailableError where it can't be kept.
+        """
+        row = await asyncio.to_thread(self.catalogue.session, wanted.session)
+        if row is None or not wanted.last:
+            return None
+        host = str(row.extra.get(rows.WORKER, ""))
+        if host != worker and await self.lives(host):
+            raise MisbehaviourError("wanted a seal for a session of another worker")
         running = self.running()
-        connection = active(running.snapshot, row.policy_key, running.number) if row is not None else None
-        return connection.sealing if connection is not None else None
+        connection = active(running.snapshot, row.policy_key, running.number)
+        if connection is None or not await self.keep_last(wanted, str(row.extra.get(rows.SEALED, ""))):
+            return None
+        return connection.sealing
+
+    async def keep_last(self, wanted: messages.WantSeal, kept: str = "") -> bool:
+        """Keep what the last seal of a trail is over; False: there is one over something else."""
+        over = f"{wanted.frame} {wanted.chain.hex()}"
+        if self._last.setdefault(wanted.session, kept or over) != over:
+            log.warning("a trail has its last seal already", session=wanted.session)
+            return False
+        while len(self._last) > MAX_LAST:
+            del self._last[next(iter(self._last))]
+        if kept != over:
+            await self.catalogue.update(wanted.session, Facts(extra={rows.SEALED: over}))
+        return True
 
     async def close_rows(self) -> bool:
         """Close the rows of sessions that nobody has any more; whether some are left that may still be recorded."""

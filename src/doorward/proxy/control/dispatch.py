@@ -18,6 +18,7 @@ from doorward.proxy import messages
 from doorward.proxy.control import rows
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
 from doorward.proxy.control.answers import Answers, Question, refusal
+from doorward.proxy.control.connections import Sealing
 from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
 from doorward.proxy.control.reports import Report, Reports, bounded, end_of
@@ -247,7 +248,7 @@ class Dispatch:
             session = self._own(worker, key) if key not in worker.strangers and self.sessions.find(key) else None
             if session is not None:
                 session.channels, session.down, session.up = max(0, channels), bounded(down), bounded(up)
-                session.activity = int(session.began * 1000) + max(0, activity)
+                session.activity = int(session.began * 1000) + rows.moment(activity)
                 await self.reports.count(session)
 
     async def _sealed(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
@@ -257,20 +258,34 @@ class Dispatch:
             worker.sealing.release()
 
     async def _seal(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
-        session = self.sessions.find(message.session)
-        if session is not None and session.worker not in {worker, None}:
-            self._ban(worker, "wanted a seal for a session that is not its own")
+        try:
+            sealing = await self._sealing(worker, message)
+        except MisbehaviourError as why:
+            self._ban(worker, str(why))
             worker.link.close("it asked for what it may not have")
             return
-        if session is None:  # it ended while control was away; its trail waits for its last seal
-            sealing = await self.adoption.sealing(message.session)
-        elif message.frame <= session.sealed:
+        except CatalogueUnavailableError as error:
+            log.error("a trail gets no seal: that can't be kept", session=message.session, reason=str(error))
             return
-        else:
-            sealing, session.sealed = session.connection.sealing, message.frame
         note = await self.sealer.sealed(sealing, message) if sealing is not None else None
         if note is not None:
             worker.send(messages.Sealed(session=message.session, note=note))
+
+    async def _sealing(self, worker: WorkerProxy, message: messages.WantSeal) -> Sealing | None:
+        """Return how a trail is to be sealed; None: it is not. Raises MisbehaviourError, CatalogueUnavailableError."""
+        session = self.sessions.find(message.session)
+        if session is None:  # it is over, perhaps since control was away; its trail waits for its last seal
+            return await self.adoption.last_sealing(worker.name, message)
+        if session.worker is not worker and (
+            session.worker is not None or (session.host != worker.name and await self.adoption.lives(session.host))
+        ):
+            raise MisbehaviourError("wanted a seal for a session that is not its own")
+        if message.frame <= session.sealed:
+            return None
+        session.sealed = message.frame
+        if message.last and session.is_kept and not await self.adoption.keep_last(message):
+            return None
+        return session.connection.sealing
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

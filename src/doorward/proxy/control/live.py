@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from doorward.proxy import messages
+from doorward.proxy.control.rows import moment
 from doorward.proxy.control.session import MisbehaviourError, Session, WorkerProxy
 from doorward.proxy.control.sessions import Sessions
 from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, ShownEvent
@@ -19,6 +20,9 @@ MAX_VIEWERS = 20
 MAX_QUEUE = 1 << 18
 """Bytes that may wait for a viewer; one that is slower is dropped."""
 MAX_REASON = 200
+_CODES = frozenset({"o", "r", "m", "x"})
+_EVENT_COST = 100
+"""Bytes that an event takes beside what it shows."""
 END_SECONDS = 1.0
 """How long the end of a session is waited for."""
 
@@ -34,13 +38,17 @@ class _ChannelViewer:
 
     def take(self, shown: ShownEvent) -> None:
         self.queue.append(shown)
-        self.size += len(shown.data)
+        self.size += _cost(shown)
         self.is_over = self.is_over or self.size > MAX_QUEUE
         self.changed.set()
 
     def end(self) -> None:
         self.is_over = True
         self.changed.set()
+
+
+def _cost(shown: ShownEvent) -> int:
+    return len(shown.data) + _EVENT_COST
 
 
 class Live:
@@ -102,7 +110,7 @@ class Live:
             while True:
                 while viewer.queue and not viewer.size > MAX_QUEUE:
                     shown = viewer.queue.popleft()
-                    viewer.size -= len(shown.data)
+                    viewer.size -= _cost(shown)
                     yield shown
                 if viewer.is_over:
                     return
@@ -121,7 +129,9 @@ class Live:
         if viewer.session.worker is not worker or viewer.session.key != message.session:
             raise MisbehaviourError("showed somebody another session than the one that is followed")
         if message.code:
-            viewer.take(ShownEvent(message.channel, message.at, message.code, message.data))
+            if message.code not in _CODES:
+                raise MisbehaviourError("showed something that nobody can see")
+            viewer.take(ShownEvent(message.channel, moment(message.at), message.code, message.data))
         if message.end:
             viewer.end()
 

@@ -12,9 +12,9 @@ from doorward.proxy import messages
 from doorward.proxy.control import rows
 from doorward.proxy.control.live import Live
 from doorward.proxy.control.notices import Notices
+from doorward.proxy.control.proofs import plain_address
 from doorward.proxy.control.session import MisbehaviourError, Phase, Session
 from doorward.proxy.control.sessions import Sessions
-from doorward.recording.records import MAX_TIME
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import ChannelRow, EventRow, Facts, IndexLine, Peer, SessionEnd
 from doorward.tree.plaintext import plain
@@ -24,6 +24,9 @@ MAX_LINES = 10_000
 MAX_BYTES = 1 << 50
 """Bytes that a session can have moved: numbers that no worker of ours tells must not break sums and lists of the others."""
 MAX_WORDS = 300
+MAX_FACTS, MAX_FACT = 32, 65_536
+"""Facts of a channel, and letters of one: a command may be long."""
+MAX_RULES = 10_000
 COUNT_SECONDS = 30.0
 """How often the catalogue is told how much a running session has moved."""
 EVENTS = frozenset({
@@ -62,8 +65,9 @@ class Reports:
             case messages.ChannelOpened():
                 await self._opened(session, report)
             case messages.ChannelClosed():
+                _check_number(report.number)
                 down, up = bounded(report.down), bounded(report.up)
-                await self.catalogue.channel_closed(session.key, report.number, _at(report.at), down, up)
+                await self.catalogue.channel_closed(session.key, report.number, rows.moment(report.at), down, up)
             case messages.Happened():
                 await self._happened(session, report)
             case messages.Text():
@@ -90,13 +94,14 @@ class Reports:
             report.address not in target.addresses or (report.port, report.user) != (target.port, target.user)
         ):
             raise MisbehaviourError("connected to another target than the one it was told")
+        _end(report.address, report.port)
         name = target.name if target is not None else ""
         extra = {
             "server_version": _words(report.server_version),
             "host_key": _words(report.host_key),
             "server_method": _words(report.method),
         }
-        facts = Facts(server=Peer(report.address, report.port, name), server_local=Peer(*report.local), extra=extra)
+        facts = Facts(server=Peer(report.address, report.port, name), server_local=Peer(*_end(*report.local)), extra=extra)
         await self.catalogue.update(session.key, facts)
         session.phase = Phase.CONNECTED
         session.forget()
@@ -104,19 +109,28 @@ class Reports:
         self.notices.tell("session_started", f"The session {session.id} started", session)
 
     async def _opened(self, session: Session, report: messages.ChannelOpened) -> None:
-        if session.phase != Phase.CONNECTED or not 0 < report.number < MAX_CHANNELS or report.verdict not in {"accept", "deny"}:
+        _check_number(report.number)
+        if (
+            session.phase != Phase.CONNECTED
+            or report.verdict not in {"accept", "deny"}
+            or not 0 <= (report.rule or 0) < MAX_RULES
+        ):
             raise MisbehaviourError("told of a channel that there can't be")
-        facts = {_words(str(name)): value for name, value in report.facts.items()}
+        facts = {_words(str(name)): _fact(value) for name, value in list(report.facts.items())[:MAX_FACTS]}
         row = ChannelRow(
-            number=report.number, opened=_at(report.at), type=_words(report.type), verdict=report.verdict, rule=report.rule,
+            number=report.number,
+            opened=rows.moment(report.at),
+            type=_words(report.type),
+            verdict=report.verdict,
+            rule=report.rule,
             facts=facts,
-        )  # fmt: skip
+        )
         await self.catalogue.channel_opened(session.key, row)
         session.channels += report.verdict == "accept"
 
     async def _happened(self, session: Session, report: messages.Happened) -> None:
         content = "; ".join(f"{_words(str(name))}: {_words(str(value))}" for name, value in report.facts.items())
-        row = EventRow(at=_at(report.at), type=_words(report.event), content=content[: 8 * MAX_WORDS])
+        row = EventRow(at=rows.moment(report.at), type=_words(report.event), content=content[: 8 * MAX_WORDS])
         await self.catalogue.event(session.key, row)
         self._tell(session, report.event, report.facts)
 
@@ -128,9 +142,10 @@ class Reports:
             self.notices.tell(event, _TEXTS[event], session, **words)
 
     async def _text(self, session: Session, report: messages.Text) -> None:
+        _check_number(report.channel)
         if len(report.lines) > MAX_LINES or any(kind not in _LINES for _, kind, _ in report.lines):
             raise MisbehaviourError("sent lines of no known kind")
-        lines = [IndexLine(_at(at), kind, text) for at, kind, text in report.lines]
+        lines = [IndexLine(rows.moment(at), kind, text) for at, kind, text in report.lines]
         await self.catalogue.text(session.key, report.channel, lines)
 
     async def count(self, session: Session) -> None:
@@ -155,6 +170,28 @@ class Reports:
         self.sessions.end(session)
 
 
+def _check_number(number: int) -> None:
+    """Raise MisbehaviourError for the number of a channel that there can't be."""
+    if not 0 < number < MAX_CHANNELS:
+        raise MisbehaviourError("told of a channel that there can't be")
+
+
+def _fact(value: Any) -> Any:
+    """Return what a worker tells of a channel, as far as it is text, number or truth value of some size."""
+    if isinstance(value, str):
+        return value[:MAX_FACT]
+    if isinstance(value, int):  # and truth values
+        return min(max(-MAX_BYTES, value), MAX_BYTES) if not isinstance(value, bool) else value
+    return plain(str(value), MAX_WORDS)
+
+
+def _end(address: str, port: int) -> tuple[str, int]:
+    """Return one end of a connection that a worker tells. Raises MisbehaviourError where there can be no such end."""
+    if len(address) > MAX_WORDS or plain_address(address) is None or not 0 <= port < 1 << 16:
+        raise MisbehaviourError("told of a connection that there can't be")
+    return address, port
+
+
 def end_of(report: messages.Ended, down: int, up: int) -> SessionEnd:
     """Return the end of a session as the catalogue keeps it. Raises MisbehaviourError.
 
@@ -163,7 +200,7 @@ def end_of(report: messages.Ended, down: int, up: int) -> SessionEnd:
     if report.verdict not in rows.VERDICTS:
         raise MisbehaviourError("ended a session in no known way")
     return SessionEnd(
-        at=_at(report.at), verdict=report.verdict, reason=_words(report.reason), down=max(down, bounded(report.down)),
+        at=rows.moment(report.at), verdict=report.verdict, reason=_words(report.reason), down=max(down, bounded(report.down)),
         up=max(up, bounded(report.up)),
         trail_bytes=bounded(report.trail_bytes), is_recorded=report.recorded,
     )  # fmt: skip
@@ -177,10 +214,6 @@ _TEXTS = {
     "protocol_violation": "The protocol was violated",
     "recording_failed": "The recording of a session failed",
 }
-
-
-def _at(at: int) -> int:
-    return min(max(0, at), MAX_TIME)
 
 
 def bounded(size: int) -> int:

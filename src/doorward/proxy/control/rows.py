@@ -9,10 +9,11 @@ from cryptography import x509
 from doorward.proxy.control.session import LoginProof, Person, Session
 from doorward.recording.journal import SUFFIX
 from doorward.recording.keys import fingerprint
+from doorward.recording.records import MAX_TIME
 from doorward.sessions.catalogue.rows import AUTH_FAIL, FAIL, TERMINATED, Facts, Peer, SessionEnd, SessionRow
 from doorward.tree.plaintext import plain
 
-WORKER, PROOFS, USER = "worker", "proofs", "login"
+WORKER, PROOFS, USER, SEALED = "worker", "proofs", "login", "sealed"
 """Members of the extra facts by which a control that starts anew knows a session again."""
 MAX_FACT = 4_096
 VERDICTS = frozenset({"ACCEPT", AUTH_FAIL, FAIL, TERMINATED})
@@ -79,6 +80,11 @@ def person_of(kept: SessionRow) -> Person:
     """Return who a session is of, by its row."""
     proofs = tuple(LoginProof(str(kind), str(of)) for kind, of in kept.extra.get(PROOFS, []))
     return Person(kept.gateway_user, kept.gateway_groups, proofs)
+
+
+def moment(at: int) -> int:
+    """Return a time that a worker tells, in ms since the session began, as far as there can be one."""
+    return min(max(0, at), MAX_TIME)
 
 
 def cut(at: int, reason: str, down: int, up: int) -> SessionEnd:

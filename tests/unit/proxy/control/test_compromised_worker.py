@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from doorward.api.audit.shown import time_of
 from doorward.proxy import messages
+from doorward.proxy.control.live import MAX_QUEUE
+from doorward.proxy.control.reports import MAX_FACT, MAX_FACTS
 from doorward.proxy.control.session import MAX_SEALING
 from doorward.recording.journal import SEGMENTS
+from doorward.sessions.catalogue.rows import ChannelRow
 from doorward.sessions.rules import Relayed
 from tests.unit.proxy.control.site import IDENTIFIER, Site, configured, connected, ended, eventually, play
 
@@ -319,5 +323,102 @@ def test_a_flood_of_seals_waits_at_the_worker(rig: Rig) -> None:
         assert slow.asked == MAX_SEALING
         slow.may.set()
         await eventually(lambda: slow.asked == 2 * MAX_SEALING)
+
+    play(rig, scenario)
+
+
+def test_numbers_and_ends_that_there_can_not_be_are_not_told(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        most = (1 << 64) - 1
+        for number, local in enumerate((("x" * 300, 1), ("\x1b[2J", 1), ("10.0.0.1", 1 << 16), ("10.0.0.1", most))):
+            evil = await site.worker(f"end{number}")
+            key, target = await site.targeted(evil)
+            evil.say(connected(key, target, local=local))
+            assert await is_caught(site, evil), local
+        wrong: list[Callable[[str], PipeMessage]] = [
+            lambda key: messages.ChannelClosed(session=key, number=most, at=1, down=1, up=1, serial=2),
+            lambda key: messages.Text(session=key, channel=most, lines=((1, "screen", "x"),), serial=2),
+            lambda key: messages.Text(session=key, channel=0, lines=((1, "screen", "x"),), serial=2),
+            lambda key: messages.ChannelOpened(
+                session=key, number=1, at=1, type="session-shell", verdict="accept", rule=most, serial=2
+            ),
+        ]
+        for number, make in enumerate(wrong):
+            evil = await site.worker(f"number{number}")
+            evil.say(make(await site.connected(evil)))
+            assert await is_caught(site, evil), number
+
+    play(rig, scenario)
+
+
+def test_the_list_of_those_that_run_is_shown_whatever_a_worker_counts(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        evil = await site.worker()
+        key = await site.connected(evil)
+        most = (1 << 64) - 1
+        evil.say(messages.Counts(sessions={key: (most, most, most, most)}, memory=most, lag=most))
+        session = site.control.sessions.find(key)
+        assert session is not None
+        await eventually(lambda: session.activity)
+        assert time_of(session.activity)
+
+    play(rig, scenario)
+
+
+def test_facts_of_a_channel_are_few_and_plain(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        evil = await site.worker()
+        key = await site.connected(evil)
+        facts: dict[str, Any] = {"command": "x" * 100_000, "deep": [[[{"a": b"\x1b"}]]], "big": 1 << 63}
+        facts |= {f"more{number}": number for number in range(100)}
+        evil.say(messages.ChannelOpened(
+            session=key, number=1, at=1, type="session-exec", verdict="accept", rule=0, facts=facts, serial=2
+        ))  # fmt: skip
+        await eventually(lambda: site.catalogue.channels)
+        _, row = site.catalogue.channels[0]
+        assert isinstance(row, ChannelRow)
+        assert len(row.facts) == MAX_FACTS
+        assert len(row.facts["command"]) == MAX_FACT
+        assert isinstance(row.facts["deep"], str)
+        assert "\x1b" not in row.facts["deep"]
+
+    play(rig, scenario)
+
+
+def test_a_viewer_is_not_filled_with_nothing(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        evil = await site.worker()
+        key = await site.connected(evil)
+        shown = site.control.live.follow(key, 1, "bob")
+        first = asyncio.ensure_future(anext(shown))
+        number = (await evil.receive(messages.Follow)).viewer
+        empty = messages.Shown(session=key, viewer=number, channel=1, at=1, code="o", data=b"")
+        evil.say(empty)
+        await first
+        for _ in range(MAX_QUEUE // 100 + 2):
+            evil.say(empty)
+        (viewer,) = site.control.live._viewers.values()
+        await eventually(lambda: viewer.is_over)
+        assert [one async for one in shown] == []
+        await shown.aclose()  # type: ignore[attr-defined]
+        second = site.control.live.follow(key, 1, "bob")
+        waiting = asyncio.ensure_future(anext(second))
+        number = (await evil.receive(messages.Follow)).viewer
+        evil.say(messages.Shown(session=key, viewer=number, channel=1, at=1, code="x" * 1000, data=b""))
+        assert await is_caught(site, evil)
+        with pytest.raises(StopAsyncIteration):
+            await waiting
 
     play(rig, scenario)

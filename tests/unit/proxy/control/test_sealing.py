@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +12,7 @@ import pytest
 from doorward.configuration.management import certificates
 from doorward.proxy import messages
 from doorward.proxy.control.stamping import StampError, local_stamp, remote_stamp
+from doorward.recording.journal import SEGMENTS
 from doorward.recording.seals import Seal, is_signed
 from tests.support.pki import Authority
 from tests.unit.proxy.control.site import Site, configured, ended, eventually, play
@@ -168,6 +170,42 @@ def test_a_session_that_ended_meanwhile_gets_its_last_seal(rig: Rig) -> None:
         worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32, last=True))
         note = (await worker.receive(messages.Sealed)).note
         assert is_signed(Seal(note["frame"], note["chain"], note["at"], base64.b64decode(note["signature"])), certificate)
+
+    play(rig, scenario)
+
+
+def test_a_trail_has_one_last_seal_and_no_other_worker_gets_it(rig: Rig) -> None:
+    """Else whoever holds a worker could write the trails of others anew, and have that signed."""
+    audited(rig)
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key, running = await site.connected(worker), await site.connected(worker)
+        worker.say(ended(key))
+        await eventually(lambda: len(site.control.sessions) == 1)
+        worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32))  # not the last one
+        worker.say(messages.WantSeal(session=key, frame=7, chain=b"\x01" * 32, last=True))
+        assert (await worker.receive(messages.Sealed)).note["chain"] == "01" * 32
+        # A worker that was interrupted asks for the same again; another end is not signed, nor after a restart of control.
+        for forgotten in (False, True):
+            if forgotten:
+                site.control.dispatch.adoption._last.clear()
+            for frame, chain in ((7, b"\x02" * 32), (8, b"\x02" * 32), (7, b"\x01" * 32)):
+                worker.say(messages.WantSeal(session=key, frame=frame, chain=chain, last=True))
+            assert (await worker.receive(messages.Sealed)).note["chain"] == "01" * 32
+        assert not [message for message in worker.told if isinstance(message, messages.Sealed)]
+        # One that lives is the only one that gets it; of a session that runs, too.
+        with (site.places.trails / f"w1.{SEGMENTS[0]}").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            worker.pipe.close()
+            await eventually(lambda: site.control.workers.find("w1") is None)
+            for number, other in enumerate((key, running)):
+                evil = await site.worker(f"evil{number}")
+                evil.say(messages.WantSeal(session=other, frame=9, chain=b"\x03" * 32, last=True))
+                assert await evil.is_dropped()
+                assert evil.name in site.control.workers.banned
 
     play(rig, scenario)
 
