@@ -168,6 +168,7 @@ export const texts = {
     server: 'Server',
     protocol: 'Protocol',
     verdict: 'Verdict',
+    node: 'Node',
     policy: 'Connection policy',
     noneLive: 'No session runs',
     noneLiveText: 'Sessions appear here as soon as somebody connects.',

@@ -329,15 +329,21 @@ def test_addresses_and_ids_belong_to_one_node(accepted: Caller) -> None:
     [
         (["backup-host"], "InvalidRequestBody", ("enum", "/roles/0")),
         (["managed-host", "managed-host"], "InvalidRequestBody", ("duplicate", "/roles/1")),
-        (["search-local", "search-master"], "InvalidRequestBody", ("contradiction", "/roles")),
+        (["search-local", "search-minion"], "InvalidRequestBody", ("contradiction", "/roles")),
         (["central-management", "managed-host"], "InvalidRequestBody", ("contradiction", "/roles")),
         (["central-management"], "SemanticError", ("central_role", "/roles")),
-        (["search-master"], "SemanticError", ("not_supported", "/roles/0")),
-        (["search-minion"], "SemanticError", ("not_supported", "/roles/0")),
+        (["search-master"], "InvalidRequestBody", ("contradiction", "/roles")),
+        (["central-management", "search-minion"], "InvalidRequestBody", ("contradiction", "/roles")),
     ],
 )
 def test_roles_that_can_not_be_given(accepted: Caller, roles: list[str], kind: str, code: tuple[str, str]) -> None:
     accepted.put(f"{NODES}/{OTHER}", {"address": "127.0.0.2", "roles": roles}).refuses(kind, code)
+
+
+def test_a_node_that_nobody_searches_is_warned_of(accepted: Caller) -> None:
+    body = {"address": "127.0.0.3", "roles": ["search-minion"]}
+    accepted.put(f"{NODES}/{OTHER}", body).ok()
+    assert [w["code"] for w in accepted.commit().ok().json["meta"]["warnings"]] == ["no_search_master"]
 
 
 def test_a_role_is_given_with_a_word_of_warning(accepted: Caller) -> None:

@@ -113,6 +113,10 @@ class Handlers:
         self.told.append((peer.id, told))
         return None
 
+    def sessions(self, peer: PinnedPeer, call: bytes) -> Any:
+        self.asked.append(peer.id)
+        return self.answer
+
 
 @dataclass
 class Running:

@@ -113,7 +113,10 @@ def audit_service(parts: ApiParts) -> AuditService:
     """Return what the resources of ``/api/audit`` share, and those of ``/api/sessions``."""
     from doorward.api.audit.service import AuditService
 
-    return AuditService(parts.catalogue, parts.trails, parts.live, lambda: parts.service.pipeline.running.snapshot)
+    running = parts.service.pipeline
+    return AuditService(
+        parts.catalogue, parts.trails, parts.live, lambda: running.running.snapshot, nodes=parts.cluster.search.nodes
+    )  # fmt: skip
 
 
 def audit_resources(parts: ApiParts) -> dict[str, Resource]:

@@ -124,6 +124,7 @@ class Appliance:
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
+        self.cluster.search.local = self.sessions.local
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
         self.notifications.monitor.watches.append(ClockSteps(self.notifications.events, self._going_on))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from doorward.areas.area import Area, Issue, Metric
 from doorward.sessions.catalogue.port import LiveSessions
@@ -15,6 +16,13 @@ from doorward.sessions.retention import SessionRetention
 from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
 from doorward.store.anchor import HistoryKey
 from doorward.tree.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from doorward.sessions.central.answering import LocalSessions
+
+
+SEARCHED_SECONDS: Final = 12.0
+"""How long a look through the catalogue may take for another node, which waits a little longer."""
 
 
 @dataclass
@@ -37,6 +45,12 @@ class SessionParts(Area):
         trails = Trails(directory, keys)
         catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=HistoryKey.at(state).derived(PURPOSE))
         return cls(catalogue, trails, SessionRetention(catalogue, trails, snapshot))
+
+    def local(self) -> LocalSessions:
+        """Return what answers other nodes about these sessions."""
+        from doorward.sessions.central.answering import LocalSessions
+
+        return LocalSessions(self.catalogue, self.trails, SEARCHED_SECONDS)
 
     is_early = True
 

@@ -109,9 +109,7 @@ class Call:
     async def answer(self, send: Any, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Send the answer, in pieces, so that a slow reader is seen to be slow."""
         self.begun = True
-        fields = {"cache-control": "no-store", **headers}
-        if body:
-            fields["content-type"] = "application/json"
+        fields = {"cache-control": "no-store", **({"content-type": "application/json"} if body else {}), **headers}
         if status != 204:  # noqa: PLR2004 - HTTP's number
             fields["content-length"] = str(len(body))
         if self.close:
@@ -137,9 +135,11 @@ class EncodedAnswer:
 
 
 def packed(value: Any, compress: bool) -> tuple[int, bytes, dict[str, str]]:  # noqa: FBT001 - called by position in a thread
-    """Return status, body and header fields of a good answer; None is 204."""
+    """Return status, body and header fields of a good answer; None is 204, bytes are sent as they are."""
     if value is None:
         return 204, b"", {}
+    if isinstance(value, bytes):
+        return 200, value, {"content-type": "application/octet-stream"}
     if isinstance(value, EncodedAnswer):
         return (200, value.compressed, _GZIP) if compress else (200, gzip.decompress(value.compressed), {})
     body = msgspec.json.encode(value)

@@ -91,6 +91,8 @@ class Central:
         """Called when another peer is trusted."""
         self.contacted: Callable[[str], None] = lambda _node_id: None
         """Called when a node came with its certificate."""
+        self.answer_sessions: Callable[[PinnedPeer, bytes], Any] = _no_sessions
+        """Answers another node about the sessions of this one."""
 
     def _standing(self) -> ClusterRole:
         known = cluster_role(self._pipeline.running.snapshot)
@@ -193,6 +195,10 @@ class Central:
         """Take the host keys that a node came to trust; return all where it has others."""
         self._standing()
         return take(self._host_keys, peer, told)
+
+    def sessions(self, peer: PinnedPeer, call: bytes) -> Any:
+        """Answer about the sessions of this node."""
+        return self.answer_sessions(peer, call)
 
     def keep(self) -> None:
         """Write the reports that came since the last time, all in one step."""
@@ -301,6 +307,10 @@ class Central:
             self._alarms[what, key] = Alarm(self._events, what, f"/api/cluster/status/{key}")
         return self._alarms[what, key]
 
+    def names(self) -> dict[str, str]:
+        """Return how the nodes call themselves, by their ids."""
+        return {key: seen.report.fqdn for key, seen in self._seen.copy().items()}
+
     def not_told(self, address: str) -> list[str]:
         """Return the paired nodes that look for Central Management elsewhere, by what they said last."""
         told = {key for key, seen in self._seen.copy().items() if seen.report.central_address == address}
@@ -344,6 +354,10 @@ class Central:
             for key, member in self._pipeline.running.snapshot.each(nodes.NODE)
             if member.psk and psk_life(self._store, member.psk.key, now).over(now)
         ]
+
+
+def _no_sessions(_peer: PinnedPeer, _call: bytes) -> Any:
+    raise CallRefusedError(403, "role")
 
 
 def _lasting(report: NodeReport) -> NodeReport:

@@ -37,6 +37,8 @@ ATTEMPTS, ATTEMPT_SECONDS = 10, 60.0
 """So many attempts to pair within so many seconds may come from one source: an IPv4 address, or the /64 of an IPv6 address."""
 PAIR_LIMIT, PAIR_SECONDS = 16 << 10, 10.0
 """Bytes of a request to pair, and how long it may take to send them: who has no certificate keeps no place for longer."""
+QUESTION_LIMIT = 1 << 20
+"""Bytes of a question about sessions."""
 
 T = TypeVar("T")
 
@@ -46,8 +48,8 @@ class ClusterHandlers(Protocol):
 
     Anything may raise Refused; JSON values are what msgspec encodes, or Ready.
 
-    Another node raises ``CallRefusedError(404, "not_central")`` from all but ``hello`` and ``pair``: it may become one
-    while an attempt to pair is held.
+    Another node raises ``CallRefusedError(404, "not_central")`` from all but ``hello``, ``pair`` and ``sessions``: it may
+    become one while an attempt to pair is held.
     """
 
     def hello(self, peer: PinnedPeer) -> Any:
@@ -70,6 +72,9 @@ class ClusterHandlers(Protocol):
 
     def host_keys(self, peer: PinnedPeer, told: HostKeyReport) -> Any | None:
         """Take the host keys that a node came to trust; return all where it has others."""
+
+    def sessions(self, peer: PinnedPeer, call: bytes) -> Any:
+        """Answer Central Management about the sessions of this node."""
 
 
 class ChannelApp:
@@ -134,14 +139,9 @@ class ChannelApp:
             return await self._pair(call)
         peer = self._admit(call)
         ask, handlers = call.path, self._handlers
-        if ask == "status":
+        if ask in _TOLD:
             call.only("POST")
-            report = decoded(await call.body(REPORT_LIMIT), Any)
-            return await asyncio.to_thread(lambda: handlers.status(peer, report)) or {}
-        if ask == "host_keys":
-            call.only("POST")
-            told = decoded(await call.body(host_keys.LIMIT), HostKeyReport)
-            return await asyncio.to_thread(lambda: handlers.host_keys(peer, told))
+            return await self._told(call, peer, await call.body(_TOLD[ask]))
         call.only("GET")
         since, wait = call.since()
         if ask == "hello":
@@ -150,6 +150,17 @@ class ChannelApp:
             return await asyncio.to_thread(lambda: handlers.revision(peer, since))
         asked = handlers.head if ask == "head" else handlers.membership
         return await self._news.until(call, _fast_response(lambda: asked(self._admit(call), since)), wait)
+
+    async def _told(self, call: Call, peer: PinnedPeer, body: bytes) -> Any | None:
+        """Answer a call that has a body."""
+        handlers = self._handlers
+        if call.path == "status":
+            report = decoded(body, Any)
+            return await asyncio.to_thread(lambda: handlers.status(peer, report)) or {}
+        if call.path == "host_keys":
+            told = decoded(body, HostKeyReport)
+            return await asyncio.to_thread(lambda: handlers.host_keys(peer, told))
+        return await asyncio.to_thread(lambda: handlers.sessions(peer, body))
 
     def _admit(self, call: Call) -> PinnedPeer:
         """Return the peer that may make the call. Anew after each wait: it may have been removed."""
@@ -186,6 +197,9 @@ class ChannelApp:
         return answer
 
 
+_TOLD = {"host_keys": host_keys.LIMIT, "sessions": QUESTION_LIMIT, "status": REPORT_LIMIT}
+"""Calls that have a body, and how many bytes of it at most."""
+
 _ALLOWED: dict[str, Callable[[PinnedPeer], bool]] = {
     "hello": lambda _peer: True,
     "head": lambda peer: CENTRAL not in peer.roles,
@@ -193,6 +207,7 @@ _ALLOWED: dict[str, Callable[[PinnedPeer], bool]] = {
     "status": lambda peer: CENTRAL not in peer.roles,
     "revision": lambda peer: MANAGED in peer.roles,
     "host_keys": lambda peer: MANAGED in peer.roles,
+    "sessions": lambda peer: CENTRAL in peer.roles,
 }
 """Which pinned peer may make which call; ``pair`` is for those who are not pinned yet."""
 

@@ -104,6 +104,15 @@ class CentralClient:
         """Tell of host keys that are new here; return all of Central Management, None: the same."""
         return self._value("POST", "host_keys", msgspec.json.encode(told))
 
+    def sessions(self, call: Any) -> bytes:
+        """Ask a node about its sessions; return the answer as it came."""
+        with self._busy:
+            try:
+                return self._answer("POST", "sessions", msgspec.json.encode(call), 0.0)
+            finally:
+                if self._closed:
+                    self._drop()
+
     def close(self) -> None:
         """End; from any thread. A call that runs raises, and so does every later one."""
         self._closed = True

@@ -26,6 +26,7 @@ from doorward.cluster.host_keys import exchange
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Peers, destroy, psk_life, psks
 from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.search import ClusterSearch
 from doorward.cluster.statuses import Backup, NodeReport, Seen, utc
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
@@ -77,6 +78,8 @@ class Cluster(Area):
         )  # fmt: skip
         self._central.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = ChannelApp(key, self._central, clock=self._clock)
+        self.search = ClusterSearch(lambda: pipeline.running.snapshot, key, self._peers.all, self._central.names)
+        self._central.answer_sessions = self.search.answer
         self._following = Following(pipeline, queue.wait, self._clock, version)
         self.follower = Follower(
             pipeline,
@@ -120,6 +123,7 @@ class Cluster(Area):
     def stop(self) -> None:
         """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
         self._reaching.stop(wait=False)
+        self.search.close()
         self.follower.stop()
         self._worker.stop()
         self._central.keep()

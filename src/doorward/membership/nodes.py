@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field
+from pydantic_core import InitErrorDetails
 
 from doorward.membership._identities import Psk
 from doorward.tree.destinations import Destination
@@ -24,18 +24,10 @@ PATH = "/api/cluster/nodes"
 
 CENTRAL = "central-management"
 MANAGED = "managed-host"
-_SEARCH = ("search-local", "search-master", "search-minion")
+LOCAL, MASTER, MINION = "search-local", "search-master", "search-minion"
+_SEARCH = (LOCAL, MASTER, MINION)
 
-
-def _served(role: str) -> str:
-    if role in {"search-master", "search-minion"}:
-        raise PydanticCustomError("not_supported", "Central search is not supported by this release.")
-    return role
-
-
-Role = Annotated[
-    Literal["central-management", "managed-host", "search-local", "search-master", "search-minion"], AfterValidator(_served)
-]
+Role = Literal["central-management", "managed-host", "search-local", "search-master", "search-minion"]
 
 
 class MemberBody(Interrelated):
@@ -52,6 +44,10 @@ class MemberBody(Interrelated):
             return
         if CENTRAL in roles and MANAGED in roles:
             yield wrong("contradiction", f"{CENTRAL} and {MANAGED} exclude each other.", "roles")
+        if MASTER in roles and CENTRAL not in roles:
+            yield wrong("contradiction", "Only Central Management searches the other nodes.", "roles")
+        if MINION in roles and CENTRAL in roles:
+            yield wrong("contradiction", f"Central Management searches as {MASTER}.", "roles")
         if len([role for role in _SEARCH if role in roles]) > 1:
             yield wrong("contradiction", "A node has one search role at most.", "roles")
 
@@ -78,13 +74,15 @@ def taken(snapshot: Snapshot, key: str, address: str) -> Iterator[Problem]:
             yield Problem("duplicate_address", f"{PATH}/{other} has this address.", "/address", f"{PATH}/{key}" if key else PATH)
 
 
-def given_roles(old: Member, new: Member, _snapshot: Snapshot) -> Iterator[Problem]:
-    """Warn of what the role of a managed host does to the node, and of a node without search role."""
+def given_roles(old: Member, new: Member, snapshot: Snapshot) -> Iterator[Problem]:
+    """Warn of what the role of a managed host does to the node, of a node without search role, of one that nobody searches."""
     if MANAGED in new.roles and MANAGED not in old.roles:
         message = "The node's own settings of scope cluster, accounts included, are overwritten."
         yield Problem("overwrites_node", message, "/roles")
     if old.roles != new.roles and not any(role in _SEARCH for role in new.roles):
         yield Problem("no_search_role", "The node has no search role.", "/roles")
+    if MINION in new.roles and MINION not in old.roles and not any(MASTER in one.roles for _, one in snapshot.each(NODE)):
+        yield Problem("no_search_master", f"Nobody searches the node: Central Management is no {MASTER}.", "/roles")
 
 
 NODE: Collection[Member] = Collection(

@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
-from doorward.recording.trail_file import TrailFile
+from doorward.recording.trail_file import TrailFile, TrailPieces
 from doorward.sessions.catalogue.rows import SessionRow
 
 DIRECTORY: Final = "trails"
@@ -75,15 +75,18 @@ class Trails:
         Raises TrailMissingError, EncryptedTrailError, TrailDamagedError, OSError.
         """
         with self.open(row) as file:
-            data = TrailFile(file.fileno())
-            reader = TrailReader(data)
+            yield self.opened(TrailFile(file.fileno()))
+
+    def opened(self, data: TrailPieces) -> TrailReader:
+        """Return a reader of what a trail shows. Raises EncryptedTrailError, TrailDamagedError."""
+        reader = TrailReader(data)
+        if reader.keys.screen is None:
+            recipients = _recipients(reader.header)
+            key = next((pem for name, pem in self._keys().items() if name in recipients), None)
+            reader = TrailReader(data, key)
             if reader.keys.screen is None:
-                recipients = _recipients(reader.header)
-                key = next((pem for name, pem in self._keys().items() if name in recipients), None)
-                reader = TrailReader(data, key)
-                if reader.keys.screen is None:
-                    raise EncryptedTrailError(recipients)
-            yield reader
+                raise EncryptedTrailError(recipients)
+        return reader
 
     def delete(self, path: str) -> None:
         """Delete a trail by its path below the directory; it may be gone already. Raises OSError."""

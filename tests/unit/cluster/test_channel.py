@@ -170,7 +170,7 @@ def test_without_a_certificate_nothing_but_pairing_is_reached(central_node: Runn
         (("managed-host", "search-local"), {"hello", "head", "host_keys", "membership", "revision", "status"}),
         (("search-local",), {"hello", "head", "membership", "status"}),
         ((), {"hello", "head", "membership", "status"}),
-        (("central-management",), {"hello"}),
+        (("central-management",), {"hello", "sessions"}),
     ],
 )
 def test_roles_decide_what_a_peer_may_ask(central_node: Running, node: Node, roles: tuple[str, ...], allowed: set[str]) -> None:
@@ -183,6 +183,7 @@ def test_roles_decide_what_a_peer_may_ask(central_node: Running, node: Node, rol
         "revision": lambda: asking.revision(None),
         "status": lambda: asking.status({}),
         "host_keys": lambda: asking.host_keys({"digest": ""}),
+        "sessions": lambda: asking.sessions({}),
     }
     for name, call in calls.items():
         if name in allowed:

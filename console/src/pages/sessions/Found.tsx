@@ -1,5 +1,5 @@
 // The search through all sessions.
-import { Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
+import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -38,6 +38,7 @@ export function Found() {
             items.length ? (
               <>
                 <p role="status">{texts.sessions.matches(Number(meta.match_count))}</p>
+                <Missing warnings={meta.warnings} />
                 <Rows items={items} content={search.content} />
                 <div className="row">
                   {search.offset ? (
@@ -53,13 +54,22 @@ export function Found() {
                 </div>
               </>
             ) : (
-              <Empty title={texts.sessions.none} text={texts.sessions.noneText} />
+              <>
+                <Missing warnings={meta.warnings} />
+                <Empty title={texts.sessions.none} text={texts.sessions.noneText} />
+              </>
             )
           }
         </Shown>
       </CardBody>
     </Card>
   );
+}
+
+/** Nodes of the cluster whose sessions are missing, because they do not answer. */
+function Missing({ warnings }: { warnings: unknown }) {
+  const found = Array.isArray(warnings) ? (warnings as { message: string; path: string }[]) : [];
+  return found.map((one) => <Alert key={one.path} variant="warning" isInline title={one.message} />);
 }
 
 function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (search: SessionSearch) => void }) {
@@ -133,10 +143,12 @@ function Where({ session, content }: { session: string; content: string }) {
 }
 
 function Rows({ items, content }: { items: { key: string; body?: SessionBody }[]; content: string | undefined }) {
+  const isCluster = new Set(items.map(({ body }) => body?.node_id)).size > 1;
   return (
     <Table variant="compact" aria-label={texts.sessions.search}>
       <Thead>
         <Tr>
+          {isCluster ? <Th>{texts.sessions.node}</Th> : null}
           <Th>{texts.sessions.began}</Th>
           <Th>{texts.sessions.duration}</Th>
           <Th>{texts.sessions.user}</Th>
@@ -150,6 +162,11 @@ function Rows({ items, content }: { items: { key: string; body?: SessionBody }[]
           const user = body?.user?.name ?? body?.user?.gateway_username ?? (body?.user?.server_username ?? []).join(', ');
           return (
             <Tr key={key}>
+              {isCluster ? (
+                <Td dataLabel={texts.sessions.node} title={body?.node_id}>
+                  {body?.node_id?.slice(0, 8)}
+                </Td>
+              ) : null}
               <Td dataLabel={texts.sessions.began}>
                 <Moment at={body?.start_time} />
               </Td>

@@ -17,6 +17,7 @@ export interface LiveBody {
 }
 export interface SessionBody {
   active: boolean;
+  node_id?: string;
   client?: Peer;
   server?: Peer;
   protocol: string;

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
 from typing_extensions import override
 
 from doorward import __version__
@@ -22,12 +19,11 @@ from doorward.api.audit.shown import body_of, plain_time_of, time_of
 from doorward.api.audit.trail import AuditTrail, Replay, TrailFiles
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta, meta_schema
-from doorward.sessions.catalogue import hits
-from doorward.sessions.catalogue.rows import INDEXED, INDEXING, ChannelRow, DownloadRow
+from doorward.sessions.catalogue.hits import Hit
+from doorward.sessions.catalogue.rows import INDEXED, INDEXING, ChannelRow
 from doorward.sessions.catalogue.search import Found
+from doorward.sessions.central.questions import HitsQuestion, Items, ItemsQuestion, Kind
 
-MAX_HITS: Final = 10_000
-"""Hits that are shown and counted, at most."""
 SESSION: Final = {"x-component": "Session", "type": "object", "description": "A session; what is not known is left out."}
 _LINK = {"type": ["string", "null"]}
 _NUMBER = {"type": "integer", "minimum": 0}
@@ -106,12 +102,16 @@ class _Below(Audited, ABC):
 
     def _listed(self, request: Request, page: Page) -> Listed:
         found = self.service.find(request, self.key)
-        with self.service.catalogue.readers.reading() as connection:
-            return self.items(connection, found, request, page)
+        return self.items(found, request, page)
 
     @abstractmethod
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
-        """Return a page of what belongs to a session."""
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
+        """Return a page of what belongs to a session. Blocks."""
+
+    def ask(self, found: Found, request: Request, page: Page, kind: Kind) -> Items:
+        """Return a page of one kind."""
+        question = ItemsQuestion(key=self.key, kind=kind, limit=page.limit, offset=page.offset)
+        return self.service.ask(request, found, question)
 
 
 def listed(request: Request, page: Page, items: list[dict[str, Any]], matching: int) -> Response:
@@ -134,14 +134,6 @@ def listed(request: Request, page: Page, items: list[dict[str, Any]], matching: 
     return Response({"items": items, "meta": meta(request, **links)})
 
 
-def _rows(
-    connection: sqlite3.Connection, table: str, columns: str, found: Found, page: Page
-) -> tuple[Iterable[Any], int]:  # fmt: skip
-    (matching,) = connection.execute(f"SELECT count(*) FROM {table} WHERE session = ?", (found.id,)).fetchone()  # noqa: S608
-    sql = f"SELECT {columns} FROM {table} WHERE session = ? ORDER BY number LIMIT ? OFFSET ?"  # noqa: S608
-    return connection.execute(sql, (found.id, page.limit, page.offset)), matching
-
-
 class Channels(_Below):
     """The channels of a session."""
 
@@ -155,18 +147,17 @@ class Channels(_Below):
         """Return what a channel is like."""
         return "number", OneChannel(self.service, self.key, 0)
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return channels."""
-        rows, matching = _rows(connection, "channels", "body", found, page)
-        channels = (msgspec.msgpack.decode(body, type=ChannelRow) for (body,) in rows)
+        told = self.ask(found, request, page, "channels")
         return [
             {
                 "body": channel_body(found, channel),
                 "key": str(channel.number),
                 "meta": {"href": f"{request.href}/{channel.number}"},
             }
-            for channel in channels
-        ], matching
+            for channel in told.channels
+        ], told.matching
 
 
 class OneChannel(Audited):
@@ -187,12 +178,10 @@ class OneChannel(Audited):
 
     def _body(self, request: Request) -> dict[str, Any]:
         found = self.service.find(request, self._key)
-        with self.service.catalogue.readers.reading() as connection:
-            sql = "SELECT body FROM channels WHERE session = ? AND number = ?"
-            row = connection.execute(sql, (found.id, self._number)).fetchone()
-        if row is None:
+        told = self.service.ask(request, found, ItemsQuestion(key=self._key, kind="channels", number=self._number))
+        if not told.channels:
             raise errors.not_found(request.href, str(self._number))
-        return channel_body(found, msgspec.msgpack.decode(row[0], type=ChannelRow))
+        return channel_body(found, told.channels[0])
 
 
 def channel_body(found: Found, channel: ChannelRow) -> dict[str, Any]:
@@ -222,20 +211,20 @@ class SessionEvents(_Below):
     operations = below("Events of the session, in order.")
 
     @override
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return events."""
-        rows, matching = _rows(connection, "events", "number, at, channel, type, action, content", found, page)
+        told = self.ask(found, request, page, "events")
         return [
             {
-                "action": action,
-                "channels_id": str(channel),
-                "content": content or action,
+                "action": one.action,
+                "channels_id": str(one.channel),
+                "content": one.content or one.action,
                 "record_id": number,
-                "time": plain_time_of(found.row.began + at),
-                "type": kind,
+                "time": plain_time_of(found.row.began + one.at),
+                "type": one.type,
             }
-            for number, at, channel, kind, action, content in rows
-        ], matching
+            for number, one in told.events
+        ], told.matching
 
 
 class SessionAlerts(_Below):
@@ -244,23 +233,22 @@ class SessionAlerts(_Below):
     operations = below("Matches of content policies, in order.")
 
     @override
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return matches."""
-        columns = "number, at, channel, type, rule, regexp, action, content"
-        rows, matching = _rows(connection, "alerts", columns, found, page)
+        told = self.ask(found, request, page, "alerts")
         return [
             {
-                "alert_type": kind,
-                "channel_id": str(channel),
-                "matched_action": action,
-                "matched_content": content,
-                "matched_regexp": regexp,
+                "alert_type": one.type,
+                "channel_id": str(one.channel),
+                "matched_action": one.action,
+                "matched_content": one.content,
+                "matched_regexp": one.regexp,
                 "record_id": number,
-                "rule_name": rule,
-                "time": plain_time_of(found.row.began + at),
+                "rule_name": one.rule,
+                "time": plain_time_of(found.row.began + one.at),
             }
-            for number, at, channel, kind, rule, regexp, action, content in rows
-        ], matching
+            for number, one in told.alerts
+        ], told.matching
 
 
 class TrailDownloads(_Below):
@@ -269,14 +257,13 @@ class TrailDownloads(_Below):
     operations = below("Who downloaded or replayed the trail, in order.")
 
     @override
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return downloads."""
-        rows, matching = _rows(connection, "downloads", "body", found, page)
-        downloads = (msgspec.msgpack.decode(body, type=DownloadRow) for (body,) in rows)
+        told = self.ask(found, request, page, "downloads")
         return [
             {"from_api": one.is_api, "ip_address": one.address, "time": time_of(one.at), "username": one.user, "what": one.what}
-            for one in downloads
-        ], matching
+            for one in told.downloads
+        ], told.matching
 
 
 _STATUS = {INDEXED: "COMPLETED", INDEXING: "PROCESSING"}
@@ -288,7 +275,7 @@ class IndexState(_Below):
     operations = below("What of the session is in the index.")
 
     @override
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return the one job that there is: text is taken while the session runs."""
         row = found.row
         status = _STATUS.get(row.index_status, "DISABLED")
@@ -323,20 +310,20 @@ class SessionContent(_Below):
         more=(409,),
     )
 
-    def items(self, connection: sqlite3.Connection, found: Found, request: Request, page: Page) -> Listed:
+    def items(self, found: Found, request: Request, page: Page) -> Listed:
         """Return hits."""
         if not request.query.get("q", "").strip():
             return [], 0
         if not self.service.trails.may_read(found.row):
             raise encrypted(request.href, found.row.recipients)
-        found_hits = hits.hits(connection, found.id, request.query["q"], self.service.zone)
-        shown = [_hit(found, hit) for hit in islice(found_hits, page.offset, page.offset + page.limit)]
-        # The rest is counted, up to what can be shown.
-        more = sum(1 for _ in islice(found_hits, max(0, MAX_HITS - page.offset - len(shown))))
-        return shown, page.offset + len(shown) + more if shown or not page.offset else page.offset
+        question = HitsQuestion(
+            key=self.key, q=request.query["q"], zone=str(self.service.zone), limit=page.limit, offset=page.offset
+        )
+        told = self.service.ask(request, found, question)
+        return [_hit(found, hit) for hit in told.hits], told.matching
 
 
-def _hit(found: Found, hit: hits.Hit) -> dict[str, Any]:
+def _hit(found: Found, hit: Hit) -> dict[str, Any]:
     seconds = f"{hit.at / 1000:.3f}"
     return {
         "channel_id": str(hit.channel),

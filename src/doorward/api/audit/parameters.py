@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -13,8 +12,9 @@ from doorward.api import errors
 from doorward.api.audit.service import refused_query
 from doorward.api.request import Request
 from doorward.sessions.catalogue.conditions import ALL, Condition, joined
-from doorward.sessions.catalogue.fields import FIELDS, Field, ValueUnfitError, moment
-from doorward.sessions.catalogue.query import QueryRefusedError, fields_sentence, parsed
+from doorward.sessions.catalogue.fields import FIELDS, Field, ValueUnfitError
+from doorward.sessions.catalogue.filters import TIMES, WORDS, time_condition, word_condition
+from doorward.sessions.catalogue.query import QueryRefusedError, fields_sentence
 from doorward.sessions.catalogue.search import SortOrder
 
 MAX_LIMIT: Final = 500
@@ -41,7 +41,6 @@ LISTED: Mapping[str, Mapping[str, Any]] = {
 }
 """What the OpenAPI document says of the parameters of lists."""
 
-_LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d:?\d\d)\Z")
 _MAX_SORTED = 3
 _REPEATED: Final[tuple[str, ...]] = ("q", "content", "start", "end", "sort", "format", "snapshot")
 _FIRST_FIELDS = frozenset(name.split(".")[0] for name in FIELDS) | {"alerts", "analytics", "channels", "events", "indexing"}
@@ -153,9 +152,9 @@ def filter_of(request: Request, zone: tzinfo) -> Condition:
 def words_of(request: Request, zone: tzinfo) -> Condition:
     """Return what ``q`` and ``content`` ask for. Raises 400."""
     found = []
-    for name in ("q", "content"):
+    for name in WORDS:
         try:
-            found.append(parsed(request.query.get(name, ""), zone, has_fields=name == "q").condition)
+            found.append(word_condition(name, request.query.get(name, ""), zone))
         except QueryRefusedError as error:
             raise refused_query(name, error) from None
     return joined(*found)
@@ -163,17 +162,14 @@ def words_of(request: Request, zone: tzinfo) -> Condition:
 
 def _dates(request: Request, zone: tzinfo, problems: _Problems) -> Condition:
     found = [ALL]
-    for name, sql in (("start", "began >= ?"), ("end", "ended <= ?")):
+    for name in TIMES:
         text = request.query.get(name, "")
         if not text:
             continue
         try:
-            # A + that was not escaped has become a blank on the way.
-            at = moment(_LOST_PLUS.sub(r"\1+\2", text), zone, upper=name == "end")
+            found.append(time_condition(name, text, zone))
         except ValueUnfitError as error:
             problems.add(name, "format", f"This {error}.")
-        else:
-            found.append(Condition(sql, (at,)))
     return joined(*found)
 
 

@@ -73,13 +73,13 @@ class Segments(_OfReplay):
         channel, _ = moment_of(request)
         found = await self.service.look(request, self.found, request)
         if channel is None:
-            channel = await self.service.look(request, first_terminal, self.service, found) or 1
+            channel = await self.service.look(request, first_terminal, self.service, request, found) or 1
         content = await self.service.look(request, self._index, request, found, channel)
         await self.note_once(request, found)
         return Response(content | {"meta": meta(request)})
 
     def _index(self, request: Request, found: Found, channel: int) -> dict[str, Any]:
-        with self.service.trails.reading(found.row) as reader:
+        with self.service.reading(request, found) as reader:
             known = timeline(reader)
             first = segment(reader, channel, 0, 1)["snapshot"]
         ends = [*known.starts[1:], None]
@@ -128,10 +128,10 @@ class OneSegment(_OfReplay):
             raise errors.invalid_query([("range", "Must be milliseconds since the session began.", "until")])
         found = await self.service.look(request, self.found, request)
         end = None if until is None else int(until)
-        content = await self.service.look(request, self._segment, found, channel or 1, end)
+        content = await self.service.look(request, self._segment, request, found, channel or 1, end)
         await self.note_once(request, found)
         return Response(content | {"meta": meta(request)})
 
-    def _segment(self, found: Found, channel: int, until: int | None) -> dict[str, Any]:
-        with self.service.trails.reading(found.row) as reader:
+    def _segment(self, request: Request, found: Found, channel: int, until: int | None) -> dict[str, Any]:
+        with self.service.reading(request, found) as reader:
             return segment(reader, channel, self._since, until)

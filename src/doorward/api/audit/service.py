@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final, ParamSpec, TypeVar
+
+import structlog
 
 from doorward.api import errors
 from doorward.api.errors import ApiError
@@ -16,6 +18,8 @@ from doorward.api.resources import Resource
 from doorward.areas.threads import SEARCH
 from doorward.events.node import zone
 from doorward.recording.format import TrailDamagedError
+from doorward.recording.reader import TrailReader
+from doorward.recording.trail_file import TrailPieces
 from doorward.sessions.audience import Audience, audience
 from doorward.sessions.catalogue import search
 from doorward.sessions.catalogue.fields import FIELDS
@@ -25,10 +29,25 @@ from doorward.sessions.catalogue.readers import TooSlowError
 from doorward.sessions.catalogue.search import Found, TooManyBinsError
 from doorward.sessions.catalogue.snapshots import SnapshotQuotaError, Snapshots
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.central.answering import LocalSessions, NoSessionError
+from doorward.sessions.central.port import NodeAwayError, NodeRefusedError, NoOtherNodes, OtherNodes
+from doorward.sessions.central.questions import (
+    MAX_PIECE,
+    FoundRow,
+    SearchQuestion,
+    SessionQuestion,
+    TrailPieceQuestion,
+    TrailSizeQuestion,
+)
+from doorward.sessions.central.untrusted import BadAnswerError, session_of
 from doorward.sessions.trails import EncryptedTrailError, TrailMissingError, Trails
 from doorward.tree.snapshot import Snapshot
 
+log = structlog.get_logger()
+
 ROOT: Final = "/api/audit/sessions"
+MAX_HOLDERS: Final = 10_000
+"""Sessions of other nodes of which it is remembered who has them."""
 
 _Given = ParamSpec("_Given")
 _T = TypeVar("_T")
@@ -45,6 +64,10 @@ class AuditService:
     snapshots: Snapshots = field(default_factory=Snapshots)
     replayed: dict[tuple[str, str], None] = field(default_factory=dict, repr=False)
     """Replays that were written down: the token of a login session, and the key of the session that it has seen."""
+    nodes: OtherNodes = field(default_factory=NoOtherNodes)
+    """The other nodes that are searched as well."""
+    holders: dict[str, str] = field(default_factory=dict, repr=False)
+    """Which of them has a session, by its key, as it was found before."""
 
     def audience(self, request: Request) -> Audience:
         """Return what the caller may see and do now."""
@@ -64,12 +87,89 @@ class AuditService:
             return await SEARCH.run(request.member.account, work, *given, **named)
 
     def find(self, request: Request, key: str) -> Found:
-        """Return a session that the caller may see. Blocks. Raises 404."""
+        """Return a session that the caller may see, of this node or another. Blocks. Raises 404, 409, 503."""
+        seen = self.audience(request)
         with self.catalogue.readers.reading() as connection:
-            found = search.one(connection, key, self.audience(request).condition())
-        if found is None:
-            raise errors.not_found(request.href, key)
-        return found
+            found = search.one(connection, key, seen.condition())
+        return found or self._elsewhere(request, key, seen)
+
+    def _elsewhere(self, request: Request, key: str, seen: Audience) -> Found:
+        others = self.nodes.all()
+        known = self.holders.get(key, "")
+        asked = [known] if known in others else list(others)
+        answers = self.nodes.ask_each(seen, dict.fromkeys(asked, SessionQuestion(key=key)))
+        away = [others[node] for node, answer in answers.items() if isinstance(answer, Exception)]
+        founds = [
+            found
+            for node, answer in answers.items()
+            if not isinstance(answer, Exception)
+            for found in sessions_of(answer, node, seen)
+            if found.row.key == key
+        ]
+        if len(founds) > 1:  # one of them lies, or was copied
+            names = [others[found.holder].name for found in founds]
+            message = f"Several nodes have a session with this key: {', '.join(names)}. Ask them."
+            raise errors.conflict(message, code="ambiguous", resource=request.href)
+        if founds:
+            self.hold(founds)
+            return founds[0]
+        if away:
+            raise errors.unavailable(f"{away[0].name} does not answer, and may have the session.", 10)
+        raise errors.not_found(request.href, key)
+
+    def hold(self, founds: Iterable[Found]) -> None:
+        """Remember which nodes have sessions. Who was found first stays: a node can't take the session of another."""
+        for found in founds:
+            if found.holder:
+                self.holders.setdefault(found.row.key, found.holder)
+        while len(self.holders) > MAX_HOLDERS:
+            self.holders.pop(next(iter(self.holders)), None)
+
+    def check_here(self, request: Request, found: Found) -> None:
+        """Raise 409 where another node has a session, which alone can show, lock and end it while it runs."""
+        if found.holder:
+            node = self.nodes.all().get(found.holder)
+            name, address = (node.name, node.address) if node else (found.holder, "")
+            message = f"The session runs on the node {name} ({address}); ask there." if address else f"It runs on {name}."
+            raise errors.conflict(message, address=address, code="on_another_node", node=found.holder, resource=request.href)
+
+    def ask(self, request: Request, found: Found, question: SearchQuestion[_T]) -> _T:
+        """Ask the node that has a session about it. Blocks. Raises what ``refusals`` turn into answers."""
+        if not found.holder:
+            return LocalSessions(self.catalogue, self.trails).answer(self.audience(request), question)
+        return self.nodes.ask(found.holder, self.audience(request), question)
+
+    @contextmanager
+    def reading(self, request: Request, found: Found) -> Iterator[TrailReader]:
+        """Give a reader of the trail of a session, for the time of a block. Raises as `Trails.reading`, and 503."""
+        if not found.holder:
+            with self.trails.reading(found.row) as reader:
+                yield reader
+            return
+        size = self.ask(request, found, TrailSizeQuestion(key=found.row.key))
+
+        def read(begin: int, count: int) -> bytes:
+            parts = []
+            for at in range(begin, begin + count, MAX_PIECE):
+                part = min(MAX_PIECE, begin + count - at)
+                parts.append(self.ask(request, found, TrailPieceQuestion(key=found.row.key, offset=at, size=part)))
+                if len(parts[-1]) != part:
+                    raise TrailDamagedError("the trail became shorter while it was read")
+            return b"".join(parts)
+
+        yield self.trails.opened(TrailPieces(size, read))
+
+
+def sessions_of(rows: Iterable[FoundRow], holder: str, seen: Audience) -> Iterator[Found]:
+    """Yield what another node told of sessions, as far as an audience may see them; what is none is left out."""
+    for row in rows:
+        try:
+            found = session_of(row, holder, seen)
+        except BadAnswerError as error:
+            log.warning("a node told of a session that is none", node=holder, reason=str(error))
+            continue
+        if found is not None:
+            yield found
 
 
 class Audited(Resource):
@@ -94,25 +194,34 @@ def refusals(request: Request) -> Iterator[None]:
         yield
     except QueryRefusedError as error:
         raise refused_query("q", error) from None
-    except TooSlowError:
-        raise errors.invalid_query([("too_slow", "The search took too long; narrow it.", "q")]) from None
     except TooManyBinsError:
         raise errors.invalid_query([("too_many", "There would be too many bins; make them wider.", "bin-size")]) from None
     except SnapshotQuotaError as full:
         headers = {"Retry-After": str(full.seconds)}
         message = "Too many snapshots are open."
         raise ApiError(429, "TooManyRequests", message, {"retry_after": full.seconds}, headers) from None
-    except TrailMissingError:
+    except (NoSessionError, TrailMissingError):
         raise errors.not_found(request.href, request.segments[-1]) from None
     except EncryptedTrailError as error:
         raise encrypted(request.href, error.recipients) from None
     except TrailDamagedError as error:
         message = f"The trail can't be read: {error}."
         raise errors.conflict(message, code="damaged_trail", resource=request.href) from None
-    except OSError as error:
-        raise errors.unavailable(f"The trail can't be read now: {error.strerror}.") from error
-    except (CatalogueUnavailableError, sqlite3.OperationalError) as error:
-        raise errors.unavailable("The session catalogue can't be used now.") from error
+    except (TooSlowError, NodeAwayError, NodeRefusedError, OSError, CatalogueUnavailableError, sqlite3.OperationalError) as error:
+        raise _unfinished(request, error) from error
+
+
+def _unfinished(request: Request, error: Exception) -> ApiError:
+    """Return the answer where something could not be looked up now."""
+    if isinstance(error, TooSlowError) or (isinstance(error, NodeRefusedError) and error.code == "too_slow"):
+        return errors.invalid_query([("too_slow", "The search took too long; narrow it.", "q")])
+    if isinstance(error, NodeRefusedError):
+        return errors.not_found(request.href, request.segments[-1])
+    if isinstance(error, NodeAwayError):
+        return errors.unavailable("The node that has the session does not answer.", 10)
+    if isinstance(error, OSError):
+        return errors.unavailable(f"The trail can't be read now: {error.strerror}.")
+    return errors.unavailable("The session catalogue can't be used now.")
 
 
 def refused_query(parameter: str, error: QueryRefusedError) -> ApiError:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from doorward.api import errors
+from doorward.api.audit import central
+from doorward.api.audit.central import Away
 from doorward.api.audit.one import SESSION, OneSession
-from doorward.api.audit.parameters import FILTERS, LISTED, MAX_REACHED, ListRequest, filter_of, list_request
+from doorward.api.audit.parameters import FILTERS, LISTED, MAX_REACHED, ListRequest, list_request
 from doorward.api.audit.service import Audited, AuditService, session_href
 from doorward.api.audit.shown import body_of, chosen, csv_lines
 from doorward.api.audit.statistics import Histogram, Statistics
@@ -19,9 +21,11 @@ from doorward.api.resources import Operation, Resource, answer_schema, items_of,
 from doorward.sessions.catalogue import search
 from doorward.sessions.catalogue.conditions import ALL, Condition, joined
 from doorward.sessions.catalogue.search import Found
-from doorward.sessions.catalogue.snapshots import MAX_IDS
+from doorward.sessions.catalogue.snapshots import MAX_IDS, SnapshotResult
 
 KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
+MISSING: Final = "X-Missing-Nodes"
+"""The field of a CSV that names nodes whose sessions are missing, by their ids."""
 _LINK: Final = {"type": ["string", "null"]}
 _NUMBER: Final = {"type": "integer", "minimum": 0}
 LIST_META: Final = meta_schema(
@@ -32,7 +36,7 @@ LIST_META: Final = meta_schema(
 
 
 class SessionList(Audited):
-    """The sessions of this node that the caller may see."""
+    """The sessions that the caller may see: of this node, and of those that it searches."""
 
     operations = {
         "GET": Operation(
@@ -68,10 +72,15 @@ class SessionList(Audited):
         asked = list_request(request, self.service.zone)
         if asked.snapshot is not None:
             return await self._of_snapshot(request, asked, asked.snapshot)
-        asked = replace(asked, condition=joined(asked.condition, self.service.audience(request).condition()))
-        founds, matching = await self.service.look(request, self._page, asked)
+        away: Away = ()
+        if self.service.nodes.all():
+            every = await self.service.look(request, central.page, self.service, request, asked)
+            founds, matching, away = every.founds, every.matching, every.away
+        else:
+            asked = replace(asked, condition=joined(asked.condition, self.service.audience(request).condition()))
+            founds, matching = await self.service.look(request, self._page, asked)
         if asked.is_csv:
-            return _csv(founds, asked)
+            return _csv(founds, asked, away)
         limit, offset, href = asked.page.limit, asked.page.offset, request.href
         reached = min(matching, MAX_REACHED)
         last = max(0, (reached - 1) // limit * limit)
@@ -84,6 +93,7 @@ class SessionList(Audited):
             "next": asked.path(href, offset + limit) if offset + limit < reached else None,
             "offset": offset,
             "previous": asked.path(href, max(0, offset - limit)) if offset else None,
+            **central.warnings(away),
         }
         return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
 
@@ -99,13 +109,23 @@ class SessionList(Audited):
             raise errors.not_found(request.href, name)
         result = snapshots.result(name, asked.query)
         if result is None:
-            within = replace(asked, condition=joined(asked.condition, visible, Condition("id <= ?", (last,))))
-            result = await self.service.look(request, self._whole, within)
+            if self.service.nodes.all():
+                result = await self.service.look(request, central.whole, self.service, request, asked, last)
+            else:
+                mine = Condition("id <= ?", (last.get("", 0),))
+                within = replace(asked, condition=joined(asked.condition, visible, mine))
+                result = SnapshotResult(await self.service.look(request, self._whole, within))
             snapshots.keep(name, asked.query, result)
         limit, offset = asked.page.limit, asked.page.offset
-        founds = await self.service.look(request, self._rows, result[offset : offset + limit], visible)
+        places = result.part(offset, limit)
+        away = result.away
+        if result.holders:
+            every = await self.service.look(request, central.rows, self.service, request, places)
+            founds, away = every.founds, central.together(away, every.away)
+        else:
+            founds = await self.service.look(request, self._rows, [number for _, number in places], visible)
         if asked.is_csv:
-            return _csv(founds, asked)
+            return _csv(founds, asked, away)
         links: dict[str, Any] = {
             "fields": list(asked.fields),
             "first": None,
@@ -114,6 +134,7 @@ class SessionList(Audited):
             "next": asked.path(request.href, offset + limit) if offset + limit < len(result) else None,
             "previous": None,
             "search_after": None,
+            **central.warnings(away),
         }
         return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
 
@@ -121,7 +142,7 @@ class SessionList(Audited):
         with self.service.catalogue.readers.reading() as connection:
             return search.ids(connection, asked.condition, asked.order, MAX_IDS)
 
-    def _rows(self, numbers: array[int], visible: Condition) -> list[Found]:
+    def _rows(self, numbers: Sequence[int], visible: Condition) -> list[Found]:
         with self.service.catalogue.readers.reading() as connection:
             return search.rows(connection, numbers, visible)
 
@@ -136,8 +157,10 @@ def _items(founds: Iterable[Found], fields: tuple[str, ...]) -> list[dict[str, A
     return items
 
 
-def _csv(founds: Iterable[Found], asked: ListRequest) -> Response:
+def _csv(founds: Iterable[Found], asked: ListRequest, away: Away) -> Response:
     headers = {"Content-Disposition": 'attachment; filename="sessions.csv"', "Content-Type": "text/csv; charset=utf-8"}
+    if away:
+        headers[MISSING] = ", ".join(node for node, _ in away)
     return Response("".join(csv_lines(founds, asked.fields)).encode(), headers=headers)
 
 
@@ -150,12 +173,8 @@ class Count(Audited):
 
     async def get(self, request: Request) -> Response:
         """Count what the caller may see."""
-        asked = joined(filter_of(request, self.service.zone), self.service.audience(request).condition())
-        return Response({"count": await self.service.look(request, self._count, asked), "meta": meta(request)})
-
-    def _count(self, condition: Condition) -> int:
-        with self.service.catalogue.readers.reading() as connection:
-            return search.count(connection, condition)
+        found, away = await self.service.look(request, central.count, self.service, request)
+        return Response({"count": found, "meta": meta(request, **central.warnings(away))})
 
 
 class SearchSnapshot(Audited):
@@ -174,12 +193,7 @@ class SearchSnapshot(Audited):
 
     async def get(self, request: Request) -> Response:
         """Open one, for this account."""
-        last = await self.service.look(request, self._last)
+        last = await self.service.look(request, central.last, self.service, request)
         client = f"{request.address} {request.headers.get('user-agent', '')}"
         name = await self.service.look(request, self.service.snapshots.open, request.member.account, client, last)
         return Response({"body": {"snapshot": name}, "key": "_snapshot", "meta": meta(request)})
-
-    def _last(self) -> int:
-        with self.service.catalogue.readers.reading() as connection:
-            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM sessions").fetchone()
-            return int(last)

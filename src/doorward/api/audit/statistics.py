@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from typing import Any, Final
 
 from doorward.api import errors
-from doorward.api.audit.parameters import FILTERS, field_of, filter_of, inner_field_of
+from doorward.api.audit import central
+from doorward.api.audit.parameters import FILTERS, field_of, inner_field_of
 from doorward.api.audit.service import Audited
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, envelope
-from doorward.sessions.catalogue import search
-from doorward.sessions.catalogue.conditions import Condition, joined
 from doorward.sessions.catalogue.fields import Field, FieldKind
-from doorward.sessions.catalogue.search import BINS, Frequent
+from doorward.sessions.catalogue.search import BINS
 
 MAX_VALUES: Final = 500
 _DEFAULT_VALUES = 10
@@ -42,23 +40,17 @@ class Statistics(Audited):
         """Count within what the caller may see."""
         field, inner = field_of(request), inner_field_of(request)
         size = _size(request)
-        condition = joined(filter_of(request, self.service.zone), self.service.audience(request).condition())
-        found, matching = await self.service.look(request, self._frequent, condition, field, size, inner)
+        named = inner.name if inner else None
+        found, away = await self.service.look(request, central.frequent, self.service, request, field.name, size, named)
         values: list[dict[str, Any]] = []
         for value, count, within in found.values:
             told: dict[str, Any] = {"count": count, "value": value}
             if inner is not None:
                 told["sub_fields"] = {inner.name: [{"count": n, "value": v} for v, n in within]}
             values.append(told)
+        matching = sum(n for _, n, _ in found.values) + found.others
         body = {"field": field.name, "match_count": matching, "other_count": found.others, "values": values}
-        return envelope(request, "stats", body)
-
-    def _frequent(
-        self, condition: Condition, field: Field, size: int, inner: Field | None
-    ) -> tuple[Frequent, int]:  # fmt: skip
-        with self.service.catalogue.readers.reading() as connection:
-            found = search.frequent(connection, condition, field, size, inner)
-            return found, sum(n for _, n, _ in found.values) + found.others
+        return envelope(request, "stats", body, **central.warnings(away))
 
 
 def _size(request: Request) -> int:
@@ -94,17 +86,10 @@ class Histogram(Audited):
         field = field_of(request)
         width = request.query.get("bin-size", "hour" if field.kind is FieldKind.TIME else "1")
         _check(field, width)
-        zone = self.service.zone
-        condition = joined(filter_of(request, zone), self.service.audience(request).condition())
-        bins = await self.service.look(request, self._bins, condition, field, width, zone)
-        return envelope(request, "histogram", {"bin_size": width, "bins": bins, "field": field.name})
-
-    def _bins(self, condition: Condition, field: Field, width: str, zone: tzinfo) -> list[dict[str, Any]]:
-        with self.service.catalogue.readers.reading() as connection:
-            if field.kind is FieldKind.TIME:
-                times = search.times(connection, condition, field, width, zone)
-                return [{"count": n, "start": at.isoformat()} for at, n in times]
-            return [{"count": n, "start": at} for at, n in search.numbers(connection, condition, field, int(width))]
+        found, away = await self.service.look(request, central.bins, self.service, request, field.name, width)
+        bins = [{"count": n, "start": start} for start, n in found]
+        body = {"bin_size": width, "bins": bins, "field": field.name}
+        return envelope(request, "histogram", body, **central.warnings(away))
 
 
 def _check(field: Field, width: str) -> None:

@@ -11,10 +11,11 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import ExitStack
-from typing import Any, Final
+from functools import partial
+from typing import IO, Any, Final
 
 from doorward.api import errors
-from doorward.api.audit.parameters import PAGES, page_of
+from doorward.api.audit.parameters import PAGES, Page, page_of
 from doorward.api.audit.service import Audited, AuditService, refusals, session_href
 from doorward.api.audit.shown import time_of
 from doorward.api.request import OpenFile, Request, Response, StreamedBody
@@ -25,6 +26,8 @@ from doorward.recording.replay import replay
 from doorward.recording.transfers import Transfer, contents, transfers
 from doorward.sessions.catalogue.rows import DownloadRow
 from doorward.sessions.catalogue.search import Found
+from doorward.sessions.central.questions import DownloadNote, ItemsQuestion
+from doorward.sessions.central.remote_trail import RemoteTrail
 
 PIECE: Final = 1 << 16
 """Bytes that are made at a time."""
@@ -56,7 +59,11 @@ class OfTrail(Audited):
             login, now = request.member, int(time.time() * 1000)
             download = DownloadRow(at=now, user=login.name, address=request.address, what=what)
             with refusals(request):
-                await self.service.catalogue.downloaded(self.key, download)
+                if found.holder:
+                    note = DownloadNote(key=self.key, download=download)
+                    await self.service.look(request, self.service.ask, request, found, note)
+                else:
+                    await self.service.catalogue.downloaded(self.key, download)
         self.check(request, found)
 
     def check(self, request: Request, found: Found) -> None:
@@ -89,11 +96,11 @@ class OfTrail(Audited):
             await asyncio.to_thread(pieces.close)
 
     def reading(
-        self, found: Found, made: Callable[[TrailReader], Iterable[bytes]]
-    ) -> Generator[bytes, None, None]:  # fmt: skip
+        self, request: Request, found: Found, made: Callable[[TrailReader], Iterable[bytes]]
+    ) -> Generator[bytes, None, None]:
         """Yield, in pieces of some size, what is made of the trail; it is open as long as the generator lives."""
         with ExitStack() as opened:
-            reader = opened.enter_context(self.service.trails.reading(found.row))
+            reader = opened.enter_context(self.service.reading(request, found))
             waiting, size = [], 0
             for part in made(reader):
                 waiting.append(part)
@@ -125,13 +132,12 @@ class AuditTrail(OfTrail):
         if found.row.ended is None:
             raise errors.conflict("The session still runs; follow it.", code="session_active", resource=request.href)
         with refusals(request):
-            file = await asyncio.to_thread(self.service.trails.open, found.row)
+            file, size = await asyncio.to_thread(self._opened, request, found)
         try:
             await self.note(request, found, "audit_trail")
         except BaseException:
             file.close()
             raise
-        size = os.fstat(file.fileno()).st_size
         headers = {
             "Accept-Ranges": "bytes",
             "Content-Disposition": f'attachment; filename="{self.key}.dwr"',
@@ -142,6 +148,14 @@ class AuditTrail(OfTrail):
             return Response(OpenFile(file, 0, size), headers=headers)
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
         return Response(OpenFile(file, start, length), 206, headers)
+
+    def _opened(self, request: Request, found: Found) -> tuple[IO[bytes], int]:
+        """Open the trail, here or on the node that has it; return its size as well. Blocks."""
+        if found.holder:
+            file: IO[bytes] = RemoteTrail(partial(self.service.ask, request, found), found.row.key)
+            return file, file.seek(0, os.SEEK_END)
+        file = self.service.trails.open(found.row)
+        return file, os.fstat(file.fileno()).st_size
 
 
 def _range(request: Request, size: int) -> tuple[int, int]:
@@ -179,12 +193,12 @@ class Replay(OfTrail):
         channel, since = moment_of(request)
         found = await self.service.look(request, self.found, request)
         if channel is None:
-            channel = await self.service.look(request, first_terminal, self.service, found)
+            channel = await self.service.look(request, first_terminal, self.service, request, found)
 
         def lines(reader: TrailReader) -> Iterable[bytes]:
             return (line.encode("utf-8", "replace") for line in replay(reader, channel or 1, since))
 
-        content = await self.stream(request, found, self.reading(found, lines), "replay")
+        content = await self.stream(request, found, self.reading(request, found, lines), "replay")
         return Response(content, headers={"Content-Type": "application/x-asciicast"})
 
 
@@ -201,10 +215,9 @@ def moment_of(request: Request) -> tuple[int | None, int]:
     return None if channel is None else int(channel), round(float(since) * 1000)
 
 
-def first_terminal(service: AuditService, found: Found) -> int | None:
+def first_terminal(service: AuditService, request: Request, found: Found) -> int | None:
     """Return the number of the first channel of a session that shows something; None: there is none. Blocks."""
-    with service.catalogue.readers.reading() as connection:
-        channels = service.catalogue.channels_of(connection, found.id)
+    channels = service.ask(request, found, ItemsQuestion(key=found.row.key, kind="channels")).channels
     shown = [channel for channel in channels if channel.verdict == "accept" and channel.type in _TERMINALS]
     return min((channel.number for channel in shown), default=None)
 
@@ -233,7 +246,7 @@ class TrailFiles(OfTrail):
         """List a page."""
         page = page_of(request)
         found = await self.service.look(request, self.found, request)
-        made = await self.service.look(request, self._listed, found, page.offset, page.limit)
+        made = await self.service.look(request, self._listed, request, found, page)
         items = [
             {
                 "body": transfer_body(found, one),
@@ -244,9 +257,9 @@ class TrailFiles(OfTrail):
         ]
         return Response({"items": items, "meta": meta(request)})
 
-    def _listed(self, found: Found, offset: int, limit: int) -> list[Transfer]:
-        with self.service.trails.reading(found.row) as reader:
-            return [one for one in transfers(reader) if offset < one.number <= offset + limit]
+    def _listed(self, request: Request, found: Found, page: Page) -> list[Transfer]:
+        with self.service.reading(request, found) as reader:
+            return [one for one in transfers(reader) if page.offset < one.number <= page.offset + page.limit]
 
 
 def transfer_body(found: Found, one: Transfer) -> dict[str, Any]:
@@ -284,15 +297,15 @@ class OneFile(OfTrail):
     async def get(self, request: Request) -> Response:
         """Answer what was done."""
         found = await self.service.look(request, self.found, request)
-        one = await self.service.look(request, transfer, self.service, found, self._number)
+        one = await self.service.look(request, transfer, self.service, request, found, self._number)
         if one is None:
             raise errors.not_found(request.href, str(self._number))
         return Response({"body": transfer_body(found, one), "key": str(one.number), "meta": meta(request)})
 
 
-def transfer(service: AuditService, found: Found, number: int) -> Transfer | None:
+def transfer(service: AuditService, request: Request, found: Found, number: int) -> Transfer | None:
     """Return an operation on a file by its number. Blocks."""
-    with service.trails.reading(found.row) as reader:
+    with service.reading(request, found) as reader:
         return next((one for one in transfers(reader) if one.number == number), None)
 
 
@@ -316,11 +329,11 @@ class TrailFileDownload(OfTrail):
     async def get(self, request: Request) -> Response:
         """Answer the bytes."""
         found = await self.service.look(request, self.found, request)
-        one = await self.service.look(request, transfer, self.service, found, self._number)
+        one = await self.service.look(request, transfer, self.service, request, found, self._number)
         if one is None or one.kept is None:
             raise errors.not_found(request.href, "download")
         kept = one.kept
-        pieces = self.reading(found, lambda reader: contents(reader, kept))
+        pieces = self.reading(request, found, lambda reader: contents(reader, kept))
         content = await self.stream(request, found, pieces, "file")
         headers = {
             "Content-Disposition": f'attachment; filename="{file_name(one.number, one.path)}"',

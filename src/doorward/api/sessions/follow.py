@@ -59,6 +59,7 @@ class LiveScreen(OfTrail):
         asked, begin = moment_of(request)
         since = begin if "from" in request.query else None
         found = await self.service.look(request, self.found, request)
+        self.service.check_here(request, found)
         one = self.service.live.find(self.key)
         if one is None:
             raise errors.not_found(request.href, self.key)
@@ -67,7 +68,7 @@ class LiveScreen(OfTrail):
         headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         if request.method == "HEAD":
             return Response(b"", headers=headers)
-        channel = asked or await self.service.look(request, first_terminal, self.service, found)
+        channel = asked or await self.service.look(request, first_terminal, self.service, request, found)
         shown = self.service.live.follow(self.key, channel, request.member.name)
         if since is not None and channel is not None:
             await self.note(request, found, "follow")

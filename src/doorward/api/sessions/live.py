@@ -100,12 +100,14 @@ class OneLive(Audited):
     """A session that runs."""
 
     operations = {
-        "GET": Operation("The session, while it runs.", _ONE, errors=(404,)),
-        "PUT": Operation("Lock the session, or let it go on.", _ONE, body=_LOCKING, body_name="Locking", errors=(400, 403, 404)),
+        "GET": Operation("The session, while it runs.", _ONE, errors=(404, 409)),
+        "PUT": Operation(
+            "Lock the session, or let it go on.", _ONE, body=_LOCKING, body_name="Locking", errors=(400, 403, 404, 409)
+        ),
         "DELETE": Operation(
             "End the session.",
             answer_schema(),
-            errors=(400, 403, 404),
+            errors=(400, 403, 404, 409),
             query={"reason": {"type": "string", "maxLength": 500, "description": "The user is told, and it is recorded."}},
             description="The reason may also be sent as a body: an object with the member reason.",
         ),
@@ -152,6 +154,8 @@ class OneLive(Audited):
         with refusals(request):
             row = await self.service.look(request, self.service.catalogue.session, self._key)
         seen = self.service.audience(request)
+        if row is None and seen.sees_some and self.service.nodes.all():
+            self.service.check_here(request, await self.service.look(request, self.service.find, request, self._key))
         if one is None or row is None or not (seen.sees(row) or seen.may_act(row, request.address)):
             raise errors.not_found(request.href, self._key)
         return one, row

@@ -16,8 +16,11 @@ from doorward.cli.options import ConnectionOptions, Output, command
 if TYPE_CHECKING:
     from doorward.cli.render import OutputLine
     from doorward.client.blocking import Client
+    from doorward.client.exchanges import ApiAnswer
 
 _HITS_EACH = 5
+_NODE = 8
+"""Characters that are shown of the id of a node, where there are several."""
 
 app = group("sessions", "Sessions: which there were and are, what was in them, and an end to those that run.")
 
@@ -58,6 +61,14 @@ def list_(  # noqa: PLR0913, PLR0917 - Typer's options
         answer = session.client.get(AUDIT, asked)
         items = answer.content["items"]
         render.emit(_bodies(items), output.structured, _table(items, answer.meta["match_count"]))
+        _say_missing(answer)
+
+
+def _say_missing(answer: ApiAnswer) -> None:
+    """Tell, aside, of nodes whose sessions are missing."""
+    from doorward.cli import render
+
+    render.show(render.warnings(answer.meta.get("warnings", [])), err=True)
 
 
 def _bodies(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,9 +81,11 @@ def _table(items: list[dict[str, Any]], matching: int) -> Iterator[OutputLine]:
     if not items:
         yield OutputLine("No session.", "dim")
         return
+    several = len({item["body"]["node_id"] for item in items}) > 1
     rows = [
         [
             item["key"],
+            *([item["body"]["node_id"][:_NODE]] if several else []),
             local_time(item["body"]["start_time"]),
             "runs" if item["body"]["active"] else _span(item["body"].get("duration", 0)),
             item["body"]["user"].get("name", "-"),
@@ -82,7 +95,8 @@ def _table(items: list[dict[str, Any]], matching: int) -> Iterator[OutputLine]:
         ]
         for item in items
     ]
-    yield from table(["SESSION", "BEGAN", "TOOK", "USER", "SERVER", "POLICY", "VERDICT"], rows)
+    node = ["NODE"] if several else []
+    yield from table(["SESSION", *node, "BEGAN", "TOOK", "USER", "SERVER", "POLICY", "VERDICT"], rows)
     if matching > len(items):
         yield OutputLine(f"{matching} match; these are the newest.", "dim")
 
@@ -158,6 +172,7 @@ def search(
         hits = [(item, _hits(session.client, item["key"], text)) for item in found.content["items"]]
         told = [{"key": item["key"], **item["body"], "hits": own} for item, own in hits]
         render.emit(told, output.structured, _hit_table(hits, found.meta["match_count"]))
+        _say_missing(found)
 
 
 def _hits(client: Client, key: str, text: str) -> list[dict[str, Any]]:

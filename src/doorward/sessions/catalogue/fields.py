@@ -37,6 +37,11 @@ class Field:
     sql: str
     about: str
 
+    @property
+    def order(self) -> str:
+        """What it is sorted by, in SQL: text whatever the case, also where the expression is no plain column."""
+        return f"{self.sql} COLLATE NOCASE" if self.kind is FieldKind.TEXT else self.sql
+
 
 class ValueUnfitError(Exception):
     """A value that is none of its field; the message says what is."""

@@ -36,6 +36,8 @@ class Found:
     row: SessionRow
     has_commands: bool
     has_titles: bool
+    holder: str = ""
+    """The node that has it; "": this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class SortOrder:
     @property
     def sql(self) -> str:
         """What stands behind ORDER BY."""
-        parts = [f"{field.sql}{' DESC' if descends else ''}" for field, descends in self.fields]
+        parts = [f"{field.order}{' DESC' if descends else ''}" for field, descends in self.fields]
         return ", ".join([*parts, "id DESC" if self.fields and self.fields[0][1] else "id"])
 
 
@@ -72,6 +74,12 @@ def count(connection: sqlite3.Connection, condition: Condition) -> int:
     return int(found)
 
 
+def last(connection: sqlite3.Connection) -> int:
+    """Return the greatest id that there is; 0: none."""
+    (found,) = connection.execute("SELECT coalesce(max(id), 0) FROM sessions").fetchone()
+    return int(found)
+
+
 def ids(connection: sqlite3.Connection, condition: Condition, order: SortOrder, limit: int, offset: int = 0) -> array[int]:
     """Return the ids of sessions that fit, in order."""
     # As one text: a hundred thousand rows for Python would cost more than to find them.
@@ -79,6 +87,13 @@ def ids(connection: sqlite3.Connection, condition: Condition, order: SortOrder, 
     sql = f"SELECT json_group_array(id) FROM ({inner})"
     (found,) = connection.execute(sql, (*condition.values, limit, offset)).fetchone()
     return array("q", _numbers(found))
+
+
+def ordered(connection: sqlite3.Connection, condition: Condition, order: SortOrder, limit: int) -> list[tuple[Any, ...]]:
+    """Return the first sessions in an order: the id of each, and the values that it is sorted by."""
+    values = "".join(f", {field.sql}" for field, _ in order.fields)
+    sql = f"SELECT id{values} FROM sessions WHERE {condition.sql} ORDER BY {order.sql} LIMIT ?"
+    return connection.execute(sql, (*condition.values, limit)).fetchall()
 
 
 def page(

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,27 @@ MAX_IDS: Final = 1_000_000
 """Sessions in one result."""
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotResult:
+    """Sessions in order, by their ids. Where there are several nodes, ``holders`` tells of each by its place in ``nodes``."""
+
+    ids: array[int]
+    holders: array[int] = field(default_factory=lambda: array("H"))
+    nodes: tuple[str, ...] = ("",)
+    away: tuple[tuple[str, str], ...] = ()
+    """Nodes of which nothing is in it: id and name."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.ids)
+
+    def part(self, offset: int, limit: int) -> list[tuple[str, int]]:
+        """Return a page: the node that has each session, "" being this one, and its id there."""
+        ids = self.ids[offset : offset + limit]
+        holders = self.holders[offset : offset + limit] or [0] * len(ids)
+        return [(self.nodes[holder], number) for holder, number in zip(holders, ids, strict=True)]
+
+
 class SnapshotQuotaError(Exception):
     """There are as many snapshots as there may be. ``seconds``: after which the first of them ends."""
 
@@ -35,9 +56,9 @@ class _Snapshot:
     account: str
     client: str
     ends: float
-    last: int
-    """The id of the last session that was there."""
-    results: dict[str, array[int]] = field(default_factory=dict)
+    last: Mapping[str, int]
+    """The id of the last session that was there, of each node; "" is this one."""
+    results: dict[str, SnapshotResult] = field(default_factory=dict)
 
 
 class Snapshots:
@@ -48,8 +69,8 @@ class Snapshots:
         self._all: dict[str, _Snapshot] = {}
         self._lock = threading.Lock()
 
-    def open(self, account: str, client: str, last: int) -> str:
-        """Return the name of a snapshot of the sessions up to an id. Raises SnapshotQuotaError.
+    def open(self, account: str, client: str, last: Mapping[str, int]) -> str:
+        """Return the name of a snapshot of the sessions up to an id of each node. Raises SnapshotQuotaError.
 
         One that nobody used yet is handed out again to the same account at the same client, brought up to date.
         """
@@ -67,8 +88,8 @@ class Snapshots:
             self._all[name] = _Snapshot(account, client, now + LIFETIME, last)
             return name
 
-    def use(self, name: str, account: str) -> int | None:
-        """Return the id of the last session of a snapshot, which lives on a little; None: there is none of the account."""
+    def use(self, name: str, account: str) -> Mapping[str, int] | None:
+        """Return the ids of the last sessions of a snapshot, which lives on a little; None: there is none of the account."""
         with self._lock:
             now = self._expire()
             found = self._all.get(name)
@@ -77,13 +98,13 @@ class Snapshots:
             found.ends = min(found.ends + LIFETIME, now + MAX_LIFETIME)
             return found.last
 
-    def result(self, name: str, query: str) -> array[int] | None:
+    def result(self, name: str, query: str) -> SnapshotResult | None:
         """Return the result of a query that was kept."""
         with self._lock:
             found = self._all.get(name)
             return None if found is None else found.results.get(query)
 
-    def keep(self, name: str, query: str, result: array[int]) -> None:
+    def keep(self, name: str, query: str, result: SnapshotResult) -> None:
         """Keep the result of a query; the oldest one goes where there are too many."""
         with self._lock:
             if (found := self._all.get(name)) is not None:

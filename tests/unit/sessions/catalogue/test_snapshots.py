@@ -12,6 +12,7 @@ from doorward.sessions.catalogue.snapshots import (
     MAX_OF_ACCOUNT,
     MAX_QUERIES,
     SnapshotQuotaError,
+    SnapshotResult,
     Snapshots,
 )
 
@@ -25,8 +26,8 @@ class Clock:
 
 def used(snapshots: Snapshots, account: str, last: int = 7) -> str:
     """A snapshot that somebody has looked at."""
-    name = snapshots.open(account, "client", last)
-    snapshots.keep(name, "q", array("q", [1]))
+    name = snapshots.open(account, "client", {"": last})
+    snapshots.keep(name, "q", SnapshotResult(array("q", [1])))
     return name
 
 
@@ -35,9 +36,9 @@ def test_it_lives_for_five_minutes_and_for_five_more_with_each_use() -> None:
     snapshots = Snapshots(clock)
     name = used(snapshots, "jane")
     clock.now += LIFETIME - 1
-    assert snapshots.use(name, "jane") == 7
+    assert snapshots.use(name, "jane") == {"": 7}
     clock.now += LIFETIME
-    assert snapshots.use(name, "jane") == 7
+    assert snapshots.use(name, "jane") == {"": 7}
     clock.now += 2 * LIFETIME
     assert snapshots.use(name, "jane") is None
 
@@ -61,11 +62,11 @@ def test_it_is_for_one_account() -> None:
 
 def test_one_that_nobody_used_is_handed_out_again() -> None:
     snapshots = Snapshots()
-    name = snapshots.open("jane", "client", 7)
-    assert snapshots.open("jane", "client", 9) == name
-    assert snapshots.use(name, "jane") == 9
-    assert snapshots.open("jane", "another", 9) != name
-    assert snapshots.open("bob", "client", 9) != name
+    name = snapshots.open("jane", "client", {"": 7})
+    assert snapshots.open("jane", "client", {"": 9}) == name
+    assert snapshots.use(name, "jane") == {"": 9}
+    assert snapshots.open("jane", "another", {"": 9}) != name
+    assert snapshots.open("bob", "client", {"": 9}) != name
 
 
 def test_there_are_so_many_of_an_account() -> None:
@@ -85,7 +86,7 @@ def test_results_are_kept_by_query_and_the_oldest_goes() -> None:
     snapshots = Snapshots()
     name = used(snapshots, "jane")
     for number in range(MAX_QUERIES):
-        snapshots.keep(name, f"q{number}", array("q", [number]))
+        snapshots.keep(name, f"q{number}", SnapshotResult(array("q", [number])))
     assert snapshots.result(name, "q") is None
-    assert snapshots.result(name, "q0") == array("q", [0])
+    assert snapshots.result(name, "q0") == SnapshotResult(array("q", [0]))
     assert snapshots.result("nothing", "q") is None

@@ -1,0 +1,203 @@
+"""Answers questions about the sessions of this node, within what the audience of a question may see."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from itertools import islice
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import structs
+
+from doorward.sessions.audience import Audience
+from doorward.sessions.catalogue import hits, items, search
+from doorward.sessions.catalogue.conditions import ALL, Condition, joined
+from doorward.sessions.catalogue.fields import FIELDS, Field, FieldKind
+from doorward.sessions.catalogue.filters import TIMES, WORDS, time_condition, word_condition
+from doorward.sessions.catalogue.readers import READ_SECONDS
+from doorward.sessions.catalogue.search import Found, Frequent, SortOrder
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.central.questions import (
+    MAX_REACHED,
+    BinsQuestion,
+    CountQuestion,
+    DownloadNote,
+    Filter,
+    FoundRow,
+    FrequentQuestion,
+    Hits,
+    HitsQuestion,
+    Items,
+    ItemsQuestion,
+    LastQuestion,
+    PageAnswer,
+    PageQuestion,
+    RowsQuestion,
+    SearchQuestion,
+    SessionQuestion,
+    TrailPieceQuestion,
+    TrailSizeQuestion,
+)
+from doorward.sessions.trails import Trails
+
+A = TypeVar("A")
+
+
+class NoSessionError(Exception):
+    """There is no such session, or none that the audience may see."""
+
+
+class UnknownFieldError(Exception):
+    """A field that does not exist here, or that has no such bins."""
+
+
+@dataclass(frozen=True)
+class LocalSessions:
+    """The sessions of this node. Blocks."""
+
+    catalogue: SqliteCatalogue
+    trails: Trails
+    seconds: float = READ_SECONDS
+    """How long a look through the catalogue may take."""
+
+    def answer(self, audience: Audience, question: SearchQuestion[A]) -> A:
+        """Answer a question.
+
+        Raises NoSessionError, UnknownFieldError, QueryRefusedError, ValueUnfitError, TooSlowError, TooManyBinsError,
+        TrailMissingError, CatalogueUnavailableError, OSError.
+        """
+        if isinstance(question, DownloadNote):
+            return self._note(audience, question)  # type: ignore[return-value] # its answer is a bool
+        with self.catalogue.readers.reading(self.seconds) as connection:
+            found: A = _ANSWERS[type(question)](_Look(self, connection, audience), question)
+            return found
+
+    def _note(self, audience: Audience, note: DownloadNote) -> bool:
+        with self.catalogue.readers.reading(self.seconds) as connection:
+            _Look(self, connection, audience).session(note.key)
+        asyncio.run(self.catalogue.downloaded(note.key, note.download))
+        return True
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look through the catalogue."""
+
+    local: LocalSessions
+    connection: sqlite3.Connection
+    audience: Audience
+
+    def condition(self, asked: Filter) -> Condition:
+        zone = zone_of(asked.zone)
+        times = [time_condition(name, getattr(asked, name), zone) for name in TIMES if getattr(asked, name)]
+        words = [word_condition(name, getattr(asked, name), zone) for name in WORDS]
+        until = [] if asked.last is None else [Condition("id <= ?", (asked.last,))]
+        return joined(ALL, *times, *words, *until, self.audience.condition())
+
+    def session(self, key: str) -> Found:
+        found = search.one(self.connection, key, self.audience.condition())
+        if found is None:
+            raise NoSessionError(key)
+        return found
+
+    def page(self, asked: PageQuestion) -> PageAnswer:
+        condition = self.condition(asked.filter)
+        order = SortOrder(tuple((_field(name.removeprefix("-")), name.startswith("-")) for name in asked.sort))
+        rows = search.ordered(self.connection, condition, order, asked.limit)
+        matching = len(rows) if len(rows) < asked.limit else search.count(self.connection, condition)
+        return PageAnswer(matching, [number for number, *_ in rows], [values for _, *values in rows])
+
+    def rows(self, asked: RowsQuestion) -> list[FoundRow]:
+        return [_found_row(one) for one in search.rows(self.connection, asked.ids, self.audience.condition())]
+
+    def one(self, asked: SessionQuestion) -> list[FoundRow]:
+        found = search.one(self.connection, asked.key, self.audience.condition())
+        return [] if found is None else [_found_row(found)]
+
+    def count(self, asked: CountQuestion) -> int:
+        return search.count(self.connection, self.condition(asked.filter))
+
+    def frequent(self, asked: FrequentQuestion) -> Frequent:
+        inner = None if asked.inner is None else _field(asked.inner)
+        return search.frequent(self.connection, self.condition(asked.filter), _field(asked.field), asked.size, inner)
+
+    def bins(self, asked: BinsQuestion) -> list[tuple[str | int, int]]:
+        field, condition = _field(asked.field), self.condition(asked.filter)
+        if field.kind is FieldKind.TIME and asked.width in search.BINS:
+            found = search.times(self.connection, condition, field, asked.width, zone_of(asked.filter.zone))
+            return [(at.isoformat(), n) for at, n in found]
+        if field.kind is FieldKind.NUMBER and asked.width.isascii() and asked.width.isdecimal() and int(asked.width):
+            return [(at, n) for at, n in search.numbers(self.connection, condition, field, int(asked.width))]
+        raise UnknownFieldError(asked.field)
+
+    def last(self, _asked: LastQuestion) -> int:
+        return search.last(self.connection)
+
+    def items(self, asked: ItemsQuestion) -> Items:
+        session, part = self.session(asked.key).id, items.ItemRange(asked.limit, asked.offset, asked.number)
+        if asked.kind == "channels":
+            channels, matching = items.channels(self.connection, session, part)
+            return Items(matching=matching, channels=channels)
+        if asked.kind == "downloads":
+            downloads, matching = items.downloads(self.connection, session, part)
+            return Items(matching=matching, downloads=downloads)
+        if asked.kind == "alerts":
+            alerts, matching = items.alerts(self.connection, session, part)
+            return Items(matching=matching, alerts=alerts)
+        events, matching = items.events(self.connection, session, part)
+        return Items(matching=matching, events=events)
+
+    def hits(self, asked: HitsQuestion) -> Hits:
+        found = hits.hits(self.connection, self.session(asked.key).id, asked.q, zone_of(asked.zone))
+        shown = list(islice(found, asked.offset, asked.offset + asked.limit))
+        if not shown:
+            return Hits(asked.offset, [])
+        # The rest is counted, up to what can be shown.
+        more = sum(1 for _ in islice(found, max(0, MAX_REACHED - asked.offset - len(shown))))
+        return Hits(asked.offset + len(shown) + more, shown)
+
+    def trail_size(self, asked: TrailSizeQuestion) -> int:
+        with self.local.trails.open(self.session(asked.key).row) as file:
+            return os.fstat(file.fileno()).st_size
+
+    def trail_piece(self, asked: TrailPieceQuestion) -> bytes:
+        with self.local.trails.open(self.session(asked.key).row) as file:
+            return os.pread(file.fileno(), asked.size, asked.offset)
+
+
+_ANSWERS: Final[Mapping[type[Any], Callable[[_Look, Any], Any]]] = {
+    BinsQuestion: _Look.bins,
+    CountQuestion: _Look.count,
+    FrequentQuestion: _Look.frequent,
+    HitsQuestion: _Look.hits,
+    ItemsQuestion: _Look.items,
+    LastQuestion: _Look.last,
+    PageQuestion: _Look.page,
+    RowsQuestion: _Look.rows,
+    SessionQuestion: _Look.one,
+    TrailPieceQuestion: _Look.trail_piece,
+    TrailSizeQuestion: _Look.trail_size,
+}
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone by its name; UTC where there is none of it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def _found_row(found: Found) -> FoundRow:
+    return FoundRow(found.id, structs.replace(found.row, extra={}), found.has_commands, found.has_titles)
+
+
+def _field(name: str) -> Field:
+    if name not in FIELDS:
+        raise UnknownFieldError(name)
+    return FIELDS[name]
