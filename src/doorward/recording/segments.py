@@ -7,18 +7,28 @@ of a segment are from its start to that of the next one, and the last event of a
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Any, Final
 
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
-from doorward.recording.replay import moments
+from doorward.recording.replay import Moment, moments
+from doorward.recording.terminal import AvtTerminal
 
 SEGMENT_BYTES: Final = 131_072
 """Bytes of frames, compressed, after which a new segment begins: about a megabyte of output."""
 IDLE_MILLISECONDS: Final = 3_000
 """A pause that a viewer may want to skip."""
+MAX_PARTS: Final = 20_000
+"""Segments, and pauses, of one trail that are told; more there are in none of ours."""
+MAX_OUTPUT: Final = 8 << 20
+"""Bytes of output in one segment that are shown as they came. Behind them stands the screen, once in a while: what compresses
+well may be thousands of times larger than its frames."""
+_DRAWN_MILLISECONDS: Final = 1_000
+_CLEAR: Final = b"\x1bc"
+"""Resets a terminal: what is drawn stands on an empty one."""
 _FRAME_MILLISECONDS: Final = 1_000
 """How much earlier than its end a frame may have begun."""
 
@@ -34,15 +44,16 @@ class Timeline:
 
 def timeline(reader: TrailReader) -> Timeline:
     """Look at the heads of all frames; nothing is decrypted. Raises TrailDamagedError where one can't begin."""
-    starts, idle, size, last, until = [0], [], 0, 0, 0
+    starts, size, last, until = [0], 0, 0, 0
+    idle: list[tuple[int, int]] = []
     for frame in reader.heads():
         until = max(until, frame.at)
         if frame.stream is not Stream.SCREEN:
             continue
         begun = frame.at - _FRAME_MILLISECONDS
-        if begun - last >= IDLE_MILLISECONDS:
+        if begun - last >= IDLE_MILLISECONDS and len(idle) < MAX_PARTS:
             idle.append((last, begun))
-        if size >= SEGMENT_BYTES and frame.at > starts[-1]:
+        if size >= SEGMENT_BYTES and frame.at > starts[-1] and len(starts) < MAX_PARTS:
             starts.append(frame.at)
             size = 0
         size += frame.length
@@ -53,18 +64,65 @@ def timeline(reader: TrailReader) -> Timeline:
 def segment(reader: TrailReader, channel: int, since: int, until: int | None) -> dict[str, Any]:
     """Return the segment of a channel between two moments; ``until`` None: the last one. Raises TrailDamagedError."""
     seen = moments(reader, channel, since)
-    columns, _, rows = next(seen).data.decode().partition("x")
+    size = next(seen)
+    columns, _, rows = size.data.decode().partition("x")
     screen = next(seen, None)
     decoder = getincrementaldecoder("utf-8")("replace")
     if screen is not None and (screen.code != "o" or screen.at > since):
         seen, screen = chain([screen], seen), None
-    drawing = "" if screen is None else decoder.decode(screen.data)
+    begin = size, screen or Moment(since, "o", b"")
+    drawing = decoder.decode(begin[1].data)
     events: list[list[object]] = [[since / 1000, "o", ""]]
     events.extend(
         [max(one.at, since) / 1000, one.code, text]
-        for one in takewhile(lambda one: until is None or one.at < until, seen)
+        for one in _bounded(takewhile(lambda one: until is None or one.at < until, seen), begin)
         if (text := decoder.decode(one.data) if one.code == "o" else one.data.decode())
     )
     if until is None:
         events.append([max(reader.until, since) / 1000, "o", ""])
     return {"events": events, "snapshot": {"cols": int(columns), "init": drawing, "rows": int(rows)}}
+
+
+def _bounded(seen: Iterable[Moment], begin: tuple[Moment, Moment]) -> Iterator[Moment]:
+    """Yield what was shown after a size and a screen; from so many bytes on the screen in its place.
+
+    Each second at first, then less and less often.
+    """
+    left, passed = MAX_OUTPUT, list(begin)
+    terminal: AvtTerminal | None = None
+    pause, due, budget, last = _DRAWN_MILLISECONDS, 0, MAX_OUTPUT, None
+    for one in seen:
+        left -= len(one.data)
+        if left >= 0:
+            passed.append(one)
+            yield one
+            continue
+        if terminal is None:
+            terminal = AvtTerminal()
+            for earlier in passed:
+                _feed(terminal, earlier)
+            passed.clear()
+        _feed(terminal, one)
+        if one.code == "r":
+            yield one
+        last = one.at
+        if last >= due:
+            drawn, last, due = _drawn(terminal, one.at), None, one.at + pause
+            budget -= len(drawn.data)
+            if budget < 0:
+                budget, pause = MAX_OUTPUT, 2 * pause
+            yield drawn
+    if terminal is not None and last is not None:
+        yield _drawn(terminal, last)
+
+
+def _feed(terminal: AvtTerminal, one: Moment) -> None:
+    if one.code == "o":
+        terminal.feed(one.data)
+    else:
+        columns, _, rows = one.data.decode().partition("x")
+        terminal.resize(int(columns), int(rows))
+
+
+def _drawn(terminal: AvtTerminal, at: int) -> Moment:
+    return Moment(at, "o", _CLEAR + terminal.drawing())

@@ -40,13 +40,18 @@ def transfers(reader: TrailReader) -> Iterator[Transfer]:
                 number=number,
                 channel=record.channel,
                 at=record.at,
-                operation=str(content.get("operation", "")),
-                path=str(content.get("path", "")),
-                size=size if isinstance(size, int) else None,
-                sha256=str(content.get("sha256") or ""),
-                result="" if content.get("result") is None else str(content["result"]),
+                operation=_text(content.get("operation")),
+                path=_text(content.get("path")),
+                size=size if isinstance(size, int) and 0 <= size < 1 << 63 else None,
+                sha256=_text(content.get("sha256")),
+                result=_text(content.get("result")),
                 kept=kept if isinstance(kept, int) else None,
             )
+
+
+def _text(value: object) -> str:
+    """Return a value as text that every encoding has; "" for none."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def contents(reader: TrailReader, kept: int) -> Iterator[bytes]:

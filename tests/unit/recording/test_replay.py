@@ -18,8 +18,9 @@ from doorward.recording.replay import replay
 from doorward.recording.segments import segment, timeline
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.trail_file import TrailFile
+from doorward.recording.transfers import transfers
 from doorward.recording.writer import RESTART_MILLISECONDS
-from tests.unit.recording.trails import opening, output, writer
+from tests.unit.recording.trails import opening, output, writer, written
 
 MINUTES = 7
 
@@ -181,3 +182,33 @@ def test_the_timeline_knows_when_nothing_was_shown() -> None:
         parts.extend(made.flush())
     parts.extend(made.close({"reason": "client"}, 62_000))
     assert timeline(TrailReader(b"".join(parts))).idle == ((1_000, 60_000),)
+
+
+def test_what_compresses_well_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood takes few bytes of a trail and thousands of times more when it is shown: the screen stands in its place."""
+    monkeypatch.setattr(segments, "MAX_OUTPUT", 10_000)
+    flood = [output(at * 100, "flood\r\n" * 100) for at in range(1, 600)]
+    records = [*opening(), *flood, output(60_100, "$ rm -rf /\r\n"), output(60_200, "\xe4\r\n"), output(60_300, "bye")]
+    reader = TrailReader(written(records))
+    made = segment(reader, 1, 0, None)
+    assert sum(len(str(event[2])) for event in made["events"]) < 40_000
+    times = [event[0] for event in made["events"]]
+    assert times == sorted(times)
+    size = made["snapshot"]
+    lines = [json.dumps({"width": size["cols"], "height": size["rows"]}), *map(json.dumps, made["events"])]
+    assert screen(lines, 100) == screen(list(replay(reader, 1)), 100)
+    assert screen(lines, 30) == ["flood", "flood", "flood", ""]
+
+
+def test_a_timeline_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MAX_PARTS", 3)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 1)
+    made = written([*opening(), *(output(at * 10_000, str(at)) for at in range(1, 20))], flush_each=1)
+    line = timeline(TrailReader(made))
+    assert (len(line.starts), len(line.idle)) == (3, 3)
+
+
+def test_files_have_sizes_and_names_that_can_be_told() -> None:
+    told = b'{"file":1,"operation":"get","path":"/tmp/\\ud800","result":["x"],"size":99999999999999999999}'
+    (one,) = transfers(TrailReader(written([*opening(), Record(5, RecordKind.FILE, 1, told)])))
+    assert (one.path, one.size, one.result) == ("/tmp/?", None, "['x']")
