@@ -1,4 +1,6 @@
-"""SSH through the engine of a worker, beside a plain TCP relay in Python, OpenSSH's own jump host, and none at all.
+"""SSH through the engine of a worker, beside a plain TCP relay in Python, OpenSSH's own jump host, a bastion, and none at all.
+
+The bastion is an sshd whose ``ForceCommand`` records the terminal of another ssh by ``script``, as many do it.
 
 All of it runs on the same cores; ratios within a round are what counts, and the processor time of the one in the middle.
 """
@@ -6,6 +8,7 @@ All of it runs on the same cores; ratios within a round are what counts, and the
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,8 +27,9 @@ from benchmarks.measure import in_turns, percentile, ratio
 from benchmarks.report import Table
 from doorward.proxy.ssh.wire.numbers import Message
 from tests.support.raw_ssh import RawPeer, channel_request, data
+from tests.support.server import until
 from tests.system.ssh_support import Site, open_site
-from tests.system.sshd_support import ACCOUNT
+from tests.system.sshd_support import ACCOUNT, OWNER, Sshd
 
 if TYPE_CHECKING:
     from benchmarks.scenarios import Bench
@@ -34,7 +38,9 @@ MEBIBYTES = 128
 KEYS = 300
 LOGINS = 5
 IDLE = 100
+BASTION = "bastion with script"
 CIPHERS = ("aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
+_INNER = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -46,11 +52,16 @@ class Party:
     port: int
     options: list[str] = field(default_factory=list)
     process: psutil.Process | None = None
+    forks: bool = False
+    """Whether the process in the middle has a child for each connection."""
 
     def seconds(self) -> float:
-        """Processor time of the one in the middle so far."""
+        """Processor time so far of the one in the middle; of the server itself where there is none."""
         if self.process is None:
             return 0.0
+        if self.forks:  # what a child took is known once it is over
+            process = self.process
+            until(lambda: not process.children(), what="the end of connections")
         times = [self.process.cpu_times()]
         return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
@@ -70,6 +81,29 @@ def _bulk(party: Party, cipher: str, *, down: bool) -> tuple[float, float]:
             subprocess.run(party.ssh("-c", cipher, "cat > /dev/null"), check=True, stdin=source.stdout)
     seconds = time.perf_counter() - began
     return MEBIBYTES * 1.048576 / seconds, (party.seconds() - before) * 1024 / MEBIBYTES
+
+
+@contextmanager
+def hops(site: Site) -> Iterator[tuple[Party, Party]]:
+    """Start a jump host and a bastion that records, each an sshd of its own: the ways through them."""
+    with ExitStack() as stack:
+        key = site.directory / "hop" / "home" / "id"
+        inner = " ".join(["ssh", "-tt", *(f"-o{one}" for one in _INNER), "-i", str(key), "-p", str(site.sshd.port)])
+        recorder = site.directory / "recorder"
+        recorder.write_text(f'#!/bin/sh\nexec script -qefc "{inner} {ACCOUNT}@127.0.0.1 $SSH_ORIGINAL_COMMAND" /dev/null\n')
+        recorder.chmod(0o755)
+        found = []
+        for name, settings in (("jump", ""), ("hop", f"ForceCommand {recorder}\n")):
+            sshd = Sshd(site.directory / name, [site.public], settings=f"MaxStartups 300\n{settings}").start()
+            stack.callback(sshd.stop)
+            process = psutil.Process(sshd.process.pid if sshd.process else 0)
+            found.append(Party(site, sshd.port, process=process, forks=True))
+        shutil.copy(site.private, key)
+        os.chown(key, OWNER, OWNER)
+        jump, bastion = found
+        way = " ".join(["ssh", *site.options(jump.port), "-W", f"127.0.0.1:{site.sshd.port}", f"{ACCOUNT}@127.0.0.1"])
+        jump.options, jump.port = ["-o", f"ProxyCommand={way}"], site.sshd.port
+        yield jump, bastion
 
 
 def _peer(party: Party, key: asyncssh.SSHKey) -> tuple[RawPeer, int]:
@@ -99,7 +133,7 @@ def _login(party: Party) -> list[float]:
     times = []
     for _ in range(LOGINS):
         began = time.perf_counter()
-        subprocess.run(party.ssh("true"), check=True)
+        subprocess.run(party.ssh("true"), check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         times.append((time.perf_counter() - began) * 1000)
     return times
 
@@ -139,26 +173,30 @@ def ssh_relay(bench: Bench) -> Table:
         gateway = Party(site, port, process=process)
         port, process = stack.enter_context(middle("tcp", str(site.sshd.port)))
         relay = Party(site, port, process=process)
-        jump = "ssh " + " ".join(site.options(site.sshd.port)) + f" -W 127.0.0.1:{site.sshd.port} {ACCOUNT}@127.0.0.1"
+        jump, bastion = stack.enter_context(hops(site))
+        own = psutil.Process(site.sshd.process.pid if site.sshd.process else 0)
         parties = {
-            "direct": Party(site, site.sshd.port),
+            "direct": Party(site, site.sshd.port, process=own, forks=True),
             "TCP relay": relay,
-            "ssh -J": Party(site, site.sshd.port, ["-o", f"ProxyCommand={jump}"]),
+            "ssh -J": jump,
             "gateway": gateway,
         }
         rows: list[dict[str, Any]] = []
         for cipher in CIPHERS:
             for down in (True, False):
+                # A terminal carries text alone: nothing goes up through the bastion.
+                through = {**parties, BASTION: bastion} if down else parties
                 measured = in_turns(
-                    {name: _turn(_bulk, party, cipher, down=down) for name, party in parties.items()}, bench.effort.rounds
+                    {name: _turn(_bulk, party, cipher, down=down) for name, party in through.items()}, bench.effort.rounds
                 )
                 rows += _rows(f"{cipher.split('@')[0]} {'down' if down else 'up'}, MB/s", measured)
-        few = {name: party for name, party in parties.items() if name != "ssh -J"}
+        few = {name: party for name, party in parties.items() if name != "ssh -J"} | {BASTION: bastion}
         typed = in_turns({name: _turn(_typing, party, key) for name, party in few.items()}, bench.effort.rounds)
         for name, times in typed.items():
             every = [one for turn in times for one in turn]
             rows.append(_row("key to echo, ms", name, statistics.median(every), p99=percentile(every, 0.99)))
-        logins = in_turns({name: _turn(_login, party) for name, party in parties.items()}, bench.effort.rounds)
+        every_way = {**parties, BASTION: bastion}
+        logins = in_turns({name: _turn(_login, party) for name, party in every_way.items()}, bench.effort.rounds)
         for name, times in logins.items():
             rows.append(_row("login and exec, ms", name, statistics.median(one for turn in times for one in turn)))
         rows.append(_row("idle session, kB", "gateway", _idle(gateway, key)))
