@@ -209,6 +209,22 @@ def test_the_command_backs_up_and_tells_how_the_backups_do(site: Site, tmp_path:
     assert "Policy:       nightly" in status
     assert [name for name in site.storage.names() if name.endswith(".gpg")][-1] in status
     assert run.ok("backup", "list", "--limit", "1").splitlines()[1].split()[3:5] == ["manual", "succeeded"]
+    assert "stored: proven (target)" in run.ok("backup", "drill")
+    name = [name for name in site.storage.names() if name.endswith(".gpg")][-1]
+    assert run.ok("backup", "drill", name).splitlines()[0] == name
+    (tmp_path / "plain").write_bytes(openpgp.decrypted(site.storage.config / name))
+    assert run.ok("backup", "drill", "--file", "plain").splitlines()[-4:] == [
+        "readable: proven (upload)", "restorable: proven (upload)", "stored: proven (target)", "It would come back.",
+    ]  # fmt: skip
+    assert site.items("/api/backup/uploads") == []
+    (tmp_path / "plain").write_bytes(b"no archive")
+    for wrong, words in (
+        (("doorward-20200101T000000Z-00000000.config",), "no_such_path"),
+        (("--file", "plain"), "It is no archive"),
+        ((name, "--file", "x"), "together"),
+    ):
+        failed = run("backup", "drill", *wrong)
+        assert (failed.code != 0, words in failed.err) == (True, True), failed
     assert "is queued" in run.ok("backup", "now", "--no-wait")
     site.finished(site.items(RUNS)[0]["meta"]["href"])
 

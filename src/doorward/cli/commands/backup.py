@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from doorward.cli.commands import backup_targets
+from doorward.cli.commands import backup_drills, backup_targets
+from doorward.cli.commands.backup_waiting import ended
 from doorward.cli.failures import CommandError
 from doorward.cli.help import group, register
 from doorward.cli.options import ConnectionOptions, Output, command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from doorward.cli.render import OutputLine
-    from doorward.client.blocking import Client
 
 _BACKUP = "/api/backup"
-_LOOK_SECONDS = 0.5
 
-app = group("backup", "System backups: now, how fresh they are, what was run, where they go.")
+app = group("backup", "System backups: now, how fresh they are, what was run, whether they would come back, where they go.")
 
 Wait = Annotated[bool, typer.Option(help="Wait for the end; --no-wait only queues the run.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Runs to show, the newest first.")]
@@ -42,7 +36,7 @@ def now(connection: ConnectionOptions, output: Output, wait: Wait = True) -> Non
         if not wait:
             render.emit(made.content, output.structured, [render.OutputLine(f"The run {made.content['key']} is queued.")])
             return
-        run = _ended(session.client, href)
+        run = ended(session.client, href)
         render.emit(run, output.structured, _run(run))
     if run["result"] != "succeeded":
         raise CommandError(f"The backup {_outcome(run)}: {run['message'] or run['code']}")
@@ -88,51 +82,12 @@ _COMMANDS = {
     "now": now,
     "status": status,
     "list": list_,
+    "drill": backup_drills.drill,
     "test": backup_targets.try_target,
     "host-keys": backup_targets.host_keys,
 }
 for _name, _function in _COMMANDS.items():
     register(app, _name, _function)
-
-
-def _ended(client: Client, href: str) -> dict[str, Any]:
-    """Watch a run to its end, on a terminal with a line that tells how far it is."""
-    with _told() as tell:
-        while True:
-            run: dict[str, Any] = client.body(href)
-            if run["ended"]:
-                return run
-            tell(_progress(run))
-            time.sleep(_LOOK_SECONDS)
-
-
-@contextmanager
-def _told() -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-    from rich.markup import escape
-
-    from doorward.tree.plaintext import plain
-
-    console = Console(file=sys.stderr, highlight=False)
-    if console.is_terminal:
-        with console.status("waiting") as shown:
-            yield lambda text: shown.update(escape(plain(text)))
-        return
-    said: list[str] = []
-
-    def tell(text: str) -> None:
-        if said[-1:] != [text]:
-            said.append(text)
-            console.print(plain(text), markup=False)
-
-    yield tell
-
-
-def _progress(run: dict[str, Any]) -> str:
-    failed = run["attempts"]
-    if failed and failed[-1]["code"]:
-        return f"{run['status']}; attempt {len(failed)} failed: {failed[-1]['code']}"
-    return str(run["status"])
 
 
 def _outcome(run: dict[str, Any]) -> str:

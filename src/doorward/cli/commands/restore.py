@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
-from doorward.cli.failures import CommandError, Usage, problem_line
+from doorward.cli.commands.uploading import sent
+from doorward.cli.failures import CommandError, problem_line
 from doorward.cli.options import ConnectionOptions, Trying, command
 from doorward.client.errors import ApiRefusedError, UnreachableError
 
@@ -53,7 +54,9 @@ class Restoring:
     ] = False
 
 
-ArchiveFile = Annotated[Path, typer.Argument(help="The archive, in clear or under a password.", show_default=False)]
+ArchiveFile = Annotated[
+    Path, typer.Argument(help="The archive, in clear or under a password; - is the standard input.", show_default=False)
+]
 
 
 @command
@@ -72,11 +75,7 @@ def restore(file: ArchiveFile, connection: ConnectionOptions, how: Trying, what:
         "take_over": what.take_over,
     }
     with connected(connection) as session:
-        try:
-            with file.open("rb") as content:
-                key = session.client.upload("/api/upload/backup", content).content["key"]
-        except OSError as error:
-            raise Usage(f"{file} can't be read: {error.strerror}.") from None
+        key = sent(session.client, file)
         order["source"] = {"selection": "upload", "value": key}
         try:
             _restore(session, how, order)
