@@ -54,4 +54,4 @@ def test_the_other_targets_are_what_a_policy_takes() -> None:
     for described in yaml.safe_load_all(others.replace("<its key>", "4b1e9d7c-0f4e-4a5b-9d5a-111111111111")):
         kinds.append(described["target"]["type"])
         backup_policies.BackupPolicy.model_validate({"name": "other", **described})
-    assert kinds == ["smb", "nfs"]
+    assert kinds == ["smb", "nfs", "s3"]

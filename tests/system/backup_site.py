@@ -19,7 +19,7 @@ ROOT = "/api/configuration"
 POLICIES, SELECTED = f"{ROOT}/policies/backup_policies", f"{ROOT}/management/system_backup"
 ENCRYPTION, EMAIL = f"{ROOT}/management/exported_configuration_encryption", f"{ROOT}/management/email"
 BACKUP = "/api/backup"
-SECRETS = {"rsync": ("private_keys", "private_key"), "smb": ("passwords", "plain")}
+SECRETS = {"rsync": ("private_keys", "private_key"), "s3": ("passwords", "plain"), "smb": ("passwords", "plain")}
 """The store in which the secret of a policy is, and the member that brings it."""
 RUNS, DRILLS, FILES, STATUS = (f"{BACKUP}/{name}" for name in ("runs", "drills", "files", "status"))
 
@@ -86,6 +86,8 @@ class Site:
         """Commit a policy and select it."""
         self.admin.post("/api/transaction")
         key = self.secret(self.storage.secret)
+        if self.storage.kind == "s3":
+            self.storage.ca = self.write("POST", f"{ROOT}/x509", {"certificate": self.storage.authority})["key"]
         body = {"name": "nightly", "target": self.storage.target(key), **policy}
         self.policy = self.write("POST", POLICIES, body)["key"]
         self.write("PUT", SELECTED, {"backup_policy": self.policy})
@@ -116,7 +118,8 @@ class Site:
     def target(self) -> dict[str, Any]:
         """The target of the policy, as it can be written again."""
         found: dict[str, Any] = self.admin.body(f"{POLICIES}/{self.policy}")["target"]
-        for holder, member in ((found, "authentication_key"), (found.get("authentication", {}), "password")):
+        references = ("authentication_key", "secret_access_key", "server_certificate_ca")
+        for holder, member in (*((found, name) for name in references), (found.get("authentication", {}), "password")):
             if member in holder:
                 holder[member] = holder[member]["key"]
         return found

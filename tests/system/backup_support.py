@@ -40,23 +40,25 @@ class Opener:
     secrets: dict[str, str]
     workdir: Path
     stop: threading.Event = field(default_factory=threading.Event)
+    certificates: dict[str, str] = field(default_factory=dict)
 
     def __call__(
         self, *, per_node: bool = False, attempt: float = 60, stall: float = 20, step: Any = None, **changed: Any
     ) -> Target:
         body = {**self.body, **changed}
         return open_target(
-            body, self.secrets.get, node=NODE, per_node=per_node, stop=self.stop, workdir=self.workdir,
+            body, self.secrets.get, certificate=self.certificates.get, node=NODE, per_node=per_node,
+            stop=self.stop, workdir=self.workdir,
             attempt_seconds=attempt, stall_seconds=stall, step=step,
         )  # fmt: skip
 
     def changed(self, **changed: Any) -> Opener:
         """Return one that opens something else."""
-        return Opener({**self.body, **changed}, self.secrets, self.workdir)
+        return replace(self, body={**self.body, **changed})
 
     def with_secret(self, key: str, text: str) -> Opener:
         """Return one that has another secret."""
-        return Opener(self.body, {**self.secrets, key: text}, self.workdir)
+        return replace(self, secrets={**self.secrets, key: text})
 
 
 def fails(code: str, action: Callable[[], object]) -> BackupError:
@@ -70,8 +72,8 @@ def fails(code: str, action: Callable[[], object]) -> BackupError:
 
 def impatient(target: Any, seconds: float = 1.0) -> None:
     """Have a target wait no longer for something to move. What opened it had its time, however busy the machine is."""
-    talk = getattr(target, "_talk", None)
-    for held in (target, getattr(target, "_files", None), talk, getattr(talk, "_watchdog", None)):
+    talk, files = getattr(target, "_talk", None), getattr(target, "_files", None)
+    for held in (target, files, getattr(files or target, "_child", None), talk, getattr(talk, "_watchdog", None)):
         if held is not None:
             held._attempt = replace(held._attempt, stall=seconds)
 
@@ -81,7 +83,8 @@ def tried(opener: Opener, **changed: Any) -> TargetCheck:
     body, place = {**opener.body, **changed}, opener.workdir.parent
     with prober(place, place) as probes:
         return try_target(
-            body, opener.secrets.get, node=NODE, per_node=False, workdir=opener.workdir, probes=probes, seconds=20
+            body, opener.secrets.get, certificate=opener.certificates.get, node=NODE, per_node=False,
+            workdir=opener.workdir, probes=probes, seconds=20
         )  # fmt: skip
 
 

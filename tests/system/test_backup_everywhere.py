@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import io
+import json
 import os
+import re
 import shutil
+import ssl
 import subprocess
 import tarfile
 import time
@@ -20,19 +25,23 @@ from typing import Any
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from doorward.cli.verify import findings
 from tests.support import openpgp
-from tests.support.server import QUICK, Server, running, until
+from tests.support.server import PASSWORD, QUICK, Server, running, until
+from tests.support.zygote import UNMEASURED
 from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, RUNS, SELECTED, STATUS, Site
 from tests.system.backup_storages import answering, storages
 from tests.system.backup_support import prober
-from tests.system.command_line import CommandLine
+from tests.system.command_line import PROGRAM, CommandLine
 from tests.system.mail_server import MailServer
 
-KINDS = ("nfs", "rsync", "smb")
+KINDS = ("nfs", "rsync", "s3", "smb")
 ZONE = f"{ROOT}/datetime/timezone"
 RESTORES = f"{BACKUP}/restores"
+RECOVERY = Path(__file__).parents[2] / "docs/recovery.md"
 GONE = "doorward-20200101T000000Z-00000000.config"
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -44,10 +53,16 @@ CELLS: dict[str, dict[str, str]] = {
     "nobody there at all": dict.fromkeys(KINDS, f"{EACH}:nobody_listens"),
     "connection cut at a random byte": dict.fromkeys(KINDS, f"{EACH}:cut_anywhere"),
     "host key changed": {"rsync": f"{EACH}:the_host_key_is_another"},
-    "key or password refused": {"rsync": f"{EACH}:the_key_is_refused", "smb": f"{EACH}:the_login_is_refused"},
+    "key or password refused": {
+        "rsync": f"{EACH}:the_key_is_refused", **dict.fromkeys(("s3", "smb"), f"{EACH}:the_login_is_refused"),
+    },
     "directory cannot be written": dict.fromkeys(KINDS, f"{EACH}:the_directory_belongs"),
     "share or export cannot be written": {"nfs": f"{EACH}:an_export_that", "smb": f"{EACH}:a_share_that"},
-    "share read-only; disk full on the target": dict.fromkeys(KINDS, f"{EACH}:the_disk_is_full_or_read_only"),
+    "certificate of somebody else": {"s3": f"{EACH}:a_certificate_of_somebody_else"},
+    "sent elsewhere": {"s3": "unit.backup.targets.test_s3:no_redirect"},
+    "share read-only; disk full on the target": {
+        **dict.fromkeys(KINDS, f"{EACH}:the_disk_is_full_or_read_only"), "s3": "unit.backup.targets.test_s3:an_answer_tells",
+    },
     "quota on the target": {kind: f"unit.backup.targets.test_{kind}:" for kind in KINDS},
     "disk full here": dict.fromkeys(KINDS, f"{HERE}:a_disk_that_is_full_here"),
     "server that stops": dict.fromkeys(KINDS, f"{EACH}:a_server_that_stops_moving"),
@@ -57,7 +72,7 @@ CELLS: dict[str, dict[str, str]] = {
     "clock jump": dict.fromkeys(KINDS, "unit.backup.test_runner:a_clock_that_is_set_ahead"),
     "process killed": {
         "rsync": "faults.test_kill_backup:a_kill_in_the_middle_of_an_upload",
-        **dict.fromkeys(("nfs", "smb"), f"{HERE}:a_server_that_is_killed"),
+        **dict.fromkeys(("nfs", "s3", "smb"), f"{HERE}:a_server_that_is_killed"),
     },
     "process ended": dict.fromkeys(KINDS, f"{HERE}:a_server_that_is_told_to_end"),
     "files of somebody else": dict.fromkeys(KINDS, f"{EACH}:foreign_files"),
@@ -134,7 +149,7 @@ def tree_of(plain: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_backup_is_there_is_proven_and_can_be_read_by_the_key_holder(world: World, kind: str) -> None:
+def test_a_backup_is_there_is_proven_and_can_be_read_by_the_key_holder(world: World, kind: str, tmp_path: Path) -> None:
     site = world.site(kind)
     run = site.back_up()
     assert (run["result"], run["code"], run["target"].partition(":")[0]) == ("succeeded", None, kind), run
@@ -147,7 +162,8 @@ def test_a_backup_is_there_is_proven_and_can_be_read_by_the_key_holder(world: Wo
     if kind == "rsync":
         assert site.storage.logins() - before <= 3, "a login, a list, all manifests"
     assert site.drill({"selection": "target", "value": None})["levels"]["stored"] == {"basis": "target", "passed": True}
-    stored = site.storage.config / name
+    stored = tmp_path / "stored"
+    stored.write_bytes(site.storage.content(name))
     assert site.admin.get(f"{FILES}/{name}/download").content == stored.read_bytes()
     plain = openpgp.decrypted(stored)
     history = site.items("/api/revisions?limit=500")
@@ -259,7 +275,7 @@ def test_a_server_that_is_told_to_end_leaves_its_backup_for_the_next_start(world
     ends_while_it_uploads(world, kind, stop)
 
 
-@pytest.mark.parametrize("kind", ["nfs", "smb"])  # rsync: tests/faults/test_kill_backup.py
+@pytest.mark.parametrize("kind", ["nfs", "s3", "smb"])  # rsync: tests/faults/test_kill_backup.py
 def test_a_server_that_is_killed_leaves_nothing_half(world: World, kind: str) -> None:
     ends_while_it_uploads(world, kind, world.server.kill)
 
@@ -317,8 +333,8 @@ def machine(untouched: Path, tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def by_rest(machine: Server, lost: Lost, signer: str, url: str, _home: Path) -> None:
-    """Restore by an upload."""
+def by_rest(machine: Server, lost: Lost, signer: str, url: str, _home: Path, _storage: Any) -> None:
+    """Restore by an upload, network and all."""
     admin = machine.login()
     upload = admin.post("/api/upload/backup", content=lost.plain, headers=OCTETS).json()["key"]
     order = {"source": {"selection": "upload", "value": upload}, "scope": "system", "take_over": True, "network": "restore"}
@@ -326,16 +342,39 @@ def by_rest(machine: Server, lost: Lost, signer: str, url: str, _home: Path) -> 
     assert restore["result"] == "succeeded", restore
 
 
-def by_command(machine: Server, lost: Lost, signer: str, url: str, home: Path) -> None:
-    """Restore by ``doorward restore``."""
-    (home / "backup").write_bytes(lost.plain)
-    options = ("--scope", "system", "--take-over", "--network", "restore", "--accept-signer", signer)
-    done = CommandLine(machine, home)("restore", *options, "backup")
-    assert done.code == 0 or "The restore is over" in done.err, done  # it moves to the address of the archive
-    machine.url = url
+def by_command(machine: Server, lost: Lost, signer: str, _url: str, home: Path, storage: Any) -> None:
+    """Restore by the command line of ``docs/recovery.md``, word for word."""
+    line = re.search(rf"```sh\n# {storage.kind}\n(.*?)```", RECOVERY.read_text(), re.DOTALL)
+    assert line
+    storage.held_by(home)
+    (home / "first-password").write_text(PASSWORD)
+    user = CommandLine(machine, home)
+    given = {"URL": machine.url, "PIN": pin_of(machine), "SIGNER": signer, "ARCHIVE": lost.name, "GNUPGHOME": str(openpgp.home())}
+    environment = user.environment(**given, **storage.variables(), PATH=f"{PROGRAM.parent}:{os.environ['PATH']}") | UNMEASURED
+    for name in ("DOORWARD_URL", "DOORWARD_CA", "DOORWARD_PASSWORD"):
+        environment.pop(name)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line[1]], env=environment, cwd=home, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "is in effect; all login sessions ended." in done.stdout) == (0, True), done
+    assert not [file for file in home.rglob("*") if file.is_file() and file.read_bytes()[:2] == b"\x1f\x8b"], "none is in clear"
 
 
-WAYS: dict[str, Callable[..., None]] = {"nfs": by_rest, "rsync": by_command, "smb": by_rest}
+def pin_of(machine: Server) -> str:
+    """What ``doorward status`` shows on the machine."""
+    port = int(machine.url.rpartition(":")[2])
+    shown = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode()).public_key()
+    digest = hashlib.sha256(shown.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return f"sha256//{base64.b64encode(digest).decode()}"
+
+
+WAYS: dict[str, Callable[..., None]] = {"nfs": by_rest, "rsync": by_command, "s3": by_command, "smb": by_rest}
+
+
+def comparable(tree: bytes, way: Callable[..., None]) -> Any:
+    """What a restore brings of a tree: all of it; by command all but the network and the certificate of the node."""
+    own = ("local_services/", "management/certificates", "network/", "x509") if way is by_command else ()
+    return {path: body for path, body in json.loads(tree).items() if not path.removeprefix(f"{ROOT}/").startswith(own)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -344,11 +383,12 @@ def test_an_empty_machine_becomes_the_one_that_was_lost(world: World, machine: S
     assert lost.plain, "the tests before made it"
     gone = world.server
     gone.stop()
-    WAYS[kind](machine, lost, world.signer, gone.url, tmp_path)
+    way = WAYS[kind]
+    way(machine, lost, world.signer, gone.url, tmp_path, world.sites[kind].storage)
     admin = machine.login()
     export = admin.post(f"{BACKUP}/exports", {"encryption": {"selection": "none"}}).json()
     back = admin.get(f"{export['meta']['href']}/download").content
-    assert tree_of(back) == lost.tree
+    assert comparable(tree_of(back), way) == comparable(lost.tree, way)
     history = [item["body"] for item in admin.get("/api/revisions?limit=500").json()["items"]]
     assert history[1:] == lost.history
     assert history[0]["commit_message"].startswith("restore of doorward-")

@@ -13,7 +13,7 @@ _TRANSIENT = frozenset({
     "no_space", "quota", "verify_failed", "drill_failed", "no_local_space", "store_error",
 })  # fmt: skip
 _PERMANENT = frozenset({
-    "host_key_mismatch", "auth_failed", "guest_refused",
+    "host_key_mismatch", "certificate_rejected", "auth_failed", "guest_refused",
     "encryption_unavailable", "protocol_unavailable", "nfs_unavailable", "program_absent",
     "no_such_path", "permission_denied", "read_only_target", "name_exists",
     "gpg_absent", "key_expired", "key_revoked", "encryption_check", "too_large", "self_check",

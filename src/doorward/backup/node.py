@@ -7,6 +7,7 @@ from pathlib import Path
 
 from doorward.backup.past_digest import PastDigest
 from doorward.backup.signing import NodeSigningKeys
+from doorward.configuration import x509
 from doorward.host.machine import Machine
 from doorward.transaction.pipeline import Pipeline
 
@@ -26,3 +27,8 @@ class NodeView:
     def spool(self) -> Path:
         """Where files lie while they are worked on. What a killed process left there goes at the next start."""
         return self.state / "backup" / "spool"
+
+    def certificate(self, key: str) -> str | None:
+        """Return a certificate of the running configuration, in PEM; None where there is none of that key."""
+        found = self.pipeline.running.snapshot.find(x509.NODE, key)
+        return found.certificate if found is not None else None

@@ -51,6 +51,7 @@ class NodeParts:
         return open_target(
             policy["target"],
             self._node.pipeline.secrets.text,
+            certificate=self._node.certificate,
             node=self._node.id,
             per_node=policy["include_node_id_in_path"],
             stop=stop,

@@ -197,8 +197,8 @@ class Backups(Area):
 
         node = self.node
         return try_target(
-            target, node.pipeline.secrets.text, node=node.id, per_node=per_node, workdir=self._spool,
-            probes=Probes(node.signing), stop=self._stop.event,
+            target, node.pipeline.secrets.text, certificate=node.certificate, node=node.id, per_node=per_node,
+            workdir=self._spool, probes=Probes(node.signing), stop=self._stop.event,
         ).body()  # fmt: skip
 
     def host_keys(self, server: str, port: int) -> dict[str, Any]:

@@ -12,11 +12,11 @@ _AS_SPOKEN: Final[Mapping[str, str]] = {
     "hostkey": "host key", "hostkeys": "host keys", "hostname": "host name", "http": "HTTP", "https": "HTTPS", "ica": "ICA",
     "id": "ID", "ip": "IP", "ipv4": "IPv4", "ipv6": "IPv6", "kex": "key exchange", "ldap": "LDAP", "mac": "MAC", "macs": "MACs",
     "mssql": "MSSQL", "mtu": "MTU", "nfs": "NFS", "nic": "NIC", "nics": "network interfaces", "ntp": "NTP",
-    "psk": "pre-shared key", "radius": "RADIUS", "rdp": "RDP", "rsync": "rsync", "scp": "SCP", "sftp": "SFTP", "smb": "SMB",
-    "smtp": "SMTP", "snat": "SNAT", "snmp": "SNMP", "ssh": "SSH", "syslog": "syslog", "tcp": "TCP", "timeout": "time-out",
-    "timezone": "time zone", "tls": "TLS", "totp": "TOTP", "tsa": "time stamping", "udp": "UDP", "uri": "address",
-    "url": "address", "userlists": "user lists", "usermapping": "user mapping", "username": "user name", "vlantag": "VLAN tag",
-    "vnc": "VNC", "webinterface": "web interface", "x11": "X11", "x509": "X.509 certificates",
+    "psk": "pre-shared key", "radius": "RADIUS", "rdp": "RDP", "rsync": "rsync", "s3": "S3", "scp": "SCP", "sftp": "SFTP",
+    "smb": "SMB", "smtp": "SMTP", "snat": "SNAT", "snmp": "SNMP", "ssh": "SSH", "syslog": "syslog", "tcp": "TCP",
+    "timeout": "time-out", "timezone": "time zone", "tls": "TLS", "totp": "TOTP", "tsa": "time stamping", "udp": "UDP",
+    "uri": "address", "url": "address", "userlists": "user lists", "usermapping": "user mapping", "username": "user name",
+    "vlantag": "VLAN tag", "vnc": "VNC", "webinterface": "web interface", "x11": "X11", "x509": "X.509 certificates",
 }  # fmt: skip
 
 

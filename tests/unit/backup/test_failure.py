@@ -14,7 +14,7 @@ def test_there_are_the_codes_of_the_contract_and_no_others() -> None:
         "resolve", "connect", "timeout", "stalled", "connection_lost", "server_busy", "no_space", "quota", "verify_failed",
         "drill_failed", "no_local_space", "store_error",
     }  # fmt: skip
-    assert len(CODES) == 33
+    assert len(CODES) == 34
     with pytest.raises(ValueError, match="no such code"):
         BackupError("unheard_of", "")
 

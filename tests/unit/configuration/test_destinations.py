@@ -21,7 +21,10 @@ from tests.unit.transaction.rig import TREE
 Members = tuple[str, ...]
 HOSTS = (Host, HostName, HostPattern, Ip, Port, FqdnAddress, IpAddress)
 """What tells where a connection goes."""
-PROTECTING = {"encryption", "protocol_version", "server_host_keys", "transport", "smtp_encryption", "tls"}
+PROTECTING = {
+    "bucket", "encryption", "endpoint", "protocol_version", "server_certificate_ca", "server_host_keys", "smtp_encryption", "tls",
+    "transport",
+}  # fmt: skip
 MODELS = {e.path: e.node.model for e in TREE if isinstance(e.node, Valued) and e.node.supported and e.node.model is not Any}
 
 

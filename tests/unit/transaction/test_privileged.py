@@ -14,7 +14,7 @@ from doorward.tree.problems import SemanticError
 from tests.support import openpgp
 from tests.unit.configuration.management.samples import EMAIL, RECEIVER
 from tests.unit.configuration.policies.checks import ARCHIVES, BACKUPS, LDAPS, changed, identity, password, private_key
-from tests.unit.configuration.policies.samples import ARCHIVE, BACKUP, BACKUP_NFS, BACKUP_SMB, HOST_KEY, LDAP_AD, SMB
+from tests.unit.configuration.policies.samples import ARCHIVE, BACKUP, BACKUP_NFS, BACKUP_S3, BACKUP_SMB, HOST_KEY, LDAP_AD, SMB
 from tests.unit.transaction.rig import ADMIN, GOOD_PASSWORD, PASSWORDS, ROOT, USERS, Rig
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ SECRETS: dict[str, tuple[str, dict[str, Any], str, Any]] = {
     "syslog": (SYSLOG, LOGGING, "receivers/0/transport/client_authentication/x509_identity", identity),
     "ldap": (LDAPS, LDAP, "bind_password", password),
     "rsync": (BACKUPS, BACKUP, "target/authentication_key", private_key),
+    "s3": (BACKUPS, BACKUP_S3, "target/secret_access_key", password),
     "smb": (BACKUPS, BACKUP_SMB, "target/authentication/password", password),
     "archive": (ARCHIVES, ARCHIVING, "target/authentication/password", password),
 }
@@ -57,6 +58,9 @@ ELSEWHERE: list[tuple[str, str, Any]] = [
     ("rsync", "target/port", 2222),
     ("rsync", "target/server_host_keys", [OTHER_KEY]),
     ("rsync", "target/server_host_keys", [HOST_KEY, OTHER_KEY]),
+    ("s3", "target/endpoint", "https://s3.attacker.example"),
+    ("s3", "target/bucket", "another"),
+    ("s3", "target/path_style", False),
     *((kind, f"target/{at}", value) for kind in ("smb", "archive") for at, value in (
         ("server", OTHER), ("port", 4455), ("encryption", False), ("protocol_version", "3.0"),
         ("authentication/domain", "ATTACKER"),
@@ -71,6 +75,8 @@ SAME: list[tuple[str, str, Any]] = [
     ("rsync", "target/path", "/srv/elsewhere"),
     ("rsync", "start_times", []),
     ("smb", "target/share", "other"),
+    ("s3", "target/prefix", "elsewhere"),
+    ("s3", "target/object_lock", {"enabled": False}),
     ("archive", "retention_days", 2),
 ]
 
@@ -192,7 +198,7 @@ def test_only_the_net_difference_counts(rig: Rig) -> None:
     assert found(rig, mine) == [], "the destination changed before, by somebody who may"
 
 
-@pytest.mark.parametrize("kind", ["rsync", "smb", "ldap", "archive"])
+@pytest.mark.parametrize("kind", ["rsync", "s3", "smb", "ldap", "archive"])
 def test_a_secret_does_not_move_to_an_object_that_replaces_its_own(rig: Rig, kind: str) -> None:
     owner = Owner(rig, kind)
     candidate = rig.candidate()

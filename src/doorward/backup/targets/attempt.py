@@ -17,8 +17,17 @@ from doorward.tree.plaintext import plain
 Step = Callable[[str], None]
 """Told the name of each step that begins."""
 
+Secret = Callable[[str], str | None]
+"""Gives the text behind the key of a secret (``SecretKeeping.text``), or of a certificate."""
+
 CONNECT_SECONDS = 30.0
 """How long a connection may take to come about."""
+
+
+def unknown(_key: str) -> str | None:
+    """Know nothing."""
+    return None
+
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _MAX_WORDS, _MAX_LABEL = 250, 120
@@ -30,6 +39,7 @@ class TargetAttempt:
     """What is the same for all work on one target.
 
     ``deadline``: a ``time.monotonic()`` value. ``stall``: seconds without progress. ``label``: the target for people.
+    ``certificate`` gives certificates by their keys, in PEM.
     """
 
     node: str
@@ -40,6 +50,7 @@ class TargetAttempt:
     stall: float
     label: str
     step: Step | None = None
+    certificate: Secret = unknown
 
     @property
     def directories(self) -> tuple[str, ...]:

@@ -4,9 +4,7 @@ libnfs 4.0 can bring its process down when a connection breaks with several writ
 some calls; so nothing else lives in that process, and it is killed when it has to end. Version 3 only: libnfs 4.0 fails on
 NFSv4 writes of 4 KiB and more (its pull request 319).
 
-Run as a module it takes calls from its standard input, a socket: one line of JSON each, and with it the open local file that is
-to be read or written, if any: it may open none itself. It answers on its standard output: lines ``{"moved": n}`` while it works,
-then ``{"result": ...}`` or ``{"errno": n, "words": "...", "here": bool}``.
+Run as a module it takes calls (``calls``); what NFS refuses with is told by its number.
 
 The process has no root and no capability but that of low ports, which NFS servers ask for; to servers it is still the user that
 started it (``nfs_set_uid``).
@@ -17,23 +15,22 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
-import json
 import os
 import re
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from doorward.backup.targets import calls
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING
 from doorward.host import unprivileged
 
 _SONAMES = ("libnfs.so.13", "libnfs.so.14")
 """Releases 4 and 5; release 6 has other arguments."""
 _CHUNK = 1024 * 1024
-_MAX_EXPORTS, _MAX_CALL = 1000, 1 << 20
+_MAX_EXPORTS = 1000
 _REGULAR = 1
 """Type of a directory entry that is a file (RFC 1813)."""
 
@@ -164,7 +161,7 @@ class NfsExport:
 
     def write(self, path: str, local: int) -> int:
         """Write an open local file, mode 0600, have the server put it on its disk, and return the size that it has there."""
-        with _here(local, "rb") as source, self._file(self._nfs.nfs_creat, path, 0o600) as file:
+        with calls.local_file(local, "rb") as source, self._file(self._nfs.nfs_creat, path, 0o600) as file:
             offset = 0
             while chunk := source.read(_CHUNK):
                 while chunk:
@@ -178,9 +175,9 @@ class NfsExport:
 
     def read(self, path: str, most: int, local: int) -> None:
         """Copy a file of so many bytes at most into an open local one, which is empty."""
-        with _here(local, "wb") as sink:
+        with calls.local_file(local, "wb") as sink:
             for chunk in self._chunks(path, most):
-                _keep(sink, chunk)
+                calls.keep(sink, chunk)
 
     def digest(self, path: str, size: int) -> str:
         """Return the SHA-256 of a file of so many bytes at most."""
@@ -247,63 +244,13 @@ class NfsExport:
         return result
 
 
-class Here(OSError):
-    """Trouble with a file of this machine."""
-
-
-@contextmanager
-def _here(local: int, mode: str) -> Iterator[BinaryIO]:
-    file = os.fdopen(local, mode)  # closed below, and what happens in between is not this machine's
-    try:
-        yield cast("BinaryIO", file)
-    finally:
-        try:
-            file.close()
-        except OSError as error:
-            raise Here(error.errno, error.strerror) from None
-
-
-def _keep(sink: BinaryIO, chunk: bytes) -> None:
-    try:
-        sink.write(chunk)
-    except OSError as error:
-        raise Here(error.errno, error.strerror) from None
-
-
-def _calls(given: socket.socket) -> Iterator[list[Any]]:
-    """Yield calls: the name, then the arguments, last of them the open local file if there is one."""
-    heard = bytearray()
-    files: list[int] = []
-    while True:
-        data, passed, _, _ = socket.recv_fds(given, 65536, 1)
-        heard += data
-        files += passed
-        if not data or len(heard) > _MAX_CALL:
-            return
-        line, found, rest = heard.partition(b"\n")
-        if found:
-            heard, opened, files = rest, files, []
-            yield [*json.loads(line), *opened]
-
-
 def main() -> None:
     """Answer calls until there are no more."""
-
-    def answer(**said: Any) -> None:
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
-
     nfs, user = library(), (os.geteuid(), os.getegid())
     if nfs is None:
         sys.exit("libnfs is not installed")
     unprivileged.drop(MAX_ARCHIVE + 1)
-    export = NfsExport(nfs, lambda count: answer(moved=count), user)
-    with socket.socket(fileno=0) as given:
-        for name, *arguments in _calls(given):
-            try:
-                answer(result=getattr(export, name)(*arguments))
-            except OSError as error:
-                answer(errno=error.errno or errno.EIO, words=error.strerror or "", here=isinstance(error, Here))
+    calls.serve(NfsExport(nfs, calls.moved, user))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from doorward.backup.failure import BackupError
 from doorward.backup.targets import nfs_mount
-from doorward.backup.targets.attempt import TargetAttempt, checked, reach
+from doorward.backup.targets.attempt import Secret, TargetAttempt, checked, reach
 from doorward.backup.targets.files import ExportFiles, LocalStorageError
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Secret, TargetFile, bounded, one_by_one
+from doorward.backup.targets.port import TargetFile, bounded, one_by_one
 
 _NFS, _PORTMAPPER = 2049, 111
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import Step, TargetAttempt
+from doorward.backup.targets.attempt import Secret, Step, TargetAttempt, unknown
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
-
-Secret = Callable[[str], str | None]
-"""Gives the text behind the key of a secret (``SecretKeeping.text``)."""
 
 ATTEMPT_SECONDS = 1200.0
 """How long all work on a target may take."""
@@ -86,6 +83,7 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     target: Mapping[str, Any],
     secret: Secret,
     *,
+    certificate: Secret = unknown,
     node: str,
     per_node: bool,
     stop: threading.Event,
@@ -96,12 +94,13 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
 ) -> Target:
     """Connect and log in. Blocks; raises BackupError.
 
-    ``target``: the stored body of a policy's target. ``node``: the id of this node. ``per_node``: whether it has a directory
-    of its own. ``stop`` ends everything with ``cancelled``. ``workdir``: a local directory for files without secrets.
-    ``step`` is told what begins: ``resolve``, ``connect``, ``identify``, ``authenticate``.
+    ``target``: the stored body of a policy's target. ``certificate`` gives the one behind a key, in PEM. ``node``: the id of
+    this node. ``per_node``: whether it has a directory of its own. ``stop`` ends everything with ``cancelled``. ``workdir``: a
+    local directory for files without secrets. ``step`` is told what begins: ``resolve``, ``connect``, ``identify``,
+    ``authenticate``.
     """
     deadline = time.monotonic() + attempt_seconds
-    attempt = TargetAttempt(node, per_node, stop, workdir, deadline, stall_seconds, describe(target), step)
+    attempt = TargetAttempt(node, per_node, stop, workdir, deadline, stall_seconds, describe(target), step, certificate)
     attempt.check("Connecting")
     driver = importlib.import_module(f"doorward.backup.targets.{target['type']}")
     return cast("Target", driver.opened(target, secret, attempt))
@@ -131,7 +130,10 @@ def bounded(attempt: TargetAttempt, doing: str, entries: Iterable[TargetFile]) -
 
 def describe(target: Mapping[str, Any]) -> str:
     """Return a target in one word without secrets, such as ``rsync://backup.example.com/srv/backup/doorward``."""
-    kind, server = target["type"], str(target["server"]["value"])
+    kind = target["type"]
+    if kind == "s3":
+        return f"s3://{str(target['endpoint']).removeprefix('https://')}/{target['bucket']}/{target['prefix']}".rstrip("/")
+    server = str(target["server"]["value"])
     host = f"[{server}]" if ":" in server else server
     usual = {"rsync": 22, "smb": 445}.get(kind)
     port = f":{target['port']}" if usual is not None and target["port"] != usual else ""

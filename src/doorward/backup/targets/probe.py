@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from doorward.backup.failure import BackupError, on_this_node
-from doorward.backup.targets.port import Secret, Target, describe, open_target
+from doorward.backup.targets.attempt import Secret, unknown
+from doorward.backup.targets.port import Target, describe, open_target
 from doorward.backup.targets.probes import Probes
 
 SECONDS = 45.0
@@ -65,6 +66,7 @@ def try_target(  # noqa: PLR0913 - the limit has a default
     target: Mapping[str, Any],
     secret: Secret,
     *,
+    certificate: Secret = unknown,
     node: str,
     per_node: bool,
     workdir: Path,
@@ -81,7 +83,8 @@ def try_target(  # noqa: PLR0913 - the limit has a default
         with on_this_node():
             workdir.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="probe-", dir=workdir) as directory, open_target(
-                target, secret, node=node, per_node=per_node, stop=stop or threading.Event(), workdir=workdir,
+                target, secret, certificate=certificate, node=node, per_node=per_node,
+                stop=stop or threading.Event(), workdir=workdir,
                 attempt_seconds=seconds, stall_seconds=min(_STALL_SECONDS, seconds), step=check.begin,
             ) as opened:  # fmt: skip
                 check.begin("write")

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import TargetAttempt, checked, reach
+from doorward.backup.targets.attempt import Secret, TargetAttempt, checked, reach
 from doorward.backup.targets.hostkeys import identify
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_LISTING, MAX_MANIFEST
-from doorward.backup.targets.port import Secret, TargetFile, bounded
+from doorward.backup.targets.port import TargetFile, bounded
 from doorward.backup.targets.programs import ProgramResult, need, run
 from doorward.backup.targets.rsync_words import EXITS, LOCKED, diagnosed, itemized, kind_of, listed, protocol
 from doorward.backup.targets.ssh import SshLogin

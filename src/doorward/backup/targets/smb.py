@@ -39,9 +39,9 @@ from smbprotocol.open import (
 )
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import TargetAttempt, checked
+from doorward.backup.targets.attempt import Secret, TargetAttempt, checked
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import Secret, TargetFile, bounded, one_by_one
+from doorward.backup.targets.port import TargetFile, bounded, one_by_one
 from doorward.backup.targets.smb_session import SmbShare
 
 _CHUNK = 1024 * 1024

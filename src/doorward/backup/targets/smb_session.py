@@ -20,8 +20,7 @@ from smbprotocol.session import Session
 from smbprotocol.tree import SMB2TreeConnectRequest, SMB2TreeConnectResponse, TreeConnect
 
 from doorward.backup.failure import BackupError
-from doorward.backup.targets.attempt import CONNECT_SECONDS, TargetAttempt, Watchdog, reach
-from doorward.backup.targets.port import Secret
+from doorward.backup.targets.attempt import CONNECT_SECONDS, Secret, TargetAttempt, Watchdog, reach
 
 _DIALECTS = {"3.1.1": Dialects.SMB_3_1_1, "3.0.2": Dialects.SMB_3_0_2, "3.0": Dialects.SMB_3_0_0}
 _PREFIX = "Received unexpected status from the server: "

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from doorward.configuration import passwords, private_keys
 from doorward.configuration._openssh import public_key
+from doorward.configuration.policies._s3 import S3Target
 from doorward.tree.destinations import Destination
 from doorward.tree.fields import Address, Name, Port, TimeOfDay, bad_format, matching, text
 from doorward.tree.models import OFF, ON, Body, Elements, Interrelated, Variants, tag_of, wrong
@@ -206,7 +207,7 @@ class TransferPolicy(Body):
     notification_event: NotificationEvent = Field(MailOfErrors(type="errors-only"), description="What is told by mail.")
 
 
-def is_unprotected(target: RsyncTarget | SmbTarget | NfsTarget | NoTarget) -> bool:
+def is_unprotected(target: RsyncTarget | SmbTarget | NfsTarget | S3Target | NoTarget) -> bool:
     """Whether anybody on the network can read what goes to a target, and change it."""
     return isinstance(target, NfsTarget) or (
         isinstance(target, SmbTarget) and isinstance(target.authentication, AnonymousAuthentication)

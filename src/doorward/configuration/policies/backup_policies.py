@@ -4,7 +4,7 @@ A policy does nothing until ``management/system_backup`` refers to it. Times are
 backup is made by hand only. With retention off nothing is ever deleted on the target. Committing a policy contacts nobody.
 
 The login on an SSH server is by a private key of ``private_keys``; its public half, which GET of the key shows, goes on the
-server. The host keys are compared exactly; nothing is trusted by itself.
+server. The host keys are compared exactly; nothing is trusted by itself. The secret key of an S3 target is one of ``passwords``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic_core import InitErrorDetails
 
+from doorward.configuration.policies._s3 import S3Target
 from doorward.configuration.policies._targets import (
     NfsTarget,
     RsyncTarget,
@@ -22,7 +24,7 @@ from doorward.configuration.policies._targets import (
     is_unprotected,
     start_times,
 )
-from doorward.tree.models import Body, Off, Switched, Variants
+from doorward.tree.models import Body, Interrelated, Off, Switched, Variants, wrong
 from doorward.tree.nodes import Collection
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
@@ -40,12 +42,12 @@ class Retention(Body):
     keep_last: Annotated[int, Field(ge=1, le=10_000)] = Field(description="Newest backups that are kept whatever their age.")
 
 
-BackupTarget = Annotated[RsyncTarget | SmbTarget | NfsTarget, Variants("type")]
+BackupTarget = Annotated[RsyncTarget | SmbTarget | NfsTarget | S3Target, Variants("type")]
 StartTimes: Any = start_times(0)
 RetentionSwitch = Annotated[Retention | Off, Switched()]
 
 
-class BackupPolicy(TransferPolicy):
+class BackupPolicy(TransferPolicy, Interrelated):
     """A backup policy."""
 
     retention: RetentionSwitch = Field(Off(enabled=False), description="What is deleted.")
@@ -53,6 +55,22 @@ class BackupPolicy(TransferPolicy):
         default_factory=list, description="When it runs; empty: only by hand.", examples=[["01:30", "13:30"]]
     )
     target: BackupTarget = Field(description="Where backups go.")
+
+    @classmethod
+    def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """What is locked can't be deleted."""
+        kept, locked = (_number(sent, *path) for path in (("retention", "keep_days"), ("target", "object_lock", "days")))
+        if kept is not None and locked is not None and locked > kept:
+            yield wrong("contradiction", "Must not be more than keep_days.", "target", "object_lock", "days")
+
+
+def _number(sent: Any, *path: str) -> int | None:
+    """Return a number in what was sent, of a block that is switched on; None where there is none."""
+    for name in path:
+        if not isinstance(sent, dict) or sent.get("enabled", True) is not True:
+            return None
+        sent = sent.get(name)
+    return sent if isinstance(sent, int) else None
 
 
 def unprotected_transport(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
@@ -69,10 +87,11 @@ def same_directory(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
     own = snapshot.find(NODE, place.key)
     if own is None or own.include_node_id_in_path:
         return
+    at = "/target/prefix" if isinstance(own.target, S3Target) else "/target/path"
     for key, other in snapshot.each(NODE):
         shared = _directory(other.target) == _directory(own.target)
         if key != place.key and shared and not other.include_node_id_in_path:
-            yield Problem("same_directory", f"{PATH}/{key} uses the same directory.", "/target/path")
+            yield Problem("same_directory", f"{PATH}/{key} uses the same directory.", at)
 
 
 def _policies(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, BackupPolicy]]:
@@ -82,8 +101,10 @@ def _policies(snapshot: Snapshot, place: Place) -> Iterator[tuple[str, BackupPol
             yield key, policy
 
 
-def _directory(target: RsyncTarget | SmbTarget | NfsTarget) -> tuple[str, ...]:
+def _directory(target: RsyncTarget | SmbTarget | NfsTarget | S3Target) -> tuple[str, ...]:
     """Return what tells the directory of one target from that of another; names of SMB differ in more than case."""
+    if isinstance(target, S3Target):
+        return (target.endpoint, target.bucket, target.prefix)
     inside = (f"{target.share}/{target.path}".casefold(),) if isinstance(target, SmbTarget) else ("", target.path)
     return (target.server.value, *inside)
 

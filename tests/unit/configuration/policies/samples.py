@@ -28,6 +28,18 @@ SMB: dict[str, Any] = {
 }
 ANONYMOUS = {**SMB, "authentication": {"selection": "anonymous"}, "encryption": False}
 NFS: dict[str, Any] = {"path": "/data/backup", "server": {"selection": "ip", "value": "1.2.3.5"}, "type": "nfs"}
+S3: dict[str, Any] = {
+    "access_key_id": "AKIAIOSFODNN7EXAMPLE",
+    "bucket": "doorward-backups",
+    "endpoint": "https://s3.example.com:9000",
+    "object_lock": {"days": 30, "enabled": True, "mode": "compliance"},
+    "path_style": True,
+    "prefix": "doorward/node1",
+    "region": "us-east-1",
+    "secret_access_key": KEY,
+    "server_certificate_ca": None,
+    "type": "s3",
+}
 
 BACKUP: dict[str, Any] = {
     "include_node_id_in_path": True,
@@ -52,6 +64,14 @@ BACKUP_NFS: dict[str, Any] = {
     "retention": {"enabled": False},
     "start_times": [],
     "target": NFS,
+}
+BACKUP_S3: dict[str, Any] = {
+    "include_node_id_in_path": False,
+    "name": "object-store",
+    "notification_event": {"type": "errors-only"},
+    "retention": {"enabled": True, "keep_days": 30, "keep_last": 7},
+    "start_times": ["02:15"],
+    "target": S3,
 }
 ARCHIVE: dict[str, Any] = {
     "include_node_id_in_path": False,

@@ -23,7 +23,7 @@ from tests.unit.configuration.policies.checks import (
     stored,
     without,
 )
-from tests.unit.configuration.policies.samples import ANONYMOUS, BACKUP, BACKUP_NFS, BACKUP_SMB, NFS, RSYNC, SMB
+from tests.unit.configuration.policies.samples import ANONYMOUS, BACKUP, BACKUP_NFS, BACKUP_S3, BACKUP_SMB, NFS, RSYNC, S3, SMB
 from tests.unit.transaction.rig import GOOD_PASSWORD, ROOT, TREE, USERS, Rig
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def rsync(rig: Rig, candidate: Candidate, name: str = "nightly-rsync", key: str 
 def smb(rig: Rig, candidate: Candidate, name: str = "weekly-smb", key: str = "", **members: Any) -> str:
     target = changed(SMB, "authentication/password", key or password(rig, candidate)) | members
     return rig.post(candidate, BACKUPS, {**BACKUP_SMB, "name": name, "target": target})
+
+
+def s3(rig: Rig, candidate: Candidate, name: str = "object-store", key: str = "", **members: Any) -> str:
+    target = {**S3, "secret_access_key": key or password(rig, candidate)} | members
+    return rig.post(candidate, BACKUPS, {**BACKUP_S3, "name": name, "target": target})
 
 
 def nfs(rig: Rig, candidate: Candidate, name: str, path: str = "/data/backup", **members: Any) -> str:
@@ -88,20 +93,24 @@ def test_retention(retention: Any, found: list[tuple[str, str]]) -> None:
 
 def test_the_samples_are_answered_member_for_member(rig: Rig) -> None:
     candidate = rig.candidate()
-    key, secret = private_key(rig, candidate), password(rig, candidate)
-    made = [rsync(rig, candidate, key=key), smb(rig, candidate, key=secret), nfs(rig, candidate, "nfs-by-hand")]
+    key, secret, other = private_key(rig, candidate), password(rig, candidate), password(rig, candidate)
+    made = [
+        rsync(rig, candidate, key=key), smb(rig, candidate, key=secret), nfs(rig, candidate, "nfs-by-hand"),
+        s3(rig, candidate, key=other),
+    ]  # fmt: skip
     rig.commit(candidate)
     assert [rig.value(BACKUPS, one) for one in made] == [
         changed(BACKUP, "target/authentication_key", expanded("private_keys", key)),
         changed(BACKUP_SMB, "target/authentication/password", expanded("passwords", secret)),
         BACKUP_NFS,
+        changed(BACKUP_S3, "target/secret_access_key", expanded("passwords", other)),
     ]
     assert list(rig.pipeline.running.snapshot.objects(ROOT + BACKUPS).order) == made
 
 
 def test_putting_back_what_get_shows_is_no_change(rig: Rig) -> None:
     candidate = rig.candidate()
-    made = [rsync(rig, candidate), smb(rig, candidate), nfs(rig, candidate, "nfs")]
+    made = [rsync(rig, candidate), smb(rig, candidate), nfs(rig, candidate, "nfs"), s3(rig, candidate)]
     rig.commit(candidate)
     candidate = rig.candidate()
     for one in made:

@@ -12,11 +12,13 @@ from tests.unit.configuration.policies.samples import (
     ARCHIVE,
     BACKUP,
     BACKUP_NFS,
+    BACKUP_S3,
     BACKUP_SMB,
     HOST_KEY,
     KEY,
     NFS,
     RSYNC,
+    S3,
     SMB,
 )
 
@@ -98,11 +100,11 @@ def test_start_times_keep_their_order() -> None:
     assert stored(BACKUPS, {**BACKUP_NFS, "start_times": ["13:30", "01:30"]})["start_times"] == ["13:30", "01:30"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [(BACKUPS, {"rsync", "smb", "nfs"}), (ARCHIVES, {"none", "smb", "nfs"})])
-@pytest.mark.parametrize("kind", ["rsync", "smb", "nfs", "none", "ftp"])
+@pytest.mark.parametrize(("path", "allowed"), [(BACKUPS, {"rsync", "smb", "nfs", "s3"}), (ARCHIVES, {"none", "smb", "nfs"})])
+@pytest.mark.parametrize("kind", ["rsync", "smb", "nfs", "s3", "none", "ftp"])
 def test_kinds_of_targets(path: str, allowed: set[str], kind: str) -> None:
     policy = dict(BOTH)[path]
-    target = {"rsync": RSYNC, "smb": SMB, "nfs": NFS}.get(kind, {"type": kind})
+    target = {"rsync": RSYNC, "smb": SMB, "nfs": NFS, "s3": S3}.get(kind, {"type": kind})
     assert problems(path, {**policy, "target": target}) == ([] if kind in allowed else [("enum", "/target/type")])
 
 
@@ -310,3 +312,57 @@ def test_a_contradiction_is_said_together_with_the_rest() -> None:
 def test_what_is_no_login_is_no_contradiction(broken: Any) -> None:
     found = problems(BACKUPS, changed(BACKUP_SMB, "target/authentication", broken))
     assert [code for code, _ in found] == ["type"]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        *(("endpoint", f"https://{good}", "") for good in ("s3", "s3.example.com", "10.0.0.1:1", "[fd00::1]:9000", "x:65535")),
+        *(
+            ("endpoint", bad, "format")
+            for bad in (
+                "http://s3", "https://", "https://s3/", "https://s3/x", "https://u@s3", "https://s3?x", "https://S3", "s3", "https://s3:0",
+                "https://s3:65536", "https://s3:x", "https://[::1", "https://s3 ", "https://a_b", "https://s3#", "https://0.0.0.0",
+            )
+        ),
+        *(("bucket", good, "") for good in ("abc", "a.b-c", "x" * 63)),
+        *(("bucket", bad, code) for bad, code in (("ab", "length"), ("x" * 64, "length"), ("Abc", "format"), ("-ab", "format"))),
+        *(("prefix", good, "") for good in ("", "a", "a/b.c/_-D", "..a", "a/...")),
+        *(("prefix", bad, "format") for bad in ("/a", "a/", "a//b", "..", "a/../b", ".", "a b", "\u00e9", "a?b", "a\n")),
+        *(("region", bad, "format") for bad in ("", "EU", "eu/x", "eu\n")),
+        *(("access_key_id", bad, "format") for bad in ("", "a b", "a/b", "a\n")),
+        ("server_certificate_ca", KEY, ""),
+        ("secret_access_key", None, "type"),
+        ("object_lock", {"enabled": False}, ""),
+    ],
+)  # fmt: skip
+def test_buckets(member: str, value: Any, code: str) -> None:
+    found = [(code, f"/target/{member}")] if code else []
+    assert problems(BACKUPS, changed(BACKUP_S3, f"target/{member}", value)) == found
+
+
+def test_what_is_left_out_of_a_bucket_takes_its_default() -> None:
+    body = BACKUP_S3
+    for member in ("region", "prefix", "path_style", "server_certificate_ca", "object_lock"):
+        body = without(body, f"target/{member}")
+    assert stored(BACKUPS, body)["target"] == {**S3, "prefix": "", "object_lock": {"enabled": False}}
+
+
+def test_there_is_nothing_before_an_address() -> None:
+    named = changed(BACKUP_S3, "target/path_style", new=False)
+    assert problems(BACKUPS, named) == []
+    assert problems(BACKUPS, changed(named, "target/endpoint", "https://10.0.0.1")) == [("contradiction", "/target/path_style")]
+
+
+@pytest.mark.parametrize(
+    ("days", "retention", "found"),
+    [
+        (30, {"enabled": True, "keep_days": 30, "keep_last": 1}, []),
+        (31, {"enabled": True, "keep_days": 30, "keep_last": 1}, [("contradiction", "/target/object_lock/days")]),
+        (31, {"enabled": False}, []),
+        (31, None, [("type", "/retention")]),
+    ],
+)
+def test_nothing_is_locked_for_longer_than_it_is_kept(days: int, retention: Any, found: list[tuple[str, str]]) -> None:
+    policy = changed({**BACKUP_S3, "retention": retention}, "target/object_lock/days", days)
+    assert problems(BACKUPS, policy) == found
