@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import doorward
+from tests.support.members import PORT
 from tests.support.server import PASSWORD, QUICK, Server, running, until
 from tests.system.backup_site import Site, storage
 
@@ -94,7 +95,7 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, ansible: Ansible) -> Iterator[Server]:
     """A server, with the files of the page beside it."""
-    with running(tmp_path_factory.mktemp("gate") / "state", launcher=QUICK) as started:
+    with running(tmp_path_factory.mktemp("gate") / "state", launcher=QUICK, options=("--cluster-port", PORT)) as started:
         replaced = {
             "https://gate.example.com": started.url,
             "/opt/doorward/.venv/bin/python": sys.executable,
@@ -107,7 +108,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, ansible: Ansible) -> Iterat
             page = page.replace(old, new)
         files = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, re.DOTALL))
         files["gates.ini"] = page.partition("```ini\n")[2].partition("```")[0]
-        assert files.keys() == {"site.yml", "secrets.yml", "backup.yml", "gates.ini"}
+        assert files.keys() == {"site.yml", "secrets.yml", "backup.yml", "cluster.yml", "gates.ini"}
         for name, text in files.items():
             (ansible.home / name).write_text(text)
         yield started
@@ -212,3 +213,28 @@ def test_a_backup_is_proven(ansible: Ansible, server: Server, tmp_path: Path) ->
         said = ansible.play("backup.yml")
         [file, _manifest] = kept.names()
         assert file in said
+
+
+def test_two_gates_become_a_cluster_once(ansible: Ansible, server: Server, tmp_path: Path) -> None:
+    """The last of the tests: there is no way back from being Central Management."""
+    options = ("--listen", "127.0.0.2:0", "--cluster-port", PORT)
+    with running(tmp_path / "state", launcher=QUICK, options=options) as other:
+        gates = {"first": (server, "127.0.0.1"), "second": (other, "127.0.0.2")}
+        lines = [
+            f"{name} ansible_connection=local ansible_python_interpreter={sys.executable} url={gate.url} ca={gate.certificate}"
+            f" cluster_address={address}"
+            for name, (gate, address) in gates.items()
+        ]
+        (ansible.home / "two.ini").write_text("\n".join(["[gates]", *lines, ""]))
+        checked = recap(ansible.run("ansible-playbook", "-i", "two.ini", "cluster.yml", "--check"))
+        assert (checked["changed"], checked["failed"]) == (3, 0)
+        assert "central-management" not in server.login().body("/api/info")["roles"]
+        done = ansible.run("ansible-playbook", "-i", "two.ini", "cluster.yml", "-vvv")
+        assert recap(done)["changed"] == 3
+        rows = {row["body"]["address"]: row["body"]["roles"] for row in server.login().get("/api/cluster/nodes").json()["items"]}
+        assert rows == {"127.0.0.1": ["central-management"], "127.0.0.2": ["managed-host", "search-local"]}
+        assert other.login().body(SERVERS) == server.login().body(SERVERS), "it has what the first one has"
+        assert re.search("[A-Za-z0-9]{64}", done) is None, "what a node is accepted by is not shown"
+        before = revision(server), revision(other)
+        assert recap(ansible.run("ansible-playbook", "-i", "two.ini", "cluster.yml"))["changed"] == 0
+        assert (revision(server), revision(other)) == before

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from doorward.cli import terminal
+from doorward.cli.cluster_interface import open_cluster_interface
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.help import group, register
 from doorward.cli.options import Committing, ConnectionOptions, Output, command
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from doorward.cli.session import CommandSession
 
 _CLUSTER = "/api/cluster"
-_INTERFACE = "/api/configuration/local_services/cluster"
-_NICS = "/api/configuration/network/nics"
 _TOKEN = re.compile(r"doorward-join-1\.([A-Za-z0-9_-]{20,1000})")
 _WATCH_SECONDS = 2.0
 _WIDTH = 160
@@ -276,19 +275,9 @@ def _found(session: CommandSession, node: str) -> str:
 
 
 def _open_interface(session: CommandSession, address: str | None) -> None:
-    """Open the cluster interface on an address of this node. Raises Usage."""
-    if address is None:
-        return
-    for name in ("nic1", "nic2", "nic3"):
-        interfaces = session.client.body(f"{_NICS}/{name}")["interfaces"]
-        for interface in interfaces["@order"]:
-            addresses = interfaces[interface]["addresses"]
-            for key in addresses["@order"]:
-                if addresses[key].partition("/")[0] == address:
-                    place = f"{name}.interfaces.{interface}.addresses.{key}"
-                    session.client.write("PUT", _INTERFACE, {"enabled": True, "listen_address": place})
-                    return
-    raise Usage(f"The node has no address {address}; `doorward get network/nics` shows those that it has.")
+    """Open the cluster interface on an address of this node, if one is given. Raises Usage."""
+    if address is not None:
+        open_cluster_interface(session.client, address)
 
 
 def _token(asked: dict[str, Any]) -> str:
