@@ -1,5 +1,5 @@
 // The player: a page of its own, with a policy of its own, since its terminal is WebAssembly. A recording comes in segments, so
-// that one of hours begins at once.
+// that one of hours begins at once; one that only an auditor's key opens comes as a whole, and is opened here.
 import 'asciinema-player/dist/bundle/asciinema-player.css';
 import './replay.css';
 
@@ -8,10 +8,6 @@ import { create } from 'asciinema-player';
 import { following } from './following';
 import { texts } from './texts';
 
-interface Index {
-  duration: number;
-  idle: [number, number][];
-}
 interface Player {
   getCurrentTime: () => Promise<number> | number;
   seek: (seconds: number) => Promise<void>;
@@ -23,6 +19,21 @@ interface Event {
   content: string;
   time: string;
   channels_id: string;
+}
+interface Command {
+  /** Seconds since the session began. */
+  at: number;
+  text: string;
+}
+/** What is played, wherever it comes from. */
+interface Recording {
+  source: unknown;
+  duration: number;
+  idle: [number, number][];
+  commands: () => Promise<Command[]>;
+}
+interface Refused {
+  error?: { message?: string; details?: { code?: string; certificates?: string[] } };
 }
 
 const asked = new URLSearchParams(location.search);
@@ -42,18 +53,69 @@ function put(id: string, text: string): void {
   if (found) found.textContent = text;
 }
 const tell = (text: string) => put('told', text);
+function show(id: string): void {
+  const found = document.getElementById(id);
+  if (found) found.hidden = false;
+}
 
 /** Show a session while it runs; the server ends the stream when it is over, or when the right to it is gone. */
 function follow(into: HTMLElement): void {
-  const source = following(`/api/sessions/live/${live}/follow`, tell) as never;
+  const isWhole = asked.get('from') === '0';
+  const source = following(`/api/sessions/live/${live}/follow${isWhole ? '?from=0' : ''}`, tell) as never;
   create(source, into, { fit: 'width', autoPlay: true, theme: 'auto/asciinema' });
+  const other = document.querySelector<HTMLAnchorElement>('#other-way');
+  if (other) other.href = `?live=${live}${isWhole ? '' : '&from=0'}`;
+  put('other-way', isWhole ? texts.replay.fromNow : texts.replay.fromBegin);
+  show('way');
+}
+
+/** What the server refused, with what it said. */
+class RefusedError extends Error {
+  constructor(readonly told: Refused) {
+    super(told.error?.message ?? texts.replay.failed);
+  }
 }
 
 async function fetched<T>(url: string): Promise<T> {
   const answer = await fetch(url, { headers });
-  const body = (await answer.json()) as T & { error?: { message?: string } };
-  if (!answer.ok) throw new Error(body.error?.message ?? texts.replay.failed);
+  const body = (await answer.json()) as T & Refused;
+  if (!answer.ok) throw new RefusedError(body);
   return body;
+}
+
+/** Where the segments of a recording are; the player fetches them itself. */
+async function segmented(): Promise<Recording> {
+  const url = `/api/audit/sessions/${session}/segments${channel ? `?channel=${encodeURIComponent(channel)}` : ''}`;
+  const index = await fetched<{ duration: number; idle: [number, number][] }>(url);
+  return { ...index, source: { url, format: 'segmented', fetchOpts: { headers } }, commands };
+}
+
+/** The recording of an encrypted trail, opened with a key that stays here. */
+async function byKey(certificates: string[]): Promise<Recording> {
+  const { openedByKey, worded } = await import('./trail/asking');
+  const { shown, verdict } = await openedByKey(certificates, channel ? Number(channel) : null, async () => {
+    const answer = await fetch(`/api/audit/sessions/${session}/audit_trail`, { headers });
+    if (!answer.ok) throw new Error(texts.key.fetch);
+    return answer.arrayBuffer();
+  });
+  const list = document.getElementById('verdict');
+  for (const line of worded(verdict)) {
+    const item = document.createElement('li');
+    item.textContent = line;
+    list?.append(item);
+  }
+  show('verdict');
+  return { source: { data: shown.cast }, duration: shown.duration, idle: shown.idle, commands: () => Promise.resolve(shown.commands) };
+}
+
+async function recording(): Promise<Recording> {
+  try {
+    return await segmented();
+  } catch (error) {
+    const details = error instanceof RefusedError ? error.told.error?.details : undefined;
+    if (details?.code === 'encrypted_trail') return byKey(details.certificates ?? []);
+    throw error;
+  }
 }
 
 async function play(into: HTMLElement): Promise<void> {
@@ -65,28 +127,26 @@ async function play(into: HTMLElement): Promise<void> {
     tell(texts.replay.missing);
     return;
   }
-  const url = `/api/audit/sessions/${session}/segments${channel ? `?channel=${encodeURIComponent(channel)}` : ''}`;
-  const index = await fetched<Index>(url);
-  const controls = document.querySelector<HTMLFormElement>('#how');
+  const found = await recording();
   const skip = document.querySelector<HTMLInputElement>('#skip');
   const speed = document.querySelector<HTMLSelectElement>('#speed');
   put('skip-text', texts.replay.skip);
   put('speed-text', texts.replay.speed);
-  if (controls) controls.hidden = false;
+  show('how');
 
   let player: Player;
-  const show = (start: number, isPlaying: boolean) => {
-    const source = { url, format: 'segmented', fetchOpts: { headers } } as never;
+  const begin = (start: number, isPlaying: boolean) => {
     const options = { startAt: start, speed: Number(speed?.value ?? 1), fit: 'width', preload: true, autoPlay: isPlaying, theme: 'auto/asciinema' };
-    return create(source, into, options as never) as unknown as Player;
+    // The player writes into what it is given.
+    return create({ ...(found.source as object) } as never, into, options as never) as unknown as Player;
   };
-  player = show(Number.isFinite(at) ? Math.min(Math.max(at, 0), index.duration) : 0, false);
+  player = begin(Number.isFinite(at) ? Math.min(Math.max(at, 0), found.duration) : 0, false);
   // The speed of a player is that of its making.
   speed?.addEventListener('change', () => {
     void (async () => {
       const now = await player.getCurrentTime();
       player.dispose();
-      player = show(now, true);
+      player = begin(now, true);
     })();
   });
   let last = -1;
@@ -96,33 +156,36 @@ async function play(into: HTMLElement): Promise<void> {
       const isMoving = now > last && last >= 0;
       last = now;
       if (!isMoving || !skip?.checked) return;
-      const pause = index.idle.find(([begin, end]) => now >= begin && now < end - LEFT);
+      const pause = found.idle.find(([from, until]) => now >= from && now < until - LEFT);
       if (pause) await player.seek(pause[1] - LEFT);
     })();
   }, LOOK_MS);
-  await commands((seconds) => void player.seek(seconds));
+  list(await found.commands(), (seconds) => void player.seek(seconds));
 }
 
-/** The commands of the session, each of which the player goes to. */
-async function commands(go: (seconds: number) => void): Promise<void> {
+/** The commands of the session, as the server has them. */
+async function commands(): Promise<Command[]> {
   const root = `/api/audit/sessions/${session}`;
   const about = await fetched<{ body: { start_time: string } }>(root);
   const events = await fetched<{ items: Event[] }>(`${root}/events?limit=500`);
   const begun = Date.parse(about.body.start_time);
-  const list = document.getElementById('list');
-  const found = events.items.filter((one) => one.type === 'command' && (!channel || one.channels_id === channel));
+  return events.items
+    .filter((one) => one.type === 'command' && (!channel || one.channels_id === channel))
+    .map((one) => ({ at: Math.max(0, (Date.parse(`${one.time}Z`) - begun) / 1000), text: one.content }));
+}
+
+/** List commands, each of which the player goes to. */
+function list(found: Command[], go: (seconds: number) => void): void {
   for (const one of found) {
-    const seconds = Math.max(0, (Date.parse(`${one.time}Z`) - begun) / 1000);
     const button = document.createElement('button');
     button.type = 'button';
-    button.textContent = one.content;
-    button.addEventListener('click', () => go(seconds));
+    button.textContent = one.text;
+    button.addEventListener('click', () => go(one.at));
     const item = document.createElement('li');
     item.append(button);
-    list?.append(item);
+    document.getElementById('list')?.append(item);
   }
-  const section = document.getElementById('commands');
-  if (section) section.hidden = found.length === 0;
+  if (found.length) show('commands');
   put('commands-title', texts.replay.commands);
 }
 

@@ -1,13 +1,11 @@
 // Which page stands at which path.
-import { createRootRoute, createRoute, createRouter } from '@tanstack/react-router';
+import { type RouteComponent, createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 
 import { Frame, Missing } from './frame/Frame';
 import { Gate } from './frame/Gate';
 import { Account } from './pages/Account';
 import { Alerts } from './pages/Alerts';
-import { Backups } from './pages/Backups';
 import { Certificates } from './pages/Certificates';
-import { Cluster } from './pages/Cluster';
 import { Drift } from './pages/Drift';
 import { History, type HistorySearch } from './pages/History';
 import { Overview } from './pages/Overview';
@@ -27,7 +25,7 @@ const root = createRootRoute({
   notFoundComponent: Missing,
 });
 const text = (value: unknown) => (typeof value === 'string' && value ? value : typeof value === 'number' ? String(value) : undefined);
-const at = <P extends string>(path: P, component: () => React.ReactNode) => createRoute({ getParentRoute: () => root, path, component });
+const at = <P extends string>(path: P, component: RouteComponent) => createRoute({ getParentRoute: () => root, path, component });
 
 export const sessionsRoute = createRoute({
   getParentRoute: () => root,
@@ -48,6 +46,11 @@ const history = createRoute({
   component: History,
   validateSearch: (search: Record<string, unknown>): HistorySearch => ({ path: text(search.path), from: whole(search.from), to: whole(search.to) }),
 });
+// What is seldom looked at first, or large, is fetched when somebody goes there.
+const backups = lazyRouteComponent(() => import('./pages/Backups'), 'Backups');
+const cluster = lazyRouteComponent(() => import('./pages/Cluster'), 'Cluster');
+const proposals = lazyRouteComponent(() => import('./pages/Proposals'), 'Proposals');
+const oneProposal = lazyRouteComponent(() => import('./pages/proposals/OneProposal'), 'OneProposal');
 const settings = createRoute({ getParentRoute: () => root, path: '/settings/$', component: Settings });
 
 export const router = createRouter({
@@ -59,10 +62,12 @@ export const router = createRouter({
     settings,
     at('/rights', Rights),
     at('/time', Time),
-    at('/backups', Backups),
-    at('/cluster', Cluster),
+    at('/backups', backups),
+    at('/cluster', cluster),
     history,
     at('/review', Review),
+    at('/proposals', proposals),
+    at('/proposals/$id', oneProposal),
     at('/alerts', Alerts),
     at('/certificates', Certificates),
     at('/drift', Drift),

@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.server import PASSWORD, Client, Server, running
-from tests.system.browsing import Visits, chromium, go, visits
+from tests.system.browsing import Visits, accessible, chromium, go, visits
 
 NTP = "datetime/ntp_servers"
 PAGES = (
-    "", "sessions", "alerts", "time", "settings", f"settings/{NTP}", "rights", "certificates", "review", "history", "backups",
-    "cluster", "drift", "support", "account",
+    "", "sessions", "alerts", "time", "settings", f"settings/{NTP}", "rights", "certificates", "review", "proposals", "history",
+    "backups", "cluster", "drift", "support", "account",
 )  # fmt: skip
 
 LOG_OUT = (
@@ -166,23 +166,20 @@ def test_an_account_sees_and_can_do_only_what_it_may(server: Server, visit: Visi
     expect(links.filter(has_text="Backups")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (390, "dark")], ids=["a wide light screen", "a narrow dark screen"]
-)
-def test_every_page_is_accessible(visit: Visits, width: int, scheme: str) -> None:
-    page = visit(viewport={"width": width, "height": 900}, color_scheme=scheme)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_on_wide_and_narrow_screens(visit: Visits, scheme: str) -> None:
+    # Without motion: a colour that is on its way to another one is none to be judged.
+    page = visit(color_scheme=scheme, reduced_motion="reduce")
     found = {}
     for path in PAGES:
         go(page, path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.get_by_role("progressbar", name="Loading")).to_have_count(0)
-        violations = page.evaluate(
-            "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes.map((n) => n.html)])"
-        )
-        if violations:
-            found[path] = violations
-        width_of_page = page.evaluate("() => document.documentElement.scrollWidth")
-        assert width_of_page <= width, path
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.get_by_role("progressbar", name="Loading")).to_have_count(0)
+            if violations := accessible(page):
+                found[path, width] = violations
+            assert page.evaluate("() => document.documentElement.scrollWidth") <= width, path
     assert found == {}
 
 
@@ -252,8 +249,7 @@ def test_the_first_settings_are_asked_before_the_first_login(browser: Browser, t
         page.get_by_label("The password again").fill("short")
         page.get_by_label("Time zone").fill("Mars/Olympus")
         page.get_by_label("I accept the licence").check()
-        violations = page.evaluate("async () => (await axe.run()).violations.map((one) => one.id)")
-        assert violations == []
+        assert accessible(page) == []
         submit.click()
         expect(page.locator("#setup-timezone-help")).not_to_be_empty()
         page.get_by_label("Time zone").fill("Asia/Seoul")

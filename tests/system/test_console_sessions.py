@@ -5,22 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.browsing import Visits, chromium, visits
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from tests.support.recorded import key_of, put_trail, row, shell, tell, trail
+from tests.system.browsing import Visits, accessible, chromium, visits
 from tests.system.served import Served, left_behind, served
+from tests.unit.recording.trails import identity
+
+RSA, CURVE, DAMAGED = 901, 902, 903
+"""Sessions whose trails only an auditor opens, by a key of either kind; the last one's was changed."""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def auditors() -> dict[str, tuple[str, bytes]]:
+    """Certificates and private keys, in PEM."""
+    return {kind: identity(kind)[:2] for kind in ("rsa", "ec")}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, auditors: dict[str, tuple[str, bytes]]) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("console")
     with served(directory / "state", directory) as found:
+        catalogue = SqliteCatalogue(found.server.state / "sessions.db")
+        for number, kind in ((RSA, "rsa"), (CURVE, "ec"), (DAMAGED, "rsa")):
+            made = trail(shell(20), [auditors[kind][0]])
+            if number == DAMAGED:
+                made = made[:-500] + bytes([made[-500] ^ 1]) + made[-499:]
+            path = put_trail(found.server.state / "trails", key_of(number), made)
+            tell(catalogue, row(number, trail=path, recipients=("ab" * 32,)))
+        catalogue.close()
         yield found
     assert left_behind(directory / "state") == []
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(site: Served) -> Iterator[Browser]:
     with chromium() as launched:
         yield launched
 
@@ -72,9 +99,66 @@ def test_a_session_is_followed_locked_and_ended(site: Served, visit: Visits) -> 
         page.get_by_role("link", name="Follow").click()
         opened.types("echo seen-$((6*7))")
         _screen(page, "seen-42")
+        # What was before is shown when somebody asks for it, and that is written down.
+        page.get_by_role("link", name="From the beginning").click()
+        _screen(page, "here-42")
+        opened.types("clear; echo then-$((6*7))")
+        _screen(page, "then-42")
+        assert site.server.login().get(f"/api/audit/sessions/{key}/trail_downloads").json()["items"]
+        page.go_back()
         page.go_back()
         page.get_by_role("button", name="End:").click()
         page.get_by_placeholder("Reason").fill("enough")
         page.get_by_role("dialog").get_by_role("button", name="End").click()
         assert opened.ended().code != 0
     expect(page.get_by_text("No session runs")).to_be_visible()
+
+
+def _pick(page: Page, pem: bytes, passphrase: str = "") -> None:
+    """Open what is encrypted with a private key."""
+    page.locator("#key-file").set_input_files({"buffer": pem, "mimeType": "application/x-pem-file", "name": "auditor.pem"})
+    page.get_by_label("Passphrase").fill(passphrase)
+    page.get_by_role("button", name="Open the recording").click()
+
+
+def test_what_only_an_auditor_may_see_is_opened_in_the_browser(
+    site: Served, visit: Visits, auditors: dict[str, tuple[str, bytes]]
+) -> None:
+    page = visit("sessions")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url} {request.post_data or ''}"))
+    page.goto(f"/console/replay.html?session={key_of(RSA)}&at=15")
+    expect(page.get_by_role("heading", name="This recording is encrypted")).to_be_visible()
+    assert accessible(page) == []
+    told = page.get_by_role("alert")
+    _pick(page, b"no key")
+    expect(told).to_contain_text("no private key")
+    _pick(page, auditors["ec"][1])
+    expect(told).to_contain_text("This key does not open the recording.")
+    loaded = load_pem_private_key(auditors["rsa"][1], None)
+    _pick(page, loaded.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    expect(told).to_contain_text("openssl pkcs8 -topk8")
+    locked = loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame"))
+    _pick(page, locked)
+    expect(told).to_contain_text("type its passphrase")
+    _pick(page, locked, "open barley")
+    expect(told).to_contain_text("The passphrase does not open the key.")
+    _pick(page, locked, "open sesame")
+    expect(page.get_by_text("frames are in order, up to 0:00:20.")).to_be_visible()
+    expect(page.get_by_text("There is no seal")).to_be_visible()
+    page.locator(".ap-player").click()
+    _screen(page, "second 1")
+    expect(page.get_by_label("Private key")).to_be_hidden()
+    assert accessible(page) == []
+    # Nothing but the trail was asked for, and nothing was sent.
+    assert {line.split()[0] for line in sent} == {"GET"}
+    assert not any("sesame" in line or "PRIVATE" in line for line in sent)
+
+    page.goto(f"/console/replay.html?session={key_of(CURVE)}")
+    _pick(page, auditors["ec"][1])
+    expect(page.get_by_text("frames are in order, up to 0:00:20.")).to_be_visible()
+    page.goto(f"/console/replay.html?session={key_of(DAMAGED)}")
+    _pick(page, auditors["rsa"][1])
+    expect(page.get_by_text("Damaged: frame")).to_be_visible()
+    page.locator(".ap-player").click()
+    _screen(page, "second 0")

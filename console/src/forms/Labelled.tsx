@@ -2,7 +2,7 @@
 import { FormGroup, FormHelperText, HelperText, HelperTextItem } from '@patternfly/react-core';
 import type { ReactNode } from 'react';
 
-import { idOf, useProblems } from './context';
+import { useIdOf, useProblems } from './context';
 
 interface Props {
   title: string;
@@ -13,6 +13,7 @@ interface Props {
 }
 
 export function Labelled({ title, help, pointer, isRequired, children }: Props) {
+  const idOf = useIdOf();
   return (
     <FormGroup label={title} fieldId={idOf(pointer)} isRequired={isRequired ?? false}>
       {children}
@@ -22,6 +23,7 @@ export function Labelled({ title, help, pointer, isRequired, children }: Props) 
 }
 
 export function Hints({ pointer, help }: { pointer: string; help?: string | undefined }) {
+  const idOf = useIdOf();
   const problems = useProblems(pointer);
   if (!help && !problems.length) return null;
   return (

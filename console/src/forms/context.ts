@@ -1,13 +1,19 @@
 // What all fields of a form share.
-import { createContext, useContext } from 'react';
+import { type ComponentType, createContext, useContext } from 'react';
 
 import type { Problem } from '../api/client';
-import type { ApiDocument, Json, Schema } from '../api/document';
+import type { ApiDocument, Endpoint, Json, Schema } from '../api/document';
+
+/** A form for another object, above the one that wants to refer to it. */
+export type Making = ComponentType<{ document: ApiDocument; endpoint: Endpoint; onMade: (key: string) => void; onCancel: () => void }>;
 
 export interface FormShared {
   document: ApiDocument;
   problems: Problem[];
   isReadOnly: boolean;
+  /** What the ids of its fields begin with, where two forms are on a page. */
+  prefix?: string;
+  making?: Making;
 }
 
 export interface FieldProps {
@@ -34,4 +40,10 @@ export function useProblems(pointer: string): Problem[] {
   return useForm().problems.filter((one) => (one.pointer ?? '') === pointer);
 }
 
-export const idOf = (pointer: string) => `field${pointer.replaceAll(/[^A-Za-z0-9_-]/g, '.') || '.'}`;
+export const idOf = (pointer: string, prefix = 'field') => `${prefix}${pointer.replaceAll(/[^A-Za-z0-9_-]/g, '.') || '.'}`;
+
+/** The id of a field of this form, by its place. */
+export function useIdOf(): (pointer: string) => string {
+  const { prefix } = useForm();
+  return (pointer) => idOf(pointer, prefix);
+}

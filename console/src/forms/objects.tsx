@@ -3,12 +3,13 @@ import { Checkbox, FormFieldGroup, FormFieldGroupHeader, FormSelect, FormSelectO
 
 import { type Schema, resolve, titleOf } from '../api/document';
 import { texts } from '../texts';
-import { type FieldProps, idOf, useForm } from './context';
+import { type FieldProps, useIdOf, useForm } from './context';
 import { Field, memberTitle } from './Field';
 import { Hints, Labelled } from './Labelled';
 import { type Members, type Variant, initial, isMembers, shapeOf, step } from './schema';
 
 export function Group({ title, help, pointer, children }: { title: string; help?: string | undefined; pointer: string; children: React.ReactNode }) {
+  const idOf = useIdOf();
   return (
     <FormFieldGroup
       header={
@@ -66,6 +67,7 @@ export function ObjectField({ title, ...props }: FieldProps) {
 }
 
 export function SwitchField({ on, off, title, ...props }: FieldProps & { on: Schema; off: Schema }) {
+  const idOf = useIdOf();
   const { document, isReadOnly } = useForm();
   const isOn = isMembers(props.value) && props.value.enabled === true;
   return (
@@ -87,6 +89,7 @@ export function SwitchField({ on, off, title, ...props }: FieldProps & { on: Sch
 }
 
 export function VariantsField({ by, variants, title, ...props }: FieldProps & { by: string; variants: Variant[] }) {
+  const idOf = useIdOf();
   const { document, isReadOnly } = useForm();
   const members: Members = isMembers(props.value) ? props.value : {};
   const index = variants.findIndex((one) => one.value === members[by]);
@@ -129,6 +132,7 @@ function described(document: Parameters<typeof resolve>[0], variant: Variant | u
 }
 
 export function OptionalField({ inner, ...props }: FieldProps & { inner: Schema }) {
+  const idOf = useIdOf();
   const { document, isReadOnly } = useForm();
   const shape = shapeOf(document, inner);
   if (shape.kind === 'reference' || shape.kind === 'secret') {

@@ -4,7 +4,7 @@ import { useState } from 'react';
 
 import { type Json, type Schema, titleOf } from '../api/document';
 import { texts } from '../texts';
-import { type FieldProps, idOf, useForm, useProblems } from './context';
+import { type FieldProps, useIdOf, useForm, useProblems } from './context';
 import { Labelled } from './Labelled';
 
 const LONG = 1000;
@@ -21,6 +21,7 @@ function shared(props: FieldProps, schema: Schema) {
 const useValidated = (pointer: string) => (useProblems(pointer).length ? 'error' : 'default');
 
 export function TextField({ schema, ...props }: FieldProps) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   const validated = useValidated(props.pointer);
   const text = typeof props.value === 'string' ? props.value : '';
@@ -52,6 +53,7 @@ export function TextField({ schema, ...props }: FieldProps) {
 }
 
 export function NumberField({ schema, ...props }: FieldProps) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   const validated = useValidated(props.pointer);
   const [text, setText] = useState<string | null>(null);
@@ -78,6 +80,7 @@ export function NumberField({ schema, ...props }: FieldProps) {
 }
 
 export function ChoiceField({ schema, values, ...props }: FieldProps & { values: Json[] }) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   const validated = useValidated(props.pointer);
   const index = values.findIndex((one) => one === props.value);
@@ -100,6 +103,7 @@ export function ChoiceField({ schema, values, ...props }: FieldProps & { values:
 }
 
 export function FlagField({ schema, ...props }: FieldProps) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   return (
     <Labelled {...shared({ schema, ...props, title: '' }, schema)}>
@@ -115,6 +119,7 @@ export function FlagField({ schema, ...props }: FieldProps) {
 }
 
 export function JsonField({ schema, ...props }: FieldProps) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   const [text, setText] = useState(() => JSON.stringify(props.value ?? null, null, 2));
   const [isWrong, setWrong] = useState(false);

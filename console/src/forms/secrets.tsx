@@ -1,16 +1,27 @@
 // A reference to a secret: what is there is never shown; a new one is typed, or pasted, and stored by itself.
-import { Button, FormFieldGroup, FormFieldGroupHeader, FormGroup, HelperText, HelperTextItem, TextArea, TextInput } from '@patternfly/react-core';
+import {
+  Button, FormFieldGroup, FormFieldGroupHeader, FormGroup, FormSelect, FormSelectOption, HelperText, HelperTextItem, TextArea, TextInput,
+} from '@patternfly/react-core';
 import { useId, useState } from 'react';
 
 import { ApiError, call } from '../api/client';
+import { Secret } from '../frame/Secret';
 import { texts } from '../texts';
-import { type FieldProps, idOf, useForm } from './context';
+import { type FieldProps, useIdOf, useForm } from './context';
 import { Hints } from './Labelled';
 import { keyOf } from './references';
 
-const KINDS: Record<string, { label: string; isLong: boolean; body: (text: string) => Record<string, string> }> = {
+interface SecretKind {
+  label: string;
+  isLong: boolean;
+  body: (text: string) => Record<string, string>;
+  /** Kinds of keys that the appliance makes itself, so that they never leave it. */
+  made?: readonly string[];
+}
+
+const KINDS: Record<string, SecretKind> = {
   passwords: { label: texts.settings.secretKind.password, isLong: false, body: (text) => ({ plain: text }) },
-  private_keys: { label: texts.settings.secretKind.key, isLong: true, body: (text) => ({ private_key: text }) },
+  private_keys: { label: texts.settings.secretKind.key, isLong: true, body: (text) => ({ private_key: text }), made: ['ed25519', 'ecdsa-p256', 'rsa-4096'] },
   x509: {
     label: texts.settings.secretKind.certificate,
     isLong: true,
@@ -29,21 +40,23 @@ function generated(): string {
 }
 
 export function SecretField({ to, ...props }: FieldProps & { to: string }) {
+  const idOf = useIdOf();
   const { isReadOnly } = useForm();
   const [text, setText] = useState('');
   const [told, setTold] = useState('');
   const [isOpen, setOpen] = useState(false);
+  const [publicKey, setPublicKey] = useState('');
   const id = useId();
   const kind = KINDS[to.split('/').at(-1) ?? ''] ?? KINDS.passwords;
   if (!kind) return null;
   const has = keyOf(props.value) !== '';
 
-  async function store() {
-    if (!kind) return;
+  async function store(body: object) {
     try {
       await call('POST', '/api/transaction');
-      const made = await call<{ key: string }>('POST', to, kind.body(text));
+      const made = await call<{ body?: { public_key?: string }; key: string }>('POST', to, body);
       props.onChange(made.key);
+      setPublicKey(made.body?.public_key ?? '');
       setText('');
       setOpen(false);
       setTold(texts.settings.secretStored);
@@ -74,8 +87,14 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
         {told ? <HelperTextItem variant="default">{told}</HelperTextItem> : null}
       </HelperText>
       <Hints pointer={props.pointer} />
+      {publicKey ? (
+        <FormGroup label={texts.settings.publicKey} role="group">
+          <Secret title={texts.settings.publicKey}>{publicKey}</Secret>
+        </FormGroup>
+      ) : null}
       {isOpen ? (
         <>
+          {kind.made ? <MakeKey kinds={kind.made} onMake={(selection) => void store({ generate: { selection } })} /> : null}
           <FormGroup label={`${texts.settings.secretNew}: ${kind.label}`} fieldId={id}>
             {kind.isLong ? (
               <TextArea id={id} value={text} onChange={(_, value) => setText(value)} autoComplete="off" resizeOrientation="vertical" className="json" />
@@ -84,7 +103,7 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
             )}
           </FormGroup>
           <div className="row">
-            <Button variant="secondary" isDisabled={!text} onClick={() => void store()}>
+            <Button variant="secondary" isDisabled={!text} onClick={() => void store(kind.body(text))}>
               {texts.settings.paste}
             </Button>
             {kind.isLong ? null : (
@@ -99,5 +118,27 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
         </>
       ) : null}
     </FormFieldGroup>
+  );
+}
+
+/** A key that the appliance makes; its public half is shown then. */
+function MakeKey({ kinds, onMake }: { kinds: readonly string[]; onMake: (kind: string) => void }) {
+  const [kind, setKind] = useState(kinds[0] ?? '');
+  const id = useId();
+  return (
+    <FormGroup label={texts.settings.keyKind} fieldId={id}>
+      <div className="row">
+        <div className="grows">
+          <FormSelect id={id} value={kind} onChange={(_, value) => setKind(value)}>
+            {kinds.map((one) => (
+              <FormSelectOption key={one} value={one} label={texts.settings.keyKinds[one] ?? one} />
+            ))}
+          </FormSelect>
+        </div>
+        <Button variant="secondary" onClick={() => onMake(kind)}>
+          {texts.settings.generate}
+        </Button>
+      </div>
+    </FormGroup>
   );
 }

@@ -1,11 +1,12 @@
 // What every page shows above itself: a lost server, a commit on trial, changes that are not in effect.
 import { Alert, AlertActionLink, Button, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 
 import { type Topic, useLive } from '../api/live';
 import { forget, renew, useChanges, useOrder, useUser } from '../api/queries';
+import { useWaitingForMe } from '../pages/proposals/proposal';
 import { texts } from '../texts';
 import { useSeconds } from './useSeconds';
 
@@ -36,6 +37,7 @@ export function Bars() {
     <div className="bars">
       {live.link === 'lost' ? <Alert isInline variant="warning" component="h2" title={texts.frame.lost} /> : null}
       <TrialBar />
+      <ProposalsBar />
       <PendingBar />
     </div>
   );
@@ -66,6 +68,25 @@ function TrialBar() {
       <span role="timer">{trial.failure ? texts.trial.failed(trial.failure) : texts.trial.left(left ?? 0)}</span>
       {order.error ? <p>{order.error.message}</p> : null}
     </Alert>
+  );
+}
+
+/** That others wait for the reader, wherever the reader is. */
+function ProposalsBar() {
+  const navigate = useNavigate();
+  const mine = useWaitingForMe();
+  const [first] = mine;
+  const isThere = useRouterState({ select: (state) => state.location.pathname.startsWith('/proposals') });
+  if (!first || isThere) return null;
+  const look = () => (mine.length === 1 ? navigate({ to: '/proposals/$id', params: { id: first.key } }) : navigate({ to: '/proposals' }));
+  return (
+    <Alert
+      isInline
+      variant="info"
+      component="h2"
+      title={texts.proposals.mine(mine.length)}
+      actionLinks={<AlertActionLink onClick={() => void look()}>{texts.proposals.look}</AlertActionLink>}
+    />
   );
 }
 

@@ -1,5 +1,6 @@
 // What stands around every page: who I am, which node, where to go.
 import {
+  Badge,
   Button,
   Content,
   Masthead,
@@ -24,6 +25,8 @@ import { useEffect } from 'react';
 import { call } from '../api/client';
 import { useInfo, useUser } from '../api/queries';
 import { useRights } from '../api/rights';
+import { useOpenProposals } from '../pages/proposals/proposal';
+import mark from '../mark.svg';
 import { texts } from '../texts';
 import { Bars } from './Bars';
 
@@ -44,6 +47,7 @@ const GROUPS = [
       ['/rights', texts.pages.rights],
       ['/certificates', texts.pages.certificates],
       ['/review', texts.pages.review],
+      ['/proposals', texts.pages.proposals],
       ['/history', texts.pages.history],
     ],
   ],
@@ -81,11 +85,14 @@ function Header() {
           <PageToggleButton isHamburgerButton aria-label={texts.frame.menu} />
         </MastheadToggle>
         <MastheadBrand>
-          <Link to="/">{texts.product}</Link>
+          <Link to="/" className="brand">
+            <img src={mark} alt="" width="24" height="24" />
+            <strong>{texts.product}</strong>
+          </Link>
         </MastheadBrand>
       </MastheadMain>
       <MastheadContent>
-        <div className="row">
+        <div className="row me">
           <span>{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
           <Link to="/account">
             <strong>{user.data?.body.name}</strong>
@@ -111,6 +118,7 @@ function Header() {
 function Sidebar() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const rights = useRights();
+  const waiting = useOpenProposals().data?.items.length ?? 0;
   return (
     <PageSidebar>
       <PageSidebarBody>
@@ -119,7 +127,17 @@ function Sidebar() {
             <NavGroup key={group} title={group}>
               {pages.filter(([to]) => rights.mayRead(NEEDED[to] ?? '')).map(([to, title]) => (
                 <NavItem key={to} isActive={to === '/' ? path === '/' : path.startsWith(to)}>
-                  <Link to={to}>{title}</Link>
+                  <Link to={to}>
+                    {title}
+                    {to === '/proposals' && waiting ? (
+                      <>
+                        {' '}
+                        <Badge isRead screenReaderText={texts.proposals.open}>
+                          {waiting}
+                        </Badge>
+                      </>
+                    ) : null}
+                  </Link>
                 </NavItem>
               ))}
             </NavGroup>

@@ -28,7 +28,7 @@ export const Waiting = () => <Spinner size="lg" aria-label={texts.waiting} />;
 
 export function Empty({ title, text, children }: { title: string; text: string; children?: ReactNode }) {
   return (
-    <EmptyState titleText={title} headingLevel="h2" variant="sm">
+    <EmptyState titleText={title} headingLevel="h2" variant="xs">
       <EmptyStateBody>{text}</EmptyStateBody>
       {children}
     </EmptyState>

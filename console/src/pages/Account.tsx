@@ -1,14 +1,14 @@
 // The reader's own account: its password, its tokens.
 import { Alert, Button, Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState } from 'react';
 
 import { type ApiDocument, useDocument } from '../api/document';
 import { type Answer, type Item, type List, useAnswer, useOrder, useUser } from '../api/queries';
 import { OrderForm, Refusal } from '../forms/OrderForm';
 import { Asked } from '../frame/Asked';
+import { Rows } from '../frame/Rows';
 import { Secret } from '../frame/Secret';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 
 interface Token {
@@ -75,9 +75,7 @@ function Tokens({ document }: { document: ApiDocument }) {
           ) : null}
           <Refusal error={order.error} />
           <Shown of={tokens}>
-            {({ items }) =>
-              items.length ? <TokenRows items={items} onEnd={setEnded} /> : <Empty title={texts.account.none} text={texts.account.noneText} />
-            }
+            {({ items }) => <TokenRows items={items} onEnd={setEnded} />}
           </Shown>
           {isMaking ? (
             <OrderForm<Answer<{ token: string }>>
@@ -114,35 +112,25 @@ function Tokens({ document }: { document: ApiDocument }) {
 
 function TokenRows({ items, onEnd }: { items: Item<Token>[]; onEnd: (item: Item<Token>) => void }) {
   return (
-    <Table variant="compact" aria-label={texts.account.tokens}>
-      <Thead>
-        <Tr>
-          <Th>{texts.settings.name}</Th>
-          <Th>{texts.account.rights}</Th>
-          <Th>{texts.account.expires}</Th>
-          <Th>{texts.account.used}</Th>
-          <Th>{texts.settings.actions}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {items.map((one) => (
-          <Tr key={one.key}>
-            <Td dataLabel={texts.settings.name}>{one.body?.name}</Td>
-            <Td dataLabel={texts.account.rights}>
-              {one.body ? texts.account.kinds[one.body.rights] : ''} {[...(one.body?.paths ?? []), ...(one.body?.networks ?? [])].join(', ')}
-            </Td>
-            <Td dataLabel={texts.account.expires}>
-              <Moment at={one.body?.expires} />
-            </Td>
-            <Td dataLabel={texts.account.used}>{one.body?.last_used ? <Moment at={one.body.last_used} /> : texts.account.never}</Td>
-            <Td dataLabel={texts.settings.actions}>
-              <Button variant="link" isInline isDanger aria-label={`${texts.account.end}: ${one.body?.name ?? ''}`} onClick={() => onEnd(one)}>
-                {texts.account.end}
-              </Button>
-            </Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
+    <Rows
+      label={texts.account.tokens}
+      rows={items}
+      keyOf={(one) => one.key}
+      empty={{ title: texts.account.none, text: texts.account.noneText }}
+      columns={[
+        { title: texts.settings.name, cell: ({ body }) => body?.name },
+        {
+          title: texts.account.rights,
+          cell: ({ body }) => (body ? [texts.account.kinds[body.rights], [...body.paths, ...body.networks].join(', ')].join(' ') : ''),
+        },
+        { title: texts.account.expires, cell: ({ body }) => <Moment at={body?.expires} /> },
+        { title: texts.account.used, cell: ({ body }) => (body?.last_used ? <Moment at={body.last_used} /> : texts.account.never) },
+      ]}
+      actions={(one) => (
+        <Button variant="link" isInline isDanger aria-label={`${texts.account.end}: ${one.body?.name ?? ''}`} onClick={() => onEnd(one)}>
+          {texts.account.end}
+        </Button>
+      )}
+    />
   );
 }

@@ -1,13 +1,13 @@
 // What is told to whom when something happens, and whether mail gets through.
 import { Alert, Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { ROOT, titleOf, useDocument } from '../api/document';
+import { type Json, ROOT, titleOf, useDocument } from '../api/document';
 import { type Answer, useNode } from '../api/queries';
 import { OrderForm } from '../forms/OrderForm';
 import { isMembers } from '../forms/schema';
+import { Rows } from '../frame/Rows';
 import { Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 
@@ -38,28 +38,19 @@ export function Alerts() {
         <CardBody>
           <Shown of={events}>
             {({ body }) => (
-              <Table variant="compact" aria-label={texts.alerts.matrix}>
-                <Thead>
-                  <Tr>
-                    <Th>{texts.alerts.event}</Th>
-                    {WAYS.map((way) => (
-                      <Th key={way}>{texts.alerts.ways[way]}</Th>
-                    ))}
-                  </Tr>
-                </Thead>
-                <Tbody>
-                  {Object.entries(isMembers(body) ? body : {}).map(([name, value]) => (
-                    <Tr key={name}>
-                      <Td dataLabel={texts.alerts.event}>{titleOf(name)}</Td>
-                      {WAYS.map((way) => (
-                        <Td key={way} dataLabel={texts.alerts.ways[way]}>
-                          {isMembers(value) && value[way] ? <Label isCompact color="green">{texts.alerts.told}</Label> : texts.rights.nothing}
-                        </Td>
-                      ))}
-                    </Tr>
-                  ))}
-                </Tbody>
-              </Table>
+              <Rows
+                label={texts.alerts.matrix}
+                rows={Object.entries(isMembers(body) ? body : {})}
+                keyOf={([name]) => name}
+                columns={[
+                  { title: texts.alerts.event, cell: ([name]) => titleOf(name) },
+                  ...WAYS.map((way) => ({
+                    title: texts.alerts.ways[way],
+                    cell: ([, value]: [string, Json]) =>
+                      isMembers(value) && value[way] ? <Label isCompact color="green">{texts.alerts.told}</Label> : texts.rights.nothing,
+                  })),
+                ]}
+              />
             )}
           </Shown>
         </CardBody>

@@ -1,16 +1,17 @@
 // How fresh the backups are, and what became of each run.
 import { Alert, Button, Card, CardBody, CardTitle, Label, List, ListItem, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { type Answer, type List as Listed, useAnswer, useOrder } from '../api/queries';
 import { useRights } from '../api/rights';
 import { Refusal } from '../forms/OrderForm';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../frame/Rows';
+import { Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { Drills } from './backups/Drills';
 import { Files } from './backups/Files';
+import { HostKeys } from './backups/HostKeys';
 import { Restore } from './backups/Restore';
 import { TargetTest } from './backups/TargetTest';
 
@@ -61,8 +62,9 @@ export function Backups() {
       <Refusal error={order.error} />
       {order.isSuccess ? <Alert isInline variant="success" component="h2" title={texts.backups.started} /> : null}
       <Shown of={status}>{({ body }) => <Fresh body={body} />}</Shown>
-      <Shown of={runs}>{({ items }) => (items.length ? <Runs items={items} /> : <Empty title={texts.backups.none} text={texts.backups.noneText} />)}</Shown>
+      <Shown of={runs}>{({ items }) => <Runs items={items} />}</Shown>
       {mayBackUp ? <TargetTest /> : null}
+      {mayBackUp ? <HostKeys /> : null}
       <Files
         onRestore={(name) => {
           setRestored(name);
@@ -104,25 +106,32 @@ function Fresh({ body }: { body: Freshness }) {
 
 function Runs({ items }: { items: { key: string; body?: Run }[] }) {
   return (
-    <Table variant="compact" aria-label={texts.backups.runs}>
-      <Thead>
-        <Tr>
-          <Th>{texts.backups.time}</Th>
-          <Th>{texts.backups.state}</Th>
-          <Th>{texts.backups.problem}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {items.map((item) => (
-          <Tr key={item.key}>
-            <Td dataLabel={texts.backups.time}>
-              <Moment at={item.body?.started ?? item.body?.ended} />
-            </Td>
-            <Td dataLabel={texts.backups.state}>{item.body?.result ?? item.body?.status}</Td>
-            <Td dataLabel={texts.backups.problem}>{item.body?.message}</Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
+    <Card>
+      <CardTitle component="h2">{texts.backups.runs}</CardTitle>
+      <CardBody>
+        <Rows
+          label={texts.backups.runs}
+          rows={items}
+          keyOf={(item) => item.key}
+          empty={{ title: texts.backups.none, text: texts.backups.noneText }}
+          columns={[
+            { title: texts.backups.time, cell: ({ body }) => <Moment at={body?.started ?? body?.ended} /> },
+            { title: texts.backups.state, cell: ({ body }) => <Outcome of={body} /> },
+            { title: texts.backups.problem, cell: ({ body }) => body?.message },
+          ]}
+        />
+      </CardBody>
+    </Card>
+  );
+}
+
+const OUTCOMES = { succeeded: 'green', failed: 'red', cancelled: 'grey', skipped: 'grey' } as Record<string, 'green' | 'grey' | 'red'>;
+
+function Outcome({ of }: { of: Run | undefined }) {
+  const word = of?.result ?? of?.status ?? '';
+  return (
+    <Label isCompact color={OUTCOMES[word] ?? 'blue'}>
+      {texts.backups.outcomes[word] ?? word}
+    </Label>
   );
 }

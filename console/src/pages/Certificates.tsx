@@ -1,6 +1,5 @@
 // The certificates that settings refer to: whose they are, who issued them, how long they are good.
 import { Card, CardBody, ExpandableSection, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useQueries } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
@@ -9,6 +8,7 @@ import { ApiError, call } from '../api/client';
 import { type ApiDocument, type Json, bodySchema, endpointAt, endpointsReferring, placeTitle, trail, useDocument } from '../api/document';
 import type { Answer, List } from '../api/queries';
 import { isMembers, step } from '../forms/schema';
+import { Rows } from '../frame/Rows';
 import { Empty, Heading, Moment, Shown, Waiting } from '../frame/Shown';
 import { texts } from '../texts';
 import { settingsPath } from './settings/paths';
@@ -87,43 +87,44 @@ function Identities({ uses }: { uses: Use[] }) {
   return (
     <Card>
       <CardBody>
-        <Table variant="compact" aria-label={texts.pages.certificates}>
-          <Thead>
-            <Tr>
-              <Th>{texts.certificates.subject}</Th>
-              <Th>{texts.certificates.use}</Th>
-              <Th>{texts.certificates.until}</Th>
-              <Th>{texts.certificates.chain}</Th>
-            </Tr>
-          </Thead>
-          <Tbody>
-            {known.map(({ key, body }) => (
-              <Tr key={key}>
-                <Td dataLabel={texts.certificates.subject}>
+        <Rows
+          label={texts.pages.certificates}
+          rows={known}
+          keyOf={({ key }) => key}
+          columns={[
+            {
+              title: texts.certificates.subject,
+              cell: ({ body }) => (
+                <>
                   {body.subject || texts.rights.nothing}
                   <More body={body} />
-                </Td>
-                <Td dataLabel={texts.certificates.use}>
-                  {uses
-                    .filter((one) => one.key === key)
-                    .map((one) => (
-                      <div key={one.path + one.title}>
-                        <Link to="/settings/$" params={{ _splat: settingsPath(one.path) }}>
-                          {one.title}
-                        </Link>
-                      </div>
-                    ))}
-                </Td>
-                <Td dataLabel={texts.certificates.until}>
+                </>
+              ),
+            },
+            {
+              title: texts.certificates.use,
+              cell: ({ key }) =>
+                uses
+                  .filter((one) => one.key === key)
+                  .map((one) => (
+                    <div key={one.path + one.title}>
+                      <Link to="/settings/$" params={{ _splat: settingsPath(one.path) }}>
+                        {one.title}
+                      </Link>
+                    </div>
+                  )),
+            },
+            {
+              title: texts.certificates.until,
+              cell: ({ body }) => (
+                <>
                   <Moment at={body.not_after} /> <Left until={body.not_after} />
-                </Td>
-                <Td dataLabel={texts.certificates.chain}>
-                  <Chain body={body} all={known.map((one) => one.body)} />
-                </Td>
-              </Tr>
-            ))}
-          </Tbody>
-        </Table>
+                </>
+              ),
+            },
+            { title: texts.certificates.chain, cell: ({ body }) => <Chain body={body} all={known.map((one) => one.body)} /> },
+          ]}
+        />
       </CardBody>
     </Card>
   );

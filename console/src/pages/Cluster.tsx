@@ -1,6 +1,5 @@
 // The nodes of the cluster, how they do, and how nodes come and go.
 import { Alert, Button, Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState } from 'react';
 
 import { ApiError } from '../api/client';
@@ -9,6 +8,7 @@ import { type Answer, type List, useAnswer, useChange } from '../api/queries';
 import { useRights } from '../api/rights';
 import { OrderForm, Refusal } from '../forms/OrderForm';
 import { Asked } from '../frame/Asked';
+import { Rows } from '../frame/Rows';
 import { Secret } from '../frame/Secret';
 import { Empty, Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
@@ -89,51 +89,39 @@ function Nodes({ members, mayRemove }: { members: List<Member>; mayRemove: boole
   return (
     <>
       <Refusal error={change.error} />
-      <Table variant="compact" aria-label={texts.cluster.nodes}>
-        <Thead>
-          <Tr>
-            <Th>{texts.cluster.nodes}</Th>
-            <Th>{texts.cluster.roles}</Th>
-            <Th>{texts.cluster.state}</Th>
-            <Th>{texts.cluster.sync}</Th>
-            <Th>{texts.settings.actions}</Th>
-          </Tr>
-        </Thead>
-        <Tbody>
-          {members.items.map((one) => {
-            const known = of(one.key);
-            const isCentral = one.body?.roles.includes('central-management') ?? false;
-            return (
-              <Tr key={one.key}>
-                <Td dataLabel={texts.cluster.nodes}>
-                  {known?.fqdn ?? one.key} ({one.body?.address}) {known?.version}
-                </Td>
-                <Td dataLabel={texts.cluster.roles}>
-                  <div className="row">{(one.body?.roles ?? []).map((role) => <Label key={role} isCompact>{role}</Label>)}</div>
-                </Td>
-                <Td dataLabel={texts.cluster.state}>
-                  {known?.status ? (
-                    <Label isCompact color={COLOURS[known.status]}>
-                      {texts.cluster.states[known.status]}
-                    </Label>
-                  ) : (
-                    texts.cluster.unseen
-                  )}{' '}
-                  <Moment at={known?.last_seen} />
-                </Td>
-                <Td dataLabel={texts.cluster.sync}>{known?.sync_status}</Td>
-                <Td dataLabel={texts.settings.actions}>
-                  {mayRemove && !isCentral ? (
-                    <Button variant="link" isInline isDanger aria-label={`${texts.settings.remove}: ${known?.fqdn ?? one.key}`} onClick={() => setRemoved(one.key)}>
-                      {texts.settings.remove}
-                    </Button>
-                  ) : null}
-                </Td>
-              </Tr>
-            );
-          })}
-        </Tbody>
-      </Table>
+      <Rows
+        label={texts.cluster.nodes}
+        rows={members.items}
+        keyOf={(one) => one.key}
+        columns={[
+          {
+            title: texts.cluster.nodes,
+            cell: (one) => `${of(one.key)?.fqdn ?? one.key} (${one.body?.address ?? ''}) ${of(one.key)?.version ?? ''}`,
+          },
+          {
+            title: texts.cluster.roles,
+            cell: (one) => (
+              <div className="row">
+                {(one.body?.roles ?? []).map((role) => (
+                  <Label key={role} isCompact>
+                    {role}
+                  </Label>
+                ))}
+              </div>
+            ),
+          },
+          { title: texts.cluster.state, cell: (one) => <State of={of(one.key)} /> },
+          { title: texts.cluster.sync, cell: (one) => of(one.key)?.sync_status },
+        ]}
+        actions={(one) => {
+          const name = of(one.key)?.fqdn ?? one.key;
+          return mayRemove && !one.body?.roles.includes('central-management') ? (
+            <Button variant="link" isInline isDanger aria-label={`${texts.settings.remove}: ${name}`} onClick={() => setRemoved(one.key)}>
+              {texts.settings.remove}
+            </Button>
+          ) : null;
+        }}
+      />
       <Asked
         isOpen={removed !== null}
         title={texts.settings.removeTitle(removed ? (of(removed)?.fqdn ?? removed) : '')}
@@ -143,6 +131,18 @@ function Nodes({ members, mayRemove }: { members: List<Member>; mayRemove: boole
         onNo={() => setRemoved(null)}
         onYes={() => change.mutate({ method: 'DELETE', path: `${NODES}/${removed ?? ''}` }, { onSettled: () => setRemoved(null) })}
       />
+    </>
+  );
+}
+
+function State({ of }: { of: Node | undefined }) {
+  if (!of?.status) return <>{texts.cluster.unseen}</>;
+  return (
+    <>
+      <Label isCompact color={COLOURS[of.status]}>
+        {texts.cluster.states[of.status]}
+      </Label>{' '}
+      <Moment at={of.last_seen} />
     </>
   );
 }

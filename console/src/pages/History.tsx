@@ -1,6 +1,5 @@
 // Every commit: who, when, why, what; what set a place; the difference of any two; and the way back, of everything or of one place.
 import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Label, Stack, TextInput } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 
@@ -8,7 +7,8 @@ import { trail, useDocument } from '../api/document';
 import { type Change, type Item, type List, useAnswer, useOrder } from '../api/queries';
 import { useRights } from '../api/rights';
 import { Refusal } from '../forms/OrderForm';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../frame/Rows';
+import { Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { Changes } from './review/Changes';
 import { settingsPath } from './settings/paths';
@@ -19,6 +19,8 @@ interface Revision {
   changes: number;
   commit_message: string | null;
   time: string;
+  approvers?: string[];
+  emergency?: boolean;
 }
 export interface HistorySearch {
   path?: string | undefined;
@@ -49,27 +51,23 @@ export function History() {
       <Compare key={`${search.from ?? ''}-${search.to ?? ''}`} search={search} />
       <Refusal error={order.error} />
       <Shown of={revisions}>
-        {({ items }) =>
-          items.length ? (
-            <>
-              <Rows items={items} path={search.path} onUndo={mayUndo ? undo : undefined} />
-              <div className="row">
-                {before ? (
-                  <Button variant="link" onClick={() => setBefore(null)}>
-                    {texts.sessions.less}
-                  </Button>
-                ) : null}
-                {items.length === PAGE ? (
-                  <Button variant="link" onClick={() => setBefore(Number(items.at(-1)?.key))}>
-                    {texts.sessions.more}
-                  </Button>
-                ) : null}
-              </div>
-            </>
-          ) : (
-            <Empty title={texts.history.none} text={search.path ? texts.history.noneOf : texts.history.noneText} />
-          )
-        }
+        {({ items }) => (
+          <>
+            <Revisions items={items} path={search.path} onUndo={mayUndo ? undo : undefined} />
+            <div className="row">
+              {before ? (
+                <Button variant="link" onClick={() => setBefore(null)}>
+                  {texts.sessions.less}
+                </Button>
+              ) : null}
+              {items.length === PAGE ? (
+                <Button variant="link" onClick={() => setBefore(Number(items.at(-1)?.key))}>
+                  {texts.sessions.more}
+                </Button>
+              ) : null}
+            </div>
+          </>
+        )}
       </Shown>
     </Stack>
   );
@@ -94,42 +92,45 @@ interface RowsProps {
   onUndo: ((number: number, paths: string[]) => void) | undefined;
 }
 
-function Rows({ items, path, onUndo }: RowsProps) {
+function Revisions({ items, path, onUndo }: RowsProps) {
   return (
-    <Table variant="compact" aria-label={texts.pages.history}>
-      <Thead>
-        <Tr>
-          <Th modifier="nowrap">{texts.history.revision}</Th>
-          <Th>{texts.history.time}</Th>
-          <Th>{texts.history.author}</Th>
-          <Th>{texts.history.message}</Th>
-          <Th>{texts.history.changes}</Th>
-          <Th>{texts.settings.actions}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {items.map((item) => (
-          <Tr key={item.key}>
-            <Td dataLabel={texts.history.revision}>{item.key}</Td>
-            <Td dataLabel={texts.history.time}>
-              <Moment at={item.body?.time} />
-            </Td>
-            <Td dataLabel={texts.history.author}>{item.body?.author}</Td>
-            <Td dataLabel={texts.history.message}>{item.body?.commit_message}</Td>
-            <Td dataLabel={texts.history.changes}>
-              <Changed number={Number(item.key)} count={item.body?.changes ?? 0} onUndo={onUndo} />
-            </Td>
-            <Td dataLabel={texts.settings.actions}>
-              {onUndo ? (
-                <Button variant="link" isInline aria-label={`${texts.history.undo}: ${item.key}`} onClick={() => onUndo(Number(item.key), path ? [path] : [])}>
-                  {texts.history.undo}
-                </Button>
-              ) : null}
-            </Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
+    <Rows
+      label={texts.pages.history}
+      rows={items}
+      keyOf={(item) => item.key}
+      empty={{ title: texts.history.none, text: path ? texts.history.noneOf : texts.history.noneText }}
+      columns={[
+        { title: texts.history.revision, cell: (item) => item.key },
+        { title: texts.history.time, cell: ({ body }) => <Moment at={body?.time} /> },
+        { title: texts.history.author, cell: ({ body }) => <Author of={body} /> },
+        { title: texts.history.message, cell: ({ body }) => body?.commit_message },
+        { title: texts.history.changes, cell: ({ key, body }) => <Changed number={Number(key)} count={body?.changes ?? 0} onUndo={onUndo} /> },
+      ]}
+      actions={
+        onUndo
+          ? (item) => (
+              <Button variant="link" isInline aria-label={`${texts.history.undo}: ${item.key}`} onClick={() => onUndo(Number(item.key), path ? [path] : [])}>
+                {texts.history.undo}
+              </Button>
+            )
+          : undefined
+      }
+    />
+  );
+}
+
+/** Who made a change, who accepted it where that was needed, and whether it could not wait. */
+function Author({ of }: { of: Revision | undefined }) {
+  return (
+    <>
+      {of?.author}
+      {of?.approvers?.length ? <div>{texts.history.accepted(of.approvers.join(', '))}</div> : null}
+      {of?.emergency ? (
+        <Label isCompact color="red">
+          {texts.history.emergency}
+        </Label>
+      ) : null}
+    </>
   );
 }
 

@@ -1,12 +1,10 @@
 // How the node does.
-import {
-  Alert, Card, CardBody, CardTitle, DescriptionList, DescriptionListDescription, DescriptionListGroup, DescriptionListTerm, Gallery, List,
-  ListItem, Progress, Stack,
-} from '@patternfly/react-core';
+import { Alert, Card, CardBody, CardTitle, Gallery, List, ListItem, Progress, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 
 import { useLive } from '../api/live';
 import { type Info, useAnswer, useInfo } from '../api/queries';
+import { Facts } from '../frame/Facts';
 import { Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { settingsPath } from './settings/paths';
@@ -101,14 +99,5 @@ function About({ info, sessions, revision, load }: { info: Info | undefined; ses
     [texts.overview.running, String(sessions)],
     [texts.overview.load, load.map((one) => one.toFixed(2)).join(' ')],
   ];
-  return (
-    <DescriptionList isCompact isHorizontal>
-      {rows.map(([term, value]) => (
-        <DescriptionListGroup key={term}>
-          <DescriptionListTerm>{term}</DescriptionListTerm>
-          <DescriptionListDescription>{value}</DescriptionListDescription>
-        </DescriptionListGroup>
-      ))}
-    </DescriptionList>
-  );
+  return <Facts rows={rows} />;
 }

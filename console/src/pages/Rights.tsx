@@ -1,12 +1,12 @@
 // Who may do what: the lines of the access control lists as a matrix.
 import { Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 
 import { type Json, ROOT } from '../api/document';
 import { useNode } from '../api/queries';
 import { keyOf } from '../forms/references';
 import { isMembers, nameOf } from '../forms/schema';
+import { Rows } from '../frame/Rows';
 import { Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 
@@ -65,30 +65,17 @@ function Matrix({ lines, members }: { lines: Line[]; members: Map<string, string
     <Card>
       <CardTitle component="h2">{texts.rights.matrix}</CardTitle>
       <CardBody>
-        <Table variant="compact" aria-label={texts.rights.matrix}>
-          <Thead>
-            <Tr>
-              <Th>{texts.rights.group}</Th>
-              <Th>{texts.rights.members}</Th>
-              <Th>{texts.rights.read}</Th>
-              <Th>{texts.rights.write}</Th>
-            </Tr>
-          </Thead>
-          <Tbody>
-            {groups.map((group) => (
-              <Tr key={group}>
-                <Td dataLabel={texts.rights.group}>{group}</Td>
-                <Td dataLabel={texts.rights.members}>{(members.get(group) ?? []).join(', ') || texts.rights.nothing}</Td>
-                <Td dataLabel={texts.rights.read}>
-                  <Objects names={may(group, 'read')} />
-                </Td>
-                <Td dataLabel={texts.rights.write}>
-                  <Objects names={may(group, 'write')} />
-                </Td>
-              </Tr>
-            ))}
-          </Tbody>
-        </Table>
+        <Rows
+          label={texts.rights.matrix}
+          rows={groups}
+          keyOf={(group) => group}
+          columns={[
+            { title: texts.rights.group, cell: (group) => group },
+            { title: texts.rights.members, cell: (group) => (members.get(group) ?? []).join(', ') || texts.rights.nothing },
+            { title: texts.rights.read, cell: (group) => <Objects names={may(group, 'read')} /> },
+            { title: texts.rights.write, cell: (group) => <Objects names={may(group, 'write')} /> },
+          ]}
+        />
       </CardBody>
     </Card>
   );

@@ -1,10 +1,10 @@
 // Support bundles: made, fetched, removed.
 import { Button, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 
 import { type List, useAnswer, useOrder } from '../api/queries';
 import { Refusal } from '../forms/OrderForm';
-import { Empty, Heading, Shown } from '../frame/Shown';
+import { Rows } from '../frame/Rows';
+import { Heading, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 
 interface Bundle {
@@ -32,53 +32,37 @@ export function Support() {
       </div>
       <Refusal error={order.error} />
       <Shown of={bundles}>
-        {({ items }) =>
-          items.length ? (
-            <Table variant="compact" aria-label={texts.pages.support}>
-              <Thead>
-                <Tr>
-                  <Th>{texts.support.bundle}</Th>
-                  <Th>{texts.backups.state}</Th>
-                  <Th>{texts.settings.actions}</Th>
-                </Tr>
-              </Thead>
-              <Tbody>
-                {items.map((one) => {
-                  const status = one.body?.status ?? 'failed';
-                  return (
-                    <Tr key={one.key}>
-                      <Td dataLabel={texts.support.bundle}>{one.key}</Td>
-                      <Td dataLabel={texts.backups.state}>
-                        <Label isCompact color={COLOURS[status]}>
-                          {texts.support.states[status]}
-                        </Label>
-                      </Td>
-                      <Td dataLabel={texts.settings.actions}>
-                        <div className="row">
-                          {status === 'finished' ? (
-                            <a href={`${HREF}/${one.key}/download`} download aria-label={`${texts.download}: ${one.key}`}>
-                              {texts.download}
-                            </a>
-                          ) : null}
-                          <Button
-                            variant="link"
-                            isInline
-                            aria-label={`${texts.settings.remove}: ${one.key}`}
-                            onClick={() => order.mutate({ method: 'DELETE', path: `${HREF}/${one.key}` })}
-                          >
-                            {texts.settings.remove}
-                          </Button>
-                        </div>
-                      </Td>
-                    </Tr>
-                  );
-                })}
-              </Tbody>
-            </Table>
-          ) : (
-            <Empty title={texts.support.none} text={texts.support.noneText} />
-          )
-        }
+        {({ items }) => (
+          <Rows
+            label={texts.pages.support}
+            rows={items}
+            keyOf={(one) => one.key}
+            empty={{ title: texts.support.none, text: texts.support.noneText }}
+            columns={[
+              { title: texts.support.bundle, cell: (one) => one.key },
+              {
+                title: texts.backups.state,
+                cell: ({ body }) => (
+                  <Label isCompact color={COLOURS[body?.status ?? 'failed']}>
+                    {texts.support.states[body?.status ?? 'failed']}
+                  </Label>
+                ),
+              },
+            ]}
+            actions={({ key, body }) => (
+              <div className="row">
+                {body?.status === 'finished' ? (
+                  <a href={`${HREF}/${key}/download`} download aria-label={`${texts.download}: ${key}`}>
+                    {texts.download}
+                  </a>
+                ) : null}
+                <Button variant="link" isInline aria-label={`${texts.settings.remove}: ${key}`} onClick={() => order.mutate({ method: 'DELETE', path: `${HREF}/${key}` })}>
+                  {texts.settings.remove}
+                </Button>
+              </div>
+            )}
+          />
+        )}
       </Shown>
     </Stack>
   );

@@ -1,10 +1,10 @@
 // How the clock and its sources do.
 import { Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 
 import { type Answer, useAnswer } from '../api/queries';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../frame/Rows';
+import { Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 
 interface Source {
@@ -46,7 +46,7 @@ export function Time() {
             <Card>
               <CardTitle component="h2">{texts.time.sources}</CardTitle>
               <CardBody>
-                {body.sources.length ? <Sources sources={body.sources} /> : <Empty title={texts.time.none} text={texts.time.noneText} />}
+                <Sources sources={body.sources} />
               </CardBody>
             </Card>
           </>
@@ -68,28 +68,18 @@ const milliseconds = (seconds: number | null) => (seconds === null ? '' : `${(se
 
 function Sources({ sources }: { sources: Source[] }) {
   return (
-    <Table variant="compact" aria-label={texts.time.sources}>
-      <Thead>
-        <Tr>
-          <Th>{texts.time.address}</Th>
-          <Th>{texts.time.state}</Th>
-          <Th>{texts.time.offset}</Th>
-          <Th>{texts.time.reach}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {sources.map((one) => (
-          <Tr key={one.value + (one.address ?? '')}>
-            <Td dataLabel={texts.time.address}>{one.address && one.address !== one.value ? `${one.value} (${one.address})` : one.value}</Td>
-            <Td dataLabel={texts.time.state}>{one.state}</Td>
-            <Td dataLabel={texts.time.offset}>{milliseconds(one.offset_seconds)}</Td>
-            <Td dataLabel={texts.time.reach}>
-              <Reach bits={one.reachability} />
-            </Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
+    <Rows
+      label={texts.time.sources}
+      rows={sources}
+      keyOf={(one) => one.value + (one.address ?? '')}
+      empty={{ title: texts.time.none, text: texts.time.noneText }}
+      columns={[
+        { title: texts.time.address, cell: (one) => (one.address && one.address !== one.value ? `${one.value} (${one.address})` : one.value) },
+        { title: texts.time.state, cell: (one) => one.state },
+        { title: texts.time.offset, cell: (one) => milliseconds(one.offset_seconds) },
+        { title: texts.time.reach, cell: (one) => <Reach bits={one.reachability} /> },
+      ]}
+    />
   );
 }
 

@@ -131,7 +131,9 @@ class SqliteStore(StoredHistory):
                 put_record(connection, record)
             return chained
 
-        return self._write(work)
+        published = self._write(work)
+        self.record_writes += bool(records)
+        return published
 
     def close_journal(self, commit_record: CommitRecord | None = None) -> None:
         """Forget the journal entry and update the commit record, in one step."""
@@ -174,6 +176,7 @@ class SqliteStore(StoredHistory):
                 put_record(connection, record)
 
         self._write(work)
+        self.record_writes += bool(records)
 
     def forget_commit_records(self, before: str) -> None:
         """Forget the Idempotency-Keys of records that started before a time, and all but the newest 100,000 records."""

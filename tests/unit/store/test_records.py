@@ -12,7 +12,7 @@ from doorward.events.mail import Mail
 from doorward.events.queue import KIND
 from doorward.store.port import CommitRecord, StoredRecord
 from doorward.store.records import Records
-from tests.unit.store.samples import ZONE, edit, fill, revision
+from tests.unit.store.samples import ZONE, commit_record, edit, fill, revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,23 @@ def test_records_are_kept_by_kind_those_made_last_first(open_store: Callable[[],
     assert again.record("run", "b") == StoredRecord("run", "b", {"name": "b"})
     assert again.record("drill", "a") == StoredRecord("drill", "a", None)
     assert again.record("drill", "b") is None
+
+
+def test_whoever_looks_for_new_records_hears_of_every_way_to_write_them(store: Store) -> None:
+    one = StoredRecord("run", "a", 1)
+    ways: list[Callable[[], object]] = [
+        lambda: store.put_record(one),
+        lambda: store.save_commit_record(commit_record("t1"), [one]),
+        lambda: store.publish(revision(1), [edit(ZONE, None, "UTC")], records=[one]),
+        lambda: store.remove_record("run", "a"),
+    ]
+    for write in ways:
+        before = store.record_writes
+        write()
+        assert store.record_writes > before
+    before = store.record_writes
+    store.save_commit_record(commit_record("t2"))
+    assert store.record_writes == before
 
 
 def test_a_record_that_is_put_again_keeps_its_place(store: Store) -> None:

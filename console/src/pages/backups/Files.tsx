@@ -1,10 +1,10 @@
 // The archives on the target of the selected policy, which is asked when somebody wants to see them.
 import { Button, Card, CardBody, CardTitle, Label } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState } from 'react';
 
 import { type List, useAnswer } from '../../api/queries';
-import { Empty, Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../frame/Rows';
+import { Moment, Shown } from '../../frame/Shown';
 import { texts } from '../../texts';
 import { bytes } from './figures';
 
@@ -28,55 +28,47 @@ export function Files({ onRestore }: { onRestore: (name: string) => void }) {
       <CardBody>
         {isAsked ? (
           <Shown of={files}>
-            {({ items }) =>
-              items.length ? (
-                <Table variant="compact" aria-label={texts.backups.files}>
-                  <Thead>
-                    <Tr>
-                      <Th>{texts.backups.file}</Th>
-                      <Th>{texts.backups.time}</Th>
-                      <Th>{texts.backups.size}</Th>
-                      <Th>{texts.backups.signature}</Th>
-                      <Th>{texts.settings.actions}</Th>
-                    </Tr>
-                  </Thead>
-                  <Tbody>
-                    {items.map(({ key, body }) => (
-                      <Tr key={key}>
-                        <Td dataLabel={texts.backups.file}>
-                          {key} {body?.encrypted ? <Label isCompact>{texts.backups.encrypted}</Label> : null}
-                        </Td>
-                        <Td dataLabel={texts.backups.time}>
-                          <Moment at={body?.created} />
-                        </Td>
-                        <Td dataLabel={texts.backups.size}>{bytes(body?.size)}</Td>
-                        <Td dataLabel={texts.backups.signature}>
-                          {body?.signature ? (
-                            <Label isCompact color={COLOURS[body.signature]}>
-                              {texts.backups.signatures[body.signature]}
-                            </Label>
-                          ) : (
-                            texts.rights.nothing
-                          )}
-                        </Td>
-                        <Td dataLabel={texts.settings.actions}>
-                          <div className="row">
-                            <a href={`/api/backup/files/${encodeURIComponent(key)}/download`} download aria-label={`${texts.download}: ${key}`}>
-                              {texts.download}
-                            </a>
-                            <Button variant="link" isInline aria-label={`${texts.backups.restore}: ${key}`} onClick={() => onRestore(key)}>
-                              {texts.backups.restore}
-                            </Button>
-                          </div>
-                        </Td>
-                      </Tr>
-                    ))}
-                  </Tbody>
-                </Table>
-              ) : (
-                <Empty title={texts.backups.noFiles} text={texts.backups.noFilesText} />
-              )
-            }
+            {({ items }) => (
+              <Rows
+                label={texts.backups.files}
+                rows={items}
+                keyOf={({ key }) => key}
+                empty={{ title: texts.backups.noFiles, text: texts.backups.noFilesText }}
+                columns={[
+                  {
+                    title: texts.backups.file,
+                    cell: ({ key, body }) => (
+                      <>
+                        {key} {body?.encrypted ? <Label isCompact>{texts.backups.encrypted}</Label> : null}
+                      </>
+                    ),
+                  },
+                  { title: texts.backups.time, cell: ({ body }) => <Moment at={body?.created} /> },
+                  { title: texts.backups.size, cell: ({ body }) => bytes(body?.size) },
+                  {
+                    title: texts.backups.signature,
+                    cell: ({ body }) =>
+                      body?.signature ? (
+                        <Label isCompact color={COLOURS[body.signature]}>
+                          {texts.backups.signatures[body.signature]}
+                        </Label>
+                      ) : (
+                        texts.rights.nothing
+                      ),
+                  },
+                ]}
+                actions={({ key }) => (
+                  <div className="row">
+                    <a href={`/api/backup/files/${encodeURIComponent(key)}/download`} download aria-label={`${texts.download}: ${key}`}>
+                      {texts.download}
+                    </a>
+                    <Button variant="link" isInline aria-label={`${texts.backups.restore}: ${key}`} onClick={() => onRestore(key)}>
+                      {texts.backups.restore}
+                    </Button>
+                  </div>
+                )}
+              />
+            )}
           </Shown>
         ) : (
           <Button variant="secondary" onClick={() => setAsked(true)}>

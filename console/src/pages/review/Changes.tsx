@@ -1,11 +1,11 @@
 // The difference, setting by setting: titles and names instead of paths and keys.
 import { Button, Card, CardBody, CardTitle, ExpandableSection, Label } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { type ApiDocument, type Json, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
 import { type Change, useNode } from '../../api/queries';
+import { Rows } from '../../frame/Rows';
 import { Shown } from '../../frame/Shown';
 import { isMembers, nameOf } from '../../forms/schema';
 import { texts } from '../../texts';
@@ -33,21 +33,28 @@ export function Changes({ changes, onUndo }: Props) {
       <CardBody>
         <Shown of={document}>
           {(found) => (
-            <Table variant="compact" aria-label={texts.review.changes}>
-              <Thead>
-                <Tr>
-                  <Th>{texts.review.setting}</Th>
-                  <Th>{texts.review.before}</Th>
-                  <Th>{texts.review.after}</Th>
-                  {onUndo ? <Th>{texts.settings.actions}</Th> : null}
-                </Tr>
-              </Thead>
-              <Tbody>
-                {changes.slice(0, count).map((one) => (
-                  <OneChange key={one.path} change={one} document={found} {...(onUndo ? { onUndo } : {})} />
-                ))}
-              </Tbody>
-            </Table>
+            <Rows
+              label={texts.review.changes}
+              rows={changes.slice(0, count)}
+              keyOf={(one) => one.path}
+              columns={[
+                { title: texts.review.setting, cell: (one) => <Title change={one} document={found} /> },
+                { title: texts.review.before, className: 'removed', cell: (one) => <Side change={one} value={one.old_value ?? one.old_order} document={found} /> },
+                { title: texts.review.after, className: 'added', cell: (one) => <Side change={one} value={one.new_value ?? one.new_order} document={found} /> },
+              ]}
+              actions={
+                onUndo
+                  ? (one) => {
+                      const [path = ''] = one.path.split('#');
+                      return (
+                        <Button variant="link" isInline aria-label={`${texts.history.undoOne}: ${path}`} onClick={() => onUndo(path)}>
+                          {texts.history.undoOne}
+                        </Button>
+                      );
+                    }
+                  : undefined
+              }
+            />
           )}
         </Shown>
         {changes.length > count ? (
@@ -92,32 +99,11 @@ export function Raw({ value }: { value: unknown }) {
   );
 }
 
-function OneChange({ change, document, onUndo }: { change: Change; document: ApiDocument; onUndo?: (path: string) => void }) {
+/** What stood, or stands, at the place of a change. */
+function Side({ change, value, document }: { change: Change; value: Json | undefined; document: ApiDocument }) {
   const [path = '', place = ''] = change.path.split('#');
   const found = locate(document, path);
-  const schema = found ? bodySchema(document, found.endpoint) : null;
-  const before = change.old_value ?? change.old_order;
-  const after = change.new_value ?? change.new_order;
-  return (
-    <Tr>
-      <Td dataLabel={texts.review.setting}>
-        <Title change={change} document={document} />
-      </Td>
-      <Td dataLabel={texts.review.before} className="removed">
-        <Value value={before} document={document} schema={schema} place={place} />
-      </Td>
-      <Td dataLabel={texts.review.after} className="added">
-        <Value value={after} document={document} schema={schema} place={place} />
-      </Td>
-      {onUndo ? (
-        <Td dataLabel={texts.settings.actions}>
-          <Button variant="link" isInline aria-label={`${texts.history.undoOne}: ${path}`} onClick={() => onUndo(path)}>
-            {texts.history.undoOne}
-          </Button>
-        </Td>
-      ) : null}
-    </Tr>
-  );
+  return <Value value={value} document={document} schema={found ? bodySchema(document, found.endpoint) : null} place={place} />;
 }
 
 interface ValueProps {

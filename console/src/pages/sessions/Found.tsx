@@ -1,11 +1,12 @@
 // The search through all sessions.
 import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 
+import { titleOf } from '../../api/document';
 import { type List, useAnswer } from '../../api/queries';
-import { Empty, Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../frame/Rows';
+import { Moment, Shown } from '../../frame/Shown';
 import { texts } from '../../texts';
 import type { SessionSearch } from '../Sessions';
 import { type SessionBody, lasting, peerName } from './rows';
@@ -34,32 +35,25 @@ export function Found() {
       <CardBody>
         <Filters key={JSON.stringify(search)} search={search} onSearch={go} />
         <Shown of={sessions}>
-          {({ items, meta }) =>
-            items.length ? (
-              <>
-                <p role="status">{texts.sessions.matches(Number(meta.match_count))}</p>
-                <Missing warnings={meta.warnings} />
-                <Rows items={items} content={search.content} />
-                <div className="row">
-                  {search.offset ? (
-                    <Button variant="link" onClick={() => go({ ...search, offset: Math.max(0, (search.offset ?? 0) - PAGE) || undefined })}>
-                      {texts.sessions.less}
-                    </Button>
-                  ) : null}
-                  {meta.next ? (
-                    <Button variant="link" onClick={() => go({ ...search, offset: (search.offset ?? 0) + PAGE })}>
-                      {texts.sessions.more}
-                    </Button>
-                  ) : null}
-                </div>
-              </>
-            ) : (
-              <>
-                <Missing warnings={meta.warnings} />
-                <Empty title={texts.sessions.none} text={texts.sessions.noneText} />
-              </>
-            )
-          }
+          {({ items, meta }) => (
+            <>
+              <p role="status">{items.length ? texts.sessions.matches(Number(meta.match_count)) : ''}</p>
+              <Missing warnings={meta.warnings} />
+              <Matches items={items} content={search.content} />
+              <div className="row">
+                {search.offset ? (
+                  <Button variant="link" onClick={() => go({ ...search, offset: Math.max(0, (search.offset ?? 0) - PAGE) || undefined })}>
+                    {texts.sessions.less}
+                  </Button>
+                ) : null}
+                {meta.next ? (
+                  <Button variant="link" onClick={() => go({ ...search, offset: (search.offset ?? 0) + PAGE })}>
+                    {texts.sessions.more}
+                  </Button>
+                ) : null}
+              </div>
+            </>
+          )}
         </Shown>
       </CardBody>
     </Card>
@@ -142,52 +136,44 @@ function Where({ session, content }: { session: string; content: string }) {
   );
 }
 
-function Rows({ items, content }: { items: { key: string; body?: SessionBody }[]; content: string | undefined }) {
+const userOf = (body: SessionBody | undefined) => body?.user?.name ?? body?.user?.gateway_username ?? (body?.user?.server_username ?? []).join(', ');
+
+interface Match {
+  key: string;
+  body?: SessionBody;
+}
+
+function Matches({ items, content }: { items: Match[]; content: string | undefined }) {
   const isCluster = new Set(items.map(({ body }) => body?.node_id)).size > 1;
   return (
-    <Table variant="compact" aria-label={texts.sessions.search}>
-      <Thead>
-        <Tr>
-          {isCluster ? <Th>{texts.sessions.node}</Th> : null}
-          <Th>{texts.sessions.began}</Th>
-          <Th>{texts.sessions.duration}</Th>
-          <Th>{texts.sessions.user}</Th>
-          <Th>{texts.sessions.server}</Th>
-          <Th>{texts.sessions.verdict}</Th>
-          <Th>{texts.settings.actions}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {items.map(({ key, body }) => {
-          const user = body?.user?.name ?? body?.user?.gateway_username ?? (body?.user?.server_username ?? []).join(', ');
-          return (
-            <Tr key={key}>
-              {isCluster ? (
-                <Td dataLabel={texts.sessions.node} title={body?.node_id}>
-                  {body?.node_id?.slice(0, 8)}
-                </Td>
-              ) : null}
-              <Td dataLabel={texts.sessions.began}>
-                <Moment at={body?.start_time} />
-              </Td>
-              <Td dataLabel={texts.sessions.duration}>{lasting(body?.duration)}</Td>
-              <Td dataLabel={texts.sessions.user}>{user}</Td>
-              <Td dataLabel={texts.sessions.server}>{peerName(body?.server)}</Td>
-              <Td dataLabel={texts.sessions.verdict}>
-                <Label isCompact color={body?.verdict.includes('ACCEPT') || body?.verdict.includes('accept') ? 'green' : 'grey'}>
-                  {body?.verdict}
-                </Label>
-              </Td>
-              <Td dataLabel={texts.settings.actions}>
-                <a href={`/console/replay.html?session=${key}`} aria-label={`${texts.sessions.replay}: ${user}`}>
-                  {texts.sessions.replay}
-                </a>
-                {content ? <Where session={key} content={content} /> : null}
-              </Td>
-            </Tr>
-          );
-        })}
-      </Tbody>
-    </Table>
+    <Rows
+      label={texts.sessions.search}
+      rows={items}
+      keyOf={({ key }) => key}
+      empty={{ title: texts.sessions.none, text: texts.sessions.noneText }}
+      columns={[
+        ...(isCluster ? [{ title: texts.sessions.node, cell: ({ body }: Match) => <span title={body?.node_id}>{body?.node_id?.slice(0, 8)}</span> }] : []),
+        { title: texts.sessions.began, cell: ({ body }) => <Moment at={body?.start_time} /> },
+        { title: texts.sessions.duration, cell: ({ body }) => lasting(body?.duration) },
+        { title: texts.sessions.user, cell: ({ body }) => userOf(body) },
+        { title: texts.sessions.server, cell: ({ body }) => peerName(body?.server) },
+        {
+          title: texts.sessions.verdict,
+          cell: ({ body }) => (
+            <Label isCompact color={body?.verdict.toUpperCase().includes('ACCEPT') ? 'green' : 'grey'}>
+              {titleOf((body?.verdict ?? '').toLowerCase().replaceAll('-', '_'))}
+            </Label>
+          ),
+        },
+      ]}
+      actions={({ key, body }) => (
+        <>
+          <a href={`/console/replay.html?session=${key}`} aria-label={`${texts.sessions.replay}: ${userOf(body)}`}>
+            {texts.sessions.replay}
+          </a>
+          {content ? <Where session={key} content={content} /> : null}
+        </>
+      )}
+    />
   );
 }

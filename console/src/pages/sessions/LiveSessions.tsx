@@ -1,10 +1,10 @@
 // The sessions that run: watched, locked, ended.
 import { Alert, Button, Card, CardBody, CardTitle, Label, Modal, ModalBody, ModalFooter, ModalHeader, TextInput } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useState } from 'react';
 
 import { type Item, type List, useAnswer, useOrder } from '../../api/queries';
-import { Empty, Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../frame/Rows';
+import { Moment, Shown } from '../../frame/Shown';
 import { texts } from '../../texts';
 import { type LiveBody, peerName } from './rows';
 
@@ -23,17 +23,13 @@ export function LiveSessions() {
         </Button>
         {order.error ? <Alert isInline variant="danger" component="h3" title={order.error.message} /> : null}
         <Shown of={live}>
-          {({ items }) =>
-            items.length ? (
-              <Rows
-                items={items}
-                onLock={(item) => order.mutate({ method: 'PUT', path: `${HREF}/${item.key}`, body: { locked: !item.body?.locked } })}
-                onEnd={setEnded}
-              />
-            ) : (
-              <Empty title={texts.sessions.noneLive} text={texts.sessions.noneLiveText} />
-            )
-          }
+          {({ items }) => (
+            <Running
+              items={items}
+              onLock={(item) => order.mutate({ method: 'PUT', path: `${HREF}/${item.key}`, body: { locked: !item.body?.locked } })}
+              onEnd={setEnded}
+            />
+          )}
         </Shown>
       </CardBody>
       {ended ? (
@@ -54,52 +50,48 @@ interface RowsProps {
   onEnd: (item: Item<LiveBody>) => void;
 }
 
-function Rows({ items, onLock, onEnd }: RowsProps) {
+const userOf = ({ body }: Item<LiveBody>) => body?.gateway_username ?? body?.server_username ?? '';
+
+function Running({ items, onLock, onEnd }: RowsProps) {
   return (
-    <Table variant="compact" aria-label={texts.sessions.live}>
-      <Thead>
-        <Tr>
-          <Th>{texts.sessions.user}</Th>
-          <Th>{texts.sessions.server}</Th>
-          <Th>{texts.sessions.client}</Th>
-          <Th>{texts.sessions.began}</Th>
-          <Th>{texts.settings.actions}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {items.map((item) => {
-          const body = item.body;
-          const user = body?.gateway_username ?? body?.server_username ?? '';
-          return (
-            <Tr key={item.key}>
-              <Td dataLabel={texts.sessions.user}>
-                {user} {body?.locked ? <Label color="orange">{texts.sessions.locked}</Label> : null}
-              </Td>
-              <Td dataLabel={texts.sessions.server}>{peerName(body?.server)}</Td>
-              <Td dataLabel={texts.sessions.client}>{peerName(body?.client)}</Td>
-              <Td dataLabel={texts.sessions.began}>
-                <Moment at={body?.start_time} />
-              </Td>
-              <Td dataLabel={texts.settings.actions}>
-                <div className="row">
-                  {body?.followable ? (
-                    <a href={`/console/replay.html?live=${item.key}`} aria-label={`${texts.sessions.follow}: ${user}`}>
-                      {texts.sessions.follow}
-                    </a>
-                  ) : null}
-                  <Button variant="link" isInline onClick={() => onLock(item)} aria-label={`${body?.locked ? texts.sessions.unlock : texts.sessions.lock}: ${user}`}>
-                    {body?.locked ? texts.sessions.unlock : texts.sessions.lock}
-                  </Button>
-                  <Button variant="link" isInline isDanger onClick={() => onEnd(item)} aria-label={`${texts.sessions.end_}: ${user}`}>
-                    {texts.sessions.end_}
-                  </Button>
-                </div>
-              </Td>
-            </Tr>
-          );
-        })}
-      </Tbody>
-    </Table>
+    <Rows
+      label={texts.sessions.live}
+      rows={items}
+      keyOf={(item) => item.key}
+      empty={{ title: texts.sessions.noneLive, text: texts.sessions.noneLiveText }}
+      columns={[
+        {
+          title: texts.sessions.user,
+          cell: (item) => (
+            <>
+              {userOf(item)} {item.body?.locked ? <Label color="orange">{texts.sessions.locked}</Label> : null}
+            </>
+          ),
+        },
+        { title: texts.sessions.server, cell: ({ body }) => peerName(body?.server) },
+        { title: texts.sessions.client, cell: ({ body }) => peerName(body?.client) },
+        { title: texts.sessions.began, cell: ({ body }) => <Moment at={body?.start_time} /> },
+      ]}
+      actions={(item) => {
+        const { body } = item;
+        const turn = body?.locked ? texts.sessions.unlock : texts.sessions.lock;
+        return (
+          <div className="row">
+            {body?.followable ? (
+              <a href={`/console/replay.html?live=${item.key}`} aria-label={`${texts.sessions.follow}: ${userOf(item)}`}>
+                {texts.sessions.follow}
+              </a>
+            ) : null}
+            <Button variant="link" isInline onClick={() => onLock(item)} aria-label={`${turn}: ${userOf(item)}`}>
+              {turn}
+            </Button>
+            <Button variant="link" isInline isDanger onClick={() => onEnd(item)} aria-label={`${texts.sessions.end_}: ${userOf(item)}`}>
+              {texts.sessions.end_}
+            </Button>
+          </div>
+        );
+      }}
+    />
   );
 }
 

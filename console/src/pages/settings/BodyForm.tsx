@@ -6,7 +6,7 @@ import { ApiError, type Problem } from '../../api/client';
 import { type ApiDocument, type Endpoint, type Json, bodySchema, placeTitle } from '../../api/document';
 import { useChange } from '../../api/queries';
 import { useRights } from '../../api/rights';
-import { FormContext, idOf } from '../../forms/context';
+import { FormContext, type Making, idOf } from '../../forms/context';
 import { Field } from '../../forms/Field';
 import { initial } from '../../forms/schema';
 import { texts } from '../../texts';
@@ -18,13 +18,16 @@ interface Props {
   path: string;
   method: 'POST' | 'PUT';
   body?: Json;
-  onDone?: () => void;
+  /** ``key``: of an object that was added. */
+  onDone?: (key: string) => void;
   onCancel?: () => void;
+  prefix?: string;
+  making?: Making;
 }
 
 const sameAs = (one: Json | undefined, other: Json | undefined) => JSON.stringify(one) === JSON.stringify(other);
 
-export function BodyForm({ document, endpoint, path, method, body, onDone, onCancel }: Props) {
+export function BodyForm({ document, endpoint, path, method, body, onDone, onCancel, prefix, making }: Props) {
   const schema = useMemo(() => bodySchema(document, endpoint), [document, endpoint]);
   const begun = useMemo(() => (body === undefined ? (schema ? initial(document, schema) : null) : body), [body, document, schema]);
   const [value, setValue] = useState<Json>(begun);
@@ -46,7 +49,7 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
 
   const error = change.error instanceof ApiError ? change.error : null;
   const problems: Problem[] = error?.problems ?? [];
-  useJump(problems);
+  useJump(problems, prefix);
 
   function save() {
     let sent = value;
@@ -62,10 +65,10 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
     change.mutate(
       { method, path, body: sent },
       {
-        onSuccess: () => {
+        onSuccess: (answer) => {
           setSaved(true);
           base.current = sent;
-          onDone?.();
+          onDone?.((answer as { key?: string }).key ?? '');
         },
       },
     );
@@ -80,14 +83,16 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
   const shown = text ?? JSON.stringify(value, null, 2);
   const isJson = isValid(shown);
   return (
-    <FormContext.Provider value={{ document, problems, isReadOnly }}>
+    <FormContext.Provider value={{ document, problems, isReadOnly, ...(prefix ? { prefix } : {}), ...(making ? { making } : {}) }}>
       <ToggleGroup aria-label={endpoint.title}>
-        <ToggleGroupItem text={texts.settings.form} buttonId="as-form" isSelected={tab === 'form'} isDisabled={!isJson} onChange={() => show('form')} />
-        <ToggleGroupItem text={texts.settings.json} buttonId="as-json" isSelected={tab === 'json'} onChange={() => show('json')} />
+        <ToggleGroupItem text={texts.settings.form} buttonId={`${prefix ?? 'as'}-form`} isSelected={tab === 'form'} isDisabled={!isJson} onChange={() => show('form')} />
+        <ToggleGroupItem text={texts.settings.json} buttonId={`${prefix ?? 'as'}-json`} isSelected={tab === 'json'} onChange={() => show('json')} />
       </ToggleGroup>
       <Form
         onSubmit={(event) => {
           event.preventDefault();
+          // A form above another one is inside of it for React.
+          event.stopPropagation();
           save();
         }}
       >
@@ -151,15 +156,15 @@ function isValid(text: string): boolean {
 }
 
 /** Go to the first field that the server refuses, or to the one that the address names. */
-function useJump(problems: Problem[]) {
+function useJump(problems: Problem[], prefix?: string) {
   const first = problems[0]?.pointer;
   useEffect(() => {
     const pointer = first ?? (location.hash ? decodeURIComponent(location.hash.slice(1)) : undefined);
     if (pointer === undefined || pointer === '') return;
-    const field = document.getElementById(idOf(pointer));
+    const field = document.getElementById(idOf(pointer, prefix));
     field?.scrollIntoView({ block: 'center' });
     field?.focus();
-  }, [first, problems]);
+  }, [first, problems, prefix]);
 }
 
 function Refused({ error, document, schema }: { error: ApiError; document: ApiDocument; schema: ReturnType<typeof bodySchema> }) {

@@ -1,6 +1,5 @@
 // The objects of a collection, and a form for another one.
 import { Button, Card, CardBody, CardTitle, Modal, ModalBody, ModalFooter, ModalHeader } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
@@ -8,10 +7,12 @@ import { type ApiDocument, type Endpoint, type Json, useDocument } from '../../a
 import { type Item, useChange, useNode } from '../../api/queries';
 import { useRights } from '../../api/rights';
 import { nameOf } from '../../forms/schema';
-import { Empty, Shown } from '../../frame/Shown';
+import { Rows } from '../../frame/Rows';
+import { Shown } from '../../frame/Shown';
 import { texts } from '../../texts';
 import { About } from './About';
 import { BodyForm } from './BodyForm';
+import { MakeObject } from './MakeObject';
 import { settingsPath } from './paths';
 import { summary } from './summary';
 
@@ -46,7 +47,7 @@ function Adding({ document, endpoint, onDone }: { document: ApiDocument; endpoin
     <Card>
       <CardTitle component="h3">{texts.settings.add(endpoint.title)}</CardTitle>
       <CardBody>
-        <BodyForm document={document} endpoint={endpoint} path={endpoint.path} method="POST" onDone={onDone} onCancel={onDone} />
+        <BodyForm document={document} endpoint={endpoint} path={endpoint.path} method="POST" making={MakeObject} onDone={onDone} onCancel={onDone} />
       </CardBody>
     </Card>
   );
@@ -62,50 +63,49 @@ function Objects({ endpoint, items, isWritable }: { endpoint: Endpoint; items: I
     if (key) keys.splice(index + by, 0, key);
     change.mutate({ method: 'PUT', path: endpoint.path, body: { '@order': keys } });
   };
-  if (!items.length) return <Empty title={texts.settings.empty} text={texts.settings.emptyText} />;
+  const nameOfItem = (item: Item<Json>) => nameOf(item.body) || item.key;
   return (
     <>
-      <Table variant="compact" aria-label={endpoint.title}>
-        <Thead>
-          <Tr>
-            <Th>{texts.settings.name}</Th>
-            <Th>{texts.settings.summary}</Th>
-            <Th>{texts.settings.actions}</Th>
-          </Tr>
-        </Thead>
-        <Tbody>
-          {items.slice(0, count).map((item, index) => {
-            const name = nameOf(item.body) || item.key;
-            return (
-              <Tr key={item.key}>
-                <Td dataLabel={texts.settings.name}>
-                  <Link to="/settings/$" params={{ _splat: settingsPath(`${endpoint.path}/${item.key}`) }}>
-                    {name}
-                  </Link>
-                </Td>
-                <Td dataLabel={texts.settings.summary}>{summary(item.body)}</Td>
-                <Td dataLabel={texts.settings.actions}>
-                  {endpoint.ordered && isWritable ? (
+      <Rows
+        label={endpoint.title}
+        rows={items.slice(0, count)}
+        keyOf={(item) => item.key}
+        empty={{ title: texts.settings.empty, text: isWritable ? texts.settings.emptyText : '' }}
+        columns={[
+          {
+            title: texts.settings.name,
+            cell: (item) => (
+              <Link to="/settings/$" params={{ _splat: settingsPath(`${endpoint.path}/${item.key}`) }}>
+                {nameOfItem(item)}
+              </Link>
+            ),
+          },
+          { title: texts.settings.summary, cell: (item) => summary(item.body) },
+        ]}
+        actions={
+          isWritable
+            ? (item, index) => (
+                <>
+                  {endpoint.ordered ? (
                     <>
-                      <Button variant="plain" size="sm" aria-label={`${texts.settings.up}: ${name}`} isDisabled={index === 0} onClick={() => move(index, -1)}>
+                      <Button variant="plain" size="sm" aria-label={`${texts.settings.up}: ${nameOfItem(item)}`} isDisabled={index === 0} onClick={() => move(index, -1)}>
                         ↑
                       </Button>
-                      <Button variant="plain" size="sm" aria-label={`${texts.settings.down}: ${name}`} isDisabled={index === items.length - 1} onClick={() => move(index, 1)}>
+                      <Button variant="plain" size="sm" aria-label={`${texts.settings.down}: ${nameOfItem(item)}`} isDisabled={index === items.length - 1} onClick={() => move(index, 1)}>
                         ↓
                       </Button>
                     </>
                   ) : null}
-                  {isWritable && !endpoint.built_in.includes(item.key) ? (
-                    <Button variant="link" isInline aria-label={`${texts.settings.remove}: ${name}`} onClick={() => setRemoved(item)}>
+                  {endpoint.built_in.includes(item.key) ? null : (
+                    <Button variant="link" isInline aria-label={`${texts.settings.remove}: ${nameOfItem(item)}`} onClick={() => setRemoved(item)}>
                       {texts.settings.remove}
                     </Button>
-                  ) : null}
-                </Td>
-              </Tr>
-            );
-          })}
-        </Tbody>
-      </Table>
+                  )}
+                </>
+              )
+            : undefined
+        }
+      />
       {items.length > count ? (
         <Button variant="link" onClick={() => setCount(count + PAGE)}>
           {texts.sessions.more}

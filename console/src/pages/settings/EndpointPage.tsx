@@ -8,6 +8,7 @@ import { nameOf } from '../../forms/schema';
 import { Shown } from '../../frame/Shown';
 import { About } from './About';
 import { BodyForm } from './BodyForm';
+import { MakeObject } from './MakeObject';
 import { settingsPath } from './paths';
 
 export function EndpointPage({ endpoint, objectKey }: { endpoint: Endpoint; objectKey: string }) {
@@ -29,6 +30,7 @@ export function EndpointPage({ endpoint, objectKey }: { endpoint: Endpoint; obje
                 path={path}
                 method="PUT"
                 body={answer.body}
+                making={MakeObject}
                 {...(objectKey ? { onCancel: leave } : {})}
               />
             </Stack>
