@@ -133,9 +133,11 @@ export function aboutEndpoint(document: ApiDocument, endpoint: Endpoint): string
   return (operations.get ?? operations.post)?.description ?? '';
 }
 
-/** "timezone" as people read it, where no declaration says better. */
+const CAPITALS = /\b(ca|crl|dn|dns|gid|id|ip|ldap|mac|nic|ntp|pam|radius|rsa|sftp|smb|smtp|snmp|ssh|tcp|tls|ttl|uid|url)\b/g;
+
+/** "ca" and "idle_timeout" as people read them, where no declaration says better. */
 export function titleOf(name: string): string {
-  const words = name.replaceAll('_', ' ').trim();
+  const words = name.replaceAll('_', ' ').trim().replace(CAPITALS, (word) => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

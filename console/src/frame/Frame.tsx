@@ -93,13 +93,11 @@ function Header() {
       </MastheadMain>
       <MastheadContent>
         <div className="row me">
-          <span>{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
-          <Link to="/account">
-            <strong>{user.data?.body.name}</strong>
-          </Link>
+          <span className="node">{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
+          <Link to="/account">{user.data?.body.name}</Link>
           <Button
-            variant="link"
-            isInline
+            variant="secondary"
+            size="sm"
             onClick={() =>
               void call('DELETE', '/api/authentication').finally(() => {
                 cache.clear();

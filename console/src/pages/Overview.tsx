@@ -1,11 +1,12 @@
 // How the node does.
-import { Alert, Card, CardBody, CardTitle, Gallery, List, ListItem, Progress, Stack } from '@patternfly/react-core';
+import { Alert, Card, CardBody, CardTitle, Gallery, Label, List, ListItem, Progress, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 
-import { useLive } from '../api/live';
-import { type Info, useAnswer, useInfo } from '../api/queries';
+import { type Answer, type Info, type List as Listed, useAnswer, useInfo } from '../api/queries';
+import { useRights } from '../api/rights';
 import { Facts } from '../frame/Facts';
-import { Heading, Shown } from '../frame/Shown';
+import { Heading, Moment, Shown } from '../frame/Shown';
 import { texts } from '../texts';
 import { settingsPath } from './settings/paths';
 
@@ -26,10 +27,11 @@ interface Health {
   };
 }
 
+type Row = [term: string, value: ReactNode];
+
 export function Overview() {
   const health = useAnswer<Health>('/api/health_status', 'health');
-  const info = useInfo();
-  const live = useLive();
+  const rights = useRights();
   return (
     <Stack hasGutter>
       <Heading>{texts.pages.overview}</Heading>
@@ -45,12 +47,11 @@ export function Overview() {
               <Meter title={texts.overview.cpu} percent={found.cpu} />
               <Meter title={texts.overview.memory} percent={found.memory} />
               <Meter title={texts.overview.disk} percent={found.disk} />
-              <Card isCompact>
-                <CardTitle component="h2">{texts.product}</CardTitle>
-                <CardBody>
-                  <About info={info.data?.body} sessions={found.sessions_total} revision={live.state?.revision} load={[found.load1, found.load5, found.load15]} />
-                </CardBody>
-              </Card>
+            </Gallery>
+            <Gallery hasGutter minWidths={{ default: '22rem' }}>
+              <Node sessions={found.sessions_total} load={[found.load1, found.load5, found.load15]} />
+              {rights.mayRead('/special/changelog') ? <LastChange /> : null}
+              {rights.mayRead('/special/backup') ? <LastBackup /> : null}
             </Gallery>
           </>
         )}
@@ -92,12 +93,69 @@ function Issues({ title, variant, issues }: { title: string; variant: 'danger' |
   );
 }
 
-function About({ info, sessions, revision, load }: { info: Info | undefined; sessions: number; revision: number | undefined; load: number[] }) {
-  const rows: [string, string][] = [
-    [texts.overview.release, info?.product ? `${info.product.name} ${info.product.version}` : ''],
-    [texts.overview.revision, String(revision ?? '')],
-    [texts.overview.running, String(sessions)],
-    [texts.overview.load, load.map((one) => one.toFixed(2)).join(' ')],
-  ];
-  return <Facts rows={rows} />;
+function Node({ sessions, load }: { sessions: number; load: number[] }) {
+  const info: Info | undefined = useInfo().data?.body;
+  return (
+    <Told
+      title={texts.overview.node}
+      rows={[
+        [texts.overview.name, info?.nickname ?? info?.hostname],
+        [texts.overview.release, info?.product ? `${info.product.name} ${info.product.version}` : ''],
+        [texts.overview.running, <Link to="/sessions">{sessions}</Link>],
+        [texts.overview.load, load.map((one) => one.toFixed(2)).join(' ')],
+      ]}
+    />
+  );
+}
+
+interface Revision {
+  author: string;
+  commit_message: string | null;
+  time: string;
+}
+
+function LastChange() {
+  const last = useAnswer<Listed<Revision>>('/api/revisions?limit=1').data?.items[0];
+  return (
+    <Told
+      title={texts.overview.lastChange}
+      rows={[
+        [texts.overview.revision, <Link to="/history">{last?.key}</Link>],
+        [texts.overview.author, last?.body?.author],
+        [texts.overview.time, <Moment at={last?.body?.time} />],
+        [texts.overview.message, last?.body?.commit_message],
+      ]}
+    />
+  );
+}
+
+interface Freshness {
+  last_success: { at: string } | null;
+  next_due: string | null;
+  overdue: boolean;
+}
+
+function LastBackup() {
+  const status = useAnswer<Answer<Freshness>>('/api/backup/status', 'runs').data?.body;
+  return (
+    <Told
+      title={texts.pages.backups}
+      rows={[
+        [texts.backups.last, <Link to="/backups">{status?.last_success ? <Moment at={status.last_success.at} /> : texts.overview.never}</Link>],
+        [texts.backups.next, status?.next_due ? <Moment at={status.next_due} /> : texts.overview.notDue],
+        ...(status?.overdue ? [[texts.overview.state, <Label isCompact status="warning">{texts.backups.overdue}</Label>] satisfies Row] : []),
+      ]}
+    />
+  );
+}
+
+function Told({ title, rows }: { title: string; rows: Row[] }) {
+  return (
+    <Card isCompact>
+      <CardTitle component="h2">{title}</CardTitle>
+      <CardBody>
+        <Facts rows={rows.map(([term, value]) => [term, value || texts.overview.nothing])} />
+      </CardBody>
+    </Card>
+  );
 }

@@ -70,6 +70,7 @@ function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (searc
   const [given, setGiven] = useState<SessionSearch>({ ...search, offset: undefined });
   return (
     <Form
+      className="wide"
       onSubmit={(event) => {
         event.preventDefault();
         onSearch(given);

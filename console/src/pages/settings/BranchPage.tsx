@@ -1,7 +1,8 @@
-import { Content, List, ListItem } from '@patternfly/react-core';
+// A branch of the settings: what is below it, each with what it is about.
+import { Card, CardBody, CardTitle, Content, Gallery, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 
-import { type Endpoint, childrenOf, isUseful, useDocument } from '../../api/document';
+import { type ApiDocument, type Endpoint, aboutEndpoint, childrenOf, isUseful, useDocument } from '../../api/document';
 import { Shown } from '../../frame/Shown';
 import { settingsPath } from './paths';
 
@@ -10,21 +11,30 @@ export function BranchPage({ endpoint }: { endpoint: Endpoint }) {
   return (
     <Shown of={document}>
       {(found) => (
-        <>
+        <Stack hasGutter>
           <Content component="h2">{endpoint.title}</Content>
-          <List>
+          <Gallery hasGutter minWidths={{ default: '15rem' }}>
             {childrenOf(found, endpoint.path)
               .filter((one) => isUseful(found, one))
               .map((one) => (
-                <ListItem key={one.path}>
-                  <Link to="/settings/$" params={{ _splat: settingsPath(one.path) }}>
-                    {one.title}
-                  </Link>
-                </ListItem>
+                <Card key={one.path} isCompact>
+                  <CardTitle component="h3">
+                    <Link to="/settings/$" params={{ _splat: settingsPath(one.path) }}>
+                      {one.title}
+                    </Link>
+                  </CardTitle>
+                  <CardBody>{summary(found, one)}</CardBody>
+                </Card>
               ))}
-          </List>
-        </>
+          </Gallery>
+        </Stack>
       )}
     </Shown>
   );
+}
+
+/** What is below a branch; what a setting is about, in its first sentence. */
+function summary(document: ApiDocument, endpoint: Endpoint): string {
+  const below = childrenOf(document, endpoint.path).filter((one) => isUseful(document, one));
+  return below.length ? below.map((one) => one.title).join(', ') : (aboutEndpoint(document, endpoint).split('\n', 1)[0] ?? '').replace(/[:.]? ?`[^`]*`+\.?$/, '.');
 }

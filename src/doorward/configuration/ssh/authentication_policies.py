@@ -240,7 +240,7 @@ def stored_ways(policy: AuthenticationPolicy) -> list[int]:
 
 
 NODE: Collection[AuthenticationPolicy] = Collection(
-    title="Authentication policies of SSH",
+    title="SSH authentication policies",
     model=AuthenticationPolicy,
     default={
         DEFAULT: {

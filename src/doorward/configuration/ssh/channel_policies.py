@@ -267,7 +267,7 @@ _OWN_MEMBER = {
 }
 
 NODE: Collection[ChannelPolicy] = Collection(
-    title="Channel policies of SSH",
+    title="SSH channel policies",
     model=ChannelPolicy,
     default={SHELL_ONLY: _built_in("shell-only", "session-shell"), ALL: _built_in("all", *CHANNELS)},
     fixed=("name", "rules"),

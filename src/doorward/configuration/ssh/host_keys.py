@@ -50,7 +50,7 @@ def _body(keys: list[str]) -> dict[str, list[str]]:
 
 
 NODE: Singleton[HostKeys] = Singleton(
-    title="Host keys of SSH",
+    title="SSH host keys",
     model=HostKeys,
     default={"keys": []},
     listed=False,

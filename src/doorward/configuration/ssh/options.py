@@ -67,7 +67,7 @@ def is_enabled(snapshot: Snapshot) -> bool:
 
 
 NODE: Singleton[SshOptions] = Singleton(
-    title="Options of SSH",
+    title="SSH options",
     model=SshOptions,
     default={
         "channel_database_cleanup": {"enabled": False},

@@ -116,7 +116,7 @@ def weak_algorithms(snapshot: Snapshot, place: Place) -> Iterator[Problem]:
 _MEMBERS = tuple(SettingsPolicy.model_fields)
 
 NODE: Collection[SettingsPolicy] = Collection(
-    title="Settings policies of SSH",
+    title="SSH settings policies",
     model=SettingsPolicy,
     default={
         DEFAULT: {
