@@ -19,12 +19,12 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where to put it")
     parser.add_argument("--version", default=__version__, help="the version it says")
     given = parser.parse_args()
-    wanted = Build(RELEASES[given.release], _epoch(), given.version)
+    wanted = Build(RELEASES[given.release], epoch(), given.version)
     sys.stdout.write(f"{build(wanted, given.output)}\n")
     return 0
 
 
-def _epoch() -> int:
+def epoch() -> int:
     """Return the time of the sources: SOURCE_DATE_EPOCH, else that of the last commit."""
     told = os.environ.get("SOURCE_DATE_EPOCH")
     if told is None:

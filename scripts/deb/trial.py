@@ -26,6 +26,8 @@ from typing import Any
 import httpx2
 
 ADDRESS = "192.0.2.5"
+DOCUMENTED = ("doorward verify --host system", "runuser -u doorward -- doorward rotate-key --host system")
+"""Commands of docs/install.md on the machine itself: beside the server, and without one."""
 _STATE = "var/lib/doorward"
 _SECONDS = 120.0
 
@@ -70,11 +72,15 @@ class Machine:
 
     def stop(self) -> None:
         """Stop them in the opposite order."""
-        for service in reversed(self._services):
+        while self._services:
+            service = self._services.pop()
             service.terminate()
             if service.wait(_SECONDS) not in {0, -15}:
-                raise SystemExit(f"a service ended with {service.returncode}")
-        self._services.clear()
+                raise SystemExit(f"a service ended with {service.returncode}\n{self.says()}")
+
+    def has_failed(self) -> bool:
+        """Return whether a service ended by itself."""
+        return any(service.poll() is not None for service in self._services)
 
     def _socket(self) -> socket.socket:
         """Make the socket of the helper as its unit says."""
@@ -141,7 +147,7 @@ def until(condition: Callable[[], object], what: str, machine: Machine) -> None:
     """Wait for a condition; end with what the services said otherwise."""
     end = time.monotonic() + _SECONDS
     while not condition():
-        if time.monotonic() > end:
+        if time.monotonic() > end or machine.has_failed():
             raise SystemExit(f"never came: {what}\n{machine.says()}")
         time.sleep(0.1)
 
@@ -228,6 +234,9 @@ def live(machine: Machine, newer: Path) -> None:
         until(lambda: list(workers.glob("w*.sock")), "workers", machine)
         owner = next(workers.glob("w*.sock")).stat().st_uid
         expect(owner == account(machine, "_doorward-workers").pw_uid, "workers run, as an account of their own")
+        machine.run(*DOCUMENTED[0].split())
+    machine.run(*DOCUMENTED[1].split())
+    expect(True, "what the documents say to run on the machine works")  # noqa: FBT003 - it is reached
 
     machine.run("dpkg", "-i", f"/{newer.name}")
     with started(machine):
@@ -249,6 +258,9 @@ def started(machine: Machine) -> Iterator[None]:
     try:
         until(lambda: ready(machine), "the start", machine)
         yield
+    except BaseException:
+        sys.stderr.write(machine.says())
+        raise
     finally:
         machine.stop()
 

@@ -28,13 +28,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return server.state
 
 
-def refusal(state: Path, *words: str, options: tuple[str, ...] = ()) -> str:
+def refusal(state: Path, *words: str, options: tuple[str, ...] = (), code: int = 1) -> str:
     """What a server says that can't start."""
     server = Server(state, options=options)
     server.start(wait=False)
     assert server.process
     try:
-        assert server.process.wait(PATIENCE) == 1
+        assert server.process.wait(PATIENCE) == code
     finally:
         server.stop()
     # The state has its password, so that the one of the environment is ignored with a notice.
@@ -106,12 +106,19 @@ def later_release(state: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [unreadable_schema, later_release, garbage_header, garbage_inside, cut_off, other_database, later_format, no_documents],
+    [unreadable_schema, garbage_header, garbage_inside, cut_off, other_database, no_documents],
 )
 def test_a_damaged_database_is_named(whole: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     state = shutil.copytree(whole, tmp_path / "state")
     damage(state)
     refusal(state, str(state / "doorward.db"))
+
+
+@pytest.mark.parametrize("newer", [later_release, later_format])
+def test_a_database_of_a_newer_release_is_named(whole: Path, tmp_path: Path, newer: Callable[[Path], None]) -> None:
+    state = shutil.copytree(whole, tmp_path / "state")
+    newer(state)
+    refusal(state, str(state / "doorward.db"), "Nothing was changed", code=78)
 
 
 def valid_but_other(state: Path) -> None:

@@ -29,6 +29,8 @@ WANTED = {
     "usr/bin/doorward-host": 0o755,
     "usr/share/bash-completion/completions/doorward": 0o644,
     "usr/share/doc/doorward/changelog.gz": 0o644,
+    "usr/share/doorward/monitoring/doorward.dashboard.json": 0o644,
+    "usr/share/doorward/monitoring/doorward.rules.yml": 0o644,
     "usr/share/doc/doorward/copyright": 0o644,
     "usr/share/fish/vendor_completions.d/doorward.fish": 0o644,
     "usr/share/man/man1/doorward.1.gz": 0o644,

@@ -11,6 +11,15 @@ from doorward.host.machine import MachineKind
 class StartError(Exception):
     """Why the server can't start, in one sentence for the operator."""
 
+    code = 1
+    """What the program ends with."""
+
+
+class NewerStateError(StartError):
+    """A newer release has used the state directory; trying again does not help (EX_CONFIG of sysexits.h)."""
+
+    code = 78
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

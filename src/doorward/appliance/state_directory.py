@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from doorward.access.passwords import LocalPasswords
-from doorward.appliance.options import Options, StartError
+from doorward.appliance.options import NewerStateError, Options, StartError
 from doorward.configuration import passwords
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.network._addresses import listening
@@ -16,7 +17,10 @@ from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
 from doorward.listening.listeners import Listeners
 from doorward.listening.sockets import bind
+from doorward.sessions.catalogue import tables
 from doorward.store.anchor import HistoryKey
+from doorward.store.format import FORMATS
+from doorward.store.migration import NewerFormatError
 from doorward.store.rotation import settle
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -41,6 +45,7 @@ class StateDirectory:
 
 def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -> StateDirectory:
     """Open the state directory. At the first start a listener may be bound already. Raises as ``Appliance`` does."""
+    _refuse_newer(options.state)
     tree, state = whole_tree(), options.state
     fresh = not (state / "doorward.db").exists()
     settle(state)
@@ -52,6 +57,15 @@ def opened(options: Options, listeners: Listeners, say: Callable[[str], None]) -
     directory = StateDirectory(tree, _bound(options, listeners), vault, store, is_fresh=True)
     _first_start(directory, options, say)
     return directory
+
+
+def _refuse_newer(state: Path) -> None:
+    """Raise NewerStateError where a newer release has used a state directory, before anything in it is written."""
+    try:
+        FORMATS.refuse_newer(state / "doorward.db")
+        tables.FORMATS.refuse_newer(state / tables.FILE)
+    except NewerFormatError as error:
+        raise NewerStateError(str(error)) from error
 
 
 def _bound(options: Options, listeners: Listeners) -> Machine:

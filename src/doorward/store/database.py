@@ -42,7 +42,8 @@ def reason(error: Exception) -> str:
 class Database:
     """A SQLite file with the tables of a store; made if it does not exist. Raises StoreDamagedError.
 
-    ``room`` False is for who only looks, maybe beside a server: the log gets no room ahead, and no release is noted.
+    ``room`` False is for who only looks, maybe beside a server: the log gets no room ahead, and a file of an earlier
+    format stays as it is.
     """
 
     def __init__(self, path: Path, *, room: bool = True) -> None:
@@ -67,7 +68,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             for setting in _SETTINGS:
                 connection.execute(f"PRAGMA {setting}")
-            bring_up(connection, self._path, note_release=room)
+            bring_up(connection, self._path, is_user=room)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in an error message of SQLite
             connection.close()
             raise StoreDamagedError(f"{self._path} can't be opened: {reason(error)}.") from error

@@ -6,14 +6,22 @@ import sqlite3
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from doorward import __version__
 from doorward.store.commits import ROW as COMMIT
 from doorward.store.commits import commit_record_of, sum_of
+from doorward.store.migration import TALLY, FormatError, Formats, has_column, has_table, run
 from doorward.store.port import DamagedRecordError, StoreDamagedError
 from doorward.store.records import checksum
 
-FORMAT = "1"
+RECORDS = """
+CREATE TABLE IF NOT EXISTS records (
+  number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (kind, id)
+) STRICT
+"""
+"""The youngest table, which the first stores did not have."""
+
 MAILS_INTO_RECORDS = """
 INSERT OR IGNORE INTO records (kind, id, body)
   SELECT 'mail', id, json_object('due', due, 'queued', queued, 'recipient', recipient, 'subject', subject, 'text', text)
@@ -68,18 +76,14 @@ def give_accounts(connection: sqlite3.Connection) -> None:
             named[key], since[name] = name, (key, time)
     rows = connection.execute("SELECT rowid, user, started FROM commits").fetchall()
     owned = [(since[user][0], number) for number, user, started in rows if user in since and started >= since[user][1]]
-    connection.execute("BEGIN IMMEDIATE")
     connection.execute("ALTER TABLE commits ADD COLUMN account TEXT NOT NULL DEFAULT ''")
     connection.executemany("UPDATE commits SET account = ? WHERE rowid = ?", owned)
     connection.execute("DROP INDEX IF EXISTS commits_by_key")
     connection.execute("CREATE INDEX commits_by_account ON commits (account, idempotency_key) WHERE idempotency_key IS NOT NULL")
-    connection.execute("COMMIT")
 
 
-def make_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables that are not there yet."""
-    script = files("doorward.store").joinpath("schema.sql").read_text()
-    connection.executescript("BEGIN IMMEDIATE;" + script + "COMMIT;")
+def _schema() -> str:
+    return files("doorward.store").joinpath("schema.sql").read_text()
 
 
 CHECKSUMS = "ALTER TABLE {} ADD COLUMN checksum TEXT NOT NULL DEFAULT ''"
@@ -96,13 +100,11 @@ UPDATE records SET kind = 'cluster_removal', id = 'node', body = json_object('at
 
 
 def add_checksums(connection: sqlite3.Connection) -> None:
-    """Give records checksums, in one step."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Give records checksums."""
     for table in ("commits", "records"):
-        if not _has_checksums(connection, table):
+        if not has_column(connection, table, "checksum"):
             connection.execute(CHECKSUMS.format(table))
-    for statement in OBJECTS.split(";")[:-1]:
-        connection.execute(statement)
+    run(connection, OBJECTS)
     casts = ", ".join(f"CAST({name} AS BLOB)" for name in ("kind", "id", "body"))
     records = connection.execute(f"SELECT number, {casts} FROM records").fetchall()  # noqa: S608 - constant columns
     sums = [(checksum(*parts), number) for number, *parts in records]
@@ -113,58 +115,48 @@ def add_checksums(connection: sqlite3.Connection) -> None:
         with suppress(DamagedRecordError):  # it stays without one, and is found
             sums.append((sum_of(commit_record_of(row, is_checked=False)), number))
     connection.executemany("UPDATE commits SET checksum = ? WHERE rowid = ?", sums)
-    connection.execute("COMMIT")
 
 
-def _has_checksums(connection: sqlite3.Connection, table: str) -> bool:
-    sql = "SELECT 1 FROM pragma_table_info(?) WHERE name = 'checksum'"
-    return connection.execute(sql, (table,)).fetchone() is not None
+def number_formats(connection: sqlite3.Connection) -> None:
+    """Lead from format 1, which had several shapes before formats were counted, to format 2: each is known by what it lacks."""
+    if not has_column(connection, "commits", "account"):
+        give_accounts(connection)
+    run(connection, RECORDS)
+    if has_table(connection, "mails"):
+        run(connection, MAILS_INTO_RECORDS)
+    if not has_column(connection, "confirmation", "boot"):
+        run(connection, CONFIRMATION_COLUMNS)
+    if not has_column(connection, "commits", "results"):
+        run(connection, RESULTS_OF_CHANGES)
+    if not all(has_column(connection, table, "checksum") for table in ("commits", "records")):
+        add_checksums(connection)
+    if not has_column(connection, "revisions", "signature"):
+        run(connection, SIGNED_HISTORY)
+    if not has_column(connection, "revisions", "approvers"):
+        run(connection, APPROVALS)
+    run(connection, TALLY)
 
 
-def bring_up(connection: sqlite3.Connection, path: Path, *, note_release: bool) -> None:
+FORMATS: Final = Formats((number_formats,))
+"""A change of the tables adds a step here; schema.sql has them as they are now, and no step uses it."""
+
+
+def bring_up(connection: sqlite3.Connection, path: Path, *, is_user: bool) -> None:
     """Make the tables of this release in a file, unless another one that it can't follow was there.
 
-    ``note_release``: note that this release has used it. Raises StoreDamagedError.
+    ``is_user``: note that this release has used it, and bring an older one up. Who only looks leaves everything as it is.
+    Raises StoreDamagedError.
     """
-    if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        make_tables(connection)
-    meta = dict(connection.execute("SELECT name, value FROM meta"))
-    if meta.get("format") != FORMAT:
-        raise StoreDamagedError(f"{path} has format {meta.get('format')}; this release reads format {FORMAT}.")
-    if newer(meta.get("release", __version__)):
-        raise StoreDamagedError(f"{path} was used by release {meta['release']}; this is {__version__}, which would lose some.")
-    upgrade(connection)
-    if note_release and meta.get("release") != __version__:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))
-
-
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring the tables of a store that an earlier release made to those of now."""
-    if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'account'").fetchone():
-        give_accounts(connection)
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
-        make_tables(connection)  # the youngest table: the store was made before there was one
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mails'").fetchone():
-        connection.executescript(f"BEGIN IMMEDIATE;{MAILS_INTO_RECORDS}COMMIT;")
-    if not connection.execute("SELECT 1 FROM pragma_table_info('confirmation') WHERE name = 'boot'").fetchone():
-        connection.executescript(f"BEGIN IMMEDIATE;{CONFIRMATION_COLUMNS}COMMIT;")
-    if not connection.execute("SELECT 1 FROM pragma_table_info('commits') WHERE name = 'results'").fetchone():
-        connection.execute(RESULTS_OF_CHANGES)
-    if not all(_has_checksums(connection, table) for table in ("commits", "records")):
-        add_checksums(connection)
-    if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'signature'").fetchone():
-        connection.executescript(f"BEGIN IMMEDIATE;{SIGNED_HISTORY}COMMIT;")
-    if not connection.execute("SELECT 1 FROM pragma_table_info('revisions') WHERE name = 'approvers'").fetchone():
-        connection.executescript(f"BEGIN IMMEDIATE;{APPROVALS}COMMIT;")
-
-
-def newer(release: str) -> bool:
-    """Whether a release is of a later minor than this one, which then does not know all it wrote. Raises StoreDamagedError."""
-    return _minor(release) > _minor(__version__)
-
-
-def _minor(release: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in release.split(".")[:2])
-    except ValueError:
-        raise StoreDamagedError(f"The database names {release} as the release that used it last, which is none.") from None
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            FORMATS.make(connection, _schema())
+        if not is_user:
+            if FORMATS.check(connection, path) < FORMATS.current:
+                raise StoreDamagedError(f"{path} is as an earlier release left it; the next start of the server brings it up.")
+            return
+        FORMATS.bring_up(connection, path)
+    except FormatError as error:
+        raise StoreDamagedError(str(error)) from error
+    noted = connection.execute("SELECT value FROM meta WHERE name = 'release'").fetchone()
+    if noted != (__version__,):
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('release', ?)", (__version__,))

@@ -1,8 +1,6 @@
--- Run on a new store, and on one that lacks the youngest table: what a release adds within the format comes to be.
+-- Run on a new store. A change adds a step to store/format.py, which brings older stores to the same.
 
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
-INSERT OR IGNORE INTO meta VALUES ('format', '1');
 
 CREATE TABLE IF NOT EXISTS revisions (
   number INTEGER PRIMARY KEY,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 USERS = "/api/configuration/aaa/local_database/users"
 
 OLD = """
+UPDATE meta SET value = '1' WHERE name = 'format';
 DROP INDEX commits_by_account;
 ALTER TABLE commits DROP COLUMN account;
 ALTER TABLE commits DROP COLUMN checksum;

@@ -152,6 +152,7 @@ def test_a_store_of_before_signatures_is_signed_when_it_is_opened(directory: Pat
         "DROP INDEX changes_by_place",
         "ALTER TABLE revisions DROP COLUMN signature",
         "DELETE FROM meta WHERE name = 'history_key'",
+        "UPDATE meta SET value = '1' WHERE name = 'format'",
     )
     again = opened(directory)
     assert again.check() == []

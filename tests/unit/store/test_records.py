@@ -69,6 +69,7 @@ def test_a_removed_record_is_gone(store: Store) -> None:
 
 def older(connection: sqlite3.Connection) -> None:
     """Make of a store one from before records had checksums."""
+    connection.execute("UPDATE meta SET value = '1' WHERE name = 'format'")
     for table in ("commits", "records"):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
     connection.execute("DROP TABLE tally")
@@ -79,6 +80,7 @@ def test_a_store_made_before_there_were_records_gets_them(open_store: Callable[[
     connection = sqlite3.connect(tmp_path / "doorward.db")
     older(connection)
     connection.execute("DROP TABLE records")
+    connection.commit()
     connection.close()
     assert open_store().records("run") == []
 

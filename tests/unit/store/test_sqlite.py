@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.store.format import FORMAT
+from doorward.store.format import FORMATS
 from doorward.store.port import Confirmation, StoreDamagedError
 from doorward.store.sqlite import SqliteStore
 from doorward.store.vault import Vault
@@ -76,7 +76,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["UPDATE meta SET value = '0'", "UPDATE meta SET value = '2'", "DELETE FROM meta", "DROP TABLE meta"]
+    "sql", ["UPDATE meta SET value = '0'", "UPDATE meta SET value = '99'", "DELETE FROM meta", "DROP TABLE meta"]
 )
 def test_a_file_of_another_format_is_left_alone(tmp_path: Path, sql: str) -> None:
     path = tmp_path / "doorward.db"
@@ -86,7 +86,9 @@ def test_a_file_of_another_format_is_left_alone(tmp_path: Path, sql: str) -> Non
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StoreDamagedError, match=f"this release reads format {FORMAT}|can't be opened"):
+    with pytest.raises(
+        StoreDamagedError, match=f"this release reads formats 1 to {FORMATS.current}|knows formats up to|can't be opened"
+    ):
         SqliteStore(path, VAULT)
     assert path.read_bytes() == before
 
@@ -191,6 +193,7 @@ def test_a_store_that_knew_only_when_a_confirmation_ends_is_brought_on(tmp_path:
     with closing(sqlite3.connect(tmp_path / "doorward.db")) as connection:
         for column in ("seconds", "boot", "moment", "failure"):
             connection.execute(f"ALTER TABLE confirmation DROP COLUMN {column}")
+        connection.execute("UPDATE meta SET value = '1' WHERE name = 'format'")
         connection.commit()
     for _ in range(2):
         store = SqliteStore(tmp_path / "doorward.db", vault)

@@ -45,6 +45,7 @@ def test_the_identity_of_a_store_of_an_earlier_release_is_kept(tmp_path: Path) -
     made = asked(tmp_path)
     with closing(sqlite3.connect(tmp_path / "doorward.db")) as connection:
         connection.execute("UPDATE records SET body = json_quote(?)", (made,))
+        connection.execute("UPDATE meta SET value = '1' WHERE name = 'format'")
         for table in ("commits", "records"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.commit()

@@ -80,7 +80,7 @@ def serve(
             run(options, typer.echo, partial(typer.echo, err=True))
         except StartError as why:
             typer.echo(f"doorward can't start: {why}", err=True)
-            raise typer.Exit(1) from None
+            raise typer.Exit(why.code) from None
 
 
 def workers(  # noqa: PLR0913, PLR0917 - the options of a command

@@ -14,9 +14,9 @@ import msgspec
 
 from doorward.host.ownership import open_own
 from doorward.sessions.catalogue.rows import SessionRow
+from doorward.store.migration import TALLY, FormatError, Formats, has_column, has_table, run
 from doorward.store.tally import Counted
 
-FORMAT: Final = "1"
 FILE: Final = "sessions.db"
 """Name of the database in the state directory."""
 SHIFT: Final = 20
@@ -65,21 +65,13 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         for setting in _WRITING:
             connection.execute(f"PRAGMA {setting}")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-            script = files("doorward.sessions.catalogue").joinpath("schema.sql").read_text()
-            connection.executescript(f"BEGIN IMMEDIATE;{script}INSERT INTO meta VALUES ('format', '{FORMAT}');COMMIT;")
-        if not connection.execute(CHECKED).fetchone():
-            _add_sums(connection)
-        if not connection.execute(TALLIED).fetchone():
-            connection.execute(
-                "CREATE TABLE tally (only INTEGER PRIMARY KEY CHECK (only = 1), totals BLOB NOT NULL, mark TEXT NOT NULL) STRICT"
-            )
-        found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if not has_table(connection, "meta"):
+            FORMATS.make(connection, files("doorward.sessions.catalogue").joinpath("schema.sql").read_text())
+        FORMATS.bring_up(connection, path)
+    except FormatError as error:
+        raise CatalogueDamagedError(str(error)) from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise CatalogueDamagedError(f"{path} can't be used: {error}.") from error
-    if found is None or found[0] != FORMAT:
-        connection.close()
-        raise CatalogueDamagedError(f"{path} was written by another release: format {found[0] if found else 'none'}.")
     return connection
 
 
@@ -88,13 +80,19 @@ def sum_of(number: int, body: bytes) -> str:
     return hashlib.blake2b(b"%d %b" % (number, body), digest_size=8).hexdigest()
 
 
-def _add_sums(connection: sqlite3.Connection) -> None:
-    """Give the bodies of an earlier release checksums, in one step."""
-    connection.create_function("sum_of", 2, sum_of, deterministic=True)
-    connection.executescript(
-        "BEGIN IMMEDIATE; ALTER TABLE bodies ADD COLUMN checksum TEXT NOT NULL DEFAULT '';"
-        "UPDATE bodies SET checksum = sum_of(id, body); COMMIT;"
-    )
+def _number_formats(connection: sqlite3.Connection) -> None:
+    """Lead from format 1 to 2: bodies have checksums, and there is room for a tally, which some of format 1 had already."""
+    if not has_column(connection, "bodies", "checksum"):
+        connection.create_function("sum_of", 2, sum_of, deterministic=True)
+        run(
+            connection,
+            "ALTER TABLE bodies ADD COLUMN checksum TEXT NOT NULL DEFAULT ''; UPDATE bodies SET checksum = sum_of(id, body)",
+        )
+    run(connection, TALLY)
+
+
+FORMATS: Final = Formats((_number_formats,))
+"""A change of the tables adds a step here; schema.sql has them as they are now, and no step uses it."""
 
 
 def columns_of(row: SessionRow) -> dict[str, Any]:

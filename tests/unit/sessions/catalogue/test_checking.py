@@ -91,6 +91,7 @@ def test_a_body_without_session_is_found(path: Path) -> None:
 def test_rows_of_an_earlier_release_get_their_sums_at_the_start(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE bodies DROP COLUMN checksum")
+        connection.execute("UPDATE meta SET value = '1' WHERE name = 'format'")
         connection.commit()
     assert list(check_catalogue(path)) == []
     open_for_writing(path).close()
