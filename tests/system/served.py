@@ -88,9 +88,9 @@ class Served:
 
 
 @contextmanager
-def served(state: Path, home: Path) -> Iterator[Served]:
-    """Start a target, a server, and let sessions through. Nothing of it is left afterwards."""
-    with open_directory("served") as directory, running(state) as server:
+def served(state: Path, home: Path, **options: Any) -> Iterator[Served]:
+    """Start a target, a server, and let sessions through. Nothing of it is left afterwards. ``options`` are the server's."""
+    with open_directory("served") as directory, running(state, **options) as server:
         sshd = Sshd(directory / "target", [], password=PASSWORD, settings=SETTINGS)
         try:
             sshd.start()

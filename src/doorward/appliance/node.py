@@ -60,6 +60,7 @@ from doorward.host.ntp_probe import Prober
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.listening.kept import inherited
 from doorward.listening.listeners import Listeners
 from doorward.listening.tls import ConfiguredTls
 from doorward.membership import channel
@@ -96,6 +97,8 @@ class Appliance:
     def __init__(self, options: Options, say: Callable[[str], None] = print, warn: Callable[[str], None] = print) -> None:
         self._options, state = options, options.state
         self.listeners = Listeners()
+        for listening in inherited():
+            self.listeners.adopt(listening)
         self._directory = directory = opened(options, self.listeners, say)
         unprivileged.hide(state, state / SPOOL)
         self.store = directory.store
@@ -252,6 +255,7 @@ class Appliance:
         self.confirmations.load()
         self._doors.take_cluster_port()
         self._doors.open()
+        self.listeners.release()
 
     async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Serve until told to stop. ``ready`` gets the address once connections are answered."""

@@ -1,4 +1,7 @@
-"""Word to systemd of how a service does (sd_notify(3)): ready, stopping, alive. Without systemd nothing is sent."""
+"""Word to systemd of how a service does (sd_notify(3)): ready, stopping, alive; and what systemd keeps for the next start of it.
+
+Without systemd nothing is sent, and nothing is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,31 @@ import os
 import socket
 from contextlib import suppress
 
+_FIRST_DESCRIPTOR = 3
+"""Of those that systemd hands over (sd_listen_fds(3))."""
 
-def notify(state: str) -> None:
+
+def notify(state: str, *descriptors: int) -> None:
     """Send a state such as "READY=1" to the socket in NOTIFY_SOCKET; who does not listen is not waited for."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
         datagram.setblocking(False)  # noqa: FBT003 - the name says it
-        datagram.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+        datagram.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+        socket.send_fds(datagram, [state.encode()], list(descriptors))
+
+
+def handed_over() -> list[int]:
+    """Return the descriptors that systemd hands over to this process, once: they are not for its children."""
+    text, process = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if not text.isdecimal() or process != str(os.getpid()):
+        return []
+    found = [*range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(text))]
+    for descriptor in found:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the name says it
+    return found
 
 
 def watchdog_seconds() -> float | None:

@@ -19,7 +19,7 @@ import structlog
 
 from doorward.host.errors import HostError
 from doorward.host.resources import Listener
-from doorward.listening import open_listener
+from doorward.listening import kept, open_listener
 from doorward.listening.open_listener import OpenListener
 from doorward.listening.service import Peer, Service
 from doorward.listening.sockets import bound_for, own_client
@@ -46,6 +46,7 @@ class Listeners:
         self._leaving: set[OpenListener] = set()
         self._bound: dict[str, socket.socket] = {}
         self._expected: dict[tuple[str, Peer], Event] = {}
+        self._is_stopping = False
 
     def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
         """Live in an event loop from now on."""
@@ -54,12 +55,15 @@ class Listeners:
     def adopt(self, bound: socket.socket) -> None:
         """Take a bound socket for the listener at its address that is opened first."""
         address, port = bound.getsockname()[:2]
-        self._bound[Listener(address, port, ()).name] = bound
+        name = Listener(address, port, ()).name
+        if before := self._bound.pop(name, None):
+            before.close()
+        self._bound[name] = bound
 
     def release(self) -> None:
         """Close the bound sockets that no listener took."""
-        while self._bound:
-            self._bound.popitem()[1].close()
+        for name in list(self._bound):
+            self._let_go(name)
 
     # What the host asks for, in its thread
 
@@ -138,11 +142,22 @@ class Listeners:
     def _put(self, listener: Listener) -> None:
         found = self._open.get(listener.name)
         if found is None:
-            bound = self._bound.pop(listener.name) if listener.name in self._bound else bound_for(listener)
+            bound = self._bound.pop(listener.name) if listener.name in self._bound else self._fresh(listener)
             found = OpenListener(listener, bound, self.services, self.is_own, lambda dead: self._close(dead.name))
+            kept.keep(listener.name, bound)
             self._open[listener.name] = found
             log.debug("listener opened", address=listener.name, services=[rule.service for rule in listener.rules])
         found.change(listener)
+
+    def _fresh(self, listener: Listener) -> socket.socket:
+        """Return a new socket; one that was kept for another address may stand in its way. Raises HostError."""
+        for name in [name for name, one in self._bound.items() if one.getsockname()[1] == listener.port]:
+            self._let_go(name)
+        return bound_for(listener)
+
+    def _let_go(self, name: str) -> None:
+        kept.forget(name)
+        self._bound.pop(name).close()
 
     def _dismiss(self, name: str) -> None:
         if found := self._open.get(name):
@@ -152,6 +167,8 @@ class Listeners:
         found = self._open.pop(name, None)
         if found is not None:
             self._leaving.add(found)
+            if not self._is_stopping:
+                kept.forget(name)
             found.close()
             found.loop.call_later(open_listener.GRACE_SECONDS + STOP_SECONDS, self._leaving.discard, found)
             log.debug("listener closed", address=name)
@@ -164,7 +181,11 @@ class Listeners:
         return event is not None
 
     def refuse(self) -> None:
-        """Accept no more. Only what a running commit opens from now on is there until ``stop``. Called in the event loop."""
+        """Accept no more. Only what a running commit opens from now on is there until ``stop``. Called in the event loop.
+
+        Where systemd keeps the sockets, whoever connects from now on is the next server's.
+        """
+        self._is_stopping = True
         for name in list(self._open):
             self._close(name)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.host.notify import notify, watchdog_seconds
+from doorward.host.notify import handed_over, notify, watchdog_seconds
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
@@ -36,3 +36,21 @@ def test_the_watchdog_is_fed_twice_in_its_time(
     monkeypatch.setenv("WATCHDOG_USEC", wanted)
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)
     assert watchdog_seconds() == seconds
+
+
+def test_a_descriptor_goes_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, socket.create_server(("127.0.0.1", 0)) as listening:
+        systemd.bind(f"{tmp_path}/notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", f"{tmp_path}/notify")
+        notify("FDSTORE=1", listening.fileno())
+        said, [descriptor], _, _ = socket.recv_fds(systemd, 100, 1)
+        with socket.socket(fileno=descriptor) as kept:
+            assert (said, kept.getsockname()) == (b"FDSTORE=1", listening.getsockname())
+
+
+@pytest.mark.parametrize(("count", "process"), [("2", "1"), ("", "own"), ("x", "own"), ("0", "own")])
+def test_descriptors_of_somebody_else_are_not_taken(monkeypatch: pytest.MonkeyPatch, count: str, process: str) -> None:
+    monkeypatch.setenv("LISTEN_FDS", count)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()) if process == "own" else process)
+    assert handed_over() == []
+    assert "LISTEN_FDS" not in os.environ
