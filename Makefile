@@ -27,7 +27,7 @@ RELEASE ?= 12
 # Only folders that hold code: mypy refuses a path that has none.
 CODE := src tests scripts ansible_collections $(if $(wildcard benchmarks/*.py),benchmarks)
 
-.PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories deb deb-test console docs pictures screenshots clean
+.PHONY: help serve demo test coverage unit kills schedules generated soak mutants pairs check format bench lock directories deb deb-test image image-test console docs pictures screenshots clean
 
 help: ## List the targets
 	@awk -F ':[^#]*## ' '/^[a-z][a-z-]*:[^#]*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,15 @@ deb: $(VENV)/.dev ## Build a Debian package into dist/ (RELEASE=13 for another o
 deb-test: $(VENV)/.dev ## Install the package in a minimal Debian, run, upgrade, remove and purge it (RELEASE=13)
 	@scripts/need iproute2 mmdebstrap util-linux
 	@BIN=$(BIN) scripts/deb-test $(RELEASE)
+
+# As root, without a daemon; the network is needed for the Debian below it, once.
+image: $(VENV)/.dev ## Build an image for containers into dist/ (packaging/image/compose.yaml runs it)
+	@scripts/need mmdebstrap
+	@$(BIN)/python -m scripts.image --release $(RELEASE) $(ARGS)
+
+image-test: $(VENV)/.dev ## Build the image, and run what is in it by chroot as the example says
+	@scripts/need iproute2 mmdebstrap util-linux
+	@image=$$($(BIN)/python -m scripts.image --release $(RELEASE) --output build/image) && $(BIN)/python -m scripts.image.trial "$$image"
 
 console: $(VENV)/.dev ## Build the web console again, from console/ into src/doorward/console
 	@scripts/console

@@ -183,7 +183,7 @@ def _control(wanted: Build, tree: Path) -> None:
         "Architecture": wanted.architecture,
         "Maintainer": "The Doorward developers <doorward@example.com>",
         "Installed-Size": str(sum(-(-path.stat().st_size // 1024) for path in files)),
-        "Depends": f"python3 (>= {release.python}), python3 (<< {release.after}), libc6, passwd, util-linux, tzdata",
+        "Depends": f"python3 (>= {release.python}), python3 (<< {release.after}), libc6, libstdc++6, passwd, util-linux, tzdata",
         "Recommends": f"chrony, gpg, {release.libnfs}, openssh-client, rsync",
         "Section": "admin",
         "Priority": "optional",

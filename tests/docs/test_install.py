@@ -1,0 +1,38 @@
+"""The page on installation: the targets, units and files that it names are there, and what it says of containers is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from scripts.image.build import NUMBER, PORT, SSH_PORT
+
+ROOT = Path(__file__).parents[2]
+PAGE = " ".join((ROOT / "docs" / "install.md").read_text("utf-8").split())
+
+
+def test_each_target_of_make_is_there() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = set(re.findall(r"` ?make ([a-z-]+)", PAGE))
+    assert {"deb", "image", "image-test"} <= named <= set(targets)
+
+
+def test_each_unit_and_file_is_there() -> None:
+    for unit in re.findall(r"`(doorward[a-z-]*)` \|", PAGE):
+        assert (ROOT / f"packaging/systemd/{unit}.service").is_file()
+    for path in re.findall(r"`(packaging/[\w./-]+)`", PAGE):
+        assert (ROOT / path).exists()
+
+
+def test_the_section_on_containers_is_so() -> None:
+    assert f"on the ports {PORT} and {SSH_PORT}, as the account {NUMBER}" in PAGE
+
+
+def test_an_older_release_ends_as_the_unit_expects() -> None:
+    from doorward.appliance.options import NewerStateError
+
+    [code] = re.findall(
+        r"^RestartPreventExitStatus=(\d+)$", (ROOT / "packaging/systemd/doorward.service").read_text(), re.MULTILINE
+    )
+    assert int(code) == NewerStateError.code
+    assert f"ends with the code {code}" in PAGE
