@@ -105,6 +105,8 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:directories -o requirements/directories.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) pyproject.toml --extra otel -c requirements/dev.txt -o requirements/otel.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:clients -o requirements/clients.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:console -o requirements/console.txt

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import IO, Any
 
 import structlog
@@ -41,6 +42,7 @@ from doorward.api.resources import READING, Deferred, Resource, meta
 from doorward.events.verbosity import VERBOSITY
 from doorward.listening.http.fields import standing_fields
 from doorward.store.database import is_full
+from doorward.tracing import span
 from doorward.tree.jsontext import encode
 
 log = structlog.get_logger()
@@ -95,13 +97,25 @@ class Application:
         if scope["type"] != "http":
             return
         request = Request(scope["method"], (), scope, receive, os.urandom(16).hex())
+        with span(request.method, http__request__method=request.method, doorward__request_id=request.id) as traced:
+            answer = await self._answer(request)
+            traced.set("url.path", request.href)
+            if answer is not None:
+                traced.set("http.response.status_code", answer.status)
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    traced.fail(str(answer.status))
+        if answer is not None:
+            await self._send(request, answer, send)
+
+    async def _answer(self, request: Request) -> Response | None:
+        """Return what a request is answered with; None: its client has gone."""
         try:
-            await self._make(scope["raw_path"])
+            await self._make(request.scope["raw_path"])
             resource = self._admit(request)
             async with asyncio.timeout(resource.seconds or REQUEST_SECONDS):
-                answer = await self._carry_out(resource, request)
+                return await self._carry_out(resource, request)
         except DisconnectedError:
-            return
+            return None
         except Exception as error:
             refusal = response_to(error, request.id)
             if refusal is None:
@@ -109,8 +123,7 @@ class Application:
                 refusal = errors.internal(request.id)
             elif is_full(error):
                 log.error("no space left", request_id=request.id, method=request.method, path=request.href)
-            answer = self._refused(request, refusal)
-        await self._send(request, answer, send)
+            return self._refused(request, refusal)
 
     async def _make(self, path: bytes) -> None:
         for prefix in [prefix for prefix in self.deferred if path.startswith(prefix)]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from doorward import __version__, tracing
 from doorward.access.setup_code import SetupCode
 from doorward.appliance.node import Appliance
 from doorward.appliance.options import Options, StartError
@@ -40,10 +41,16 @@ def run(options: Options, say: Callable[[str], None] = print, warn: Callable[[st
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every connection takes a descriptor
     try:
+        end_tracing = tracing.start(__version__)
+    except tracing.MissingLibraryError as why:
+        raise StartError(f"{why}.") from why
+    try:
         with locked(options.state):
             _run(options, say, warn, began)
     except StateInUseError as why:
         raise StartError(str(why)) from why
+    finally:
+        end_tracing()
 
 
 def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], None], began: float) -> None:

@@ -17,6 +17,7 @@ from doorward.backup.failure import BackupError, Check, on_this_node
 from doorward.backup.names import MANIFEST
 from doorward.backup.records import Clock, Drill, Run, utc_now
 from doorward.backup.targets.port import Target
+from doorward.tracing import span
 from doorward.tree.times import stamp
 
 log = structlog.get_logger()
@@ -86,6 +87,13 @@ class Work:
 
     def __call__(self, run: Run) -> Run:
         """Return the run as it ended; it is not saved yet."""
+        with span("backup", doorward__run=run.id) as traced:
+            ended = self._carry_out(run)
+            if ended.result != "succeeded":
+                traced.fail(ended.code or "cancelled")
+            return ended
+
+    def _carry_out(self, run: Run) -> Run:
         self._end = time.monotonic() + RUN_SECONDS
         run = replace(run, started=stamp(self._clock()))
         try:
@@ -116,7 +124,8 @@ class Work:
         try:
             with on_this_node():
                 if self._prepared is None:
-                    self._prepared = self._prepare(steps)
+                    with span("backup.prepare"):
+                        self._prepared = self._prepare(steps)
                     begun = stamp(self._clock())
                 self._deliver(steps, self._prepared)
         except BackupError as failed:
@@ -146,9 +155,11 @@ class Work:
         seconds = min(ATTEMPT_SECONDS, self._end - time.monotonic())
         with self._parts.connect(self._policy, self._stop.event, self._spool, seconds) as target:
             target.prepare()
-            self._upload(steps, target, prepared)
+            with span("backup.upload", doorward__bytes=prepared.size):
+                self._upload(steps, target, prepared)
             steps.go(status="verifying")
-            self._drill(steps, target, prepared)
+            with span("backup.drill"):
+                self._drill(steps, target, prepared)
             try:
                 self._parts.clean_up(target, self._policy, self._spool)
             except BackupError as failure:

@@ -20,6 +20,7 @@ from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Revision, State, Store
+from doorward.tracing import span
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.claims import claims
 from doorward.transaction.history import continued
@@ -170,13 +171,18 @@ class Pipeline:
         Raises MergeConflict, SemanticError or ApplyFailed; then the running configuration is as before.
         """
         commit_record = begun(order)
+        with span("commit", doorward__commit=commit_record.id):
+            return self._commit(candidate, order, commit_record)
+
+    def _commit(self, candidate: Candidate, order: Order, commit_record: CommitRecord) -> CommitRecord:
         self.now_doing[commit_record.id] = commit_record
         try:
             if self.unknown is not None:  # first of all the host has to be what runs; what a plan says builds on it
                 self._close_late()
                 self.recover()
             candidate = supplied(self.tree, candidate, self.running)
-            report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
+            with span("commit.plan"):
+                report = self.plan(candidate, order.message, address=order.address, by=Committer(order.account, order.everything))
             if report.problems:
                 raise SemanticError(report.problems)
             commit_record = replace(commit_record, warnings=[*order.warnings, *as_json(report.warnings)])
@@ -240,7 +246,8 @@ class Pipeline:
             self.store.publish,
             edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=records, past=order.past,
         )  # fmt: skip
-        revision = self._publish(report, revision, write)
+        with span("commit.publish", doorward__revision=revision.number):
+            revision = self._publish(report, revision, write)
         self.is_on_trial = confirmation is not None
         self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
         if self.following:
@@ -263,10 +270,12 @@ class Pipeline:
             self.now_doing[commit_record.id] = replace(commit_record, state="verifying" if state == "verifying" else "applying")
 
         try:
-            self.store.begin(intent, replace(commit_record, state="applying"))
+            with span("commit.journal"):
+                self.store.begin(intent, replace(commit_record, state="applying"))
         except Exception as error:
             raise ApplyError("write journal", "", _why(error), restored=True) from error
-        self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
+        with span("commit.apply", doorward__actions=len(plan.actions)):
+            self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
 
     def _publish(self, report: CommitReport, revision: Revision, publish: Callable[[Revision], Revision]) -> Revision:
         """Write the revision. If the store fails, the host is put back, unless the revision turns out to be written."""

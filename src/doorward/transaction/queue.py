@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import structlog
@@ -37,7 +38,7 @@ class CommitQueue:
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Wait for the turn, run the work and return its result. Once begun it ends, whatever becomes of the caller."""
-        future = self._thread.submit(work)
+        future = self._thread.submit(copy_context().run, work)  # a span of the commit is one of the request
         result = asyncio.wrap_future(future)
         result.add_done_callback(self._ended)
         try:

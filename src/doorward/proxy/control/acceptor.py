@@ -20,6 +20,7 @@ from doorward.proxy.control.session import Session, new_key
 from doorward.proxy.control.sessions import Sessions
 from doorward.proxy.control.workers import WorkerProxies
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
+from doorward.tracing import span
 
 _NOT_NOW = "Sessions can't be taken at the moment."
 
@@ -56,7 +57,10 @@ class Acceptor:
         session = Session(new_key(), 0, found, (peer[0], peer[1]), local)
         self.sessions.add(session)
         try:
-            placed = await self._placed(session, connection)
+            with span("session.begin", doorward__session=session.key) as traced:
+                placed = await self._placed(session, connection)
+                if placed is not None:
+                    traced.fail(placed)
         except BaseException:
             self.sessions.end(session)
             connection.close()
