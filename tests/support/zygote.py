@@ -26,7 +26,8 @@ import tempfile
 import termios
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -214,20 +215,45 @@ def _become(order: dict[str, Any]) -> None:
     if any(map(os.environ.get, UNMEASURED)):
         importlib.import_module("coverage").process_startup()
     first, *rest = order["arguments"]
-    if first == "-m":
-        sys.argv = rest
-        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = [first, *rest]
-        sys.path[0] = str(Path(first).absolute().parent)
-        runpy.run_path(first, run_name="__main__")
+    with _noted_end():
+        if first == "-m":
+            sys.argv = rest
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = [first, *rest]
+            sys.path[0] = str(Path(first).absolute().parent)
+            runpy.run_path(first, run_name="__main__")
+
+
+_ends: list[int] = []
+"""The exit code of this process, once it is known."""
+
+
+@contextmanager
+def _noted_end() -> Iterator[None]:
+    """Note how a program ends; nothing where Python has more to say about it."""
+    try:
+        yield
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            _ends.append(ended.code or 0)
+        raise
+    _ends.append(0)
+
+
+def _end_at_once() -> None:
+    """End behind everything that runs at an exit: taking apart what was imported would take as long as a start."""
+    if _ends:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(_ends[0])
 
 
 def _prepare() -> None:
-    """Do once what every start does: validators of what can be configured, the command line, a cheap hash of passwords."""
+    """Do once what every start does: validators, the command line, a cheap hash of passwords."""
     from argon2 import PasswordHasher
     from typer import main as typer
-    from typer.core import TyperGroup
 
     import doorward.cli
     from doorward.access import passwords
@@ -240,15 +266,46 @@ def _prepare() -> None:
     for endpoint in whole_tree():
         if isinstance(endpoint.node, Valued):
             endpoint.node.adapter.rebuild()
+    _build_validators()
     passwords._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     doorward.cli.main = run  # hidden by the module of the same name, once that is imported
     command = typer.get_command(app)
-    assert isinstance(command, TyperGroup)
-    dict(command.commands)  # each is imported when it is asked for
+    _build_options(command)
     typer.get_command = lambda typer_instance: command
 
 
+def _build_validators() -> None:
+    """Build those of all bodies and places, which a server builds when the first value of their kind comes."""
+    from pydantic import TypeAdapter
+
+    from doorward.tree.described import At
+    from doorward.tree.models import Body
+
+    for kind in _below(Body):
+        kind.model_rebuild()
+    for place in [each for each in gc.get_objects() if isinstance(each, At)]:
+        place._adapter.rebuild()
+    for adapter in [each for each in gc.get_objects() if isinstance(each, TypeAdapter)]:
+        adapter.rebuild()
+
+
+def _below(kind: type[Any]) -> Iterator[type[Any]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def _build_options(command: Any) -> None:
+    """Build what reads the options of a command, and of those below it."""
+    for option in command.params:
+        if hasattr(option, "get_runtime_param"):
+            option.get_runtime_param()
+    for each in getattr(command, "commands", {}).values():
+        _build_options(each)
+
+
 def _live() -> None:
+    atexit.register(_end_at_once)  # the first, so that it runs last
     for name in IMPORTED:
         importlib.import_module(name)
     _prepare()
