@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One more than the cores of a small machine: tests wait a lot. The long files begin first (tests/conftest.py).
 WORKERS ?= 3
-PYTEST := pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := pytest --workers $(WORKERS)
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 from tests.support.leftovers import Leftovers
+from tests.support.spreading import Spread
+from tests.support.zygote import zygote
 
 settings.register_profile("patient", deadline=None)  # a machine that is busy is no fault
 settings.load_profile("patient")
@@ -57,6 +59,20 @@ LONG = (
     "contract/test_transactions_confirm.py",
 )
 """Files that take more than ten seconds, the longest first."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what ``make test`` gives: the processes to spread the tests over. Without it they run here."""
+    parser.addoption("--workers", type=int, default=0, help="fork so many processes that run the tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Spread the tests if asked to; what forks the servers starts meanwhile."""
+    if config.option.workers and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--workers forks, -n starts processes: not both")
+    if config.option.workers:
+        config.pluginmanager.register(Spread(config.option.workers))
+        zygote()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -92,11 +92,14 @@ def test_every_page_of_the_contract_is_there() -> None:
     assert {page.stem for page in CONTRACT.glob("*.md")} - {"README"} == set(_NAMES.values())
 
 
-CITED = [(path, one) for path in SOURCES for one in citations(path)]
+@cache
+def cited() -> list[tuple[Path, Citation]]:
+    """Return all citations, with the files that they stand in."""
+    return [(path, one) for path in SOURCES for one in citations(path)]
 
 
 def test_citations_are_found() -> None:
-    found = [one for _, one in CITED]
+    found = [one for _, one in cited()]
     assert len([one for one in found if one.page is not None]) > 200
     assert {one.page for one in found} > {"protocol", "configuration", "time", "backup", "cluster"}
 
@@ -104,7 +107,7 @@ def test_citations_are_found() -> None:
 def test_every_citation_leads_to_a_heading() -> None:
     lost = [
         f"{path.relative_to(ROOT)}: {one.words!r}: {one.page}.md has no section {one.number}"
-        for path, one in CITED
+        for path, one in cited()
         if one.page is not None and one.number not in sections(one.page)
     ]
     assert lost == []

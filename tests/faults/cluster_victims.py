@@ -15,7 +15,7 @@ import httpx2
 from doorward.cli.verify import findings
 from tests.faults.checks import NTP, USERS, WEB, ZONE, Seen, check_host, check_records, look
 from tests.faults.victim import TRAP
-from tests.support.members import INTERFACE, JOIN, NIC, NODES, PORT, Member, members
+from tests.support.members import INTERFACE, JOIN, NIC, NODES, Member, channel_port, members
 from tests.support.server import Server, until
 from tests.support.zygote import UNMEASURED
 
@@ -39,7 +39,7 @@ class Trapped(Member):
         super().__init__(state, address)
         self.trap = state.with_suffix(".trap")
         self.steps = self.trap.with_suffix(".trap.steps")
-        options = ("--listen", f"{address}:0", "--cluster-port", PORT)
+        options = ("--listen", f"{address}:0", "--cluster-port", channel_port())
         environment = {"DOORWARD_TRAP": str(self.trap), "DOORWARD_TRAP_AHEAD": "1", "HASTY": HASTY, **UNMEASURED}
         self.server = Server(state, (str(TRAP),), environment, options)
         self.second = address.replace("127.0.0.", "127.0.1.")

@@ -11,16 +11,13 @@ from typing import Any, Self
 import httpx2
 
 from tests.support.network import Machine
-from tests.support.server import PASSWORD, QUICK, WORKER, Client, Server, until
+from tests.support.server import PASSWORD, QUICK, Client, Server, until, worker
 
 INTERFACE = "/api/configuration/local_services/cluster"
 NIC = "/api/configuration/network/nics/nic1"
 NTP, ZONE = "/api/configuration/datetime/ntp_servers", "/api/configuration/datetime/timezone"
 PROMOTE, JOIN = "/api/cluster/promote", "/api/cluster/join_request"
 NODES, STATUS = "/api/cluster/nodes", "/api/cluster/status"
-
-PORT = str(7500 + WORKER)
-"""Of the node channel: tests that run at the same time have the same addresses."""
 
 LEFT_OPEN = "ignore:unclosed <ssl.SSLSocket:ResourceWarning"
 """Python 3.11 leaves a socket to the garbage collection whose other side was killed right before the TLS handshake."""
@@ -32,12 +29,19 @@ HASTY = (
 """Who is away is missed sooner than in earnest."""
 
 
+def channel_port() -> str:
+    """Return the port of the node channel: tests that run at the same time have the same addresses."""
+    return str(7500 + worker())
+
+
 class Member:
     """A node: its server and a client that is logged in. Without ``server`` it is a hasty one that listens at the address."""
 
     def __init__(self, state: Path, address: str, server: Server | None = None) -> None:
         self.address, self.state = address, state
-        self.server = server or Server(state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0", "--cluster-port", PORT))
+        self.server = server or Server(
+            state, QUICK, {"HASTY": HASTY}, ("--listen", f"{address}:0", "--cluster-port", channel_port())
+        )
         self.client: Client
         self.id = ""
 

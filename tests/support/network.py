@@ -21,14 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.server import WORKER
+from tests.support.server import worker
 from tests.support.waiting import PATIENCE
 
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _CLONE_NEWNET = 0x40000000
 _BROADCAST = b"\xff" * 6
-SUBNET = f"10.77.{WORKER}"
-"""Tests that run at the same time are on all of their networks."""
 _chance = random.Random(7)  # noqa: S311 - the same losses in every run
 
 
@@ -107,7 +105,8 @@ class Network:
         name = f"dw{os.getpid() % 10_000}n{host}"
         card = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(card, _TUNSETIFF, struct.pack("16sH", name.encode(), _IFF_TAP | _IFF_NO_PI))
-        machine = Machine(f"{SUBNET}.{host}", card, holder)
+        # Tests that run at the same time are on all of their networks.
+        machine = Machine(f"10.77.{worker()}.{host}", card, holder)
         inside: list[str] = []
         if holder is not None:
             own = Path("/proc/self/ns/net").stat().st_ino

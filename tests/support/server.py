@@ -22,13 +22,17 @@ from doorward.proxy.worker.places import Places
 from tests.support.waiting import PATIENCE, until
 from tests.support.zygote import Forked, fork
 
-__all__ = ["PASSWORD", "QUICK", "WORKER", "Client", "Server", "running", "until"]
+__all__ = ["PASSWORD", "QUICK", "Client", "Server", "running", "until", "worker"]
 
 PASSWORD = "Tr0ub4dor-and-a-horse"
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""The number of this process among those that run tests at the same time, all with the same network."""
+WORKER_VARIABLE = "DOORWARD_TESTS_WORKER"
 QUICK = (str(Path(__file__).with_name("launcher.py")),)
 """Launches a server whose limits are those of ``HASTY``."""
+
+
+def worker() -> int:
+    """Return the number of this process among those that run tests at the same time, all with the same network."""
+    return int(os.environ.get(WORKER_VARIABLE) or os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @dataclass

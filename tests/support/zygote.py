@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import functools
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import selectors
@@ -31,12 +33,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from tests.support.waiting import until
+
 ROOT = Path(__file__).parents[2]
 UNMEASURED = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
 """A process with this environment measures no coverage: what is killed writes none, and measuring takes time."""
 IMPORTED = (
-    "argon2", "coverage", "doorward.appliance.running", "doorward.cli.logging", "encodings.idna", "httpcore2", "httptools",
-    "pyroute2", "truststore", "typer._adapters", "uvloop", "tests.support.network",
+    "argon2", "coverage", "doorward.appliance.running", "doorward.cli.logging", "encodings.ascii", "encodings.idna", "httpcore2",
+    "httptools", "inotify_simple", "pyroute2", "truststore", "typer._adapters", "typer._click.decorators", "uvicorn.lifespan.off",
+    "uvloop", "tests.support.network",
 )  # fmt: skip
 """What servers and commands import, sooner or later."""
 _LARGEST = 1 << 20
@@ -90,9 +95,13 @@ class Forked(Ended):
 
 
 class Zygote:
-    """The process that forks. It ends with this one. ``commands``: a directory with a ``doorward`` that it runs."""
+    """The process that forks. It ends with this one. ``commands``: a directory with a ``doorward`` that it runs.
+
+    Processes that are forked from this one share it.
+    """
 
     def __init__(self) -> None:
+        self._owner = self._user = os.getpid()
         self.commands = Path(tempfile.mkdtemp(prefix="zygote"))
         shim = self.commands / "doorward"
         shim.write_text(f"#!{sys.executable} -IS\n{_SHIM.read_text()}")
@@ -109,6 +118,9 @@ class Zygote:
 
     def _end(self) -> None:
         self._control.close()
+        if os.getpid() != self._owner:
+            self._process.returncode = 0  # not a child of this process, which else complains that it runs
+            return
         self._process.wait()
         shutil.rmtree(self.commands)
 
@@ -117,20 +129,26 @@ class Zygote:
         told, report = os.pipe()
         try:
             with self._lock:
+                if self._user != os.getpid():
+                    self._control, self._user = self._connected(), os.getpid()
                 socket.send_fds(self._control, [json.dumps(order).encode()], [*streams, report])
                 return int(self._control.recv(16)), told
         finally:
             os.close(report)
 
+    def _connected(self) -> socket.socket:
+        """Return a way to it for a process that was forked from its owner, which the owner's is not."""
+        until((self.commands / "zygote").exists, what="the process that forks")
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+        made.connect(str(self.commands / "zygote"))
+        return made
 
-_zygotes: dict[int, Zygote] = {}
 
-
+@functools.cache
 def zygote() -> Zygote:
-    """Return the zygote of this process, which is made when there is none yet."""
-    if os.getpid() not in _zygotes:
-        _zygotes[os.getpid()] = Zygote()
-    return _zygotes[os.getpid()]
+    """Return the zygote of this process and of those that it forks, which is made when there is none yet."""
+    return Zygote()
 
 
 def fork(arguments: list[str], environment: dict[str, str]) -> Forked:
@@ -259,6 +277,8 @@ def _prepare() -> None:
     from doorward.access import passwords
 
     run = doorward.cli.main
+    for name in _modules("doorward.cli", "doorward.client"):
+        importlib.import_module(name)
     from doorward.cli.main import app
     from doorward.transaction.startup import whole_tree
     from doorward.tree.nodes import Valued
@@ -304,24 +324,37 @@ def _build_options(command: Any) -> None:
         _build_options(each)
 
 
+def _modules(*packages: str) -> Iterator[str]:
+    """Yield the names of all modules in packages."""
+    for package in packages:
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            yield found.name
+
+
 def _live() -> None:
     atexit.register(_end_at_once)  # the first, so that it runs last
+    with (
+        selectors.DefaultSelector() as orders,
+        socket.socket(fileno=os.dup(0)) as control,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+    ):
+        listener.bind(f"{sys.argv[1]}.new")
+        listener.listen()
+        Path(f"{sys.argv[1]}.new").rename(sys.argv[1])
+        _import()
+        order = _next(listener, control, orders)
+    if order is not None:
+        _become(order)
+
+
+def _import() -> None:
+    """Import and make what every server and command has."""
     for name in IMPORTED:
         importlib.import_module(name)
     _prepare()
     assert threading.active_count() == 1, "a fork would lose a thread"
     gc.collect()
     gc.freeze()  # what never goes away is not looked through again, so that its pages stay shared
-    with (
-        selectors.DefaultSelector() as orders,
-        socket.socket(fileno=os.dup(0)) as control,
-        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
-    ):
-        listener.bind(sys.argv[1])
-        listener.listen()
-        order = _next(listener, control, orders)
-    if order is not None:
-        _become(order)
 
 
 if __name__ == "__main__":

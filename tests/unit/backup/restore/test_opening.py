@@ -21,6 +21,7 @@ from doorward.backup.restore.request import RestoreRequest
 from doorward.tree.jsontext import decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.unit.backup.parts import Site
@@ -32,22 +33,23 @@ def a_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     return member.tobuf(tarfile.GNU_FORMAT)
 
 
+# Made when they are asked for, as the files below: they are large.
 LARGE = 96 << 20
-BOMBS: dict[str, tuple[bytes, int]] = {
-    "long file": (a_header("a", LARGE), LARGE),
-    "long manifest": (a_header("MANIFEST.json", LARGE // 2), LARGE // 2),
-    "long names": (a_header("././@LongLink", LARGE, tarfile.GNUTYPE_LONGNAME), LARGE),
-    "attributes": (a_header("x", LARGE, tarfile.XHDTYPE), LARGE),
-    "files": (b"".join(a_header(str(number), 0) for number in range(12_000)), 0),
-    "link": (a_header("configuration/tree.json", 0, tarfile.SYMTYPE), 0),
-    "holes": (a_header("configuration/tree.json", 0, tarfile.GNUTYPE_SPARSE), 0),
-    "device": (a_header("configuration/tree.json", 0, tarfile.BLKTYPE), 0),
+BOMBS: dict[str, Callable[[], tuple[bytes, int]]] = {
+    "long file": lambda: (a_header("a", LARGE), LARGE),
+    "long manifest": lambda: (a_header("MANIFEST.json", LARGE // 2), LARGE // 2),
+    "long names": lambda: (a_header("././@LongLink", LARGE, tarfile.GNUTYPE_LONGNAME), LARGE),
+    "attributes": lambda: (a_header("x", LARGE, tarfile.XHDTYPE), LARGE),
+    "files": lambda: (b"".join(a_header(str(number), 0) for number in range(12_000)), 0),
+    "link": lambda: (a_header("configuration/tree.json", 0, tarfile.SYMTYPE), 0),
+    "holes": lambda: (a_header("configuration/tree.json", 0, tarfile.GNUTYPE_SPARSE), 0),
+    "device": lambda: (a_header("configuration/tree.json", 0, tarfile.BLKTYPE), 0),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_what_no_archive_holds_is_not_unpacked(name: str) -> None:
-    beginning, size = BOMBS[name]
+    beginning, size = BOMBS[name]()
     with container.in_memory() as file:
         compressor = container._Compressor(file, 0)
         compressor.write(beginning)
@@ -82,24 +84,27 @@ def signed(site: Site, changed: dict[str, bytes]) -> IO[bytes]:
     return file
 
 
-MANY = b"[" + b"{}," * 8_000_000 + b"{}]"
-SMALL_AND_COSTLY = {
-    "many values": {TREE: MANY},
-    "many members": {TREE: b"{" + b",".join(b'"%d":0' % number for number in range(2_000_000)) + b"}"},
-    "deep": {TREE: b"[" * 900_000 + b"]" * 900_000},
-    "many secrets": {SECRETS["passwords"]: MANY},
-    "many runs": {RUNS: MANY},
-    "many members of a cluster": {MEMBERSHIP: MANY},
-    "a long line of history": {HISTORY: b" " * (48 << 20) + b"\n"},
-    "a line of many values": {HISTORY: MANY + b"\n"},
-    "long texts": {TREE: b'{"a":"' + b" " * (16 << 20) + b'"}', MEMBERSHIP: b'{"a":"' + b" " * (17 << 20) + b'"}'},
+def many() -> bytes:
+    return b"[" + b"{}," * 8_000_000 + b"{}]"
+
+
+SMALL_AND_COSTLY: dict[str, Callable[[], dict[str, bytes]]] = {
+    "many values": lambda: {TREE: many()},
+    "many members": lambda: {TREE: b"{" + b",".join(b'"%d":0' % number for number in range(2_000_000)) + b"}"},
+    "deep": lambda: {TREE: b"[" * 900_000 + b"]" * 900_000},
+    "many secrets": lambda: {SECRETS["passwords"]: many()},
+    "many runs": lambda: {RUNS: many()},
+    "many members of a cluster": lambda: {MEMBERSHIP: many()},
+    "a long line of history": lambda: {HISTORY: b" " * (48 << 20) + b"\n"},
+    "a line of many values": lambda: {HISTORY: many() + b"\n"},
+    "long texts": lambda: {TREE: b'{"a":"' + b" " * (16 << 20) + b'"}', MEMBERSHIP: b'{"a":"' + b" " * (17 << 20) + b'"}'},
 }
 
 
 @pytest.mark.parametrize("name", SMALL_AND_COSTLY)
 def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: str, site: Site, tmp_path: Path) -> None:
     path = tmp_path / "archive"
-    with signed(site, SMALL_AND_COSTLY[name]) as file:
+    with signed(site, SMALL_AND_COSTLY[name]()) as file:
         path.write_bytes(file.read())
     assert path.stat().st_size < 6 << 20
     request = RestoreRequest("admin", "127.0.0.1", scope="system")
