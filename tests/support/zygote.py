@@ -130,6 +130,7 @@ class Zygote:
         try:
             with self._lock:
                 if self._user != os.getpid():
+                    self._control.close()
                     self._control, self._user = self._connected(), os.getpid()
                 socket.send_fds(self._control, [json.dumps(order).encode()], [*streams, report])
                 return int(self._control.recv(16)), told
