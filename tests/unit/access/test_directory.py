@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from doorward.access import directory
-from doorward.access.directory import MAX_GROUPS, MAX_NAME, MAX_PASSWORD, STEP_SECONDS, Directory, DirectoryError, DirectoryUser
+from doorward.access.directory import Directory, DirectoryError, DirectoryUser
 from doorward.configuration.policies.ldap_servers import LdapServers
 
 DN = "uid=jane,ou=people,dc=example"
@@ -144,10 +144,10 @@ def test_who_searches_logs_in_and_who_is_found_proves_it(library: Library) -> No
     assert library.asked == [
         ("bind", "cn=binder", "binding"),
         ("search", "ou=people", 2, "(uid=jane)", ["1.1"], 2),
-        ("search", "ou=groups", 2, f"(|(memberUid=jane)(memberUid={DN}))", ["cn"], MAX_GROUPS),
+        ("search", "ou=groups", 2, f"(|(memberUid=jane)(memberUid={DN}))", ["cn"], 1000),
         ("bind", DN, "hers"),
     ]
-    assert all(0 < seconds <= STEP_SECONDS for seconds in library.waited)
+    assert all(0 < seconds <= 10 for seconds in library.waited)
 
 
 def test_without_a_password_to_bind_with_the_bind_is_anonymous(library: Library) -> None:
@@ -156,20 +156,20 @@ def test_without_a_password_to_bind_with_the_bind_is_anonymous(library: Library)
     assert code_of(asked(password=lambda: None).find, "jane") == "bind"
 
 
-@pytest.mark.parametrize("password", ["", "x" * (MAX_PASSWORD + 1), "hers\x00", "ä" * (MAX_PASSWORD // 2 + 1)])
+@pytest.mark.parametrize("password", ["", "x" * 1025, "hers\x00", "ä" * 513])
 def test_what_can_be_no_password_is_not_asked(library: Library, password: str) -> None:
     assert asked().authenticate("jane", password) is None
     assert library.asked == []
 
 
-@pytest.mark.parametrize("user", ["", "x" * (MAX_NAME + 1), "jane\x00"])
+@pytest.mark.parametrize("user", ["", "x" * 257, "jane\x00"])
 def test_what_can_be_no_name_is_not_searched_for(library: Library, user: str) -> None:
     assert asked().find(user) is None
     assert library.asked == [("bind", "cn=binder", "binding")]
 
 
 def test_the_longest_names_and_passwords_are_asked(library: Library) -> None:
-    assert asked().authenticate("x" * MAX_NAME, "x" * MAX_PASSWORD) is not None
+    assert asked().authenticate("x" * 256, "x" * 1024) is not None
 
 
 @pytest.mark.parametrize("error", ["AuthenticationError", "InsufficientAccess", "UnwillingToPerform", "NoSuchObjectError"])
@@ -223,12 +223,12 @@ def test_two_entries_are_nobody_and_referrals_are_none(library: Library) -> None
 
 
 def test_groups_of_a_user_are_named_by_their_entries_once_each(library: Library) -> None:
-    names = ["cn=dba,ou=groups", "nothing", "cn=dba,ou=others", *(f"cn=group{number}" for number in range(MAX_GROUPS))]
+    names = ["cn=dba,ou=groups", "nothing", "cn=dba,ou=others", *(f"cn=group{number}" for number in range(1000))]
     library.entries["ou=people"] = [Entry(DN, memberOf=names)]
     enabled = {"selection": "ad", "memberof_check": {"enabled": True}}
     found = asked(schema=enabled).find("ja*ne")
     assert found is not None
-    assert found.groups == ("dba", *(f"group{number}" for number in range(MAX_GROUPS - 3)))
+    assert found.groups == ("dba", *(f"group{number}" for number in range(997)))
     wanted = r"(&(objectCategory=person)(objectClass=user)(sAMAccountName=ja\2ane))"
     assert library.asked[-1] == ("search", "ou=people", 2, wanted, ["memberOf"], 2)
     found = asked(schema=enabled | {"memberof_check": {"enabled": False}}).find("jane")
@@ -249,7 +249,9 @@ def test_the_next_server_is_asked_only_where_one_gives_no_answer(library: Librar
 
 def test_when_the_time_is_over_nobody_is_asked_any_more(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory, "TOTAL_SECONDS", -1.0)
-    assert code_of(asked().find, "jane") == "timeout"
+    with pytest.raises(DirectoryError, match=r"^No server answered in time\.$") as caught:
+        asked().find("jane")
+    assert caught.value.code == "timeout"
     monkeypatch.setattr(directory, "TOTAL_SECONDS", 30.0)
     here = time.monotonic()
     with asked()._bound() as bound:
@@ -259,6 +261,10 @@ def test_when_the_time_is_over_nobody_is_asked_any_more(library: Library, monkey
         assert code_of(bound.find, "jane") == "timeout"
         assert code_of(bound.proves, DN, "hers") == "timeout"
         assert library.asked == []
+
+
+def test_what_a_server_says_is_told_plainly_and_not_at_length() -> None:
+    assert str(DirectoryError("search", "\x1b[1m" + "x" * 300)) == "[1m" + "x" * 196 + "…"
 
 
 def test_what_fails_when_the_time_is_over_is_about_the_time(library: Library) -> None:

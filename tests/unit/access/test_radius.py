@@ -11,7 +11,7 @@ import pytest
 from pyrad.packet import AccessAccept, AccessChallenge, AccessReject, AuthPacket, Packet
 
 from doorward.access import radius
-from doorward.access.radius import MAX_MESSAGE, MAX_PASSWORD, MAX_USER, Radius, RadiusEndpoint, RadiusError, Reply
+from doorward.access.radius import Radius, RadiusEndpoint, RadiusError, Reply
 from tests.support.ports import free_port
 
 SECRET = "shared"
@@ -94,10 +94,10 @@ def test_a_rejection_is_an_answer(serve: Serve) -> None:
 
 def test_the_longest_names_and_passwords_are_asked_and_longer_ones_are_not(serve: Serve) -> None:
     server = serve(AccessAccept)
-    assert asked(server.port).ask("x" * MAX_USER, "x" * MAX_PASSWORD).accepted
-    assert asked(server.port).ask("x" * (MAX_USER + 1), "x") == Reply(accepted=False)
-    assert asked(server.port).ask("x", "x" * (MAX_PASSWORD + 1)) == Reply(accepted=False)
-    assert asked(server.port).ask("ä" * (MAX_USER // 2 + 1), "x") == Reply(accepted=False)
+    assert asked(server.port).ask("x" * 253, "x" * 128).accepted
+    assert asked(server.port).ask("x" * 254, "x") == Reply(accepted=False)
+    assert asked(server.port).ask("x", "x" * 129) == Reply(accepted=False)
+    assert asked(server.port).ask("ä" * 127, "x") == Reply(accepted=False)
     assert len(server.asked) == 1
 
 
@@ -106,7 +106,6 @@ def test_a_challenge_says_whether_the_answer_is_shown(serve: Serve, prompt: dict
     server = serve(AccessChallenge, Reply_Message=b"x" * 253, State=b"its own", **prompt)
     reply = asked(server.port).ask("jane", "hers")
     assert reply == Reply(accepted=False, message="x" * 253, state=b"\x00its own", echo=echo)
-    assert len(reply.message) <= MAX_MESSAGE
 
 
 def test_an_answer_to_a_challenge_goes_to_the_server_that_asked(serve: Serve) -> None:
