@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import doorward
-from tests.support.members import PORT
+from tests.support.members import channel_port
 from tests.support.server import PASSWORD, QUICK, Server, running, until
 from tests.system.backup_site import Site, storage
 
@@ -95,7 +95,9 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, ansible: Ansible) -> Iterator[Server]:
     """A server, with the files of the page beside it."""
-    with running(tmp_path_factory.mktemp("gate") / "state", launcher=QUICK, options=("--cluster-port", PORT)) as started:
+    with running(
+        tmp_path_factory.mktemp("gate") / "state", launcher=QUICK, options=("--cluster-port", channel_port())
+    ) as started:
         replaced = {
             "https://gate.example.com": started.url,
             "/opt/doorward/.venv/bin/python": sys.executable,
@@ -217,7 +219,7 @@ def test_a_backup_is_proven(ansible: Ansible, server: Server, tmp_path: Path) ->
 
 def test_two_gates_become_a_cluster_once(ansible: Ansible, server: Server, tmp_path: Path) -> None:
     """The last of the tests: there is no way back from being Central Management."""
-    options = ("--listen", "127.0.0.2:0", "--cluster-port", PORT)
+    options = ("--listen", "127.0.0.2:0", "--cluster-port", channel_port())
     with running(tmp_path / "state", launcher=QUICK, options=options) as other:
         gates = {"first": (server, "127.0.0.1"), "second": (other, "127.0.0.2")}
         lines = [

@@ -20,12 +20,12 @@ SECRET = "shared"
 class RadiusServer:
     """Answers with a code and attributes, and keeps what it was asked."""
 
-    def __init__(self, code: int, attributes: dict[str, Any]) -> None:
+    def __init__(self, code: int, attributes: dict[str, Any], **options: bool) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.asked: list[dict[str, Any]] = []
-        self._code, self._attributes = code, attributes
+        self._code, self._attributes, self._options = code, attributes, options
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -38,7 +38,7 @@ class RadiusServer:
             assert request.verify_message_authenticator()
             told = {name: request[name][0] for name in request.keys() if name != "Message-Authenticator"}  # noqa: SIM118 - no dict
             self.asked.append({**told, "User-Password": request.PwDecrypt(told["User-Password"])})
-            reply: Packet = request.CreateReply()
+            reply: Packet = request.CreateReply(**self._options)
             reply.code = self._code
             for name, value in self._attributes.items():
                 reply[name] = value
@@ -132,3 +132,12 @@ def test_the_first_answer_counts_and_what_was_wrong_with_each_is_told(serve: Ser
 def test_other_codes_are_no_answer(serve: Serve) -> None:
     with pytest.raises(RadiusError, match=r"it answered with the code 5$"):
         asked(serve(5).port).ask("jane", "hers")
+
+
+def test_an_answer_that_nothing_signs_is_none() -> None:
+    server = RadiusServer(AccessAccept, {}, message_authenticator=False)
+    try:
+        with pytest.raises(RadiusError, match="gave no answer that is signed"):
+            asked(server.port, timeout=0.2).ask("jane", "hers")
+    finally:
+        server.close()
