@@ -63,7 +63,7 @@ class _Connection(sqlite3.Connection):
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if sql == "COMMIT" and (found := site()):
-            [(_, _, path)] = super().execute("PRAGMA database_list").fetchall()
+            path = next(file for _, name, file in super().execute("PRAGMA database_list") if name == "main")
             mark(self.log, site=found, path=f"{path}-wal")
         return super().execute(sql, *values)
 
