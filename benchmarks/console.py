@@ -48,9 +48,10 @@ def users(server: Server, count: int, prefix: str) -> None:
 
 def first_load(visit: Visits) -> int:
     """Bytes on the wire until somebody can log in."""
-    page = visit.anonymous("assets/none")
+    page = visit.anonymous()
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     received: list[int] = []
     session.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
     page.goto("/console/")
