@@ -23,7 +23,7 @@ class LocalFileError(OSError):
     """Trouble with a file of this machine."""
 
 
-class RefusedError(Exception):
+class TargetRefusedError(Exception):
     """What a target refuses with: one of the codes of failures, and words."""
 
     def __init__(self, code: str, words: str) -> None:
@@ -64,7 +64,7 @@ def serve(target: object) -> None:
             method: Callable[..., Any] = getattr(target, name)
             try:
                 _say(result=method(*arguments))
-            except RefusedError as error:
+            except TargetRefusedError as error:
                 _say(code=error.code, words=error.words)
             except OSError as error:
                 here = isinstance(error, LocalFileError)

@@ -23,7 +23,7 @@ import httpx2
 from requests_aws4auth import AWS4Auth
 
 from doorward.backup.targets import calls
-from doorward.backup.targets.calls import RefusedError
+from doorward.backup.targets.calls import TargetRefusedError
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING
 from doorward.host import unprivileged
 from doorward.host.tls import client_context
@@ -69,7 +69,7 @@ class S3Bucket:
         try:
             context = client_context(authority)
         except (ssl.SSLError, OSError) as error:
-            raise RefusedError("certificate_rejected", f"the authority can't be used: {error}") from None
+            raise TargetRefusedError("certificate_rejected", f"the authority can't be used: {error}") from None
         self._client = httpx2.Client(verify=context, trust_env=False, follow_redirects=False, timeout=seconds)
         self._sign = AWS4Auth(target["access_key_id"], secret, target["region"], "s3", include_hdrs=_SIGNED)
         scheme, _, host = str(target["endpoint"]).rstrip("/").partition("://")
@@ -86,7 +86,7 @@ class S3Bucket:
         """Whether objects of the bucket can be locked."""
         try:
             found = self._xml(self._ask("GET", "", {"object-lock": ""}))
-        except RefusedError as refused:
+        except TargetRefusedError as refused:
             if refused.code == "no_such_path":  # ObjectLockConfigurationNotFoundError
                 return False
             raise
@@ -106,17 +106,17 @@ class S3Bucket:
                 if name and "/" not in name:
                     found.append((name, _number(_text(entry, "Size")), _when(_text(entry, "LastModified"))))
             if size > MAX_LISTING:
-                raise RefusedError("protocol_unavailable", "the server lists far too much")
+                raise TargetRefusedError("protocol_unavailable", "the server lists far too much")
             token = _text(page, "NextContinuationToken") or None
             if len(found) > MAX_FILES or _text(page, "IsTruncated") != "true" or token is None:
                 return found
-        raise RefusedError("protocol_unavailable", "the list of the server has no end")
+        raise TargetRefusedError("protocol_unavailable", "the list of the server has no end")
 
     def status(self, key: str) -> tuple[int, str, float] | None:
         """Return size, lock and its end (seconds since the epoch) of an object, None when there is none."""
         try:
             answer = self._ask("HEAD", key)
-        except RefusedError as refused:
+        except TargetRefusedError as refused:
             if refused.code == "no_such_path":
                 return None
             raise
@@ -165,7 +165,7 @@ class S3Bucket:
             for chunk in answer.iter_raw(_CHUNK):
                 count += len(chunk)
                 if count > most:
-                    raise RefusedError("verify_failed", "the server sends more than was ever written there")
+                    raise TargetRefusedError("verify_failed", "the server sends more than was ever written there")
                 calls.moved(count)
                 yield chunk
 
@@ -187,7 +187,7 @@ class S3Bucket:
     ) -> Iterator[httpx2.Response]:
         """Sign and send a request; the answer comes as it is read."""
         if self._client is None:
-            raise RefusedError("connection_lost", "there is no connection yet")
+            raise TargetRefusedError("connection_lost", "there is no connection yet")
         asked = f"?{urlencode(sorted(query.items()), quote_via=quote)}" if query else ""
         url = f"{self._url}/{quote(key)}{asked}"
         headers = {**headers, "Accept-Encoding": "identity"}
@@ -204,7 +204,7 @@ class S3Bucket:
         try:
             return _parsed(answer.extensions["whole"])
         except (ET.ParseError, ValueError):
-            raise RefusedError("protocol_unavailable", "the answer is none of S3") from None
+            raise TargetRefusedError("protocol_unavailable", "the answer is none of S3") from None
 
 
 class _Moving(httpx2.SyncByteStream):
@@ -225,33 +225,35 @@ def _asking() -> Iterator[None]:
     try:
         yield
     except httpx2.TimeoutException:
-        raise RefusedError("stalled", "no answer in time") from None
+        raise TargetRefusedError("stalled", "no answer in time") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, ssl.SSLError):
             cause = cause.__cause__ or cause.__context__
         if isinstance(cause, ssl.SSLCertVerificationError):
             words = f"its certificate is not accepted: {cause.verify_message}"
-            raise RefusedError("certificate_rejected", words) from None
+            raise TargetRefusedError("certificate_rejected", words) from None
         broken = isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         if cause is not None and not broken and isinstance(error, httpx2.ConnectError):
-            raise RefusedError("encryption_unavailable", f"no TLS: {cause.reason or cause}") from None
+            raise TargetRefusedError("encryption_unavailable", f"no TLS: {cause.reason or cause}") from None
         code = "connect" if isinstance(error, httpx2.ConnectError) else "connection_lost"
-        raise RefusedError(code, str(error) or type(error).__name__) from None
+        raise TargetRefusedError(code, str(error) or type(error).__name__) from None
 
 
 def _refuse(answer: httpx2.Response, body: bytes) -> NoReturn:
     """Raise what an answer means that is no success."""
     if answer.is_redirect:
         region = answer.headers.get("x-amz-bucket-region")
-        raise RefusedError("protocol_unavailable", "the server sends us elsewhere" + (f"; region {region}" if region else ""))
+        raise TargetRefusedError(
+            "protocol_unavailable", "the server sends us elsewhere" + (f"; region {region}" if region else "")
+        )
     try:
         found = _parsed(body)
         code, words = _text(found, "Code"), _text(found, "Message")
     except (ET.ParseError, ValueError):
         code, words = "", ""
     meaning = _MEANINGS.get(code) or _STATUS.get(answer.status_code, "protocol_unavailable")
-    raise RefusedError(meaning, f"status {answer.status_code} {code}: {words}".rstrip(": ")[:_MAX_WORDS])
+    raise TargetRefusedError(meaning, f"status {answer.status_code} {code}: {words}".rstrip(": ")[:_MAX_WORDS])
 
 
 def _whole(answer: httpx2.Response) -> bytes:
@@ -260,7 +262,7 @@ def _whole(answer: httpx2.Response) -> bytes:
     for chunk in answer.iter_raw(_CHUNK):
         found += chunk
         if len(found) > _MAX_ANSWER:
-            raise RefusedError("protocol_unavailable", "the server's answer is far too long")
+            raise TargetRefusedError("protocol_unavailable", "the server's answer is far too long")
         calls.moved(len(found))
     return bytes(found)
 
@@ -283,12 +285,12 @@ def _when(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
-        raise RefusedError("protocol_unavailable", "the server tells no time") from None
+        raise TargetRefusedError("protocol_unavailable", "the server tells no time") from None
 
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
-        raise RefusedError("protocol_unavailable", "the server tells no size")
+        raise TargetRefusedError("protocol_unavailable", "the server tells no size")
     return int(text)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from doorward.backup.targets import calls, s3_child
-from doorward.backup.targets.calls import RefusedError
+from doorward.backup.targets.calls import TargetRefusedError
 from doorward.backup.targets.port import describe
 from doorward.backup.targets.s3_child import S3Bucket
 from tests.support.pki import Authority
@@ -108,8 +108,8 @@ def _moves_are_not_told(monkeypatch: pytest.MonkeyPatch, served: Scripted) -> It
         served.opened.pop().close()
 
 
-def refused(action: Callable[[], object]) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refused(action: Callable[[], object]) -> TargetRefusedError:
+    with pytest.raises(TargetRefusedError) as caught:
         action()
     return caught.value
 
