@@ -6,6 +6,7 @@ Pure: a worker imports this module.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -144,6 +145,15 @@ class Audit(RuleValue, frozen=True, kw_only=True):
     live_view: bool = True
     """Whether what is on the screen may be followed live."""
     text: str = "screen"
+
+
+TEXT_KINDS: Mapping[str, frozenset[str]] = {
+    "none": frozenset(),
+    "metadata": frozenset({"file"}),
+    "commands": frozenset({"file", "command"}),
+    "screen": frozenset({"file", "command", "screen", "title"}),
+}
+"""Which kinds of lines each level of `Audit.text` takes."""
 
 
 class ConnectionRules(RuleValue, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ from doorward.recording.records import MAX_TIME
 from doorward.recording.trail_file import TrailFile
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import Facts, SessionRow
+from doorward.sessions.recorded_text import recorded_text
+from doorward.sessions.trails import Trails
 from doorward.transaction.candidate import Running
 
 WAIT_SECONDS = 10.0
@@ -109,6 +111,17 @@ class Adoption:
             await self.catalogue.update(wanted.session, Facts(extra={rows.SEALED: over}))
         return True
 
+    async def index(self, key: str) -> None:
+        """Index a session whose worker is dead by its trail: nobody else tells of its last lines.
+
+        Raises CatalogueUnavailableError.
+        """
+        row = await asyncio.to_thread(self.catalogue.session, key)
+        if row is None or row.ended is not None:
+            return
+        for channel, lines in await asyncio.to_thread(recorded_text, Trails(self.trails), row):
+            await self.catalogue.text(key, channel, lines)
+
     async def close_rows(self) -> bool:
         """Close the rows of sessions that nobody has any more; whether some are left that may still be recorded."""
         left = False
@@ -129,6 +142,7 @@ class Adoption:
     async def _close(self, row: SessionRow, session: Session | None) -> None:
         at = await asyncio.to_thread(recorded_until, self.trails / f"{row.key}{SUFFIX}")
         down, up = (session.down, session.up) if session is not None else (row.down, row.up)
+        await self.index(row.key)
         await self.catalogue.recovered(row.key, rows.cut(at, _CUT, max(down, row.down), max(up, row.up)))
         log.warning("session cut off", session=row.session_id, recorded_ms=at)
         if session is not None:

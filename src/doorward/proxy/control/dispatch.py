@@ -215,6 +215,8 @@ class Dispatch:
             worker.sessions.add(session)
         elif isinstance(report, messages.Text) or await self.adoption.lives(session.host):
             raise MisbehaviourError("told of a session of another worker")
+        elif isinstance(report, messages.Ended):
+            await self.adoption.index(session.key)
 
     async def _late(self, worker: WorkerProxy, report: Report) -> None:
         """Take what a worker that is gone, or that outlived an earlier control, left of a session that is over."""
@@ -223,8 +225,10 @@ class Dispatch:
         if row is None or not isinstance(report, messages.Ended):
             return
         host = str(row.extra.get(rows.WORKER, ""))
-        if host != worker.name and await self.adoption.lives(host):
-            raise MisbehaviourError("told of a session of another worker")
+        if host != worker.name:
+            if await self.adoption.lives(host):
+                raise MisbehaviourError("told of a session of another worker")
+            await self.adoption.index(row.key)
         await self.catalogue.end(report.session, end_of(report, row.down, row.up))
 
     async def _note(self, worker: WorkerProxy) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from doorward.recording.records import Record, RecordKind, encode_json, varint
+from doorward.sessions.rules import TEXT_KINDS
 
 PIECE = 1 << 20
 """Bytes of content in one record, at most; a frame holds several."""
@@ -46,17 +47,8 @@ class ChannelLog:
 
     def text(self, at: int, kind: str, line: str) -> None:
         """Give a line to the index, where the policy wants lines of its kind."""
-        if kind in INDEXED.get(self.level, ()) and (plain := printable(line)):
+        if kind in TEXT_KINDS.get(self.level, ()) and (plain := printable(line)):
             self.line(self.number, at, kind, plain)
-
-
-INDEXED: Mapping[str, frozenset[str]] = {
-    "none": frozenset(),
-    "metadata": frozenset({"file"}),
-    "commands": frozenset({"file", "command"}),
-    "screen": frozenset({"file", "command", "screen", "title"}),
-}
-"""Which kinds of lines each level of `Audit.text` takes."""
 
 
 def printable(line: str) -> str:

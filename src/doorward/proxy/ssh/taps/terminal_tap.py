@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from doorward.proxy.ssh.taps.channel import INDEXED, MAX_LINE, ChannelLog, printable
+from doorward.proxy.ssh.taps.channel import MAX_LINE, ChannelLog, printable
 from doorward.proxy.ssh.taps.commands import Commands
 from doorward.proxy.ssh.taps.echo import Echo, asks_for_secret
 from doorward.proxy.ssh.taps.marks import Mark, MarkKind, Splitter
@@ -14,6 +14,7 @@ from doorward.recording.channels import size_of
 from doorward.recording.records import RecordKind
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.writer import REST_MILLISECONDS
+from doorward.sessions.rules import TEXT_KINDS
 
 
 class TerminalTap:
@@ -26,7 +27,7 @@ class TerminalTap:
         self._terminal = AvtTerminal(*size)
         self._splitter = Splitter()
         self._echo, self._commands, self._text = Echo(), Commands(), ScreenText()
-        self._wants_screen = "screen" in INDEXED.get(log.level, ())
+        self._wants_screen = "screen" in TEXT_KINDS.get(log.level, ())
         self._whole_screen = False
         self._title = ""
         self._active = 0
