@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PYTEST := pytest --workers $(WORKERS)
 # What the tests need beside Python.
-NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
+NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg haproxy htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
 	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
 	samba slapd systemd tcpdump tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.

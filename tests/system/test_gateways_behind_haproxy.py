@@ -1,0 +1,97 @@
+"""Two gateways behind one address, by a real HAProxy: one dies, new sessions go to the other, nothing recorded is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.ports import free_port
+from tests.support.server import until
+from tests.support.waiting import PATIENCE
+from tests.system.served import Served, left_behind, served
+
+PAGE = (Path(__file__).parents[2] / "docs/scaling.md").read_text()
+
+
+class Balanced(Served):
+    """Gateways behind one address. These are in no cluster, in which host keys travel, so each shows another one."""
+
+    def command(self, program: str = "ssh") -> list[str]:
+        return [program, "-o", "UserKnownHostsFile=/dev/null", *super().command(program)[1:]]
+
+
+@contextmanager
+def balanced(directory: Path, gateways: list[Served]) -> Iterator[Balanced]:
+    """The first gateway as it is reached through HAProxy, with the configuration of ``docs/scaling.md``."""
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
+    assert program, "HAProxy is not installed (Debian package haproxy)"
+    found = re.search(r"```\n# haproxy.cfg\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    port, text = free_port(), found[1]
+    for old, new in (("127.0.0.1:2222", port), *((f"192.0.2.{n}:2222", one.port) for n, one in enumerate(gateways, 1))):
+        assert old in text
+        text = text.replace(old, f"127.0.0.1:{new}")
+    (directory / "haproxy.cfg").write_text(text)
+    process = subprocess.Popen([program, "-db", "-f", str(directory / "haproxy.cfg")])
+    try:
+        until(lambda: listens(port) or process.poll() is not None, what="HAProxy")
+        assert process.poll() is None
+        first = gateways[0]
+        yield Balanced(first.server, first.sshd, first.cli, port)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def die(gateway: Served) -> None:
+    """End all of a gateway at once, as a machine does."""
+    gateway.server.kill()
+    for process in left_behind(gateway.server.state):
+        os.kill(process, signal.SIGKILL)
+    until(lambda: left_behind(gateway.server.state) == [], what="that nothing is left of it")
+
+
+def test_when_a_gateway_dies_the_next_session_goes_to_the_other(tmp_path: Path) -> None:
+    homes = [tmp_path / "one", tmp_path / "two"]
+    for home in homes:
+        home.mkdir()
+    with served(tmp_path / "state1", homes[0]) as first, served(tmp_path / "state2", homes[1]) as second:
+        second.cli.ok("quickstart", "ssh", "--yes", first.login)  # both lead to the first target
+        gateways = [first, second]
+        with balanced(tmp_path, gateways) as site:
+            until(lambda: site.ssh("true").returncode == 0, what="a gateway behind the address")
+            with site.terminal() as user:
+                dead = until(lambda: next((one for one in gateways if one.live()), None), what="the session")
+                [key] = dead.live()
+                user.types("echo recorded-$((50+5))")
+                user.awaits("recorded-55")
+                trail = dead.server.state / "trails" / f"{key}.dwr"
+                text = dead.cli.ok
+                until(lambda: "recorded-55" in text("trail", "text", str(trail)), what="that it is on the disk")
+                die(dead)
+                assert user.process.wait(PATIENCE) != 0
+            other = next(one for one in gateways if one is not dead)
+            until(lambda: site.ssh("echo again-$((60+6))").stdout == b"again-66\n", what="a session on the other one")
+            assert until(lambda: json.loads(other.cli.ok("sessions", "search", "again-66", "--json")), what="its row")
+            assert len(json.loads(other.cli.ok("sessions", "list", "--json"))) <= 3, "looks of HAProxy are no sessions"
+            dead.server.start()
+            dead.cli.variables = {"DOORWARD_URL": dead.server.url}
+            until(lambda: dead.live() == [], what="that it is known to have ended")
+            [row] = until(lambda: json.loads(dead.cli.ok("sessions", "search", "recorded-55", "--json")), what="its text")
+            assert row["key"] == key
+            dead.cli.ok("trail", "verify", str(trail))
+            until(lambda: dead.ssh("true").returncode == 0, what="that it lets sessions in again")
