@@ -18,7 +18,7 @@ from doorward.tree.references import Reference, RefersTo
 from doorward.tree.registry import Endpoint
 from tests.contract.wire import Caller
 from tests.unit.configuration.material import certificate, key, pem, text
-from tests.unit.configuration.policies.samples import AUDIT, BACKUP, KEY
+from tests.unit.configuration.policies.samples import AUDIT, BACKUP, BACKUP_S3, KEY
 from tests.unit.configuration.ssh.samples import RADIUS
 from tests.unit.configuration.test_models import GOOD, MODELLED, bodies, short
 
@@ -28,10 +28,16 @@ At = tuple[str | int, ...]
 
 FOREIGN = {"ca": {"selection": "certificate", "x509_certificate": KEY}, "server": KEY, "tsa": KEY}
 SEALED = {**AUDIT, "encryption": {**AUDIT["encryption"], "keystroke_certificates": [KEY]}}
+IN_BUCKET = {**BACKUP_S3, "target": {**BACKUP_S3["target"], "server_certificate_ca": KEY}}
+TRUSTED = {"nts": True, "server_certificate_ca": KEY}
+TIME_SERVERS = [
+    {"selection": "fqdn", "value": "time.example.com", **TRUSTED}, {"selection": "ip", "value": "192.0.2.123", **TRUSTED}
+]  # fmt: skip
 VARIANTS: dict[str, list[Any]] = {
+    "datetime/ntp_servers": [TIME_SERVERS],
     "management/certificates": [FOREIGN],
     "policies/audit_policies": [SEALED],
-    "policies/backup_policies": [BACKUP],
+    "policies/backup_policies": [BACKUP, IN_BUCKET],
     "ssh/authentication_policies": [RADIUS],
 }
 """Bodies besides the samples, where one sample can't hold every field."""
@@ -54,6 +60,8 @@ def declared() -> dict[Site, set[str]]:
     """Every field that takes a reference, and to what."""
     found: dict[Site, set[str]] = {}
     for body in bodies(Body):
+        if body.__name__.startswith("_"):
+            continue  # what several bodies share
         for name, annotation in typing.get_type_hints(body, include_extras=True).items():
             if to := {reference.to for reference in direct(annotation)}:
                 found[site(body, name)] = to

@@ -54,9 +54,10 @@ async def by_asyncssh(site: Site, port: int) -> list[object]:
         process.terminate()
         got.append((await process.wait()).exit_signal)
         process = await connection.create_process("stty size; cat", term_type="xterm", term_size=(90, 20, 900, 400))
+        shown = await process.stdout.readline()  # what is typed sooner would be echoed before it
         process.send_break(500)
         process.stdin.write("a line\n\x04")
-        got.append((await process.wait()).stdout)
+        got.append(shown + str((await process.wait()).stdout))
         async with connection.start_sftp_client() as files, files.open("by-asyncssh", "w") as file:
             await file.write("written")
         async with connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", site.sshd.port) as listener:

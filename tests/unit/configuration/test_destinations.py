@@ -119,7 +119,7 @@ def test_the_walk_meets_the_places_that_send_secrets() -> None:
     found = {path.rpartition("/")[2] for path, model in MODELS.items() if any(secrets_in(model)) and any(telling(model))}
     assert found == {
         "archive_cleanup_policies", "authentication_policies", "backup_policies", "connections", "credentialstores", "email",
-        "join_request", "ldap_servers", "nodes", "syslog",
+        "join_request", "ldap_servers", "nodes", "ntp_servers", "syslog",
     }  # fmt: skip
 
 

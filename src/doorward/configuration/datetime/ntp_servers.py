@@ -23,6 +23,7 @@ from doorward.configuration.network._addresses import addresses
 from doorward.host.drivers.chrony_conf import MAX_SERVERS, SOURCES, authority_path
 from doorward.host.files import FileEntry
 from doorward.host.resources import Daemon, File
+from doorward.tree.destinations import Destination
 from doorward.tree.fields import FqdnAddress, IpAddress
 from doorward.tree.models import Elements, Interrelated, Variants, extension, wrong
 from doorward.tree.nodes import ListSingleton
@@ -39,6 +40,8 @@ _FEW = 3
 
 class _Authenticated(Interrelated):
     """How an entry shows that its answers are its own."""
+
+    destination = Destination()  # of an authority only the certificate is used, and stays here
 
     nts: bool = extension(
         default=False, description="Whether only answers count that are authenticated by NTS, Network Time Security (RFC 8915)."
