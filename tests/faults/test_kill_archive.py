@@ -13,9 +13,9 @@ from tests.faults.victim import Victim
 from tests.support.server import PASSWORD, Client, until
 
 RESTORES = "/api/backup/restores"
-STEPS = (1, 2, 3, 5, 7, 8, 9, 11, 12, 15, 18, 22, 27, 33, 38, 39, 40, 41, 42, 43)
+STEPS = (1, 2, 3, 5, 7, 8, 9, 11, 12, 15, 18, 22, 27, 33, 38, 43, 44, 45, 46, 47, 48)
 """Before the host is touched, some of those that touch it, and those from the revision on."""
-PUBLISHED = 39
+PUBLISHED = 44
 """The first one at which the revision is written."""
 
 

@@ -191,7 +191,8 @@ def _wait(module: AnsibleModule, client: Client, result: dict[str, Any]) -> None
     place = f"{_CLUSTER}/status/{module.params['request']['node_id']}"
     while seconds:
         found = client.get(place).content
-        if found["status"] == "ok" and found["sync_status"] in {"n/a", "up-to-date"}:
+        # Issues may be warnings that hold nothing up: what it has is what counts.
+        if found["status"] != "offline" and found["sync_status"] in {"n/a", "up-to-date"}:
             return
         if time.monotonic() >= end:
             said = f"status {found['status']}, configuration {found['sync_status']}"
