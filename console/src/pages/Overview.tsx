@@ -120,7 +120,7 @@ function LastChange() {
     <Told
       title={texts.overview.lastChange}
       rows={[
-        [texts.overview.revision, <Link to="/history">{last?.key}</Link>],
+        [texts.overview.revision, last ? <Link to="/history">{last.key}</Link> : null],
         [texts.overview.author, last?.body?.author],
         [texts.overview.time, <Moment at={last?.body?.time} />],
         [texts.overview.message, last?.body?.commit_message],
@@ -141,8 +141,8 @@ function LastBackup() {
     <Told
       title={texts.pages.backups}
       rows={[
-        [texts.backups.last, <Link to="/backups">{status?.last_success ? <Moment at={status.last_success.at} /> : texts.overview.never}</Link>],
-        [texts.backups.next, status?.next_due ? <Moment at={status.next_due} /> : texts.overview.notDue],
+        [texts.backups.last, status ? <Link to="/backups">{status.last_success ? <Moment at={status.last_success.at} /> : texts.overview.never}</Link> : null],
+        [texts.backups.next, status ? status.next_due ? <Moment at={status.next_due} /> : texts.overview.notDue : null],
         ...(status?.overdue ? [[texts.overview.state, <Label isCompact status="warning">{texts.backups.overdue}</Label>] satisfies Row] : []),
       ]}
     />
