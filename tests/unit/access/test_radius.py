@@ -129,6 +129,25 @@ def test_the_first_answer_counts_and_what_was_wrong_with_each_is_told(serve: Ser
         asked().ask("jane", "hers")
 
 
+def test_a_name_that_nobody_knows_is_told_in_words(serve: Serve) -> None:
+    servers = [RadiusEndpoint("no-such.invalid", 1812, lambda: SECRET)]
+    with pytest.raises(RadiusError, match=r"^no-such\.invalid:1812: [A-Z][a-z]+ "):
+        Radius(servers, 60.0, "gateway", "192.0.2.7").ask("jane", "hers")
+
+
+def test_a_silent_server_is_asked_twice() -> None:
+    server = RadiusServer(AccessAccept, {}, message_authenticator=False)
+    with pytest.raises(RadiusError):
+        asked(server.port, timeout=0.2).ask("jane", "hers")
+    server.close()
+    assert len(server.asked) == 2
+
+
+def test_long_messages_are_cut(serve: Serve) -> None:
+    reply = asked(serve(AccessReject, Reply_Message=[b"x" * 253] * 5).port).ask("jane", "wrong")
+    assert reply.message == " ".join(["x" * 253] * 5)[:1023] + "…"
+
+
 def test_other_codes_are_no_answer(serve: Serve) -> None:
     with pytest.raises(RadiusError, match=r"it answered with the code 5$"):
         asked(serve(5).port).ask("jane", "hers")
