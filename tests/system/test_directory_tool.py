@@ -70,7 +70,7 @@ def test_a_user_is_known_by_the_password_alone(admin: Client, slapd: Slapd, auth
 
 @pytest.mark.parametrize("signer", [None, "Somebody else"], ids=["whom the system trusts", "somebody else"])
 def test_a_certificate_that_others_signed_is_refused(admin: Client, slapd: Slapd, signer: str | None) -> None:
-    key = directory(admin, slapd, f"others{len(signer or str())}", signer and Authority(signer).pem)
+    key = directory(admin, slapd, f"others{len(signer or '')}", signer and Authority(signer).pem)
     found = tried(admin, key, username="alice", password=ALICE_PASSWORD)
     assert (found["result"], found["code"]) == ("failed", "tls")
     assert ALICE_PASSWORD not in found["message"]
