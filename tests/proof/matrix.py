@@ -44,7 +44,7 @@ PLAN = {
     "sync host.files:_step": COMMITS,
     "sync host.files:make_directory": RECORDS,
     "sync host.files:_fill": COMMITS,
-    "name proxy.pipe:listen": "It names a socket, which is nothing without its process.",
+    "name proxy.local_sockets:listen": "It names a socket, which is nothing without its process.",
     "sync proxy.worker.outbox:write_end": SESSIONS,
     "name proxy.worker.outbox:write_end": SESSIONS,
     "sync proxy.worker.outbox:write_end 2": SESSIONS,

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import httpx2
 
-from doorward.proxy.supervisor import stop as stop_workers
+from doorward.proxy.supervisor.ending import stop as stop_workers
 from doorward.proxy.worker.places import Places
 from tests.support.waiting import PATIENCE, until
 from tests.support.zygote import Forked, fork

@@ -19,7 +19,7 @@ import msgspec
 from doorward.proxy import messages
 from doorward.proxy.messages import PipeMessage
 from doorward.proxy.pipe import ControlEnd, connect
-from doorward.proxy.supervisor import stop
+from doorward.proxy.supervisor.ending import stop
 from doorward.proxy.worker.places import Places
 from doorward.recording.reader import TrailReader
 from tests.support.gateway import HOST_KEY, FakeControl

@@ -17,7 +17,7 @@ from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
 from doorward.configuration.aaa import settings
 from doorward.proxy.control.control import ProxyControl, Surroundings
-from doorward.proxy.supervisor import stop
+from doorward.proxy.supervisor.ending import stop
 from doorward.proxy.worker.places import Places
 from doorward.recording.journal import SUFFIX
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue

@@ -18,7 +18,7 @@ from msgspec import structs
 
 from doorward.proxy import messages
 from doorward.proxy.ssh.gate import MAX_REQUESTS
-from doorward.proxy.ssh.legs.leg import MAX_WAITING
+from doorward.proxy.ssh.legs.waiting import MAX_WAITING
 from doorward.proxy.ssh.policy import MAX_DENIED
 from doorward.proxy.ssh.wire.fields import boolean, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message

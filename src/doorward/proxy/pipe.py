@@ -11,20 +11,16 @@ import array
 import asyncio
 import os
 import socket
-import stat
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Collection
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from doorward.proxy.local_sockets import check_peer, peer_of, short
 from doorward.proxy.messages import MAX_MESSAGE, Begin, PipeMessage, Refuse, Show, ToControl, ToWorker
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_WAITING: Final = 8 << 20
 """Bytes that may wait for a peer which does not read; beyond it is disconnected."""
@@ -34,7 +30,6 @@ MAX_TAKEN: Final = 1 << 20
 """Bytes of messages that may wait for whoever iterates; beyond nothing more is read."""
 
 _LENGTH = struct.Struct(">I")
-_CREDENTIALS = struct.Struct("3i")
 _PIECE = 1 << 18
 _INT = array.array("i").itemsize
 _CONTROL_SIZE = socket.CMSG_LEN(16 * _INT)
@@ -44,7 +39,7 @@ Got = TypeVar("Got", ToControl, ToWorker)
 
 
 class PipeError(Exception):
-    """The other side is not who it should be, or does not keep to the rules; the pipe is closed."""
+    """The other side does not keep to the rules; the pipe is closed."""
 
 
 class Pipe(Generic[Got]):
@@ -70,7 +65,7 @@ class Pipe(Generic[Got]):
         """Bytes that the other side has not taken yet."""
         self.reason = ""
         self.closed = False
-        self.pid, self.user, _ = _peer(connection)
+        self.pid, self.user, _ = peer_of(connection)
         self._loop.add_reader(connection, self._readable)
         self._reading = True
 
@@ -241,70 +236,18 @@ class WorkerEnd(Pipe[ToWorker]):
 async def connect(path: Path, users: Collection[int] | None = None) -> ControlEnd:
     """Connect to the socket of a worker, as control. ``users``: who it may run as; None: as this process.
 
-    Raises OSError, or PipeError where somebody else listens.
+    Raises OSError, or StrangerError where somebody else listens.
     """
-    with _short(path) as short:
+    with short(path) as name:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.setblocking(False)  # noqa: FBT003
-            await asyncio.get_running_loop().sock_connect(connection, short)
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+            await asyncio.get_running_loop().sock_connect(connection, name)
             check_peer(connection, users)
         except BaseException:
             connection.close()
             raise
     return ControlEnd(connection)
-
-
-def listen(path: Path) -> socket.socket:
-    """Listen on a Unix socket that whoever may write in its directory can reach; one that nobody listens on is replaced."""
-    # It gets its name only once it listens: whoever finds it can connect, and is never told that nobody is there.
-    hidden = path.with_name(f"{path.name}.new")
-    hidden.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with _short(hidden) as short:
-        listener.bind(short)
-    hidden.chmod(0o660 if path.parent.stat().st_mode & stat.S_IWGRP else 0o600)
-    listener.listen(16)
-    hidden.rename(path)
-    listener.setblocking(False)  # noqa: FBT003
-    return listener
-
-
-def dial(path: Path, seconds: float = 5.0) -> socket.socket:
-    """Connect to a Unix socket, blocking. Raises OSError."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(seconds)
-    try:
-        with _short(path) as short:
-            connection.connect(short)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def check_peer(connection: socket.socket, users: Collection[int] | None = None) -> int:
-    """Return the process behind a connection, which must run as one of some users. Raises PipeError."""
-    pid, user, _ = _peer(connection)
-    if user not in (users if users is not None else (os.geteuid(),)):
-        raise PipeError(f"user {user} has no business here")
-    return pid
-
-
-def _peer(connection: socket.socket) -> tuple[int, int, int]:
-    """Return process, user and group of the other end (unix(7), SO_PEERCRED)."""
-    pid, user, group = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return pid, user, group
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """Give a path to a socket that fits into the 107 bytes of its address, however long that of its directory is."""
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
 
 
 def _close(descriptor: int | None) -> None:

@@ -56,10 +56,10 @@ def have_workers_started(state: Path) -> None:
     """Have the helper of this machine start workers as an account of their own, unless a supervisor runs. Raises HostError."""
     from doorward.host.helper.remote import HelperClient
     from doorward.host.helper.wire import Done, StartWorkers
-    from doorward.proxy.pipe import PipeError, check_peer, dial
+    from doorward.proxy.local_sockets import StrangerError, check_peer, dial
 
     places = Places.of(state)
-    with suppress(OSError, PipeError), dial(places.supervisor) as connection:
+    with suppress(OSError, StrangerError), dial(places.supervisor) as connection:
         check_peer(connection, places.owners())
         return
     HelperClient(helper_socket()).ask_apart(StartWorkers(), Done, _SECONDS)

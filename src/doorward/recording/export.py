@@ -37,7 +37,7 @@ def asciicast(reader: TrailReader, channel: int, version: int = 3, since: int = 
         event = _event(record, decoder, version)
         if event is None:
             continue
-        seconds = (record.at - (before if version != 2 and before is not None else start)) / 1000  # noqa: PLR2004
+        seconds = (record.at - (before if version != 2 and before is not None else start)) / 1000  # noqa: PLR2004 - of the format
         before = record.at
         yield json.dumps([round(seconds, 3), *event], ensure_ascii=False) + "\n"
 
@@ -45,7 +45,7 @@ def asciicast(reader: TrailReader, channel: int, version: int = 3, since: int = 
 def _head(version: int, size: tuple[int, int], began: str, command: str | None) -> str:
     columns, rows = size
     head: dict[str, Any] = {"version": version}
-    head |= {"width": columns, "height": rows} if version == 2 else {"term": {"cols": columns, "rows": rows}}  # noqa: PLR2004
+    head |= {"width": columns, "height": rows} if version == 2 else {"term": {"cols": columns, "rows": rows}}  # noqa: PLR2004 - of the format
     if command is not None:
         head["command"] = command
     if began:

@@ -4,8 +4,7 @@ A frame is recorded once the journal is synced; a sync for each session would no
 full the other takes over, while the session files that the first one covers are synced behind it; then it is free again. After a
 crash ``recovery`` brings every session file to what the segments hold.
 
-A segment is a sequence of entries ``length | crc32 | epoch | offset | name | frame`` in a file whose room is taken beforehand, so
-that a full disk does not cut off what runs. Entries of an older epoch behind the newest are left over, and are passed over.
+A segment is a sequence of entries in a file whose room is taken beforehand, so that a full disk does not cut off what runs.
 """
 
 from __future__ import annotations
@@ -13,16 +12,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
-import struct
 import threading
-import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from doorward.recording.format import Data
+from doorward.recording.entries import NAME, entry
 
 SEGMENT_BYTES: Final = 32 << 20
 RESERVE_BYTES: Final = 16 << 20
@@ -32,36 +27,11 @@ TRAIL_MODE: Final = 0o640
 """Of a trail. The group is whoever reads trails beside the worker; where nobody does, the umask leaves it nothing."""
 SEGMENTS: Final = ("a", "b")
 
-_HEAD = struct.Struct(">IIQQ22s")
-_CHECKED = struct.Struct(">IQQ22s")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class RecordingFailedError(Exception):
     """Something can't be made safe any more: the disk is full, gone or broken. What must be recorded ends."""
-
-
-def entry(epoch: int, name: str, offset: int, frame: bytes) -> bytes:
-    """Return an entry of a segment."""
-    checked = zlib.crc32(frame, zlib.crc32(_CHECKED.pack(len(frame), epoch, offset, name.encode())))
-    return _HEAD.pack(len(frame), checked, epoch, offset, name.encode()) + frame
-
-
-def entries(segment: Data) -> Iterator[tuple[int, str, int, bytes]]:
-    """Yield the entries of a segment's newest epoch: epoch, name, offset, frame. Ends at the first that is torn or older."""
-    at, newest = 0, None
-    while at + _HEAD.size <= len(segment):
-        length, checked, epoch, offset, raw = _HEAD.unpack(segment[at : at + _HEAD.size])
-        frame = bytes(segment[at + _HEAD.size : at + _HEAD.size + length])
-        name = raw.decode("ascii", "replace")
-        if not length or len(frame) < length or not _NAME.match(name) or epoch != (newest or epoch):
-            return
-        if zlib.crc32(frame, zlib.crc32(_CHECKED.pack(length, epoch, offset, raw))) != checked:
-            return
-        yield epoch, name, offset, frame
-        newest = epoch
-        at += _HEAD.size + length
 
 
 class _Trail:
@@ -141,7 +111,7 @@ class Journal:
 
     def open(self, name: str, head: bytes) -> None:
         """Make the file of a session, whose name has 22 letters and digits, with the head of its trail; safe on return."""
-        if not _NAME.match(name):
+        if not NAME.match(name):
             raise ValueError(name)
         try:
             self._trails[name] = _Trail(self._directory, name)

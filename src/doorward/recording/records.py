@@ -61,10 +61,6 @@ class RecordKind(IntEnum):
     """J: ``channels`` and ``keyframes`` of the whole trail; can be made again from the rest."""
 
 
-JSON_KINDS = frozenset(RecordKind) - {
-    RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT, RecordKind.INPUT, RecordKind.HIDDEN_INPUT, RecordKind.KEYFRAME,
-    RecordKind.FILE_CONTENT, RecordKind.FORWARD_DOWN, RecordKind.FORWARD_UP,
-}  # fmt: skip
 INPUT_KINDS = frozenset({RecordKind.INPUT, RecordKind.HIDDEN_INPUT, RecordKind.FORWARD_UP})
 """What goes under the key of keystrokes."""
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from doorward.recording.entries import entries
 from doorward.recording.format import TrailDamagedError, frames, is_tail, read_beginning
-from doorward.recording.journal import SEGMENTS, SUFFIX, TRAIL_MODE, entries
+from doorward.recording.journal import SEGMENTS, SUFFIX, TRAIL_MODE
 
 
 class JournalInUseError(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.proxy.supervisor import stop
+from doorward.proxy.supervisor.ending import stop
 from doorward.proxy.worker.places import Places
 from tests.support.server import until
 from tests.support.waiting import PATIENCE

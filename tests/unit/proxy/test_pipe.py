@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.proxy import messages, pipe
-from doorward.proxy.pipe import ControlEnd, PipeError, WorkerEnd, check_peer, connect, dial, listen
+from doorward.proxy.local_sockets import StrangerError, check_peer, dial, listen
+from doorward.proxy.pipe import ControlEnd, WorkerEnd, connect
 from tests.unit.proxy.fakes import arrives, begin, key
 
 NOTED = messages.Noted(session=key(1), serial=1)
@@ -196,11 +197,11 @@ def test_a_long_path_and_the_one_who_listens(tmp_path: Path) -> None:
             assert await first(worker) == (NOTED, None)
             control.close()
             worker.close()
-            with pytest.raises(PipeError, match="no business"):
+            with pytest.raises(StrangerError, match="no business"):
                 await connect(path, users=[os.geteuid() + 1])
 
         asyncio.run(meet())
-        with dial(path) as connection, pytest.raises(PipeError):
+        with dial(path) as connection, pytest.raises(StrangerError):
             check_peer(connection, [os.geteuid() + 1])
     listen(path).close()  # the dead one is replaced
 

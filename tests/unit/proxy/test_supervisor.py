@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from doorward.proxy.control.adoption import is_held
+from doorward.proxy.local_sockets import dial
 from doorward.proxy.messages import Ended, Hello, Settle
-from doorward.proxy.pipe import connect, dial
+from doorward.proxy.pipe import connect
 from doorward.proxy.starting import command, worker_account
-from doorward.proxy.supervisor import find, stop
+from doorward.proxy.supervisor.ending import find, stop
 from doorward.proxy.worker.crashed import CUT
 from doorward.proxy.worker.places import Places
 from doorward.recording.reader import TrailReader

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from doorward.recording.entries import entries, entry
 from doorward.recording.format import TrailDamagedError
-from doorward.recording.journal import Journal, RecordingFailedError, entries, entry
+from doorward.recording.journal import Journal, RecordingFailedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import RecordKind
 from doorward.recording.recovery import JournalInUseError, recover

@@ -21,6 +21,7 @@ from doorward.proxy.control.admission import Admission
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
 from doorward.proxy.control.answers import Answers
 from doorward.proxy.control.backends import Backends
+from doorward.proxy.control.belonging import Belonging
 from doorward.proxy.control.connections import Connections
 from doorward.proxy.control.dispatch import Dispatch
 from doorward.proxy.control.effects import dropped, revoked
@@ -36,7 +37,8 @@ from doorward.proxy.control.sealing import TrailSealer
 from doorward.proxy.control.sessions import Sessions
 from doorward.proxy.control.targets import Targets
 from doorward.proxy.control.workers import WorkerProxies
-from doorward.proxy.pipe import PipeError, connect
+from doorward.proxy.local_sockets import StrangerError
+from doorward.proxy.pipe import connect
 from doorward.proxy.worker.places import Places
 from doorward.sessions.catalogue.port import Catalogue
 from doorward.sessions.host_keys import TrustedHostKeys
@@ -90,7 +92,8 @@ class ProxyControl:
         reports = Reports(given.catalogue, self.sessions, self.live, self.notices, lambda address: failures.failed(address, ""))
         adoption = Adoption(given.catalogue, self.sessions, self.notices, given.running, given.places.trails)
         self.dispatch = Dispatch(
-            self.sessions, self.workers, answers, reports, self.live, adoption, TrailSealer(given.secret, self._threads),
+            self.sessions, self.workers, answers, reports, self.live, adoption,
+            Belonging(self.sessions, adoption, reports, given.catalogue), TrailSealer(given.secret, self._threads),
             given.catalogue, self._settle, self._misbehaved,
         )  # fmt: skip
         self.admission = Admission(connections, self.sessions, self.workers, failures, given.places.trails, self._now)
@@ -158,7 +161,7 @@ class ProxyControl:
     async def _attend(self, name: str) -> None:
         try:
             link = await connect(self._given.places.socket(name), self._given.places.owners())
-        except (OSError, PipeError) as error:
+        except (OSError, StrangerError) as error:
             log.debug("a worker can't be reached", worker=name, reason=str(error))
         else:
             await self.dispatch.attend(link)

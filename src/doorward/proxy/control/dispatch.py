@@ -18,10 +18,10 @@ from doorward.proxy import messages
 from doorward.proxy.control import rows
 from doorward.proxy.control.adoption import WAIT_SECONDS, Adoption
 from doorward.proxy.control.answers import Answers, Question, refusal
-from doorward.proxy.control.connections import Sealing
+from doorward.proxy.control.belonging import Belonging
 from doorward.proxy.control.live import Live, terminate
 from doorward.proxy.control.ports import WorkerLink
-from doorward.proxy.control.reports import Report, Reports, bounded, end_of
+from doorward.proxy.control.reports import Reports, bounded
 from doorward.proxy.control.sealing import TrailSealer
 from doorward.proxy.control.session import MisbehaviourError, Phase, Session, WorkerProxy
 from doorward.proxy.control.sessions import Sessions
@@ -49,6 +49,7 @@ class Dispatch:
     reports: Reports
     live: Live
     adoption: Adoption
+    belonging: Belonging
     sealer: TrailSealer
     catalogue: Catalogue
     settle: Callable[[], messages.Settle]
@@ -128,6 +129,11 @@ class Dispatch:
         self.workers.banned.add(worker.name)
         self.misbehaved(worker.name, why)
 
+    def _expel(self, worker: WorkerProxy, why: MisbehaviourError) -> None:
+        """Part with a worker from outside of the conversation with it."""
+        self._ban(worker, str(why))
+        worker.link.close("it asked for what it may not have")
+
     # What it says
 
     async def _take(self, worker: WorkerProxy, message: PipeMessage) -> None:
@@ -142,7 +148,7 @@ class Dispatch:
                 messages.Connected() | messages.ChannelOpened() | messages.ChannelClosed() | messages.Happened() | messages.Text()
                 | messages.Ended()
             ):  # fmt: skip
-                await self._reported(worker, message)
+                await self.belonging.report(worker, message)
             case messages.WantSeal():
                 await worker.sealing.acquire()
                 self._later(self._sealed(worker, message))
@@ -177,8 +183,7 @@ class Dispatch:
         try:
             answer = await self.answers.answer(session, question)
         except MisbehaviourError as why:
-            self._ban(worker, str(why))
-            worker.link.close("it asked for what it may not have")
+            self._expel(worker, why)
             return
         except Exception:
             # A client may have led to it: that costs its own login, not the others of the worker.
@@ -189,47 +194,6 @@ class Dispatch:
                 session.is_busy = False
         if session.worker is worker:
             worker.send(answer)
-
-    async def _reported(self, worker: WorkerProxy, report: Report) -> None:
-        session = self.sessions.find(report.session)
-        if session is None and report.session not in worker.strangers:
-            session = await self.adoption.adopt(report.session)  # it ended while control was away
-        if session is None:
-            await self._late(worker, report)
-        else:
-            if session.worker is not worker:
-                await self._left(worker, session, report)
-            await self.reports.take(session, report)
-        if report.serial:
-            worker.noted[report.session] = max(worker.noted.get(report.session, 0), report.serial)
-
-    async def _left(self, worker: WorkerProxy, session: Session, report: Report) -> None:
-        """Look whether a worker may tell of a session that it has not. Raises MisbehaviourError.
-
-        It may have had it until control went away; and what a dead worker left is handed in by another: all but lines of text.
-        """
-        if session.worker is not None:
-            raise MisbehaviourError("told of a session that is not its own")
-        if session.host == worker.name:
-            session.worker = worker
-            worker.sessions.add(session)
-        elif isinstance(report, messages.Text) or await self.adoption.lives(session.host):
-            raise MisbehaviourError("told of a session of another worker")
-        elif isinstance(report, messages.Ended):
-            await self.adoption.index(session.key)
-
-    async def _late(self, worker: WorkerProxy, report: Report) -> None:
-        """Take what a worker that is gone, or that outlived an earlier control, left of a session that is over."""
-        worker.strangers.discard(report.session)
-        row = await asyncio.to_thread(self.catalogue.session, report.session)
-        if row is None or not isinstance(report, messages.Ended):
-            return
-        host = str(row.extra.get(rows.WORKER, ""))
-        if host != worker.name:
-            if await self.adoption.lives(host):
-                raise MisbehaviourError("told of a session of another worker")
-            await self.adoption.index(row.key)
-        await self.catalogue.end(report.session, end_of(report, row.down, row.up))
 
     async def _note(self, worker: WorkerProxy) -> None:
         """Tell a worker, now and then, what it need not keep any longer."""
@@ -257,39 +221,16 @@ class Dispatch:
 
     async def _sealed(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
         try:
-            await self._seal(worker, message)
-        finally:
-            worker.sealing.release()
-
-    async def _seal(self, worker: WorkerProxy, message: messages.WantSeal) -> None:
-        try:
-            sealing = await self._sealing(worker, message)
+            sealing = await self.belonging.sealing(worker, message)
+            note = await self.sealer.sealed(sealing, message) if sealing is not None else None
+            if note is not None:
+                worker.send(messages.Sealed(session=message.session, note=note))
         except MisbehaviourError as why:
-            self._ban(worker, str(why))
-            worker.link.close("it asked for what it may not have")
-            return
+            self._expel(worker, why)
         except CatalogueUnavailableError as error:
             log.error("a trail gets no seal: that can't be kept", session=message.session, reason=str(error))
-            return
-        note = await self.sealer.sealed(sealing, message) if sealing is not None else None
-        if note is not None:
-            worker.send(messages.Sealed(session=message.session, note=note))
-
-    async def _sealing(self, worker: WorkerProxy, message: messages.WantSeal) -> Sealing | None:
-        """Return how a trail is to be sealed; None: it is not. Raises MisbehaviourError, CatalogueUnavailableError."""
-        session = self.sessions.find(message.session)
-        if session is None:  # it is over, perhaps since control was away; its trail waits for its last seal
-            return await self.adoption.last_sealing(worker.name, message)
-        if session.worker is not worker and (
-            session.worker is not None or (session.host != worker.name and await self.adoption.lives(session.host))
-        ):
-            raise MisbehaviourError("wanted a seal for a session that is not its own")
-        if message.frame <= session.sealed:
-            return None
-        session.sealed = message.frame
-        if message.last and session.is_kept and not await self.adoption.keep_last(message):
-            return None
-        return session.connection.sealing
+        finally:
+            worker.sealing.release()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -91,7 +91,7 @@ def claim(identifier: bytes, user: str, service: str, algorithm: str, blob: byte
     from asyncssh.packet import Boolean, Byte, String
 
     return b"".join((
-        String(identifier), Byte(_USERAUTH_REQUEST), String(user), String(service), String("publickey"), Boolean(True),  # noqa: FBT003
+        String(identifier), Byte(_USERAUTH_REQUEST), String(user), String(service), String("publickey"), Boolean(True),  # noqa: FBT003 - SSH's boolean
         String(algorithm), String(blob),
     ))  # fmt: skip
 
@@ -148,19 +148,6 @@ def check_user_certificate(shown: ShownKey, user: str, client: str, authorities:
         raise UnusableKeyError("it is not for this address")
 
 
-def check_host_certificate(shown: ShownKey, names: Iterable[str], authorities: Iterable[str]) -> None:
-    """Raise UnusableKeyError unless a certificate is that of a host, by one of its names or addresses."""
-    from asyncssh.public_key import CERT_TYPE_HOST
-
-    certificate = _signed_by(shown, authorities)
-    if not set(names) & set(certificate.principals):
-        raise UnusableKeyError("it is for other hosts")
-    try:
-        certificate.validate(CERT_TYPE_HOST, None)
-    except ValueError as error:
-        raise UnusableKeyError(str(error)) from None
-
-
 def _signed_by(shown: ShownKey, authorities: Iterable[str]) -> SSHOpenSSHCertificate:
     if shown.certificate is None:
         raise UnusableKeyError("it is no certificate")
@@ -187,12 +174,6 @@ def authority_of(shown: ShownKey) -> str:
     if shown.certificate is None:
         return ""
     return " ".join(shown.certificate.signing_key.export_public_key().decode("ascii").split()[:2])
-
-
-def is_inside(address: str, networks: Iterable[str]) -> bool:
-    """Whether an address is in one of some networks. An IPv4 address in IPv6's clothes is the IPv4 address."""
-    found = plain_address(address)
-    return found is not None and any(found in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def plain_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from doorward.listening.sources import source_of
@@ -51,7 +50,3 @@ class Sessions:
     def live(self) -> list[Session]:
         """Return the sessions that have a row, the oldest first."""
         return sorted((session for session in self._sessions.values() if session.is_kept), key=lambda session: session.began)
-
-    def by_phase(self) -> Counter[str]:
-        """Count sessions by how far they are."""
-        return Counter(session.phase.name.lower() for session in self._sessions.values())

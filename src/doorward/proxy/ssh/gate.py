@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 from doorward.proxy import messages
+from doorward.proxy.ssh.dialogue import MAX_SECRET, PROMPTS, LoginDialogue, RefusedError, login_request
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
+from doorward.proxy.ssh.legs.negotiation import Agreement
 from doorward.proxy.ssh.legs.server_leg import SERVICE, LoginAttempt
 from doorward.proxy.ssh.ports import Control
-from doorward.proxy.ssh.wire.errors import LegError, LegTimeoutError, ProtocolViolationError
+from doorward.proxy.ssh.wire.errors import LegError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields
-from doorward.proxy.ssh.wire.numbers import Disconnect, Message
+from doorward.proxy.ssh.wire.numbers import Disconnect
 from doorward.sessions.rules import ConnectionRules, Relayed
 
 MAX_USER = 1024
-MAX_SECRET = 4096
 MAX_OFFERS = 30
 """Keys that a client may show; they are no tries."""
 MAX_REQUESTS = 100
 """Requests of one login, also those that are no tries: what we do for them does not count as the client's time."""
-MAX_ANSWERS = 64
 MAX_QUESTIONS = 3
 """How often a client is asked for a server."""
-IGNORE_SECONDS = 15
-"""A client that waits for us hears something as often."""
 PASSWORD = "password"  # noqa: S105 - the name of a method
-PROMPTS = "keyboard-interactive"
 KEY = "publickey"
 _BY_PASSWORD = {Relayed.SAME_PASSWORD}
 _BY_PROMPTS = {Relayed.KEYBOARD_INTERACTIVE, Relayed.PASSWORD_PROMPT}
 _NAMES = {"public_key": KEY, "certificate": KEY, "keyboard_interactive": PROMPTS}
-
-_Result = TypeVar("_Result")
-
-
-class RefusedError(LegError):
-    """The client does not come in."""
-
-    code = Disconnect.NO_MORE_AUTH_METHODS
 
 
 class ServiceError(LegError):
@@ -59,28 +47,21 @@ class Gate:
         reach: Callable[[messages.TargetAnswer], Awaitable[LoginAttempt]],
     ) -> None:
         self.leg = leg
+        self.dialogue = LoginDialogue(leg, rules.settings)
         self._rules = rules
         self._control = control
         self._reach = reach
-        self._tries = 0
-        self._seconds = float(rules.settings.login_seconds)
-        self._request: bytes | None = None
         self._methods = self._allowed()
-        self._is_prompting = False
-        """Whether the request that is being answered is keyboard-interactive."""
         self._is_offer = False
         """Whether it only shows a key, to ask whether it would do."""
         self._offers = 0
         self._requests = 0
         self._target: messages.TargetAnswer | None = None
-        self.user = ""
-        """The user name as the client gave it."""
         self.gateway_user = ""
         self.groups: tuple[str, ...] = ()
         self.method = ""
         self.password: str | None = None
         """What the client typed last."""
-        self.is_admitted = False
 
     def _allowed(self) -> tuple[str, ...]:
         """The methods that a client may use. Where nobody logs in at the gateway: those that are good for the target."""
@@ -96,70 +77,13 @@ class Gate:
             if is_on and (not only_relayed or ways & relayed)
         )
 
-    # --- the client's turn and ours ---
-
-    async def _receive(self) -> bytes:
-        """The next message of the client, which has the time for its login to send it."""
-        if self._request is not None:
-            request, self._request = self._request, None
-            return request
-        while True:
-            payload = await self._receive_any()
-            if payload[0] != Message.SERVICE_REQUEST:
-                return payload
-            # Some clients ask for the service again before each try.
-            self.leg.answer_service(payload)
-
-    async def _receive_any(self) -> bytes:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            async with asyncio.timeout(max(self._seconds, 0.0)):
-                return await self.leg.receive()
-        except TimeoutError:
-            raise LegTimeoutError("The time for the login is over") from None
-        finally:
-            self._seconds -= loop.time() - began
-
-    async def _work(self, work: Awaitable[_Result]) -> _Result:
-        """Wait for something of ours; the client's time stands still, and it hears from us."""
-        task = asyncio.ensure_future(work)
-        try:
-            while True:
-                done, _ = await asyncio.wait((task,), timeout=IGNORE_SECONDS)
-                if done:
-                    return task.result()
-                if not self.is_admitted:
-                    self.leg.ignore()
-        finally:
-            task.cancel()
-
     # --- the login ---
 
     async def run(self) -> None:
         """Let the client in, or raise why not (`LegError`, ControlGoneError, TargetError)."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            async with asyncio.timeout(self._seconds):
-                agreement = await asyncio.shield(self.leg.keys.first)
-                algorithms = {
-                    "kex": agreement.kex,
-                    "host_key": agreement.host_key,
-                    "cipher_up": agreement.cipher[0],
-                    "cipher_down": agreement.cipher[1],
-                    "mac_up": agreement.mac[0],
-                    "mac_down": agreement.mac[1],
-                }
-                self._control.identified(self.leg.keys.session_id, self.leg.version_text, algorithms)
-                await self.leg.accept_service()
-        except TimeoutError:
-            raise LegTimeoutError("The time for the login is over") from None
-        self._seconds -= loop.time() - began
-        if self._rules.settings.greeting:
-            self.leg.banner(_lines(self._rules.settings.greeting))
-        while not self.is_admitted:
-            request = await self._receive()
+        await self.dialogue.begin(self._identified)
+        while not self.dialogue.is_admitted:
+            request = await self.dialogue.receive()
             self._requests += 1
             if self._requests > MAX_REQUESTS:
                 raise RefusedError("Too many requests to log in")
@@ -169,23 +93,29 @@ class Gate:
                 # What is kept as surrogates was no UTF-8, and control takes nothing else.
                 raise ProtocolViolationError("A name or an answer is not in UTF-8") from None
 
+    def _identified(self, agreement: Agreement) -> None:
+        algorithms = {
+            "kex": agreement.kex,
+            "host_key": agreement.host_key,
+            "cipher_up": agreement.cipher[0],
+            "cipher_down": agreement.cipher[1],
+            "mac_up": agreement.mac[0],
+            "mac_down": agreement.mac[1],
+        }
+        self._control.identified(self.leg.keys.session_id, self.leg.version_text, algorithms)
+
     async def _answer(self, request: bytes) -> None:
-        if request[0] != Message.USERAUTH_REQUEST:
-            raise ProtocolViolationError("An answer came to no question")
-        fields = Fields(request)
-        user, service, method = fields.text(), fields.text(), fields.text()
+        user, service, method, fields = login_request(request)
         if service != SERVICE:
             raise ServiceError("There is no such service")
         if len(user) > MAX_USER:
             raise ProtocolViolationError("The user name is too long")
-        if self.user and user != self.user:
-            raise ProtocolViolationError("The user name changed in the middle of the login")
-        self.user = user
-        self._is_prompting = method == PROMPTS
+        self.dialogue.keep_user(user)
+        self.dialogue.is_prompting = method == PROMPTS
         self._is_offer = False
         match method:
             case "none":
-                decision = await self._work(self._control.try_none(user))
+                decision = await self.dialogue.work(self._control.try_none(user))
             case "password" if PASSWORD in self._allowed():
                 decision = await self._try_password(fields)
             case "publickey" if KEY in self._allowed():
@@ -204,7 +134,7 @@ class Gate:
 
     def _shown(self) -> messages.Decision:
         """Nobody logs in at the gateway: what the client showed is good for the target, or it is not."""
-        return messages.Decision(session="", ask=0, outcome="accepted", user=self.user)
+        return messages.Decision(session="", ask=0, outcome="accepted", user=self.dialogue.user)
 
     async def _try_password(self, fields: Fields) -> messages.Decision:
         is_change = fields.boolean()
@@ -214,7 +144,7 @@ class Gate:
         self.password = password
         if not self._rules.gateway_login:
             return self._shown()
-        decision = await self._work(self._control.try_password(self.user, password))
+        decision = await self.dialogue.work(self._control.try_password(self.dialogue.user, password))
         if decision.outcome == "refused":
             # It may be for something else, and is not tried at the target.
             self.password = None
@@ -230,7 +160,7 @@ class Gate:
         self._offers += self._is_offer
         if self._offers > MAX_OFFERS:
             raise RefusedError("Too many keys were offered")
-        decision = await self._work(self._control.try_key(self.user, algorithm, key, signature))
+        decision = await self.dialogue.work(self._control.try_key(self.dialogue.user, algorithm, key, signature))
         if decision.outcome == "accepted" and signature is None:
             self.leg.accept_key(algorithm, key)
             return None
@@ -239,17 +169,17 @@ class Gate:
     async def _try_prompts(self) -> messages.Decision:
         if not self._rules.gateway_login:
             return self._shown()
-        reply = await self._work(self._control.try_prompts(self.user, None))
+        reply = await self.dialogue.work(self._control.try_prompts(self.dialogue.user, None))
         while isinstance(reply, messages.Prompts):
-            answers = await self.ask(reply.name, reply.instruction, reply.prompts)
+            answers = await self.dialogue.ask(reply.name, reply.instruction, reply.prompts)
             if answers is None:
                 return self._refusal()
-            reply = await self._work(self._control.try_prompts(self.user, answers))
+            reply = await self.dialogue.work(self._control.try_prompts(self.dialogue.user, answers))
         return reply
 
     async def _follow(self, decision: messages.Decision, method: str) -> None:
         if decision.pause:
-            await self._work(asyncio.sleep(decision.pause))
+            await self.dialogue.work(asyncio.sleep(decision.pause))
         if decision.methods:
             self._methods = tuple(dict.fromkeys(_NAMES.get(name, name) for name in decision.methods))
         match decision.outcome:
@@ -265,42 +195,34 @@ class Gate:
 
     def _refuse(self, method: str) -> None:
         if method != "none" and not self._is_offer:
-            self._count_try()
+            self.dialogue.count_try()
         self.leg.fail(self._methods)
-
-    def _count_try(self) -> None:
-        self._tries += 1
-        if self._tries >= self._rules.settings.login_tries:
-            raise RefusedError("Too many authentication failures")
 
     async def _enter(self) -> None:
         """Go on to the target, and let the client in if that works."""
         if self._target is None:
             self._target = await self._find_target()
-        attempt = await self._work_at_target(self._target)
+        # The target may want to ask the client: its time runs then (`LoginDialogue.ask`).
+        attempt = await self.dialogue.work(self._reach(self._target))
         if attempt.is_done:
-            self.admit()
+            self.dialogue.admit()
             self.password = None
-        elif self.is_admitted or self._rules.gateway_login:
+        elif self.dialogue.is_admitted or self._rules.gateway_login:
             raise RefusedError(f"{self._target.name} refused the login of {self._target.user}")
         else:
             self._refuse(self.method)
 
-    async def _work_at_target(self, target: messages.TargetAnswer) -> LoginAttempt:
-        # The target may want to ask the client: its time runs in `ask`.
-        return await self._work(self._reach(target))
-
     async def _find_target(self) -> messages.TargetAnswer:
         text = ""
         for _ in range(MAX_QUESTIONS + 1):
-            target = await self._work(self._control.find_target(self.user, self.method, text))
+            target = await self.dialogue.work(self._control.find_target(self.dialogue.user, self.method, text))
             if target.error:
                 raise RefusedError(target.error)
             if not target.question:
                 return target
-            if not self._is_prompting:
-                self.leg.banner(_lines("To go without this question, write the server into the user name: user@server."))
-            answers = await self.ask("", "", ((target.question, True),))
+            if not self.dialogue.is_prompting:
+                self.dialogue.say("To go without this question, write the server into the user name: user@server.")
+            answers = await self.dialogue.ask("", "", ((target.question, True),))
             text = answers[0] if answers else ""
         raise RefusedError("No server was named")
 
@@ -317,49 +239,3 @@ class Gate:
                 return way in _BY_PROMPTS
             case _:
                 return way not in _BY_PASSWORD | _BY_PROMPTS
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether the client can still be asked."""
-        return not self.is_admitted
-
-    async def ask(self, name: str, instruction: str, prompts: tuple[tuple[str, bool], ...]) -> tuple[str, ...] | None:
-        """Ask the client. One that logs in otherwise is told that this was a part, and that questions follow. None: no answer."""
-        while not self._is_prompting:
-            self.leg.fail((PROMPTS,), partial=True)
-            request = await self._receive()
-            if request[0] != Message.USERAUTH_REQUEST:
-                raise ProtocolViolationError("An answer came to no question")
-            fields = Fields(request)
-            user, _, method = fields.text(), fields.text(), fields.text()
-            if user != self.user:
-                raise ProtocolViolationError("The user name changed in the middle of the login")
-            self._is_prompting = method == PROMPTS
-            if not self._is_prompting:
-                self._count_try()
-        self.leg.ask(name, instruction, prompts)
-        answer = await self._receive()
-        if answer[0] != Message.USERAUTH_INFO_RESPONSE:
-            # The client begins anew; its request is looked at next.
-            self._request = answer
-            return None
-        fields = Fields(answer)
-        count = fields.uint32()
-        if count > MAX_ANSWERS:
-            raise ProtocolViolationError("Too many answers came")
-        answers = tuple(fields.text() for _ in range(count))
-        if count != len(prompts) or any(len(given) > MAX_SECRET for given in answers):
-            return None
-        return answers
-
-    def admit(self) -> ClientLeg:
-        """Tell the client that it is in."""
-        if not self.is_admitted:
-            self.is_admitted = True
-            self.leg.succeed()
-        return self.leg
-
-
-def _lines(text: str) -> str:
-    """A text as terminals want it: whole lines."""
-    return text if text.endswith("\n") else text + "\r\n"

@@ -16,7 +16,6 @@ _CANCELS = frozenset({"cancel-tcpip-forward", "cancel-streamlocal-forward@openss
 _FORWARD = "tcpip-forward"
 _FORWARDS = frozenset({_FORWARD, "streamlocal-forward@openssh.com"})
 _HARMLESS = frozenset({KEEPALIVE, "no-more-sessions@openssh.com"})
-_DROPPED = "hostkeys-00@openssh.com"
 _KEEPALIVE = bytes([Message.GLOBAL_REQUEST]) + string(KEEPALIVE) + boolean(True)  # noqa: FBT003 - wants an answer
 
 

@@ -98,13 +98,13 @@ class Observer(Protocol):
         modes). A forward has its ends there.
         """
 
-    def requested(self, channel: int, down: bool, request: str, facts: Mapping[str, Any]) -> None:  # noqa: FBT001
+    def requested(self, channel: int, down: bool, request: str, facts: Mapping[str, Any]) -> None:  # noqa: FBT001 - a direction
         """Take a request on an open channel: window-change, signal, break, exit-status, exit-signal and others."""
 
-    def data(self, channel: int, down: bool, stream: int, data: memoryview) -> None:  # noqa: FBT001
+    def data(self, channel: int, down: bool, stream: int, data: memoryview) -> None:  # noqa: FBT001 - a direction
         """Take data; ``stream`` 0, or 1 for standard error. The view is only good during the call."""
 
-    def eof(self, channel: int, down: bool) -> None:  # noqa: FBT001
+    def eof(self, channel: int, down: bool) -> None:  # noqa: FBT001 - a direction
         """Take the end of one direction."""
 
     def closed(self, channel: int) -> None:

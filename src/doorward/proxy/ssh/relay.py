@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from struct import Struct
 
+from doorward.proxy.ssh.brakes import Brakes
 from doorward.proxy.ssh.globals import Globals
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.server_leg import ServerLeg
 from doorward.proxy.ssh.openings import Openings
+from doorward.proxy.ssh.parking import Parking
 from doorward.proxy.ssh.policy import SessionPolicy
 from doorward.proxy.ssh.ports import Control, Observer
 from doorward.proxy.ssh.programs import Programs
@@ -24,8 +26,6 @@ from doorward.proxy.ssh.wire.numbers import Message
 from doorward.proxy.ssh.wire.protection import PAYLOAD
 from doorward.sessions.rules import SessionSettings
 
-MAX_PARKED = 16 * 1024 * 1024
-"""Bytes of the client that are held while a session is locked or a channel waits, before the client is no longer read."""
 MAX_VIOLATIONS = 10
 """Violations of the protocol that are told of, in a session that goes on in spite of them."""
 _DATA = int(Message.CHANNEL_DATA)
@@ -67,9 +67,8 @@ class Relay:
         """Set whenever data goes through; whoever asks for it, `Watch`, takes it back."""
         self._is_locked = False
         self.is_stopped = False
-        self._parked: list[bytes] = []
-        self._parked_size = 0
-        self._holds = 0
+        self.brakes = Brakes(client, server)
+        self._parking = Parking(client, self.take)
 
     def start(self) -> None:
         """Take over both legs, with what came before there was a relay."""
@@ -159,7 +158,8 @@ class Relay:
         if number == Message.CHANNEL_WINDOW_ADJUST:
             self._adjust(channel, fields.uint32(), payload, down=down)
             return
-        if not down and self._park(channel, payload):
+        if not down and (self._is_locked or channel.parked is not None):
+            self._parking.keep(payload, channel.parked)
             return
         self._take_content(channel, number, payload, down=down)
 
@@ -240,28 +240,9 @@ class Relay:
 
     # --- holding back what the client sends ---
 
-    def _park(self, channel: Channel, payload: bytes) -> bool:
-        """Keep a message of the client while its channel waits for approval or the session is locked."""
-        if channel.parked is not None:
-            channel.parked.append(payload)
-        elif self._is_locked:
-            self._parked.append(payload)
-        else:
-            return False
-        self._parked_size += len(payload)
-        if self._parked_size > MAX_PARKED:
-            self.client.wire.hold("parked")
-        return True
-
     def unpark(self, parked: list[bytes]) -> None:
-        """Go on with messages that were kept."""
-        for payload in parked:
-            self._parked_size -= len(payload)
-            if self.client.error is None:
-                with self.guard(self.client):
-                    self.take(self.client, payload)
-        if self._parked_size <= MAX_PARKED:
-            self.client.wire.release("parked")
+        """Go on with messages of a channel that waited for approval."""
+        self._parking.go_on(parked)
 
     def lock(self, locked: bool) -> None:  # noqa: FBT001 - a state
         """Hold what the client sends on its channels, or let it go on. What the server sends goes on."""
@@ -269,16 +250,14 @@ class Relay:
             return
         self._is_locked = locked
         if not locked:
-            parked, self._parked = self._parked, []
-            self.unpark(parked)
+            self._parking.unlock()
 
     # --- words of our own ---
 
     def stop(self) -> None:
         """Let nothing through any longer, not even what was read already."""
         self.is_stopped = True
-        for leg in (self.client, self.server):
-            leg.wire.hold("stopped")
+        self.brakes.stop()
 
     def say(self, text: str) -> bool:
         """Show a text on every terminal of the session, out of the reserve of its window. Whether there is one."""
@@ -300,46 +279,17 @@ class Relay:
         self._openings.end()
         self._programs.end()
 
-    # --- brakes ---
-
-    def hold(self) -> None:
-        """Read nothing more from either side."""
-        self._holds += 1
-        if self._holds == 1:
-            self.client.wire.hold("recording")
-            self.server.wire.hold("recording")
-
-    def release(self) -> None:
-        """Go on, once as often as it was held."""
-        self._holds -= 1
-        if not self._holds:
-            self.client.wire.release("recording")
-            self.server.wire.release("recording")
+    # --- see `legs.leg.MessageRelay` ---
 
     def congested(self, leg: Leg, full: bool) -> None:  # noqa: FBT001 - a state
-        """See `legs.leg.Relay`: a peer that does not read slows the other one down."""
-        other = self._other(leg).wire
-        if full:
-            other.hold("congested")
-        else:
-            other.release("congested")
+        """See `MessageRelay`."""
+        self.brakes.congested(leg, full)
 
     def exchanging(self, leg: Leg) -> None:
-        """See `legs.leg.Relay`: while one leg exchanges keys nothing is read for it.
-
-        But a leg whose peer takes part in an exchange of its own is always read, or neither exchange would ever end. We begin
-        none while the other leg is in one (`KeyExchange.may_begin`).
-        """
+        """See `MessageRelay`."""
         del leg
-        for one, other in ((self.client, self.server), (self.server, self.client)):
-            if other.keys.is_sending_held and not one.keys.is_peer_in:
-                one.wire.hold("exchange")
-            else:
-                one.wire.release("exchange")
+        self.brakes.exchanging()
 
     def lost(self, leg: Leg, error: LegError) -> None:
-        """See `legs.leg.Relay`."""
+        """See `MessageRelay`."""
         self._ended(leg, error)
-
-    def _other(self, leg: Leg) -> Leg:
-        return self.client if leg is self.server else self.server

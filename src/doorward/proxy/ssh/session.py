@@ -8,7 +8,8 @@ import socket
 from dataclasses import dataclass
 
 from doorward.proxy import messages
-from doorward.proxy.ssh.gate import Gate, RefusedError
+from doorward.proxy.ssh.dialogue import RefusedError
+from doorward.proxy.ssh.gate import Gate
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.leg import Leg
 from doorward.proxy.ssh.legs.server_leg import LoginAttempt
@@ -114,14 +115,14 @@ class SshSession:
         """See `ports.Flow`."""
         self._holds += 1
         if self._relay is not None:
-            self._relay.hold()
+            self._relay.brakes.hold()
 
     def release(self) -> None:
         """See `ports.Flow`."""
         if self._holds:
             self._holds -= 1
             if self._relay is not None:
-                self._relay.release()
+                self._relay.brakes.release()
 
     # --- the life of a session ---
 
@@ -178,9 +179,9 @@ class SshSession:
         if isinstance(error, ProtocolViolationError):
             facts = {"reason": str(error), "by": "server" if by_server else "client"}
             self._control.happened("protocol_violation", facts)
-        elif by_server and not self._gate.is_admitted:
+        elif by_server and not self._gate.dialogue.is_admitted:
             self._control.happened("connection_failed", {"reason": str(error)})
-        verdict = AUTH_FAIL if not self._gate.is_admitted and not by_server else FAIL
+        verdict = AUTH_FAIL if not self._gate.dialogue.is_admitted and not by_server else FAIL
         return Outcome(verdict, str(error)), int(error.code)
 
     async def _live(self) -> None:
@@ -195,7 +196,7 @@ class SshSession:
             self._observer.facts(
                 {
                     "client_version": self._client.version_text,
-                    "user": self._gate.user,
+                    "user": self._gate.dialogue.user,
                     "gateway_user": self._gate.gateway_user,
                     "gateway_groups": list(self._gate.groups),
                     "method": self._gate.method,
@@ -237,7 +238,7 @@ class SshSession:
             ended=self._leg_ended,
         )
         for _ in range(self._holds):
-            relay.hold()
+            relay.brakes.hold()
         relay.lock(self._is_locked)
         relay.start()
         self._watch = Watch(relay, self._rules.settings, self.terminate)

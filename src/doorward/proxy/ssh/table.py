@@ -40,11 +40,8 @@ class Channel:
     packet_down: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     """What was asked before the program: environment and terminal."""
-    has_x11: bool = False
     parked: list[bytes] | None = None
     """Messages of the client that wait until the channel is approved."""
-    eof_down: bool = False
-    eof_up: bool = False
     closed_down: bool = False
     closed_up: bool = False
 

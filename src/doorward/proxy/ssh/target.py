@@ -179,14 +179,14 @@ class SessionTarget:
 
     async def _try_prompts(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
         leg = self.connected
-        if PROMPTS not in before.methods or not gate.can_ask:
+        if PROMPTS not in before.methods or not gate.dialogue.can_ask:
             return before
-        return await leg.try_prompts(self._target.user, gate.ask)
+        return await leg.try_prompts(self._target.user, gate.dialogue.ask)
 
     async def _ask_password(self, before: LoginAttempt, gate: Gate) -> LoginAttempt:
-        if not gate.can_ask or not {PASSWORD, PROMPTS} & set(before.methods):
+        if not gate.dialogue.can_ask or not {PASSWORD, PROMPTS} & set(before.methods):
             return before
-        answers = await gate.ask("", "", ((f"{self._target.user}@{self._target.name}'s password: ", False),))
+        answers = await gate.dialogue.ask("", "", ((f"{self._target.user}@{self._target.name}'s password: ", False),))
         return before if answers is None else await self._try_password(answers[0], before)
 
     async def _try_credential(self, way: Relayed, before: LoginAttempt) -> LoginAttempt:
@@ -220,7 +220,7 @@ class SessionTarget:
         if KEY not in before.methods:
             return before
         # An agent can only be reached by a client that is in: what comes from now on ends the session if it fails.
-        client = gate.admit()
+        client = gate.dialogue.admit()
         agent = AgentChannel(client.send)
         client.aside = agent.take
         attempt = before

@@ -68,7 +68,7 @@ class ClientLeg(Leg):
         if self._is_open:
             # Sent ahead of our answer; RFC 4252, section 5.1: silently ignored.
             return
-        self._keep(payload)
+        self._inbox.keep(payload)
 
     # --- the login ---
 

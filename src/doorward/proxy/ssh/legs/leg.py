@@ -16,6 +16,7 @@ from asyncssh import SSHKey
 from doorward.proxy.ssh.legs.exchange import SigningHostKey
 from doorward.proxy.ssh.legs.key_exchange import VERSION, KeyExchange
 from doorward.proxy.ssh.legs.negotiation import Offer
+from doorward.proxy.ssh.legs.waiting import Deferred, Inbox
 from doorward.proxy.ssh.wire.errors import LegError, LostError, PeerDisconnectedError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
@@ -24,13 +25,6 @@ from doorward.proxy.ssh.wire.protection import PAYLOAD
 from doorward.proxy.ssh.wire.wire import Wire
 from doorward.sessions.rules import AlgorithmLists
 
-MAX_WAITING = 64
-MAX_WAITING_BYTES = 256 * 1024
-"""Messages, and their bytes, that wait to be received before nothing more is read."""
-MAX_DEFERRED_BYTES = 1024 * 1024
-"""Bytes of messages that wait for new keys; the other leg is not read meanwhile, so that they are answers of ours."""
-_DEFERRED = 64
-"""What a message that waits takes beside its bytes."""
 _CONNECTION_FIRST = int(Message.CONNECTION_FIRST)
 OWN_CHANNELS = 0x4000_0000
 """Numbers of channels from here on are ours."""
@@ -73,11 +67,8 @@ class Leg:
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._is_open = False
         """Whether the peer may speak of channels: after its login."""
-        self._deferred: list[bytes] = []
-        self._deferred_size = 0
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._deferred = Deferred()
+        self._inbox = Inbox(self.wire)
         self.aside: Callable[[bytes], None] | None = None
         """Takes messages for channels of our own, before there is a relay."""
 
@@ -113,7 +104,7 @@ class Leg:
             if self.aside is not None and number > Message.CHANNEL_OPEN and _recipient(payload) >= OWN_CHANNELS:
                 self.aside(payload)
                 return
-            self._keep(payload)
+            self._inbox.keep(payload)
             return
         payload = bytes(plain[PAYLOAD : PAYLOAD + size])
         if number < Message.KEXINIT:
@@ -128,18 +119,10 @@ class Leg:
             raise ProtocolViolationError(f"Message {number} came before the login")
         self._take_authentication(number, payload)
 
-    def _keep(self, payload: bytes) -> None:
-        self._waiting.append(payload)
-        self._waiting_size += len(payload)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if len(self._waiting) > MAX_WAITING or self._waiting_size > MAX_WAITING_BYTES:
-            self.wire.hold("waiting")
-
     def _take_authentication(self, number: int, payload: bytes) -> None:
         """Take a message of the authentication protocol."""
         del number
-        self._keep(payload)
+        self._inbox.keep(payload)
 
     def _take_transport(self, number: int, payload: bytes) -> None:
         if number == Message.DISCONNECT:
@@ -158,7 +141,7 @@ class Leg:
             return
         # After the login nobody would take it: it would fill what waits, and the leg would never be read again.
         if number in {Message.SERVICE_REQUEST, Message.SERVICE_ACCEPT} and not self._is_open:
-            self._keep(payload)
+            self._inbox.keep(payload)
             return
         self.send_unimplemented()
 
@@ -171,19 +154,7 @@ class Leg:
 
     async def receive(self) -> bytes:
         """The next message above the transport. Raises `LegError` when the leg is over."""
-        while not self._waiting:
-            if self.error is not None:
-                raise self.error
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        payload = self._waiting.pop(0)
-        self._waiting_size -= len(payload)
-        if not self._waiting:
-            self.wire.release("waiting")
-        return payload
+        return await self._inbox.receive()
 
     def hand_over(self, relay: MessageRelay, flow: Callable[[int, memoryview, int], None]) -> None:
         """Give all messages of the connection to a relay from now on; what came before comes by `drain`.
@@ -195,10 +166,8 @@ class Leg:
 
     def drain(self) -> None:
         """Give to the relay what came before there was one."""
-        waiting, self._waiting = self._waiting, []
-        self._waiting_size = 0
         try:
-            for payload in waiting:
+            for payload in self._inbox.empty():
                 if self.relay is not None and self.error is None:
                     self.relay.take(self, payload)
         except LegError as error:
@@ -226,9 +195,7 @@ class Leg:
     def _defer(self, payload: bytes) -> None:
         if not self.wire.is_open or self.error is not None:
             return
-        self._deferred.append(payload)
-        self._deferred_size += len(payload) + _DEFERRED
-        if self._deferred_size > MAX_DEFERRED_BYTES:
+        if not self._deferred.keep(payload):
             self.end(ProtocolViolationError(f"The {self.what} asks without end and does not finish a key exchange"))
 
     # --- key exchange: what `KeyExchange` asks of a leg ---
@@ -259,8 +226,7 @@ class Leg:
 
     def keyed(self) -> None:
         """Send what waited for new keys."""
-        deferred, self._deferred, self._deferred_size = self._deferred, [], 0
-        for payload in deferred:
+        for payload in self._deferred.empty():
             self.wire.send(payload)
 
     def exchanging(self) -> None:
@@ -323,9 +289,8 @@ class Leg:
         if not self._gone.done():
             self._gone.set_result(None)
         self.keys.stop(error)
-        self._deferred.clear()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._deferred.empty()
+        self._inbox.end(error)
 
 
 def _recipient(payload: bytes) -> int:

@@ -49,7 +49,7 @@ def make_offer(algorithms: AlgorithmLists, *, extras: tuple[str, ...]) -> Offer:
     kex = (*algorithms.kex, *extras)
     fields = (kex, algorithms.host_key, cipher, cipher, mac, mac, compression, compression, (), ())
     payload = b"".join(
-        (bytes([Message.KEXINIT]), os.urandom(16), *(names(field) for field in fields), boolean(False), uint32(0))  # noqa: FBT003
+        (bytes([Message.KEXINIT]), os.urandom(16), *(names(field) for field in fields), boolean(False), uint32(0))  # noqa: FBT003 - SSH's boolean
     )
     return Offer(payload, kex, algorithms.host_key, (cipher, cipher), (mac, mac), (compression, compression), guesses=False)
 

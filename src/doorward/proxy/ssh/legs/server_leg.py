@@ -107,7 +107,7 @@ class ServerLeg(Leg):
         if number == Message.USERAUTH_SUCCESS:
             # Channels may be spoken of in the very next message.
             self.opened()
-        self._keep(payload)
+        self._inbox.keep(payload)
 
     # --- the login ---
 

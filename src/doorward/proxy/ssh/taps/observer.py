@@ -6,27 +6,24 @@ Everything here runs in the event loop and never waits for the disk; what is beh
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from doorward.proxy.messages import Begin, ChannelOpened, Ended, Happened, PipeMessage, WantSeal
 from doorward.proxy.ssh.ports import Flow, NotRecordedError
+from doorward.proxy.ssh.taps.back import Back
+from doorward.proxy.ssh.taps.head import trail_writer
 from doorward.proxy.ssh.taps.kinds import channel_type, plain, row_facts
 from doorward.proxy.ssh.taps.recorder import Recorder
-from doorward.proxy.ssh.taps.trail import Back, SessionTrail
+from doorward.proxy.ssh.taps.seals import Seals
+from doorward.proxy.ssh.taps.trail import SessionTrail
 from doorward.proxy.ssh.taps.viewers import Outlet, Viewers, nothing_more
 from doorward.recording.journal import RecordingFailedError
-from doorward.recording.keys import ContentKeys, KeyUnavailableError, fresh_key, in_clear, wrapped
-from doorward.recording.writer import TrailWriter
+from doorward.recording.keys import KeyUnavailableError
 from doorward.sessions.rules import ChannelRule
-
-SEAL_SECONDS: Final = 5.0
-"""How long the end of a session waits for its last seal."""
 
 log = structlog.get_logger()
 
@@ -55,14 +52,13 @@ class SessionObserver:
         self._trail = SessionTrail(
             begin.session, begin.rules.audit.text, self.now, self._hand_back_from_thread, self._failed_from_thread
         )
+        self._records = self._trail.records
         self._trail.drained, self._trail.consumed = self._drained, recorder.consumed
         self._flow: Flow | None = None
         self._is_held = self._has_begun = self._has_ended = self._has_told = False
         self._failure = ""
         self._is_blind = False
-        self._refresh = asyncio.Event()
-        self._sealing: asyncio.Task[None] | None = None
-        self._sealed = asyncio.Event()
+        self._seals = Seals(self._trail, recorder, reports, begin.rules.audit.interval)
         self._open: dict[int, None] = {}
         self.down = self.up = 0
         """Bytes from the server, and from the client."""
@@ -88,7 +84,8 @@ class SessionObserver:
         try:
             if not self._recorder.is_able:
                 raise RecordingFailedError(self._recorder.failure or "the disk for recordings is full")
-            writer = await asyncio.to_thread(self._writer)
+            keyframes = self._records.keyframes
+            writer = await asyncio.to_thread(trail_writer, self._begin, self._node, self._version, keyframes)
             self._recorder.add(self._trail)
             await self._recorder.submit(lambda journal: self._trail.begin(journal, writer))
         except (RecordingFailedError, KeyUnavailableError) as error:
@@ -101,39 +98,18 @@ class SessionObserver:
         self._has_begun = True
         self._recorder.notice(self._trail, 0)
         if self._begin.rules.audit.signed:
-            self._sealing = self._loop.create_task(self._seal())
-
-    def _writer(self) -> TrailWriter:
-        audit, screen, keystrokes = self._begin.rules.audit, fresh_key(), fresh_key()
-        certificates = audit.screen_certificates
-        blocks = {
-            "screen": wrapped(screen, certificates) if certificates else in_clear(screen),
-            "keystrokes": wrapped(keystrokes, audit.keystroke_certificates or certificates)
-            if certificates
-            else in_clear(keystrokes),
-        }
-        return TrailWriter(self._header(), blocks, ContentKeys(screen, keystrokes), self._trail.keyframes)
-
-    def _header(self) -> dict[str, Any]:
-        begin, rules = self._begin, self._begin.rules
-        return {
-            "channel_policy": rules.channel_policy, "client": list(begin.client), "audit_policy": rules.audit.policy,
-            "connection_policy": rules.policy, "connection_policy_key": rules.policy_key, "gateway": list(begin.local),
-            "node": self._node, "protocol": "SSH", "release": self._version, "revision": rules.revision,
-            "session": f"svc/{begin.session}/{rules.policy}:{begin.number}", "signed": rules.audit.signed,
-            "started": dt.datetime.fromtimestamp(begin.began, dt.UTC).isoformat(timespec="milliseconds"),
-        }  # fmt: skip
+            self._seals.start()
 
     # What is seen.
 
     def facts(self, content: Mapping[str, Any]) -> None:
         """Take what became known of the session."""
-        self._put(256, self._trail.facts, self.now(), content)
+        self._put(256, self._records.facts, self.now(), content)
 
     def opened(self, channel: int, kind: str, verdict: str, rule: ChannelRule | None, facts: Mapping[str, Any]) -> None:
         """Take a channel that was opened or refused."""
         at = self.now()
-        self._put(1024, self._trail.opened, at, channel, kind, verdict, rule, facts)
+        self._put(1024, self._records.opened, at, channel, kind, verdict, rule, facts)
         if verdict == "accept":
             self._open[channel] = None
         self._reports.tell(
@@ -145,7 +121,7 @@ class SessionObserver:
 
     def requested(self, channel: int, down: bool, request: str, facts: Mapping[str, Any]) -> None:  # noqa: FBT001 - the port's
         """Take a request on an open channel."""
-        self._put(256, self._trail.requested, self.now(), channel, down, request, facts)
+        self._put(256, self._records.requested, self.now(), channel, down, request, facts)
 
     def data(self, channel: int, down: bool, stream: int, data: memoryview) -> None:  # noqa: FBT001 - the port's
         """Take data."""
@@ -156,21 +132,21 @@ class SessionObserver:
             self.up += size
         self.active = at = self.now()
         if not self._is_blind:
-            self._put(size, self._trail.data, at, channel, down, stream, bytes(data))
+            self._put(size, self._records.data, at, channel, down, stream, bytes(data))
 
     def eof(self, channel: int, down: bool) -> None:  # noqa: FBT001 - the port's
         """Take the end of one direction."""
-        self._put(0, self._trail.eof, self.now(), channel, down)
+        self._put(0, self._records.eof, self.now(), channel, down)
 
     def closed(self, channel: int) -> None:
         """Take the end of a channel."""
         self._open.pop(channel, None)
-        self._put(0, self._trail.closed, self.now(), channel)
+        self._put(0, self._records.closed, self.now(), channel)
 
     def event(self, content: Mapping[str, Any], channel: int = 0) -> None:
         """Record that somebody watched, locked or approved."""
         if not self._failure:
-            self._put(256, self._trail.event, self.now(), channel, content)
+            self._put(256, self._records.event, self.now(), channel, content)
 
     def _put(self, size: int, method: Any, *arguments: Any) -> None:
         if self._is_blind or self._has_ended:
@@ -184,7 +160,7 @@ class SessionObserver:
             self._is_held = True
             self._flow.hold()
         if self._has_begun:
-            self._recorder.notice(self._trail, waiting, viewed=self._trail.watched)
+            self._recorder.notice(self._trail, waiting, viewed=self._trail.findings.watched)
 
     # What the recorder says, from its thread.
 
@@ -237,14 +213,14 @@ class SessionObserver:
         if not self._has_begun or not may or not self.viewers.add(viewer, channel):
             self._reports.pass_on(nothing_more(self._begin.session, viewer, self.now()))
             return
-        self._trail.watched = True
+        self._trail.findings.watched = True
         self.event({"event": "watched", "who": who})
 
     def unfollow(self, viewer: int) -> None:
         """Let somebody go."""
         if self.viewers.remove(viewer, self.now()):
             self.event({"event": "no longer watched"})
-        self._trail.watched = len(self.viewers) > 0
+        self._trail.findings.watched = len(self.viewers) > 0
 
     def _redraw(self) -> None:
         if not self._failure:
@@ -252,42 +228,24 @@ class SessionObserver:
 
     def control_is_back(self) -> None:
         """Let what waited for control catch up."""
-        self._refresh.set()
+        self._seals.catch_up()
 
     def control_is_gone(self) -> None:
         """Take that nobody is there to show anything to."""
         self.viewers.close(self.now())
-        self._trail.watched = False
-
-    async def _seal(self) -> None:
-        """Ask for a seal at each interval; at once where one was missed because control was away."""
-        while True:
-            self._refresh.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._refresh.wait(), self._begin.rules.audit.interval)
-            try:
-                frame, chain = await self._recorder.submit(self._trail.claim)
-            except RecordingFailedError:
-                return
-            self._reports.pass_on(WantSeal(session=self._begin.session, frame=frame, chain=chain))
+        self._trail.findings.watched = False
 
     def sealed(self, note: Mapping[str, Any]) -> None:
         """Take a seal."""
         if self._has_begun:
-            future = self._recorder.submit(lambda journal: self._trail.seal(journal, note))
-            future.add_done_callback(self._note_sealed)
-
-    def _note_sealed(self, done: asyncio.Future[None]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._sealed.set()
+            self._seals.write(note)
 
     async def end(self, verdict: str, reason: str) -> None:
         """Take the end of the session; return when its trail is closed and safe, and control told."""
         if self._has_ended:
             return
         self._has_ended = True
-        if self._sealing is not None:
-            self._sealing.cancel()
+        self._seals.stop()
         at, size, recorded = self.now(), 0, False
         if self._has_begun:
             try:
@@ -311,16 +269,7 @@ class SessionObserver:
         name, trail = self._begin.session, self._trail
         end = {"reason": reason, "verdict": verdict}
         frame, chain = await self._recorder.submit(lambda journal: trail.end(journal, at, end))
-        unsealed = None
-        if self._begin.rules.audit.signed:
-            self._sealed.clear()
-            unsealed = WantSeal(session=name, frame=frame, chain=chain, last=True)
-            if self._reports.pass_on(unsealed):
-                try:
-                    await asyncio.wait_for(self._sealed.wait(), SEAL_SECONDS)
-                    unsealed = None
-                except TimeoutError:
-                    log.warning("last seal is missing", session=name)
+        unsealed = await self._seals.last(frame, chain) if self._begin.rules.audit.signed else None
         size = await self._recorder.submit(lambda journal: journal.size(name))
         recorded = not self._failure and not self._is_blind
         record = self._reports.end_record(self._ended(at, verdict, reason, size, recorded=recorded), unsealed)

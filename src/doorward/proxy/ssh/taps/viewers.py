@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from doorward.proxy.messages import PipeMessage, Shown
-from doorward.proxy.ssh.taps.trail import View
+from doorward.proxy.ssh.taps.back import View
 
 MAX_QUEUE: Final = 256 << 10
 """Bytes that may wait for one viewer."""

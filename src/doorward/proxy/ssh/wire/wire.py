@@ -10,17 +10,11 @@ from typing import Protocol
 from doorward.proxy.ssh.wire.buffers import READ, SLACK, START, shared
 from doorward.proxy.ssh.wire.errors import LegError, LostError, ProtocolViolationError
 from doorward.proxy.ssh.wire.failures import log_failure
+from doorward.proxy.ssh.wire.identification import Identification
+from doorward.proxy.ssh.wire.outgoing import Outgoing
 from doorward.proxy.ssh.wire.packets import MAX_PACKET, PacketReceiver, Sender
 from doorward.proxy.ssh.wire.protection import PAYLOAD
 
-MAX_UNSENT = 128 * 1024
-"""Bytes that wait for the kernel before the other leg is no longer read."""
-FEW_UNSENT = 32 * 1024
-MAX_LINE = 255
-"""Bytes of an identification, line end included (RFC 4253, section 4.2)."""
-MAX_LINES = 50
-MAX_GREETING = 16 * 1024
-"""Lines and bytes that a server may send before its identification."""
 LINGER = 2.0
 """Seconds that a peer is given to close its side once it was sent everything."""
 DRAIN = 60.0
@@ -58,13 +52,11 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._buffers = shared()
         self._pending = b""
-        self._lines = MAX_LINES if lines_first else 0
-        self._greeting = 0
+        self._identification = Identification(lines_first=lines_first)
         self._is_identified = False
         self._holds: set[str] = set()
         self._is_reading = False
-        self._unsent = bytearray()
-        self._is_congested = False
+        self._outgoing = Outgoing(sock, self)
         self._is_closing = False
         self._linger: asyncio.TimerHandle | None = None
         self.is_open = True
@@ -177,31 +169,17 @@ class Wire:
 
     def _identify(self, received: memoryview, start: int, end: int) -> int:
         """Look for the line that says who the peer is."""
-        while True:
-            data = bytes(received[start:end])
-            cut = data.find(b"\n", 0, MAX_GREETING)
-            if cut < 0:
-                if len(data) > (MAX_GREETING if self._lines else MAX_LINE):
-                    raise ProtocolViolationError("No SSH identification came")
-                return start
-            line = data[:cut].removesuffix(b"\r")
-            start += cut + 1
-            if line.startswith(b"SSH-"):
-                if len(line) > MAX_LINE:
-                    raise ProtocolViolationError("The SSH identification is too long")
-                self._is_identified = True
-                self._handler.identified(line)
-                return start
-            self._lines -= 1
-            self._greeting += cut
-            if self._lines < 0 or self._greeting > MAX_GREETING:
-                raise ProtocolViolationError("What came first was no SSH identification")
+        line, taken = self._identification.take(bytes(received[start:end]))
+        if line is not None:
+            self._is_identified = True
+            self._handler.identified(line)
+        return start + taken
 
     # --- writing ---
 
     def send_line(self, line: bytes) -> None:
         """Send our identification."""
-        self._write(memoryview(line + b"\r\n"))
+        self._outgoing.write(memoryview(line + b"\r\n"))
 
     def send(self, payload: bytes) -> None:
         """Send a message of our own."""
@@ -236,48 +214,7 @@ class Wire:
             end = buffers.at
             buffers.owner = None
             buffers.at = START
-            self._write(buffers.out[START:end])
-
-    def _write(self, data: memoryview) -> None:
-        if not self.is_open:
-            return
-        if not self._unsent:
-            try:
-                sent = self._sock.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                self._broke(error)
-                return
-            if sent == len(data):
-                return
-            data = data[sent:]
-            self._loop.add_writer(self._fd, self._writable)
-        self._unsent += data
-        if len(self._unsent) > MAX_UNSENT and not self._is_congested:
-            self._is_congested = True
-            self._handler.congested(True)  # noqa: FBT003 - a state
-
-    def _broke(self, error: OSError) -> None:
-        """End the wire, but not from inside a call that sends."""
-        self._loop.call_soon(self._fail, LostError(f"the connection broke: {error.strerror}"))
-
-    def _writable(self) -> None:
-        unsent = self._unsent
-        try:
-            del unsent[: self._sock.send(unsent)]
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._broke(error)
-            return
-        if not unsent:
-            self._loop.remove_writer(self._fd)
-            if self._is_closing:
-                self._shut()
-        if self._is_congested and len(unsent) < FEW_UNSENT:
-            self._is_congested = False
-            self._handler.congested(False)  # noqa: FBT003 - a state
+            self._outgoing.write(buffers.out[START:end])
 
     @property
     def is_held(self) -> bool:
@@ -289,6 +226,21 @@ class Wire:
         """Our address and port."""
         host, port = self._sock.getsockname()[:2]
         return str(host), int(port)
+
+    # --- from what is sent: see `SendingSide` ---
+
+    def congested(self, full: bool) -> None:  # noqa: FBT001 - a state
+        """See `SendingSide`."""
+        self._handler.congested(full)
+
+    def emptied(self) -> None:
+        """See `SendingSide`."""
+        if self._is_closing:
+            self._shut()
+
+    def broke(self, error: OSError) -> None:
+        """End the wire, but not from inside a call that sends."""
+        self._loop.call_soon(self._fail, LostError(f"the connection broke: {error.strerror}"))
 
     # --- the end ---
 
@@ -302,7 +254,7 @@ class Wire:
         self._pending = b""
         self._linger = self._loop.call_later(DRAIN, self.abort)
         self._update_reading()
-        if not self._unsent:
+        if self._outgoing.is_empty:
             self._shut()
 
     def _shut(self) -> None:
@@ -332,9 +284,7 @@ class Wire:
             self._buffers.at = START
         self.is_open = False
         self._update_reading()
-        if self._unsent:
-            self._loop.remove_writer(self._fd)
-            self._unsent.clear()
+        self._outgoing.close()
         if self._linger is not None:
             self._linger.cancel()
         self._sock.close()

@@ -266,7 +266,7 @@ def test_what_was_typed_last_is_decided_although_nothing_follows(tmp_path: Path)
         site.recorder._journal.sync()
         waiting = site.observer._trail.writer
         assert waiting is not None
-        assert not site.observer._trail._channels[1].tap.waits
+        assert not site.observer._trail.records._channels[1].tap.waits
         await site.observer.end("ACCEPT", "over")
         hidden = [record.data for record in site.trail.records() if record.kind is RecordKind.HIDDEN_INPUT]
         assert hidden == [b"s3cret"]

@@ -2,14 +2,11 @@
 
 It is the zygote too: it has imported everything, has one thread and no event loop, and a fork of it is a worker in two
 milliseconds. It looks after workers by descriptors of their processes, also after those that another supervisor left when it
-died. It ends when it is told (SIGTERM, or `stop`), or when one of its directories vanishes, and takes the workers with it.
-
-``python -m doorward.proxy.supervisor --state DIR [--detach | --stop]``
+died. It ends when it is told (SIGTERM, or `ending.stop`), or when one of its directories vanishes, and takes the workers with it.
 """
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import gc
 import os
@@ -17,19 +14,16 @@ import secrets
 import selectors
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from doorward.host.notify import notify
-from doorward.proxy.pipe import PipeError, check_peer, dial, listen
-from doorward.proxy.worker import crashed, privileges, process
-from doorward.proxy.worker.places import Places
+from doorward.proxy.local_sockets import StrangerError, check_peer, dial, listen
+from doorward.proxy.worker import crashed, process
 from doorward.proxy.worker.process import WorkerSettings
 
 LOOK_SECONDS: Final = 1.0
@@ -130,7 +124,7 @@ class Supervisor:
                 with dial(path) as connection:
                     pid = check_peer(connection)
                     self._watch(_Worker(name, pid, os.pidfd_open(pid), is_child=False))
-            except (OSError, PipeError):
+            except (OSError, StrangerError):
                 path.unlink(missing_ok=True)
 
     def _watch(self, worker: _Worker) -> None:
@@ -216,127 +210,3 @@ class Supervisor:
             self._recover()  # of those that had to be killed
         self._places.supervisor.unlink(missing_ok=True)
         os.close(self._lock)
-
-
-def find(path: Path) -> int | None:
-    """Return a descriptor of the process behind a Unix socket, which runs as who owns its directory; None: nobody listens."""
-    try:
-        with dial(path) as connection:
-            return os.pidfd_open(check_peer(connection, {os.geteuid(), path.parent.stat().st_uid}))
-    except (OSError, PipeError):
-        return None
-
-
-def stop(places: Places, seconds: float = 2 * END_SECONDS) -> bool:
-    """End a supervisor and all its workers, those too whose supervisor is gone. Whether all have ended."""
-    found = [find(places.supervisor), *map(find, places.workers().values())]
-    descriptors = [descriptor for descriptor in found if descriptor is not None]
-    end = time.monotonic() + seconds
-    with selectors.DefaultSelector() as selector:
-        for descriptor in descriptors:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-            selector.register(descriptor, selectors.EVENT_READ)
-        while selector.get_map() and time.monotonic() < end:
-            for key, _ in selector.select(LOOK_SECONDS):
-                selector.unregister(key.fileobj)
-        ended = not selector.get_map()
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return ended
-
-
-def detach(log_file: Path) -> int:
-    """Go on in the background, as a child of nobody here; return a descriptor to tell the waiting parent that all is ready."""
-    reader, writer = os.pipe()
-    if os.fork():
-        os.close(writer)
-        os._exit(0 if os.read(reader, 16) else 1)
-    os.close(reader)
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    os.chdir("/")
-    output = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for descriptor, number in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(descriptor, number)
-    os.close(nothing)
-    os.close(output)
-    return writer
-
-
-def _configure_log() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-
-
-def _protocols() -> process.Protocols:
-    import avt._avt
-    import re2
-    import uvloop
-
-    from doorward.proxy.ssh.protocols import SshProtocols
-
-    del avt, re2, uvloop  # they are imported for those that are forked
-    return SshProtocols()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the supervisor; return the exit code."""
-    parser = argparse.ArgumentParser(prog="doorward workers", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, help="state directory: sockets in DIR/workers, trails in DIR/trails")
-    parser.add_argument("--sockets", type=Path, help="directory of the sockets")
-    parser.add_argument("--trails", type=Path, help="directory of the trails")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="how many; default: the cores")
-    parser.add_argument("--user", help="the account to run as, where started as root")
-    parser.add_argument("--control-user", action="append", default=[], help="account that control runs as, if another")
-    parser.add_argument("--detach", action="store_true", help="go on in the background once the workers run")
-    parser.add_argument("--stop", action="store_true", help="end the workers and all sessions")
-    given = parser.parse_args(arguments)
-    if given.state is None and (given.sockets is None or given.trails is None):
-        parser.error("--state, or both --sockets and --trails")
-    usual = Places.of(given.state or Path())
-    places = Places((given.sockets or usual.sockets).absolute(), (given.trails or usual.trails).absolute())
-    if given.stop:
-        return 0 if stop(places) else 1
-    try:
-        return _run(places, given)
-    except OSError as error:
-        sys.stderr.write(f"The workers can't start: {error}.\n")
-        return 1
-
-
-def _run(places: Places, given: argparse.Namespace) -> int:
-    controls = [privileges.user_named(name) for name in given.control_user]
-    # Of control's group, where control is another user: it reads trails and removes old ones.
-    group = controls[0][1] if controls and controls[0][0] not in {0, os.geteuid()} else None
-    os.umask(0o077 if group is None else 0o007)
-    _configure_log()
-    account = privileges.user_named(given.user) if given.user and os.geteuid() == 0 else None
-    _protocols()  # before root is given up: another account may not get at all of Python
-    places.prepare(account[0] if account else None, group)
-    if account is not None:
-        places = places.held()
-        privileges.drop(*account)
-    privileges.limit()
-    ready = detach(places.log) if given.detach else None
-    try:
-        supervisor = Supervisor(WorkerSettings(places, _protocols, [user for user, _ in controls]), max(1, given.workers))
-    except AlreadyRunningError:
-        if ready is not None:
-            os.write(ready, b"running\n")
-        return 0
-    supervisor.run(ready)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
