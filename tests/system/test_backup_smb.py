@@ -264,9 +264,9 @@ def test_a_server_that_is_slow_will_do(opener: Opener, samba: Samba, path: Path,
 def test_no_more_is_on_the_way_than_the_server_allows(
     opener: Opener, samba: Samba, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from doorward.backup.targets import smb
+    from doorward.backup.targets import smb_files
 
-    monkeypatch.setattr(smb, "_ON_THE_WAY", 10_000)
+    monkeypatch.setattr(smb_files, "_ON_THE_WAY", 10_000)
     with Proxy(("127.0.0.1", samba.port)) as proxy, opener(port=proxy.port) as target:
         target.prepare()
         proxy.delay = 0.005

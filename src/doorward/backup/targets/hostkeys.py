@@ -39,7 +39,7 @@ def host_keys(server: str, port: int, *, workdir: Path, stop: threading.Event | 
     """Ask a server for its host keys. Blocks, half a minute at most; what goes wrong is in the answer."""
     label = f"ssh://[{server}]:{port}" if ":" in server else f"ssh://{server}:{port}"
     deadline = time.monotonic() + _SECONDS
-    attempt = TargetAttempt("", False, stop or threading.Event(), workdir, deadline, _SECONDS, label)  # noqa: FBT003
+    attempt = TargetAttempt("", False, stop or threading.Event(), workdir, deadline, _SECONDS, label)  # noqa: FBT003 - of no node
     try:
         need(attempt, "ssh-keyscan")
         address = reach(attempt, server, port)
@@ -62,7 +62,7 @@ def scan(attempt: TargetAttempt, server: str, port: int) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="target-", dir=attempt.workdir) as directory:
         unprivileged.give(Path(directory))
         said = run(attempt, "Reading the host keys", command, Path(directory)).out
-    found = {" ".join(line.split()[1:3]) for line in said.splitlines() if not line.startswith("#") and len(line.split()) > 2}  # noqa: PLR2004
+    found = {" ".join(line.split()[1:3]) for line in said.splitlines() if not line.startswith("#") and len(line.split()) > 2}  # noqa: PLR2004 - host, type and key
     return sorted((key for key in found if key.split()[0] in KINDS), key=lambda key: KINDS.index(key.split()[0]))
 
 

@@ -6,19 +6,22 @@ import errno
 import hashlib
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import override
 
 from doorward.backup.failure import BackupError
 from doorward.backup.targets import nfs_mount
 from doorward.backup.targets.attempt import Secret, TargetAttempt, checked, reach
-from doorward.backup.targets.files import ExportFiles, LocalStorageError
+from doorward.backup.targets.directory import DrivenDirectory
+from doorward.backup.targets.files import ExportFiles
 from doorward.backup.targets.libnfs import LibnfsFiles
 from doorward.backup.targets.libnfs_child import library
-from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import TargetFile, bounded, one_by_one
+from doorward.backup.targets.limits import MAX_ARCHIVE
+from doorward.backup.targets.port import TargetFile, bounded
 
 _NFS, _PORTMAPPER = 2049, 111
 
@@ -93,11 +96,12 @@ def _absent(server: str, path: str, attempt: TargetAttempt) -> bool:
         files.close()
 
 
-class NfsDirectory:
+class NfsDirectory(DrivenDirectory):
     """A directory of an NFS server."""
 
     def __init__(self, files: ExportFiles, attempt: TargetAttempt) -> None:
-        self._files, self._attempt = files, attempt
+        super().__init__(attempt)
+        self._files = files
         self._config = "/" + "/".join(attempt.directories)
 
     def prepare(self) -> None:
@@ -112,6 +116,7 @@ class NfsDirectory:
                 elif not stat.S_ISDIR(found.mode):
                     raise self._attempt.failed("no_such_path", doing, "something else has the name of the directory")
 
+    @override
     def names(self) -> list[TargetFile]:
         """List ``config``."""
         with self.asking("Listing the files"):
@@ -145,6 +150,7 @@ class NfsDirectory:
         if shown is None or shown.size != size:
             raise self._attempt.failed("verify_failed", doing, "the file on the target is not the one that was sent")
 
+    @override
     def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         """Read a file."""
         doing, path = f"Reading {checked(name)}", f"{self._config}/{name}"
@@ -160,42 +166,18 @@ class NfsDirectory:
             into.unlink()
             raise
 
-    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
-        """Read files."""
-        one_by_one(self, names, into, most)
-
     def delete(self, name: str) -> None:
         """Delete a file."""
         doing = f"Deleting {checked(name)}"
         with self.asking(doing), suppress(FileNotFoundError):
             self._files.unlink(f"{self._config}/{name}")
 
-    def partial(self) -> list[TargetFile]:
-        """List what has the name of a temporary file of ours."""
-        return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
-
+    @override
     def close(self) -> None:
         """Let go of the server."""
         self._files.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    @contextmanager
-    def asking(self, doing: str) -> Iterator[None]:
-        """Turn refusals into BackupFailures."""
-        self._attempt.check(doing)
-        try:
-            yield
-        except LocalStorageError as error:
-            raise self._attempt.failed("no_local_space", doing, f"{error.strerror} on this machine") from None
-        except OSError as error:
-            code, words = self._meaning(error)
-            raise self._attempt.failed(code, doing, words) from None
-
+    @override
     def _meaning(self, error: OSError) -> tuple[str, str]:
         words = error.strerror or "no reason given"
         if error.errno in {errno.EACCES, errno.EPERM}:

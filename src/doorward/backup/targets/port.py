@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
-from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Secret, Step, TargetAttempt, unknown
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
 
@@ -104,16 +103,6 @@ def open_target(  # noqa: PLR0913 - the limits have defaults
     attempt.check("Connecting")
     driver = importlib.import_module(f"doorward.backup.targets.{target['type']}")
     return cast("Target", driver.opened(target, secret, attempt))
-
-
-def one_by_one(target: Target, names: Sequence[str], into: Path, most: int) -> None:
-    """Do what ``fetch_all`` does, for a target whose connection lasts."""
-    for name in names:
-        try:
-            target.fetch(name, into / name, most)
-        except BackupError as failure:
-            if failure.code != "no_such_path":
-                raise
 
 
 def bounded(attempt: TargetAttempt, doing: str, entries: Iterable[TargetFile]) -> list[TargetFile]:

@@ -16,10 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
+
+from typing_extensions import override
 
 from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Secret, TargetAttempt, checked, reach
+from doorward.backup.targets.directory import TargetDirectory
 from doorward.backup.targets.hostkeys import identify
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_LISTING, MAX_MANIFEST
 from doorward.backup.targets.port import TargetFile, bounded
@@ -56,11 +59,12 @@ def opened(target: Mapping[str, Any], secret: Secret, attempt: TargetAttempt) ->
     return made
 
 
-class RsyncDirectory:
+class RsyncDirectory(TargetDirectory):
     """A directory on an SSH server."""
 
     def __init__(self, target: Mapping[str, Any], private_key: str, attempt: TargetAttempt) -> None:
-        self._attempt, self._target = attempt, target
+        super().__init__(attempt)
+        self._target = target
         server, path = str(target["server"]["value"]), str(target["path"]).rstrip("/")
         self._remote = f"[{server}]:" if ":" in server else f"{server}:"
         # A relative path that begins with a colon would be the name of a daemon's module.
@@ -103,6 +107,7 @@ class RsyncDirectory:
                 raise self._attempt.failed("no_such_path", doing, "something else has the name of the directory")
             parent = f"{parent}/{name}"
 
+    @override
     def names(self) -> list[TargetFile]:
         """List ``config``."""
         doing = "Listing the files"
@@ -129,6 +134,7 @@ class RsyncDirectory:
                 raise self._attempt.failed("verify_failed", doing, "the file on the target is not the one that was sent")
             raise self._attempt.failed("name_exists", doing, "there is another file of that name")
 
+    @override
     def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         """Receive a file."""
         doing = f"Reading {checked(name)}"
@@ -139,6 +145,7 @@ class RsyncDirectory:
             if not self._take(doing, stage / name, into, most):
                 raise self._attempt.failed("no_such_path", doing, "there is no file of that name")
 
+    @override
     def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
         """Receive files, one call for all."""
         doing = f"Reading {len(names)} files"
@@ -160,20 +167,11 @@ class RsyncDirectory:
                 if failure.code != "no_such_path":
                     raise
 
-    def partial(self) -> list[TargetFile]:
-        """List what has the name of a temporary file of ours."""
-        return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
-
+    @override
     def close(self) -> None:
         """Forget the key; remove the files of the conversation."""
         self._login.close()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
 
     def _receive(self, doing: str, options: Sequence[str], there: str, stage: Path, most: int, in_all: int) -> None:
         """Receive into a directory of ours: no file longer than ``most`` bytes, and not more than ``in_all`` of them together."""

@@ -7,19 +7,20 @@ are ``<prefix>/[<node id>/]config/<name>``; there is nothing to make above a nam
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Secret, TargetAttempt, checked, reach
 from doorward.backup.targets.child import ConfinedChild, opened_here
-from doorward.backup.targets.files import LocalStorageError
-from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_MANIFEST
-from doorward.backup.targets.port import TargetFile, bounded, one_by_one
+from doorward.backup.targets.directory import DrivenDirectory
+from doorward.backup.targets.limits import MAX_ARCHIVE
+from doorward.backup.targets.port import TargetFile, bounded
 from doorward.backup.targets.probes import is_probe
 
 _CHILD = "doorward.backup.targets.s3_child"
@@ -62,11 +63,12 @@ def _credentials(target: Mapping[str, Any], secret: Secret, attempt: TargetAttem
     return known, authority
 
 
-class S3Directory:
+class S3Directory(DrivenDirectory):
     """The objects of a bucket whose keys begin alike."""
 
     def __init__(self, child: ConfinedChild, target: Mapping[str, Any], attempt: TargetAttempt) -> None:
-        self._child, self._attempt = child, attempt
+        super().__init__(attempt)
+        self._child = child
         self._lock: Mapping[str, Any] = target["object_lock"]
         self._above = "".join(f"{part}/" for part in str(target["prefix"]).split("/") if part)
         self._config = self._above + "".join(f"{name}/" for name in attempt.directories)
@@ -83,6 +85,7 @@ class S3Directory:
     def prepare(self) -> None:
         """Do nothing: there are no directories."""
 
+    @override
     def names(self) -> list[TargetFile]:
         """List ``config``."""
         doing = "Listing the files"
@@ -124,6 +127,7 @@ class S3Directory:
             return False
         return True
 
+    @override
     def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
         """Read a file."""
         doing = f"Reading {checked(name)}"
@@ -135,40 +139,16 @@ class S3Directory:
             into.unlink()
             raise
 
-    def fetch_all(self, names: Sequence[str], into: Path, most: int = MAX_MANIFEST) -> None:
-        """Read files."""
-        one_by_one(self, names, into, most)
-
     def delete(self, name: str) -> None:
         """Delete a file."""
         doing = f"Deleting {checked(name)}"
         with self.asking(doing):
             self._child.call(doing, "delete", self._config + name)
 
-    def partial(self) -> list[TargetFile]:
-        """List probes; there are no temporary files."""
-        return [entry for entry in self.names() if self._attempt.leftover(entry.name)]
-
+    @override
     def close(self) -> None:
         """Let go of the server; it needs no word about it."""
         self._child.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    @contextmanager
-    def asking(self, doing: str) -> Iterator[None]:
-        """Turn trouble with the child, or with files here, into BackupError."""
-        self._attempt.check(doing)
-        try:
-            yield
-        except LocalStorageError as error:
-            raise self._attempt.failed("no_local_space", doing, f"{error.strerror} on this machine") from None
-        except OSError as error:
-            raise self._attempt.failed("connection_lost", doing, error.strerror or "no reason given") from None
 
     def _holds(self, doing: str, name: str, content: Path) -> bool:
         """Whether there is a file of the name, with this content. Raises ``name_exists`` when it is something else."""

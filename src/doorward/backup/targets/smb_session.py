@@ -74,10 +74,10 @@ class Strict(Connection):  # type: ignore[misc]  # the library has no types
                 raise SMBException(f"The server announces an answer of {length} bytes")
             return receive(length, timeout)
 
-        self.transport._recv = limited  # noqa: SLF001
+        self.transport._recv = limited  # noqa: SLF001 - the library's
         super()._process_message_thread()
 
-    def verify_signature(self, header: SMB2HeaderResponse, session_id: int, force: bool = False) -> None:  # noqa: FBT001, FBT002
+    def verify_signature(self, header: SMB2HeaderResponse, session_id: int, force: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's
         """Check an answer that came unencrypted; interim answers carry nothing."""
         session = self.session_table.get(session_id)
         told = header["message_id"].get_value() != _UNASKED and header["status"].get_value() != NtStatus.STATUS_PENDING
@@ -210,7 +210,7 @@ class SmbShare:
     def _cut(self) -> None:
         # Its own close() waits for a sender, which waits for a server that takes nothing any more.
         transport = self._connection.transport if self._connection is not None else None
-        inner = transport._sock if transport is not None else None  # noqa: SLF001
+        inner = transport._sock if transport is not None else None  # noqa: SLF001 - the library's
         if inner is not None:
             with suppress(OSError):
                 inner.shutdown(socket.SHUT_RDWR)
