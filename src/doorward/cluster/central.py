@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import structs
@@ -13,35 +12,29 @@ from msgspec import structs
 from doorward import __version__
 from doorward.areas import area
 from doorward.cluster import statuses
+from doorward.cluster.alarms import FORKED, NodeAlarms
 from doorward.cluster.calls import CallRefusedError, Since
 from doorward.cluster.doubles import Doubles
 from doorward.cluster.envelopes import Envelopes
 from doorward.cluster.host_keys import HostKeyReport, take
-from doorward.cluster.keys import NodeKey, fingerprint
+from doorward.cluster.keys import NodeKey
 from doorward.cluster.ledger import Ledger
-from doorward.cluster.pairing import Acceptance, PairAnswer, PairedCentral, PairingRefusedError, PairRequest
-from doorward.cluster.peers import Peers, destroy, psk_life, used
+from doorward.cluster.node_pairing import NodePairing
+from doorward.cluster.pairing import PairAnswer, PairRequest
+from doorward.cluster.peers import Peers
 from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.revisions import Header, MembershipEnvelope
 from doorward.cluster.statuses import NodeIssue, NodeReport, Seen, fit_to_show, observed
-from doorward.events.alarm import Alarm
 from doorward.events.events import Events
 from doorward.membership import nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.store.records import Records
-from doorward.transaction.candidate import Candidate
-from doorward.transaction.order import Order
-from doorward.transaction.pipeline import SYSTEM, Pipeline
+from doorward.transaction.pipeline import Pipeline
 from doorward.tree.places import Place
-from doorward.tree.plaintext import plain
 from doorward.tree.times import SystemClock
 
 _FORK = "history_fork"
-_FORKED = (
-    "These nodes hold another history than this Central Management, as after it came back from an old copy, and take nothing from"
-    " it: {}. See `doorward cluster repair`."
-)
 _KEEP_SECONDS = 60.0
 """A report that says nothing new is written to the store no more often than this."""
 
@@ -62,7 +55,7 @@ class Central:
         host_keys: TrustedHostKeys | None = None,
     ) -> None:
         self._host_keys = host_keys or TrustedHostKeys(pipeline.store)
-        self._pipeline, self._node_id, self._key, self._peers, self._events = pipeline, node_id, key, peers, events
+        self._pipeline, self._node_id, self._peers = pipeline, node_id, peers
         self._store, self._clock, self._version = pipeline.store, clock or SystemClock(), version
         self.ledger = Ledger(pipeline.tree, pipeline.store, pipeline.secrets)
         self._envelopes = Envelopes(self.ledger, version)
@@ -75,20 +68,15 @@ class Central:
         self._kept: dict[str, float] = {}
         self._unkept: set[str] = set()
         """Nodes whose last report is to be written to the store."""
-        self._trials: dict[str, NodeIssue] = {}
-        """How the last attempt to pair with a node went, where it went badly."""
-        self._skews: dict[str, float] = {}
-        """By how many seconds the clock of a node was ahead when it paired, or tried to; it holds until the first report."""
+        self.pairing = NodePairing(pipeline, node_id, key, peers, clock=self._clock, version=version)
         self.unreachable: dict[str, NodeIssue] = {}
         """Nodes whose registered address did not answer, by id."""
         self.expected, self.awaited, self.noted = 0, 0, 0
         """The newest running revision that nodes will have to follow, the newest that they will have to follow once it is
         confirmed, and the one up to which the ledger has looked."""
-        self._alarms: dict[tuple[str, str], Alarm] = {}
+        self._alarms = NodeAlarms(events)
         self._doubles = Doubles()
         self._lock = threading.Lock()
-        self.pinned: Callable[[], None] = lambda: None
-        """Called when another peer is trusted."""
         self.contacted: Callable[[str], None] = lambda _node_id: None
         """Called when a node came with its certificate."""
         self.answer_sessions: Callable[[PinnedPeer, bytes], Any] = _no_sessions
@@ -110,47 +98,7 @@ class Central:
     def pair(self, request: PairRequest, address: str) -> PairAnswer:
         """Prove to know the psk of an accepted node and pin its certificate."""
         del address
-        known, now = cluster_role(self._pipeline.running.snapshot), self._clock.time()
-        if known.state != "central":
-            raise PairingRefusedError("not_accepted")
-        node_id = str(request.node_id)
-        central = PairedCentral(self._version, self._key.fingerprint, UUID(known.cluster_id), UUID(self._node_id))
-        with self._lock:
-            psk = self._psk(node_id)
-            life = psk_life(self._store, psk, now) if psk else None
-            text = self._pipeline.secrets.text(psk) if psk else None
-            acceptance = None
-            if life is not None and text is not None:
-                acceptance = Acceptance(request.node_id, text, life)
-            try:
-                answer = central.answer(request, acceptance, now)
-            except PairingRefusedError as refused:
-                self._tried(node_id, request, refused, now)
-                raise
-            if psk is None or life is None:
-                raise PairingRefusedError("not_accepted")
-            if life.pinned is None:
-                self._peers.pin(node_id, request.certificate, now)
-                used(self._store, psk, life, fingerprint(request.certificate), now)
-            self._trials.pop(node_id, None)
-            self._skews[node_id] = request.time.timestamp() - now
-        self.pinned()
-        return answer
-
-    def _psk(self, node_id: str) -> str | None:
-        """Return the key of the psk of a node that was accepted for good."""
-        member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
-        if member is None or member.psk is None or self._store.confirmation() is not None:
-            return None
-        return member.psk.key
-
-    def _tried(self, node_id: str, request: PairRequest, refused: PairingRefusedError, now: float) -> None:
-        if refused.code == "version_mismatch":
-            message = f"The node runs {plain(request.version, 64)}, Central Management {self._version}."
-            self._trials[node_id] = NodeIssue("version_mismatch", message)
-            self._skews[node_id] = request.time.timestamp() - now
-        elif refused.psk_differs:
-            self._trials[node_id] = NodeIssue("psk_mismatch", "Somebody tried to pair as this node with another secret.")
+        return self.pairing.answer(request)
 
     def head(self, peer: PinnedPeer, since: Since | None) -> Any | None:
         """Return the newest header, None where the node has it."""
@@ -238,7 +186,7 @@ class Central:
 
     def _issues(self, key: str, member: dict[str, Any], seen: Seen | None) -> statuses.Issues:
         report = seen.report if seen else None
-        found = observed(member["address"], report, report.time - seen.at if report and seen else self._skews.get(key))
+        found = observed(member["address"], report, report.time - seen.at if report and seen else self.pairing.skew(key))
         errors = []
         if (where := self._doubles.of(key, self._clock.monotonic())) is not None:
             found = [issue for issue in found if issue.code != "address_differs"]  # it comes and goes with who reported last
@@ -247,7 +195,7 @@ class Central:
             )
         if not self._peers.paired(key) and not member["psk"]:
             found.append(NodeIssue("not_paired", "The node was accepted and never paired; remove it or accept it again."))
-        found += [issue for issue in (self._trials.get(key), self.unreachable.get(key)) if issue is not None]
+        found += [issue for issue in (self.pairing.trouble(key), self.unreachable.get(key)) if issue is not None]
         return (report.issues if report else statuses.Issues()).with_more(errors, found)
 
     def forked(self) -> list[dict[str, Any]]:
@@ -263,7 +211,7 @@ class Central:
     def wrong(self) -> Iterator[area.Issue]:
         """Yield what is wrong with the cluster as a whole, for the health of this node."""
         if forked := ", ".join(sorted(node["fqdn"] for node in self.forked())):
-            yield area.Issue(_FORKED.format(forked), "/api/cluster/repair", "error")
+            yield area.Issue(FORKED.format(forked), "/api/cluster/repair", "error")
         for key, item in self._items():
             for issue in item.get("configuration_sync", item).get("issues", {}).get("errors", []):
                 if issue["code"] == "duplicate_identity":
@@ -277,35 +225,11 @@ class Central:
             for key, item in self._items():
                 there.add(key)
                 self._alert(key, item, now)
-            self._watch_whole(now)
-            for name in [name for name in self._alarms if name[1] not in there and name[1]]:
-                gone = self._alarms.pop(name)
-                gone.update(now, begun=False, text=gone.text)  # nobody waits for a node that was removed
-
-    def _watch_whole(self, now: float) -> None:
-        """Raise and end the alert that nodes hold another history; one mail for all of them."""
-        names = ", ".join(sorted(node["fqdn"] for node in self.forked()))
-        if ("cluster_sync_failed", "") not in self._alarms:
-            self._alarms["cluster_sync_failed", ""] = Alarm(self._events, "cluster_sync_failed", "/api/cluster/repair")
-        alarm_ = self._alarms["cluster_sync_failed", ""]
-        alarm_.update(now, begun=bool(names), text=_FORKED.format(names) if names else alarm_.text)
+            self._alarms.forked([node["fqdn"] for node in self.forked()], now)
+            self._alarms.keep(there, now)
 
     def _alert(self, key: str, item: dict[str, Any], now: float) -> None:
-        name = item["fqdn"] or key
-        if key in self._seen:
-            offline = item["status"] == "offline"
-            self._alarm("cluster_node_offline", key).update(now, begun=offline, text=f"The node {name} is offline.")
-        outdated = item["sync_status"] == "outdated"
-        text = f"The node {name} could not take the configuration."
-        where = self._doubles.of(key, now)
-        if where is not None:
-            outdated, text = True, f"Two machines have the identity of the node {name}: {where}. Stop the copy."
-        self._alarm("cluster_sync_failed", key).update(now, begun=outdated, text=text)
-
-    def _alarm(self, what: str, key: str) -> Alarm:
-        if (what, key) not in self._alarms:
-            self._alarms[what, key] = Alarm(self._events, what, f"/api/cluster/status/{key}")
-        return self._alarms[what, key]
+        self._alarms.node(key, item, now, has_reported=key in self._seen, double=self._doubles.of(key, now))
 
     def names(self) -> dict[str, str]:
         """Return how the nodes call themselves, by their ids."""
@@ -321,39 +245,10 @@ class Central:
         with self._lock:
             self._seen.pop(node_id, None)
             self._came.pop(node_id, None)
-            self._trials.pop(node_id, None)
-            self._skews.pop(node_id, None)
+            self.pairing.forget(node_id)
             self._doubles.forget(node_id)
             self.unreachable.pop(node_id, None)
             self._statuses.remove(node_id)
-
-    # Secrets of pairings; in the commit thread
-
-    def retire(self, node_id: str) -> None:
-        """Destroy the psk of a node that came with its certificate, or whose time is over."""
-        place = Place(nodes.PATH, node_id)
-        member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
-        if member is None or member.psk is None or self._store.confirmation() is not None:
-            return
-        psk = member.psk.key
-        paired = self._peers.paired(node_id)
-        if not paired and not psk_life(self._store, psk, self._clock.time()).over(self._clock.time()):
-            return
-        candidate = Candidate.on(self._pipeline.running)
-        candidate.put(place, self._pipeline.tree.load(place, member.model_dump(mode="json") | {"psk": None}))
-        why = f"Paired with node {node_id}." if paired else f"The time to pair with node {node_id} is over."
-        self._pipeline.commit(candidate, Order(SYSTEM, "", why, when_guarded="pass"))
-        destroy(self._store, psk)
-        self._trials.pop(node_id, None)
-
-    def due(self) -> list[str]:
-        """Return the nodes whose psk has come to its end."""
-        now = self._clock.time()
-        return [
-            key
-            for key, member in self._pipeline.running.snapshot.each(nodes.NODE)
-            if member.psk and psk_life(self._store, member.psk.key, now).over(now)
-        ]
 
 
 def _no_sessions(_peer: PinnedPeer, _call: bytes) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import structlog
 
@@ -20,15 +19,16 @@ from doorward.cluster import statuses
 from doorward.cluster.central import Central
 from doorward.cluster.channel import ChannelApp
 from doorward.cluster.figures import figures
-from doorward.cluster.follower import Connector, Follower
+from doorward.cluster.follower import Follower
 from doorward.cluster.following import Following
 from doorward.cluster.host_keys import exchange
 from doorward.cluster.keys import NodeKey
-from doorward.cluster.peers import Peers, destroy, psk_life, psks
-from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.metrics import metrics
+from doorward.cluster.peers import KnownNodes, Peers
+from doorward.cluster.port import Connector
 from doorward.cluster.search import ClusterSearch
+from doorward.cluster.settling import Settling
 from doorward.cluster.statuses import Backup, NodeReport, Seen, utc
-from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
 from doorward.events.events import Events
 from doorward.events.node import full_name
@@ -37,7 +37,6 @@ from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Running
-from doorward.transaction.confirmation import confirmed_revision
 from doorward.transaction.merge import Merged
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue
@@ -76,11 +75,12 @@ class Cluster(Area):
         self._central = Central(
             pipeline, node_id, key, self._peers, events, clock=self._clock, version=version, host_keys=host_keys
         )  # fmt: skip
-        self._central.pinned, self._central.contacted = self._pinned, self._contacted
+        self._central.pairing.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = ChannelApp(key, self._central, clock=self._clock)
-        self.search = ClusterSearch(lambda: pipeline.running.snapshot, key, self._peers.all, self._central.names)
+        self.search = ClusterSearch(KnownNodes(lambda: pipeline.running.snapshot, key, self._peers.all, self._central.names))
         self._central.answer_sessions = self.search.answer
         self._following = Following(pipeline, queue.wait, self._clock, version)
+        self._settling = Settling(pipeline, self._central, self._following, self._peers, self.channel, self._clock)
         self.follower = Follower(
             pipeline,
             self._following,
@@ -92,12 +92,9 @@ class Cluster(Area):
         self.follower.exchange = partial(exchange, host_keys)
         host_keys.learned = self.follower.report_soon
         self._jobs: deque[Callable[[], object]] = deque()
-        self._trusting = threading.Lock()
         self._worker = Worker("cluster", self._turn)
         self._reaching = Worker("cluster-reach", self._reach, delay=_REACH_SECONDS)
         """Apart: each of the nodes that are away takes some seconds."""
-        self._settled: Running | None = None
-        """The configuration with which everything else was brought in line last."""
         self._awaited = 0
         """The newest running revision that nothing follows from before it is confirmed."""
         self._ticked = self._clock.monotonic()
@@ -114,11 +111,11 @@ class Cluster(Area):
 
     def attach(self) -> None:
         """Finish what a crash left half done, and have a word in every plan from now on."""
-        self._pipeline.advisers.append(self._advice)
+        self._pipeline.planner.advisers.append(self._advice)
         pending = self._pipeline.store.confirmation()
         if pending is not None:
             self._await(pending.revision, self._pipeline.store.edits(pending.revision))
-        self._settle_definite()
+        self._settling.confirmed()
 
     def stop(self) -> None:
         """End, before the commit queue does. Who looks for a node in this moment is not waited for: nothing depends on it."""
@@ -141,7 +138,7 @@ class Cluster(Area):
             if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):
                 self._central.expected = after.number
             if ours or moved or self.cluster_role.state == "central":
-                self._later(lambda: self._settle(after))
+                self._later(lambda: self._settling.settle(after))
         if ours or moved:
             self.follower.wake()
 
@@ -178,13 +175,13 @@ class Cluster(Area):
     def _tick(self) -> None:
         confirmed = self._awaited > self._central.noted and self._pipeline.store.confirmation() is None
         if not self._jobs and (confirmed or self._central.expected > self._central.noted):
-            self._settle_definite()
+            self._settling.confirmed()
         if self.cluster_role.state != "central":
             return
         self._central.watch()
         self._central.keep()
-        for node_id in self._central.due():
-            self._queue.wait(partial(self._central.retire, node_id))
+        for node_id in self._central.pairing.due():
+            self._queue.wait(partial(self._central.pairing.retire, node_id))
 
     def _reach(self) -> float:
         """Have Central Management ask every paired node at the address that is registered for it whether it is there."""
@@ -203,82 +200,16 @@ class Cluster(Area):
                 self._central.unreachable[key] = statuses.NodeIssue("address_unreachable", message)
         return _REACH_SECONDS
 
-    # What follows from a commit, or was left undone by a crash
-
-    def _settle_again(self) -> None:
-        if self._settled is not None:
-            self._settle(self._settled)
-
-    def _settle_definite(self) -> None:
-        """Bring everything in line with what runs for good."""
-        running = confirmed_revision(self._pipeline)
-        if running is not None:
-            self._settle(running)
-
-    def _settle(self, running: Running) -> None:
-        """Bring what is no configuration in line with one that is for good. Does nothing the second time."""
-        self._settled = running
-        self._settle_for_good(cluster_role(running.snapshot), running)
-        self._central.noted = running.number
-        self._trust()
-
-    def _settle_for_good(self, known: ClusterRole, running: Running) -> None:
-        now, members = self._clock.time(), set(running.snapshot.objects(nodes.PATH).order)
-        if known.state == "central":
-            for key in [key for key in self._peers.all() if key not in members]:
-                self._peers.mark_removed(key, now)
-                self._central.forget(key)
-            self._peers.forget(self._peers.over(now))
-            if self._central.ledger.note(running):
-                newest = self._central.ledger.newest
-                log.info("a cluster revision", number=newest.header.number if newest else None)
-        elif known.state != "joined":
-            pinned = known.psk  # a crash may have come between the pin and the answer to the first question
-            self._peers.forget([peer.id for peer in self._peers.all().values() if pinned is None or peer.psk != pinned])
-            if self._following.sync != self._following.nothing:
-                self._following.forget()
-            if known.state != "standalone":
-                self._following.note_removed(removed=False)
-        if self._pipeline.store.confirmation() is None:  # else there may be others than those of what is for good
-            self._settle_psks(running, now)
-
-    def _settle_psks(self, running: Running, now: float) -> None:
-        """Let the time of new psks begin, and destroy those that nothing refers to any more."""
-        snapshot = running.snapshot
-        wanted = {known for known in [cluster_role(snapshot).psk] if known}
-        wanted |= {member.psk.key for _, member in snapshot.each(nodes.NODE) if member.psk}
-        for key in wanted:
-            psk_life(self._pipeline.store, key, now)
-        for key in psks(self._pipeline.store):
-            if key not in wanted and not snapshot.who_refers_to(Place(passwords.PATH, key).href):
-                destroy(self._pipeline.store, key)
-
-    def _trust(self) -> None:
-        """Tell the channel whom to trust, on a Central Management with the roles of which the nodes were told."""
-        with self._trusting:  # two threads come here: the later to look must be the later to tell
-            self.channel.trust(self._trusted())
-
-    def _trusted(self) -> list[PinnedPeer]:
-        newest = self._central.ledger.newest
-        roles = {row.key: row.roles for row in newest.content.membership.nodes} if newest else {}
-        central = {nodes.CENTRAL} if self.cluster_role.state != "central" else set()
-        return [
-            PinnedPeer(
-                peer.id, peer.certificate, frozenset(central.union(roles.get(peer.id, ()))), removed=peer.removed is not None
-            )
-            for peer in self._peers.all().values()
-        ]
-
     def _pinned(self) -> None:
         """Another node is trusted; it may have been removed in this very moment."""
-        self._trust()
-        self._later(self._settle_again)
+        self._settling.trust()
+        self._later(self._settling.again)
 
     def _contacted(self, node_id: str) -> None:
         """A node came with its certificate: it has pinned ours, so the secret of the pairing has done its work."""
         member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
         if member is not None and member.psk:
-            self._later(lambda: self._queue.wait(partial(self._central.retire, node_id)))
+            self._later(lambda: self._queue.wait(partial(self._central.pairing.retire, node_id)))
 
     def _advice(self, merged: Merged) -> Iterator[Problem]:
         """Warn of nodes not told of a new address of Central Management, and of those overwritten by a new line of history."""
@@ -371,20 +302,9 @@ class Cluster(Area):
         ]
 
     def metrics(self) -> Iterator[Metric]:
-        """Yield how the nodes do, as Central Management sees the others, and how this one does as a member."""
+        """Return how the nodes do, as Central Management sees the others, and how this one does as a member."""
         items = self._central.items() if self.cluster_role.state == "central" else []
-        about = "Other nodes of the cluster, on Central Management, by how they do."
-        counted = Counter(item["status"] for item in items)
-        for status in get_args(statuses.StatusWord):
-            yield Metric("doorward_cluster_nodes", about, counted[status], {"status": status})
-        about = "Other nodes of the cluster, on Central Management, by how far they follow its configuration."
-        counted = Counter(item["sync_status"] for item in items)
-        for status in get_args(statuses.SyncWord):
-            yield Metric("doorward_cluster_sync_nodes", about, counted[status], {"sync_status": status})
-        about = "For how long Central Management has not answered; 0: it does, or there is none."
-        yield Metric("doorward_cluster_central_lost_seconds", about, self.follower.lost_seconds() or 0)
-        about = "Errors for which this node does not follow Central Management."
-        yield Metric("doorward_cluster_node_errors", about, len(self._following.issues.errors))
+        return metrics(items, self.follower.lost_seconds(), len(self._following.issues.errors))
 
 
 def _carried_out(work: Callable[[], object]) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from doorward.areas.area import Issue
 from doorward.areas.worker import Worker
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
-from doorward.cluster.following import CentralLink, Following, StoppingError
-from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
+from doorward.cluster.following import Following, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
+from doorward.cluster.port import CentralRefusedError, Connector, RemovedError, ReportingLink
 from doorward.cluster.statuses import NodeReport, utc
 from doorward.configuration.local_services.cluster import listen_address
 from doorward.events.alarm import Alarm
@@ -36,44 +36,6 @@ SOON_SECONDS, SOON_FOR_SECONDS, LATER_SECONDS = 2.0, 300.0, 30.0
 _MAX_BACKOFF = 30.0
 _STOP_SECONDS = 1.0
 """A call that can't be cut, an attempt to pair, is not waited for: nothing that lasts depends on how it ends."""
-
-
-class CentralRefusedError(Exception):
-    """Central Management does not do what it was asked. ``reason`` is a word of the contract, such as ``no_answer``."""
-
-    def __init__(self, reason: str, explained: str = "") -> None:
-        super().__init__(f"{reason}: {explained}" if explained else reason)
-        self.reason = reason
-
-
-class RemovedError(Exception):
-    """Central Management has removed this node."""
-
-
-class ReportingLink(CentralLink, Protocol):
-    """A link that also takes reports, and can be given up from another thread."""
-
-    def report(self, report: NodeReport) -> None:
-        """Report."""
-
-    def host_keys(self, told: HostKeyReport) -> SharedHostKeys | None:
-        """Tell of new host keys; return those that Central Management trusts, None: the same."""
-
-    def close(self) -> None:
-        """Give up; a call that waits fails."""
-
-
-class Connector(Protocol):
-    """Reaches a Central Management. Calls raise CentralRefusedError or Removed."""
-
-    def pair(self, addresses: tuple[str, ...], psk: str, own: str | None) -> tuple[str, bytes]:
-        """Pair with who answers at one of the addresses; return node id and certificate of Central Management, proven."""
-
-    def connect(self, addresses: tuple[str, ...], central: Pinned, own: str | None) -> ReportingLink:
-        """Return a link to a pinned Central Management. The connection is made with the first call."""
-
-    def answers(self, address: str, node: Pinned, own: str | None) -> bool:
-        """Whether a pinned node answers at an address."""
 
 
 @dataclass(slots=True)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from doorward import __version__
 from doorward.cluster.apply_revision import NotAppliedError, check, mismatch, take, take_membership
-from doorward.cluster.revisions import Envelope, Header, Membership, MembershipEnvelope
+from doorward.cluster.port import CentralLink
+from doorward.cluster.revisions import Envelope, Header, Membership
 from doorward.cluster.statuses import Issues, NodeIssue, utc
 from doorward.membership.cluster_role import ClusterRole, cluster_role
 from doorward.store.records import Records
@@ -34,23 +35,6 @@ _T = TypeVar("_T")
 
 class StoppingError(Exception):
     """The node stops; what was under way is done again at its next start."""
-
-
-class CentralLink(Protocol):
-    """The channel to Central Management. Every call blocks; what goes wrong is raised by the channel."""
-
-    @property
-    def release(self) -> str | None:
-        """The release of Central Management, by what it said at the beginning of the last connection."""
-
-    def head(self, since: Header | None, wait: float) -> Header | None:
-        """Return the newest header, None when there was none newer for so many seconds."""
-
-    def revision(self, since: Header | None) -> Envelope | None:
-        """Return the newest revision, None when this node is no managed host by what Central Management knows."""
-
-    def membership(self, since: Header | None, wait: float) -> MembershipEnvelope | None:
-        """Return the membership, None when there was none newer for so many seconds."""
 
 
 @prepared

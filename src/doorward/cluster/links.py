@@ -13,11 +13,11 @@ from doorward import __version__
 from doorward.cluster.calls import Since
 from doorward.cluster.client import CentralClient, pair
 from doorward.cluster.connection import ChannelError, Way
-from doorward.cluster.follower import CentralRefusedError, RemovedError, ReportingLink
 from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.peers import Pinned
 from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.port import CentralRefusedError, RemovedError, ReportingLink
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import NodeReport
 

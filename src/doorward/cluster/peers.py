@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, PskLife
 from doorward.store.port import Store
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
+from doorward.tree.snapshot import Snapshot
 
 TOMBSTONE_SECONDS = 30 * 86_400
 """How long a removed node is told so."""
@@ -131,3 +133,13 @@ def destroy(store: Store, key: str) -> None:
     """Destroy a psk; whoever refers to it refers to nothing."""
     store.forget_secret(key)
     _psks(store).remove(key)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNodes:
+    """This node and what it knows of the others. ``names`` tells how they call themselves, by their ids."""
+
+    snapshot: Callable[[], Snapshot]
+    key: NodeKey
+    peers: Callable[[], Mapping[str, Pinned]]
+    names: Callable[[], Mapping[str, str]]

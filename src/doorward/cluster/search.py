@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from doorward.cluster.calls import CallRefusedError
-from doorward.cluster.keys import NodeKey
-from doorward.cluster.peers import Pinned
+from doorward.cluster.peers import KnownNodes
 from doorward.cluster.pins import PinnedPeer
-from doorward.tree.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from doorward.cluster.searching import NodeSearch, SessionAnswers
@@ -22,16 +20,10 @@ def _none() -> LocalSessions:
 
 
 class ClusterSearch:
-    """``names`` tells how the nodes of this Central Management call themselves, by their ids."""
+    """Both ends, of this node."""
 
-    def __init__(
-        self,
-        snapshot: Callable[[], Snapshot],
-        key: NodeKey,
-        peers: Callable[[], Mapping[str, Pinned]],
-        names: Callable[[], Mapping[str, str]],
-    ) -> None:
-        self._snapshot, self._key, self._peers, self._names = snapshot, key, peers, names
+    def __init__(self, known: KnownNodes) -> None:
+        self._known = known
         self.local: Callable[[], LocalSessions] = _none
         """Returns what answers about the sessions of this node."""
 
@@ -40,13 +32,13 @@ class ClusterSearch:
         """The other nodes whose sessions are searched from here."""
         from doorward.cluster.searching import NodeSearch
 
-        return NodeSearch(self._snapshot, self._key, self._peers, self._names)
+        return NodeSearch(self._known)
 
     @cached_property
     def _answers(self) -> SessionAnswers:
         from doorward.cluster.searching import SessionAnswers
 
-        return SessionAnswers(self._snapshot, self.local())
+        return SessionAnswers(self._known.snapshot, self.local())
 
     def answer(self, peer: PinnedPeer, call: bytes) -> Any:
         """Answer Central Management about the sessions of this node. Raises CallRefusedError."""

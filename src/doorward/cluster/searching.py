@@ -20,8 +20,7 @@ from typing_extensions import override
 from doorward.cluster.calls import CallRefusedError
 from doorward.cluster.client import CentralClient
 from doorward.cluster.connection import ChannelError, Way
-from doorward.cluster.keys import NodeKey
-from doorward.cluster.peers import Pinned
+from doorward.cluster.peers import KnownNodes, Pinned
 from doorward.cluster.pins import PinnedPeer
 from doorward.configuration.local_services import cluster as interface
 from doorward.membership import channel, nodes
@@ -94,27 +93,21 @@ class _Reached:
 
 
 class NodeSearch(OtherNodes):
-    """Central Management's end. ``names`` tells how nodes are called, by their ids."""
+    """Central Management's end."""
 
-    def __init__(
-        self,
-        snapshot: Callable[[], Snapshot],
-        key: NodeKey,
-        peers: Callable[[], Mapping[str, Pinned]],
-        names: Callable[[], Mapping[str, str]],
-    ) -> None:
-        self._snapshot, self._key, self._peers, self._names = snapshot, key, peers, names
+    def __init__(self, known: KnownNodes) -> None:
+        self._known = known
         self._reached: dict[str, _Reached] = {}
         self._lock = threading.Lock()
 
     @override
     def all(self) -> Mapping[str, SearchedNode]:
         """Return the nodes with the role, in the order of the list of nodes; none unless this one searches for all."""
-        snapshot = self._snapshot()
+        snapshot = self._known.snapshot()
         known = cluster_role(snapshot)
         if known.state != "central" or nodes.MASTER not in known.roles:
             return {}
-        names = self._names()
+        names = self._known.names()
         return {
             key: SearchedNode(key, names.get(key) or member.address, member.address)
             for key, member in snapshot.each(nodes.NODE)
@@ -186,10 +179,10 @@ class NodeSearch(OtherNodes):
             client.close()
 
     def _reach(self, node: str) -> tuple[_Reached, Way]:
-        peer, searched = self._peers().get(node), self.all().get(node)
+        peer, searched = self._known.peers().get(node), self.all().get(node)
         if peer is None or peer.removed is not None or searched is None:
             raise NodeAwayError("the node is not paired, or not searched any more")
-        snapshot = self._snapshot()
+        snapshot = self._known.snapshot()
         with self._lock:
             reached = self._reached.get(node)
             if reached is None or reached.peer != peer:
@@ -200,7 +193,7 @@ class NodeSearch(OtherNodes):
         with self._lock:
             client = reached.idle.pop() if reached.idle else None
         if client is None:
-            client = CentralClient(self._key, PinnedPeer(reached.peer.id, reached.peer.certificate), way)
+            client = CentralClient(self._known.key, PinnedPeer(reached.peer.id, reached.peer.certificate), way)
         client.way = way
         try:
             answer = client.sessions(call)

@@ -40,7 +40,7 @@ def test_an_accepted_node_is_paired_and_its_secret_destroyed_when_it_comes_back(
     assert central.peers.paired(str(applicant.id))
     assert central.peers.all()[str(applicant.id)].certificate == applicant.key.certificate
     applicant.pair()  # the answer was lost: the same certificate may come again
-    central.central.retire(str(applicant.id))
+    central.central.pairing.retire(str(applicant.id))
     assert applicant.member()["psk"] is None
     assert central.rig.store.secret(psk) is None
     assert central.rig.store.record("cluster_psk", psk) is None
@@ -91,13 +91,13 @@ def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
     applicant.accepted()
     assert applicant.refused("9.9.9")  # its time begins
     psk = applicant.member()["psk"]
-    central.central.retire(str(applicant.id))
+    central.central.pairing.retire(str(applicant.id))
     assert applicant.member()["psk"] == psk, "neither paired nor over"
     later = datetime.now(UTC).timestamp() + PSK_SECONDS + 1
     monkeypatch.setattr("doorward.tree.times.SystemClock.time", lambda _clock: later)
     assert applicant.refused() == "not_accepted"
-    assert central.central.due() == [str(applicant.id)]
-    central.central.retire(str(applicant.id))
+    assert central.central.pairing.due() == [str(applicant.id)]
+    central.central.pairing.retire(str(applicant.id))
     assert central.rig.store.secret(psk) is None
     assert applicant.issues() == ["not_paired"]
 

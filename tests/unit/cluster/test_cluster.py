@@ -12,10 +12,10 @@ import pytest
 
 from doorward.cluster.apply_revision import NotAppliedError
 from doorward.cluster.cluster import Cluster
-from doorward.cluster.follower import CentralRefusedError, RemovedError
 from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
 from doorward.cluster.peers import Peers, Pinned, psk_life, used
 from doorward.cluster.pins import PinnedPeer
+from doorward.cluster.port import CentralRefusedError, RemovedError
 from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
 from doorward.cluster.statuses import NodeReport
 from doorward.membership import join_request, nodes
@@ -337,7 +337,7 @@ def test_nobody_is_told_of_his_removal_before_it_is_confirmed(central: PairedCen
     cluster.work()
     peer = Peers(central.rig.store).all()[node.id]
     assert peer.removed is not None, "a node that was removed is told so, not forgotten"
-    assert [(p.id, p.removed) for p in cluster._trusted()] == [(node.id, True)]
+    assert [(p.id, p.removed) for p in cluster._settling.trusted()] == [(node.id, True)]
 
 
 def test_a_node_that_asks_elsewhere_is_not_removed_there(node: Running) -> None:
@@ -375,9 +375,9 @@ def test_a_node_that_pairs_while_it_is_removed_is_told_so(central: PairedCentral
     central.remove(Place(nodes.PATH, node.id))
     settled(cluster)
     cluster._peers.pin(node.id, node.key.certificate, 0.0)
-    cluster._central.pinned()
+    cluster._central.pairing.pinned()
     settled(cluster)
-    assert [(peer.id, peer.removed) for peer in cluster._trusted()] == [(node.id, True)]
+    assert [(peer.id, peer.removed) for peer in cluster._settling.trusted()] == [(node.id, True)]
 
 
 def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(

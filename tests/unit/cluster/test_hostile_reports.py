@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from doorward.cli.commands import cluster as command
+from doorward.cli import nodes_shown
 from doorward.cluster.central import Central
 from doorward.cluster.statuses import REPORT_LIMIT
 from doorward.store.port import StoredRecord
@@ -51,7 +51,7 @@ class Shown:
 def shown(items: list[dict[str, Any]]) -> str:
     """The output of ``doorward cluster status``."""
     console = Console(file=io.StringIO(), width=200, force_terminal=False)
-    for part in command._status(Shown(items)):  # type: ignore[arg-type]
+    for part in nodes_shown.shown(Shown(items)):  # type: ignore[arg-type]
         console.print(part)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 

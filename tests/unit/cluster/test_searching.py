@@ -13,6 +13,7 @@ from msgspec.json import encode
 
 from doorward.cluster import connection, searching
 from doorward.cluster.calls import CallRefusedError
+from doorward.cluster.peers import KnownNodes
 from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.searching import NodeSearch, SessionAnswers
 from doorward.membership import nodes
@@ -49,7 +50,7 @@ def search(central: PairedCentral, asked: Running, monkeypatch: pytest.MonkeyPat
     central.write(Place(nodes.PATH, node), {"address": "10.0.0.2", "roles": ["search-minion"]})
     asked.channel.trust([PinnedPeer(central.id, central.key.certificate, frozenset({nodes.CENTRAL}))])
     monkeypatch.setattr(searching, "Way", lambda *_: asked.way)
-    found = NodeSearch(lambda: central.rig.pipeline.running.snapshot, central.key, central.peers.all, dict)
+    found = NodeSearch(KnownNodes(lambda: central.rig.pipeline.running.snapshot, central.key, central.peers.all, dict))
     yield found
     found.close()
 

@@ -34,7 +34,7 @@ def start(central: PairedCentral, tmp_path: Path) -> Iterator[Start]:
     nobody: Any = None
 
     def made() -> Cluster:
-        central.rig.pipeline.published.clear()
+        central.rig.pipeline.subscribers.published.clear()
         cluster = Cluster(
             central.rig.pipeline,
             queue,
@@ -121,8 +121,8 @@ def test_roles_on_trial_change_nothing_in_what_a_node_may_ask(
         work(confirm_seconds=3600)
         central.rig.confirmations.load()
         look(cluster)
-        assert [peer.roles for peer in cluster._trusted()] == [{"managed-host"}]
-        assert [peer.roles for peer in start()._trusted()] == [{"managed-host"}]
+        assert [peer.roles for peer in cluster._settling.trusted()] == [{"managed-host"}]
+        assert [peer.roles for peer in start()._settling.trusted()] == [{"managed-host"}]
         central.rig.confirmations.go_back()
 
 

@@ -8,7 +8,6 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +22,6 @@ from doorward.cli.options import Committing, ConnectionOptions, Output, command
 from doorward.cli.values import read_file, read_input
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from doorward.cli.session import CommandSession
 
 _CLUSTER = "/api/cluster"
@@ -62,6 +59,7 @@ def status(connection: ConnectionOptions, output: Output, watch: Watch = False) 
     from rich.console import Console, Group
     from rich.live import Live
 
+    from doorward.cli.nodes_shown import answered, shown
     from doorward.cli.render import emit
     from doorward.cli.session import connected
 
@@ -70,90 +68,19 @@ def status(connection: ConnectionOptions, output: Output, watch: Watch = False) 
         console.width = max(console.width, _WIDTH)
     with connected(connection) as session:
         if output.structured is not None:
-            emit(_report(session), output.structured)
+            emit(answered(session), output.structured)
             return
         if not watch:
-            for part in _status(session):
+            for part in shown(session):
                 console.print(part, soft_wrap=isinstance(part, str))
             return
         try:
-            with Live(Group(*_status(session)), console=console, auto_refresh=False, screen=console.is_terminal) as live:
+            with Live(Group(*shown(session)), console=console, auto_refresh=False, screen=console.is_terminal) as live:
                 while True:
                     time.sleep(_WATCH_SECONDS)
-                    live.update(Group(*_status(session)), refresh=True)
+                    live.update(Group(*shown(session)), refresh=True)
         except KeyboardInterrupt:
             return
-
-
-def _report(session: CommandSession) -> Any:
-    """Return what the API answers: the status of the nodes, or how far this node's request to join is."""
-    from doorward.client.errors import ApiRefusedError
-
-    try:
-        return session.client.get(f"{_CLUSTER}/status").content
-    except ApiRefusedError as refused:
-        if refused.type != "NotFound":
-            raise
-        return session.client.get(f"{_CLUSTER}/join_request").content
-
-
-def _status(session: CommandSession) -> Iterator[Table | str]:
-    """Yield the table of the nodes, then what is wrong with them."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from doorward.cli.render import local_time
-    from doorward.client.errors import ApiRefusedError
-    from doorward.tree.plaintext import plain
-
-    try:
-        answer = session.client.get(f"{_CLUSTER}/status").content
-    except ApiRefusedError as refused:
-        if refused.type != "NotFound":
-            raise
-        yield f"This node: {session.client.get(f'{_CLUSTER}/join_request').content['status']}."
-        return
-    roles = {item["key"]: item["body"] for item in session.client.get(f"{_CLUSTER}/nodes").content["items"]}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for head in ("NODE", "ADDRESS", "ROLES", "STATUS", "CONFIGURATION", "VERIFIED", "LAST SEEN", "VERSION"):
-        table.add_column(head, overflow="fold")
-    notes: list[str] = []
-    for item in answer["items"]:
-        body = roles.get(item["key"], {"address": "", "roles": []})
-        table.add_row(*(escape(plain(cell)) for cell in _row(item, body, answer)))
-        notes += [escape(plain(note)) for note in _notes(item)]
-    yield table
-    if (central := answer.get("central_management")) and not central["reachable"]:
-        last = f" It did at {local_time(central['last_contact'])}." if central["last_contact"] else ""
-        notes.append(escape(plain(f"Central Management at {central['address']} does not answer: {central['reason']}.{last}")))
-    yield from notes
-
-
-def _row(item: dict[str, Any], body: dict[str, Any], answer: dict[str, Any]) -> list[str]:
-    from doorward.cli.render import local_time
-
-    own = " (this node)" if answer["meta"]["self"].endswith(item["key"]) else ""
-    seen = local_time(item.get("last_seen"))
-    return [
-        f"{item['fqdn'] or item['key']}{own}", body["address"], ", ".join(body["roles"]) or "-", item["status"],
-        item["sync_status"], _verified(item), seen, item["version"] or "-",
-    ]  # fmt: skip
-
-
-def _verified(item: dict[str, Any]) -> str:
-    """Return which cluster revision a managed host has applied and proven, and when."""
-    from doorward.cli.render import local_time
-
-    applied = item.get("configuration_sync", {}).get("applied")
-    return "-" if applied is None else f"{applied['number']} at {local_time(item['configuration_sync']['last_updated'])}"
-
-
-def _notes(item: dict[str, Any]) -> Iterator[str]:
-    issues = item.get("configuration_sync", item).get("issues", {})
-    for kind in ("errors", "warnings"):
-        for issue in issues.get(kind, []):
-            places = f" ({', '.join(issue['paths'])})" if issue["paths"] else ""
-            yield f"{item['fqdn'] or item['key']}: {issue['message']}{places}"
 
 
 @command
