@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 def follow(area: _Area, pipeline: Pipeline) -> _Area:
     """Have an area follow commits from now on."""
-    pipeline.published.append(area.published)
-    pipeline.following.append(area.follow)
+    pipeline.subscribers.published.append(area.published)
+    pipeline.subscribers.following.append(area.follow)
     return area

@@ -40,7 +40,7 @@ class Metrics(Resource):
         self._answers: Counter[tuple[str, int]] = Counter()
         self._commits = 0
         self._since = time.time()
-        pipeline.published.append(self._published)
+        pipeline.subscribers.published.append(self._published)
 
     def _published(self, *_: object) -> None:
         self._commits += 1

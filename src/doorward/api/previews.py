@@ -17,7 +17,8 @@ from doorward.host.engine import ApplyError
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.changes import as_changes
 from doorward.transaction.merge import MergeConflict, Merged
-from doorward.transaction.pipeline import CommitReport, Pipeline
+from doorward.transaction.pipeline import Pipeline
+from doorward.transaction.planner import CommitReport
 from doorward.transaction.privileged import REQUIRED, Committer
 from doorward.transaction.proposals import Proposal, groups_of
 from doorward.tree.problems import Problem, SemanticError, as_json

@@ -7,7 +7,7 @@ from typing import Any, Final
 from doorward.api.request import Response
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitService
-from doorward.transaction.pipeline import requires_message
+from doorward.transaction.planner import requires_message
 
 HREF: Final = "/api/transaction"
 CHANGES: Final = f"{HREF}/changes"

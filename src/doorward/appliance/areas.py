@@ -24,8 +24,8 @@ class Areas:
         """Start the areas that are early, or those that are not. Blocks."""
         for area in self._areas:
             if area.is_early is early:
-                self._pipeline.published.append(area.published)
-                self._pipeline.following.append(area.follow)
+                self._pipeline.subscribers.published.append(area.published)
+                self._pipeline.subscribers.following.append(area.follow)
                 self._started.append(area)
                 area.start()
 
@@ -33,8 +33,8 @@ class Areas:
         """Stop the areas that were started; what one of them does wrong leaves the others alone. Blocks."""
         for area in [area for area in reversed(self._started) if area.is_early is early]:
             self._started.remove(area)
-            self._pipeline.published.remove(area.published)
-            self._pipeline.following.remove(area.follow)
+            self._pipeline.subscribers.published.remove(area.published)
+            self._pipeline.subscribers.following.remove(area.follow)
             try:
                 area.stop()
             except Exception:

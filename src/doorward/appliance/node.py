@@ -107,7 +107,7 @@ class Appliance:
         self._prober = Prober()
         self.pipeline, keeping = self._configured()
         self._queue = CommitQueue()
-        self.pipeline.put_off = self._queue.put_off
+        self.pipeline.subscribers.put_off = self._queue.put_off
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         accounts = Accounts(lambda: self.pipeline.running)
         self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
@@ -219,7 +219,7 @@ class Appliance:
             running, keeping.text, Authenticator(running, keeping.text).check, guard, self.sessions.catalogue, self.host_keys,
             self.notifications.events, Places.of(state), self.node,
         ))  # fmt: skip
-        self.pipeline.advisers.append(control.advise)
+        self.pipeline.planner.advisers.append(control.advise)
         self.pipeline.dropping.append(lambda before, after: drops(before, after, control.count))
         # The sandbox belongs to one user, whoever that is.
         start = start_workers if self._options.machine == "sandbox" else have_workers_started
@@ -272,7 +272,7 @@ class Appliance:
             self.app.state = ready_state(self._service)
             await self._local.start()
             self._doors.tell(self._address)
-            self.pipeline.published.append(self._moved)
+            self.pipeline.subscribers.published.append(self._moved)
             scheme = "http" if self._options.plain_http else "https"
             ready(f"{scheme}://{self._doors.open()[0]}")
             await stop.wait()
@@ -301,7 +301,7 @@ class Appliance:
             if self.control.sessions:  # one that comes later is held against what runs by now
                 loop.call_soon_threadsafe(self.control.published)
 
-        self.pipeline.published += [lambda *_: self.listeners.settle(), trusted, published]
+        self.pipeline.subscribers.published += [lambda *_: self.listeners.settle(), trusted, published]
 
     def _moved(self, _before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
         """Write down where administrators are served now."""

@@ -7,35 +7,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import structlog
 
-from doorward.configuration.local_services import admin_web
-from doorward.configuration.management import accounting, change_approval
-from doorward.host.claims import listeners
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Revision, State, Store
 from doorward.tracing import span
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.claims import claims
 from doorward.transaction.history import continued
-from doorward.transaction.merge import MergeConflict, Merged, merge
+from doorward.transaction.merge import MergeConflict
 from doorward.transaction.order import Order, begun
-from doorward.transaction.privileged import NOBODY, Committer, judged
-from doorward.transaction.probes import probe_warnings, reach_warnings
+from doorward.transaction.planner import CommitReport, Planner
+from doorward.transaction.privileged import NOBODY, Committer
 from doorward.transaction.proposals import Proposals
-from doorward.transaction.rules import check_rules
-from doorward.transaction.scope import from_central_management
 from doorward.transaction.secrets import SecretKeeping
+from doorward.transaction.subscribers import CommitSubscribers
 from doorward.transaction.supply import supplied
 from doorward.transaction.untold import untold
 from doorward.tree.jsontext import decode_own
-from doorward.tree.problems import Problem, SemanticError, as_json
+from doorward.tree.problems import SemanticError, as_json
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import SystemClock, now
@@ -48,9 +43,6 @@ APPLY_SECONDS = 15.0
 SYSTEM = "doorward"
 """The author of revisions that nobody asked for, such as the first one."""
 
-Published = Callable[[Running, Running, tuple[Edit, ...]], None]
-Followed = Callable[[Revision, tuple[Edit, ...]], None]
-
 
 class ApplyFailed(Exception):
     """The host did not take a commit. ``restored`` False: its state is unknown."""
@@ -59,17 +51,6 @@ class ApplyFailed(Exception):
         self.commit_id = commit_id
         self.action, self.path, self.reason, self.restored = error.action, error.origin, error.reason, error.restored
         super().__init__(f"{self.action}: {self.reason}")
-
-
-@dataclass(frozen=True, slots=True)
-class CommitReport:
-    """What a commit would do: host actions, all problems and warnings, what was merged, and who has to accept it."""
-
-    merged: Merged
-    plan: Plan
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-    asked: tuple[change_approval.ApprovalRule, ...] = ()
 
 
 class Pipeline:
@@ -86,19 +67,14 @@ class Pipeline:
         *,
         clock: SystemClock | None = None,
     ) -> None:
-        self.tree, self.store, self.host, self.secrets, self._prober = tree, store, host, secrets, prober
+        self.tree, self.store, self.host, self.secrets = tree, store, host, secrets
+        self.planner = Planner(tree, store, host, secrets, prober)
         self.clock = clock or SystemClock()
         self.running = running
         self.proposals = Proposals(tree, store, secrets, self.clock)
         self.is_on_trial = False
         """Whether the revision that is being published awaits its confirmation."""
-        self.published: list[Published] = []
-        """Told before a commit answers: what has to be in effect by then."""
-        self.following: list[Followed] = []
-        """Told of a commit by ``put_off``: what may as well be done a moment later."""
-        self.put_off: Callable[[Callable[[], None]], None] = _do
-        self.advisers: list[Callable[[Merged], Iterable[Problem]]] = []
-        """Asked in every plan for warnings that no snapshot shows."""
+        self.subscribers = CommitSubscribers()
         self.dropping: list[Callable[[Snapshot, Snapshot], Iterable[Action]]] = []
         """Asked in every plan what ends, from one configuration to the other, beside what the host does: sessions."""
         self.unknown: str | None = None
@@ -108,14 +84,7 @@ class Pipeline:
 
     def desired(self, snapshot: Snapshot, edits: Iterable[Edit] | None = None) -> list[Any]:
         """Return the host resources of a configuration; with ``edits`` only those that the edits can have changed."""
-        changed = None if edits is None else {edit.place.path for edit in edits}
-        resources: list[Any] = []
-        for endpoint in self.tree.rendering:
-            if endpoint.node.render and (changed is None or endpoint.concerned(changed)):
-                resources.extend(endpoint.node.render(snapshot))
-        if changed is None or any(endpoint.concerned(changed) for endpoint in self.tree.claiming):
-            resources.extend(listeners(claims(self.tree, snapshot)))
-        return resources
+        return self.planner.desired(snapshot, edits)
 
     def plan(
         self,
@@ -126,44 +95,8 @@ class Pipeline:
         asked: bool = True,
         by: Committer = NOBODY,
     ) -> CommitReport:
-        """Work out what a commit of the candidate would do. The host is looked at, not touched.
-
-        ``address`` is where it comes from, "" from the appliance itself. ``asked`` False leaves out that a commit message is
-        required, ``by`` is on whose behalf. Raises MergeConflict, or ApplyError where the host can't be looked at.
-        """
-        running = self.running
-        merged = merge(self.tree, candidate, running)
-        findings = check_rules(self.tree, merged.snapshot, merged.edits)
-        if candidate.from_archive:
-            findings = findings.from_archive()
-        problems = [*findings.problems, *self.secrets.problems(merged.snapshot, merged.edits, candidate)]
-        forbidden, leaving = judged(self.tree, self.store, running.snapshot, merged, candidate, by)
-        problems += forbidden
-        if address and any(edit.place.path == admin_web.PATH for edit in merged.edits):
-            problems.extend(admin_web.shuts_out(merged.snapshot, address))
-        if not candidate.from_central:
-            problems += from_central_management(self.tree, running.snapshot, (edit.place for edit in merged.edits))
-        if asked and merged.edits and not message and requires_message(running.snapshot):
-            problems.insert(
-                0, Problem("message_required", "A commit message is required.", "/commit_message", "/api/transaction")
-            )
-        plan = self._look(running.snapshot, merged)
-        absent = [Problem(warning.code, warning.message, "", warning.origin) for warning in plan.warnings]
-        probed = probe_warnings(self.tree, merged.edits, self._prober)
-        reached = () if problems else reach_warnings(self.tree, merged.edits)
-        advised = [problem for advise in self.advisers for problem in advise(merged)]
-        advised += self.secrets.returning(merged.snapshot, merged.edits, candidate)
-        rules = change_approval.rules_for(running.snapshot, (edit.place.href for edit in merged.edits))
-        warnings = (*findings.warnings, *leaving, *advised, *probed, *reached, *absent)
-        return CommitReport(merged, plan, tuple(problems), warnings, rules)
-
-    def _look(self, before: Snapshot, merged: Merged) -> Plan:
-        """Plan from one configuration to the merged one. Raises ApplyError where the host can't even be looked at."""
-        try:
-            return self.host.plan(self.desired(before, merged.edits), self.desired(merged.snapshot, merged.edits))
-        except HostError as failure:
-            path = merged.edits[0].place.href if merged.edits else ""
-            raise ApplyError("look at the host", path, failure.reason, restored=True) from failure
+        """Work out what a commit of the candidate would do, now. See `Planner.plan`."""
+        return self.planner.plan(candidate, self.running, message, address=address, asked=asked, by=by)
 
     def commit(self, candidate: Candidate, order: Order) -> CommitRecord:
         """Make a candidate the running configuration: stored, in effect on the host and verified when this returns.
@@ -250,8 +183,7 @@ class Pipeline:
             revision = self._publish(report, revision, write)
         self.is_on_trial = confirmation is not None
         self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
-        if self.following:
-            self.put_off(partial(self._follow, revision, merged.edits))
+        self.subscribers.tell_later(revision, merged.edits)
         return done
 
     def _close_late(self) -> None:
@@ -323,20 +255,9 @@ class Pipeline:
         return failed
 
     def _move(self, running: Running, edits: tuple[Edit, ...]) -> None:
-        """Move the pointer, then tell whoever listens. What a listener does wrong can't undo the commit."""
+        """Move the pointer, then tell whoever has to know at once."""
         before, self.running = self.running, running
-        for tell in self.published:
-            try:
-                tell(before, running, edits)
-            except Exception:
-                log.exception("a listener failed after a commit", revision=running.number)
-
-    def _follow(self, revision: Revision, edits: tuple[Edit, ...]) -> None:
-        for follow in self.following:
-            try:
-                follow(revision, edits)
-            except Exception:
-                log.exception("a listener failed after a commit", revision=revision.number)
+        self.subscribers.tell(before, running, edits)
 
     def _intended(self, intent: Intent) -> Snapshot:
         """Return what a commit would have made of the running configuration, as far as this release knows what it wrote."""
@@ -376,15 +297,6 @@ class Pipeline:
             )
             self.store.close_journal(ended)
             log.warning("an unfinished commit was undone", commit=intent.commit_id, revision=self.running.number)
-
-
-def requires_message(snapshot: Snapshot) -> bool:
-    """Whether a commit with changes needs a message, by the running configuration."""
-    return snapshot.read(accounting.NODE).require_commitlog
-
-
-def _do(work: Callable[[], None]) -> None:
-    work()
 
 
 def _why(error: Exception) -> str:

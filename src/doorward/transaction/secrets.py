@@ -140,9 +140,10 @@ class SecretKeeping:
 
     def _where(self, snapshot: Snapshot, owner: Place, secret: Place) -> tuple[str, bool]:
         """Return where an owner refers to a password, a pointer, and whether it has no other one."""
-        document, node = snapshot.document(owner), self._tree[owner.path].node
-        assert document is not None and isinstance(node, Valued)  # noqa: PT018, S101 - it refers
-        found = {r.href: at for at, r in references(document.read(node)) if r.form == "hash"}
+        node = self._tree[owner.path].node
+        if not isinstance(node, Valued):
+            raise TypeError(f"{owner.href} can't refer to a password.")
+        found = {r.href: at for at, r in references(snapshot[owner].read(node)) if r.form == "hash"}
         return pointer(found[secret.href]), len(found) == 1
 
     def _earlier(self, owner: Place) -> Iterator[str]:

@@ -32,7 +32,7 @@ def test_every_figure() -> None:
     metrics.count("GET", 200)
     metrics.count("PUT", 400)
     metrics.count("PUT", 400)
-    for told in pipeline.published:
+    for told in pipeline.subscribers.published:
         told(None, None, ())
     answer = asyncio.run(metrics.get(None))  # type: ignore[arg-type]  # the request says nothing
     assert isinstance(answer.content, bytes)

@@ -38,10 +38,10 @@ class Node:
         self.appliance = Appliance(Options(state, port=0, admin_password="a password for admin", plain_http=True))
         self.pipeline = self.appliance.pipeline
         self.put_off: list[Callable[[], None]] = []
-        self.pipeline.put_off = self.put_off.append
+        self.pipeline.subscribers.put_off = self.put_off.append
         for area in self.appliance.areas._areas:
-            self.pipeline.published.append(area.published)
-            self.pipeline.following.append(area.follow)
+            self.pipeline.subscribers.published.append(area.published)
+            self.pipeline.subscribers.following.append(area.follow)
 
     def commit(self, minutes: int) -> None:
         candidate, place = Candidate.on(self.pipeline.running), Place(webinterface.PATH)

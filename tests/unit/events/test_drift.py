@@ -212,7 +212,7 @@ def test_commits_are_no_drift(site: Site) -> None:
 
 def test_commits_that_ask_nothing_of_the_host_have_nobody_look(site: Site) -> None:
     watch, rig = site.watch, site.rig
-    rig.pipeline.following.append(watch.follow)
+    rig.pipeline.subscribers.following.append(watch.follow)
     rig.committed((WEB, {"timeout": 20}))
     assert not watch._worker.is_woken
     rig.committed((ZONE, "Asia/Tokyo"))
@@ -227,7 +227,7 @@ def test_commits_in_a_row_are_looked_at_once(site: Site, monkeypatch: pytest.Mon
         return []
 
     monkeypatch.setattr(site.rig.host, "drift", look)
-    site.rig.pipeline.following.append(site.watch.follow)
+    site.rig.pipeline.subscribers.following.append(site.watch.follow)
     began, pause = site.clock.now, 0.0
     for number in range(10):
         site.rig.committed((SERVERS, [ip(f"192.0.2.{number + 10}")]))

@@ -89,7 +89,7 @@ def test_listeners_are_told_after_the_pointer_moved_and_cannot_undo_it(rig: Rig)
         told.append((before.number, after.number, len(edits)))
         assert rig.pipeline.running is after
 
-    rig.pipeline.published += [bad, good]
+    rig.pipeline.subscribers.published += [bad, good]
     rig.commit(servers(rig, A))
     rig.commit(rig.candidate())
     assert told == [(1, 2, 1)]

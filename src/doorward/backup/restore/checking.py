@@ -23,7 +23,7 @@ from doorward.host.nics import found_nics
 from doorward.membership import nodes
 from doorward.membership.cluster_role import cluster_role
 from doorward.store.port import Past
-from doorward.transaction.pipeline import CommitReport
+from doorward.transaction.planner import CommitReport
 from doorward.transaction.privileged import Committer
 from doorward.transaction.startup import is_fresh
 from doorward.tree.problems import Problem

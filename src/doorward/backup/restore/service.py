@@ -26,7 +26,8 @@ from doorward.store.port import CommitRecord
 from doorward.transaction.changes import as_changes
 from doorward.transaction.commits import CommitService
 from doorward.transaction.merge import MergeConflict
-from doorward.transaction.pipeline import ApplyFailed, requires_message
+from doorward.transaction.pipeline import ApplyFailed
+from doorward.transaction.planner import requires_message
 from doorward.transaction.queue import QueueTimeoutError
 from doorward.tree.problems import Problem, SemanticError, as_json
 
