@@ -43,7 +43,7 @@ class ResourceAddress:
     @property
     def has_body(self) -> bool:
         """Whether the resource has a body of its own, other than branches, collections and stores."""
-        return bool(self.key) or not isinstance(self.endpoint.node, (Branch, Collection, WriteOnce))
+        return bool(self.key) or self.endpoint.node.has_body
 
 
 def locate(tree: Tree, objects: ObjectNames, text: str) -> ResourceAddress:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on, plan
+from doorward.cli.describe import plan
+from doorward.cli.described import DescribedPlan, DescribedRequest, New, depends_on
 from doorward.cli.failures import CommandError, Usage, explained, problem_line
 from doorward.cli.outside import NotFoundError, Outside, beside, body
 from doorward.cli.remote import Remote

@@ -6,25 +6,24 @@ mappings only the members that shall have a certain value; a collection maps nam
 
 from __future__ import annotations
 
-import graphlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from doorward.cli import outside, parts
+from doorward.cli.described import DescribedPlan, DescribedRequest, New, news
+from doorward.cli.described_secrets import DescribedSecrets
 from doorward.cli.merging import merged
 from doorward.cli.naming import bare, by_name, folded, keys_only
-from doorward.cli.outside import Outside
+from doorward.cli.ordering import creations, removals
 from doorward.cli.referring import At, is_switch, mapped
-from doorward.tree.changes import MISSING, same
+from doorward.tree.changes import same
 from doorward.tree.nodes import Branch, Collection, Node, Valued
 from doorward.tree.problems import InvalidBody, Problem, pointer
 from doorward.tree.references import RefersTo, RefersToPart
 from doorward.tree.registry import Endpoint, Tree
 from doorward.tree.validation import check
-
-Item = TypeVar("Item", bound=Hashable)
 
 
 class Present(Protocol):
@@ -35,33 +34,6 @@ class Present(Protocol):
 
     def objects(self, path: str) -> dict[str, Any]:
         """Return the objects of a collection by key."""
-
-
-@dataclass(frozen=True, slots=True)
-class New:
-    """Stands in a body for the key of an object that another request makes."""
-
-    path: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedRequest:
-    """One request. ``makes`` is what other requests call the object that it makes, ``label`` what it is about, for people."""
-
-    method: str
-    path: str
-    value: Any = None
-    makes: New | None = None
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedPlan:
-    """The requests in an order in which they can be sent, and every problem of the description; with problems, nothing counts."""
-
-    requests: tuple[DescribedRequest, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
 
 def plan(tree: Tree, present: Present, described: Any, *, prune: bool = False) -> DescribedPlan:
@@ -75,7 +47,6 @@ class _Planning:
     present: Present
     prune: bool
     problems: list[Problem] = field(default_factory=list)
-    made_first: list[DescribedRequest] = field(default_factory=list)
     created: list[DescribedRequest] = field(default_factory=list)
     replaced: list[DescribedRequest] = field(default_factory=list)
     named: dict[str, dict[Any, str]] = field(default_factory=dict)
@@ -87,6 +58,9 @@ class _Planning:
     singles: dict[str, Any] = field(default_factory=dict)
     """The single values and lists of the description."""
 
+    def __post_init__(self) -> None:
+        self.secrets = DescribedSecrets(self.present, self.problems)
+
     def plan(self, described: Any) -> DescribedPlan:
         leaves = list(self._leaves(self.tree.root.node, self.tree.root, described))
         for endpoint, value in leaves:
@@ -94,7 +68,14 @@ class _Planning:
         for endpoint, value in leaves:
             self._compare(endpoint.node, endpoint, value)
         before, replaced, after = self._single_values()
-        requests = [*self.made_first, *before, *self._created(), *replaced, *after, *self._removed()]
+        requests = [
+            *self.secrets.made_first,
+            *before,
+            *creations(self.created, self.problems),
+            *replaced,
+            *after,
+            *self._removed(),
+        ]
         return DescribedPlan(tuple(requests), tuple(self.problems))
 
     @singledispatchmethod
@@ -182,7 +163,7 @@ class _Planning:
 
         def change(to: RefersTo, value: Any, at: At) -> Any:
             if isinstance(value, dict) and outside.meant(value):
-                return self._secret(to, value, self._kept(to, value, (old, body), at), Problem("type", "", pointer(at), label))
+                return self.secrets.place(to, value, (old, body), at, label)
             key, target = bare(value), self.tree.endpoints.get(to.to)
             if isinstance(to, RefersToPart) and isinstance(key, str):
                 self.parts[to.to] = to
@@ -209,42 +190,6 @@ class _Planning:
         if path not in self.keys:
             self.keys[path] = by_name(node, self.present.objects(path))
         return self.keys[path].get(folded(node, name))
-
-    def _kept(self, to: RefersTo, described: Mapping[str, Any], bodies: tuple[Any, Any], at: At) -> str | None:
-        """Return the key of the secret that stands at a place and may stay there; None where one has to be made.
-
-        In a list a secret stays with its element while everything else in that is as it was: it may be meant for one server only.
-        """
-        old, new = bodies
-        if described.get("change") == "always" or outside.problem(to.to, described):
-            return None
-        if "certificate" in described:  # public, so it can be compared
-            keys = [key for key in _keys_of(old, at) if self._is_certificate(to.to, key, described)]
-            return keys[0] if keys else None
-        found = _at(old, at)
-        last = max((index for index, part in enumerate(at) if isinstance(part, int)), default=-1)
-        if last >= 0 and not _alike(_at(old, at[: last + 1]), _at(new, at[: last + 1])):
-            return None
-        return found if isinstance(found, str) else None
-
-    def _is_certificate(self, store: str, key: str, described: Mapping[str, Any]) -> bool:
-        found = self.present.value(f"{store}/{key}")
-        same_text = str(found["certificate"]).split() == str(described["certificate"]).split()
-        return same_text and found["has_private_key"] == (not outside.KEY_SOURCES.isdisjoint(described))
-
-    def _secret(self, to: RefersTo, described: Mapping[str, Any], kept: str | None, problem: Problem) -> Any:
-        """Return the key of a secret that stays, else what stands for the one that is made."""
-        wrong = outside.problem(to.to, described)
-        if wrong is not None:
-            self._wrong(problem.code, wrong, problem.path, problem.pointer)
-            return None
-        if kept is not None:
-            return kept
-        new = New(to.to, f"{problem.path}#{problem.pointer}")
-        self.made_first.append(
-            DescribedRequest("POST", to.to, Outside(to.to, described), new, f"{problem.path} {problem.pointer}")
-        )
-        return new
 
     def _single_values(self) -> tuple[list[DescribedRequest], list[DescribedRequest], list[DescribedRequest]]:
         """Return the requests for single values and lists, and before and after them those for what they refer to parts of.
@@ -273,58 +218,10 @@ class _Planning:
                 if folded(node, name) not in names and key not in node.default:
                     href = f"{path}/{key}"
                     gone[href] = DescribedRequest("DELETE", href, label=f"{path}/{name}"), _targets(node, body)
-        labels = {href: request.label for href, (request, _) in gone.items()}
-        for href in self._in_order(_reversed(gone), labels, "Objects that refer to each other in a circle can't be removed."):
-            yield gone[href][0]
-
-    def _created(self) -> list[DescribedRequest]:
-        """Return the requests that make objects; each one is made before another one refers to it."""
-        by_object = {request.makes: request for request in self.created if request.makes is not None}
-        graph = {made: set(_news(request.value)) & by_object.keys() for made, request in by_object.items()}
-        labels = {made: request.label for made, request in by_object.items()}
-        order = self._in_order(graph, labels, "Objects that are new can't refer to each other in a circle.")
-        return [by_object[made] for made in order]
-
-    def _in_order(self, graph: Mapping[Item, set[Item]], labels: Mapping[Item, str], message: str) -> list[Item]:
-        """Return the nodes so that each one comes after those that it is mapped to; in a circle, none and a problem for each."""
-        try:
-            return list(graphlib.TopologicalSorter(graph).static_order())
-        except graphlib.CycleError as error:
-            for node in dict.fromkeys(error.args[1]):
-                self._wrong("contradiction", message, labels[node])
-            return []
+        return removals(gone, self.problems)
 
     def _wrong(self, code: str, message: str, path: str, at: str = "") -> None:
         self.problems.append(Problem(code, message, at, path))
-
-
-def _at(body: Any, at: At) -> Any:
-    for part in at:
-        if isinstance(body, list) and isinstance(part, int):
-            body = body[part] if part < len(body) else MISSING
-        else:
-            body = body.get(part, MISSING) if isinstance(body, dict) else MISSING
-    return body
-
-
-def _alike(old: Any, new: Any) -> bool:
-    """Whether a described value names nothing else than what is there, descriptions of secrets apart."""
-    if isinstance(new, dict):
-        return outside.meant(new) or (
-            isinstance(old, dict) and all(name in old and _alike(old[name], member) for name, member in new.items())
-        )
-    return bool(old == new)
-
-
-def _keys_of(body: Any, at: At) -> list[str]:
-    """Return the keys that stand at a place, of lists in any element."""
-    found = [body]
-    for part in at:
-        if isinstance(part, int):
-            found = [element for value in found if isinstance(value, list) for element in value]
-        else:
-            found = [value[part] for value in found if isinstance(value, dict) and part in value]
-    return [key for key in found if isinstance(key, str)]
 
 
 def _targets(node: Valued[Any], body: Any) -> set[str]:
@@ -334,26 +231,9 @@ def _targets(node: Valued[Any], body: Any) -> set[str]:
     return found
 
 
-def _reversed(gone: Mapping[str, tuple[DescribedRequest, set[str]]]) -> dict[str, set[str]]:
-    """Return for each object those that refer to it."""
-    found: dict[str, set[str]] = {href: set() for href in gone}
-    for other, (_, targets) in gone.items():
-        for href in targets & gone.keys() - {other}:
-            found[href].add(other)
-    return found
-
-
-def _news(value: Any) -> Iterable[New]:
-    if isinstance(value, New):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for member in value.values() if isinstance(value, dict) else value:
-            yield from _news(member)
-
-
 def _same(node: Valued[Any], old: Any, new: Any) -> bool:
     """Whether two bodies mean the same once the server has brought them into their canonical form."""
-    return not any(_news(new)) and same(_canonical(node, old), _canonical(node, new))
+    return not any(news(new)) and same(_canonical(node, old), _canonical(node, new))
 
 
 def _canonical(node: Valued[Any], body: Any) -> Any:
@@ -361,8 +241,3 @@ def _canonical(node: Valued[Any], body: Any) -> Any:
         return node.document(check(node.adapter, body, strict=True).model).value
     except InvalidBody:  # the server will say what is wrong; what this machine does not know may be right there
         return body
-
-
-def depends_on(request: DescribedRequest) -> frozenset[New]:
-    """Return what other requests have to make first."""
-    return frozenset(_news(request.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any, Literal
 
 from doorward.cli import kinds
@@ -14,7 +15,7 @@ from doorward.cli.render import OutputLine
 from doorward.cli.session import CommandSession
 from doorward.cli.values import parsed
 from doorward.tree.changes import MISSING
-from doorward.tree.nodes import Branch, Collection, ListSingleton, Valued, WriteOnce
+from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Valued, WriteOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,45 @@ def _put(session: CommandSession, address: ResourceAddress, edit: CommandEdit, m
 
 
 def _post(session: CommandSession, address: ResourceAddress, text: str) -> list[OutputLine]:
-    node = address.endpoint.node
     if address.member:
         _append(session, address, text)
         return []
-    if address.key or not isinstance(node, (Collection, ListSingleton, WriteOnce)):
-        raise Usage(f"{short(address.href)} is no list and no collection; `doorward set` replaces it.")
-    value: Any
-    if isinstance(node, ListSingleton):
-        value = parsed(text, kinds.element(node.model, []), several=True)
-        elements = with_keys(session.tree, node, value if isinstance(value, list) else [value], session.remote)
-        value = elements if isinstance(value, list) else elements[0]
-    else:
-        value = parsed(text)
-        value = with_keys(session.tree, node, value, session.remote) if isinstance(node, Collection) else value
+    if address.key:
+        raise _not_added_to(address)
+    return _add(address.endpoint.node, session, address, text)
+
+
+@singledispatch
+def _add(_node: Node, _session: CommandSession, address: ResourceAddress, _text: str) -> list[OutputLine]:
+    """Add what a text says to what stands at an address; return what is worth saying."""
+    raise _not_added_to(address)
+
+
+@_add.register(ListSingleton)
+def _(node: ListSingleton[Any], session: CommandSession, address: ResourceAddress, text: str) -> list[OutputLine]:
+    value = parsed(text, kinds.element(node.model, []), several=True)
+    elements = with_keys(session.tree, node, value if isinstance(value, list) else [value], session.remote)
+    session.client.write("POST", address.href, elements if isinstance(value, list) else elements[0])
+    return []
+
+
+@_add.register(Collection)
+def _(node: Collection[Any], session: CommandSession, address: ResourceAddress, text: str) -> list[OutputLine]:
+    return _made(session, address, with_keys(session.tree, node, parsed(text), session.remote))
+
+
+@_add.register(WriteOnce)
+def _(_node: WriteOnce[Any], session: CommandSession, address: ResourceAddress, text: str) -> list[OutputLine]:
+    return _made(session, address, parsed(text))
+
+
+def _made(session: CommandSession, address: ResourceAddress, value: Any) -> list[OutputLine]:
     answer = session.client.write("POST", address.href, value)
-    return [] if isinstance(node, ListSingleton) else [OutputLine(f"Key: {answer.content['key']}")]
+    return [OutputLine(f"Key: {answer.content['key']}")]
+
+
+def _not_added_to(address: ResourceAddress) -> Usage:
+    return Usage(f"{short(address.href)} is no list and no collection; `doorward set` replaces it.")
 
 
 def _append(session: CommandSession, address: ResourceAddress, text: str) -> None:
@@ -109,9 +133,10 @@ def _delete(session: CommandSession, address: ResourceAddress) -> None:
 
 
 def _valued(address: ResourceAddress) -> Valued[Any]:
-    node = address.endpoint.node
-    if isinstance(node, Branch):
-        raise Usage(f"{short(address.href)} is a branch; name what is below it.")
-    if not isinstance(node, Valued):
-        raise Usage(f"{short(address.href)} is written once and never changed.")
-    return node
+    match address.endpoint.node:
+        case Valued() as node:
+            return node
+        case Branch():
+            raise Usage(f"{short(address.href)} is a branch; name what is below it.")
+        case _:
+            raise Usage(f"{short(address.href)} is written once and never changed.")

@@ -8,7 +8,7 @@ from typing import Any
 from doorward.cli.reference import KINDS, members
 from doorward.cli.render import OutputLine
 from doorward.cli.yamltext import dump
-from doorward.tree.nodes import Branch, Collection, Valued, WriteOnce
+from doorward.tree.nodes import Collection
 from doorward.tree.places import ROOT
 from doorward.tree.registry import Endpoint, Tree
 
@@ -51,15 +51,15 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "path": endpoint.path,
         "title": node.title,
-        "kind": KINDS[type(node)],
+        "kind": KINDS[node.kind],
         "methods": list(endpoint.methods)
         + ([f"{m} on objects" for m in endpoint.object_methods] if endpoint.holds_objects else []),
         "privilege": endpoint.privilege,
         "scope": node.scope,
         "honoured": supported,
         "description": endpoint.doc,
-        "children": [child.path for child in endpoint.children.values()] if isinstance(node, Branch) else [],
-        "members": list(members(node.adapter.json_schema())) if isinstance(node, (Valued, WriteOnce)) and supported else [],
+        "children": [child.path for child in endpoint.children.values()],
+        "members": list(members(node.written.json_schema())) if node.written is not None and supported else [],
         "default": _default(node),
     }
 

@@ -20,7 +20,7 @@ def start() -> Iterator[None]:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         with missing("rich"):  # which structlog imports for tracebacks that would show local variables
-            import structlog  # noqa: F401
+            import structlog  # noqa: F401 - it is to be there
         yield
     finally:
         gc.enable()

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import doorward.configuration
-from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, Valued, WriteOnce
+from doorward.tree.nodes import Branch, Collection, Valued
 from doorward.tree.registry import Endpoint, discover
 
-KINDS: dict[type, str] = {
-    Branch: "branch",
-    Collection: "collection of objects",
-    ListSingleton: "list",
-    Singleton: "single value",
-    WriteOnce: "write-once store",
+KINDS = {
+    "branch": "branch",
+    "collection": "collection of objects",
+    "list": "list",
+    "store": "write-once store",
+    "value": "single value",
 }
+"""How the manual calls what nodes are (`Node.kind`)."""
 
 
 def manual() -> str:
@@ -41,19 +42,18 @@ def _section(endpoint: Endpoint) -> Iterator[str]:
     yield ""
     yield endpoint.doc
     yield ""
-    supported = not node.is_only_shown
-    marks = [KINDS[type(node)], f"methods {', '.join(endpoint.methods)}"]
+    marks = [KINDS[node.kind], f"methods {', '.join(endpoint.methods)}"]
     if endpoint.holds_objects:
         marks.append(f"objects {', '.join(endpoint.object_methods)}")
     marks += [f"guarded by `{endpoint.privilege}`", f"scope {node.scope}"]
     if not isinstance(node, Branch):
-        marks.append("in effect" if supported else "shown only")
+        marks.append("shown only" if node.is_only_shown else "in effect")
     if not node.listed:
         marks.append("not listed by its parent")
     yield "*" + "; ".join(marks) + "*"
     yield ""
-    if isinstance(node, (Valued, WriteOnce)) and supported:
-        yield from _members(node.adapter.json_schema())
+    if node.written is not None and not node.is_only_shown:
+        yield from _members(node.written.json_schema())
     if isinstance(node, Valued):
         yield from _default(node)
 

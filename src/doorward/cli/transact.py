@@ -14,7 +14,8 @@ from doorward.cli.options import Asking, Committing, Format
 from doorward.cli.render import OutputLine, show
 from doorward.cli.session import CommandSession
 from doorward.cli.times import words
-from doorward.client.exchanges import TRANSACTION, Committed
+from doorward.client.exchanges import TRANSACTION
+from doorward.client.messages import Committed
 
 CHANGED = 2
 """The exit code for "something would change", where it was asked for."""

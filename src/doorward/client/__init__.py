@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         UnsendableError,
         UntrustedError,
     )
-    from doorward.client.exchanges import ApiAnswer, Committed
+    from doorward.client.messages import ApiAnswer, Committed
     from doorward.client.transaction import AsyncOpenTransaction, OpenTransaction
     from doorward.client.trust import pinned, shown_pin, verified
 
@@ -57,12 +57,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ApiAnswer": "exchanges",
+    "ApiAnswer": "messages",
     "AsyncClient": "asynchronous",
     "AsyncOpenTransaction": "transaction",
     "Client": "blocking",
     "ClientError": "errors",
-    "Committed": "exchanges",
+    "Committed": "messages",
     "ConflictError": "errors",
     "LoginRefusedError": "errors",
     "ApplyFailedError": "errors",

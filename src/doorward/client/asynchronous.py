@@ -11,19 +11,9 @@ import httpx2
 
 from doorward.client.carrier import ApiClient, as_arguments, as_reply, reaching
 from doorward.client.errors import ClientError, UnreachableError
-from doorward.client.exchanges import (
-    LOGIN,
-    ApiAnswer,
-    ClientReply,
-    ClientRequest,
-    Committed,
-    EventReader,
-    Exchange,
-    LineSplitter,
-    full,
-    if_match,
-    sent_path,
-)
+from doorward.client.exchanges import LOGIN, Exchange, full, if_match, sent_path
+from doorward.client.messages import ApiAnswer, ClientReply, ClientRequest, Committed
+from doorward.client.streams import EventReader, LineSplitter
 from doorward.client.transaction import AsyncOpenTransaction
 
 T = TypeVar("T")

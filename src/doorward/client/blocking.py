@@ -12,20 +12,9 @@ import httpx2
 
 from doorward.client.carrier import PIECE, ApiClient, as_arguments, as_reply, reaching
 from doorward.client.errors import ClientError, UnreachableError
-from doorward.client.exchanges import (
-    LOGIN,
-    WAIT_SECONDS,
-    ApiAnswer,
-    ClientReply,
-    ClientRequest,
-    Committed,
-    EventReader,
-    Exchange,
-    LineSplitter,
-    full,
-    if_match,
-    sent_path,
-)
+from doorward.client.exchanges import LOGIN, WAIT_SECONDS, Exchange, full, if_match, sent_path
+from doorward.client.messages import ApiAnswer, ClientReply, ClientRequest, Committed
+from doorward.client.streams import EventReader, LineSplitter
 from doorward.client.transaction import OpenTransaction
 
 T = TypeVar("T")

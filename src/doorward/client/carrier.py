@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 import httpx2
 
 from doorward.client.errors import UnreachableError, UntrustedError
-from doorward.client.exchanges import PATIENCE, ApiConversation, ClientReply, ClientRequest
+from doorward.client.exchanges import PATIENCE, ApiConversation
+from doorward.client.messages import ClientReply, ClientRequest
 from doorward.client.trust import checked_url, on_this_machine
 
 SECONDS = 60.0

@@ -10,7 +10,7 @@ import base64
 import json
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -23,6 +23,7 @@ from doorward.client.errors import (
     UnsendableError,
     refusal,
 )
+from doorward.client.messages import ApiAnswer, ClientReply, ClientRequest, Committed
 
 ROOT = "/api/configuration/"
 LOGIN = "/api/authentication"
@@ -36,55 +37,6 @@ _FIRST_DELAY = 0.25
 _UNDER_WAY = frozenset({"queued", "validating", "applying", "verifying"})
 _NONE: Mapping[str, str] = MappingProxyType({})
 _IN_EFFECT = frozenset({"done", "awaiting_confirmation"})
-
-
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
-    """One request. ``path`` may have a query; ``about`` is what errors name; ``delay``: seconds to wait before it is sent."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
-    about: str = ""
-    delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClientReply:
-    """What came back; names of headers in small letters."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ApiAnswer:
-    """What the server said: the JSON of its answer, and the entity tag of the resource."""
-
-    content: dict[str, Any]
-    etag: str = ""
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """The ``meta`` of the answer."""
-        found: dict[str, Any] = self.content.get("meta", {})
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What came of a commit: its revision, the Idempotency-Key it came with, and what became of each change of a batch.
-
-    Where somebody has to accept it first there is no revision yet, but the path of a proposal, and the groups that it waits for.
-    """
-
-    revision: int | None
-    key: str
-    results: Sequence[Mapping[str, Any]] = ()
-    proposal: str = ""
-    waits_for: Sequence[str] = ()
 
 
 T = TypeVar("T")
@@ -310,36 +262,3 @@ def _delays(patience: float) -> Iterator[float]:
     while spent < patience:
         yield min(delay, patience - spent)
         spent, delay = spent + delay, delay * 2
-
-
-class LineSplitter:
-    """Lines out of pieces of bytes.
-
-    Only a line feed ends one: what sessions sent may hold everything else that Unicode takes for an end.
-    """
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> Iterator[str]:
-        """Yield the lines that a piece ends."""
-        *whole, self._rest = (self._rest + piece).split(b"\n")
-        yield from (line.decode("utf-8", "replace") for line in whole)
-
-
-class EventReader:
-    """Server-sent events out of lines (WHATWG HTML, section 9.2)."""
-
-    def __init__(self) -> None:
-        self._name, self._data = "", list[str]()
-
-    def feed(self, line: str) -> Iterator[tuple[str, str]]:
-        """Yield the event, name and data, that a line ends."""
-        name, _, value = line.partition(":")
-        if name == "event":
-            self._name = value.removeprefix(" ")
-        elif name == "data":
-            self._data.append(value.removeprefix(" "))
-        elif not line and self._data:
-            yield self._name, "\n".join(self._data)
-            self._name, self._data = "", []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from doorward.client.exchanges import TRANSACTION, ApiConversation, Committed, Exchange
+from doorward.client.exchanges import TRANSACTION, ApiConversation, Exchange
+from doorward.client.messages import Committed
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import doorward.configuration
-from doorward.cli.describe import DescribedPlan, DescribedRequest, New, depends_on
+from doorward.cli.described import DescribedPlan, DescribedRequest, New, depends_on
 from doorward.cli.outside import Outside
 from doorward.host.machine import Machine
 from doorward.tree.nodes import Collection, ListSingleton, Singleton, Valued

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doorward.cli import describe, naming
-from doorward.cli.describe import DescribedPlan, DescribedRequest, plan
+from doorward.cli.describe import plan
+from doorward.cli.described import DescribedPlan, DescribedRequest
 from doorward.tree.nodes import Collection
 from tests.unit.cli.present import Memory, tree
 

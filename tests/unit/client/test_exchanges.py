@@ -17,7 +17,9 @@ from doorward.client.errors import (
     UnreachableError,
     UnsendableError,
 )
-from doorward.client.exchanges import ApiConversation, ClientReply, ClientRequest, EventReader, Exchange, LineSplitter, encoded
+from doorward.client.exchanges import ApiConversation, Exchange, encoded
+from doorward.client.messages import ClientReply, ClientRequest
+from doorward.client.streams import EventReader, LineSplitter
 
 T = TypeVar("T")
 URL = "https://gate.example.com"

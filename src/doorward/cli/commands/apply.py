@@ -30,7 +30,7 @@ def apply(
     connection: ConnectionOptions,
     how: Committing,
     prune: Prune = False,  # noqa: FBT002 - Typer's options
-    node_settings: NodeSettings = False,  # noqa: FBT002
+    node_settings: NodeSettings = False,  # noqa: FBT002 - Typer's option
 ) -> None:
     """Bring the configuration to the state that files describe, in one transaction.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +39,7 @@ def export(
 ) -> None:
     """Write the configuration, with its secrets and its history, into a file."""
     from doorward.cli import render
+    from doorward.cli.new_files import new_file
     from doorward.cli.session import connected
 
     encryption = {"selection": protect.value}
@@ -51,13 +51,8 @@ def export(
         href = f"{_EXPORTS}/{made['key']}"
         path = output or Path(Path(made["body"]["file_name"]).name)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    client.download(f"{href}/download", file)
-            except BaseException:
-                path.unlink()  # half an archive is none
-                raise
+            with new_file(path) as file:
+                client.download(f"{href}/download", file)
         except OSError as error:
             raise CommandError(f"{path} can't be written: {error.strerror}.") from None
         finally:

@@ -91,8 +91,8 @@ def workers(  # noqa: PLR0913, PLR0917 - the options of a command
     ] = None,
     user: Annotated[str | None, typer.Option(help="The account to run as, where started as root.", show_default=False)] = None,
     control_user: Annotated[str | None, typer.Option(help="The account of the server, if another.", show_default=False)] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the workers run.")] = False,  # noqa: FBT002
-    stop: Annotated[bool, typer.Option("--stop", help="End the workers and all sessions.")] = False,  # noqa: FBT002
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the workers run.")] = False,  # noqa: FBT002 - Typer's option
+    stop: Annotated[bool, typer.Option("--stop", help="End the workers and all sessions.")] = False,  # noqa: FBT002 - Typer's option
 ) -> None:
     """Run the processes that carry and record SSH sessions, until SIGTERM.
 

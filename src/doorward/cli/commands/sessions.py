@@ -16,7 +16,7 @@ from doorward.cli.options import ConnectionOptions, Output, command
 if TYPE_CHECKING:
     from doorward.cli.render import OutputLine
     from doorward.client.blocking import Client
-    from doorward.client.exchanges import ApiAnswer
+    from doorward.client.messages import ApiAnswer
 
 _HITS_EACH = 5
 _NODE = 8

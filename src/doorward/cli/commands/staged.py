@@ -28,8 +28,8 @@ def plan(
     output: Output,
     files: Described = None,
     prune: Prune = False,  # noqa: FBT002 - Typer's options
-    node_settings: NodeSettings = False,  # noqa: FBT002
-    exit_code: ExitCode = False,  # noqa: FBT002
+    node_settings: NodeSettings = False,  # noqa: FBT002 - Typer's option
+    exit_code: ExitCode = False,  # noqa: FBT002 - Typer's option
 ) -> None:
     """Show what a commit of what is staged, or applying a description, would change, and what it would do to the host."""
     how = Committing(output=output.output, json=output.json, dry_run=True, exit_code=exit_code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from doorward.cli.commands.trail import MaxPause, Since, Speed
-from doorward.cli.failures import CommandError, Usage
+from doorward.cli.failures import Usage
 from doorward.cli.options import ConnectionOptions, Format, Output, command
 
 AUDIT, LIVE = "/api/audit/sessions", "/api/sessions/live"
@@ -62,21 +61,13 @@ def download(
     ] = None,
 ) -> None:
     """Fetch the trail of a session that has ended, for `doorward trail`. That you did is written down."""
+    from doorward.cli.new_files import new_file
     from doorward.cli.session import connected
 
     key = key_of(session)
     path = output or Path(f"{key}.dwr")
-    with connected(connection) as opened:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise CommandError(f"{path} can't be written: {error.strerror}.") from None
-        try:
-            with os.fdopen(descriptor, "wb") as written:
-                opened.client.download(f"{AUDIT}/{key}/audit_trail", written)
-        except BaseException:
-            path.unlink(missing_ok=True)  # half a trail is none
-            raise
+    with connected(connection) as opened, new_file(path) as file:
+        opened.client.download(f"{AUDIT}/{key}/audit_trail", file)
     typer.echo(f"{path}: written.")
 
 

@@ -93,6 +93,9 @@ class Node:
     holds_objects: ClassVar[bool] = False
     """Whether there are objects with keys below the node."""
 
+    has_body: ClassVar[bool] = False
+    """Whether the node itself has a body, beside those of objects below it."""
+
     kind: ClassVar[str] = ""
     """What clients call such nodes: ``branch``, ``collection``, ``list``, ``store`` or ``value``."""
 

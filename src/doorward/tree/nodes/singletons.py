@@ -36,6 +36,8 @@ class Supply:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _OneBody(Valued[M]):
+    has_body = True
+
     default: Any
 
     @property
