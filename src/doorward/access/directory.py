@@ -278,7 +278,7 @@ def _waiting(bonsai: Any) -> type:
 
     class WaitingConnection(bonsai.ldapconnection.BaseLDAPConnection):  # type: ignore[misc]  # the library may be missing
         def __init__(self, client: Any) -> None:
-            super().__init__(client, True)  # noqa: FBT003
+            super().__init__(client, True)  # noqa: FBT003 - the library's signature
 
         def _evaluate(self, msg_id: int, timeout: float | None = None) -> Any:
             end = time.monotonic() + (STEP_SECONDS if timeout is None else timeout)

@@ -8,6 +8,7 @@ from typing import IO, Any
 from doorward.backup.failure import BackupError
 from doorward.configuration.management import exported_configuration_encryption as settings
 from doorward.host.drivers import gpg
+from doorward.host.drivers.openpgp import OpenPgpCertificate
 from doorward.host.errors import HostError
 from doorward.tree.snapshot import Snapshot
 
@@ -57,7 +58,7 @@ def check(path: Path, certificate: str) -> list[str]:
     return [found.primary.fingerprint]
 
 
-def check_recipient(path: Path, certificate: gpg.OpenPgpCertificate) -> None:
+def check_recipient(path: Path, certificate: OpenPgpCertificate) -> None:
     """Raise BackupError ``encryption_check`` unless a file is encrypted to one key of a certificate and to nobody else."""
     packets = gpg.packets(path)
     keys = {key.id for key in (certificate.primary, *certificate.subkeys)}
@@ -65,12 +66,12 @@ def check_recipient(path: Path, certificate: gpg.OpenPgpCertificate) -> None:
         raise BackupError("encryption_check", "The archive is not encrypted to the configured key, or not to it alone.")
 
 
-def certificates(text: str) -> list[gpg.OpenPgpCertificate]:
+def certificates(text: str) -> list[OpenPgpCertificate]:
     """Return the certificates of a text."""
     return gpg.certificates(text.encode())
 
 
-def _certificate(text: str) -> gpg.OpenPgpCertificate:
+def _certificate(text: str) -> OpenPgpCertificate:
     if not gpg.installed():
         raise BackupError("gpg_absent", "gpg is not installed any more.")
     found = certificates(text)

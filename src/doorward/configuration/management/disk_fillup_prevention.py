@@ -20,7 +20,7 @@ PATH = "/api/configuration/management/disk_fillup_prevention"
 class DiskFillupPrevention(Body):
     """When new sessions are refused."""
 
-    archiving_enabled: Annotated[bool, only(False, "Archiving when the disk fills up comes with a later release.")] = Field(  # noqa: FBT003
+    archiving_enabled: Annotated[bool, only(False, "Archiving when the disk fills up comes with a later release.")] = Field(  # noqa: FBT003 - the only value
         default=False, description="False: archiving comes with a later release.", json_schema_extra={"const": False}
     )
     enabled: bool = Field(default=True, description="Whether new sessions are refused above the limit.")

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from doorward.host.drivers import gpg
+from doorward.host.drivers.openpgp import OpenPgpCertificate
 from doorward.host.errors import HostError
 from doorward.tree.models import Body, Derived, Off, Switched
 from doorward.tree.nodes import Singleton
@@ -108,7 +109,7 @@ def _data(text: str) -> bytes:
     return "\n".join(whole).encode("utf-8", "replace") + b"\n"
 
 
-def _judged(found: list[gpg.OpenPgpCertificate]) -> Iterator[Problem]:
+def _judged(found: list[OpenPgpCertificate]) -> Iterator[Problem]:
     """Yield why gpg can't, or must not, encrypt to what was sent."""
     if any(certificate.secret for certificate in found):
         yield Problem("secret_key", "This is a private key; it was not kept. Send the public key only.", _TEXT)
@@ -160,7 +161,7 @@ def _end(text: str) -> int | None:
     return found[0].end if found else None
 
 
-def _running_out(certificate: gpg.OpenPgpCertificate) -> Iterator[Problem]:
+def _running_out(certificate: OpenPgpCertificate) -> Iterator[Problem]:
     end = certificate.end
     if end is not None and end - time.time() < _SOON_DAYS * _DAY:
         day = time.strftime("%Y-%m-%d", time.gmtime(end))

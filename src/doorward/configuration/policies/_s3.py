@@ -16,8 +16,6 @@ from doorward.tree.fields import bad_format, host_name, ip_address, matching
 from doorward.tree.models import Body, Interrelated, Off, Switched, wrong
 from doorward.tree.references import Reference, RefersTo
 
-_MAX_PORT = 65_535
-
 
 def _host(value: str) -> tuple[str, bool]:
     """Return the host of an endpoint, and whether it is an address. Raises ValueError or PydanticCustomError."""

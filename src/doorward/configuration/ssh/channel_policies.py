@@ -108,7 +108,7 @@ class AllowedNetwork(Body):
 
 
 _NO_CONTENT = only(None, "Content policies come with a later release.")
-_NO_APPROVAL = only(False, "Sessions that a second person has to let in come with a later release.")  # noqa: FBT003
+_NO_APPROVAL = only(False, "Sessions that a second person has to let in come with a later release.")  # noqa: FBT003 - the only value
 
 
 class Actions(Body):

@@ -19,8 +19,6 @@ from doorward.tree.jsontext import prepared
 
 MAX_ROWS: Final = 500
 """Sessions, channels, events and hits that one answer has, at most."""
-MAX_SORTED: Final = 10_000
-"""Sessions that one answer sorts for a list."""
 MAX_WHOLE: Final = 100_000
 """Sessions of one node in a result that stays as it is."""
 MAX_PIECE: Final = 1 << 20
