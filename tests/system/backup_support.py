@@ -72,8 +72,8 @@ def fails(code: str, action: Callable[[], object]) -> BackupError:
 
 def impatient(target: Any, seconds: float = 1.0) -> None:
     """Have a target wait no longer for something to move. What opened it had its time, however busy the machine is."""
-    talk, files = getattr(target, "_talk", None), getattr(target, "_files", None)
-    for held in (target, files, getattr(files or target, "_child", None), talk, getattr(talk, "_watchdog", None)):
+    share, files = getattr(target, "_share", None), getattr(target, "_files", None)
+    for held in (target, files, getattr(files or target, "_child", None), share, getattr(share, "_watchdog", None)):
         if held is not None:
             held._attempt = replace(held._attempt, stall=seconds)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -12,6 +11,7 @@ import structlog
 from doorward.areas.area import Issue
 from doorward.areas.worker import Worker
 from doorward.cluster.apply_revision import AUTHOR, NotAppliedError
+from doorward.cluster.contact import Contact
 from doorward.cluster.following import Following, StoppingError
 from doorward.cluster.peers import Peers, Pinned, destroy, psk_life
 from doorward.cluster.port import CentralRefusedError, Connector, RemovedError, ReportingLink
@@ -36,19 +36,6 @@ SOON_SECONDS, SOON_FOR_SECONDS, LATER_SECONDS = 2.0, 300.0, 30.0
 _MAX_BACKOFF = 30.0
 _STOP_SECONDS = 1.0
 """A call that can't be cut, an attempt to pair, is not waited for: nothing that lasts depends on how it ends."""
-
-
-@dataclass(slots=True)
-class Contact:
-    """How it goes with Central Management; times are Unix times. ``reason`` None: well."""
-
-    attempt: float | None = None
-    good: float | None = None
-    reason: str | None = None
-    since: float | None = None
-    """Since when it has not answered."""
-    moment: float | None = None
-    """Of ``since``, or else of ``good``, by the clock that nobody sets."""
 
 
 class Follower:
@@ -159,7 +146,7 @@ class Follower:
         if text is None or psk_life(store, psk, now).over(now):
             self._following.when_nothing_awaits(self._expired, known)
             return 0.0
-        self.contact.attempt = now
+        self.contact = self.contact.tried(self._clock)
         self._become_member(known, psk, text)
         destroy(store, psk)
         self._went_well()
@@ -193,7 +180,7 @@ class Follower:
         link = self._linked(known, "follow")
         if self._asking.is_woken:
             return 0.0
-        self.contact.attempt = self._clock.time()
+        self.contact = self.contact.tried(self._clock)
         well = self.contact.good is not None and self.contact.reason is None
         wait = WAIT_SECONDS if well else 0.0  # at first, and after a failure, it counts that there is an answer at all
         if self._following.step(link, wait, self._went_well):
@@ -225,18 +212,15 @@ class Follower:
         return listen_address(self._pipeline.running.snapshot)
 
     def _went_well(self) -> None:
-        now = self._clock.time()
         if self.contact.since is not None:  # Central Management is back; it may have missed the last report
             self._reporting.wake()
-        self.contact = Contact(now, now, moment=self._clock.monotonic())
+        self.contact = self.contact.well(self._clock)
 
     def _went_badly(self, refused: CentralRefusedError) -> None:
         if self._stopping.is_set() or self._asking.is_woken:  # given up by ourselves
             return
         before = self.contact
-        since = before.since or before.good or before.attempt or self._clock.time()
-        moment = self._clock.monotonic() if before.moment is None else before.moment
-        self.contact = Contact(self._clock.time(), before.good, refused.reason, since, moment)
+        self.contact = before.badly(refused.reason, self._clock)
         if before.reason != refused.reason:
             log.warning("Central Management does not answer as it should", reason=str(refused))
 
@@ -297,10 +281,7 @@ class Follower:
 
     def lost_seconds(self, known: ClusterRole | None = None) -> float | None:
         """Return for how long Central Management has not answered; None: it does, or there is none."""
-        contact = self.contact
-        if (known or self._known()).state != "joined" or contact.since is None or contact.moment is None:
-            return None
-        return self._clock.monotonic() - contact.moment
+        return self.contact.lost_seconds(self._clock) if (known or self._known()).state == "joined" else None
 
     def issues(self) -> list[Issue]:
         """Return what is wrong, for the health of the node."""

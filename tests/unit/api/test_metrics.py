@@ -12,11 +12,12 @@ from doorward import __version__
 from doorward.api.metrics import Metrics
 from doorward.backup.service import Backups
 from doorward.proxy.control.figures import Figures, WorkerFigures
+from doorward.transaction.subscribers import CommitSubscribers
 from tests.support.accounts import logins
 
 
 def test_every_figure() -> None:
-    pipeline: Any = SimpleNamespace(published=[], running=SimpleNamespace(number=7), unknown="half applied")
+    pipeline: Any = SimpleNamespace(subscribers=CommitSubscribers(), running=SimpleNamespace(number=7), unknown="half applied")
     health: Any = SimpleNamespace(
         warnings=lambda: ["one", "two"], issues=lambda: {"errors": ["one"], "warnings": ["two", "three"]}
     )

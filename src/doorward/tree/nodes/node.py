@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -188,6 +189,23 @@ class Node:
     def released(self, document: Document, target: Place) -> Document | None:
         """Return a document without its references to a target; None where one does not stand in a list."""
         raise NotImplementedError("nothing here refers to anything")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Modelled(Node):
+    """A node that takes bodies of one model: ``model`` is a pydantic model or an annotated type."""
+
+    model: Any = Any
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of one body as it is sent."""
+        return TypeAdapter(self.model)
+
+    @property
+    @override
+    def written(self) -> TypeAdapter[Any] | None:
+        return self.adapter if self.supported else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

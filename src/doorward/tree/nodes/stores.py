@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import checked_meaning, located, not_supported
-from doorward.tree.nodes.node import Maker, Node, OpenCandidate, Warnings
+from doorward.tree.nodes.node import Maker, Modelled, OpenCandidate, Warnings
 from doorward.tree.nodes.valued import M
 from doorward.tree.places import Place
 from doorward.tree.problems import SemanticError
@@ -38,7 +38,7 @@ def _shown_as_stored(body: dict[str, Any], _owners: list[str], _form: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WriteOnce(Node, Generic[M]):
+class WriteOnce(Modelled, Generic[M]):
     """A store of secrets: POST creates, an object is read by key and never changed.
 
     ``model`` validates what is posted. ``make`` takes it apart into (public body, secret text, or None where there is none);
@@ -51,21 +51,10 @@ class WriteOnce(Node, Generic[M]):
     kind = "store"
     is_conditional = False
 
-    model: Any = Any
     make: Callable[[Any], tuple[dict[str, Any], str | None]] = _nothing_made
     show: Callable[[dict[str, Any], list[str], str | None], dict[str, Any]] = _shown_as_stored
     public: Any = Any
     shared: bool = False
-
-    @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        """The validator of a posted body."""
-        return TypeAdapter(self.model)
-
-    @property
-    @override
-    def written(self) -> TypeAdapter[Any] | None:
-        return self.adapter if self.supported else None
 
     @cached_property
     def _public(self) -> TypeAdapter[Any]:

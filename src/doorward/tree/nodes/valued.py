@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
 from typing_extensions import override
 
 from doorward.tree.changes import same
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import checked_meaning, not_supported, refuse, unknown_references
-from doorward.tree.nodes.node import Node, OpenCandidate, Rule, Warnings
+from doorward.tree.nodes.node import Modelled, OpenCandidate, Rule, Warnings
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem
 from doorward.tree.references import references
@@ -26,7 +25,7 @@ M = TypeVar("M")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Valued(Node, Generic[M]):
+class Valued(Modelled, Generic[M]):
     """A node with bodies of one model, ``M``.
 
     ``model`` is the pydantic model or annotated type that ``M`` stands for. ``step`` maps an old and a new body and the new
@@ -39,7 +38,6 @@ class Valued(Node, Generic[M]):
     ``renewed`` maps configuration, place and machine to the body that the stored one becomes at a start; None: it stays.
     """
 
-    model: Any = Any
     step: Callable[[M, M, Snapshot], Iterable[Problem]] | None = None
     probe: Callable[[M | None, M], Iterable[tuple[str, str]]] | None = None
     reach: Callable[[M | None, M], Iterable[tuple[str, str, int]]] | None = None
@@ -47,16 +45,6 @@ class Valued(Node, Generic[M]):
     derived: tuple[str, ...] = ()
     renewed: Callable[[Snapshot, Place, Any], Any] | None = None
     at_write: tuple[Rule, ...] = ()
-
-    @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        """The validator of one body."""
-        return TypeAdapter(self.model)
-
-    @property
-    @override
-    def written(self) -> TypeAdapter[Any] | None:
-        return self.adapter if self.supported else None
 
     @cached_property
     def shape(self) -> Shape:

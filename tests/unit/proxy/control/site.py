@@ -261,6 +261,12 @@ class Site:
         await eventually(lambda: self.catalogue.rows[key].server_local.port)
         return key
 
+    async def session(self) -> tuple[FakeWorker, str]:
+        """Return a worker and the key of its session, that of alice, connected to a target that is known."""
+        self.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await self.worker()
+        return worker, await self.connected(worker)
+
     async def close(self) -> None:
         await self.control.stop()
         for made in self._workers:

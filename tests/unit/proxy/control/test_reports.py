@@ -38,9 +38,7 @@ def test_everything_told_is_kept_once_and_noted(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         for _ in range(2):
             worker.say(opened(key))
             worker.say(messages.Happened(session=key, at=20, event="channel_denied", facts={"type": "x11"}, serial=3))
@@ -67,9 +65,7 @@ def test_counts_and_figures(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         worker.say(messages.Counts(sessions={key: (2, 300, 40, 1500)}, memory=1 << 20, lag=12))
         await eventually(lambda: site.control.figures().down)
         figures = site.control.figures()
@@ -87,9 +83,7 @@ def test_a_session_is_ended_and_locked_by_an_administrator(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         live = site.control.live
         await live.lock(key, True, "admin")
         assert (await worker.receive(messages.Lock)).locked
@@ -112,9 +106,7 @@ def test_twenty_may_watch_and_a_slow_one_is_dropped(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         live = site.control.live
         watching = [live.follow(key, None, f"auditor {number}") for number in range(20)]
         tasks = [asyncio.create_task(_next(stream)) for stream in watching]
@@ -139,9 +131,7 @@ def test_a_worker_comes_back_with_its_sessions(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         worker.pipe.close()
         await eventually(lambda: site.control.workers.find("w1") is None)
         with pytest.raises(NotLiveError):
@@ -197,9 +187,7 @@ def test_a_session_of_a_worker_that_is_gone_is_closed_and_its_own_word_counts_la
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         worker.pipe.close()
         await eventually(lambda: key in site.catalogue.recovered_ends)
         assert site.catalogue.rows[key].verdict == "FAIL"
@@ -270,9 +258,7 @@ def test_a_row_stays_open_while_its_worker_holds_its_journal(rig: Rig, monkeypat
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         with (site.places.trails / f"w1.{SEGMENTS[0]}").open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             worker.pipe.close()
@@ -332,9 +318,7 @@ def test_no_number_of_a_worker_breaks_lists_and_sums(rig: Rig) -> None:
     configured(rig)
 
     async def scenario(site: Site) -> None:
-        site.names.known["db1.example.com"] = HOST
-        worker = await site.worker()
-        key = await site.connected(worker)
+        worker, key = await site.session()
         huge = (1 << 64) - 1
         worker.say(messages.Happened(session=key, at=huge, event="channel_denied", serial=2))
         worker.say(ended(key, at=huge, down=huge, up=huge, trail_bytes=huge))

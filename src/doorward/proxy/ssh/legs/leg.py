@@ -16,7 +16,7 @@ from asyncssh import SSHKey
 from doorward.proxy.ssh.legs.exchange import SigningHostKey
 from doorward.proxy.ssh.legs.key_exchange import VERSION, KeyExchange
 from doorward.proxy.ssh.legs.negotiation import Offer
-from doorward.proxy.ssh.legs.waiting import Deferred, Inbox
+from doorward.proxy.ssh.legs.waiting import DeferredMessages, Inbox
 from doorward.proxy.ssh.wire.errors import LegError, LostError, PeerDisconnectedError, ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields, string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
@@ -67,7 +67,7 @@ class Leg:
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._is_open = False
         """Whether the peer may speak of channels: after its login."""
-        self._deferred = Deferred()
+        self._deferred = DeferredMessages()
         self._inbox = Inbox(self.wire)
         self.aside: Callable[[bytes], None] | None = None
         """Takes messages for channels of our own, before there is a relay."""

@@ -67,7 +67,7 @@ class Inbox:
             self._waiter.set_result(None)
 
 
-class Deferred:
+class DeferredMessages:
     """One leg's messages that go out once there are new keys."""
 
     __slots__ = ("_messages", "_size")

@@ -34,7 +34,7 @@ class Back:
     views: list[View] = field(default_factory=list)
 
 
-class Findings:
+class SessionFindings:
     """Gathers what one session has for the event loop until that takes it. ``watched``: somebody looks, so views are kept."""
 
     def __init__(self, session: str) -> None:

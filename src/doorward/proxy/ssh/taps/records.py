@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from doorward.proxy.messages import ChannelClosed
-from doorward.proxy.ssh.taps.back import Findings, View
+from doorward.proxy.ssh.taps.back import SessionFindings, View
 from doorward.proxy.ssh.taps.channel import ChannelLog, Tap
 from doorward.proxy.ssh.taps.kinds import channel_type, plain, tap_of
 from doorward.proxy.ssh.wire.failures import place_of
@@ -39,7 +39,7 @@ class SessionRecords:
     What hostile bytes make a tap stumble over comes out as any exception.
     """
 
-    def __init__(self, session: str, level: str, write: Callable[[Record], None], findings: Findings) -> None:
+    def __init__(self, session: str, level: str, write: Callable[[Record], None], findings: SessionFindings) -> None:
         self._session, self._level = session, level
         self._write, self._findings = write, findings
         self._channels: dict[int, _Channel] = {}

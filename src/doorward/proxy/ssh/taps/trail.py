@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from doorward.proxy.ssh.taps.back import Back, Findings
+from doorward.proxy.ssh.taps.back import Back, SessionFindings
 from doorward.proxy.ssh.taps.kinds import plain
 from doorward.proxy.ssh.taps.records import SessionRecords
 from doorward.proxy.ssh.wire.failures import place_of
@@ -46,7 +46,7 @@ class SessionTrail:
         self._hand_back, self._failed = hand_back, failed
         self._queue: deque[tuple[Callable[..., None], tuple[Any, ...], int]] = deque()
         self.taken = self.done = 0
-        self.findings = Findings(name)
+        self.findings = SessionFindings(name)
         self.records = SessionRecords(name, level, self._write, self.findings)
         """Whose methods are what is put into the queue."""
         self.writer: TrailWriter | None = None
