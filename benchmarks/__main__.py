@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.bench import QUICK, Bench, Effort
 from benchmarks.process import cores, missing
-from benchmarks.scenarios import QUICK, SCENARIOS, Bench, Effort
+from benchmarks.scenarios import SCENARIOS
 
 _PROGRAMS = {"caddy": "caddy", "chronyd": "chrony", "etcd": "etcd-server", "taskset": "util-linux", "wrk": "wrk"}
 _CHECKOUT = Path(__file__).resolve().parent.parent

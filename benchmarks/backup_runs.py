@@ -32,7 +32,7 @@ from tests.support import openpgp
 from tests.system.backup_support import open_directory
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _COMMITS = 40

@@ -28,7 +28,7 @@ from doorward.backup.targets.port import open_target
 from tests.system.backup_support import NODE, open_directory
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 _MEBIBYTES = 60
 _CHECKOUT = Path(__file__).resolve().parent.parent

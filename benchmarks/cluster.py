@@ -28,7 +28,7 @@ from tests.support.members import STATUS, Member, started
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 _NODES = 5
 _KEY = "/watched"

@@ -46,7 +46,7 @@ from tests.support.members import NODES, STATUS, Member, started
 from tests.support.server import Server, until
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 T = TypeVar("T")
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import compileall
 import itertools
-import shutil
 import statistics
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import doorward
 from benchmarks import measure, ours, peers
 from benchmarks.backup_runs import backup_runs
 from benchmarks.backup_targets import backup_targets
+from benchmarks.bench import Bench
 from benchmarks.cluster import following
 from benchmarks.hosts import hosts
 from benchmarks.measure import Connection, in_turns, percentile, ratio_of_medians, spread_of_ratios
@@ -32,57 +32,6 @@ from doorward.configuration.management import webinterface
 ACCOUNTS = (10, 1_000, 10_000)
 MANY = 1_000
 MOST = 9_900
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is measured.
-
-    ``rounds`` of long measurements, ``turns`` of short ones: a disk that is slow for seconds on end must meet all parties.
-    ``seconds`` of a run of wrk, ``commits`` in a turn, ``proven`` commits in a round with chronyd.
-    """
-
-    rounds: int = 5
-    turns: int = 15
-    seconds: int = 5
-    commits: int = 20
-    proven: int = 40
-
-
-QUICK = Effort(rounds=2, turns=2, seconds=1, proven=5)
-
-
-class _Stops(Protocol):
-    def stop(self) -> None: ...
-
-
-_Server = TypeVar("_Server", bound=_Stops)
-
-
-@dataclass
-class Bench:
-    """Where and how it is measured: a folder on the disk, the core of the servers, the effort."""
-
-    folder: Path
-    core: int
-    effort: Effort
-
-    @contextmanager
-    def servers(self) -> Iterator[Callable[[_Server], _Server]]:
-        """Give a function that takes a started server, which is stopped at the end."""
-        with ExitStack() as stack:
-
-            def kept(server: _Server) -> _Server:
-                stack.callback(server.stop)
-                return server
-
-            yield kept
-
-    def place(self, name: str) -> Path:
-        """Return a path for a server in an emptied place."""
-        path = self.folder / name
-        shutil.rmtree(path, ignore_errors=True)
-        return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from tests.system.ssh_support import Site, open_site
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 MEBIBYTES = 128
 KEYS = 300

@@ -41,7 +41,7 @@ from tests.system.command_line import CommandLine
 from tests.system.served import left_behind
 
 if TYPE_CHECKING:
-    from benchmarks.scenarios import Bench
+    from benchmarks.bench import Bench
 
 BUSY: Final = 100
 USER: Final = "bench"
