@@ -29,7 +29,7 @@ PASSING = {
     "appliance/housekeeping.py": ["pass"],  # what nothing refers to
     "backup/restore/applying.py": ["refuse"],
     "cluster/apply_revision.py": ["pass"],  # approved at Central Management
-    "cluster/central.py": ["pass"],  # the secret of a pairing is destroyed
+    "cluster/node_pairing.py": ["pass"],  # the secret of a pairing is destroyed
     "cluster/follower.py": ["pass", "pass"],  # the secret of a pairing; Central Management removed the node
     "transaction/confirmation.py": ["pass"],  # back to what ran
     "transaction/reset.py": ["pass"],  # the owner of the machine
