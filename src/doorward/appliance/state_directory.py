@@ -15,6 +15,7 @@ from doorward.configuration.network._addresses import listening
 from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.machine import Machine
 from doorward.host.nics import WILDCARDS
+from doorward.host.notify import is_journal
 from doorward.listening.listeners import Listeners
 from doorward.listening.sockets import bind
 from doorward.sessions.catalogue import tables
@@ -29,6 +30,8 @@ from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody
 from doorward.tree.registry import Tree
 from doorward.tree.validation import check
+
+_STANDARD_OUTPUT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ def _first_start(directory: StateDirectory, options: Options, say: Callable[[str
         DiskFiles(options.state).write(f"/{path.name}", FileEntry(f"{password}\n".encode(), 0o600))
     _first_revision(directory, password)
     if options.admin_password is None:
-        say(f"First start: log in as admin with the password {password} (kept in {path}).")
+        # The journal would keep it, for everybody who may read logs.
+        told = f"that stands in {path}" if is_journal(_STANDARD_OUTPUT) else f"{password} (kept in {path})"
+        say(f"First start: log in as admin with the password {told}.")
 
 
 def _check_password(directory: StateDirectory, password: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -79,7 +80,9 @@ class Worker:
 
     def _work(self) -> None:
         if self._niceness:
-            os.nice(self._niceness)
+            # A courtesy: where a filter of system calls forbids it, the work is done all the same.
+            with suppress(OSError):
+                os.nice(self._niceness)
         pause = self._delay
         while self._waited(pause):
             pause = self._take_turn()

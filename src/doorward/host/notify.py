@@ -36,6 +36,18 @@ def handed_over() -> list[int]:
     return found
 
 
+def is_journal(descriptor: int) -> bool:
+    """Whether what is written to a descriptor goes to the journal, which keeps it and shows it to others (systemd.exec(5))."""
+    told = os.environ.get("JOURNAL_STREAM")
+    if told is None:
+        return False
+    try:
+        facts = os.fstat(descriptor)
+    except OSError:
+        return False
+    return told == f"{facts.st_dev}:{facts.st_ino}"
+
+
 def watchdog_seconds() -> float | None:
     """Return how often to send "WATCHDOG=1", twice in the time that systemd waits for it; None where it does not wait."""
     text, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")

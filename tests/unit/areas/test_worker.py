@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -12,6 +14,7 @@ from structlog.testing import capture_logs
 
 from doorward.areas import worker
 from doorward.areas.worker import Turn, Worker
+from tests.support.waiting import PATIENCE
 
 Make = Callable[..., Worker]
 _LONG = 3600.0
@@ -40,6 +43,20 @@ def test_turns_follow_one_another(started: Make) -> None:
 
     started(turn)
     assert [turns.get() for _ in range(3)] == ["test"] * 3
+
+
+def test_work_is_done_where_nobody_may_be_nicer(started: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_by: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "nice", refused)
+    turns: SimpleQueue[None] = SimpleQueue()
+
+    def turn() -> None:
+        turns.put(None)
+
+    started(turn, niceness=10)
+    turns.get(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("pause", [None, _LONG])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.host.notify import handed_over, notify, watchdog_seconds
+from doorward.host.notify import handed_over, is_journal, notify, watchdog_seconds
 
 
 @pytest.mark.parametrize("is_abstract", [False, True])
@@ -54,3 +54,13 @@ def test_descriptors_of_somebody_else_are_not_taken(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()) if process == "own" else process)
     assert handed_over() == []
     assert "LISTEN_FDS" not in os.environ
+
+
+def test_the_journal_is_known_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    with (tmp_path / "journal").open("w") as journal, (tmp_path / "other").open("w") as other:
+        assert not is_journal(journal.fileno())
+        facts = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{facts.st_dev}:{facts.st_ino}")
+        assert (is_journal(journal.fileno()), is_journal(other.fileno())) == (True, False)
+    assert not is_journal(2**20), "nor is what is not open"
