@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import os
 import traceback
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ from tests.support.server import Server, until
 
 EXAMPLES = int(os.environ.get("DOORWARD_EXAMPLES", "2"))
 """Of each operation and mode. The first is the simplest there is, the others are drawn."""
+SHARED = 10
+"""So many operations that take the same share what is drawn: drawing takes longer than answering."""
+PARTS = 3
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
     response_headers_conformance,
@@ -70,47 +75,83 @@ def document(api: Api) -> Any:
     return schemathesis.openapi.from_dict(client.get("/api/openapi.json").json(), config=config)
 
 
-def operations(document: Any) -> Iterator[schemathesis.APIOperation[Any, Any, Any, Any]]:
-    """Every described operation but logging in and out, and the stream of events, whose answer never ends."""
-    for found in document.get_all_operations():
-        operation = found.ok()
+Operation = schemathesis.APIOperation[Any, Any, Any, Any]
+
+
+@pytest.fixture(scope="module")
+def kinds(document: Any) -> list[list[Operation]]:
+    """Every described operation but logging in and out, and the stream of events, whose answer never ends.
+
+    Those without a body that take the same parameters are together: what is generated for one of them suits all.
+    """
+    found: dict[str, list[Operation]] = {}
+    for result in document.get_all_operations():
+        operation = result.ok()
         if operation.path not in {"/api/authentication", "/api/live"}:
-            yield operation
+            taken = [parameter.definition for parameter in operation.iter_parameters()]
+            kind = operation.label if len(operation.body) else json.dumps([operation.method, taken], sort_keys=True)
+            found.setdefault(kind, []).append(operation)
+    return list(found.values())
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
-def test_generated_requests_get_documented_answers(api: Api, document: Any, mode: schemathesis.GenerationMode) -> None:
-    tried, wrong = 0, {}
-    for operation in operations(document):
-        tried += 1
-        try:
-            _try(api, operation.as_strategy(generation_mode=mode), EXAMPLES)
-        except (AssertionError, BaseExceptionGroup) as error:
-            wrong[operation.label] = "".join(traceback.format_exception(error))[-2000:]
-    assert tried > 200
+def test_generated_requests_get_documented_answers(
+    api: Api, kinds: list[list[Operation]], mode: schemathesis.GenerationMode, part: int
+) -> None:
+    assert sum(map(len, kinds)) > 500
+    trial = Trial(api)
+    for kind in kinds[part::PARTS]:
+        trial.send(kind, mode)
+    wrong = {label: "".join(traceback.format_exception(error))[-2000:] for label, error in trial.wrong.items()}
     assert not wrong, "\n\n".join(f"{label}: {text}" for label, text in wrong.items())
 
 
-def _try(api: Api, cases: Any, examples: int) -> None:
-    """Send generated requests of one operation."""
+@dataclass
+class Trial:
+    """Sends what is generated, and keeps the first answer of each operation that is wrong."""
 
-    @hypothesis.settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-    )
-    @hypothesis.given(cases)
-    def send(case: Any) -> None:
-        answer = api.call(case)
-        if answer.status_code == 401:
-            api.log_in()
-            answer = api.call(case)
-        case.validate_response(answer, checks=CHECKS)
-        if case.path not in OTHER_TYPES:
-            assert answer.headers["content-type"] == ["application/json"]
-        if answer.status_code >= 400:
-            shape(answer.json())
+    api: Api
+    wrong: dict[str, BaseException] = field(default_factory=dict)
 
-    with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # nothing can be wrong with a request that takes nothing
-        send()
+    def send(self, kind: list[Operation], mode: schemathesis.GenerationMode) -> None:
+        """Send the simplest request to all operations of a kind, and those that are drawn to some of them each, in turn."""
+        parts = [kind[first : first + SHARED] for first in range(0, len(kind), SHARED)]
+        turns = itertools.chain([kind], itertools.cycle(parts))
+
+        @hypothesis.settings(
+            max_examples=1 + (EXAMPLES - 1) * len(parts), deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )  # fmt: skip
+        @hypothesis.given(kind[0].as_strategy(generation_mode=mode))
+        def send(case: Any) -> None:
+            for operation in next(turns):
+                self._try(case if operation is kind[0] else _moved(case, operation))
+
+        with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # nothing can be wrong with a request that takes nothing
+            send()
+
+    def _try(self, case: Any) -> None:
+        """Send a request."""
+        try:
+            answer = self.api.call(case)
+            if answer.status_code == 401:
+                self.api.log_in()
+                answer = self.api.call(case)
+            case.validate_response(answer, checks=CHECKS)
+            if case.path not in OTHER_TYPES:
+                assert answer.headers["content-type"] == ["application/json"]
+            if answer.status_code >= 400:
+                shape(answer.json())
+        except (AssertionError, BaseExceptionGroup) as error:
+            self.wrong.setdefault(case.operation.label, error)
+
+
+def _moved(case: Any, operation: Operation) -> Any:
+    """Return what was generated for an operation as a request to another one that takes the same."""
+    return operation.Case(
+        path_parameters=case.path_parameters, headers=case.headers, cookies=case.cookies, query=case.query
+    )  # fmt: skip
 
 
 def shape(value: Any) -> None:
