@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -58,13 +59,14 @@ class Survey:
         yield from range(1, len(self.names) + 1) if EVERY_STEP else self.differing
         yield from range(len(self.names) + 1, len(self.names) + _BEYOND)
 
-    def all_killed(self, kill: Callable[[int], bool], planned: int) -> None:
+    def all_killed(self, kill: Callable[[int], bool], planned: int, part: int = 0, parts: int = 1) -> None:
         """Kill at one step after the other, until there is none any more. ``kill`` says whether it died.
 
         ``planned``: how many steps there are at the least; those of threads may be some more in one run than in another.
+        ``part``: of so many ``parts``, each with every so manieth step.
         """
         assert len(self.names) >= planned, f"there are fewer steps than planned: {self.names}"
-        survived = next((step for step in self.steps if not kill(step)), None)
+        survived = next((step for step in itertools.islice(self.steps, part, None, parts) if not kill(step)), None)
         assert survived is not None, "there are many more steps than seen"
         assert survived > planned, f"survived step {survived} of {self.names}"
 

@@ -50,9 +50,9 @@ def begun(server: Server, stack: ExitStack, number: int, *, path: str, pieces: i
 def test_bodies_of_nobody_take_little_memory_and_it_comes_back(server: Server, path: str) -> None:
     idle = resident(server)
     with ExitStack() as stack:
-        for number in range(300):
+        for number in range(150):
             begun(server, stack, number, path=path, pieces=16)
-        assert resident(server) < idle + 150, "300 connections, of which each sent 1 MiB"
+        assert resident(server) < idle + 75, "150 connections, of which each sent 1 MiB"
     until(lambda: resident(server) < idle + 16, 60, "the memory to come back")
     logged_in(server).close()
 
