@@ -20,10 +20,14 @@ _T = TypeVar("_T")
 
 
 class Typist:
-    """One session. ``name`` begins each of its lines; ``seen``: when each line came back, by its number."""
+    """One session. ``name`` begins each of its lines; ``seen``: when each line came back, by its number.
+
+    ``port``: that of the client's end of its connection, 0 before there is one.
+    """
 
     def __init__(self, name: str, pause: float) -> None:
         self.name, self._pause = name, pause
+        self.port = 0
         self.seen: list[float] = []
         self.is_over = False
         self.failure = ""
@@ -37,6 +41,7 @@ class Typist:
                 asyncssh.connect("127.0.0.1", port, username=user, password=password, **options) as connection,
                 connection.create_process("cat", encoding=None) as process,
             ):
+                self.port = connection.get_extra_info("sockname")[1]
                 typing = asyncio.create_task(self._type(process))
                 try:
                     async for _ in process.stdout:
