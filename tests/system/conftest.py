@@ -9,7 +9,9 @@ import pytest
 
 from tests.support.pki import Authority
 from tests.support.server import Client, Server, running
+from tests.system.backup_support import open_directory
 from tests.system.chrony_support import need_chrony
+from tests.system.seaweed_support import Seaweed
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,17 @@ def fresh(tmp_path: Path) -> Iterator[Server]:
     need_chrony()
     with running(tmp_path / "state") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """An object store with the buckets ``backups`` and ``locked``, which has object lock; tests keep to prefixes of their own."""
+    with open_directory("s3") as directory:
+        server = Seaweed(directory).start()
+        server.bucket("backups")
+        server.bucket("locked", locks=True)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,14 @@ import pytest
 from doorward.backup.targets import port
 from doorward.backup.targets.limits import MAX_ARCHIVE
 from doorward.backup.targets.s3 import S3Directory
+from doorward.backup.targets.s3_objects import PART
 from tests.support.ports import free_port
-from tests.system.backup_support import ARCHIVE, NODE, Opener, Proxy, content, fails, impatient, open_directory, tried
+from tests.system.backup_support import ARCHIVE, NODE, Opener, Proxy, content, fails, impatient, tried
 from tests.system.privileges import assert_unprivileged
 from tests.system.seaweed_support import ACCOUNT, READER, READER_SECRET, SECRET, Seaweed
 
 GOVERNANCE = {"enabled": True, "mode": "governance", "days": 3}
 FOREIGN = ("notes.txt", "with blank & more", "ümlaut", f".{ARCHIVE}", "inner/deeper", "a*")
-
-
-@pytest.fixture(scope="module")
-def seaweed() -> Iterator[Seaweed]:
-    with open_directory("s3") as directory:
-        server = Seaweed(directory).start()
-        server.bucket("backups")
-        server.bucket("locked", locks=True)
-        yield server
-        server.stop()
 
 
 @pytest.fixture
@@ -105,8 +95,30 @@ def test_a_taken_name_is_not_overwritten(opener: Opener, seaweed: Seaweed, prefi
         for held in (b"of somebody else", bytes(100_000)):
             seaweed.ask("PUT", place, held)
             fails("name_exists", lambda: target.put(ARCHIVE, sent))
-            assert target._written("Writing", ARCHIVE, sent, None) is False, "nor by who did not look before"
+            with sent.open("rb") as file:
+                assert not target.written("Writing", target.root + ARCHIVE, file, 100_000, None), "nor by who did not look before"
             assert seaweed.ask("GET", place).content == held
+
+
+def test_a_large_file_goes_in_parts(opener: Opener, seaweed: Seaweed, prefix: str, tmp_path: Path) -> None:
+    place, sent = f"backups/{prefix}/config/{ARCHIVE}", content(tmp_path, 2 * PART + 1)
+    uploads = f"backups?uploads&prefix={prefix}"
+    assert "<UploadId>" in seaweed.ask("POST", f"{place}?uploads").text
+    assert "<UploadId>" in seaweed.ask("GET", uploads).text
+    with opener() as target:
+        assert isinstance(target, S3Directory)
+        target.put(ARCHIVE, sent)
+        assert seaweed.ask("GET", place).content == sent.read_bytes()
+        assert "<UploadId>" not in seaweed.ask("GET", uploads).text, "what was left went"
+        assert seaweed.ask("PUT", place, b"of somebody else").is_success
+        fails("name_exists", lambda: target.put(ARCHIVE, sent))
+        with sent.open("rb") as file:
+            assert not target.written("Writing", target.root + ARCHIVE, file, 2 * PART + 1, None), "nor by who did not look"
+        assert seaweed.ask("GET", place).content == b"of somebody else"
+        assert "<UploadId>" not in seaweed.ask("GET", uploads).text, "what did not end was given up"
+    with opener(bucket="locked", object_lock=GOVERNANCE) as target:
+        target.put(ARCHIVE, sent)
+        assert seaweed.ask("HEAD", f"locked/{prefix}/config/{ARCHIVE}").headers["x-amz-object-lock-mode"] == "GOVERNANCE"
 
 
 def test_what_is_locked_stays(opener: Opener, seaweed: Seaweed, prefix: str, tmp_path: Path) -> None:

@@ -28,14 +28,14 @@ _MAX_ANSWER = 4 * MAX_LISTING
 class ConfinedChild:
     """A process that runs a module of ours (``calls.serve``), without rights and with next to no environment."""
 
-    def __init__(self, attempt: TargetAttempt, module: str) -> None:
+    def __init__(self, attempt: TargetAttempt, module: str, *arguments: str) -> None:
         self._attempt = attempt
         self._buffer = bytearray()
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
         self._calls, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [*unprivileged.confinement(), sys.executable, "-I", "-m", module], stdin=theirs.fileno(),
+                [*unprivileged.confinement(), sys.executable, "-I", "-m", module, *arguments], stdin=theirs.fileno(),
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, start_new_session=True, restore_signals=False,
             )  # fmt: skip
         self._selector = selectors.DefaultSelector()

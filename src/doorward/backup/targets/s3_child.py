@@ -1,7 +1,8 @@
 """Objects in a bucket, by httpx2 and requests-aws4auth, in a process of its own: it reads what a server on the Internet sends.
 
-Run as a module it takes calls (``calls``). The secret key comes with the first of them and is nowhere else: neither the
-environment nor files nor addresses with metadata are asked for credentials. TLS always; no redirect is followed.
+Run as a module it takes calls (``calls``); its argument is how many bytes it may write into a file here. The secret key comes
+with the first call and is nowhere else: neither the environment nor files nor addresses with metadata are asked for credentials.
+TLS always; no redirect is followed.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import encodings.idna  # noqa: F401 - loaded before files are out of reach, as h
 import hashlib
 import re
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import httpcore2  # noqa: F401
 import httpx2
@@ -31,8 +35,9 @@ from doorward.host.tls import client_context
 _CHUNK = 256 * 1024
 _MAX_ANSWER, _MAX_WORDS = 4 << 20, 200
 """Bytes of an answer that is no object: a list has at most 1,000 entries. Characters of a server's own words."""
-_MAX_DIGITS = 18
+_MAX_DIGITS, _MAX_TAG = 18, 1024
 _MAX_PAGES = 10 * MAX_FILES // 1000
+_MAX_PARTS = 10_000
 _NAMESPACE = re.compile(r"\{[^}]*\}")
 
 _SIGNED = {"host", "x-amz-*", "if-none-match", "content-md5"}
@@ -112,8 +117,8 @@ class S3Bucket:
                 return found
         raise TargetRefusedError("protocol_unavailable", "the list of the server has no end")
 
-    def status(self, key: str) -> tuple[int, str, float] | None:
-        """Return size, lock and its end (seconds since the epoch) of an object, None when there is none."""
+    def status(self, key: str) -> tuple[int, str, float, str] | None:
+        """Return size, lock, its end (seconds since the epoch) and tag of an object, None when there is none."""
         try:
             answer = self._ask("HEAD", key)
         except TargetRefusedError as refused:
@@ -122,7 +127,8 @@ class S3Bucket:
             raise
         until = answer.headers.get("x-amz-object-lock-retain-until-date", "")
         mode = answer.headers.get("x-amz-object-lock-mode", "").lower()
-        return _number(answer.headers.get("content-length", "")), mode, _when(until) if until else 0.0
+        tag = answer.headers.get("etag", "")[:_MAX_TAG]
+        return _number(answer.headers.get("content-length", "")), mode, _when(until) if until else 0.0, tag
 
     def write(self, key: str, headers: dict[str, str], local: int) -> None:
         """Write an open local file as a new object. ``name_exists`` when the key is taken."""
@@ -130,6 +136,52 @@ class S3Bucket:
             content = source.read(MAX_ARCHIVE + 1)
         digest = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
         self._ask("PUT", key, headers={**headers, "If-None-Match": "*", "Content-MD5": digest}, content=content)
+
+    def write_parts(self, key: str, headers: dict[str, str], size: int, local: int) -> None:
+        """Write an open local file as a new object, in parts of a size. ``name_exists`` when the key is taken.
+
+        What broken tries to write this key left on the server goes first.
+        """
+        with calls.local_file(local, "rb") as source:
+            for left in self._unfinished(key):
+                self._ask("DELETE", key, {"uploadId": left})
+            begun = self._xml(self._ask("POST", key, {"uploads": ""}, headers=headers))
+            upload = _text(begun, "UploadId")
+            if not 0 < len(upload) <= _MAX_TAG:
+                raise TargetRefusedError("protocol_unavailable", "the server gives an upload no name")
+            try:
+                self._complete(key, upload, [self._part(key, upload, *part) for part in enumerate(_parts(source, size), 1)])
+            except BaseException:
+                with suppress(TargetRefusedError):
+                    self._ask("DELETE", key, {"uploadId": upload})
+                raise
+
+    def _part(self, key: str, upload: str, number: int, content: bytes) -> str:
+        digest = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+        answer = self._ask(
+            "PUT", key, {"partNumber": str(number), "uploadId": upload}, headers={"Content-MD5": digest}, content=content
+        )
+        return str(answer.headers.get("etag", ""))[:_MAX_TAG]
+
+    def _complete(self, key: str, upload: str, tags: list[str]) -> None:
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>" for number, tag in enumerate(tags, 1)
+        )
+        content = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        answer = self._ask("POST", key, {"uploadId": upload}, headers={"If-None-Match": "*"}, content=content)
+        if self._xml(answer).tag != "CompleteMultipartUploadResult":  # status 200 was sent before it was known
+            _refuse(answer, answer.extensions["whole"])
+
+    def _unfinished(self, key: str) -> list[str]:
+        """Return the names of uploads of exactly this key that were neither finished nor given up; none for who may not look."""
+        try:
+            found = self._xml(self._ask("GET", "", {"uploads": "", "prefix": key}))
+        except TargetRefusedError as refused:
+            if refused.code == "permission_denied":  # rules of the bucket tidy up
+                return []
+            raise
+        names = (_text(one, "UploadId") for one in found.iter("Upload") if _text(one, "Key") == key)
+        return [name for name in names if 0 < len(name) <= _MAX_TAG]
 
     def read(self, key: str, most: int, local: int) -> None:
         """Copy an object of so many bytes at most into an open local file, which is empty."""
@@ -288,6 +340,14 @@ def _when(text: str) -> float:
         raise TargetRefusedError("protocol_unavailable", "the server tells no time") from None
 
 
+def _parts(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield a file in parts. Raises ``too_large`` where there are more than S3 allows."""
+    for number, part in enumerate(iter(partial(source.read, size), b"")):
+        if number >= _MAX_PARTS:
+            raise TargetRefusedError("too_large", f"it has more than {_MAX_PARTS} parts of {size} bytes")
+        yield part
+
+
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
         raise TargetRefusedError("protocol_unavailable", "the server tells no size")
@@ -296,7 +356,7 @@ def _number(text: str) -> int:
 
 def main() -> None:
     """Answer calls until there are no more."""
-    unprivileged.drop(MAX_ARCHIVE + 1)
+    unprivileged.drop(int(sys.argv[1]) + 1)
     calls.serve(S3Bucket())
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -84,7 +85,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripted]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815 - names that the library looks for
+        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815 - names that the library looks for
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -182,6 +183,81 @@ def test_a_file_is_only_written_where_its_name_is_free(served: Scripted, tmp_pat
     assert "=content-md5;host;if-none-match;" in headers["authorization"], "nobody on the way can take it out"
     assert "x-amz-object-lock-mode" in headers["authorization"]
     assert "the secret" not in str(headers)
+
+
+def parted(complete: Reply, upload: str = "up/1 &", left: str = "") -> Answer:
+    """Answers to an upload in parts; ``complete`` to its end."""
+
+    def answer(method: str, path: str, _headers: Any, body: bytes) -> Reply:
+        if method == "GET":
+            rows = "".join(
+                f"<Upload><Key>{key}</Key><UploadId>{left}</UploadId></Upload>" for key in ("p/name", "p/name2") if left
+            )
+            return Reply(body=f"<ListMultipartUploadsResult>{rows}</ListMultipartUploadsResult>".encode())
+        if method == "POST" and "uploads=" in path:
+            named = f"<UploadId>{escape(upload)}</UploadId>"
+            return Reply(body=f"<InitiateMultipartUploadResult>{named}</InitiateMultipartUploadResult>".encode())
+        return complete if method == "POST" else Reply(headers={"ETag": f'"<{len(body)}>"'})
+
+    return answer
+
+
+DONE = Reply(body=b"<CompleteMultipartUploadResult/>")
+
+
+def test_a_large_file_is_written_in_parts_where_its_name_is_free(served: Scripted, tmp_path: Path) -> None:
+    bucket = served.bucket(parted(DONE, left="old"))
+    bucket.write_parts("p/name", {"x-amz-object-lock-mode": "COMPLIANCE"}, 3, local(tmp_path, b"contents"))
+    asked = [(method, path.removeprefix("/b/"), body) for method, path, _, body in served.asked]
+    upload = "uploadId=up%2F1%20%26"
+    tags = b"".join(
+        b'<Part><PartNumber>%d</PartNumber><ETag>"&lt;%d&gt;"</ETag></Part>' % (n, size) for n, size in ((1, 3), (2, 3), (3, 2))
+    )
+    assert asked == [
+        ("GET", "?prefix=p%2Fname&uploads=", b""),
+        ("DELETE", "p/name?uploadId=old", b""),
+        ("POST", "p/name?uploads=", b""),
+        ("PUT", f"p/name?partNumber=1&{upload}", b"con"),
+        ("PUT", f"p/name?partNumber=2&{upload}", b"ten"),
+        ("PUT", f"p/name?partNumber=3&{upload}", b"ts"),
+        ("POST", f"p/name?{upload}", b"<CompleteMultipartUpload>" + tags + b"</CompleteMultipartUpload>"),
+    ]
+    assert served.asked[2][2]["x-amz-object-lock-mode"] == "COMPLIANCE"
+    assert all("content-md5" in headers for method, _, headers, _ in served.asked if method == "PUT")
+    assert ";if-none-match;" in served.asked[-1][2]["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (parted(error(412, "PreconditionFailed")), "name_exists"),
+        (parted(error(200, "PreconditionFailed")), "name_exists"),
+        (parted(error(200, "InternalError")), "server_busy"),
+        (parted(Reply(body=b"<html>")), "protocol_unavailable"),
+        (parted(DONE, upload=""), "protocol_unavailable"),
+        (parted(DONE, upload="x" * 2000), "protocol_unavailable"),
+    ],
+    ids=["taken", "taken, told late", "busy, told late", "no XML", "no name", "a long name"],
+)
+def test_parts_that_come_to_nothing_are_given_up(served: Scripted, tmp_path: Path, answer: Answer, code: str) -> None:
+    bucket = served.bucket(answer)
+    assert refused(lambda: bucket.write_parts("p/name", {}, 3, local(tmp_path))).code == code
+    has_begun = any(method == "PUT" for method, *_ in served.asked)
+    assert (served.asked[-1][:2] == ("DELETE", "/b/p/name?uploadId=up%2F1%20%26")) is has_begun
+
+
+def test_who_may_not_look_for_what_was_left_writes_all_the_same(served: Scripted, tmp_path: Path) -> None:
+    others = parted(DONE)
+    bucket = served.bucket(lambda *asked: error(403, "AccessDenied") if asked[0] == "GET" else others(*asked))
+    bucket.write_parts("p/name", {}, 3, local(tmp_path))
+    assert served.asked[-1][:2] == ("POST", "/b/p/name?uploadId=up%2F1%20%26")
+
+
+def test_a_file_of_too_many_parts_is_given_up(served: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_child, "_MAX_PARTS", 2)
+    bucket = served.bucket(parted(DONE))
+    assert refused(lambda: bucket.write_parts("p/name", {}, 3, local(tmp_path, b"contents"))).code == "too_large"
+    assert served.asked[-1][0] == "DELETE"
 
 
 def test_a_list_is_followed_to_its_end(served: Scripted) -> None:
