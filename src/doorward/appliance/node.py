@@ -31,6 +31,7 @@ from doorward.appliance.sessions import SessionParts
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
+from doorward.archiving.archiver import Archiver
 from doorward.areas import threads
 from doorward.areas.area import Area
 from doorward.backup.node import NodeView
@@ -127,6 +128,7 @@ class Appliance:
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
         self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
+        self.archiver = Archiver(view, self.sessions.catalogue, self.sessions.trails, self.notifications)
         self.cluster.search.local = self.sessions.local
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
@@ -160,6 +162,7 @@ class Appliance:
             self.cluster,
             *self._temporary_files,
             self.backups,
+            self.archiver,
             self.notifications.monitor,
             self.drift,
             Memory(),

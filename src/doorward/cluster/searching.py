@@ -35,7 +35,7 @@ from doorward.sessions.central.answering import LocalSessions, NoSessionError, U
 from doorward.sessions.central.port import NodeAwayError, NodeRefusedError, OtherNodes, SearchedNode
 from doorward.sessions.central.questions import SearchCall, SearchQuestion
 from doorward.sessions.central.untrusted import BadAnswerError, read_answer
-from doorward.sessions.trails import TrailMissingError
+from doorward.sessions.trails import TrailMissingError, TrailUnavailableError
 from doorward.tree.snapshot import Snapshot
 
 AWAY_SECONDS: Final = 10.0
@@ -46,7 +46,7 @@ MAX_CONNECTIONS: Final = 4
 """Connections to one node, which takes a few more from one peer."""
 _WAIT_SECONDS: Final = 15.0
 """How long a call waits for one of them."""
-_REFUSED: Final = frozenset({"no_session", "no_trail", "too_slow"})
+_REFUSED: Final = frozenset({"no_session", "no_trail", "too_slow", "trail_unavailable"})
 
 log = structlog.get_logger()
 A = TypeVar("A")
@@ -75,6 +75,8 @@ class SessionAnswers:
             raise CallRefusedError(404, "no_session") from error
         except TrailMissingError as error:
             raise CallRefusedError(404, "no_trail") from error
+        except TrailUnavailableError as error:
+            raise CallRefusedError(503, "trail_unavailable") from error
         except TooSlowError as error:
             raise CallRefusedError(503, "too_slow") from error
         except (CatalogueUnavailableError, OSError) as error:

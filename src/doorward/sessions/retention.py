@@ -1,6 +1,7 @@
 """Deletes old sessions: daily at 22:01, or at the next start where that was missed. Row, text and trail go together.
 
 How long sessions are kept is said by ``channel_database_cleanup`` of their connection policy, and of ``ssh/options`` for all.
+Those that wait to be archived stay until that is done.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -17,8 +19,11 @@ from cronsim import CronSim
 
 from doorward.events.node import zone
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
+from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.tables import decode_row
 from doorward.sessions.trails import Trails
+from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
@@ -27,6 +32,7 @@ AT: Final = "1 22 * * *"
 """When it is done (Administration Guide: at 22:01)."""
 OPTIONS: Final = "/api/configuration/ssh/options"
 CONNECTIONS: Final = "/api/configuration/ssh/connections"
+ARCHIVES: Final = "/api/configuration/policies/archive_cleanup_policies"
 AT_A_TIME: Final = 20
 """Sessions that are deleted in one go, so that others write in between."""
 _MARKS_KEPT = timedelta(days=1)
@@ -40,12 +46,29 @@ class Terms:
 
     all: int | None = None
     policies: Mapping[str, int] = field(default_factory=dict)
+    archived: frozenset[str] = frozenset()
+    """Keys of the connection policies whose trails go to an archive first."""
+
+    def wait_for(self, row: SessionRow) -> bool:
+        """Whether a session stays, however old it is, since its trail is nowhere else yet."""
+        return row.policy_key in self.archived and row.has_local_trail and not row.is_archived
 
 
 def terms(snapshot: Snapshot) -> Terms:
     """Return how long sessions are kept by the running configuration."""
     found = {key: days for key, document in snapshot.objects(CONNECTIONS).items() if (days := _days(document.value)) is not None}
-    return Terms(_days(snapshot.value(OPTIONS)), found)
+    return Terms(_days(snapshot.value(OPTIONS)), found, archived_connections(snapshot))
+
+
+def archived_connections(snapshot: Snapshot) -> frozenset[str]:
+    """Return the keys of the connection policies whose trails are sent to an archive."""
+    found = set()
+    for key, document in snapshot.objects(CONNECTIONS).items():
+        chosen = document.value.get("policies", {}).get("archive_cleanup_policy")
+        policy = snapshot.document(Place(ARCHIVES, chosen)) if chosen else None
+        if policy is not None and policy.value["target"]["type"] != "none":
+            found.add(key)
+    return frozenset(found)
 
 
 def _days(body: Mapping[str, Any]) -> int | None:
@@ -118,9 +141,12 @@ class SessionRetention:
         with self._catalogue.readers.reading() as connection:
             for condition, values, days in limits:
                 before = int((now - timedelta(days=days)).timestamp() * 1000)
-                sql = f"SELECT id FROM sessions WHERE {condition} AND ended < ? LIMIT ?"  # noqa: S608 - fixed texts
-                found = [number for (number,) in connection.execute(sql, (*values, before, AT_A_TIME))]
-                if found:
+                sql = (
+                    "SELECT id, body FROM sessions JOIN bodies USING (id) "  # noqa: S608 - fixed texts
+                    f"WHERE {condition} AND ended < ?"
+                )
+                rows = ((number, decode_row(body)) for number, body in connection.execute(sql, (*values, before)))
+                if found := list(islice((number for number, row in rows if not what.wait_for(row)), AT_A_TIME)):
                     return found
         return []
 

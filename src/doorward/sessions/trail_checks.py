@@ -18,7 +18,7 @@ _AT_ONCE = 500
 
 
 def check_trails(path: Path, trails: Trails, node: str) -> Iterator[str]:
-    """Yield which trails that a node recorded are gone, or shorter than what was recorded; archived ones may be elsewhere.
+    """Yield which trails that a node recorded are gone, or shorter than what was recorded; those in an archive are not looked at.
 
     What is in a trail is for ``doorward trail verify``.
     """
@@ -36,18 +36,19 @@ def check_trails(path: Path, trails: Trails, node: str) -> Iterator[str]:
 
 _ENDED = """
 SELECT sessions.id, body FROM sessions JOIN bodies USING (id)
-WHERE sessions.id > ? AND node = ? AND ended IS NOT NULL AND NOT is_archived ORDER BY sessions.id LIMIT ?
+WHERE sessions.id > ? AND node = ? AND ended IS NOT NULL ORDER BY sessions.id LIMIT ?
 """
 
 
 def _trail(trails: Trails, row: SessionRow) -> Iterator[str]:
-    if not row.trail:
+    if not row.has_local_trail or (row.is_archived and row.archive is None):
         return
     try:
-        with trails.open(row) as file:
+        with trails.open_here(row) as file:
             size = file.seek(0, os.SEEK_END)
     except (TrailMissingError, OSError):
-        yield f"The trail of the session {row.key} is missing."
+        kept = f" The archive has it: {row.archive.path} in {row.archive.target}." if row.archive and row.is_archived else ""
+        yield f"The trail of the session {row.key} is missing.{kept}"
         return
     if size < row.trail_bytes:
         yield f"The trail of the session {row.key} was cut off: it has {size} bytes, and {row.trail_bytes} were recorded."

@@ -11,8 +11,8 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any, Final
+from pathlib import Path, PurePath
+from typing import IO, Any, Final, Protocol
 
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
@@ -47,18 +47,52 @@ class EncryptedTrailError(Exception):
         super().__init__("the trail is encrypted")
 
 
+class TrailUnavailableError(Exception):
+    """The trail is in an archive, and can't be had from there. ``code`` is one word; the message is for people, without secrets.
+
+    ``is_lasting``: what is there is not what was sent, or is gone; else it may be had later.
+    """
+
+    def __init__(self, code: str, message: str, *, is_lasting: bool = False) -> None:
+        self.code, self.message, self.is_lasting = code, message, is_lasting
+        super().__init__(message)
+
+
+class ArchivedTrails(Protocol):
+    """Gets trails that are no longer here."""
+
+    def open(self, row: SessionRow) -> IO[bytes]:
+        """Open a copy that is proven to be what was sent. Blocks for some seconds. Raises TrailUnavailableError, OSError."""
+
+    def forget(self, key: str) -> None:
+        """Remove the copies of a session's trail that are here for a while. Raises OSError."""
+
+
 class Trails:
-    """The trails below a directory."""
+    """The trails below a directory; ``archived`` gets those that left it."""
 
     def __init__(self, directory: Path, keys: Keys = no_keys) -> None:
         self.directory, self._keys = directory, keys
+        self.archived: ArchivedTrails | None = None
 
     def may_read(self, row: SessionRow) -> bool:
         """Whether the trail of a session can be read here, by what its row says."""
         return not row.recipients or not self._keys().keys().isdisjoint(row.recipients)
 
     def open(self, row: SessionRow) -> IO[bytes]:
-        """Open the trail of a session. Raises TrailMissingError, OSError."""
+        """Open the trail of a session, wherever it is. Raises TrailMissingError, TrailUnavailableError, OSError."""
+        if row.has_local_trail:
+            try:
+                return self.open_here(row)
+            except TrailMissingError:
+                if not row.is_archived:
+                    raise
+        if row.is_archived and self.archived is not None:
+            return self.archived.open(row)
+        raise TrailMissingError
+
+    def open_here(self, row: SessionRow) -> IO[bytes]:
+        """Open the trail of a session on this node. Raises TrailMissingError, OSError."""
         if not row.trail:
             raise TrailMissingError
         with self._way(row.trail) as (directory, name):
@@ -72,7 +106,7 @@ class Trails:
     def reading(self, row: SessionRow) -> Iterator[TrailReader]:
         """Give a reader of what the session showed, for the time of a block.
 
-        Raises TrailMissingError, EncryptedTrailError, TrailDamagedError, OSError.
+        Raises TrailMissingError, TrailUnavailableError, EncryptedTrailError, TrailDamagedError, OSError.
         """
         with self.open(row) as file:
             yield self.opened(TrailFile(file.fileno()))
@@ -89,7 +123,9 @@ class Trails:
         return reader
 
     def delete(self, path: str) -> None:
-        """Delete a trail by its path below the directory; it may be gone already. Raises OSError."""
+        """Delete a trail by its path below the directory; it may be gone already. What is in an archive stays. Raises OSError."""
+        if self.archived is not None:
+            self.archived.forget(PurePath(path).stem)
         with suppress(TrailMissingError), self._way(path) as (directory, name):
             os.unlink(name, dir_fd=directory)
             os.fsync(directory)

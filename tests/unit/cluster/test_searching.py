@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from msgspec.json import encode
@@ -18,11 +19,19 @@ from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.searching import NodeSearch, SessionAnswers
 from doorward.membership import nodes
 from doorward.sessions.audience import Audience, AudienceGrant
+from doorward.sessions.catalogue.rows import Facts, SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.central.answering import LocalSessions
 from doorward.sessions.central.port import NodeAwayError, NodeRefusedError
-from doorward.sessions.central.questions import CountQuestion, Filter, ItemsQuestion, SearchCall, SessionQuestion
-from doorward.sessions.trails import Trails
+from doorward.sessions.central.questions import (
+    CountQuestion,
+    Filter,
+    ItemsQuestion,
+    SearchCall,
+    SessionQuestion,
+    TrailSizeQuestion,
+)
+from doorward.sessions.trails import Trails, TrailUnavailableError
 from doorward.tree.places import Place
 from tests.support.channel import Running, running
 from tests.support.recorded import LINUX, ORACLE, key_of, row, tell
@@ -117,11 +126,12 @@ def test_nobody_searches_without_the_role_and_no_node_that_was_removed(
     assert asked.handlers.asked == []
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, "no_session"), (503, "trail_unavailable")])
 def test_what_a_node_refuses_is_no_sign_that_it_is_away(
-    search: NodeSearch, asked: Running, monkeypatch: pytest.MonkeyPatch
+    search: NodeSearch, asked: Running, monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
     def refuse(*_: Any) -> Any:
-        raise CallRefusedError(404, "no_session")
+        raise CallRefusedError(status, code)
 
     monkeypatch.setattr(asked.handlers, "sessions", refuse)
     for _ in range(2):
@@ -153,6 +163,23 @@ def test_a_node_shows_no_more_than_the_audience_may_see(answers: tuple[Node, Ses
     assert found.answer(peer(node), encode(SearchCall(AUDITOR, SessionQuestion(key=key_of(2))))) == []
     with pytest.raises(CallRefusedError, match="no_session"):
         found.answer(peer(node), encode(SearchCall(AUDITOR, ItemsQuestion(key=key_of(2), kind="events"))))
+
+
+def test_a_trail_that_the_archive_does_not_give_is_told(answers: tuple[Node, SessionAnswers]) -> None:
+    class Archived:
+        def open(self, _row: SessionRow) -> IO[bytes]:
+            raise TrailUnavailableError("fetching", "It is on its way.")
+
+        def forget(self, _key: str) -> None:
+            raise AssertionError
+
+    node, found = answers
+    local = found._local
+    local.trails.archived = Archived()
+    asyncio.run(local.catalogue.update(key_of(1), Facts(is_archived=True, trail="s.dwr")))
+    local.catalogue.writer.flush()
+    with pytest.raises(CallRefusedError, match="trail_unavailable"):
+        found.answer(peer(node), encode(SearchCall(ALL, TrailSizeQuestion(key=key_of(1)))))
 
 
 def test_a_node_answers_its_central_management_and_only_with_the_role(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from doorward.sessions.catalogue.rows import Peer, SessionRow
+from msgspec import structs
+
+from doorward.sessions.catalogue.rows import Peer, SessionRow, TrailArchive
 from doorward.sessions.catalogue.tables import insert, open_for_writing
 from doorward.sessions.trail_checks import check_trails
 from doorward.sessions.trails import Trails
@@ -16,10 +18,18 @@ if TYPE_CHECKING:
 HERE = Peer("192.0.2.1", 22)
 
 
+PLACE = TrailArchive(policy_key="a", policy="a", target="s3://s3.example.com/b", path="p/lost.dwr", size=5, sha256="")
+
+
+def archived(*, is_here: bool = True) -> dict[str, Any]:
+    return {"is_archived": True, "archive": structs.replace(PLACE, at=9, is_here=is_here)}
+
+
 def test_trails_that_are_gone_or_cut_off_are_named(tmp_path: Path) -> None:
     rows: dict[str, dict[str, Any]] = {
         "whole": {}, "gone": {}, "cut": {}, "running": {"ended": None}, "elsewhere": {"node": "m"},
-        "archived": {"is_archived": True}, "unrecorded": {"trail": ""},
+        "archived": {"is_archived": True}, "unrecorded": {"trail": ""}, "left": archived(is_here=False), "lost": archived(),
+        "pending": {"archive": PLACE},
     }  # fmt: skip
     with closing(open_for_writing(tmp_path / "sessions.db")) as connection:
         for number, (key, changes) in enumerate(rows.items(), 1):
@@ -33,4 +43,6 @@ def test_trails_that_are_gone_or_cut_off_are_named(tmp_path: Path) -> None:
     assert list(check_trails(tmp_path / "sessions.db", Trails(tmp_path), "n")) == [
         "The trail of the session gone is missing.",
         "The trail of the session cut was cut off: it has 3 bytes, and 5 were recorded.",
+        "The trail of the session lost is missing. The archive has it: p/lost.dwr in s3://s3.example.com/b.",
+        "The trail of the session pending is missing.",
     ]

@@ -40,12 +40,16 @@ from doorward.sessions.central.questions import (
     TrailSizeQuestion,
 )
 from doorward.sessions.central.untrusted import BadAnswerError, session_of
-from doorward.sessions.trails import EncryptedTrailError, TrailMissingError, Trails
+from doorward.sessions.trails import EncryptedTrailError, TrailMissingError, Trails, TrailUnavailableError
 from doorward.tree.snapshot import Snapshot
 
 log = structlog.get_logger()
 
 ROOT: Final = "/api/audit/sessions"
+_FETCHED_SECONDS: Final = 5
+"""After so long it is worth asking again for a trail that is on its way from the archive."""
+_LOST: Final = {"no_such_path": "missing", "verify_failed": "changed", "policy_changed": "unreachable"}
+"""How an answer says why a trail is lost, by the codes of failures."""
 MAX_HOLDERS: Final = 10_000
 """Sessions of other nodes of which it is remembered who has them."""
 
@@ -204,6 +208,8 @@ def refusals(request: Request) -> Iterator[None]:
         raise errors.not_found(request.href, request.segments[-1]) from None
     except EncryptedTrailError as error:
         raise encrypted(request.href, error.recipients) from None
+    except TrailUnavailableError as error:
+        raise _not_fetched(request, error) from None
     except TrailDamagedError as error:
         message = f"The trail can't be read: {error}."
         raise errors.conflict(message, code="damaged_trail", resource=request.href) from None
@@ -215,6 +221,8 @@ def _unfinished(request: Request, error: Exception) -> ApiError:
     """Return the answer where something could not be looked up now."""
     if isinstance(error, TooSlowError) or (isinstance(error, NodeRefusedError) and error.code == "too_slow"):
         return errors.invalid_query([("too_slow", "The search took too long; narrow it.", "q")])
+    if isinstance(error, NodeRefusedError) and error.code == "trail_unavailable":
+        return errors.unavailable("The node that has the session could not get its trail from the archive yet.", _FETCHED_SECONDS)
     if isinstance(error, NodeRefusedError):
         return errors.not_found(request.href, request.segments[-1])
     if isinstance(error, NodeAwayError):
@@ -222,6 +230,16 @@ def _unfinished(request: Request, error: Exception) -> ApiError:
     if isinstance(error, OSError):
         return errors.unavailable(f"The trail can't be read now: {error.strerror}.")
     return errors.unavailable("The session catalogue can't be used now.")
+
+
+def _not_fetched(request: Request, error: TrailUnavailableError) -> ApiError:
+    """Return the answer where a trail can't be had from the archive: 409 where waiting does not help."""
+    message = f"The trail can't be had from the archive. {error.message}"
+    if error.is_lasting:
+        return errors.conflict(message, code=f"archived_trail_{_LOST.get(error.code, 'lost')}", resource=request.href)
+    refusal = errors.unavailable(message, _FETCHED_SECONDS)
+    refusal.details["code"] = error.code
+    return refusal
 
 
 def refused_query(parameter: str, error: QueryRefusedError) -> ApiError:

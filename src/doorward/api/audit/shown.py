@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from doorward.api.audit.service import session_href
-from doorward.sessions.catalogue.rows import Peer
+from doorward.sessions.catalogue.rows import Peer, TrailArchive
 from doorward.sessions.catalogue.search import Found
 
 COLUMNS: Final = (
@@ -78,9 +78,17 @@ def _recording(found: Found) -> dict[str, Any]:
         "verdict": row.verdict,
         "window_title_extracted": found.has_titles,
     }
-    if row.trail and row.ended is not None:
+    if row.trail and row.ended is not None and (row.has_local_trail or row.is_archived):
         told["audit_trail"] = {"download": {"href": session_href(row.key, "audit_trail")}}
+    if row.archive is not None and row.archive.at is not None:
+        told["archive"] = archive_of(row.archive)
     return {name: value for name, value in told.items() if value not in ("", {})}
+
+
+def archive_of(archive: TrailArchive) -> dict[str, Any]:
+    """Return where the trail of a session went, and when; without a server it was only deleted on the node."""
+    told = {"date": time_of(archive.at or 0), "path": archive.path, "policy": archive.policy, "server": archive.target}
+    return {name: value for name, value in told.items() if value}
 
 
 def _user(found: Found) -> dict[str, Any]:

@@ -131,8 +131,7 @@ class AuditTrail(OfTrail):
         found = await self.service.look(request, self.found, request)
         if found.row.ended is None:
             raise errors.conflict("The session still runs; follow it.", code="session_active", resource=request.href)
-        with refusals(request):
-            file, size = await asyncio.to_thread(self._opened, request, found)
+        file, size = await self.service.look(request, self._opened, request, found)
         try:
             await self.note(request, found, "audit_trail")
         except BaseException:

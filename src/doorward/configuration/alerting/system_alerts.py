@@ -24,6 +24,7 @@ PATH = "/api/configuration/alerting/system_alerts"
 IDS: Mapping[str, str] = {
     "alert": "xcbAlert",
     "approval_reset": "doorwardApprovalReset",
+    "archive_failed": "xcbArchiveFailed",
     "backup_failed": "xcbBackupFailed",
     "backup_overdue": "doorwardBackupOverdue",
     "certificate_expiring": "doorwardCertificateExpiring",
@@ -93,7 +94,7 @@ class SystemAlerts(Body):
     """Which events send an alert."""
 
     alert: Quiet = Field(_QUIET, description="A log record of level critical.")
-    archive_failed: Never = Field(_NEVER, description="An archive run failed; not raised by this release.")
+    archive_failed: Quiet = Field(_QUIET, description="Recordings could not be archived, or one in the archive is not as sent.")
     approval_reset: Mailed = extension(_MAILED, description="Approval of changes was switched off on the machine.")
     backup_failed: Mailed = Field(_MAILED, description="A backup failed after its last attempt.")
     backup_overdue: Mailed = Field(_MAILED, description="No backup succeeded since the last two times it was due.")

@@ -221,9 +221,9 @@ class ConnectionPolicies(Body):
 
     aa_plugin: _later(aa_plugin_instances.NODE) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
     analytics_policy: _later(analytics.NODE) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
-    archive_cleanup_policy: _later(archive_cleanup_policies.NODE) = Field(  # type: ignore[valid-type]
-        None, description="Null in this release."
-    )
+    archive_cleanup_policy: (
+        Annotated[Reference[archive_cleanup_policies.ArchivePolicy], RefersTo(archive_cleanup_policies.NODE)] | None
+    ) = Field(None, description="Key of the archive policy: where recordings go, and how long they stay; null: they stay.")
     audit_policy: Annotated[Reference[audit_policies.AuditPolicy], RefersTo(audit_policies.NODE)] = Field(
         description="Key of the audit policy: how sessions are recorded."
     )

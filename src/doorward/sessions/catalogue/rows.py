@@ -26,6 +26,26 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @prepared
+class TrailArchive(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the trail of a session is, besides here. Written before anything is sent, so that a trail has one place for ever."""
+
+    policy_key: str
+    policy: str
+    target: str
+    """The bucket, such as ``s3://s3.example.com/recordings``; "": none, the trail was only deleted."""
+    path: str
+    """The key of the object."""
+    size: int
+    sha256: str
+    at: int | None = None
+    """When it was proven there, ms since 1970; None: it is on its way."""
+    tag: str = ""
+    """What the server showed of it then (ETag)."""
+    is_here: bool = True
+    """Whether there is, or was left, a copy on the node."""
+
+
+@prepared
 class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A session as it is known when it begins; `Facts` adds to it, `SessionEnd` closes it."""
 
@@ -73,6 +93,13 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     has_accepted_channel: bool = False
     index_status: str = INDEXING
     is_archived: bool = False
+    """Whether its trail is proven to be in the archive."""
+    archive: TrailArchive | None = None
+
+    @property
+    def has_local_trail(self) -> bool:
+        """Whether its trail is to be found on the node that recorded it."""
+        return bool(self.trail) and (self.archive is None or self.archive.is_here)
 
     @property
     def session_id(self) -> str:
@@ -102,6 +129,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] | UnsetType = UNSET
     """Added to what is there, member by member."""
     is_archived: bool | UnsetType = UNSET
+    archive: TrailArchive | UnsetType = UNSET
 
 
 @prepared

@@ -25,12 +25,12 @@ RECEIVER: dict[str, Any] = {
     "port": 6514,
     "transport": {"selection": "tls", **PROTECTED},
 }
-NEVER = ("archive_failed", "ha_node_changed", "limit_reached", "timestamp_error")
+NEVER = ("ha_node_changed", "limit_reached", "timestamp_error")
 MAILED = (
     "backup_failed", "backup_overdue", "certificate_expiring", "cluster_central_lost", "cluster_node_offline",
     "cluster_sync_failed", "configuration_drift", "db_error", "disk_full", "load_high", "swap_full", "time_sync_lost",
 )  # fmt: skip
-QUIET = ("alert", "config_change", "error", "login", "login_failure", "logout")
+QUIET = ("alert", "archive_failed", "config_change", "error", "login", "login_failure", "logout")
 ALERTS: dict[str, Any] = {
     **{key: {"email": False, "snmp": False} for key in (*MAILED, *NEVER)},
     **{key: {"email": True, "snmp": False} for key in QUIET},

@@ -71,7 +71,6 @@ def test_policies_that_are_required(required: str) -> None:
     [
         ("policies/aa_plugin", "x", "not_supported", ""),
         ("policies/analytics_policy", "x", "not_supported", ""),
-        ("policies/archive_cleanup_policy", "x", "not_supported", ""),
         ("policies/backup_policy", {"key": "x"}, "not_supported", ""),
         ("web_gateway_authentication", {"enabled": True}, "not_supported", "/enabled"),
         ("channel_database_cleanup", {"enabled": True}, "missing", "/days"),
