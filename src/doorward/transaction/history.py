@@ -1,13 +1,14 @@
-"""Going back to an earlier revision, and going on from the history of another store."""
+"""Going back to an earlier revision, going on from the history of another store, and what a crash left undone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import structlog
 from pydantic import ValidationError
 
 from doorward.membership import ROOT as CLUSTER
-from doorward.store.port import Edit, Past, Store
+from doorward.store.port import Edit, Intent, Past, Store
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.secrets import is_lost
 from doorward.tree.jsontext import decode_own
@@ -16,6 +17,8 @@ from doorward.tree.places import Place
 from doorward.tree.problems import Problem, SemanticError
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Document, Snapshot
+
+log = structlog.get_logger()
 
 _LAST = 1 << 62
 
@@ -95,3 +98,17 @@ def continued(tree: Tree, past: Past, snapshot: Snapshot) -> tuple[Snapshot, tup
             position, _ = new or old or (0, b"")
             edits.append(Edit(place, old[1] if old else None, new[1] if new else None, position))
     return Snapshot.of(rows), tuple(edits)
+
+
+def unfinished(tree: Tree, running: Snapshot, intent: Intent) -> Snapshot:
+    """Return what a commit would have made of the running configuration, as far as this release knows what it wrote."""
+    found = running
+    for edit in intent.edits:
+        try:
+            if edit.new is not None:
+                found = found.put(edit.place, tree.load(edit.place, decode_own(edit.new)))
+            elif found.document(edit.place):
+                found = found.remove(edit.place)
+        except (KeyError, ValueError):  # such as pydantic and msgspec raise
+            log.warning("an edit of an unfinished commit is of another release", path=edit.place.href)
+    return found

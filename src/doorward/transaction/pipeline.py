@@ -19,7 +19,7 @@ from doorward.host.plan import Action, Plan
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Revision, State, Store
 from doorward.tracing import span
 from doorward.transaction.candidate import Candidate, Running
-from doorward.transaction.history import continued
+from doorward.transaction.history import continued, unfinished
 from doorward.transaction.merge import MergeConflict
 from doorward.transaction.order import Order, begun
 from doorward.transaction.planner import CommitReport, Planner
@@ -29,7 +29,6 @@ from doorward.transaction.secrets import SecretKeeping
 from doorward.transaction.subscribers import CommitSubscribers
 from doorward.transaction.supply import supplied
 from doorward.transaction.untold import untold
-from doorward.tree.jsontext import decode_own
 from doorward.tree.problems import SemanticError, as_json
 from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
@@ -182,7 +181,8 @@ class Pipeline:
         with span("commit.publish", doorward__revision=revision.number):
             revision = self._publish(report, revision, write)
         self.is_on_trial = confirmation is not None
-        self._move(Running(revision.number, revision.hash, snapshot), merged.edits)
+        self.running = Running(revision.number, revision.hash, snapshot)
+        self.subscribers.tell(running, self.running, merged.edits)
         self.subscribers.tell_later(revision, merged.edits)
         return done
 
@@ -254,29 +254,11 @@ class Pipeline:
         log.error("commit failed", action=error.action, reason=error.reason, path=error.origin, restored=error.restored)
         return failed
 
-    def _move(self, running: Running, edits: tuple[Edit, ...]) -> None:
-        """Move the pointer, then tell whoever has to know at once."""
-        before, self.running = self.running, running
-        self.subscribers.tell(before, running, edits)
-
-    def _intended(self, intent: Intent) -> Snapshot:
-        """Return what a commit would have made of the running configuration, as far as this release knows what it wrote."""
-        found = self.running.snapshot
-        for edit in intent.edits:
-            try:
-                if edit.new is not None:
-                    found = found.put(edit.place, self.tree.load(edit.place, decode_own(edit.new)))
-                elif found.document(edit.place):
-                    found = found.remove(edit.place)
-            except (KeyError, ValueError):  # such as pydantic and msgspec raise
-                log.warning("an edit of an unfinished commit is of another release", path=edit.place.href)
-        return found
-
     def recover(self) -> None:
         """Make the host what the running revision says; called before serving. An unfinished journal entry is undone."""
         intent = self.store.intent()
         running = self.running.snapshot
-        intended = running if intent is None else self._intended(intent)
+        intended = running if intent is None else unfinished(self.tree, running, intent)
         try:
             plan = self.host.plan(self.desired(intended), self.desired(running), full=True)
             self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS)
