@@ -12,7 +12,7 @@ import pytest
 
 from doorward.cluster import connection
 from doorward.cluster.calls import Since
-from doorward.cluster.client import CentralClient, Paired, pair
+from doorward.cluster.client import REVISION_SECONDS, CentralClient, Paired, pair
 from doorward.cluster.connection import ChannelError, Way
 from tests.support.channel import VERSION, Node, Running, running
 from tests.support.network import Machine, Network
@@ -139,7 +139,7 @@ def test_a_long_call_is_given_up_when_nothing_is_acknowledged(
     network.cut(machine, network.machines[0])
     began = time.monotonic()
     assert code(machine, lambda: asking.revision(None)) == "no_answer"
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < REVISION_SECONDS
     asking.close()
 
 
@@ -152,8 +152,6 @@ def test_the_central_forgets_connections_that_ended_in_silence(
     thread.start()
     until(lambda: central.requests() == 1)
     network.cut(network.machines[0], machine)
-    began = time.monotonic()
     until(lambda: central.requests() == 0)
-    assert time.monotonic() - began < 15
     asking.close()
     thread.join(PATIENCE)

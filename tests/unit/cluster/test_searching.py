@@ -98,11 +98,9 @@ def test_a_node_that_hangs_is_given_up(search: NodeSearch, asked: Running, monke
         return 7
 
     monkeypatch.setattr(asked.handlers, "sessions", hang)
-    began = time.monotonic()
-    assert isinstance(search.ask_each(ALL, {node: COUNT})[node], NodeAwayError)
-    again = time.monotonic()
-    assert isinstance(search.ask_each(ALL, {node: COUNT})[node], NodeAwayError)
-    assert time.monotonic() - again < again - began
+    for _ in range(2):
+        assert isinstance(search.ask_each(ALL, {node: COUNT})[node], NodeAwayError)
+    assert len(hanging) == 1
     # Once it is tried again, the others don't wait for it.
     search._reached[node].away_until = 0.0
     tried = threading.Thread(target=search.ask_each, args=(ALL, {node: COUNT}))
