@@ -52,6 +52,12 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def words(trails: Path) -> bytes:
+    """What is recorded of the first session by now."""
+    reader = TrailReader((trails / f"{key(1)}.dwr").read_bytes())
+    return b"".join(record.data for record in reader.records())
+
+
 def test_a_worker_that_dies_takes_its_own_sessions_only(start: Start) -> None:
     places = start(count=2)
     new_run()
@@ -63,7 +69,7 @@ def test_a_worker_that_dies_takes_its_own_sessions_only(start: Start) -> None:
             await dying.say("open")
             await living.say("open")
             await dying.say("out last words")
-            await asyncio.sleep(0.6)
+            await arrives(lambda: b"last words" in words(places.trails))
             os.kill(first.pipe.pid, signal.SIGKILL)
             await arrives(lambda: first.pipe.closed)
             assert await dying.line() == ""
@@ -78,9 +84,8 @@ def test_a_worker_that_dies_takes_its_own_sessions_only(start: Start) -> None:
         await all_leave()
 
     asyncio.run(test())
-    reader = TrailReader((places.trails / f"{key(1)}.dwr").read_bytes())
-    assert b"last words" in b"".join(record.data for record in reader.records())
-    assert reader.verify().damage is None
+    assert b"last words" in words(places.trails)
+    assert TrailReader((places.trails / f"{key(1)}.dwr").read_bytes()).verify().damage is None
 
 
 def test_workers_of_a_server_that_is_root_are_somebody_else(tmp_path: Path) -> None:

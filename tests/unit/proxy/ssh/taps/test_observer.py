@@ -225,7 +225,7 @@ def test_what_a_tap_can_not_stand_ends_the_session_always(
     async def test(site: Site) -> None:
         await site.open()
         site.shows(b"before")
-        await asyncio.sleep(0.3)
+        await arrives(lambda: site.recorder.taken == site.recorder.done)
         monkeypatch.setattr(TerminalTap, method, fails)
         site.shows(b"boom")
         await arrives(lambda: site.brake.ended)
@@ -259,17 +259,16 @@ def test_a_full_disk_leaves_room_for_the_end(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_was_typed_last_is_decided_although_nothing_follows(tmp_path: Path) -> None:
+    def hidden(trail: TrailReader) -> list[bytes]:
+        return [record.data for record in trail.records() if record.kind is RecordKind.HIDDEN_INPUT]
+
     async def test(site: Site) -> None:
         await site.open()
         site.observer.data(1, False, 0, memoryview(b"s3cret"))
-        await asyncio.sleep(1.2)
-        site.recorder._journal.sync()
-        waiting = site.observer._trail.writer
-        assert waiting is not None
+        await arrives(lambda: hidden(site.trail) == [b"s3cret"])
         assert not site.observer._trail.records._channels[1].tap.waits
         await site.observer.end("ACCEPT", "over")
-        hidden = [record.data for record in site.trail.records() if record.kind is RecordKind.HIDDEN_INPUT]
-        assert hidden == [b"s3cret"]
+        assert hidden(site.trail) == [b"s3cret"]
 
     run(tmp_path, test)
 
