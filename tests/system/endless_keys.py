@@ -19,5 +19,5 @@ def endless(_kind: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    private_keys.generated = endless
+    private_keys.generated = endless  # type: ignore[assignment]
     main()
