@@ -291,7 +291,7 @@ def test_a_mail_that_could_not_be_sent_says_so_in_the_log(admin: Client, server:
     port = free_port()
     committed(admin, settings(port), {"config_change": {"email": True}})
     until(lambda: any("mail not sent" in line and '"connect"' in line for line in server.errors))
-    assert waiting(server) == 1
+    assert waiting(server) >= 1  # what was committed before may be told late, in a mail of its own
     committed(admin, {}, {})
 
 
