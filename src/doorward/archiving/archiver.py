@@ -24,7 +24,8 @@ from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.node import NodeView
 from doorward.backup.records import Clock, utc_now
 from doorward.backup.runs import PAUSES
-from doorward.configuration.policies.archive_cleanup_policies import ArchivePolicy
+from doorward.configuration.policies.archive_cleanup_policies import PATH, ArchivePolicy
+from doorward.configuration.ssh import connections
 from doorward.events.notifications import Notifications
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
@@ -44,6 +45,8 @@ MAX_BATCH: Final = 100
 """Trails that are sent over one connection."""
 _OF_ONE: Final = frozenset({"name_exists", "verify_failed", "too_large"})
 """Codes of failures that say nothing about other trails."""
+_CONCERNED: Final = frozenset({PATH, connections.PATH})
+"""Places whose changes may bring policies into use."""
 _NICENESS: Final = 10
 _STOP_SECONDS: Final = 10.0
 
@@ -101,8 +104,10 @@ class Archiver(Area):
         self._worker.stop()
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-        """Try again what failed: another configuration may have mended it."""
-        del before, after, edits
+        """Try again what failed: another configuration may have mended it. A commit that concerns nothing here wakes nobody."""
+        del before, after
+        if not self._policies and not self._trails and not any(edit.place.path in _CONCERNED for edit in edits):
+            return
         for trouble in (*list(self._policies.values()), *list(self._trails.values())):  # copies: the worker changes them
             trouble.again = 0.0
         self._worker.wake()
