@@ -24,6 +24,7 @@ from doorward.backup.signing import NodeSigningKeys
 from doorward.cluster.keys import NodeKey
 from doorward.host.errors import HostError
 from doorward.host.machine import Machine
+from doorward.store.database import UndecidedError
 from doorward.store.port import StoreDamagedError
 from doorward.store.rotation import rotate
 from doorward.store.vault import VaultError
@@ -95,7 +96,7 @@ def made(directory: Path) -> None:
 
 
 def tried(directory: Path, prepare_: Callable[[Path], Deed], fault: Fault, after: int) -> str:
-    """Do something in another process, whose disk fails from a change on. Return "done", "refused", or what went wrong."""
+    """Do something in another process, whose disk fails from a change on. Return what was told of it, or what went wrong."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -105,8 +106,8 @@ def tried(directory: Path, prepare_: Callable[[Path], Deed], fault: Fault, after
                 try:
                     deed()
                     said = "done"
-                except REFUSED:
-                    said = "refused"
+                except REFUSED as why:
+                    said = "undecided" if isinstance(why, UndecidedError) or not getattr(why, "restored", True) else "refused"
             said = said if orders.failed else f"untouched {said}"
         except BaseException as error:  # noqa: BLE001 - told to the parent
             said = f"raised {error!r}"
@@ -135,8 +136,7 @@ def main() -> None:
                 shutil.copytree(root / template, copy, symlinks=True)
                 said = tried(copy, prepare_, fault, after)
                 outcomes[said] += 1
-                # Of a disk that takes nothing any more nobody can take back what is there of a transaction that failed.
-                known.check_alike(observe(copy, after_a_cut=True), said, is_atomic=is_atomic and fault.times > 0)
+                known.check_alike(observe(copy, after_a_cut=True), said, is_atomic=is_atomic)
                 shutil.rmtree(copy)
                 if said == "untouched done":
                     break

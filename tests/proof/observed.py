@@ -127,7 +127,8 @@ class Told:
     def check_alike(self, found: Observed, said: str, *, is_atomic: bool) -> None:
         """Fail unless another node, to which the same was done, is what was ``said``; ``is_atomic``: an error means the old."""
         kinds = {word: _alike(one) for word, one in (("old", self.known), ("new", self.coming or self.known))}
-        allowed = {"done": ["new"], "refused": ["old"] if is_atomic else ["old", "new"]}[said.removeprefix("untouched ")]
+        refused = ["old"] if is_atomic else ["old", "new"]
+        allowed = {"done": ["new"], "refused": refused, "undecided": ["old", "new"]}[said.removeprefix("untouched ")]
         assert _alike(found) in [kinds[word] for word in allowed], f"{said}, but {found}"
 
 

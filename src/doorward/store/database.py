@@ -27,6 +27,19 @@ _FULL_STORE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 """The latter is told as an error of the disk, by who opens a store beside which there is no room for the index of its log."""
 
 
+UNDECIDED = "the next write that the disk takes, or else the next start, decides whether it counts"
+
+
+class UndecidedError(sqlite3.OperationalError):
+    """The disk did not confirm a transaction that it may hold as a whole, nor did it take what would write over it."""
+
+
+def _may_be_whole(error: BaseException) -> bool:
+    """Whether a transaction that failed may be in the log up to its end: the disk took all of it, and refused to sync it."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
+
+
 def is_full(error: BaseException) -> bool:
     """Whether a file or the store could not be written for want of space, and not by a fault of the program."""
     if isinstance(error, OSError):
@@ -87,11 +100,13 @@ class Database:
                     if self._tally is not None:
                         self._tally.settle()
                     self._writer.execute("COMMIT")
-                except BaseException:
+                except BaseException as error:
                     if self._tally is not None:
                         self._tally.undone()
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
+                    if _may_be_whole(error) and not self._overwritten():
+                        raise UndecidedError(f"{error}; {UNDECIDED}") from error
                     raise
                 if self._tally is not None:
                     self._tally.committed()
@@ -99,6 +114,18 @@ class Database:
         except sqlite3.Error as error:
             self._refused(error)
             raise
+
+    def _overwritten(self) -> bool:
+        """Write over what is in the log of a transaction that was undone; whether that is on the disk.
+
+        SQLite leaves it there for the next transaction to write over, and takes it for one that was committed where a start comes
+        first. What is written is the first page, as it is.
+        """
+        try:
+            self._writer.execute("PRAGMA user_version = 0")
+        except sqlite3.Error:
+            return False
+        return True
 
     def _refused(self, error: Exception) -> None:
         for tell in self.failed:

@@ -16,6 +16,7 @@ import structlog
 from doorward.host.engine import ApplyError, Host, HostError
 from doorward.host.ntp_probe import Prober
 from doorward.host.plan import Action, Plan
+from doorward.store.database import UndecidedError
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Revision, State, Store
 from doorward.tracing import span
 from doorward.transaction.candidate import Candidate, Running
@@ -78,6 +79,8 @@ class Pipeline:
         """Asked in every plan what ends, from one configuration to the other, beside what the host does: sessions."""
         self.unknown: str | None = None
         """Why the state of the host is unknown; None while it is known."""
+        self._undecided: set[str] = set()
+        """The ids of commits that the host took back and whose revision the store may hold, until something else is written."""
         self.now_doing: dict[str, CommitRecord] = {}
         """The records of commits that wait, are carried out, or whose end the store could not take, by id. Others add to it."""
 
@@ -179,7 +182,7 @@ class Pipeline:
             edits=edits, commit_record=done, secrets=kept, confirmation=confirmation, records=records, past=order.past,
         )  # fmt: skip
         with span("commit.publish", doorward__revision=revision.number):
-            revision = self._publish(report, revision, write)
+            revision = self._publish(report, commit_record.id, revision, write)
         self.is_on_trial = confirmation is not None
         self.running = Running(revision.number, revision.hash, snapshot)
         self.subscribers.tell(running, self.running, merged.edits)
@@ -190,10 +193,17 @@ class Pipeline:
         """Write the records of commits that ended while the store could not be written, such as on a full disk."""
         for ended in [commit_record for commit_record in tuple(self.now_doing.values()) if commit_record.finished]:
             try:
-                self.store.close_journal(ended)
+                self.store.close_journal(self._settled(ended))
             except Exception as error:
                 raise ApplyError("write journal", "", _why(error), restored=True) from error
             del self.now_doing[ended.id]
+            self._undecided.discard(ended.id)
+
+    def _settled(self, ended: CommitRecord) -> CommitRecord:
+        """Return a record as it is once it is written: whatever is written takes the place of what was undecided."""
+        if ended.id not in self._undecided:
+            return ended
+        return replace(ended, state="reverted", error={**(ended.error or {}), "restored": True})
 
     def apply(self, plan: Plan, intent: Intent, commit_record: CommitRecord) -> None:
         """Journal, then touch the host. The engine puts the host back itself when it fails."""
@@ -209,7 +219,9 @@ class Pipeline:
         with span("commit.apply", doorward__actions=len(plan.actions)):
             self.host.apply(plan, deadline=time.monotonic() + APPLY_SECONDS, progress=progress)
 
-    def _publish(self, report: CommitReport, revision: Revision, publish: Callable[[Revision], Revision]) -> Revision:
+    def _publish(
+        self, report: CommitReport, commit_id: str, revision: Revision, publish: Callable[[Revision], Revision]
+    ) -> Revision:
         """Write the revision. If the store fails, the host is put back, unless the revision turns out to be written."""
         try:
             return publish(revision)
@@ -219,6 +231,9 @@ class Pipeline:
                 return written
             log.error("store refused a revision", error=_why(error))
             restored = self._revert_host(report)
+            if restored and isinstance(error, UndecidedError):
+                self._undecided.add(commit_id)
+                restored = False
             raise ApplyError("store the revision", "", _why(error), restored=restored) from error
 
     def _written(self, revision: Revision) -> Revision | None:
@@ -240,17 +255,20 @@ class Pipeline:
 
     def failed(self, commit_record: CommitRecord, error: ApplyError) -> ApplyFailed:
         """Keep what became of a change that the host did not take; return what to raise."""
+        details = {"action": error.action, "path": error.origin, "reason": error.reason, "restored": error.restored}
+        ended = replace(commit_record, state="reverted" if error.restored else "unknown", finished=now(), error=details)
+        try:
+            self.store.close_journal(settled := self._settled(ended))
+        except Exception as problem:  # noqa: BLE001 - the journal then decides at the next start
+            self.now_doing[commit_record.id] = ended
+            log.error("journal stays open", error=_why(problem))
+        else:
+            self._undecided.discard(commit_record.id)
+            error.restored = settled.state == "reverted"
         if not error.restored:
             self.unknown = f"{error.action}: {error.reason}"
             log.critical("host state unknown", action=error.action, reason=error.reason, path=error.origin)
         failed = ApplyFailed(commit_record.id, error)
-        details = {"action": error.action, "path": error.origin, "reason": error.reason, "restored": error.restored}
-        ended = replace(commit_record, state="reverted" if error.restored else "unknown", finished=now(), error=details)
-        try:
-            self.store.close_journal(ended)
-        except Exception as problem:  # noqa: BLE001 - the journal then decides at the next start
-            self.now_doing[commit_record.id] = ended
-            log.error("journal stays open", error=_why(problem))
         log.error("commit failed", action=error.action, reason=error.reason, path=error.origin, restored=error.restored)
         return failed
 

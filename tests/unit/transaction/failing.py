@@ -5,12 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from doorward.store.database import UndecidedError
 from doorward.store.port import CommitRecord, Confirmation, Edit, Intent, Past, Revision, Secret, StoredRecord
 from doorward.store.sqlite import SqliteStore
 
 
 class FailingStore(SqliteStore):
-    """``fails`` names the methods that raise; "publish_after" raises although the revision is written."""
+    """``fails`` names the methods that raise; "publish_after" raises although the revision is written.
+
+    "undecided" is a disk that refuses to sync a revision that it has.
+    """
 
     fails: frozenset[str] = frozenset()
 
@@ -38,6 +42,8 @@ class FailingStore(SqliteStore):
         past: Past | None = None,
     ) -> Revision:
         self._may("publish")
+        if "undecided" in self.fails:
+            raise UndecidedError("disk I/O error")
         published = super().publish(revision, edits, commit_record, secrets, confirmation, records, past=past)
         self._may("publish_after")
         return published

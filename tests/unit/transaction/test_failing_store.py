@@ -10,7 +10,7 @@ from doorward.transaction.pipeline import ApplyFailed
 from doorward.tree.problems import SemanticError
 from tests.unit.transaction.failing import FailingStore
 from tests.unit.transaction.rig import ACCOUNTING, SERVERS, Rig
-from tests.unit.transaction.steps import A, B, commit_record, failed, servers
+from tests.unit.transaction.steps import A, B, commit_record, failed, servers, why_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +82,31 @@ def test_a_store_that_answers_nothing_any_more_leaves_the_old_state(failing: Rig
     assert commit_record(again).state == "reverted"
     again.commit(servers(again, B))
     again.close()
+
+
+def test_a_revision_that_may_be_on_the_disk_is_not_told_as_taken_back(failing: Rig) -> None:
+    before = failing.sources()
+    fails(failing, "undecided", "close_journal")
+    with pytest.raises(ApplyFailed) as caught:
+        failing.commit(servers(failing, A), commit_id="t1")
+    assert (caught.value.reason, caught.value.restored) == ("disk I/O error", False)
+    assert failing.sources() == before
+    assert failing.pipeline.unknown == "store the revision: disk I/O error"
+    assert failing.pipeline.now_doing["t1"].state == "unknown"
+    fails(failing)
+    failing.commit(servers(failing, B), commit_id="t2")  # whatever is written takes the place of what was undecided
+    assert [commit_record(failing, name).state for name in ("t1", "t2")] == ["reverted", "done"]
+    assert why_unknown(failing) is None
+
+
+def test_a_record_that_can_be_written_decides_what_was_undecided(failing: Rig) -> None:
+    fails(failing, "undecided")
+    error = failed(failing, servers(failing, A))
+    assert error.restored
+    assert commit_record(failing).error == {
+        "action": "store the revision", "path": "", "reason": "disk I/O error", "restored": True
+    }  # fmt: skip
+    assert why_unknown(failing) is None
 
 
 def test_a_store_that_fails_and_a_host_that_cannot_go_back(failing: Rig) -> None:
