@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from doorward.store.anchor import Anchor
-from tests.contract.wire import GROUPS, NTP, PASSWORDS, USERS, WEB, ZONE, Caller
+from tests.contract.wire import GROUPS, NTP, PASSWORDS, TRANSACTION, USERS, WEB, ZONE, Caller
 
 REVISIONS = "/api/revisions"
 ACLS = "/api/configuration/aaa/acls"
@@ -46,6 +46,17 @@ def reader(admin: Caller, login: Login, jane: dict[str, str]) -> Caller:
         admin.put(ACLS, [*admin.body(ACLS), *rights]).ok()
         admin.commit().ok()
     return login("jane", jane["password"])
+
+
+def account(admin: Caller, name: str, group: str, *lines: dict[str, Any]) -> str:
+    """Make an account in a group of its own, with these lines of rights; return its password."""
+    password = f"a long password of {name}"
+    secret = admin.post(PASSWORDS, {"plain": password}).ok(201).json["key"]
+    key = admin.post(USERS, {"name": name, "password": secret}).ok(201).json["key"]
+    admin.post(GROUPS, {"name": group, "members": [key]}).ok(201)
+    admin.put(ACLS, [*admin.body(ACLS), *lines]).ok()
+    admin.commit().ok()
+    return password
 
 
 def test_a_resource_is_shown_as_it_was(admin: Caller) -> None:
@@ -179,6 +190,52 @@ def test_a_part_of_a_revision_can_be_restored(admin: Caller) -> None:
     assert [change["path"] for change in admin.changes()] == [NTP, ZONE]
     admin.commit().ok()
     assert (admin.body(ZONE), admin.body(WEB)) == ("Asia/Tokyo", {"timeout": 52})
+
+
+def test_who_may_write_a_part_may_restore_it(admin: Caller, login: Login) -> None:
+    may_write = {"group": "keepers", "objects": ["/special/changelog", NTP, ZONE], "permission": "write"}
+    pat = login("pat", account(admin, "pat", "keepers", may_write))
+    then = committed(admin, (WEB, {"timeout": 51}), (NTP, [ip(3)]), (ZONE, "Asia/Tokyo"))
+    committed(admin, (WEB, {"timeout": 52}), (NTP, [ip(4)]), (ZONE, "Etc/UTC"))
+    pat.post(f"{REVISIONS}/{then}/restore", {"paths": ["/api/configuration/datetime", ZONE]}).ok()
+    assert [change["path"] for change in pat.changes()] == [NTP, ZONE]
+    pat.commit().ok()
+    assert (admin.body(ZONE), admin.body(NTP), admin.body(WEB)) == ("Asia/Tokyo", [ip(3)], {"timeout": 52})
+    pat.post(f"{REVISIONS}/{then}/restore", {"paths": [WEB]}).is_error(403, "Unauthorized", paths=[], hidden={"paths": 1})
+    pat.post(f"{REVISIONS}/{then}/restore").is_error(403, "Unauthorized", resource=f"{REVISIONS}/{then}/restore")
+    assert pat.status() == "closed"
+
+
+def test_a_restore_of_more_than_one_may_write_changes_nothing(admin: Caller, login: Login) -> None:
+    lines = [
+        {"group": "zoners", "objects": [ZONE], "permission": "write"},
+        {"group": "zoners", "objects": ["/special/changelog", NTP], "permission": "read"},
+    ]
+    sue = login("sue", account(admin, "sue", "zoners", *lines))
+    then = committed(admin, (WEB, {"timeout": 53}), (NTP, [ip(5)]), (ZONE, "Asia/Tokyo"))
+    committed(admin, (WEB, {"timeout": 54}), (NTP, [ip(6)]), (ZONE, "Etc/UTC"))
+    sue.put(ZONE, "Europe/Vienna").ok()
+    order = {"paths": ["/api/configuration/datetime", WEB]}
+    sue.post(f"{REVISIONS}/{then}/restore", order).is_error(403, "Unauthorized", paths=[NTP], hidden={"paths": 1})
+    assert [change["new_value"] for change in sue.changes()] == ["Europe/Vienna"]
+    sue.delete(TRANSACTION).ok()
+
+
+def test_an_old_password_comes_back_with_every_right_alone(admin: Caller, login: Login) -> None:
+    may_write = {"group": "hirers", "objects": ["/special/changelog", "/special/auth"], "permission": "write"}
+    ida = login("ida", account(admin, "ida", "hirers", may_write))
+    account(admin, "ron", "leavers")
+    [key] = [item["key"] for item in admin.get(USERS).json["items"] if item["body"]["name"] == "ron"]
+    old = admin.body(f"{USERS}/{key}")["password"]["key"]
+    then = int(admin.get(f"{REVISIONS}?limit=1").json["items"][0]["key"])
+    admin.put(f"{USERS}/{key}", {"name": "ron", "password": None}).ok()
+    committed(admin)
+    ida.post(f"{REVISIONS}/{then}/restore", {"paths": [f"{USERS}/{key}"]}).is_error(
+        403, "Unauthorized", paths=[f"{PASSWORDS}/{old}"]
+    )
+    admin.post(f"{REVISIONS}/{then}/restore", {"paths": [f"{USERS}/{key}"]}).ok()
+    admin.commit().ok()
+    assert admin.body(f"{USERS}/{key}")["password"]["key"] == old
 
 
 def test_paths_of_a_restore_are_of_the_configuration(admin: Caller) -> None:

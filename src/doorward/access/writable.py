@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from doorward.access.rights import Rights
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.privileged import holds_secret
 from doorward.tree.nodes import Collection, WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.registry import Tree
@@ -23,6 +24,28 @@ def not_writable(tree: Tree, candidate: Candidate, rights: Rights) -> list[str]:
     deleted = [place for place in changed if place not in forbidden and candidate.snapshot.document(place) is None]
     cascading = [place for place in deleted if isinstance(node := tree[place.path].node, Collection) and node.cascade]
     return sorted(place.href for place in forbidden if not _follows(tree, candidate, place, cascading))
+
+
+def not_restorable(tree: Tree, before: Candidate, after: Candidate, rights: Rights) -> list[Place]:
+    """Return the places that a restore has put into a candidate and somebody with these rights may not change, sorted.
+
+    A secret that comes back from the history has no owner by then who could be asked for a right to it: it takes every right.
+    """
+    if rights.everything:
+        return []
+    known = {edit.place for edit in before.edits()}
+    secrets = {
+        edit.place.href
+        for edit in after.edits()
+        if edit.place not in known and edit.new is not None and _brings_secret(tree, after, edit.place)
+    }
+    forbidden = (set(not_writable(tree, after, rights)) - set(not_writable(tree, before, rights))) | secrets
+    return sorted(edit.place for edit in after.edits() if edit.place.href in forbidden)
+
+
+def _brings_secret(tree: Tree, candidate: Candidate, place: Place) -> bool:
+    document = candidate.snapshot.document(place)
+    return isinstance(tree[place.path].node, WriteOnce) and document is not None and holds_secret(document)
 
 
 def _may_write(tree: Tree, rights: Rights, place: Place) -> bool:

@@ -86,6 +86,13 @@ def no_longer_writable(paths: list[str]) -> ApiError:
     return ApiError(403, "Unauthorized", message, {"paths": paths, "resource": "/api/transaction"})
 
 
+def not_restorable(resource: str, paths: list[str], hidden: int) -> ApiError:
+    """403: of what would come back there are ``paths`` that the account may not change, and so many more that it may not read."""
+    message = "This account may not change everything that would come back."
+    details: dict[str, Any] = {"paths": paths, "resource": resource} | ({"hidden": {"paths": hidden}} if hidden else {})
+    return ApiError(403, "Unauthorized", message, details)
+
+
 def closed(resource: str) -> ApiError:
     """403: the way by which the request came does not lead there, whoever asks."""
     return ApiError(403, "Unauthorized", "The listeners for users do not serve this.", {"resource": resource})

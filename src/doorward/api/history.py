@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from doorward.access.sight import CHANGELOG, Sight
+from doorward.access.writable import not_restorable
 from doorward.api import errors
 from doorward.api.bodies import sent
 from doorward.api.candidates import written_in_turn
@@ -256,7 +257,7 @@ class RevisionRestore(Resource):
     """Going back to a revision, or to what stood in it at some places."""
 
     operations = {
-        "POST": Operation("Put the difference to the revision into the transaction.", STATUS, body=_ORDER, errors=(400, 409))
+        "POST": Operation("Put the difference to the revision into the transaction.", STATUS, body=_ORDER, errors=(400, 403, 409))
     }
     personal = frozenset({"POST"})
     privilege = CHANGELOG
@@ -265,17 +266,21 @@ class RevisionRestore(Resource):
         self._service, self._number = service, number
 
     def may_write(self, request: Request) -> bool:
-        """Only who may write the whole configuration can put it back."""
-        return request.member.rights.everything
+        """Who may read the history and write something; what comes back needs the rights of what it changes, or every right."""
+        rights = request.member.rights
+        return rights.everything or (self.may_read(request) and rights.may_write_something)
 
     async def post(self, request: Request) -> Response:
         """Fill the caller's candidate; a commit makes it real."""
         order, told = await sent(request, _ORDER)
         service = self._service
+        if not order.paths and not request.member.rights.everything:
+            raise errors.unauthorized(request.href, write=True)
         self._check(order.paths)
         async with written_in_turn(request, lambda: service.pipeline.running) as draft:
             before = draft.candidate
             draft.candidate = candidate = await service.queue.run(lambda: self._restored(before, order.paths))
+            await asyncio.to_thread(self._check_rights, request, before, candidate)
             returning = service.pipeline.secrets.returning(candidate.snapshot, candidate.edits(), candidate)
             warnings = told + as_json(await asyncio.to_thread(list, returning), request.href)
         return status(service, candidate, **({"warnings": warnings} if warnings else {}))
@@ -291,6 +296,15 @@ class RevisionRestore(Resource):
         ]
         if wrong:
             raise InvalidBody(wrong)
+
+    def _check_rights(self, request: Request, before: Candidate, candidate: Candidate) -> None:
+        """Raise 403 where the caller may not change all that has come back; it learns of those places that it may read."""
+        tree, rights = self._service.pipeline.tree, request.member.rights
+        forbidden = not_restorable(tree, before, candidate, rights)
+        if forbidden:
+            sight = Sight(tree, rights, candidate.base.snapshot, candidate.snapshot)
+            seen = [place.href for place in forbidden if sight.place(place)]
+            raise errors.not_restorable(request.href, seen, len(forbidden) - len(seen))
 
     def _restored(self, before: Candidate, paths: Sequence[str]) -> Candidate:
         """Run in the commit thread: what others committed since the transaction began is part of the difference."""
