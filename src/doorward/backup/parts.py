@@ -65,14 +65,15 @@ class NodeParts:
 
     def clean_up(self, target: Target, policy: Mapping[str, Any], workdir: Path) -> None:
         """Delete old backups as the policy says, and what broken uploads left."""
-        now, label = self._clock(), describe(policy["target"])
+        label = describe(policy["target"])
 
         def ours(pairs: Sequence[retention.Pair]) -> set[str]:
             return self._files.ours(target, label, workdir, [pair.manifest for pair in pairs])
 
         entries = target.names()
+        found = retention.pairs(entries, self._node.id)
+        now = retention.present(found, self._clock())
         if policy["retention"]["enabled"]:
-            found = retention.pairs(entries, self._node.id)
             retention.delete(target, retention.expired(found, policy["retention"], ours, now))
         alone = retention.orphans(entries, self._node.id, now)
         for name in self._files.ours(target, label, workdir, alone.manifests):

@@ -13,9 +13,11 @@ import structlog
 from doorward.backup.names import MANIFEST, parse
 from doorward.backup.targets.port import Target, TargetFile
 from doorward.backup.targets.probes import Probes, is_probe
+from doorward.tree.times import believed
 
 log = structlog.get_logger()
 
+_DAY = timedelta(days=1)
 LEFTOVER = timedelta(hours=24)
 """How old a temporary file must be: a younger one may belong to an upload that still runs."""
 
@@ -39,6 +41,12 @@ def pairs(entries: Iterable[TargetFile], node: str) -> list[Pair]:
         if parsed is not None and parsed.node == node[:8] and name + MANIFEST in found
     ]
     return sorted(own, key=lambda pair: (pair.created, pair.name), reverse=True)
+
+
+def present(found: Iterable[Pair], now: datetime) -> datetime:
+    """Return the time by which files are old; a clock that was stepped ahead has to stand for a day. ``found``: newest first."""
+    before = next((pair.created for pair in found if pair.created <= now - _DAY), now)
+    return believed(now, before)
 
 
 def expired(

@@ -1,7 +1,8 @@
 """Deletes old sessions: daily at 22:01, or at the next start where that was missed. Row, text and trail go together.
 
 How long sessions are kept is said by ``channel_database_cleanup`` of their connection policy, and of ``ssh/options`` for all.
-Those that wait to be archived stay until that is done.
+Those that wait to be archived stay until that is done. Where the clock was stepped ahead, nothing is deleted for that until it has
+stood for a day.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from doorward.sessions.catalogue.tables import decode_row
 from doorward.sessions.trails import Trails
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import believed, stamp
 
 log = structlog.get_logger()
 
@@ -36,7 +38,8 @@ ARCHIVES: Final = "/api/configuration/policies/archive_cleanup_policies"
 AT_A_TIME: Final = 20
 """Sessions that are deleted in one go, so that others write in between."""
 _MARKS_KEPT = timedelta(days=1)
-_MEMORY = "cleanup"
+_MEMORY, _BEFORE = "cleanup", "cleanup before"
+"""When it was done last, and the time before that."""
 _MERGED_PAGES = 500
 
 
@@ -97,14 +100,17 @@ class SessionRetention:
     def clean(self, now: datetime) -> int:
         """Delete what is due; return how many sessions. Raises CatalogueUnavailableError, sqlite3.Error."""
         what, deleted = terms(self._snapshot()), 0
+        time = believed(now, self._done(_BEFORE) or now)
+        if time < now:
+            log.warning("the clock is far ahead of the last clean-ups; what is old by it alone stays for a day", by=stamp(now))
         while not self._stop.is_set():
-            batch = self._due(what, now)
+            batch = self._due(what, time)
             if not batch:
                 break
             self._remove(self._catalogue.delete(batch).result())
             deleted += len(batch)
         self._remove(self._doomed())
-        before = int((now - _MARKS_KEPT).timestamp() * 1000)
+        before = int((time - _MARKS_KEPT).timestamp() * 1000)
         self._catalogue.writer.durable(lambda c: _tidy(c, before, now, has_deleted=bool(deleted))).result()
         if deleted:
             log.info("old sessions were deleted", sessions=deleted)
@@ -126,13 +132,18 @@ class SessionRetention:
 
     def _next(self, now: datetime) -> datetime:
         """Return when it is due: the first 22:01 after the last time it was done."""
-        with self._catalogue.readers.reading() as connection:
-            last = connection.execute("SELECT value FROM meta WHERE name = ?", (_MEMORY,)).fetchone()
-        begun = datetime.fromisoformat(last[0]) if last else now
+        last = self._done(_MEMORY)
+        begun = last or now
         if last is None:
             self._catalogue.writer.durable(lambda c: _remember(c, now)).result()
         due: datetime = next(CronSim(AT, min(begun, now).astimezone(zone(self._snapshot()))))
         return due.astimezone(UTC)
+
+    def _done(self, which: str) -> datetime | None:
+        """Return when it was done, the last time or the one before."""
+        with self._catalogue.readers.reading() as connection:
+            found = connection.execute("SELECT value FROM meta WHERE name = ?", (which,)).fetchone()
+        return datetime.fromisoformat(found[0]) if found else None
 
     def _due(self, what: Terms, now: datetime) -> list[int]:
         """Return the ids of some sessions that are kept long enough."""
@@ -177,4 +188,5 @@ def _tidy(connection: sqlite3.Connection, before: int, now: datetime, *, has_del
 
 
 def _remember(connection: sqlite3.Connection, now: datetime) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta SELECT ?, value FROM meta WHERE name = ?", (_BEFORE, _MEMORY))
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MEMORY, now.isoformat()))

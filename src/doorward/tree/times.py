@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux names the boot, since which its monotonic clock counts, for all processes alike."""
+
+
+_DOUBTED = timedelta(days=3)
+"""By how much the time of day may go ahead between two of the daily deletions, one of which may have been missed."""
 
 
 class SystemClock:
@@ -37,3 +41,12 @@ def stamp(at: datetime) -> str:
 def now() -> str:
     """Return the present time as a text."""
     return stamp(datetime.now(UTC))
+
+
+def believed(now: datetime, before: datetime) -> datetime:
+    """Return the time by which old things may be deleted. ``before`` is a day ago or more, such as the last time but one.
+
+    A clock that is wrong by years makes everything old, and what is deleted stays deleted. So a step ahead counts for no more
+    than some days until it has stood for a day; a machine that was off for long deletes a day later than it could.
+    """
+    return min(now, before + _DOUBTED)

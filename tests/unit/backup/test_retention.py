@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doorward.backup.names import archive_name
-from doorward.backup.retention import Pair, delete, expired, pairs, sweep
+from doorward.backup.retention import Pair, delete, expired, pairs, present, sweep
 from doorward.backup.signing import NodeSigningKeys
 from doorward.backup.targets.port import TargetFile
 from doorward.backup.targets.probes import PREFIX, Probes
@@ -60,6 +60,36 @@ def test_old_ones_beyond_the_newest_go_oldest_first() -> None:
     assert expired(found(20, 40), retention(10, 2), every, NOW) == []
     assert expired(found(1, 2, 3), retention(10, 1), every, NOW) == []
     assert expired(found(100, 200), {"enabled": False}, every, NOW) == []
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=11), timedelta(days=60), timedelta(days=5 * 365)])
+def test_a_clock_that_was_stepped_ahead_deletes_nothing_before_it_stood_for_a_day(jump: timedelta) -> None:
+    kept, policy, later = found(1, 2, 3, 4, 5, 6), retention(10, 2), NOW + jump
+
+    def made(at: timedelta) -> Pair:
+        name = archive_name(later + at, NODE, encrypted=True)
+        return Pair(name, later + at, TargetFile(f"{name}.manifest", 9, None))
+
+    for hours in (0, 1, 23):  # runs of that day, as many as there may be
+        kept = [made(timedelta(hours=hours)), *kept]
+        assert expired(kept, policy, every, present(kept, kept[0].created)) == []
+    kept = [made(timedelta(hours=25)), *kept]
+    gone = expired(kept, policy, every, present(kept, kept[0].created))
+    assert len(gone) == (6 if jump > timedelta(days=10) else 0)
+
+
+def test_a_clock_that_was_set_back_deletes_nothing_more() -> None:
+    kept = found(1, 2, 30, 40)
+    early = NOW - timedelta(days=35)
+    assert present(kept, early) <= early
+    assert ages(expired(kept, retention(10, 1), every, present(kept, early))) == []
+
+
+def test_a_node_that_was_off_for_long_deletes_a_day_later() -> None:
+    kept, policy = found(0, 50, 51, 52), retention(10, 1)
+    assert expired(kept, policy, every, present(kept, NOW)) == []
+    tomorrow = NOW + timedelta(days=1, hours=1)
+    assert ages(expired(kept, policy, every, present(kept, tomorrow))) == [52, 51, 50]
 
 
 def test_what_is_not_provably_ours_neither_goes_nor_counts_as_kept() -> None:

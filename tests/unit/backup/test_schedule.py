@@ -97,6 +97,16 @@ def test_a_clock_that_is_set_ahead_over_a_due_time_makes_up_for_it() -> None:
     assert walk(seen("02:30", since="2026-06-01T00:00:00+02:00"), job("02:30"), clock)[1] == ["2026-06-01 02:30"]
 
 
+@pytest.mark.parametrize("days", [1, 400, 5 * 365])
+def test_a_clock_that_jumps_ahead_and_back_makes_one_run_and_repeats_none(days: int) -> None:
+    now = at("2026-06-01T12:00:00+02:00")
+    clock = [now, now + days * DAY, now + days * DAY + MINUTE, now, now + MINUTE]
+    memory, runs = walk(seen("02:30", since="2026-06-01T03:00:00+02:00"), job("02:30"), clock)
+    assert len(runs) == 1
+    night = minutes("2026-06-02T02:00:00+02:00", "2026-06-02T02:31:00+02:00")
+    assert walk(memory, job("02:30"), night)[1] == ([] if days == 1 else ["2026-06-02 02:30"])
+
+
 def test_only_the_last_day_is_made_up_for() -> None:
     assert unserved(job("02:30"), seen("02:30"), at("2026-06-04T09:00:00+02:00")) == [
         Due(at("2026-06-04T02:30:00+02:00"), "2026-06-04 02:30")

@@ -151,6 +151,25 @@ def test_what_was_missed_is_made_up_for(site: Site) -> None:
     assert site.retention._next(noon) == datetime(2026, 11, 30, 22, 1, tzinfo=UTC)
 
 
+def test_a_clock_that_was_stepped_ahead_deletes_nothing_before_it_stood_for_a_day(site: Site) -> None:
+    site.configuration = snapshot(kept(200))
+    for days in (2, 1):
+        site.retention.clean(NOW - timedelta(days=days))
+    years = NOW + timedelta(days=5 * 365)
+    assert site.retention._next(years) <= years  # by that clock it was missed for long
+    assert site.retention.clean(years) == 0
+    assert site.retention.clean(site.retention._next(years)) == 0
+    assert (site.rows, site.files) == ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5])
+    assert site.retention.clean(years + timedelta(days=2)) == 5
+
+
+def test_a_clock_that_was_set_back_and_right_again_deletes_what_is_old_a_day_later(site: Site) -> None:
+    site.configuration = snapshot(kept(50))
+    for days in (-99, -5 * 365, 0, 1):
+        assert site.retention.clean(NOW + timedelta(days=days)) == 0
+    assert site.retention.clean(NOW + timedelta(days=2)) == 3
+
+
 def test_a_clock_that_was_ahead_does_not_stop_it(site: Site) -> None:
     site.retention.clean(datetime(2040, 1, 1, tzinfo=UTC))
     noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
